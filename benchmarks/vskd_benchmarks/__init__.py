@@ -1,0 +1,1 @@
+"""Honest latency, memory and size of a bundle; imports the runtime only, so that it runs on the device."""

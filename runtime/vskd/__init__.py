@@ -1,0 +1,1 @@
+"""The runtime: what runs on the watch. Imports numpy and the standard library only."""

@@ -1,0 +1,104 @@
+"""Closed records: frozen dataclasses from mappings, where an unknown key is an error with a suggestion.
+
+The contract of a bundle and every training config are read and written through these two functions.
+What is supported is what they need and no more: bool, int, float, str, ``Literal``, ``X | None``, ``tuple[X, ...]``,
+``dict[str, float]`` and nested dataclasses. Checks beyond types belong in ``__post_init__`` of the dataclass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from vskd.errors import ConfigError, did_you_mean
+
+Record = TypeVar("Record")
+
+
+def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) -> Record:
+    """Build a frozen dataclass from a mapping, refusing what it does not know.
+
+    Parameters
+    ----------
+    kind : the dataclass
+    mapping : its fields; missing ones take their defaults
+    where : how a message names the place, e.g. ``"student.gaf"``
+
+    Raises
+    ------
+    ConfigError : an unknown or missing key, or a value of the wrong type
+    """
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{where} must be a table of settings, got {mapping!r}")
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in mapping:
+        if key not in fields:
+            raise ConfigError(f"unknown key {key!r} in {where}", hint=did_you_mean(str(key), fields))
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in mapping:
+            raise ConfigError(f"{where} lacks the key {name!r}", hint=f"Add it; {where} knows: {', '.join(fields)}")
+    return kind(**{key: _convert(value, hints[key], f"{where}.{key}") for key, value in mapping.items()})
+
+
+def to_mapping(record: Any) -> dict[str, Any]:
+    """The mapping that ``from_mapping`` reads back, with tuples as lists: ready for JSON.
+
+    Parameters
+    ----------
+    record : a dataclass instance
+    """
+    return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_mapping(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return _choice(value, typing.get_args(hint), where)
+    if origin in (typing.Union, types.UnionType):
+        inner = [option for option in typing.get_args(hint) if option is not type(None)]
+        return None if value is None else _convert(value, inner[0], where)
+    if origin is tuple:
+        return _sequence(value, typing.get_args(hint)[0], where)
+    if origin is dict:
+        inner_hint = typing.get_args(hint)[1]
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must be a table, got {value!r}")
+        return {str(key): _convert(item, inner_hint, f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(typing.cast(type[Any], hint), value, where=where)
+    return _scalar(value, hint, where)
+
+
+def _choice(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    if value not in options:
+        raise ConfigError(f"{where} cannot be {value!r}", hint=did_you_mean(str(value), map(str, options)))
+    return value
+
+
+def _sequence(value: Any, item_hint: Any, where: str) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise ConfigError(f"{where} must be a list, got {value!r}")
+    return tuple(_convert(item, item_hint, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def _scalar(value: Any, kind: type[Any], where: str) -> Any:
+    # A bool is an int in Python; a config that says `seed = true` is a mistake all the same.
+    whole_number = isinstance(value, int) and not isinstance(value, bool)
+    if kind is float and (whole_number or isinstance(value, float)):
+        return float(value)
+    if (kind is int and whole_number) or (kind in (str, bool) and isinstance(value, kind)):
+        return value
+    raise ConfigError(f"{where} must be of type {kind.__name__}, got {value!r}")

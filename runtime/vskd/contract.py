@@ -1,0 +1,234 @@
+"""The contract: what a window is, from the sensor's axes to the decision, so that a device can keep it.
+
+A bundle carries one contract, and so do both model files. Everything that a stranger must know to feed the model is
+here; nothing about how the model was trained. This module imports no numerics.
+
+Inside vskd acceleration is in g (1 g = 9.80665 m/s^2) and *includes gravity*: a wrist at rest reads 1 g upwards
+(the reaction to gravity, as every MEMS accelerometer reports it). Streams in other units are converted at the door.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from vskd.closed import from_mapping, to_mapping
+from vskd.errors import ConfigError, ContractError
+
+SCHEMA_VERSION = 1
+STANDARD_GRAVITY_M_S2 = 9.80665
+
+Field = Literal["gasf", "gadf"]
+Scaling = Literal["minmax", "range", "tanh"]
+Unit = Literal["g", "m/s^2"]
+
+
+@dataclass(frozen=True)
+class GafSpec:
+    """How a window becomes an image (``vskd.gaf`` is the one encoder).
+
+    Attributes
+    ----------
+    fields : the Gramian angular fields, in the order of the image channels; every field adds one channel per axis
+    scaling : ``minmax`` (per axis and window, as in the paper), ``range`` (fixed, saturating) or ``tanh`` (soft range)
+    scale_g : half the width of the fixed range (``range``), or the acceleration that maps to tanh(1) (``tanh``);
+        without meaning under ``minmax``
+    size : side of the image, pixels
+    """
+
+    fields: tuple[Field, ...] = ("gadf",)
+    scaling: Scaling = "tanh"
+    scale_g: float = 2.0
+    size: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.fields or len(set(self.fields)) != len(self.fields):
+            raise ConfigError(f"gaf.fields must name gasf, gadf or both, once each, got {list(self.fields)}")
+        if not self.scale_g > 0:
+            raise ConfigError(f"gaf.scale_g must be above 0 g, got {self.scale_g}")
+        if self.size < 8:
+            raise ConfigError(f"gaf.size must be at least 8 pixels, got {self.size}")
+
+    def image_channels(self, sensor_channels: int) -> int:
+        """Channels of the image for a sensor with so many axes."""
+        return len(self.fields) * sensor_channels
+
+
+@dataclass(frozen=True)
+class WindowSpec:
+    """What the network decides on.
+
+    Attributes
+    ----------
+    mode : ``sliding``: ``samples`` at ``rate_hz``, one window every ``hop_samples``; what a watch does.
+        ``whole``: one recording is one window, stretched to ``samples``; the paper's protocol
+    samples : samples in a window
+    rate_hz : the rate to which a stream is resampled (``sliding`` only)
+    hop_samples : samples between the starts of two windows (``sliding`` only)
+    """
+
+    mode: Literal["sliding", "whole"] = "sliding"
+    samples: int = 128
+    rate_hz: float = 50.0
+    hop_samples: int = 32
+
+    def __post_init__(self) -> None:
+        if self.samples < 8:
+            raise ConfigError(f"window.samples must be at least 8, got {self.samples}")
+        if not self.rate_hz > 0:
+            raise ConfigError(f"window.rate_hz must be above 0 Hz, got {self.rate_hz}")
+        if not 1 <= self.hop_samples <= self.samples:
+            raise ConfigError(
+                f"window.hop_samples must lie between 1 and the window's {self.samples} samples, got {self.hop_samples}"
+            )
+
+    @property
+    def duration_s(self) -> float:
+        """Length of a sliding window, s."""
+        return self.samples / self.rate_hz
+
+
+@dataclass(frozen=True)
+class SensorSpec:
+    """What the model expects of the sensor.
+
+    Attributes
+    ----------
+    axes : the axes in the order of the model's input, in the frame of the device's screen
+        (x to the right, y to the top, z out of the screen)
+    unit : of the model's input; always g
+    gravity : ``included``: a sensor at rest reads +1 g along the axis that points up
+    placement : where the training sensor sat
+    range_g : readings beyond this were never seen in training
+    """
+
+    axes: tuple[str, ...] = ("x", "y", "z")
+    unit: Literal["g"] = "g"
+    gravity: Literal["included"] = "included"
+    placement: str = "right wrist"
+    range_g: float = 8.0
+
+
+@dataclass(frozen=True)
+class ResamplingSpec:
+    """How an irregular stream becomes a regular one: linear interpolation on a grid that starts with the stream.
+
+    Attributes
+    ----------
+    max_gap_s : a longer pause between two samples empties the window instead of inventing samples
+    rate_tolerance : relative difference between the measured rate and the contract's that is named as a defect
+    """
+
+    max_gap_s: float = 0.25
+    rate_tolerance: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not self.max_gap_s > 0:
+            raise ConfigError(f"resampling.max_gap_s must be above 0 s, got {self.max_gap_s}")
+
+
+@dataclass(frozen=True)
+class DecisionSpec:
+    """From logits to a label.
+
+    Attributes
+    ----------
+    temperature : logits are divided by it before the softmax (Guo et al., ICML 2017); fitted on validation people
+    unknown_below : a smoothed probability below this is reported as ``unknown``; 0 turns it off
+    smoothing : weight of the newest window in the exponential average of the probabilities; 1 turns it off
+    min_dwell_windows : a new label is reported after it has led for so many windows in a row; 1 turns it off
+    """
+
+    temperature: float = 1.0
+    unknown_below: float = 0.0
+    smoothing: float = 1.0
+    min_dwell_windows: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ConfigError(f"decision.temperature must be above 0, got {self.temperature}")
+        if not 0 <= self.unknown_below <= 1:
+            raise ConfigError(f"decision.unknown_below must lie in [0, 1], got {self.unknown_below}")
+        if not 0 < self.smoothing <= 1:
+            raise ConfigError(f"decision.smoothing must lie in (0, 1], got {self.smoothing}")
+        if self.min_dwell_windows < 1:
+            raise ConfigError(f"decision.min_dwell_windows must be at least 1, got {self.min_dwell_windows}")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything a device must keep to get the answers that were measured.
+
+    Attributes
+    ----------
+    labels : activity names, in the order of the logits
+    logit_tolerance : largest difference between a float model's logits and the golden ones
+    trained_on : name of the data set; a synthetic one says so
+    """
+
+    labels: tuple[str, ...]
+    sensor: SensorSpec = field(default_factory=SensorSpec)
+    window: WindowSpec = field(default_factory=WindowSpec)
+    resampling: ResamplingSpec = field(default_factory=ResamplingSpec)
+    gaf: GafSpec = field(default_factory=GafSpec)
+    decision: DecisionSpec = field(default_factory=DecisionSpec)
+    logit_tolerance: float = 1e-4
+    trained_on: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ContractError(f"a contract needs at least two different labels, got {list(self.labels)}")
+        if self.gaf.size > self.window.samples:
+            raise ContractError(
+                f"an image of {self.gaf.size} pixels cannot be drawn from {self.window.samples} samples",
+                hint="Lower gaf.size or raise window.samples",
+            )
+        if self.schema_version != SCHEMA_VERSION:
+            raise ContractError(
+                f"this contract has schema version {self.schema_version}, this vskd reads {SCHEMA_VERSION}",
+                hint="Install the vskd that wrote the bundle, or export the run again",
+            )
+
+    @property
+    def window_shape(self) -> tuple[int, int]:
+        """(channels, samples) of one window."""
+        return len(self.sensor.axes), self.window.samples
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image."""
+        return self.gaf.image_channels(len(self.sensor.axes)), self.gaf.size, self.gaf.size
+
+    def to_json(self) -> str:
+        """The contract as JSON text; equal contracts give equal text."""
+        return json.dumps(to_mapping(self), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str = "contract") -> Contract:
+        """Read what ``to_json`` wrote.
+
+        Raises
+        ------
+        ContractError : not JSON, an unknown key, or a value out of its range
+        """
+        try:
+            mapping = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ContractError(f"{where} is not JSON: {error}") from error
+        return cls.from_mapping(mapping, where=where)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], *, where: str = "contract") -> Contract:
+        """Read the mapping form; errors as in ``from_json``."""
+        try:
+            return from_mapping(cls, mapping, where=where)
+        except ConfigError as error:
+            raise ContractError(error.message, hint=error.hint) from error
+
+    def with_decision(self, **changes: Any) -> Contract:
+        """A copy whose decision rules differ, e.g. ``with_decision(smoothing=0.5)``."""
+        return dataclasses.replace(self, decision=dataclasses.replace(self.decision, **changes))

@@ -1,0 +1,102 @@
+"""The errors that vskd raises on purpose.
+
+::
+
+    VskdError                 anything a user can mend; printed with its hint, exit code 1
+    ├── ConfigError           an unknown key, value, data set, protocol, recipe
+    ├── DataError             a file or folder of recordings is missing or broken
+    ├── SignalError           a window cannot be encoded: shape, NaN, infinity
+    ├── StreamError           samples cannot be what the contract says: unit, order, shape
+    ├── ContractError         the contract does not fit what is asked of it
+    ├── BundleError           a bundle is missing, incomplete or was changed
+    ├── EngineError           an engine cannot load or run a model
+    │   └── MissingExtraError something is not installed; names the extra that holds it
+    └── GateError             an exported model does not do what the trained one does
+
+This module knows nothing of the rest of the package.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VskdError(Exception):
+    """Something that the user can mend.
+
+    Parameters
+    ----------
+    message : what happened, with the value and the limit
+    hint : the way out, a sentence of its own; empty when the message says it already
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class ConfigError(VskdError):
+    """A setting that does not exist or cannot have this value."""
+
+
+class DataError(VskdError):
+    """A recording, or a folder of them, is missing or broken."""
+
+
+class SignalError(VskdError):
+    """A window that cannot be encoded."""
+
+
+class StreamError(VskdError):
+    """Samples that cannot be what the contract says they are."""
+
+
+class ContractError(VskdError):
+    """A contract that does not fit what is asked of it."""
+
+
+class BundleError(VskdError):
+    """A bundle that is missing, incomplete or was changed."""
+
+
+class EngineError(VskdError):
+    """An engine that cannot load or run a model."""
+
+
+class MissingExtraError(EngineError):
+    """Something needed is not installed.
+
+    Parameters
+    ----------
+    package : the import name that failed
+    extra : the extra of vskd that installs it
+    purpose : what it was needed for
+    """
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed", hint=f"pip install 'vskd[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class GateError(VskdError):
+    """An exported model that does not do what the trained one does."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """A hint for a name that does not exist: the nearest one and all of them.
+
+    Parameters
+    ----------
+    wrong : the name as given
+    known : the names that exist
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(wrong, names, n=1)
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{guess}Known: {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""The workshop: data sets, networks, losses and the training loop (torch)."""

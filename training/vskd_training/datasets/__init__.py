@@ -1,0 +1,1 @@
+"""Data sets: one reader each, the generator of the embedded default, the prepared cache and the protocols."""

@@ -1,0 +1,96 @@
+"""What every reader yields: one recording of one person, seen by the wrist and, where there is one, by a camera.
+
+A reader is a ``Source``. It knows its tree on disk and nothing of windows, splits or networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class RecordingInfo:
+    """Who did what, without the samples.
+
+    Attributes
+    ----------
+    id : unique within the data set, e.g. ``"a1_s1_t1"``
+    subject : the person; splits go by it
+    label : the activity
+    trial : which repetition by this person
+    """
+
+    id: str
+    subject: str
+    label: str
+    trial: int
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording.
+
+    Attributes
+    ----------
+    info : who did what
+    time_s : (samples,), float64, strictly increasing, s; the sensor's clock
+    acceleration_g : (samples, 3), float64, g, gravity included, in the sensor's axes
+    frame_time_s : (frames,), float64, s; each frame's time *on the sensor's clock*; empty without video
+    frames : (frames, height, width), uint8; empty without video
+    """
+
+    info: RecordingInfo
+    time_s: NDArray[np.float64]
+    acceleration_g: NDArray[np.float64]
+    frame_time_s: NDArray[np.float64]
+    frames: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """Something wrong with the tree, counted and shown, never passed over in silence.
+
+    Attributes
+    ----------
+    where : a path relative to the data set's root, or a recording's id
+    what : one sentence
+    """
+
+    where: str
+    what: str
+
+
+class Source(Protocol):
+    """A data set that can be read from start to end.
+
+    Attributes
+    ----------
+    name : e.g. ``"utd-mhad"``; a synthetic one says so
+    view : what the camera's side shows, e.g. ``"depth"``; ``"none"`` without video
+    labels : activity names in the order of the classes
+    """
+
+    name: str
+    view: str
+    labels: tuple[str, ...]
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the content and of every setting that changes what ``recordings`` yields."""
+        ...
+
+    def infos(self) -> tuple[RecordingInfo, ...]:
+        """Every recording, in the order in which ``recordings`` yields them."""
+        ...
+
+    def defects(self) -> tuple[Defect, ...]:
+        """What is missing or broken. Recordings named here are not in ``infos``."""
+        ...
+
+    def recordings(self) -> Iterator[Recording]:
+        """Read them one by one."""
+        ...

@@ -1,0 +1,1 @@
+"""Networks: the student and its encoder, the teacher and its backbones."""

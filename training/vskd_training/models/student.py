@@ -1,0 +1,90 @@
+"""The student: ResNet18 (He et al., CVPR 2016) on torchvision's ``BasicBlock``, with a width factor.
+
+As in VSKD: the pooled vector, then Linear(-> 300) + ReLU, the feature that distillation compares, then
+Linear(300 -> classes). At width 1.0 and three image channels the trunk is torchvision's own resnet18, key by key.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from vskd.contract import Contract
+from vskd_training.models.encoder import Encoder
+from vskd_training.torchvision_import import torchvision_resnet
+
+#: Width of the distilled feature. DASK's semantic term compares it with the teacher's, so both use this one.
+FEATURE_SIZE = 300
+
+
+class View(NamedTuple):
+    """What a network says of a batch: logits (batch, classes) and the distilled feature (batch, FEATURE_SIZE)."""
+
+    logits: Tensor
+    feature: Tensor
+
+
+def resnet18_trunk(image_channels: int, *, width: float) -> nn.Module:
+    """ResNet18 up to the pooled vector, of ``trunk.out_features`` values.
+
+    Parameters
+    ----------
+    image_channels : channels of the image; 3 is torchvision's own stem
+    width : factor on every layer's channels; 1.0 is torchvision's resnet18
+    """
+    resnet = torchvision_resnet()
+    first = max(8, round(64 * width))
+    trunk: nn.Module = resnet.ResNet(resnet.BasicBlock, [2, 2, 2, 2], num_classes=1)
+    if first != 64:
+        _rebuild_narrow(trunk, first)
+    if first != 64 or image_channels != 3:
+        trunk.conv1 = nn.Conv2d(image_channels, first, kernel_size=7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(trunk.conv1.weight, mode="fan_out", nonlinearity="relu")
+    trunk.fc = nn.Identity()
+    trunk.out_features = first * 8  # type: ignore[assignment]
+    return trunk
+
+
+def _rebuild_narrow(trunk: nn.Module, first: int) -> None:
+    """Replace the stem's norm and the four stages by ones that start with ``first`` channels."""
+    resnet = torchvision_resnet()
+    trunk.bn1 = nn.BatchNorm2d(first)
+    trunk.inplanes = first  # type: ignore[assignment]
+    make_layer = trunk._make_layer
+    for stage in range(4):
+        layer = make_layer(resnet.BasicBlock, first * 2**stage, 2, stride=1 if stage == 0 else 2)  # type: ignore[operator]
+        setattr(trunk, f"layer{stage + 1}", layer)
+    for module in trunk.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+class Student(nn.Module):
+    """Windows of acceleration to logits, the encoder inside.
+
+    Parameters
+    ----------
+    contract : fixes the window, the image and the classes
+    width : factor on ResNet18's channels
+
+    Shape
+    -----
+    (batch, channels, samples), g -> ``View``
+    """
+
+    def __init__(self, contract: Contract, *, width: float) -> None:
+        super().__init__()
+        self.encoder = Encoder(contract.gaf, contract.window.samples)
+        self.trunk = resnet18_trunk(contract.image_shape[0], width=width)
+        self.feature = nn.Linear(cast(int, self.trunk.out_features), FEATURE_SIZE)
+        self.classifier = nn.Linear(FEATURE_SIZE, len(contract.labels))
+
+    def forward(self, windows: Tensor) -> View:
+        return self.from_image(self.encoder(windows))
+
+    def from_image(self, images: Tensor) -> View:
+        """What ``forward`` does after the encoder; images (batch, channels, size, size)."""
+        feature = torch.relu(self.feature(self.trunk(images)))
+        return View(self.classifier(feature), feature)
