@@ -8,8 +8,8 @@ Per axis of one window, reduced to S samples by piecewise aggregate approximatio
     GASF[i, j] = cos(phi_i + phi_j) = c_i c_j - s_i s_j
     GADF[i, j] = sin(phi_i - phi_j) = s_i c_j - c_i s_j        (the sign of pyts)
 
-Both fields have rank 2, [c, s] [c, -s]^T and [s, c] [c, -s]^T: one small matrix product per axis and no arccos. ``sqrt(1 - c^2)`` loses half of float32's digits near |c| = 1, where
-a wrist at rest lives. The stable forms are
+Both fields have rank 2, [c, s] [c, -s]^T and [s, c] [c, -s]^T: one small matrix product per axis and no arccos.
+``sqrt(1 - c^2)`` loses half of float32's digits near |c| = 1. The stable forms are
 
 ``minmax``, ``range``
     u = (v - lo) / d, w = (hi - v) / d, c = u - w, s = 2 sqrt(u w), with d = hi - lo
@@ -25,6 +25,7 @@ graphs; tests hold the three together. The values of an image lie in [-1, 1] and
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def paa_matrix(samples: int, size: int) -> Float32:
         raise SignalError(f"an image of {size} pixels cannot be drawn from a window of {samples} samples")
     bounds = np.linspace(0, samples, size + 1).astype(np.int64)
     matrix = np.zeros((samples, size), dtype=np.float32)
-    for column, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for column, (start, end) in enumerate(itertools.pairwise(bounds)):
         matrix[start:end, column] = 1.0 / (end - start)
     return matrix
 
@@ -102,8 +103,8 @@ class GafEncoder:
         for index, name in enumerate(self.spec.fields):
             left = (cosine, sine) if name == "gasf" else (sine, cosine)
             np.matmul(np.stack(left, axis=-1), right, out=image[:, index])
-        image = image.reshape(batch, -1, size, size)
-        return image if windows.ndim == 3 else image[0]
+        stacked = image.reshape(batch, -1, size, size)
+        return stacked if windows.ndim == 3 else stacked[0]
 
     def _check(self, windows: NDArray[np.floating[Any]]) -> Float32:
         if windows.ndim not in (2, 3) or windows.shape[-1] != self.samples:

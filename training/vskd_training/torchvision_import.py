@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType
-from typing import cast
 
 import torch
 
@@ -38,7 +37,7 @@ def torchvision_resnet() -> ModuleType:
         for name, schema in _SCHEMAS.items():
             if not torch._C._dispatch_has_kernel(name):
                 torch.library.define(name, schema)
-    return cast(ModuleType, importlib.import_module("torchvision.models.resnet"))
+    return importlib.import_module("torchvision.models.resnet")
 
 
 def _operators_load(package: Path) -> bool:
@@ -47,7 +46,7 @@ def _operators_load(package: Path) -> bool:
     if not libraries:
         return False
     try:
-        torch.ops.load_library(str(libraries[0]))
+        torch.ops.load_library(str(libraries[0]))  # type: ignore[no-untyped-call]
     except OSError:
         return False
     return True
