@@ -1,0 +1,294 @@
+"""The bundle: a folder that a stranger can run. Models, contract, golden vectors, report, and a hash of each.
+
+::
+
+    NAME.bundle/
+      manifest.json   schema version, models, SHA-256 and size of every other file; written last
+      contract.json   what a window is and how a decision is made
+      model.<recipe>.onnx, model.<recipe>.tflite
+      golden/         windows with the answers of every stage
+      report.json     how well the exported models agree with the trained one
+
+There is no date inside: writing the same content twice gives the same bytes. What is used is checked first: opening
+checks the contract and every file's presence and size, taking a model checks that model, ``check`` checks everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vskd.closed import from_mapping, to_mapping
+from vskd.contract import Contract
+from vskd.engines import ENGINES, ModelFormat, engine_kind, installed_engines
+from vskd.errors import BundleError, ConfigError, MissingExtraError, did_you_mean
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+CONTRACT = "contract.json"
+
+#: A device wants the small model; ``fp32`` is there to compare with.
+RECIPE_PREFERENCE = ("w8a8-static-pc", "fp32")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model file: raw window (1, channels, samples) in g -> logits (1, classes).
+
+    Attributes
+    ----------
+    file : name within the bundle
+    format : decides which engines can run it
+    recipe : numeric form: ``fp32``, ``w8a8-static-pc`` (int8 weights per channel, int8 activations, static)
+    """
+
+    file: str
+    format: ModelFormat
+    recipe: str
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """What the manifest says of a file: SHA-256 in hexadecimal and size in bytes."""
+
+    sha256: str
+    size_bytes: int
+
+
+class Bundle:
+    """An opened bundle.
+
+    Attributes
+    ----------
+    path : the folder
+    contract : what the models expect
+    models : the model files
+    files : every file but the manifest, with hash and size
+    """
+
+    def __init__(self, path: Path, contract: Contract, models: tuple[ModelEntry, ...], files: Mapping[str, FileEntry]):
+        self.path = path
+        self.contract = contract
+        self.models = models
+        self.files = files
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Open a bundle; checks the manifest, the contract, and that every file is there with its size.
+
+        Raises
+        ------
+        BundleError : no bundle there, or not the one that was written
+        """
+        folder = Path(path)
+        manifest = _read_manifest(folder)
+        files = {
+            _inside(name): from_mapping(FileEntry, entry, where=f"{MANIFEST}.files.{name}")
+            for name, entry in manifest["files"].items()
+        }
+        models = tuple(from_mapping(ModelEntry, entry, where=f"{MANIFEST}.models") for entry in manifest["models"])
+        for name, entry in files.items():
+            _check_size(folder / name, entry)
+        for needed in (CONTRACT, *(model.file for model in models)):
+            if needed not in files:
+                raise BundleError(f"{folder / MANIFEST} does not list {needed}", hint="Export the run again")
+        _check_hash(folder / CONTRACT, files[CONTRACT])
+        contract = Contract.from_json((folder / CONTRACT).read_text(encoding="utf-8"), where=str(folder / CONTRACT))
+        return cls(folder, contract, models, files)
+
+    def check(self) -> None:
+        """Check the hash of every file, and that no other file is there.
+
+        Raises
+        ------
+        BundleError : a changed, missing or additional file; names the first
+        """
+        for name, entry in self.files.items():
+            _check_size(self.path / name, entry)
+            _check_hash(self.path / name, entry)
+        present = {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
+        for name in sorted(present - set(self.files) - {MANIFEST}):
+            raise BundleError(f"{self.path / name} is not part of the bundle", hint="Remove it, or export again")
+
+    def checked_path(self, name: str) -> Path:
+        """Path of a file of the bundle, after checking its hash.
+
+        Raises
+        ------
+        BundleError : not in the bundle, or changed
+        """
+        if name not in self.files:
+            raise BundleError(f"{self.path} holds no {name}", hint=did_you_mean(name, self.files))
+        _check_hash(self.path / name, self.files[name])
+        return self.path / name
+
+    def model_path(self, entry: ModelEntry) -> Path:
+        """Path of a model file, after checking its hash."""
+        return self.checked_path(entry.file)
+
+    def select(self, *, engine: str | None = None, recipe: str | None = None) -> tuple[str, ModelEntry]:
+        """The engine and model to run: what the user names, else the first that bundle and installation allow.
+
+        Parameters
+        ----------
+        engine : as in ``vskd.engines.ENGINES``; None takes the first installed one that has a model here
+        recipe : of the model; None takes the most compact that the engine has here
+
+        Returns
+        -------
+        (engine name, model)
+
+        Raises
+        ------
+        ConfigError : the bundle has no such model
+        MissingExtraError : no engine for the bundle's models is installed
+        """
+        engines = [engine] if engine else list(installed_engines())
+        if not engines:
+            raise MissingExtraError("no engine", extra="litert", purpose="running a bundle")
+        for name in engines:
+            model_format = engine_kind(name).format
+            offered = {entry.recipe: entry for entry in self.models if entry.format == model_format}
+            for wanted in [recipe] if recipe else [*RECIPE_PREFERENCE, *offered]:
+                if wanted in offered:
+                    return name, offered[wanted]
+        raise ConfigError(
+            f"{self.path.name} has no model of recipe {recipe or 'any'} for {' or '.join(engines)}",
+            hint="It holds: " + ", ".join(f"{entry.file}" for entry in self.models),
+        )
+
+    def runnable(self) -> tuple[tuple[str, ModelEntry], ...]:
+        """Every pair of installed engine and model that it runs."""
+        installed = set(installed_engines())
+        return tuple(
+            (name, entry)
+            for name, kind in ENGINES.items()
+            if name in installed
+            for entry in self.models
+            if entry.format == kind.format
+        )
+
+    def sha256(self) -> str:
+        """The bundle's identity: the hash of its manifest, which holds the hash of everything else."""
+        return hashlib.sha256((self.path / MANIFEST).read_bytes()).hexdigest()
+
+
+def write_bundle(
+    out: str | Path,
+    *,
+    contract: Contract,
+    models: Sequence[ModelEntry],
+    files: Mapping[str, bytes],
+    overwrite: bool = False,
+) -> Path:
+    """Write a bundle, whole or not at all.
+
+    Parameters
+    ----------
+    out : the folder to make, e.g. ``wrist.bundle``
+    contract : goes into ``contract.json``
+    models : which of ``files`` are models
+    files : name within the bundle (with ``/``) -> content
+    overwrite : replace a bundle that is there
+
+    Returns
+    -------
+    the folder
+
+    Raises
+    ------
+    BundleError : the folder exists, or cannot be written
+    """
+    folder = Path(out)
+    refuse_existing(folder, overwrite=overwrite)
+    content = {**files, CONTRACT: contract.to_json().encode()}
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "models": [to_mapping(entry) for entry in models],
+        "files": {
+            name: {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+            for name, data in sorted(content.items())
+        },
+    }
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    try:
+        for name, data in content.items():
+            target = partial / _inside(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except OSError as error:
+        raise BundleError(f"cannot write {folder}: {error}", hint="Nothing was left behind") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def refuse_existing(folder: Path, *, overwrite: bool) -> None:
+    """Refuse to write over what is there: any folder without ``overwrite``, and what is no bundle even with it.
+
+    Raises
+    ------
+    BundleError
+    """
+    if folder.exists() and not overwrite:
+        raise BundleError(f"{folder} exists", hint="Give another name, or --overwrite")
+    if folder.exists() and not (folder / MANIFEST).is_file():
+        raise BundleError(f"{folder} exists and is no bundle; it is not replaced", hint="Give another name")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise BundleError(f"there is no bundle at {folder}", hint="`vskd export RUN --out NAME.bundle` writes one")
+    if not path.is_file():
+        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}", hint="Export the run again")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version, _, _ = manifest["schema_version"], manifest["files"].items, manifest["models"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{path} was changed or cut short: {error!r}", hint="Copy or export it again") from error
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder} has schema version {version}, this vskd reads {SCHEMA_VERSION}",
+            hint="Install the vskd that wrote it, or export the run again",
+        )
+    return manifest
+
+
+def _inside(name: str) -> str:
+    """Refuse a name that would leave the bundle's folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise BundleError(f"{name!r} does not lie inside the bundle", hint="Do not use this bundle")
+    return name
+
+
+def _check_size(path: Path, entry: FileEntry) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path} is missing", hint="Copy or export the bundle again")
+    size = path.stat().st_size
+    if size != entry.size_bytes:
+        raise BundleError(
+            f"{path} was changed: it has {size} bytes, the manifest says {entry.size_bytes}",
+            hint="Copy or export the bundle again",
+        )
+
+
+def _check_hash(path: Path, entry: FileEntry) -> None:
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != entry.sha256:
+        raise BundleError(
+            f"{path} was changed: its SHA-256 is {found[:12]}..., the manifest says {entry.sha256[:12]}...",
+            hint="Copy or export the bundle again",
+        )

@@ -1,0 +1,96 @@
+"""The command ``vskd``: finds the sub-commands that the installed packages register, and prints errors.
+
+Each sub-command is an entry point of the group ``vskd.commands``, loaded only when it is called: ``vskd --help`` loads
+neither torch nor an engine, and the runtime never imports upward.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from vskd import __version__
+from vskd.errors import MissingExtraError, VskdError, did_you_mean
+
+#: Third-party packages of the workshop, and the extra that installs each.
+_EXTRA_OF_PACKAGE = {
+    "torch": "training",
+    "torchvision": "training",
+    "scipy": "training",
+    "av": "training",
+    "safetensors": "training",
+    "matplotlib": "training",
+    "litert_torch": "export",
+    "ai_edge_quantizer": "export",
+    "onnx": "export",
+    "onnxscript": "export",
+    "flatbuffers": "export",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are entry points."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self._found: dict[str, EntryPoint] | None = None
+
+    @property
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        if self._found is None:
+            self._found = {entry.name: entry for entry in entry_points(group="vskd.commands")}
+        return self._found
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._entry_points)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        entry = self._entry_points.get(name)
+        if entry is None:
+            return None
+        command: click.Command = entry.load()
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self._entry_points:
+            raise click.UsageError(f"there is no command {args[0]!r}. {did_you_mean(args[0], self._entry_points)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog="Example: vskd run wrist.bundle --input recording.csv",
+)
+@click.version_option(__version__, prog_name="vskd")
+def vskd() -> None:
+    """Human-activity models from training to the wrist."""
+
+
+def main() -> None:
+    """Entry point: exit code 0 done, 1 an error that the user can mend, 2 misuse."""
+    try:
+        vskd(prog_name="vskd")
+    except VskdError as error:
+        _fail(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA_OF_PACKAGE:
+            raise
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        _fail(MissingExtraError(package, extra=_EXTRA_OF_PACKAGE[package], purpose=f"vskd {command}"))
+    except BrokenPipeError:
+        # The reader of our output went away (`vskd run ... | head`): nothing is left to say, and nobody to say it to.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _fail(error: VskdError) -> None:
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"       {error.hint}", err=True)
+    sys.exit(1)

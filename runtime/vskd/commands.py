@@ -1,0 +1,117 @@
+"""The runtime's own commands: ``run``, ``verify``, ``inspect``. Results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+import click
+import numpy as np
+
+from vskd.bundle import Bundle
+from vskd.classifier import Classifier
+from vskd.contract import Contract
+from vskd.decide import Event
+from vskd.engines import ENGINES, open_engine
+from vskd.errors import DataError
+from vskd.samples_csv import SampleReader
+from vskd.stream import Health
+
+_ENGINE = click.Choice(list(ENGINES))
+
+
+def _note(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@click.command(epilog="Example: vskd run wrist.bundle --input recording.csv --engine litert")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--input", "source", required=True, help="CSV with time_s,ax,ay,az; '-' reads standard input.")
+@click.option("--engine", type=_ENGINE, default=None, help="What runs the model.  [default: what is installed]")
+@click.option("--recipe", default=None, help="Which model, e.g. fp32.  [default: the most compact]")
+@click.option("--unit", type=click.Choice(["g", "m/s^2"]), default="g", help="Unit of ax, ay, az.")
+@click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
+def run(bundle: Path, source: str, engine: str | None, recipe: str | None, unit: str, axes: str, threads: int) -> None:
+    """Print one JSON line per decision on a recording or a live pipe."""
+    opened = Bundle.open(bundle)
+    name, entry = opened.select(engine=engine, recipe=recipe)
+    loaded = open_engine(name, opened.model_path(entry), threads=threads)
+    _note(f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)")
+    with _open_text(source) as lines:
+        reader = SampleReader(lines, name="standard input" if source == "-" else source)
+        classifier = Classifier(
+            opened.contract,
+            loaded,
+            unit=unit,  # type: ignore[arg-type]  # click.Choice holds exactly the contract's units
+            axes=axes,
+            time_unit=reader.time_unit,
+        )
+        _run_whole(classifier, reader) if opened.contract.window.mode == "whole" else _run_stream(
+            classifier, reader, live=source == "-"
+        )
+
+
+def _open_text(source: str) -> TextIO:
+    if source == "-":
+        return sys.stdin
+    try:
+        return Path(source).open(encoding="utf-8", newline="")
+    except OSError as error:
+        raise DataError(f"cannot read {source}: {error.strerror}", hint="Give a CSV file, or - for a pipe") from error
+
+
+def _run_stream(classifier: Classifier, reader: SampleReader, *, live: bool) -> None:
+    events = 0
+    for chunk in reader.chunks(rows=1 if live else 1024):
+        events += _print_events(classifier.push(chunk.time, chunk.xyz), classifier.contract)
+    _note_health(classifier.health, classifier.contract, events)
+
+
+def _run_whole(classifier: Classifier, reader: SampleReader) -> None:
+    chunks = list(reader.chunks(rows=1024))
+    if not chunks:
+        raise DataError("the recording holds no samples")
+    per_second = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[reader.time_unit]
+    time_s = (np.concatenate([chunk.time for chunk in chunks]) - chunks[0].time[0]) / per_second
+    _print_events([classifier.classify(time_s, np.concatenate([chunk.xyz for chunk in chunks]))], classifier.contract)
+
+
+def _print_events(events: Iterable[Event], contract: Contract) -> int:
+    count = 0
+    for count, event in enumerate(events, start=1):  # noqa: B007
+        click.echo(json.dumps(event.to_mapping(contract.labels)))
+    return count
+
+
+def _note_health(health: Health, contract: Contract, events: int) -> None:
+    rate = "unknown" if health.rate_hz is None else f"{health.rate_hz:.2f} Hz"
+    _note(
+        f"{health.samples} samples at {rate} -> {events} decisions; dropped: {health.out_of_order} out of order, "
+        f"{health.not_finite} not finite; {health.gaps} gaps; {health.saturated} beyond "
+        f"+-{contract.sensor.range_g:g} g"
+    )
+    wanted = contract.window.rate_hz
+    if health.rate_hz is not None and abs(health.rate_hz / wanted - 1) > contract.resampling.rate_tolerance:
+        _note(f"warning: the sensor ran at {health.rate_hz:.1f} Hz; the model was trained at {wanted:g} Hz")
+    if events == 0:
+        _note(
+            f"warning: no decision: one needs {contract.window.samples} samples at {wanted:g} Hz "
+            f"({contract.window.duration_s:g} s) without a gap"
+        )
+
+
+@click.command(epilog="Example: vskd inspect wrist.bundle")
+@click.argument("bundle", type=click.Path(path_type=Path))
+def inspect(bundle: Path) -> None:
+    """Print a bundle's contract, models and files."""
+    opened = Bundle.open(bundle)
+    click.echo(f"{opened.path}  (sha256 {opened.sha256()[:16]})\n")
+    for model in opened.models:
+        click.echo(f"{model.file:36} {opened.files[model.file].size_bytes / 1e6:8.2f} MB  {model.recipe}")
+    click.echo(f"\ninput   window  (1, {', '.join(map(str, opened.contract.window_shape))})  float32, g")
+    click.echo(f"output  logits  (1, {len(opened.contract.labels)})  float32\n")
+    click.echo(opened.contract.to_json(), nl=False)

@@ -1,0 +1,188 @@
+"""Engines: what runs a model file. One window in, logits out.
+
+Every engine is configured for a wearable: one thread unless told otherwise, and no spinning between windows (ONNX
+Runtime's idle threads would otherwise burn a core). An engine is named by the user or by the bundle's stated
+preference, never swapped for another. Each library is imported where it is used; a missing one is an error that names
+its extra. This module knows nothing of bundles, streams or decisions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.errors import ConfigError, EngineError, MissingExtraError, did_you_mean
+
+Float32 = NDArray[np.float32]
+ModelFormat = Literal["onnx", "tflite"]
+
+
+class Engine(Protocol):
+    """A model, ready to run.
+
+    Attributes
+    ----------
+    name : as in ``ENGINES``
+    version : of the library
+    """
+
+    name: str
+    version: str
+
+    def infer(self, window: Float32) -> Float32:
+        """Logits (classes,) of one window (channels, samples), g."""
+        ...
+
+
+class OnnxRuntimeEngine:
+    """ONNX Runtime on the CPU."""
+
+    name = "onnxruntime"
+
+    def __init__(self, model: Path, *, threads: int) -> None:
+        runtime = importlib.import_module("onnxruntime")
+        self.version: str = runtime.__version__
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._session = runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        (self._input,) = [port.name for port in self._session.get_inputs()]
+        self._outputs = [self._session.get_outputs()[0].name]
+
+    def infer(self, window: Float32) -> Float32:
+        logits: Float32 = self._session.run(self._outputs, {self._input: window[np.newaxis]})[0][0]
+        return logits
+
+
+class TfliteEngine:
+    """The TensorFlow Lite interpreter, out of whichever package holds it."""
+
+    def __init__(self, model: Path, *, threads: int, name: str, interpreter: Any, version: str) -> None:
+        self.name = name
+        self.version = version
+        self._interpreter = interpreter(model_path=str(model), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        (entry,) = self._interpreter.get_input_details()
+        self._input: int = entry["index"]
+        self._output: int = self._interpreter.get_output_details()[0]["index"]
+
+    def infer(self, window: Float32) -> Float32:
+        self._interpreter.set_tensor(self._input, window[np.newaxis])
+        self._interpreter.invoke()
+        logits: Float32 = self._interpreter.get_tensor(self._output)[0]
+        return logits
+
+
+def _open_litert(model: Path, threads: int) -> Engine:
+    module = importlib.import_module("ai_edge_litert.interpreter")
+    version = importlib.import_module("importlib.metadata").version("ai-edge-litert")
+    return TfliteEngine(model, threads=threads, name="litert", interpreter=module.Interpreter, version=version)
+
+
+def _open_tflite_runtime(model: Path, threads: int) -> Engine:
+    if int(np.__version__.split(".", maxsplit=1)[0]) >= 2:
+        raise EngineError(
+            f"tflite-runtime works only beside numpy 1.x, and numpy {np.__version__} is installed",
+            hint="Use --engine litert, or pip install 'numpy<2' in an environment of its own",
+        )
+    module = importlib.import_module("tflite_runtime.interpreter")
+    version = importlib.import_module("importlib.metadata").version("tflite-runtime")
+    return TfliteEngine(model, threads=threads, name="tflite-runtime", interpreter=module.Interpreter, version=version)
+
+
+def _open_tensorflow(model: Path, threads: int) -> Engine:
+    module = importlib.import_module("tensorflow")
+    return TfliteEngine(
+        model, threads=threads, name="tensorflow", interpreter=module.lite.Interpreter, version=module.__version__
+    )
+
+
+def _open_onnxruntime(model: Path, threads: int) -> Engine:
+    return OnnxRuntimeEngine(model, threads=threads)
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """What vskd knows of an engine before loading it.
+
+    Attributes
+    ----------
+    format : of the model files that it runs
+    package : import name
+    extra : of vskd, which installs it
+    open : (model, threads) -> Engine
+    """
+
+    format: ModelFormat
+    package: str
+    extra: str
+    open: Callable[[Path, int], Engine]
+
+
+#: In the order of preference where a bundle and the user leave the choice open.
+ENGINES: Mapping[str, EngineKind] = {
+    "litert": EngineKind("tflite", "ai_edge_litert", "litert", _open_litert),
+    "onnxruntime": EngineKind("onnx", "onnxruntime", "onnx", _open_onnxruntime),
+    "tflite-runtime": EngineKind("tflite", "tflite_runtime", "tflite-runtime", _open_tflite_runtime),
+    "tensorflow": EngineKind("tflite", "tensorflow", "tensorflow", _open_tensorflow),
+}
+
+
+def engine_kind(name: str) -> EngineKind:
+    """What is known of the engine of this name.
+
+    Raises
+    ------
+    ConfigError : no such engine
+    """
+    if name not in ENGINES:
+        raise ConfigError(f"there is no engine {name!r}", hint=did_you_mean(name, ENGINES))
+    return ENGINES[name]
+
+
+def is_installed(name: str) -> bool:
+    """Whether the engine's package can be found (it is not imported)."""
+    return importlib.util.find_spec(engine_kind(name).package) is not None
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Names of the engines whose packages are installed, most preferred first."""
+    return tuple(name for name in ENGINES if is_installed(name))
+
+
+def open_engine(name: str, model: Path, *, threads: int = 1) -> Engine:
+    """Load a model file into the engine of this name.
+
+    Parameters
+    ----------
+    name : as in ``ENGINES``
+    model : a file of the engine's format
+    threads : computing threads
+
+    Raises
+    ------
+    ConfigError : no such engine
+    MissingExtraError : the engine is not installed
+    EngineError : the engine refuses the file
+    """
+    kind = engine_kind(name)
+    if model.suffix != f".{kind.format}":
+        raise EngineError(f"{name} runs .{kind.format} files, not {model.name}")
+    if not is_installed(name):
+        raise MissingExtraError(kind.package, extra=kind.extra, purpose=f"the engine {name}")
+    try:
+        return kind.open(model, threads)
+    except ImportError as error:
+        raise EngineError(f"{kind.package} is installed but cannot be imported: {error}") from error
+    except (RuntimeError, ValueError, SystemError) as error:
+        raise EngineError(f"{name} cannot load {model.name}: {error}") from error

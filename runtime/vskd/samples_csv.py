@@ -1,0 +1,94 @@
+"""Samples from CSV text, row by row, so that a pipe works like a file.
+
+The header names the columns: one of ``time_s``, ``time_ms``, ``time_us``, ``time_ns``, and the axes ``ax, ay, az``.
+Other columns are passed over. A row that is not numbers is refused with its line number.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.errors import DataError
+from vskd.stream import TimeUnit
+
+_TIME_COLUMNS = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
+_AXES = ("ax", "ay", "az")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows: time (rows,), whole numbers as int64, and xyz (rows, 3) as float64."""
+
+    time: NDArray[np.int64] | NDArray[np.float64]
+    xyz: NDArray[np.float64]
+
+
+class SampleReader:
+    """Reads the header at once and the rows as they come.
+
+    Parameters
+    ----------
+    lines : the text, header first
+    name : of the file, for messages
+
+    Attributes
+    ----------
+    time_unit : as the header says
+
+    Raises
+    ------
+    DataError : no header, or one that lacks a column
+    """
+
+    def __init__(self, lines: Iterable[str], *, name: str) -> None:
+        self._name = name
+        self._rows = csv.reader(lines)
+        header = [column.strip() for column in next(self._rows, [])]
+        times = [column for column in header if column in _TIME_COLUMNS]
+        if len(times) != 1 or any(axis not in header for axis in _AXES):
+            raise DataError(
+                f"{name}, line 1: the header must hold time_s (or time_ms, time_us, time_ns), ax, ay and az, "
+                f"got {','.join(header)!r}",
+                hint="Add or rename the columns",
+            )
+        self.time_unit = cast(TimeUnit, _TIME_COLUMNS[times[0]])
+        self._columns = [header.index(name) for name in (times[0], *_AXES)]
+        self._width = len(header)
+
+    def chunks(self, rows: int) -> Iterator[Chunk]:
+        """Chunks of so many rows, the last one shorter.
+
+        Raises
+        ------
+        DataError : a row of another length, or one that is not numbers; names the line
+        """
+        pending: list[tuple[float | int, ...]] = []
+        for row in self._rows:
+            if row:
+                pending.append(self._parse(row))
+            if len(pending) == rows:
+                yield _chunk(pending)
+                pending = []
+        if pending:
+            yield _chunk(pending)
+
+    def _parse(self, row: list[str]) -> tuple[float | int, ...]:
+        where = f"{self._name}, line {self._rows.line_num}"
+        if len(row) != self._width:
+            raise DataError(f"{where}: {len(row)} values, the header has {self._width}", hint="Mend or drop the row")
+        time, *axes = (row[column].strip() for column in self._columns)
+        try:
+            return (int(time) if time.lstrip("-").isdigit() else float(time), *map(float, axes))
+        except ValueError as error:
+            raise DataError(f"{where}: {error}", hint="Mend or drop the row") from error
+
+
+def _chunk(rows: list[tuple[float | int, ...]]) -> Chunk:
+    # A column of whole numbers stays int64: nanoseconds since 1970 do not fit into a float64.
+    return Chunk(np.array([row[0] for row in rows]), np.array([row[1:] for row in rows], dtype=np.float64))

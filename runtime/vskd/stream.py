@@ -1,0 +1,355 @@
+"""The stream: timestamped samples in, windows of the contract out.
+
+timestamps -> unit -> axes -> order and gaps -> resampling -> windows with a hop.
+
+- Timestamps are the sensor's, never the arrival's. Samples that repeat a time or step back a little are dropped; a
+  large step back is a reset clock and counts as a gap.
+- A pause longer than ``resampling.max_gap_s`` empties the window: samples are never invented across it.
+- Samples that are NaN or infinite are dropped. Everything dropped is counted in ``Health``.
+- Resampling is linear interpolation on a grid anchored at the first sample after a start or a gap. Each regular
+  sample depends on its two neighbours and on integers alone, so that any way of cutting a stream into pushes gives
+  the same windows, bit for bit.
+- A wrong unit shows: a wrist's median |a| over the first second lies near 1 g. A stream far from that is refused.
+
+This module knows nothing of models. Windows for training are cut by the same code (``cut_windows``).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vskd.contract import STANDARD_GRAVITY_M_S2, Contract, Unit
+from vskd.errors import ConfigError, ContractError, StreamError, did_you_mean
+
+Float64 = NDArray[np.float64]
+TimeUnit = Literal["s", "ms", "us", "ns"]
+
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+#: Samples whose median |a| decides whether the unit is right, and the bounds between which it is believed, g.
+#: A wrist that throws or boxes without pause stays below 3 g in the median; 1 g read as m/s^2 is 0.1 g.
+UNIT_CHECK_SAMPLES = 50
+PLAUSIBLE_G = (0.25, 4.0)
+
+#: The rate is named as wrong only after so long, s.
+RATE_CHECK_S = 2.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window, ready for the model.
+
+    Attributes
+    ----------
+    samples : (channels, samples), float32, g
+    start_s, end_s : time of the first sample and of the last, s, on the sensor's clock
+    after_gap : whether this is the first window after a start, a gap or a reset clock
+    """
+
+    samples: NDArray[np.float32]
+    start_s: float
+    end_s: float
+    after_gap: bool
+
+
+@dataclass
+class Health:
+    """What the stream did with its samples.
+
+    Attributes
+    ----------
+    samples : samples pushed
+    out_of_order : dropped: time repeated or a little backward
+    not_finite : dropped: NaN or infinite
+    gaps : pauses above the limit, and reset clocks
+    saturated : samples with an axis at or beyond the sensor's range in training
+    """
+
+    samples: int = 0
+    out_of_order: int = 0
+    not_finite: int = 0
+    gaps: int = 0
+    saturated: int = 0
+    _intervals: int = field(default=0, repr=False)
+    _elapsed_s: float = field(default=0.0, repr=False)
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Measured rate of the accepted samples, Hz; None before two seconds of them."""
+        return self._intervals / self._elapsed_s if self._elapsed_s >= RATE_CHECK_S else None
+
+
+class AxisMap:
+    """Turns the sensor's axes into the contract's.
+
+    Parameters
+    ----------
+    text : for each axis of the contract the sensor's axis, with a sign, e.g. ``"-y,x,z"``
+    """
+
+    def __init__(self, text: str = "x,y,z") -> None:
+        parts = [part.strip() for part in text.split(",")]
+        names = [part.lstrip("+-") for part in parts]
+        if sorted(names) != ["x", "y", "z"]:
+            raise ConfigError(f"an axis map names x, y and z once each, with signs, like '-y,x,z'; got {text!r}")
+        self.order = ["xyz".index(name) for name in names]
+        self.sign = np.array([-1.0 if part.startswith("-") else 1.0 for part in parts])
+
+    def __call__(self, xyz: Float64) -> Float64:
+        """(samples, 3) in the sensor's axes -> (samples, 3) in the contract's."""
+        turned: Float64 = xyz[:, self.order] * self.sign
+        return turned
+
+
+class Stream:
+    """Cuts one sensor's stream into the contract's sliding windows.
+
+    Parameters
+    ----------
+    contract : whose ``window.mode`` is ``sliding``
+    unit : of the samples pushed, ``g`` or ``m/s^2``
+    axes : see ``AxisMap``
+    time_unit : of the timestamps pushed: ``s``, ``ms``, ``us`` or ``ns``
+
+    Raises
+    ------
+    ContractError : the contract's windows are whole recordings
+    ConfigError : an unknown unit or axis map
+    """
+
+    def __init__(self, contract: Contract, *, unit: Unit = "g", axes: str = "x,y,z", time_unit: TimeUnit = "s") -> None:
+        if contract.window.mode != "sliding":
+            raise ContractError(
+                "this contract decides on whole recordings, which a stream does not have",
+                hint="Use Classifier.classify on a recording, or a bundle trained on sliding windows",
+            )
+        self.contract = contract
+        self.health = Health()
+        self._to_g = _factor_to_g(unit)
+        self._unit = unit
+        self._axes = AxisMap(axes)
+        self._time_unit = time_unit
+        self._per_second = _per_second(time_unit)
+        self._origin: Any = None
+        self._unit_check: list[float] | None = []
+        self._last_s = -np.inf
+        self._start_segment()
+
+    def push(self, time: ArrayLike, xyz: ArrayLike) -> list[Window]:
+        """Take samples, give the windows that they complete.
+
+        Parameters
+        ----------
+        time : (samples,), in the stream's time unit; integers keep nanoseconds exact
+        xyz : (samples, 3), in the stream's unit and axes
+
+        Returns
+        -------
+        the completed windows, oldest first; often none
+
+        Raises
+        ------
+        StreamError : shapes or types that are not samples, or values that cannot be in the stream's unit
+        """
+        seconds, values = self._accept(np.asarray(time), np.asarray(xyz))
+        windows: list[Window] = []
+        for start, end, after_gap in self._segments(seconds):
+            if after_gap:
+                self._start_segment()
+            windows += self._extend(seconds[start:end], values[start:end])
+        return windows
+
+    def _accept(self, time: NDArray[Any], xyz: NDArray[Any]) -> tuple[Float64, Float64]:
+        """Samples as (seconds since the first one, g in the contract's axes), without those to be dropped."""
+        if xyz.ndim != 2 or xyz.shape[1] != 3 or time.shape != xyz.shape[:1]:
+            raise StreamError(f"samples must be time (n,) and xyz (n, 3), got {time.shape} and {xyz.shape}")
+        if time.dtype.kind not in "fiu" or xyz.dtype.kind not in "fiu":
+            raise StreamError(f"samples must be numbers, got {time.dtype} and {xyz.dtype}")
+        if time.dtype.kind == "u":
+            time = time.astype(np.int64)  # differences of unsigned integers wrap
+        self.health.samples += len(time)
+        values = self._axes(xyz.astype(np.float64) * self._to_g)
+        finite = np.isfinite(values).all(axis=1) & np.isfinite(time)
+        self.health.not_finite += int(len(time) - finite.sum())
+        time, values = time[finite], values[finite]
+        if len(time) and self._origin is None:
+            self._origin = time[0]
+        seconds = (time - self._origin) / self._per_second if len(time) else time.astype(np.float64)
+        in_order = self._in_order(seconds)
+        self.health.out_of_order += int(len(in_order) - in_order.sum())
+        seconds, values = seconds[in_order], values[in_order]
+        self.health.saturated += int((np.abs(values).max(axis=1, initial=0) >= self.contract.sensor.range_g).sum())
+        self._check_unit(values)
+        return seconds, values
+
+    def _in_order(self, seconds: Float64) -> NDArray[np.bool_]:
+        """Which samples come after all before them; a step back beyond the gap limit is a reset clock and is kept."""
+        steps = np.diff(seconds, prepend=self._last_s)
+        if (steps > 0).all():
+            self._last_s = seconds[-1] if len(seconds) else self._last_s
+            return np.ones(len(seconds), dtype=np.bool_)
+        keep = np.empty(len(seconds), dtype=np.bool_)
+        for index, now_s in enumerate(seconds):
+            step = now_s - self._last_s
+            keep[index] = step > 0 or step < -self.contract.resampling.max_gap_s
+            self._last_s = now_s if keep[index] else self._last_s
+        return keep
+
+    def _check_unit(self, values: Float64) -> None:
+        if self._unit_check is None:
+            return
+        missing = UNIT_CHECK_SAMPLES - len(self._unit_check)
+        self._unit_check += np.linalg.norm(values[:missing], axis=1).tolist()
+        if len(self._unit_check) < UNIT_CHECK_SAMPLES:
+            return
+        median_g = float(np.median(self._unit_check))
+        self._unit_check = None
+        if not PLAUSIBLE_G[0] <= median_g <= PLAUSIBLE_G[1]:
+            raise StreamError(
+                f"the median |a| of the first {UNIT_CHECK_SAMPLES} samples is {median_g / self._to_g:.4g} "
+                f"{self._unit}, but gravity alone makes it {1 / self._to_g:.4g}",
+                hint=_unit_hint(median_g / self._to_g),
+            )
+
+    def _segments(self, seconds: Float64) -> list[tuple[int, int, bool]]:
+        """(start, end, whether a gap comes before) of each run without a gap."""
+        if not len(seconds):
+            return []
+        previous = self._times[-1] if len(self._times) else seconds[0]
+        steps = np.diff(seconds, prepend=previous)
+        is_gap = (steps > self.contract.resampling.max_gap_s) | (steps < 0)
+        self.health.gaps += int(is_gap.sum())
+        self.health._intervals += int((~is_gap).sum()) - int(not len(self._times))
+        self.health._elapsed_s += float(steps[~is_gap].sum())
+        cuts = [0, *np.flatnonzero(is_gap).tolist(), len(seconds)]
+        return [(a, b, bool(is_gap[a])) for a, b in itertools.pairwise(cuts) if b > a]
+
+    def _start_segment(self) -> None:
+        self._times: Float64 = np.empty(0)  # the last raw sample, which the next one is interpolated from
+        self._values: Float64 = np.empty((0, 3))
+        self._anchor_s = 0.0
+        self._next_index = 0  # of the next regular sample, counted from the anchor
+        self._regular: NDArray[np.float32] = np.empty((0, 3), dtype=np.float32)  # that windows still need
+        self._after_gap = True
+
+    def _extend(self, seconds: Float64, values: Float64) -> list[Window]:
+        if not len(self._times):
+            self._anchor_s = float(seconds[0])
+        times = np.concatenate([self._times, seconds])
+        samples = np.concatenate([self._values, values])
+        rate_hz = self.contract.window.rate_hz
+        last_index = int((times[-1] - self._anchor_s) * rate_hz) + 1
+        grid = self._anchor_s + np.arange(self._next_index, last_index + 1) / rate_hz
+        grid = grid[grid <= times[-1]]
+        self._next_index += len(grid)
+        self._times, self._values = times[-1:], samples[-1:]
+        regular = _interpolate(grid, times, samples).astype(np.float32)
+        self._regular = np.concatenate([self._regular, regular])
+        return self._cut()
+
+    def _cut(self) -> list[Window]:
+        """Take the complete windows off the front of the regular samples."""
+        spec = self.contract.window
+        windows = []
+        start, first_index = 0, self._next_index - len(self._regular)
+        while start + spec.samples <= len(self._regular):
+            begin_s = self._absolute_s(first_index + start)
+            end_s = self._absolute_s(first_index + start + spec.samples - 1)
+            samples = np.ascontiguousarray(self._regular[start : start + spec.samples].T)
+            windows.append(Window(samples, begin_s, end_s, self._after_gap))
+            self._after_gap = False
+            start += spec.hop_samples
+        self._regular = self._regular[start:].copy() if start else self._regular
+        return windows
+
+    def _absolute_s(self, index: int) -> float:
+        seconds = self._anchor_s + index / self.contract.window.rate_hz
+        return float(self._origin) / self._per_second + seconds
+
+
+def cut_windows(contract: Contract, time_s: Float64, xyz: Float64) -> list[Window]:
+    """Every window of one recording: what a stream of the same samples gives, or the whole recording as one.
+
+    Parameters
+    ----------
+    time_s : (samples,), s
+    xyz : (samples, 3), g, in the contract's axes
+
+    Returns
+    -------
+    one window in mode ``whole``; in mode ``sliding`` as many as fit, none if the recording is shorter than a window
+    """
+    if contract.window.mode == "sliding":
+        return Stream(contract).push(time_s, xyz)
+    return [Window(stretch(time_s, xyz, contract.window.samples), float(time_s[0]), float(time_s[-1]), True)]
+
+
+def stretch(time_s: Float64, xyz: Float64, samples: int) -> NDArray[np.float32]:
+    """Stretch a whole recording to a fixed number of samples, by linear interpolation.
+
+    Parameters
+    ----------
+    time_s : (n,), strictly increasing, s
+    xyz : (n, 3)
+    samples : wanted
+
+    Returns
+    -------
+    (3, samples), float32
+
+    Raises
+    ------
+    StreamError : fewer than two samples, values that are not finite, or times that do not increase
+    """
+    if len(time_s) < 2 or xyz.shape != (len(time_s), 3):
+        raise StreamError(f"a recording needs two samples or more of xyz, got {time_s.shape} and {xyz.shape}")
+    if not (np.isfinite(xyz).all() and np.isfinite(time_s).all()):
+        raise StreamError("the recording holds NaN or infinity", hint="Drop those samples")
+    if not (np.diff(time_s) > 0).all():
+        where = int(np.flatnonzero(np.diff(time_s) <= 0)[0]) + 1
+        raise StreamError(f"the recording's time does not increase at sample {where}", hint="Sort or drop the sample")
+    grid = np.linspace(time_s[0], time_s[-1], samples)
+    return np.ascontiguousarray(_interpolate(grid, time_s, xyz).T, dtype=np.float32)
+
+
+def to_g(xyz: Float64, *, unit: Unit, axes: str = "x,y,z") -> Float64:
+    """Samples (n, 3) in a unit and axes of the sensor -> g, in the contract's axes."""
+    return AxisMap(axes)(xyz * _factor_to_g(unit))
+
+
+def _interpolate(grid: Float64, times: Float64, values: Float64) -> Float64:
+    """Values (n, 3) at the grid's times, which lie within ``times``; elementwise, so independent of the cut."""
+    right = np.searchsorted(times, grid, side="left")
+    left = np.maximum(right - 1, 0)
+    span = np.where(right > left, times[right] - times[left], 1.0)
+    weight = ((grid - times[left]) / span)[:, np.newaxis]
+    return values[left] + weight * (values[right] - values[left])
+
+
+def _factor_to_g(unit: str) -> float:
+    if unit not in get_args(Unit):
+        raise ConfigError(f"there is no unit {unit!r} for acceleration", hint=did_you_mean(unit, get_args(Unit)))
+    return 1.0 if unit == "g" else 1.0 / STANDARD_GRAVITY_M_S2
+
+
+def _per_second(time_unit: str) -> int:
+    if time_unit not in _PER_SECOND:
+        raise ConfigError(f"there is no time unit {time_unit!r}", hint=did_you_mean(time_unit, _PER_SECOND))
+    return _PER_SECOND[time_unit]
+
+
+def _unit_hint(median: float) -> str:
+    """Which unit a median |a| of this size would fit."""
+    low, high = PLAUSIBLE_G
+    if low <= median <= high:
+        return "It looks like g: say unit='g' (--unit g)"
+    if low <= median / STANDARD_GRAVITY_M_S2 <= high:
+        return "It looks like m/s^2: say unit='m/s^2' (--unit m/s^2)"
+    if median > 100:
+        return "It looks like raw counts: multiply by the sensor's g per count"
+    return "It looks like acceleration without gravity, which this model was not trained on"

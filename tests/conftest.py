@@ -1,0 +1,17 @@
+"""Fixtures that more than one area uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def utd_mhad_root() -> Path:
+    """The folder of UTD-MHAD as published, from the environment variable VSKD_UTD_MHAD."""
+    folder = os.environ.get("VSKD_UTD_MHAD")
+    if not folder:
+        pytest.skip("set VSKD_UTD_MHAD to the folder of UTD-MHAD to run this test on real recordings")
+    return Path(folder)
