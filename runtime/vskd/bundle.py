@@ -18,16 +18,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.engines import ENGINES, ModelFormat, engine_kind, installed_engines
-from vskd.errors import BundleError, ConfigError, MissingExtraError, did_you_mean
+from vskd.errors import BundleError, ConfigError, ContractError, MissingExtraError, did_you_mean
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -35,6 +35,11 @@ CONTRACT = "contract.json"
 
 #: A device wants the small model; ``fp32`` is there to compare with.
 RECIPE_PREFERENCE = ("w8a8-static-pc", "fp32")
+
+#: What a file in a bundle may be called: no name can leave the folder, and every file system can hold it.
+_FILE_NAME = re.compile(r"\w[\w.-]{0,99}(/\w[\w.-]{0,99}){0,7}", re.ASCII)
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -87,20 +92,28 @@ class Bundle:
         BundleError : no bundle there, or not the one that was written
         """
         folder = Path(path)
+        try:
+            return cls._open(folder)
+        except OSError as error:
+            raise BundleError(
+                f"cannot read {folder}: {error}", hint="Check its permissions, or copy it again"
+            ) from error
+
+    @classmethod
+    def _open(cls, folder: Path) -> Bundle:
         manifest = _read_manifest(folder)
         files = {
-            _inside(name): from_mapping(FileEntry, entry, where=f"{MANIFEST}.files.{name}")
+            _inside(name): _entry(FileEntry, entry, where=f"{MANIFEST}.files.{name}")
             for name, entry in manifest["files"].items()
         }
-        models = tuple(from_mapping(ModelEntry, entry, where=f"{MANIFEST}.models") for entry in manifest["models"])
+        models = tuple(_entry(ModelEntry, entry, where=f"{MANIFEST}.models") for entry in manifest["models"])
         for name, entry in files.items():
             _check_size(folder / name, entry)
         for needed in (CONTRACT, *(model.file for model in models)):
             if needed not in files:
                 raise BundleError(f"{folder / MANIFEST} does not list {needed}", hint="Export the run again")
         _check_hash(folder / CONTRACT, files[CONTRACT])
-        contract = Contract.from_json((folder / CONTRACT).read_text(encoding="utf-8"), where=str(folder / CONTRACT))
-        return cls(folder, contract, models, files)
+        return cls(folder, _read_contract(folder / CONTRACT), models, files)
 
     def check(self) -> None:
         """Check the hash of every file, and that no other file is there.
@@ -207,7 +220,7 @@ def write_bundle(
     """
     folder = Path(out)
     refuse_existing(folder, overwrite=overwrite)
-    content = {**files, CONTRACT: contract.to_json().encode()}
+    content = _content(files, models, contract)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "models": [to_mapping(entry) for entry in models],
@@ -219,18 +232,47 @@ def write_bundle(
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
         for name, data in content.items():
-            target = partial / _inside(name)
+            target = partial / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
+        _put_in_place(partial, folder)
     except OSError as error:
         raise BundleError(f"cannot write {folder}: {error}", hint="Nothing was left behind") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
     return folder
+
+
+def _content(files: Mapping[str, bytes], models: Sequence[ModelEntry], contract: Contract) -> dict[str, bytes]:
+    """Every file but the manifest, after checking the names."""
+    for name in map(_inside, files):
+        if name in (MANIFEST, CONTRACT):
+            raise BundleError(f"{name} is written by vskd itself", hint="Give the file another name")
+    for entry in models:
+        if entry.file not in files:
+            raise BundleError(f"the model {entry.file} is not among the files", hint=did_you_mean(entry.file, files))
+    return {**files, CONTRACT: contract.to_json().encode()}
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Rename the finished folder; a bundle that was there leaves only once the new one has its name."""
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        partial.rename(folder)
+    except BaseException:
+        if old.exists():
+            old.rename(folder)
+        raise
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # slow to import, and only a writer needs it
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:
@@ -255,8 +297,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version, _, _ = manifest["schema_version"], manifest["files"].items, manifest["models"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path} was changed or cut short: {error!r}", hint="Copy or export it again") from error
+    if not isinstance(manifest["models"], list):
+        raise BundleError(f"{path} was changed: its models are no list", hint="Copy or export it again")
     if version != SCHEMA_VERSION:
         raise BundleError(
             f"{folder} has schema version {version}, this vskd reads {SCHEMA_VERSION}",
@@ -266,11 +310,27 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _inside(name: str) -> str:
-    """Refuse a name that would leave the bundle's folder."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise BundleError(f"{name!r} does not lie inside the bundle", hint="Do not use this bundle")
+    """Refuse a name that would leave the bundle's folder, or that not every file system can hold."""
+    if not _FILE_NAME.fullmatch(name):
+        raise BundleError(
+            f"a bundle cannot hold a file named {name[:100]!r}",
+            hint="A name is made of letters, digits, '_', '.', '-' and '/', and lies inside; do not use this bundle",
+        )
     return name
+
+
+def _entry(kind: type[Record], entry: Any, *, where: str) -> Record:
+    try:
+        return from_mapping(kind, entry, where=where)
+    except ConfigError as error:
+        raise BundleError(f"{MANIFEST} was changed: {error.message}", hint=error.hint) from error
+
+
+def _read_contract(path: Path) -> Contract:
+    try:
+        return Contract.from_json(path.read_text(encoding="utf-8"), where=str(path))
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{path} is not text: {error}", hint="Export the run again") from error
 
 
 def _check_size(path: Path, entry: FileEntry) -> None:
@@ -285,8 +345,11 @@ def _check_size(path: Path, entry: FileEntry) -> None:
 
 
 def _check_hash(path: Path, entry: FileEntry) -> None:
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}", hint="Copy or export the bundle again") from error
     if found != entry.sha256:
         raise BundleError(
             f"{path} was changed: its SHA-256 is {found[:12]}..., the manifest says {entry.sha256[:12]}...",

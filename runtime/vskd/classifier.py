@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING
 
 from vskd.bundle import Bundle
 from vskd.contract import Contract, Unit
 from vskd.decide import Decider, Event
 from vskd.engines import Engine, open_engine
 from vskd.errors import ContractError
-from vskd.stream import Health, Stream, TimeUnit, Window, stretch, to_g
+from vskd.stream import Health, Stream, TimeUnit, Window, whole_window
+
+if TYPE_CHECKING:  # slow to import, see vskd.stream
+    from numpy.typing import ArrayLike
 
 
 class Classifier:
@@ -44,6 +45,7 @@ class Classifier:
         self.engine = engine
         self._unit: Unit = unit
         self._axes = axes
+        self._time_unit: TimeUnit = time_unit
         self._decider = Decider(contract)
         sliding = contract.window.mode == "sliding"
         self._stream = Stream(contract, unit=unit, axes=axes, time_unit=time_unit) if sliding else None
@@ -100,29 +102,28 @@ class Classifier:
         if self._stream is None:
             raise ContractError(
                 "this model decides on whole recordings, which a stream does not have",
-                hint="Call classify(time_s, xyz) with a recording, or use a bundle trained on sliding windows",
+                hint="Call classify(time, xyz) with a recording, or use a bundle trained on sliding windows",
             )
         return [self.decide(window) for window in self._stream.push(time, xyz)]
 
-    def classify(self, time_s: ArrayLike, xyz: ArrayLike) -> Event:
+    def classify(self, time: ArrayLike, xyz: ArrayLike) -> Event:
         """Decide on one whole recording (contracts with ``window.mode`` = ``whole``).
 
         Parameters
         ----------
-        time_s : (samples,), s
+        time : (samples,), strictly increasing, in the classifier's time unit
         xyz : (samples, 3), in the classifier's unit and axes
 
         Raises
         ------
         ContractError : the model decides on sliding windows; use ``push``
-        StreamError : not a recording
+        StreamError : not a recording, or not in the unit that was named
         """
         if self._stream is not None:
-            raise ContractError("this model decides on sliding windows", hint="Call push(time_s, xyz)")
-        time = np.asarray(time_s, dtype=np.float64)
-        values = to_g(np.asarray(xyz, dtype=np.float64), unit=self._unit, axes=self._axes)
-        samples = stretch(time, values, self.contract.window.samples)
-        return self.decide(Window(samples, float(time[0]), float(time[-1]), after_gap=True))
+            raise ContractError("this model decides on sliding windows", hint="Call push(time, xyz)")
+        return self.decide(
+            whole_window(self.contract, time, xyz, unit=self._unit, axes=self._axes, time_unit=self._time_unit)
+        )
 
     def decide(self, window: Window) -> Event:
         """Run the model on one window and decide."""

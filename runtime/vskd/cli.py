@@ -6,6 +6,7 @@ neither torch nor an engine, and the runtime never imports upward.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
@@ -27,6 +28,10 @@ _EXTRA_OF_PACKAGE = {
     "onnx": "export",
     "onnxscript": "export",
     "flatbuffers": "export",
+    "onnxruntime": "onnx",
+    "ai_edge_litert": "litert",
+    "tflite_micro": "micro",
+    "pyts": "dev",
 }
 
 
@@ -72,21 +77,32 @@ def vskd() -> None:
 
 
 def main() -> None:
-    """Entry point: exit code 0 done, 1 an error that the user can mend, 2 misuse."""
+    """Entry point: exit code 0 done, 1 an error that the user can mend, 2 misuse, 130 interrupted."""
     try:
-        vskd(prog_name="vskd")
+        # Click would otherwise end a broken pipe with exit code 1 by itself.
+        status = vskd(prog_name="vskd", standalone_mode=False)
+    except click.ClickException as misuse:
+        misuse.show()
+        sys.exit(misuse.exit_code)
+    except click.Abort:
+        sys.exit(130)
     except VskdError as error:
         _fail(error)
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA_OF_PACKAGE:
-            raise
-        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-        _fail(MissingExtraError(package, extra=_EXTRA_OF_PACKAGE[package], purpose=f"vskd {command}"))
+        _fail(_missing_extra(error))
     except BrokenPipeError:
         # The reader of our output went away (`vskd run ... | head`): nothing is left to say, and nobody to say it to.
-        sys.stderr.close()
-        sys.exit(0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRA_OF_PACKAGE:
+        raise error
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return MissingExtraError(package, extra=_EXTRA_OF_PACKAGE[package], purpose=f"vskd {command}".rstrip())
 
 
 def _fail(error: VskdError) -> None:

@@ -8,6 +8,7 @@ What is supported is what they need and no more: bool, int, float, str, ``Litera
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -98,7 +99,18 @@ def _scalar(value: Any, kind: type[Any], where: str) -> Any:
     # A bool is an int in Python; a config that says `seed = true` is a mistake all the same.
     whole_number = isinstance(value, int) and not isinstance(value, bool)
     if kind is float and (whole_number or isinstance(value, float)):
-        return float(value)
+        return _finite(value, where)
     if (kind is int and whole_number) or (kind in (str, bool) and isinstance(value, kind)):
         return value
     raise ConfigError(f"{where} must be of type {kind.__name__}, got {value!r}")
+
+
+def _finite(value: int | float, where: str) -> float:
+    # JSON as Python reads it knows NaN and Infinity; no setting does.
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigError(f"{where} must be a finite number, got {number}")
+    return number

@@ -73,11 +73,9 @@ def _run_stream(classifier: Classifier, reader: SampleReader, *, live: bool) -> 
 
 def _run_whole(classifier: Classifier, reader: SampleReader) -> None:
     chunks = list(reader.chunks(rows=1024))
-    if not chunks:
-        raise DataError("the recording holds no samples")
-    per_second = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[reader.time_unit]
-    time_s = (np.concatenate([chunk.time for chunk in chunks]) - chunks[0].time[0]) / per_second
-    _print_events([classifier.classify(time_s, np.concatenate([chunk.xyz for chunk in chunks]))], classifier.contract)
+    time = np.concatenate([chunk.time for chunk in chunks])
+    xyz = np.concatenate([chunk.xyz for chunk in chunks])
+    _print_events([classifier.classify(time, xyz)], classifier.contract)
 
 
 def _print_events(events: Iterable[Event], contract: Contract) -> int:

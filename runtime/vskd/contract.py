@@ -217,7 +217,7 @@ class Contract:
         """
         try:
             mapping = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ContractError(f"{where} is not JSON: {error}") from error
         return cls.from_mapping(mapping, where=where)
 

@@ -9,15 +9,21 @@ A gap in the stream starts afresh. Every rule comes from the contract (``Decisio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vskd.contract import Contract
+from vskd.errors import ContractError
 from vskd.stream import Window
 
+if TYPE_CHECKING:  # slow to import, see vskd.stream
+    from numpy.typing import NDArray
+
 UNKNOWN = "unknown"
+
+#: Reason of an event whose model overflowed.
+NOT_FINITE = "the model's answer is not finite"
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Event:
     Attributes
     ----------
     label : the activity, or ``"unknown"``
-    probability : of the leading label, smoothed
+    probability : smoothed; of the label, or of the one that it would have been where it is unknown
     reason : why the label is unknown; empty otherwise
     start_s, end_s : the window's first and last sample, s, on the sensor's clock
     delay_s : how far a decision lags behind a change of activity: the window, the smoothing's mean age and the dwell
@@ -90,23 +96,43 @@ class Decider:
         self._led_for = 0
 
     def decide(self, logits: NDArray[np.float32], window: Window) -> Event:
-        """One event for one window; logits (classes,)."""
+        """One event for one window.
+
+        Parameters
+        ----------
+        logits : (classes,); where one is not finite the event is ``unknown`` and what came before is kept
+        window : that they belong to
+
+        Raises
+        ------
+        ContractError : as many logits as the contract has labels are needed
+        """
+        if logits.shape != (len(self.labels),):
+            raise ContractError(
+                f"the model's answer has shape {logits.shape}, the contract has {len(self.labels)} labels",
+                hint="The model and the contract are not of one export",
+            )
         if window.after_gap:
             self.reset()
+        if not np.isfinite(logits).all():
+            return self._event(window, np.full(len(self.labels), 1 / len(self.labels)), 0, NOT_FINITE)
         newest = softmax(logits, temperature=self.spec.temperature)
         weight = self.spec.smoothing
         self._average = newest if self._average is None else weight * newest + (1 - weight) * self._average
         leading = self._dwell(int(self._average.argmax()))
-        probability = float(self._average[leading])
-        unknown = probability < self.spec.unknown_below
+        unknown = self._average[leading] < self.spec.unknown_below
+        reason = f"probability below {self.spec.unknown_below}" if unknown else ""
+        return self._event(window, self._average, leading, reason)
+
+    def _event(self, window: Window, probabilities: NDArray[np.float64], leading: int, reason: str) -> Event:
         return Event(
-            label=UNKNOWN if unknown else self.labels[leading],
-            probability=probability,
-            reason=f"probability below {self.spec.unknown_below}" if unknown else "",
+            label=UNKNOWN if reason else self.labels[leading],
+            probability=float(probabilities[leading]),
+            reason=reason,
             start_s=window.start_s,
             end_s=window.end_s,
             delay_s=self._delay_s,
-            probabilities=self._average,
+            probabilities=probabilities,
         )
 
     def _dwell(self, leading: int) -> int:

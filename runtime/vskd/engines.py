@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vskd.errors import ConfigError, EngineError, MissingExtraError, did_you_mean
 
-Float32 = NDArray[np.float32]
+if TYPE_CHECKING:  # slow to import, see vskd.stream
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
+
 ModelFormat = Literal["onnx", "tflite"]
 
 
@@ -37,7 +40,12 @@ class Engine(Protocol):
     version: str
 
     def infer(self, window: Float32) -> Float32:
-        """Logits (classes,) of one window (channels, samples), g."""
+        """Logits (classes,) of one window (channels, samples), g.
+
+        Raises
+        ------
+        EngineError : the model does not take such a window
+        """
         ...
 
 
@@ -56,11 +64,14 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         options.log_severity_level = 3
         self._session = runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        (self._input,) = [port.name for port in self._session.get_inputs()]
+        self._input: str = _only_input(self._session.get_inputs(), model).name
         self._outputs = [self._session.get_outputs()[0].name]
 
     def infer(self, window: Float32) -> Float32:
-        logits: Float32 = self._session.run(self._outputs, {self._input: window[np.newaxis]})[0][0]
+        try:
+            logits: Float32 = self._session.run(self._outputs, {self._input: window[np.newaxis]})[0][0]
+        except Exception as error:
+            raise _cannot_run(self.name, window, error) from error
         return logits
 
 
@@ -72,20 +83,34 @@ class TfliteEngine:
         self.version = version
         self._interpreter = interpreter(model_path=str(model), num_threads=threads)
         self._interpreter.allocate_tensors()
-        (entry,) = self._interpreter.get_input_details()
-        self._input: int = entry["index"]
+        self._input: int = _only_input(self._interpreter.get_input_details(), model)["index"]
         self._output: int = self._interpreter.get_output_details()[0]["index"]
 
     def infer(self, window: Float32) -> Float32:
-        self._interpreter.set_tensor(self._input, window[np.newaxis])
-        self._interpreter.invoke()
+        try:
+            self._interpreter.set_tensor(self._input, window[np.newaxis])
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise _cannot_run(self.name, window, error) from error
         logits: Float32 = self._interpreter.get_tensor(self._output)[0]
         return logits
 
 
+def _only_input(ports: Sequence[Any], model: Path) -> Any:
+    if len(ports) != 1:
+        raise EngineError(f"{model.name} has {len(ports)} inputs; a model takes one, the window")
+    return ports[0]
+
+
+def _cannot_run(name: str, window: Float32, error: Exception) -> EngineError:
+    return EngineError(f"{name} cannot run a window of shape {window.shape}: {error}")
+
+
 def _open_litert(model: Path, threads: int) -> Engine:
+    from importlib import metadata  # slow to import, so not before it is needed
+
     module = importlib.import_module("ai_edge_litert.interpreter")
-    version = importlib.import_module("importlib.metadata").version("ai-edge-litert")
+    version = metadata.version("ai-edge-litert")
     return TfliteEngine(model, threads=threads, name="litert", interpreter=module.Interpreter, version=version)
 
 
@@ -95,8 +120,10 @@ def _open_tflite_runtime(model: Path, threads: int) -> Engine:
             f"tflite-runtime works only beside numpy 1.x, and numpy {np.__version__} is installed",
             hint="Use --engine litert, or pip install 'numpy<2' in an environment of its own",
         )
+    from importlib import metadata
+
     module = importlib.import_module("tflite_runtime.interpreter")
-    version = importlib.import_module("importlib.metadata").version("tflite-runtime")
+    version = metadata.version("tflite-runtime")
     return TfliteEngine(model, threads=threads, name="tflite-runtime", interpreter=module.Interpreter, version=version)
 
 
@@ -184,5 +211,7 @@ def open_engine(name: str, model: Path, *, threads: int = 1) -> Engine:
         return kind.open(model, threads)
     except ImportError as error:
         raise EngineError(f"{kind.package} is installed but cannot be imported: {error}") from error
-    except (RuntimeError, ValueError, SystemError) as error:
-        raise EngineError(f"{name} cannot load {model.name}: {error}") from error
+    except EngineError:
+        raise
+    except Exception as error:  # each library refuses a file with exceptions of its own, ONNX Runtime's without a base
+        raise EngineError(f"{name} cannot load {model.name}: {error}", hint="Copy or export it again") from error

@@ -18,7 +18,6 @@ This module knows nothing of the rest of the package.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -96,6 +95,8 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     wrong : the name as given
     known : the names that exist
     """
+    import difflib  # slow to import, and needed only to complain
+
     names = sorted(known)
     near = difflib.get_close_matches(wrong, names, n=1)
     guess = f"Did you mean {near[0]!r}? " if near else ""

@@ -39,6 +39,9 @@ Float32 = NDArray[np.float32]
 #: Smallest spread that ``minmax`` rescales, g. Less is a flat axis.
 FLAT_G = 1e-6
 
+#: Largest acceleration that is encoded, g. It leaves float32 room to subtract and to sum.
+LARGEST_G = 1e30
+
 
 def paa_matrix(samples: int, size: int) -> Float32:
     """The averaging matrix of piecewise aggregate approximation, with the segment bounds of pyts.
@@ -93,7 +96,7 @@ class GafEncoder:
 
         Raises
         ------
-        SignalError : another shape, NaN or infinity
+        SignalError : another shape, NaN, infinity, or a value beyond 1e30 g
         """
         checked = self._check(windows)
         cosine, sine = self._rescale(checked @ self._paa)
@@ -103,7 +106,7 @@ class GafEncoder:
         for index, name in enumerate(self.spec.fields):
             left = (cosine, sine) if name == "gasf" else (sine, cosine)
             np.matmul(np.stack(left, axis=-1), right, out=image[:, index])
-        stacked = image.reshape(batch, -1, size, size)
+        stacked = image.reshape(batch, len(self.spec.fields) * channels, size, size)
         return stacked if windows.ndim == 3 else stacked[0]
 
     def _check(self, windows: NDArray[np.floating[Any]]) -> Float32:
@@ -112,11 +115,17 @@ class GafEncoder:
                 f"a window must be (channels, {self.samples}) or (batch, channels, {self.samples}), "
                 f"got shape {windows.shape}"
             )
-        if not np.isfinite(windows).all():
-            count = int(np.size(windows) - np.isfinite(windows).sum())
-            raise SignalError(f"the window holds {count} values that are NaN or infinite", hint="Drop those samples")
         as_batch = windows if windows.ndim == 3 else windows[np.newaxis]
-        return np.asarray(as_batch, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            values = np.asarray(as_batch, dtype=np.float32)
+        usable = np.abs(values) <= LARGEST_G
+        if not usable.all():
+            count = int(usable.size - usable.sum())
+            raise SignalError(
+                f"the window holds {count} values that are NaN, infinite or beyond {LARGEST_G:g} g",
+                hint="Drop those samples",
+            )
+        return values
 
     def _rescale(self, values: Float32) -> tuple[Float32, Float32]:
         """(cosine, sine) of the polar angle, each (batch, channels, size)."""

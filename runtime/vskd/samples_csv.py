@@ -1,7 +1,8 @@
 """Samples from CSV text, row by row, so that a pipe works like a file.
 
 The header names the columns: one of ``time_s``, ``time_ms``, ``time_us``, ``time_ns``, and the axes ``ax, ay, az``.
-Other columns are passed over. A row that is not numbers is refused with its line number.
+Other columns are passed over. A row that is not numbers is refused with its line number; ``nan`` is a number, which
+the stream drops and counts.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class SampleReader:
 
     def __init__(self, lines: Iterable[str], *, name: str) -> None:
         self._name = name
-        self._rows = csv.reader(lines)
-        header = [column.strip() for column in next(self._rows, [])]
+        self._reader = csv.reader(lines)
+        # Spreadsheets put a byte-order mark before the first name.
+        header = [column.strip().removeprefix("\ufeff") for column in next(self._rows(), [])]
         times = [column for column in header if column in _TIME_COLUMNS]
         if len(times) != 1 or any(axis not in header for axis in _AXES):
             raise DataError(
@@ -66,27 +68,47 @@ class SampleReader:
 
         Raises
         ------
-        DataError : a row of another length, or one that is not numbers; names the line
+        DataError : a row of another length, or one that is not numbers (names the line); no rows at all
         """
         pending: list[tuple[float | int, ...]] = []
-        for row in self._rows:
+        is_empty = True
+        for row in self._rows():
             if row:
                 pending.append(self._parse(row))
+                is_empty = False
             if len(pending) == rows:
                 yield _chunk(pending)
                 pending = []
         if pending:
             yield _chunk(pending)
+        if is_empty:
+            raise DataError(f"{self._name} holds a header and no samples", hint="Give a recording")
+
+    def _rows(self) -> Iterator[list[str]]:
+        try:
+            yield from self._reader
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(
+                f"{self._name}, after line {self._reader.line_num}: {error}", hint="Give CSV text in UTF-8"
+            ) from error
 
     def _parse(self, row: list[str]) -> tuple[float | int, ...]:
-        where = f"{self._name}, line {self._rows.line_num}"
+        where = f"{self._name}, line {self._reader.line_num}"
         if len(row) != self._width:
             raise DataError(f"{where}: {len(row)} values, the header has {self._width}", hint="Mend or drop the row")
         time, *axes = (row[column].strip() for column in self._columns)
         try:
-            return (int(time) if time.lstrip("-").isdigit() else float(time), *map(float, axes))
+            return (_time(time), *map(float, axes))
         except ValueError as error:
             raise DataError(f"{where}: {error}", hint="Mend or drop the row") from error
+
+
+def _time(text: str) -> int | float:
+    if not text.lstrip("-").isdigit():
+        return float(text)
+    if abs(whole := int(text)) >= 2**63:
+        raise ValueError(f"the time {text} does not fit into 64 bits")
+    return whole
 
 
 def _chunk(rows: list[tuple[float | int, ...]]) -> Chunk:

@@ -5,11 +5,12 @@ timestamps -> unit -> axes -> order and gaps -> resampling -> windows with a hop
 - Timestamps are the sensor's, never the arrival's. Samples that repeat a time or step back a little are dropped; a
   large step back is a reset clock and counts as a gap.
 - A pause longer than ``resampling.max_gap_s`` empties the window: samples are never invented across it.
-- Samples that are NaN or infinite are dropped. Everything dropped is counted in ``Health``.
+- Samples that are NaN, infinite or beyond float32 are dropped. Everything dropped is counted in ``Health``.
 - Resampling is linear interpolation on a grid anchored at the first sample after a start or a gap. Each regular
   sample depends on its two neighbours and on integers alone, so that any way of cutting a stream into pushes gives
   the same windows, bit for bit.
-- A wrong unit shows: a wrist's median |a| over the first second lies near 1 g. A stream far from that is refused.
+- A wrong unit shows: a wrist's median |a| over the first second lies near 1 g. A stream far from that is refused, and
+  stays refused. No window is handed out before that check, however the stream is cut.
 
 This module knows nothing of models. Windows for training are cut by the same code (``cut_windows``).
 """
@@ -18,23 +19,30 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract, Unit
 from vskd.errors import ConfigError, ContractError, StreamError, did_you_mean
 
-Float64 = NDArray[np.float64]
+if TYPE_CHECKING:  # numpy.typing is a quarter of the time that `import vskd` takes
+    from numpy.typing import ArrayLike, NDArray
+
+    Float64 = NDArray[np.float64]
+
 TimeUnit = Literal["s", "ms", "us", "ns"]
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
-#: Samples whose median |a| decides whether the unit is right, and the bounds between which it is believed, g.
-#: A wrist that throws or boxes without pause stays below 3 g in the median; 1 g read as m/s^2 is 0.1 g.
+#: Samples whose median |a| decides whether the unit is right (fewer if a window has fewer), and the bounds between
+#: which it is believed, g. A wrist that throws or boxes without pause stays below 3 g in the median; 1 g read as
+#: m/s^2 is 0.1 g.
 UNIT_CHECK_SAMPLES = 50
 PLAUSIBLE_G = (0.25, 4.0)
+
+#: Windows are float32: a larger value would become infinite there.
+LARGEST = float(np.finfo(np.float32).max)
 
 #: The rate is named as wrong only after so long, s.
 RATE_CHECK_S = 2.0
@@ -65,7 +73,7 @@ class Health:
     ----------
     samples : samples pushed
     out_of_order : dropped: time repeated or a little backward
-    not_finite : dropped: NaN or infinite
+    not_finite : dropped: NaN, infinite or beyond float32
     gaps : pauses above the limit, and reset clocks
     saturated : samples with an axis at or beyond the sensor's range in training
     """
@@ -97,12 +105,12 @@ class AxisMap:
         names = [part.lstrip("+-") for part in parts]
         if sorted(names) != ["x", "y", "z"]:
             raise ConfigError(f"an axis map names x, y and z once each, with signs, like '-y,x,z'; got {text!r}")
-        self.order = ["xyz".index(name) for name in names]
+        self.order = np.array(["xyz".index(name) for name in names])
         self.sign = np.array([-1.0 if part.startswith("-") else 1.0 for part in parts])
 
     def __call__(self, xyz: Float64) -> Float64:
         """(samples, 3) in the sensor's axes -> (samples, 3) in the contract's."""
-        turned: Float64 = xyz[:, self.order] * self.sign
+        turned: Float64 = xyz.take(self.order, axis=1) * self.sign
         return turned
 
 
@@ -136,7 +144,8 @@ class Stream:
         self._time_unit = time_unit
         self._per_second = _per_second(time_unit)
         self._origin: Any = None
-        self._unit_check: list[float] | None = []
+        self._unit_check: list[float] | None = []  # magnitudes so far, g; None once the unit is believed
+        self._held: list[Window] = []  # until the unit is believed
         self._last_s = -np.inf
         self._start_segment()
 
@@ -156,85 +165,93 @@ class Stream:
         ------
         StreamError : shapes or types that are not samples, or values that cannot be in the stream's unit
         """
-        seconds, values = self._accept(np.asarray(time), np.asarray(xyz))
-        windows: list[Window] = []
-        for start, end, after_gap in self._segments(seconds):
-            if after_gap:
+        seconds, values = self._accept(*as_samples(time, xyz))
+        if not len(seconds):
+            return []
+        seconds, values, steps = self._in_order(seconds, values)
+        self.health.saturated += int((np.abs(values) >= self.contract.sensor.range_g).any(axis=1).sum())
+        self._check_unit(values)
+        for start, end, anew in self._segments(steps):
+            if anew:
                 self._start_segment()
-            windows += self._extend(seconds[start:end], values[start:end])
+            self._held += self._extend(seconds[start:end], values[start:end])
+        if self._unit_check is not None:
+            return []
+        windows, self._held = self._held, []
         return windows
 
-    def _accept(self, time: NDArray[Any], xyz: NDArray[Any]) -> tuple[Float64, Float64]:
-        """Samples as (seconds since the first one, g in the contract's axes), without those to be dropped."""
-        if xyz.ndim != 2 or xyz.shape[1] != 3 or time.shape != xyz.shape[:1]:
-            raise StreamError(f"samples must be time (n,) and xyz (n, 3), got {time.shape} and {xyz.shape}")
-        if time.dtype.kind not in "fiu" or xyz.dtype.kind not in "fiu":
-            raise StreamError(f"samples must be numbers, got {time.dtype} and {xyz.dtype}")
-        if time.dtype.kind == "u":
-            time = time.astype(np.int64)  # differences of unsigned integers wrap
+    def _accept(self, time: NDArray[Any], xyz: Float64) -> tuple[Float64, Float64]:
+        """Samples as (seconds since the first one, g in the contract's axes), without those that are not finite."""
         self.health.samples += len(time)
-        values = self._axes(xyz.astype(np.float64) * self._to_g)
-        finite = np.isfinite(values).all(axis=1) & np.isfinite(time)
-        self.health.not_finite += int(len(time) - finite.sum())
-        time, values = time[finite], values[finite]
+        values = self._axes(xyz * self._to_g)
+        finite = _finite(time, values)
+        if not finite.all():
+            self.health.not_finite += int(len(time) - finite.sum())
+            time, values = time[finite], values[finite]
         if len(time) and self._origin is None:
             self._origin = time[0]
         seconds = (time - self._origin) / self._per_second if len(time) else time.astype(np.float64)
-        in_order = self._in_order(seconds)
-        self.health.out_of_order += int(len(in_order) - in_order.sum())
-        seconds, values = seconds[in_order], values[in_order]
-        self.health.saturated += int((np.abs(values).max(axis=1, initial=0) >= self.contract.sensor.range_g).sum())
-        self._check_unit(values)
         return seconds, values
 
-    def _in_order(self, seconds: Float64) -> NDArray[np.bool_]:
-        """Which samples come after all before them; a step back beyond the gap limit is a reset clock and is kept."""
-        steps = np.diff(seconds, prepend=self._last_s)
-        if (steps > 0).all():
-            self._last_s = seconds[-1] if len(seconds) else self._last_s
-            return np.ones(len(seconds), dtype=np.bool_)
+    def _in_order(self, seconds: Float64, values: Float64) -> tuple[Float64, Float64, Float64]:
+        """The samples that come after all before them, with each one's step from the one before, s.
+
+        A step back beyond the gap limit is a reset clock and is kept; the step of the very first sample is infinite.
+        """
+        steps = self._steps(seconds)
+        if steps.min() <= 0:
+            keep = self._after_all_before(seconds)
+            self.health.out_of_order += int(len(keep) - keep.sum())
+            seconds, values = seconds[keep], values[keep]
+            steps = self._steps(seconds)
+        self._last_s = float(seconds[-1]) if len(seconds) else self._last_s
+        return seconds, values, steps
+
+    def _steps(self, seconds: Float64) -> Float64:
+        steps = np.empty(len(seconds))
+        steps[:1] = seconds[:1] - self._last_s
+        np.subtract(seconds[1:], seconds[:-1], out=steps[1:])
+        return steps
+
+    def _after_all_before(self, seconds: Float64) -> NDArray[np.bool_]:
         keep = np.empty(len(seconds), dtype=np.bool_)
-        for index, now_s in enumerate(seconds):
-            step = now_s - self._last_s
+        last_s = self._last_s
+        for index, now_s in enumerate(seconds.tolist()):
+            step = now_s - last_s
             keep[index] = step > 0 or step < -self.contract.resampling.max_gap_s
-            self._last_s = now_s if keep[index] else self._last_s
+            last_s = now_s if keep[index] else last_s
         return keep
 
     def _check_unit(self, values: Float64) -> None:
         if self._unit_check is None:
             return
-        missing = UNIT_CHECK_SAMPLES - len(self._unit_check)
-        self._unit_check += np.linalg.norm(values[:missing], axis=1).tolist()
-        if len(self._unit_check) < UNIT_CHECK_SAMPLES:
-            return
-        median_g = float(np.median(self._unit_check))
-        self._unit_check = None
-        if not PLAUSIBLE_G[0] <= median_g <= PLAUSIBLE_G[1]:
-            raise StreamError(
-                f"the median |a| of the first {UNIT_CHECK_SAMPLES} samples is {median_g / self._to_g:.4g} "
-                f"{self._unit}, but gravity alone makes it {1 / self._to_g:.4g}",
-                hint=_unit_hint(median_g / self._to_g),
-            )
+        wanted = min(UNIT_CHECK_SAMPLES, self.contract.window.samples)
+        self._unit_check += np.linalg.norm(values[: wanted - len(self._unit_check)], axis=1).tolist()
+        if len(self._unit_check) == wanted:
+            refuse_wrong_unit(self._unit_check, unit=self._unit)
+            self._unit_check = None
 
-    def _segments(self, seconds: Float64) -> list[tuple[int, int, bool]]:
-        """(start, end, whether a gap comes before) of each run without a gap."""
-        if not len(seconds):
-            return []
-        previous = self._times[-1] if len(self._times) else seconds[0]
-        steps = np.diff(seconds, prepend=previous)
-        is_gap = (steps > self.contract.resampling.max_gap_s) | (steps < 0)
-        self.health.gaps += int(is_gap.sum())
-        self.health._intervals += int((~is_gap).sum()) - int(not len(self._times))
-        self.health._elapsed_s += float(steps[~is_gap].sum())
-        cuts = [0, *np.flatnonzero(is_gap).tolist(), len(seconds)]
-        return [(a, b, bool(is_gap[a])) for a, b in itertools.pairwise(cuts) if b > a]
+    def _segments(self, steps: Float64) -> list[tuple[int, int, bool]]:
+        """(start, end, whether it begins anew) of each run without a gap."""
+        anew = (steps > self.contract.resampling.max_gap_s) | (steps < 0)
+        if not anew.any():
+            self._count_intervals(steps)
+            return [(0, len(steps), False)] if len(steps) else []
+        self._count_intervals(steps[~anew])
+        self.health.gaps += int((anew & np.isfinite(steps)).sum())
+        cuts = [0, *np.flatnonzero(anew).tolist(), len(steps)]
+        return [(a, b, bool(anew[a])) for a, b in itertools.pairwise(cuts) if b > a]
+
+    def _count_intervals(self, steps: Float64) -> None:
+        self.health._intervals += len(steps)
+        self.health._elapsed_s += float(steps.sum())
 
     def _start_segment(self) -> None:
         self._times: Float64 = np.empty(0)  # the last raw sample, which the next one is interpolated from
         self._values: Float64 = np.empty((0, 3))
         self._anchor_s = 0.0
         self._next_index = 0  # of the next regular sample, counted from the anchor
-        self._regular: NDArray[np.float32] = np.empty((0, 3), dtype=np.float32)  # that windows still need
+        self._regular: NDArray[np.float32] = np.empty((3, 0), dtype=np.float32)  # that windows still need
         self._after_gap = True
 
     def _extend(self, seconds: Float64, values: Float64) -> list[Window]:
@@ -247,24 +264,26 @@ class Stream:
         grid = self._anchor_s + np.arange(self._next_index, last_index + 1) / rate_hz
         grid = grid[grid <= times[-1]]
         self._next_index += len(grid)
-        self._times, self._values = times[-1:], samples[-1:]
-        regular = _interpolate(grid, times, samples).astype(np.float32)
-        self._regular = np.concatenate([self._regular, regular])
+        self._times, self._values = times[-1:].copy(), samples[-1:].copy()  # a view would keep the whole push alive
+        if not len(grid):
+            return []
+        self._regular = np.concatenate([self._regular, _interpolate(grid, times, samples)], axis=1)
         return self._cut()
 
     def _cut(self) -> list[Window]:
         """Take the complete windows off the front of the regular samples."""
         spec = self.contract.window
         windows = []
-        start, first_index = 0, self._next_index - len(self._regular)
-        while start + spec.samples <= len(self._regular):
+        available = self._regular.shape[1]
+        start, first_index = 0, self._next_index - available
+        while start + spec.samples <= available:
             begin_s = self._absolute_s(first_index + start)
             end_s = self._absolute_s(first_index + start + spec.samples - 1)
-            samples = np.ascontiguousarray(self._regular[start : start + spec.samples].T)
+            samples = self._regular[:, start : start + spec.samples].copy()
             windows.append(Window(samples, begin_s, end_s, self._after_gap))
             self._after_gap = False
             start += spec.hop_samples
-        self._regular = self._regular[start:].copy() if start else self._regular
+        self._regular = self._regular[:, start:].copy() if start else self._regular
         return windows
 
     def _absolute_s(self, index: int) -> float:
@@ -308,13 +327,87 @@ def stretch(time_s: Float64, xyz: Float64, samples: int) -> NDArray[np.float32]:
     """
     if len(time_s) < 2 or xyz.shape != (len(time_s), 3):
         raise StreamError(f"a recording needs two samples or more of xyz, got {time_s.shape} and {xyz.shape}")
-    if not (np.isfinite(xyz).all() and np.isfinite(time_s).all()):
-        raise StreamError("the recording holds NaN or infinity", hint="Drop those samples")
+    if not _finite(time_s, xyz).all():
+        where = int(np.flatnonzero(~_finite(time_s, xyz))[0])
+        raise StreamError(f"the recording holds NaN or infinity at sample {where}", hint="Drop such samples")
     if not (np.diff(time_s) > 0).all():
         where = int(np.flatnonzero(np.diff(time_s) <= 0)[0]) + 1
         raise StreamError(f"the recording's time does not increase at sample {where}", hint="Sort or drop the sample")
-    grid = np.linspace(time_s[0], time_s[-1], samples)
-    return np.ascontiguousarray(_interpolate(grid, time_s, xyz).T, dtype=np.float32)
+    elapsed_s = time_s - time_s[0]
+    grid = np.linspace(0.0, elapsed_s[-1], samples)
+    return _interpolate(grid, elapsed_s, xyz)
+
+
+def whole_window(
+    contract: Contract,
+    time: ArrayLike,
+    xyz: ArrayLike,
+    *,
+    unit: Unit = "g",
+    axes: str = "x,y,z",
+    time_unit: TimeUnit = "s",
+) -> Window:
+    """One recording of a sensor as one window.
+
+    Parameters
+    ----------
+    time : (n,), strictly increasing, in ``time_unit``; integers keep nanoseconds exact
+    xyz : (n, 3), in ``unit`` and ``axes``
+
+    Raises
+    ------
+    StreamError : not a recording, see ``stretch``, or values that cannot be in this unit
+    ConfigError : an unknown unit or axis map
+    """
+    times, raw = as_samples(time, xyz)
+    values = to_g(raw, unit=unit, axes=axes)
+    elapsed_s = (times - times[:1]) / _per_second(time_unit)
+    samples = stretch(elapsed_s, values, contract.window.samples)
+    refuse_wrong_unit(np.linalg.norm(values, axis=1).tolist(), unit=unit)
+    start_s = float(times[0]) / _per_second(time_unit)
+    return Window(samples, start_s, start_s + float(elapsed_s[-1]), after_gap=True)
+
+
+def as_samples(time: ArrayLike, xyz: ArrayLike) -> tuple[NDArray[Any], Float64]:
+    """Samples as arrays: time (n,), int64 or float64, and xyz (n, 3), float64.
+
+    Raises
+    ------
+    StreamError : shapes or types that are not samples
+    """
+    try:
+        times, values = np.asarray(time), np.asarray(xyz)
+    except ValueError as error:
+        raise StreamError(f"samples must be time (n,) and xyz (n, 3): {error}") from error
+    if values.ndim != 2 or values.shape[1] != 3 or times.shape != values.shape[:1]:
+        raise StreamError(f"samples must be time (n,) and xyz (n, 3), got {times.shape} and {values.shape}")
+    if times.dtype.kind not in "fiu" or values.dtype.kind not in "fiu":
+        raise StreamError(f"samples must be numbers, got {times.dtype} and {values.dtype}")
+    # Differences of narrow or unsigned integers would wrap.
+    times = times.astype(np.float64 if times.dtype.kind == "f" else np.int64, copy=False)
+    return times, values.astype(np.float64, copy=False)
+
+
+def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit) -> None:
+    """Refuse samples whose median |a| is far from what gravity alone gives.
+
+    Parameters
+    ----------
+    magnitudes_g : |a| of some samples, g, if they are in ``unit``
+    unit : in which they were given
+
+    Raises
+    ------
+    StreamError : says which unit they look like
+    """
+    median_g = float(np.median(magnitudes_g))
+    if not PLAUSIBLE_G[0] <= median_g <= PLAUSIBLE_G[1]:
+        to_g = _factor_to_g(unit)
+        raise StreamError(
+            f"the median |a| of {len(magnitudes_g)} samples is {median_g / to_g:.4g} {unit}, "
+            f"but gravity alone makes it {1 / to_g:.4g}",
+            hint=_unit_hint(median_g / to_g),
+        )
 
 
 def to_g(xyz: Float64, *, unit: Unit, axes: str = "x,y,z") -> Float64:
@@ -322,13 +415,21 @@ def to_g(xyz: Float64, *, unit: Unit, axes: str = "x,y,z") -> Float64:
     return AxisMap(axes)(xyz * _factor_to_g(unit))
 
 
-def _interpolate(grid: Float64, times: Float64, values: Float64) -> Float64:
-    """Values (n, 3) at the grid's times, which lie within ``times``; elementwise, so independent of the cut."""
-    right = np.searchsorted(times, grid, side="left")
-    left = np.maximum(right - 1, 0)
-    span = np.where(right > left, times[right] - times[left], 1.0)
-    weight = ((grid - times[left]) / span)[:, np.newaxis]
-    return values[left] + weight * (values[right] - values[left])
+def _finite(time: NDArray[Any], values: Float64) -> NDArray[np.bool_]:
+    """Which samples (n,) hold nothing but numbers that float32 can hold."""
+    finite: NDArray[np.bool_] = (np.abs(values) <= LARGEST).all(axis=1) & (np.abs(time) <= LARGEST)
+    return finite
+
+
+def _interpolate(grid: Float64, times: Float64, values: Float64) -> NDArray[np.float32]:
+    """Values (3, m) at the grid's times (m,), which lie within ``times`` (n,), from ``values`` (n, 3).
+
+    Each depends on its two neighbours alone, so not on the cut; at a sample's own time it is that sample.
+    """
+    regular = np.empty((values.shape[1], len(grid)), dtype=np.float32)
+    for axis, row in enumerate(regular):
+        row[:] = np.interp(grid, times, values[:, axis])
+    return regular
 
 
 def _factor_to_g(unit: str) -> float:
@@ -350,6 +451,6 @@ def _unit_hint(median: float) -> str:
         return "It looks like g: say unit='g' (--unit g)"
     if low <= median / STANDARD_GRAVITY_M_S2 <= high:
         return "It looks like m/s^2: say unit='m/s^2' (--unit m/s^2)"
-    if median > 100:
-        return "It looks like raw counts: multiply by the sensor's g per count"
-    return "It looks like acceleration without gravity, which this model was not trained on"
+    if median < low:
+        return "It looks like acceleration without gravity, which this model was not trained on"
+    return "It looks like raw counts: multiply by the sensor's g per count"

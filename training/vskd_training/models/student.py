@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vskd.contract import Contract
+from vskd.errors import ConfigError
 from vskd_training.models.encoder import Encoder
 from vskd_training.torchvision_import import torchvision_resnet
 
@@ -32,10 +33,16 @@ def resnet18_trunk(image_channels: int, *, width: float) -> nn.Module:
     Parameters
     ----------
     image_channels : channels of the image; 3 is torchvision's own stem
-    width : factor on every layer's channels; 1.0 is torchvision's resnet18
+    width : factor on every layer's channels; 1.0 is torchvision's resnet18, 0.125 the least
+
+    Raises
+    ------
+    ConfigError : a width below 0.125
     """
+    if not width >= 0.125:
+        raise ConfigError(f"a ResNet18 needs a width of at least 0.125 (8 channels in its first stage), got {width}")
     resnet = torchvision_resnet()
-    first = max(8, round(64 * width))
+    first = round(64 * width)
     trunk: nn.Module = resnet.ResNet(resnet.BasicBlock, [2, 2, 2, 2], num_classes=1)
     if first != 64:
         _rebuild_narrow(trunk, first)

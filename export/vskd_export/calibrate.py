@@ -1,0 +1,160 @@
+"""Which windows the integer models are calibrated with: people of the training set only, the same number per class.
+
+Calibration decides the range of every activation, so it is training, and data that an accuracy is reported on must stay
+out of it. The choice is deterministic, and its digest goes into the report. This module knows no converter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.contract import Contract
+from vskd.errors import ContractError, DataError
+
+#: Windows to calibrate with. Ranges settle within a few dozen; more costs seconds.
+CALIBRATION_WINDOWS = 200
+
+
+@dataclass(frozen=True)
+class WindowSet:
+    """Windows with the truth about them.
+
+    Attributes
+    ----------
+    windows : (n, channels, samples), float32, g
+    labels : (n,), index into the contract's labels
+    ids : (n,), the recording that each window was cut from, or a name of its own
+    subjects : (n,), the person in each window
+    """
+
+    windows: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    ids: tuple[str, ...]
+    subjects: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        counts = {len(self.windows), len(self.labels), len(self.ids), len(self.subjects)}
+        if len(counts) != 1:
+            raise DataError(
+                f"a window set needs as many labels, ids and subjects as windows, got {len(self.windows)} windows, "
+                f"{len(self.labels)} labels, {len(self.ids)} ids, {len(self.subjects)} subjects"
+            )
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def take(self, rows: NDArray[np.intp]) -> WindowSet:
+        """The windows at these positions, in that order."""
+        return WindowSet(
+            windows=self.windows[rows],
+            labels=self.labels[rows],
+            ids=tuple(self.ids[row] for row in rows),
+            subjects=tuple(self.subjects[row] for row in rows),
+        )
+
+    def check(self, contract: Contract, *, name: str) -> None:
+        """Refuse a set that does not fit the contract.
+
+        Parameters
+        ----------
+        contract : fixes the window's shape and the number of classes
+        name : how a message calls the set, e.g. ``"held-out"``
+
+        Raises
+        ------
+        DataError : no windows, or NaN or infinity among them
+        ContractError : windows of another shape, labels that the contract does not have
+        """
+        if len(self) == 0:
+            raise DataError(f"the {name} set holds no windows", hint="Check the split of the run")
+        if self.windows.shape[1:] != contract.window_shape:
+            raise ContractError(
+                f"the {name} windows have shape {self.windows.shape[1:]}, the contract says {contract.window_shape}"
+            )
+        if not np.isfinite(self.windows).all():
+            raise DataError(f"the {name} set holds NaN or infinity", hint="Check the prepared data")
+        if self.labels.min() < 0 or self.labels.max() >= len(contract.labels):
+            raise ContractError(
+                f"the {name} labels run from {self.labels.min()} to {self.labels.max()}, "
+                f"the contract has {len(contract.labels)} classes"
+            )
+
+
+def draw_calibration(
+    training: WindowSet, *, held_out: WindowSet, leaky: bool = False, count: int = CALIBRATION_WINDOWS
+) -> WindowSet:
+    """Draw the calibration windows.
+
+    Parameters
+    ----------
+    training : windows of training people
+    held_out : windows that accuracy is reported on
+    leaky : the run's protocol has the same people in training and test and is stamped so; recordings still must differ
+    count : windows to draw at most
+
+    Returns
+    -------
+    at most ``count`` windows, as even over the classes as the data allows, evenly spaced over each class's windows
+
+    Raises
+    ------
+    DataError : a person (under ``leaky``: a recording) of the held-out set is among them
+    """
+    _refuse_overlap(training, held_out, leaky=leaky)
+    return training.take(np.sort(balanced_rows(training.labels, count)))
+
+
+def balanced_rows(labels: NDArray[np.int64], count: int) -> NDArray[np.intp]:
+    """Positions of at most ``count`` items, taken class by class in turn and evenly spaced within a class.
+
+    Parameters
+    ----------
+    labels : (n,), class of each item
+    count : positions to return at most
+    """
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    shares = _even_shares([len(rows) for rows in members], min(count, len(labels)))
+    picked = [
+        rows[np.linspace(0, len(rows) - 1, share).round().astype(np.intp)]
+        for rows, share in zip(members, shares, strict=True)
+    ]
+    return np.concatenate(picked)
+
+
+def calibration_digest(windows: WindowSet) -> str:
+    """SHA-256 (hex) of the calibration windows: which recordings, which people, and every sample."""
+    digest = hashlib.sha256()
+    for identity, subject, label in zip(windows.ids, windows.subjects, windows.labels, strict=True):
+        digest.update(f"{identity}\0{subject}\0{label}\n".encode())
+    digest.update(np.ascontiguousarray(windows.windows, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _even_shares(available: list[int], total: int) -> list[int]:
+    """Split ``total`` over classes as evenly as their sizes allow; the shares sum to ``total``."""
+    shares = [0] * len(available)
+    while sum(shares) < total:
+        for index, size in enumerate(available):
+            if shares[index] < size and sum(shares) < total:
+                shares[index] += 1
+    return shares
+
+
+def _refuse_overlap(training: WindowSet, held_out: WindowSet, *, leaky: bool) -> None:
+    shared_people = sorted(set(training.subjects) & set(held_out.subjects))
+    if shared_people and not leaky:
+        raise DataError(
+            f"calibration would use people of the held-out set: {', '.join(shared_people)}",
+            hint="Calibrate with training people only, or use a protocol that is stamped leaky",
+        )
+    shared_recordings = sorted(set(training.ids) & set(held_out.ids))
+    if shared_recordings:
+        raise DataError(
+            f"calibration would use {len(shared_recordings)} recordings of the held-out set, e.g. "
+            f"{shared_recordings[0]}",
+            hint="Calibrate with training recordings only",
+        )

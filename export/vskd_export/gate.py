@@ -1,0 +1,207 @@
+"""The gate: an export whose models do not do what the trained network does is refused, and nothing is written.
+
+Float models must give the trained network's logits on every window, in every engine of this machine, each in a process
+of its own under the session options that ship. The encoder must draw the float64 image. Integer models are measured,
+and refused where they are clearly broken. How the windows were chosen is ``evidence``'s matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vskd.contract import Contract
+from vskd.decide import softmax
+from vskd.errors import GateError
+from vskd.gaf import GafEncoder
+from vskd.golden import IMAGE_TOLERANCE, margins
+from vskd_export.evidence import Evidence, reference_images
+from vskd_training.metrics import confusion_matrix, macro_f1
+from vskd_training.models.student import Student
+
+#: An integer model that loses more macro-F1 than this on held-out windows is broken, not merely coarse.
+MAX_MACRO_F1_LOSS = 0.05
+
+#: The same for the share of held-out windows whose label is not the trained network's.
+MAX_FLIP_RATE = 0.10
+
+#: int8 weights are a quarter of float32 ones; below this the weights were not quantized at all.
+MIN_SIZE_RATIO = 2.0
+
+
+@dataclass(frozen=True)
+class EncoderParity:
+    """Largest difference between an encoder's images and the float64 ones.
+
+    Attributes
+    ----------
+    numpy, torch : the two encoders' differences
+    limit : what was allowed; None under min-max scaling, where a nearly flat axis magnifies rounding without bound
+    """
+
+    numpy: float
+    torch: float
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class FloatParity:
+    """One engine on one float model: the largest difference of a logit from torch's, and the window where it is."""
+
+    engine: str
+    version: str
+    file: str
+    largest_difference: float
+    window: str
+    limit: float
+
+
+@dataclass(frozen=True)
+class IntegerParity:
+    """One engine on one integer model, over the held-out windows.
+
+    Attributes
+    ----------
+    engine, version, file : which
+    flips : windows whose label is not the trained network's
+    flip_rate : their share
+    largest_flipped_margin : the trained network's margin (probability) where it was surest of a flipped label
+    accuracy, macro_f1 : against the truth
+    macro_f1_loss : the trained network's macro-F1 less this one
+    size_ratio : float file over integer file
+    """
+
+    engine: str
+    version: str
+    file: str
+    flips: int
+    flip_rate: float
+    largest_flipped_margin: float
+    accuracy: float
+    macro_f1: float
+    macro_f1_loss: float
+    size_ratio: float
+
+
+def check_encoder(student: Student, contract: Contract, evidence: Evidence) -> EncoderParity:
+    """Compare both encoders with float64.
+
+    Raises
+    ------
+    GateError : an image differs by more than ``IMAGE_TOLERANCE``
+    """
+    exact = reference_images(evidence.windows, contract)
+    with torch.inference_mode():
+        drawn = {
+            "numpy": GafEncoder(contract.gaf, contract.window.samples)(evidence.windows),
+            "torch": student.encoder(torch.from_numpy(evidence.windows)).numpy(),
+        }
+    limit = None if contract.gaf.scaling == "minmax" else IMAGE_TOLERANCE
+    largest = {}
+    for name, images in drawn.items():
+        difference = np.abs(images - exact).reshape(len(exact), -1).max(axis=1)
+        worst = int(difference.argmax())
+        largest[name] = float(difference[worst])
+        if limit is not None and not largest[name] <= limit:
+            raise GateError(
+                f"the {name} encoder's image of window {evidence.names[worst]!r} differs from float64 by "
+                f"{largest[name]:.1e}, above {limit:.0e}",
+                hint="Nothing was written. The contract's gaf settings and the encoder do not agree",
+            )
+    return EncoderParity(numpy=largest["numpy"], torch=largest["torch"], limit=limit)
+
+
+def check_float(
+    logits: NDArray[np.float32], *, engine: str, version: str, file: str, contract: Contract, evidence: Evidence
+) -> FloatParity:
+    """Compare an engine's logits of a float model with torch's.
+
+    Parameters
+    ----------
+    logits : (n, classes), for the windows of ``evidence``
+
+    Raises
+    ------
+    GateError : a logit differs by more than the contract's tolerance, or is not finite
+    """
+    difference = np.abs(logits - evidence.logits).max(axis=1)
+    # A NaN must be the worst, not invisible.
+    worst = int(np.nan_to_num(difference, nan=np.inf).argmax())
+    found = float(difference[worst])
+    if not found <= contract.logit_tolerance:
+        raise GateError(
+            f"{engine} {version} disagrees with torch on {file}: window {evidence.names[worst]!r}, largest logit "
+            f"difference {found:.2e}, allowed {contract.logit_tolerance:.0e}",
+            hint="Nothing was written. Report this with the versions of torch and the converter",
+        )
+    return FloatParity(engine, version, file, found, evidence.names[worst], contract.logit_tolerance)
+
+
+def measure_integer(
+    logits: NDArray[np.float32],
+    *,
+    engine: str,
+    version: str,
+    file: str,
+    size_ratio: float,
+    contract: Contract,
+    evidence: Evidence,
+) -> IntegerParity:
+    """Measure what an integer model costs on the held-out windows; ``refuse_broken`` judges it.
+
+    Parameters
+    ----------
+    logits : (n, classes), for the windows of ``evidence``
+    size_ratio : size of the float file over that of this one
+    """
+    real = evidence.is_real
+    truth, chosen, expected = evidence.labels[real], logits[real].argmax(axis=1), evidence.logits[real].argmax(axis=1)
+    sureness = margins(softmax(evidence.logits[real], temperature=contract.decision.temperature))
+    flipped = chosen != expected
+    classes = len(contract.labels)
+    score = macro_f1(confusion_matrix(truth, chosen, classes))
+    return IntegerParity(
+        engine=engine,
+        version=version,
+        file=file,
+        flips=int(flipped.sum()),
+        flip_rate=float(flipped.mean()),
+        largest_flipped_margin=float(sureness[flipped].max(initial=0.0)),
+        accuracy=float((chosen == truth).mean()),
+        macro_f1=score,
+        macro_f1_loss=macro_f1(confusion_matrix(truth, expected, classes)) - score,
+        size_ratio=size_ratio,
+    )
+
+
+def refuse_broken(measured: IntegerParity) -> None:
+    """Refuse an integer model that is broken rather than coarse.
+
+    Raises
+    ------
+    GateError : macro-F1 loss, flip rate or size ratio beyond its limit
+    """
+    limits = (
+        (measured.macro_f1_loss > MAX_MACRO_F1_LOSS, "loses macro-F1", measured.macro_f1_loss, MAX_MACRO_F1_LOSS),
+        (measured.flip_rate > MAX_FLIP_RATE, "flips a share of labels", measured.flip_rate, MAX_FLIP_RATE),
+        (measured.size_ratio < MIN_SIZE_RATIO, "is smaller by a factor", measured.size_ratio, MIN_SIZE_RATIO),
+    )
+    for broken, what, value, limit in limits:
+        if broken:
+            raise GateError(
+                f"{measured.file} in {measured.engine} {measured.version} {what} of {value:.3f}, the limit is {limit}",
+                hint="Nothing was written. Look at the calibration windows and at the range of the weights",
+            )
+
+
+def score_torch(evidence: Evidence) -> Mapping[str, Any]:
+    """Accuracy and macro-F1 of the trained network over the held-out windows."""
+    real = evidence.is_real
+    truth, chosen = evidence.labels[real], evidence.logits[real].argmax(axis=1)
+    matrix = confusion_matrix(truth, chosen, evidence.logits.shape[1])
+    return {"windows": len(truth), "accuracy": float((chosen == truth).mean()), "macro_f1": macro_f1(matrix)}

@@ -1,0 +1,108 @@
+"""Reading and finishing ``.tflite`` files through the flatbuffer's own object interface.
+
+Three things are done to every file that ships: weights move inside the flatbuffer, the ports get their names, and the
+contract is added as metadata. The quantizer leaves weights *behind* the flatbuffer (``Buffer.offset`` and ``size``);
+TensorFlow Lite Micro then counts them as tensors, and 186 KB of arena become 11 MB.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vskd.contract import Contract
+from vskd.errors import ContractError
+from vskd_export.graph import INPUT_NAME, OUTPUT_NAME
+
+#: Name of the contract's metadata entry.
+CONTRACT_KEY = b"vskd.contract"
+
+_FILE_IDENTIFIER = b"TFL3"
+
+
+def read_model(content: bytes) -> Any:
+    """The file as a tree of ``schema_py_generated`` objects, every buffer inside."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for buffer in model.buffers:
+        # Offsets 0 and 1 mean "no data behind the flatbuffer" in the schema.
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, dtype=np.uint8, count=buffer.size, offset=buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
+def finish(content: bytes, contract: Contract) -> bytes:
+    """The bytes that ship: buffers inside, ports named, contract added.
+
+    Parameters
+    ----------
+    content : a ``.tflite`` with one subgraph, one input and one output
+    contract : goes into the metadata
+    """
+    model = read_model(content)
+    _name_ports(model)
+    _set_metadata(model, CONTRACT_KEY, contract.to_json().encode())
+    return _pack(model)
+
+
+def read_contract(content: bytes) -> Contract:
+    """The contract out of a ``.tflite`` file.
+
+    Raises
+    ------
+    ContractError : the file carries none
+    """
+    model = read_model(content)
+    for entry in model.metadata or []:
+        if entry.name == CONTRACT_KEY:
+            text = bytes(model.buffers[entry.buffer].data).decode()
+            return Contract.from_json(text, where="the .tflite file's contract")
+    raise ContractError("this .tflite file carries no contract", hint="Export it with vskd export")
+
+
+def operator_names(model: Any) -> list[str]:
+    """Names of the operators in the order in which they run, e.g. ``CONV_2D``."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return [names[codes[operator.opcodeIndex]] for operator in model.subgraphs[0].operators]
+
+
+def output_names(model: Any) -> list[str]:
+    """Name of the first output tensor of every operator, in the order in which they run."""
+    graph = model.subgraphs[0]
+    return [graph.tensors[operator.outputs[0]].name.decode() for operator in graph.operators]
+
+
+def _name_ports(model: Any) -> None:
+    graph = model.subgraphs[0]
+    (source,), (sink,) = graph.inputs, graph.outputs
+    graph.tensors[source].name = INPUT_NAME.encode()
+    graph.tensors[sink].name = OUTPUT_NAME.encode()
+    for signature in model.signatureDefs or []:
+        signature.inputs[0].name = INPUT_NAME.encode()
+        signature.outputs[0].name = OUTPUT_NAME.encode()
+
+
+def _set_metadata(model: Any, name: bytes, content: bytes) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(content, dtype=np.uint8)
+    entry = schema.MetadataT()
+    entry.name = name
+    entry.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(old for old in model.metadata or [] if old.name != name), entry]
+
+
+def _pack(model: Any) -> bytes:
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
+    return bytes(builder.Output())

@@ -1,0 +1,124 @@
+"""A model small enough to check by hand: its logits are the means of the three axes.
+
+Built twice without the workshop: as ONNX, and as a TFLite flatbuffer with one operator, written through the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import onnx
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from onnx import TensorProto, helper
+
+from vskd.bundle import ModelEntry, write_bundle
+from vskd.contract import Contract, GafSpec, WindowSpec
+
+SAMPLES = 32
+LABELS = ("x up", "y up", "z up")
+
+
+def mean_model_onnx(samples: int = SAMPLES, inputs: int = 1) -> bytes:
+    """(1, 3, samples) -> (1, 3): the mean of every axis; further inputs are there to be refused."""
+    ports = [helper.make_tensor_value_info(f"window{i}", TensorProto.FLOAT, [1, 3, samples]) for i in range(inputs)]
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", ["window0", "axes"], ["logits"], keepdims=0)],
+        "mean",
+        ports,
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor("axes", TensorProto.INT64, [1], [2])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _tensor(name: bytes, shape: list[int], kind: int, buffer: int) -> schema.TensorT:
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, kind, buffer
+    return tensor
+
+
+def mean_model_tflite(samples: int = SAMPLES) -> bytes:
+    """The same model as a flatbuffer: one MEAN over the last axis."""
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MEAN
+    code.version = 1
+    mean = schema.OperatorT()
+    mean.opcodeIndex, mean.inputs, mean.outputs = 0, [0, 1], [2]
+    mean.builtinOptionsType = schema.BuiltinOptions.ReducerOptions
+    mean.builtinOptions = schema.ReducerOptionsT()
+    mean.builtinOptions.keepDims = False
+    graph = schema.SubGraphT()
+    graph.tensors = [
+        _tensor(b"window", [1, 3, samples], schema.TensorType.FLOAT32, 0),
+        _tensor(b"axes", [1], schema.TensorType.INT32, 1),
+        _tensor(b"logits", [1, 3], schema.TensorType.FLOAT32, 0),
+    ]
+    graph.inputs, graph.outputs, graph.operators = [0], [2], [mean]
+    constant = schema.BufferT()
+    constant.data = list(np.array([2], dtype=np.int32).tobytes())
+    model = schema.ModelT()
+    model.version = 3
+    model.operatorCodes, model.subgraphs, model.buffers = [code], [graph], [schema.BufferT(), constant]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.fixture
+def contract() -> Contract:
+    """Sliding windows of 32 samples at 50 Hz, one every 16, three labels."""
+    return Contract(
+        labels=LABELS, window=WindowSpec(samples=SAMPLES, rate_hz=50.0, hop_samples=16), gaf=GafSpec(size=16)
+    )
+
+
+@pytest.fixture
+def whole_contract() -> Contract:
+    """Whole recordings, stretched to 32 samples."""
+    return Contract(labels=LABELS, window=WindowSpec(mode="whole", samples=SAMPLES), gaf=GafSpec(size=16))
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mean.onnx, mean.tflite, and one of each kind that is broken."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "mean.onnx").write_bytes(mean_model_onnx())
+    (folder / "mean.tflite").write_bytes(mean_model_tflite())
+    (folder / "two_inputs.onnx").write_bytes(mean_model_onnx(inputs=2))
+    (folder / "broken.onnx").write_bytes(b"not a model" * 40)
+    (folder / "broken.tflite").write_bytes(b"not a model" * 40)
+    (folder / "cut.tflite").write_bytes(mean_model_tflite()[:200])
+    return folder
+
+
+MakeBundle = Callable[[Path, Contract], Path]
+
+
+@pytest.fixture(scope="session")
+def make_bundle() -> MakeBundle:
+    """Write a bundle with both models: (folder, contract) -> folder."""
+
+    def make(folder: Path, contract: Contract) -> Path:
+        samples = contract.window.samples
+        return write_bundle(
+            folder,
+            contract=contract,
+            models=[
+                ModelEntry("model.fp32.onnx", "onnx", "fp32"),
+                ModelEntry("model.fp32.tflite", "tflite", "fp32"),
+            ],
+            files={
+                "model.fp32.onnx": mean_model_onnx(samples),
+                "model.fp32.tflite": mean_model_tflite(samples),
+                "golden/notes.json": b"{}\n",
+                "report.json": b'{"passed": true}\n',
+            },
+        )
+
+    return make

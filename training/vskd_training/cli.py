@@ -1,0 +1,324 @@
+"""The workshop's commands: ``data``, ``train``, ``evaluate``, ``timeline``.
+
+Only click is imported here; torch and the rest load inside the commands, so that ``vskd --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vskd_training.config import Config, DataConfig
+    from vskd_training.experiment import Experiment
+
+_CONFIG = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="TOML, see training/presets."
+)
+_SET = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Override a key: gaf.size=96.")
+_ROOT = click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")
+_CACHE = click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=Path("build/cache"),
+    show_default=True,
+    help="Folder for prepared recordings.",
+)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr; yields a function that takes (done, in all)."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=None, note="")
+
+        def update(done: int, total: int, note: str = "") -> None:
+            progress.update(task, completed=done, total=total, note=note)
+
+        yield update
+
+
+def _experiment(config: Config, root: Path | None, cache: Path) -> Experiment:
+    from vskd_training.experiment import Experiment
+
+    with _bar("prepare recordings") as progress:
+        return Experiment.open(config, root=root, cache=cache, progress=progress)
+
+
+@click.group()
+def data() -> None:
+    """Look at data sets, and take recordings out of them."""
+
+
+@data.command("check", epilog="Example: vskd data check --dataset utd-mhad --root ~/data/utd-mhad --view depth")
+@click.option("--dataset", type=click.Choice(["synthetic", "utd-mhad"]), required=True)
+@_ROOT
+@click.option(
+    "--view",
+    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "none"]),
+    default=None,
+    help="What the teacher sees.  [default: rendered (synthetic), skeleton (utd-mhad)]",
+)
+def data_check(dataset: str, root: Path | None, view: str | None) -> None:
+    """Read a whole data set and print counts, missing trials and defects."""
+    from vskd_training.datasets.check import check
+    from vskd_training.experiment import source
+
+    chosen = view or ("rendered" if dataset == "synthetic" else "skeleton")
+    with _bar("read recordings") as progress:
+        report = check(source(_data_config(dataset, chosen), root), progress=progress)
+    click.echo(f"{report.name}, view {report.view}: {report.recordings} recordings")
+    click.echo("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
+    click.echo("subjects    " + ", ".join(f"{name}: {count}" for name, count in report.by_subject.items()))
+    click.echo("activities  " + ", ".join(f"{name}: {count}" for name, count in report.by_label.items()))
+    for name, lengths in (("samples", report.samples), ("frames", report.frames), ("duration, s", report.duration_s)):
+        if lengths is not None:
+            click.echo(f"{name:11} {lengths.shortest:g} / {lengths.median:g} / {lengths.longest:g}  (min/median/max)")
+    click.echo(f"largest |reading| {report.largest_acceleration_g:.2f} g")
+    click.echo(f"missing     {len(report.missing_trials)}: {', '.join(report.missing_trials) or 'none'}")
+    click.echo(f"defects     {len(report.defects)}")
+    for defect in report.defects:
+        click.echo(f"  {defect.where}: {defect.what}")
+
+
+def _data_config(dataset: str, view: str) -> DataConfig:
+    from vskd.closed import from_mapping
+    from vskd_training.config import DataConfig
+
+    return from_mapping(DataConfig, {"dataset": dataset, "view": view}, where="the command line")
+
+
+@data.command("recording", epilog="Example: vskd data recording --config C.toml --id a1_s2_t1 --out a1_s2_t1.csv")
+@_CONFIG
+@_SET
+@_ROOT
+@_CACHE
+@click.option("--id", "name", required=True, help="Of the recording, e.g. a1_s2_t1.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV to write.")
+def data_recording(
+    config_file: Path, changes: tuple[str, ...], root: Path | None, cache: Path, name: str, out: Path
+) -> None:
+    """Write one recording's accelerometer as a CSV that `vskd run` reads."""
+    from vskd.errors import DataError, did_you_mean
+    from vskd_training.config import load_config
+    from vskd_training.streams import write_samples
+
+    prepared = _experiment(load_config(config_file, changes=changes), root, cache).prepared
+    known = {info.id: index for index, info in enumerate(prepared.infos)}
+    if name not in known:
+        near = [other for other in known if other.partition("_")[0] == name.partition("_")[0]]
+        raise DataError(f"there is no recording {name!r}", hint=did_you_mean(name, near or list(known)[:20]))
+    write_samples(out, *prepared.sensor(known[name]))
+    click.echo(f"{out}: {name}, {prepared.infos[known[name]].label}", err=True)
+
+
+@data.command(
+    "stream",
+    epilog="Example: vskd data stream --config training/presets/demo.toml --subject 2 --out day.csv --truth truth.csv",
+)
+@_CONFIG
+@_SET
+@click.option("--subject", required=True, help="One of the synthetic people.")
+@click.option("--seconds-each", type=click.FloatRange(3, 600), default=10.0, show_default=True)
+@click.option("--activities", default="", help="Comma-separated.  [default: all]")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV of samples to write.")
+@click.option("--truth", type=click.Path(path_type=Path), required=True, help="CSV start_s,end_s,label to write.")
+def data_stream(
+    config_file: Path,
+    changes: tuple[str, ...],
+    subject: str,
+    seconds_each: float,
+    activities: str,
+    out: Path,
+    truth: Path,
+) -> None:
+    """Write a synthetic recording of one person who goes through several activities without a pause."""
+    from vskd_training.config import load_config
+    from vskd_training.datasets.synthetic import SyntheticSource, continuous
+    from vskd_training.streams import write_samples, write_truth
+
+    settings = load_config(config_file, changes=changes).data.synthetic
+    names = tuple(name.strip() for name in activities.split(",")) if activities else SyntheticSource(settings).labels
+    recording, spans = continuous(settings, subject=subject, activities=names, seconds_each=seconds_each, seed=1)
+    write_samples(out, recording.time_s, recording.acceleration_g)
+    write_truth(truth, [(span.start_s, span.end_s, span.label) for span in spans])
+    click.echo(f"{out}: person {subject}, {len(spans)} activities, {recording.time_s[-1]:.0f} s (synthetic)", err=True)
+
+
+@click.group()
+def train() -> None:
+    """Train a teacher or a student."""
+
+
+def _train_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        _CONFIG,
+        _SET,
+        _ROOT,
+        _CACHE,
+        click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run."),
+        click.option("--overwrite", is_flag=True, help="Replace a run that is there."),
+        click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@train.command("teacher", epilog="Example: vskd train teacher --config training/presets/demo.toml --out runs/teacher")
+@_train_options
+def train_teacher(
+    config_file: Path,
+    changes: tuple[str, ...],
+    root: Path | None,
+    cache: Path,
+    out: Path,
+    overwrite: bool,
+    resume: bool,
+) -> None:
+    """Train the video network."""
+    from vskd_training import train as training
+    from vskd_training.config import load_config
+
+    experiment = _experiment(load_config(config_file, changes=changes), root, cache)
+    _say_split(experiment)
+    with _bar("train teacher") as bar:
+        run = training.train_teacher(experiment, out, overwrite=overwrite, resume=resume, progress=_with_loss(bar))
+    _show_card(run.path, run.card)
+
+
+@train.command(
+    "student",
+    epilog="Example: vskd train student --config training/presets/demo.toml --teacher runs/teacher --out runs/student",
+)
+@_train_options
+@click.option(
+    "--teacher", type=click.Path(path_type=Path), default=None, help="A finished run.  [default: student alone]"
+)
+def train_student(
+    config_file: Path,
+    changes: tuple[str, ...],
+    root: Path | None,
+    cache: Path,
+    out: Path,
+    overwrite: bool,
+    resume: bool,
+    teacher: Path | None,
+) -> None:
+    """Train the wrist network, alone or with a teacher."""
+    from vskd_training import train as training
+    from vskd_training.config import load_config
+    from vskd_training.run import Run
+
+    config = load_config(config_file, changes=changes)
+    taught_by = Run.open(teacher, role="teacher") if teacher else None
+    experiment = _experiment(config, root, cache)
+    _say_split(experiment)
+    with _bar("train student" + (f", taught by {taught_by.path.name}" if taught_by else " alone")) as bar:
+        run = training.train_student(
+            experiment, out, teacher=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
+        )
+    _show_card(run.path, run.card)
+
+
+@click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --engine litert --recipe fp32")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--bundle", type=click.Path(path_type=Path), required=True, help="Exported from this run.")
+@click.option("--engine", default=None, help="What runs the model.  [default: what is installed]")
+@click.option("--recipe", default=None, help="Which model, e.g. fp32.  [default: the most compact]")
+@_ROOT
+@_CACHE
+def evaluate(run: Path, bundle: Path, engine: str | None, recipe: str | None, root: Path | None, cache: Path) -> None:
+    """Test a bundle's model on the run's test people, through the engine that ships."""
+    from vskd_training.evaluate import evaluate_bundle
+    from vskd_training.run import Run
+
+    opened = Run.open(run, role="student")
+    experiment = _experiment(opened.config, root, cache)
+    with _bar("test windows") as progress:
+        result = evaluate_bundle(opened, experiment, bundle, engine=engine, recipe=recipe, progress=progress)
+    _show(_metrics_table(f"{result['model']} on {result['engine']}", {"test": result["metrics"]}))
+    click.echo(json.dumps(result, sort_keys=True))
+
+
+@click.command(epilog="Example: vskd timeline events.jsonl --truth truth.csv --out timeline.png")
+@click.argument("events", type=click.Path(path_type=Path))
+@click.option("--truth", type=click.Path(path_type=Path), required=True, help="CSV start_s,end_s,label.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="PNG to write.")
+def timeline(events: Path, truth: Path, out: Path) -> None:
+    """Draw the decisions of `vskd run` against the truth."""
+    from vskd_training.streams import draw_timeline, read_events, read_truth
+
+    decisions, spans = read_events(events), read_truth(truth)
+    right, judged = draw_timeline(decisions, spans, out)
+    click.echo(f"{right} of {judged} decisions are right whose window lies in one activity; picture: {out}")
+
+
+def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]], None]:
+    def update(done: int, total: int, parts: dict[str, float]) -> None:
+        bar(done, total, f"loss {parts['loss']:.3f}")
+
+    return update
+
+
+def _say_split(experiment: Experiment) -> None:
+    split = experiment.split
+    sides = (("train", split.train_subjects), ("validation", split.validation_subjects), ("test", split.test_subjects))
+    people = "; ".join(f"{side} {', '.join(names) or 'nobody'}" for side, names in sides)
+    click.echo(f"{experiment.prepared.name}, {split.protocol}: people {people}", err=True)
+    if split.leaky:
+        click.echo("LEAKY: the people of the test are also in the training; this says nothing of new people", err=True)
+
+
+def _show_card(path: Path, card: dict[str, Any]) -> None:
+    leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""
+    _show(_metrics_table(f"{card['role']} {path} ({card['data']['dataset']}{leaky})", card["metrics"]))
+    click.echo(f"run: {path}", err=True)
+
+
+def _metrics_table(title: str, metrics: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title)
+    for column in ("people", "per", "activities", "count", "accuracy", "macro-F1", "worst person"):
+        table.add_column(column)
+    for part, values in metrics.items():
+        for per in ("window", "recording"):
+            for which, numbers in values[per].items():
+                worst = f"{numbers['worst_accuracy']:.3f} (person {numbers['worst_subject']})"
+                table.add_row(
+                    part, per, which, str(numbers["count"]), f"{numbers['accuracy']:.3f}", f"{numbers['macro_f1']:.3f}",
+                    worst,
+                )  # fmt: skip
+    return table
+
+
+def _show(table: Table) -> None:
+    from rich.console import Console
+
+    Console(stderr=True).print(table)

@@ -1,0 +1,180 @@
+"""The training config: one closed TOML file holds every choice of a run.
+
+Sections are frozen dataclasses; an unknown key is an error with a suggestion. What a device must know is in the
+contract, which is built from here once and travels with the run and the bundle.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from vskd.closed import from_mapping
+from vskd.contract import Contract, DecisionSpec, GafSpec, SensorSpec, WindowSpec
+from vskd.errors import ConfigError, DataError
+from vskd_training.augment import Augmentation
+from vskd_training.datasets.synthetic import SyntheticSettings
+from vskd_training.losses import LossWeights
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which recordings, and who is on which side.
+
+    Attributes
+    ----------
+    dataset : ``synthetic`` (the embedded default) or ``utd-mhad``
+    view : what the teacher sees: ``rendered`` (synthetic), ``depth``, ``rgb`` or ``skeleton``
+    protocol : ``cross-subject``, ``leave-one-subject-out`` or ``subject-specific``
+    fold : the person left out, for ``leave-one-subject-out``
+    validation_subjects : out of the training people; empty takes the protocol's default
+    train_on_validation : the reported run, after every choice was made on the validation people: train on them too
+    frame_height, frame_width : of the teacher's frames, pixels
+    synthetic : settings of the generator
+    """
+
+    dataset: Literal["synthetic", "utd-mhad"]
+    view: Literal["rendered", "depth", "rgb", "skeleton"]
+    protocol: str = "cross-subject"
+    fold: str = ""
+    validation_subjects: tuple[str, ...] = ()
+    train_on_validation: bool = False
+    frame_height: int = 60
+    frame_width: int = 80
+    synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """The student: ``width`` is the factor on ResNet18's channels."""
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.width <= 2:
+            raise ConfigError(f"student.width must lie in [0.1, 2], got {self.width}")
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The teacher.
+
+    Attributes
+    ----------
+    backbone : ``bn-inception`` (the paper's) or ``small`` (a narrow ResNet18, for CPUs)
+    width : of the small backbone
+    segments : frames per clip
+    motion : show the small backbone the differences to the frames before and after as well
+    dropout : ahead of the relation module
+    imagenet_weights : a file with BN-Inception's weights; empty trains from scratch
+    """
+
+    backbone: Literal["bn-inception", "small"] = "small"
+    width: float = 0.5
+    segments: int = 8
+    motion: bool = True
+    dropout: float = 0.5
+    imagenet_weights: str = ""
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How a network is trained: AdamW with a one-cycle rate and no early stopping: the last weights are the result.
+
+    Attributes
+    ----------
+    epochs, batch : passes over the clips, clips per step
+    learning_rate : the peak
+    weight_decay : none on biases and norms
+    clip_norm : largest norm of the gradient; 0 turns it off
+    bf16 : bfloat16 autocast; refused on a CPU without it
+    """
+
+    epochs: int = 40
+    batch: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    clip_norm: float = 20.0
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 2:
+            raise ConfigError(f"epochs must be at least 1 and batch at least 2, got {self.epochs} and {self.batch}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run depends on, but the code and the recordings."""
+
+    data: DataConfig
+    window: WindowSpec = field(default_factory=WindowSpec)
+    gaf: GafSpec = field(default_factory=GafSpec)
+    sensor: SensorSpec = field(default_factory=SensorSpec)
+    decision: DecisionSpec = field(default_factory=DecisionSpec)
+    augment: Augmentation = field(default_factory=Augmentation)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    student_training: Optimisation = field(default_factory=Optimisation)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    teacher_training: Optimisation = field(default_factory=Optimisation)
+    loss: LossWeights = field(default_factory=LossWeights)
+    seed: int = 0
+    threads: int = 2
+
+    def contract(self, labels: tuple[str, ...], dataset_name: str) -> Contract:
+        """The contract of a student trained with this config."""
+        return Contract(
+            labels=labels,
+            sensor=self.sensor,
+            window=self.window,
+            gaf=self.gaf,
+            decision=self.decision,
+            trained_on=dataset_name,
+        )
+
+
+def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
+    """Read a config file.
+
+    Parameters
+    ----------
+    path : TOML
+    changes : ``"section.key=value"`` overrides, the value in TOML
+
+    Raises
+    ------
+    DataError : the file cannot be read
+    ConfigError : not TOML, or a key or value that does not exist
+    """
+    try:
+        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read the config {path}: {error.strerror}", hint="See training/presets") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    for change in changes:
+        _apply(mapping, change)
+    return from_mapping(Config, mapping, where=path.name)
+
+
+def with_seed(config: Config, seed: int) -> Config:
+    """The same config with another seed."""
+    return dataclasses.replace(config, seed=seed)
+
+
+def _apply(mapping: dict[str, Any], change: str) -> None:
+    """Override one key; what it means is checked with the rest."""
+    key, equals, value = change.partition("=")
+    if not equals:
+        raise ConfigError(f"--set takes section.key=value, got {change!r}", hint="For example --set gaf.size=96")
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        mapping = mapping.setdefault(section, {})
+        if not isinstance(mapping, dict):
+            raise ConfigError(f"--set {change}: {section!r} is no section")
+    try:
+        mapping[name] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        mapping[name] = value.strip()  # a bare word is a string, as on any command line

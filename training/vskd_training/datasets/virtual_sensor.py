@@ -1,0 +1,165 @@
+"""A virtual accelerometer: the path and the orientation of a wrist become what a sensor strapped to it would read.
+
+An accelerometer reads the specific force in its own axes::
+
+    reading = R ^ T(a - g) / 9.80665
+
+with a the second derivative of the sensor's position in the world, g the gravity vector and R the rotation from the
+sensor's axes to the world's. At rest this is +1 g along the axis that points up.
+
+The position is interpolated by a quintic spline, whose second derivative is again smooth; the orientation follows the
+shortest turn between its samples. Both pass through the samples given, so a measured skeleton must be smoothed before
+it comes here: differentiating twice multiplies its noise by the square of the angular frequency.
+
+This module does not know bodies. It takes any moving frame: the generator's forearm, or one from a measured skeleton.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
+from scipy.spatial.transform import Rotation, Slerp
+
+from vskd.contract import STANDARD_GRAVITY_M_S2
+from vskd.errors import ConfigError, DataError
+
+Float64 = NDArray[np.float64]
+
+_SPLINE_DEGREE = 5
+#: Share of a sampling period that the jitter of one timestamp never exceeds: two neighbours cannot change places.
+_LARGEST_JITTER = 0.45
+
+
+@dataclass(frozen=True)
+class SensorErrors:
+    """What separates a cheap accelerometer from an ideal one.
+
+    Attributes
+    ----------
+    bias_g : standard deviation of the constant offset of each axis, drawn once per recording, g
+    noise_g : standard deviation of the white noise of each sample and axis, g
+    jitter_s : standard deviation of a sampling instant around its regular grid, s
+    range_g : readings saturate beyond plus or minus this, g
+    """
+
+    bias_g: float = 0.03
+    noise_g: float = 0.02
+    jitter_s: float = 0.002
+    range_g: float = 8.0
+
+    def __post_init__(self) -> None:
+        for name in ("bias_g", "noise_g", "jitter_s"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise ConfigError(f"{name} is a standard deviation and cannot be below 0, got {value}")
+        if not self.range_g > 0:
+            raise ConfigError(f"range_g must be above 0 g, got {self.range_g}")
+
+
+def sampling_times(duration_s: float, rate_hz: float, *, jitter_s: float, rng: np.random.Generator) -> Float64:
+    """The instants at which a sensor samples: a regular grid with jitter, both ends included.
+
+    The jitter is real: the sensor samples at the instant its timestamp names. It is cut off at 0.45 of a period.
+
+    Parameters
+    ----------
+    duration_s : the grid runs from 0 to the last period that fits into it, s
+    rate_hz : nominal rate, Hz
+    jitter_s : standard deviation around the grid, s
+    rng : source of the jitter
+
+    Returns
+    -------
+    (samples,), s, strictly increasing, from about 0 to about ``duration_s``
+
+    Raises
+    ------
+    ConfigError : a rate that is not above 0, or a negative duration or jitter
+    """
+    if not rate_hz > 0 or not duration_s >= 0 or not jitter_s >= 0:
+        raise ConfigError(
+            f"sampling needs a rate above 0 Hz and no negative time, "
+            f"got {rate_hz} Hz, duration {duration_s} s, jitter {jitter_s} s"
+        )
+    # The small number keeps a duration that is a whole number of periods whole in floating point.
+    samples = int(np.floor(duration_s * rate_hz + 1e-9)) + 1
+    limit_s = _LARGEST_JITTER / rate_hz
+    jitter = np.clip(rng.normal(0.0, 1.0, samples) * jitter_s, -limit_s, limit_s)
+    return np.arange(samples) / rate_hz + jitter
+
+
+def specific_force_g(
+    time_s: Float64,
+    position_m: Float64,
+    sensor_to_world: Float64,
+    *,
+    at_s: Float64,
+    gravity_m_s2: tuple[float, float, float] = (0.0, 0.0, -STANDARD_GRAVITY_M_S2),
+) -> Float64:
+    """What an ideal accelerometer on a moving frame reads.
+
+    Parameters
+    ----------
+    time_s : (instants,), strictly increasing, s; at least 6 of them
+    position_m : (instants, 3), of the sensor in the world, m
+    sensor_to_world : (instants, 3, 3), rotation matrices whose columns are the sensor's axes in the world
+    at_s : (samples,), when to read, s, within ``time_s``
+    gravity_m_s2 : the gravity vector in the world's axes, m/s^2; the default has z up
+
+    Returns
+    -------
+    (samples, 3), g, in the sensor's axes, gravity included
+
+    Raises
+    ------
+    DataError : a wrong shape, NaN or infinity, time that stands still or runs backward, or an instant outside the path
+    """
+    _check_path(time_s, position_m, sensor_to_world, at_s)
+    path = make_interp_spline(time_s, position_m, k=_SPLINE_DEGREE)
+    acceleration_m_s2: Float64 = path.derivative(2)(at_s)
+    force_m_s2 = acceleration_m_s2 - np.asarray(gravity_m_s2, dtype=np.float64)
+    orientation = Slerp(time_s, Rotation.from_matrix(sensor_to_world))(at_s)
+    reading: Float64 = orientation.apply(force_m_s2, inverse=True) / STANDARD_GRAVITY_M_S2
+    return reading
+
+
+def with_errors(reading_g: Float64, errors: SensorErrors, rng: np.random.Generator) -> Float64:
+    """Add one sensor's bias and noise to ideal readings, and saturate them.
+
+    Parameters
+    ----------
+    reading_g : (samples, 3), g
+    errors : their sizes
+    rng : source of bias and noise
+
+    Returns
+    -------
+    (samples, 3), g
+    """
+    bias = rng.normal(0.0, 1.0, reading_g.shape[1]) * errors.bias_g
+    noise = rng.normal(0.0, 1.0, reading_g.shape) * errors.noise_g
+    return np.clip(reading_g + bias + noise, -errors.range_g, errors.range_g)
+
+
+def _check_path(time_s: Float64, position_m: Float64, sensor_to_world: Float64, at_s: Float64) -> None:
+    instants = len(time_s)
+    if instants <= _SPLINE_DEGREE:
+        raise DataError(f"a path needs at least {_SPLINE_DEGREE + 1} instants to be differentiated, got {instants}")
+    if position_m.shape != (instants, 3) or sensor_to_world.shape != (instants, 3, 3):
+        raise DataError(
+            f"{instants} instants need positions ({instants}, 3) and rotations ({instants}, 3, 3), "
+            f"got {position_m.shape} and {sensor_to_world.shape}"
+        )
+    if not (np.isfinite(position_m).all() and np.isfinite(sensor_to_world).all()):
+        raise DataError("the path holds values that are NaN or infinite", hint="Fill them from their neighbours first")
+    if not (np.diff(time_s) > 0).all():
+        first = int(np.argmin(np.diff(time_s) > 0)) + 1
+        raise DataError(f"time must strictly increase, but stands still or runs backward at instant {first}")
+    if at_s.size and not (time_s[0] <= at_s.min() and at_s.max() <= time_s[-1]):
+        raise DataError(
+            f"readings asked for {at_s.min():.4f}..{at_s.max():.4f} s, "
+            f"but the path covers only {time_s[0]:.4f}..{time_s[-1]:.4f} s"
+        )

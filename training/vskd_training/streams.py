@@ -1,0 +1,140 @@
+"""Files around ``vskd run``: samples and truth in, the decisions' timeline out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.errors import DataError
+
+
+class TrueSpan(NamedTuple):
+    """A stretch of one activity, [start_s, end_s)."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+class Decision(NamedTuple):
+    """What ``vskd run`` said of one window."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+def write_samples(path: Path, time_s: NDArray[np.float64], acceleration_g: NDArray[np.float64]) -> None:
+    """Write samples (n,) and (n, 3) as the CSV that ``vskd run`` reads.
+
+    Raises
+    ------
+    DataError : the file cannot be written
+    """
+    rows = ((f"{t:.6f}", *(f"{value:.6f}" for value in xyz)) for t, xyz in zip(time_s, acceleration_g, strict=True))
+    _write_csv(path, ("time_s", "ax", "ay", "az"), rows)
+
+
+def write_truth(path: Path, spans: Sequence[tuple[float, float, str]]) -> None:
+    """Write who did what when; errors as ``write_samples``."""
+    _write_csv(path, ("start_s", "end_s", "label"), ((f"{a:.3f}", f"{b:.3f}", label) for a, b, label in spans))
+
+
+def read_truth(path: Path) -> list[TrueSpan]:
+    """Read what ``write_truth`` wrote.
+
+    Raises
+    ------
+    DataError : no such file, or a row that is no span
+    """
+    spans = []
+    for line, row in enumerate(csv.DictReader(_lines(path)), start=2):
+        try:
+            spans.append(TrueSpan(float(row["start_s"]), float(row["end_s"]), row["label"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}, line {line}: not start_s,end_s,label: {row}", hint="Mend the row") from error
+    if not spans:
+        raise DataError(f"{path} holds no spans", hint="It needs a header start_s,end_s,label and rows")
+    return spans
+
+
+def read_events(path: Path) -> list[Decision]:
+    """Read the JSON lines of ``vskd run``.
+
+    Raises
+    ------
+    DataError : no such file, or a line that is no event
+    """
+    events = []
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            event: dict[str, Any] = json.loads(line)
+            events.append(Decision(float(event["start_s"]), float(event["end_s"]), str(event["label"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}, line {number}: not a decision of `vskd run`", hint="Run it again") from error
+    if not events:
+        raise DataError(f"{path} holds no decisions", hint="Was the recording shorter than a window?")
+    return events
+
+
+def score(events: Sequence[Decision], spans: Sequence[TrueSpan]) -> tuple[int, int]:
+    """(right, judged): only windows that lie within one activity are judged; between two there is no truth."""
+    judged = [
+        (event.label, span.label)
+        for event in events
+        for span in spans
+        if span.start_s <= event.start_s and event.end_s <= span.end_s
+    ]
+    return sum(said == true for said, true in judged), len(judged)
+
+
+def draw_timeline(events: Sequence[Decision], spans: Sequence[TrueSpan], out: Path) -> tuple[int, int]:
+    """Draw the decisions over the truth as a PNG; returns ``score``."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = list(dict.fromkeys([span.label for span in spans] + [event.label for event in events]))
+    figure, axes = plt.subplots(figsize=(12, 0.4 * len(names) + 1.6), layout="constrained")
+    for index, span in enumerate(spans):
+        row = names.index(span.label)
+        axes.barh(
+            row, span.end_s - span.start_s, left=span.start_s, height=0.8, color="#9ecae1",
+            label="truth" if index == 0 else None,
+        )  # fmt: skip
+    times = [event.end_s for event in events]
+    axes.plot(times, [names.index(event.label) for event in events], ".", color="#08306b", label="decision")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    right, judged = score(events, spans)
+    axes.set_title(f"{right} of {judged} decisions right (windows within one activity)")
+    axes.set_xlabel("time at which the window ends, s")
+    axes.legend(loc="lower right")
+    figure.savefig(out, dpi=110)
+    plt.close(figure)
+    return right, judged
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Any) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error

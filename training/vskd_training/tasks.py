@@ -1,0 +1,224 @@
+"""What is trained on what: a teacher on clips, a student on windows with or without a teacher's view of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vskd.errors import DataError
+from vskd_training.augment import Augmentation, augment, mixing
+from vskd_training.losses import LossWeights, distillation_loss
+from vskd_training.models.student import View
+from vskd_training.windows import Clips, WindowTable
+
+
+def epoch_order(count: int, batch: int, *, seed: int, epoch: int) -> list[list[int]]:
+    """Rows of each batch of an epoch, shuffled; a last batch of one row is left out (a batch norm needs two).
+
+    Parameters
+    ----------
+    count : rows in all
+    batch : rows in a batch
+    """
+    rows = np.random.default_rng([seed, epoch]).permutation(count).tolist()
+    batches = [rows[start : start + batch] for start in range(0, count, batch)]
+    return [rows for rows in batches if len(rows) > 1]
+
+
+def steps_per_epoch(count: int, batch: int) -> int:
+    """How many batches ``epoch_order`` gives."""
+    return math.ceil(count / batch) - (count % batch == 1)
+
+
+@dataclass(frozen=True)
+class TeacherViews:
+    """What the teacher says of every window of a table: once, since its clips are not augmented.
+
+    Attributes
+    ----------
+    ids : (n,), of the windows
+    logits : (n, classes)
+    features : (n, FEATURE_SIZE)
+    """
+
+    ids: tuple[str, ...]
+    logits: Tensor
+    features: Tensor
+
+
+@dataclass(frozen=True)
+class StudentBatch:
+    """Some windows, the answers, and the teacher's view of the same windows if there is one."""
+
+    ids: tuple[str, ...]
+    windows: Tensor
+    targets: Tensor
+    teacher: View | None
+    teacher_ids: tuple[str, ...] | None
+
+
+class StudentTask:
+    """Windows in, labels and a teacher's knowledge out.
+
+    Parameters
+    ----------
+    table : the windows
+    classes : activities
+    how : augmentation of the signal
+    weights : of the loss
+    teacher : its views of the same windows in the same order, or None
+    seed : of order and augmentation
+
+    Raises
+    ------
+    DataError : the teacher's views are of other windows
+    """
+
+    def __init__(
+        self,
+        table: WindowTable,
+        classes: int,
+        *,
+        how: Augmentation,
+        weights: LossWeights,
+        teacher: TeacherViews | None,
+        seed: int,
+    ) -> None:
+        if teacher is not None and len(teacher.ids) != len(table.ids):
+            raise DataError(f"the teacher saw {len(teacher.ids)} windows, the student has {len(table.ids)}")
+        self._ids = table.ids
+        self._windows = torch.from_numpy(table.samples)
+        self._targets = F.one_hot(torch.from_numpy(table.labels), classes).float()
+        self._how = how
+        self._weights = weights
+        self._teacher = teacher
+        self._seed = seed
+
+    def steps(self, batch: int) -> int:
+        return steps_per_epoch(len(self._ids), batch)
+
+    def batches(self, epoch: int, batch: int) -> Iterator[StudentBatch]:
+        """Augmented batches; the generator of each epoch is seeded by (seed, epoch)."""
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+        for rows in epoch_order(len(self._ids), batch, seed=self._seed, epoch=epoch):
+            windows = augment(self._windows[rows], self._how, generator)
+            made = self._batch(rows, windows)
+            yield self._mixed(made, generator) if self._how.mixup else made
+
+    def _batch(self, rows: list[int], windows: Tensor) -> StudentBatch:
+        ids = tuple(self._ids[row] for row in rows)
+        if self._teacher is None:
+            return StudentBatch(ids, windows, self._targets[rows], None, None)
+        view = View(self._teacher.logits[rows], self._teacher.features[rows])
+        teacher_ids = tuple(self._teacher.ids[row] for row in rows)
+        return StudentBatch(ids, windows, self._targets[rows], view, teacher_ids)
+
+    def _mixed(self, batch: StudentBatch, generator: torch.Generator) -> StudentBatch:
+        """Mixup of the signals; answers and the teacher's view are mixed in the same shares."""
+        partner, share = mixing(len(batch.ids), self._how.mixup, generator)
+
+        def mix(values: Tensor) -> Tensor:
+            return share * values + (1 - share) * values[partner]
+
+        view = None if batch.teacher is None else View(mix(batch.teacher.logits), mix(batch.teacher.feature))
+        return StudentBatch(batch.ids, mix(batch.windows), mix(batch.targets), view, batch.teacher_ids)
+
+    def loss(self, model: nn.Module, batch: StudentBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        return distillation_loss(
+            model(batch.windows),
+            batch.teacher,
+            batch.targets,
+            self._weights,
+            student_ids=batch.ids,
+            teacher_ids=batch.teacher_ids,
+        )
+
+
+class TeacherTask:
+    """Clips in, labels out.
+
+    Parameters
+    ----------
+    table : the windows
+    clips : the camera's view of them
+    smoothing : label smoothing
+    seed : of order, frames and crops
+    """
+
+    def __init__(self, table: WindowTable, clips: Clips, *, smoothing: float, seed: int) -> None:
+        self._labels = torch.from_numpy(table.labels)
+        self._clips = clips
+        self._smoothing = smoothing
+        self._seed = seed
+
+    def steps(self, batch: int) -> int:
+        return steps_per_epoch(len(self._labels), batch)
+
+    def batches(self, epoch: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """A random frame out of each segment, and a random crop of the clip."""
+        rng = np.random.default_rng([self._seed, epoch, 1])
+        for rows in epoch_order(len(self._labels), batch, seed=self._seed, epoch=epoch):
+            frames = torch.from_numpy(self._clips.batch(rows, rng=rng))
+            yield multi_scale_crop(frames, rng), self._labels[rows]
+
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        frames, labels = batch
+        loss = F.cross_entropy(model(frames).logits, labels, label_smoothing=self._smoothing)
+        return loss, {"ce": loss.detach()}
+
+
+#: TRN's scales of the crop. Its horizontal flip is left out: it turns left actions into right ones.
+CROP_SCALES = (1.0, 0.875, 0.75, 0.66)
+
+
+def multi_scale_crop(frames: Tensor, rng: np.random.Generator) -> Tensor:
+    """Crop each clip to one of TRN's scales at a random place, and resize it back.
+
+    Parameters
+    ----------
+    frames : (batch, segments, frames, height, width), uint8
+    rng : source of scale and place, one for all frames of a clip
+
+    Returns
+    -------
+    the same shape, uint8
+    """
+    height, width = frames.shape[-2:]
+    cropped = torch.empty_like(frames)
+    for row, clip in enumerate(frames):
+        scale = float(rng.choice(CROP_SCALES))
+        rows, columns = round(height * scale), round(width * scale)
+        top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+        part = clip[..., top : top + rows, left : left + columns].float()
+        resized = F.interpolate(part, size=(height, width), mode="bilinear", align_corners=False)
+        cropped[row] = resized.round().to(torch.uint8)
+    return cropped
+
+
+@torch.no_grad()
+def teacher_views(model: nn.Module, clips: Clips, *, batch: int) -> TeacherViews:
+    """What a trained teacher says of every clip, from the middle frame of each segment."""
+    model.eval()
+    views = [model(torch.from_numpy(clips.batch(rows, rng=None))) for rows in _in_order(len(clips.ids), batch)]
+    return TeacherViews(
+        clips.ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views])
+    )
+
+
+@torch.no_grad()
+def student_logits(model: nn.Module, table: WindowTable, *, batch: int = 256) -> Tensor:
+    """Logits (n, classes) of a trained student on every window of a table."""
+    model.eval()
+    windows = torch.from_numpy(table.samples)
+    return torch.cat([model(windows[rows]).logits for rows in _in_order(len(table), batch)])
+
+
+def _in_order(count: int, batch: int) -> Iterator[Sequence[int]]:
+    for start in range(0, count, batch):
+        yield range(start, min(start + batch, count))
