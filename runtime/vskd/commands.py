@@ -16,7 +16,7 @@ from vskd.classifier import Classifier
 from vskd.contract import Contract
 from vskd.decide import Event
 from vskd.engines import ENGINES, open_engine
-from vskd.errors import DataError
+from vskd.errors import BundleError, DataError, MissingExtraError
 from vskd.samples_csv import SampleReader
 from vskd.stream import Health
 
@@ -113,3 +113,38 @@ def inspect(bundle: Path) -> None:
     click.echo(f"\ninput   window  (1, {', '.join(map(str, opened.contract.window_shape))})  float32, g")
     click.echo(f"output  logits  (1, {len(opened.contract.labels)})  float32\n")
     click.echo(opened.contract.to_json(), nl=False)
+
+
+@click.command(epilog="Example: vskd verify wrist.bundle")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--engine", type=_ENGINE, default=None, help="Only this one.  [default: every one installed]")
+def verify(bundle: Path, engine: str | None) -> None:
+    """Check every file of a bundle, and replay its golden windows in the engines of this machine."""
+    from vskd.golden import replay, replay_images
+
+    opened = Bundle.open(bundle)
+    opened.check()
+    click.echo(f"{'ok':6} {len(opened.files)} files, sha256 {opened.sha256()[:16]}")
+    pairs = [(name, entry) for name, entry in opened.runnable() if engine in (None, name)]
+    if not pairs:
+        raise MissingExtraError(engine or "no engine", extra="litert", purpose="replaying the golden windows")
+    images = replay_images(opened)
+    _verdict(images.problem, f"encoder in numpy: {images.windows} images, largest difference "
+             f"{images.largest_difference:.1e} ({images.worst_window})")  # fmt: skip
+    results = replay(opened, pairs)
+    for result in results:
+        text = (
+            f"{result.entry.file} on {result.engine} {result.version}: {result.windows} windows, "
+            f"largest difference {result.largest_difference:.1e} ({result.worst_window}), {result.flips} flips"
+        )
+        _verdict(result.problem, text)
+    failed = sum(not result.passed for result in (images, *results))
+    if failed:
+        raise BundleError(
+            f"{failed} of {len(results) + 1} checks failed on this machine",
+            hint="Do not use this bundle here; the lines above say which engine and model",
+        )
+
+
+def _verdict(problem: str, text: str) -> None:
+    click.echo(f"{'FAILED' if problem else 'ok':6} {text}" + (f"\n       {problem}" if problem else ""))

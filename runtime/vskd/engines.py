@@ -103,7 +103,11 @@ def _only_input(ports: Sequence[Any], model: Path) -> Any:
 
 
 def _cannot_run(name: str, window: Float32, error: Exception) -> EngineError:
-    return EngineError(f"{name} cannot run a window of shape {window.shape}: {error}")
+    return EngineError(f"{name} cannot run a window of shape {window.shape}: {_one_line(error)}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _open_litert(model: Path, threads: int) -> Engine:
@@ -214,4 +218,6 @@ def open_engine(name: str, model: Path, *, threads: int = 1) -> Engine:
     except EngineError:
         raise
     except Exception as error:  # each library refuses a file with exceptions of its own, ONNX Runtime's without a base
-        raise EngineError(f"{name} cannot load {model.name}: {error}", hint="Copy or export it again") from error
+        raise EngineError(
+            f"{name} cannot load {model.name}: {_one_line(error)}", hint="Copy or export it again"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pyts.image import GramianAngularField
 
 from golden import make_gaf_golden
 from vskd.contract import GafSpec
@@ -58,14 +58,29 @@ def means(windows: np.ndarray, size: int) -> np.ndarray:
     return np.stack([windows[..., bounds[i] : bounds[i + 1]].mean(axis=-1) for i in range(size)], axis=-1)
 
 
+@pytest.fixture(scope="module")
+def pyts_field() -> Callable[[np.ndarray, int, str], np.ndarray]:
+    """pyts, without its compiler: half a minute to import with it, and the loops it compiles are short here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_DISABLE_JIT", "1")
+        from pyts.image import GramianAngularField
+
+    def field(window: np.ndarray, size: int, method: str) -> np.ndarray:
+        return np.asarray(GramianAngularField(image_size=size, method=method).fit_transform(window))
+
+    return field
+
+
 windows_of_16 = hnp.arrays(np.int64, (3, 16), elements=st.integers(-8192, 8192)).map(lambda counts: counts / 1024)
 
 
 @pytest.mark.parametrize(("field", "method"), [("gasf", "summation"), ("gadf", "difference")])
 @pytest.mark.parametrize(("samples", "size"), EVEN + UNEVEN)
-def test_minmax_is_pyts(field: str, method: str, samples: int, size: int) -> None:
+def test_minmax_is_pyts(
+    pyts_field: Callable[[np.ndarray, int, str], np.ndarray], field: str, method: str, samples: int, size: int
+) -> None:
     window = readings(samples, samples)
-    expected = GramianAngularField(image_size=size, method=method).fit_transform(window)
+    expected = pyts_field(window, size, method)
     # A mean of three readings is rounded in float32, and the sine near an extremum takes the root of that error.
     tolerance = TOLERANCE if (samples, size) in EVEN else 2e-5
     np.testing.assert_allclose(encode(window, field, "minmax", size), expected, rtol=0, atol=tolerance)

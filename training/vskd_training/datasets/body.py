@@ -159,7 +159,7 @@ _HELD = (20.0, 12.0, 12.0, 25.0, 20.0)
 _ON_GUARD = (5.0, 0.0, 0.0)
 
 #: Twelve of the 27 actions, by UTD-MHAD's names. Several share what the right wrist does and differ elsewhere:
-#: swipe and clap in the other arm, boxing and push in the other arm and the trunk, squat and lunge in the legs.
+#: swipe and clap in the other arm, front boxing and push in the other arm and the trunk, squat and lunge in the legs.
 ACTIONS: Mapping[str, Action] = {
     "swipe_left": Action(1.4, 0.2, _one_arm((50.0, 66.0, 5.0, 32.0, 40.0), (-30.0, 72.0, 8.0, 38.0, 40.0))),
     "wave": Action(0.9, 0.0, _one_arm((85.0, 75.0, -55.0, 85.0, 20.0), (85.0, 75.0, -95.0, 75.0, 20.0))),
@@ -174,7 +174,7 @@ ACTIONS: Mapping[str, Action] = {
         ),
     ),
     "draw_circle_clockwise": Action(1.6, 0.2, _circle()),
-    "boxing": Action(
+    "front_boxing": Action(
         1.3,
         0.1,
         (
@@ -304,7 +304,7 @@ def draw_person(rng: np.random.Generator) -> Person:
         smoothness_s=0.065 * _factor(rng, 0.20),
         left_share=_factor(rng, 0.15),
         pose_offset_deg=_offsets(rng, 5.0),
-        strap_rad=rng.normal(0.0, 1.0, 3) * np.radians((25.0, 6.0, 6.0)),
+        strap_rad=_within_two(rng, 3) * np.radians((18.0, 6.0, 6.0)),
     )
 
 
@@ -315,11 +315,17 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 def _factor(rng: np.random.Generator, spread: float) -> float:
     """A factor around 1 whose logarithm has this standard deviation, never beyond two of them."""
-    return float(np.exp(spread * np.clip(rng.normal(), -2.0, 2.0)))
+    return float(np.exp(spread * _within_two(rng, 1)[0]))
+
+
+def _within_two(rng: np.random.Generator, count: int) -> Float64:
+    """Standard normal numbers, cut off at two: among sixteen people nobody is a freak."""
+    numbers: Float64 = np.clip(rng.normal(size=count), -2.0, 2.0)
+    return numbers
 
 
 #: How freely each group varies, relative to the arms. Legs and torso carry the person and vary less.
-_FREEDOM = np.concatenate(
+_FREEDOM: Float64 = np.concatenate(
     [
         np.full(len(names), {"right": 1.0, "left": 1.0, "torso": 0.4, "rise": 0.0}.get(group, 0.3))
         for group, names in GROUPS.items()
@@ -328,12 +334,25 @@ _FREEDOM = np.concatenate(
 
 
 def _offsets(rng: np.random.Generator, spread_deg: float) -> Float64:
-    return np.clip(rng.normal(0.0, 1.0, len(CHANNELS)), -2.0, 2.0) * spread_deg * _FREEDOM
+    offsets: Float64 = _within_two(rng, len(CHANNELS)) * spread_deg * _FREEDOM
+    return offsets
 
 
 def pose_row(pose: Mapping[str, tuple[float, ...]]) -> Float64:
     """A pose as a row of ``CHANNELS``; groups that it does not name are neutral."""
     return np.concatenate([np.asarray(pose.get(group, NEUTRAL[group]), dtype=np.float64) for group in GROUPS])
+
+
+def action_named(label: str) -> Action:
+    """An action by its label.
+
+    Raises
+    ------
+    ConfigError : there is none of that name
+    """
+    if label not in ACTIONS:
+        raise ConfigError(f"there is no synthetic action {label!r}", hint=did_you_mean(label, ACTIONS))
+    return ACTIONS[label]
 
 
 def key_poses(
@@ -350,9 +369,7 @@ def key_poses(
     ------
     ConfigError : an action that does not exist
     """
-    if label not in ACTIONS:
-        raise ConfigError(f"there is no synthetic action {label!r}", hint=did_you_mean(label, ACTIONS))
-    action = ACTIONS[label]
+    action = action_named(label)
     phases, cycle = _personal_cycle(action, person, style)
     mean_period_s = action.period_s / (person.tempo * style.tempo)
     clock_s = start_s - float(rng.uniform()) * mean_period_s
@@ -385,7 +402,8 @@ def _personal_cycle(action: Action, person: Person, style: Style) -> tuple[Float
 def _repetition(cycle: Float64, rng: np.random.Generator) -> Float64:
     """One repetition of a cycle (keys, channels): a little larger or smaller, and a little off at every key."""
     errors = rng.normal(0.0, 1.0, cycle.shape) * (3.0 * _FREEDOM)
-    return cycle[0] + (cycle - cycle[0]) * _factor(rng, 0.10) + errors
+    repetition: Float64 = cycle[0] + (cycle - cycle[0]) * _factor(rng, 0.10) + errors
+    return repetition
 
 
 def smooth_track(time_s: Float64, poses: Float64, grid_s: Float64, *, smoothness_s: float) -> Float64:
@@ -450,7 +468,7 @@ def _place_arm(side: str, track: Float64, limbs: Limbs, trunk: Float64, joints: 
     """Add one arm's joints; returns the forearm's rotation, (instants, 3, 3), of the right arm's convention."""
     azimuth, elevation, twist, flexion, pronation = np.radians(track[:, _SLICES[side]]).T
     # A pure swing towards the azimuth: without the last factor, the azimuth of a hanging arm would turn it.
-    upper = _about_z(-azimuth) @ _about_x(elevation) @ _about_z(azimuth + twist)
+    upper: Float64 = _about_z(-azimuth) @ _about_x(elevation) @ _about_z(azimuth + twist)
     forearm: Float64 = upper @ _about_x(flexion) @ _about_z(pronation)
     mirror = _MIRROR if side == "left" else np.ones(3)
     reach = np.array([limbs.half_shoulders, 0.0, -0.04])
@@ -462,7 +480,8 @@ def _place_arm(side: str, track: Float64, limbs: Limbs, trunk: Float64, joints: 
     )
     for start, end, step in steps:
         joints[f"{side}_{end}"] = joints[f"{side}_{start}"] + _turned(trunk, step * mirror)
-    return trunk @ forearm
+    turned: Float64 = trunk @ forearm
+    return turned
 
 
 def _place_legs(track: Float64, limbs: Limbs, joints: dict[str, Float64]) -> Float64:
@@ -498,7 +517,8 @@ def _leg(angles_deg: Float64, limbs: Limbs, side: str) -> dict[str, Float64]:
 
 def _trunk_rotation(angles_deg: Float64) -> Float64:
     pitch, yaw, roll = np.radians(angles_deg).T
-    return _about_z(yaw) @ _about_x(-pitch) @ _about_y(roll)
+    rotation: Float64 = _about_z(yaw) @ _about_x(-pitch) @ _about_y(roll)
+    return rotation
 
 
 def _turned(rotation: Float64, vectors: Float64) -> Float64:

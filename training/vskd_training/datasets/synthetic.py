@@ -149,6 +149,8 @@ def continuous(
         raise ConfigError(f"each activity of a continuous recording lasts at least 2 s, got {seconds_each} s")
     if seed < 0:
         raise ConfigError(f"the seed of a continuous recording must be at least 0, got {seed}")
+    for label in activities:
+        body.action_named(label)
     number = _subject_number(subject)
     spans = tuple(
         Span(index * seconds_each, (index + 1) * seconds_each, label) for index, label in enumerate(activities)

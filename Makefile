@@ -1,0 +1,41 @@
+# make demo: the whole path on the embedded synthetic data. make test: lint, types, tests.
+# Both make .venv if needed; nothing else has to be installed or downloaded by hand.
+
+PYTHON ?= python3
+BIN := .venv/bin
+VSKD := $(BIN)/vskd
+DEMO := build/demo
+CONFIG := training/presets/demo.toml
+CACHE := --cache $(DEMO)/cache
+
+.PHONY: demo test lint clean
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+demo: .venv/.installed
+	rm -rf $(DEMO)
+	$(VSKD) train teacher --config $(CONFIG) $(CACHE) --out $(DEMO)/teacher
+	$(VSKD) train student --config $(CONFIG) $(CACHE) --out $(DEMO)/alone
+	$(VSKD) train student --config $(CONFIG) $(CACHE) --teacher $(DEMO)/teacher --out $(DEMO)/distilled
+	$(VSKD) export $(DEMO)/distilled $(CACHE) --out $(DEMO)/wrist.bundle
+	$(VSKD) verify $(DEMO)/wrist.bundle
+	$(VSKD) evaluate $(DEMO)/distilled $(CACHE) --bundle $(DEMO)/wrist.bundle > $(DEMO)/int8.json
+	$(VSKD) data stream --config $(CONFIG) --subject 2 --out $(DEMO)/recording.csv --truth $(DEMO)/truth.csv
+	$(VSKD) run $(DEMO)/wrist.bundle --input $(DEMO)/recording.csv > $(DEMO)/events.jsonl
+	$(VSKD) timeline $(DEMO)/events.jsonl --truth $(DEMO)/truth.csv --out $(DEMO)/timeline.png
+	$(VSKD) bench $(DEMO)/wrist.bundle --quick --out $(DEMO)/bench.json > /dev/null
+	$(VSKD) summary $(DEMO)
+
+clean:
+	rm -rf .venv build dist

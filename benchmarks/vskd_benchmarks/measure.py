@@ -1,0 +1,132 @@
+"""How latency is measured: warm-up until steady, percentiles only where the sample suffices.
+
+Nothing is clipped and no outlier is dropped. This module knows neither engines nor models; what it times is a callable
+that returns nanoseconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+#: Nanoseconds of a monotonic clock; an argument everywhere, so that a test can be the clock.
+Clock = Callable[[], int]
+
+#: Smallest sample for a percentile: the least n for which two readings or more lie beyond it with a confidence of
+#: 0.99, P(Binomial(n, 1 - p) <= 1) <= 0.01. That is the early stopping rule of MLPerf's load generator.
+SMALLEST_SAMPLE = {50.0: 11, 90.0: 64, 95.0: 130, 99.0: 662, 99.9: 6636}
+
+
+def percentile_ns(latency_ns: ArrayLike, percent: float) -> int | None:
+    """The percentile by nearest rank, so always a latency that was measured; None where the sample is too small.
+
+    Parameters
+    ----------
+    latency_ns : (windows,)
+    percent : one of ``SMALLEST_SAMPLE``
+    """
+    values = np.asarray(latency_ns)
+    if values.size < SMALLEST_SAMPLE[percent]:
+        return None
+    return int(np.percentile(values, percent, method="inverted_cdf"))
+
+
+def summarise(latency_ns: ArrayLike) -> dict[str, int | None]:
+    """Sample size, extremes and the percentiles that the sample allows, ns."""
+    values = np.asarray(latency_ns, dtype=np.int64)
+    summary: dict[str, int | None] = {"windows": int(values.size)}
+    summary |= {f"p{percent:g}_ns": percentile_ns(values, percent) for percent in SMALLEST_SAMPLE}
+    return summary | {"min_ns": int(values.min()), "max_ns": int(values.max())}
+
+
+@dataclass(frozen=True)
+class WarmUpRule:
+    """When a case is warm: the medians of so many blocks in a row lie close together.
+
+    Attributes
+    ----------
+    block : calls in a block
+    agreeing : blocks in a row that must agree
+    tolerance : largest relative difference between their medians
+    ceiling_s : after so long the measurement starts all the same, and the result says that it was not steady
+    """
+
+    block: int = 20
+    agreeing: int = 3
+    tolerance: float = 0.03
+    ceiling_s: float = 10.0
+
+    def is_steady(self, medians_ns: Sequence[float]) -> bool:
+        """Whether the last blocks agree; medians of all blocks so far, oldest first."""
+        last = medians_ns[-self.agreeing :]
+        return len(last) == self.agreeing and max(last) <= min(last) * (1 + self.tolerance)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """How the warm-up went.
+
+    Attributes
+    ----------
+    steady : whether the rule was met before the ceiling
+    calls : calls made
+    elapsed_ns : by the clock
+    block_medians_ns : of every block
+    """
+
+    steady: bool
+    calls: int
+    elapsed_ns: int
+    block_medians_ns: tuple[float, ...]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "steady": self.steady,
+            "calls": self.calls,
+            "elapsed_ns": self.elapsed_ns,
+            "block_medians_ns": [round(median) for median in self.block_medians_ns],
+        }
+
+
+def warm_up(call: Callable[[], int], rule: WarmUpRule, clock: Clock = time.perf_counter_ns) -> WarmUp:
+    """Call until steady, or until the ceiling.
+
+    Parameters
+    ----------
+    call : does the work once and returns its latency, ns
+    rule : when to stop
+    clock : for the ceiling
+    """
+    start = clock()
+    medians: list[float] = []
+    while not rule.is_steady(medians) and clock() - start < rule.ceiling_s * 1e9:
+        medians.append(float(np.median([call() for _ in range(rule.block)])))
+    return WarmUp(rule.is_steady(medians), len(medians) * rule.block, clock() - start, tuple(medians))
+
+
+def ratio_by_round(
+    slow: Sequence[NDArray[np.int64]], fast: Sequence[NDArray[np.int64]]
+) -> dict[str, float | int | None]:
+    """How many times faster: the ratio of the medians, round by round, because a machine's speed drifts.
+
+    Parameters
+    ----------
+    slow, fast : latencies of each round, ns; rounds of both were measured in turns
+
+    Returns
+    -------
+    ``ratio``, the median over rounds, ``lowest`` and ``highest`` of them, and how many ``rounds``
+    """
+    ratios = [float(np.median(a) / np.median(b)) for a, b in zip(slow, fast, strict=True)]
+    return {
+        "ratio": round(float(np.median(ratios)), 2),
+        "lowest": round(min(ratios), 2),
+        "highest": round(max(ratios), 2),
+        "rounds": len(ratios),
+    }

@@ -1,0 +1,200 @@
+"""The contract and the closed records beneath it: what they write they read, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vskd.closed import from_mapping, to_mapping
+from vskd.contract import Contract, DecisionSpec, GafSpec, ResamplingSpec, WindowSpec
+from vskd.errors import ConfigError, ContractError, VskdError
+
+CONTRACT = Contract(labels=("sit", "walk"))
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def paths_into(mapping: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every key of the nested mapping, as a path."""
+    paths = []
+    for key, value in mapping.items():
+        paths.append((*prefix, key))
+        paths += paths_into(value, (*prefix, key)) if isinstance(value, dict) else []
+    return paths
+
+
+PATHS = paths_into(to_mapping(CONTRACT))
+
+
+def with_value(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    mapping = json.loads(CONTRACT.to_json())
+    inner = mapping
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return mapping
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    labels=st.lists(st.text(max_size=6), min_size=2, max_size=5, unique=True),
+    samples=st.integers(64, 300),
+    rate_hz=st.floats(1, 1000),
+    temperature=st.floats(0.01, 50),
+)
+def test_a_contract_reads_back_what_it_writes(labels, samples, rate_hz, temperature):
+    window = WindowSpec(samples=samples, rate_hz=rate_hz)
+    contract = Contract(labels=tuple(labels), window=window).with_decision(temperature=temperature)
+    assert Contract.from_json(contract.to_json()) == contract
+    assert Contract.from_json(contract.to_json()).to_json() == contract.to_json()
+
+
+@settings(deadline=None, max_examples=300)
+@given(path=st.sampled_from(PATHS), value=JSON)
+def test_any_value_in_any_place_gives_a_contract_or_a_contract_error(path, value):
+    try:
+        contract = Contract.from_mapping(with_value(path, value))
+    except ContractError:
+        return
+    assert Contract.from_json(contract.to_json()) == contract
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_misspelt_key_is_refused_with_the_right_one(path):
+    mapping = with_value(path, None)
+    inner = mapping
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1] + "_"] = inner.pop(path[-1])
+    with pytest.raises(ContractError, match=f"unknown key '{path[-1]}_' .*Did you mean '{path[-1]}'"):
+        Contract.from_mapping(mapping)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("labels",), ["sit"], "at least two different labels"),
+        (("labels",), ["sit", "sit"], "at least two different labels"),
+        (("labels",), "sit,walk", "labels must be a list"),
+        (("labels",), ["sit", 3], r"labels\[1\] must be of type str, got 3"),
+        (("window",), [], "contract.window must be a table"),
+        (("window", "mode"), "slidng", "window.mode cannot be 'slidng'.*Did you mean 'sliding'"),
+        (("window", "samples"), 7, "window.samples must be at least 8, got 7"),
+        (("window", "samples"), 128.0, "window.samples must be of type int, got 128.0"),
+        (("window", "samples"), True, "window.samples must be of type int, got True"),
+        (("window", "samples"), 32, "an image of 64 pixels cannot be drawn from 32 samples"),
+        (("window", "rate_hz"), 0, "window.rate_hz must be above 0 Hz"),
+        (("window", "rate_hz"), math.nan, "window.rate_hz must be a finite number, got nan"),
+        (("window", "rate_hz"), math.inf, "window.rate_hz must be a finite number, got inf"),
+        (("window", "rate_hz"), 10**400, "window.rate_hz must be a finite number"),
+        (("window", "hop_samples"), 129, "window.hop_samples must lie between 1 and"),
+        (("window", "hop_samples"), 0, "window.hop_samples must lie between 1 and"),
+        (("resampling", "max_gap_s"), 0.0, "resampling.max_gap_s must be above 0 s"),
+        (("sensor", "unit"), "m/s^2", "sensor.unit cannot be"),
+        (("gaf", "fields"), [], "gaf.fields must name gasf, gadf or both"),
+        (("gaf", "fields"), ["gadf", "gadf"], "gaf.fields must name gasf, gadf or both"),
+        (("gaf", "scale_g"), -1.0, "gaf.scale_g must be above 0 g"),
+        (("gaf", "size"), 4, "gaf.size must be at least 8 pixels"),
+        (("decision", "temperature"), 0, "decision.temperature must be above 0"),
+        (("decision", "unknown_below"), 1.5, r"decision.unknown_below must lie in \[0, 1\]"),
+        (("decision", "smoothing"), 0, r"decision.smoothing must lie in \(0, 1\]"),
+        (("decision", "min_dwell_windows"), 0, "decision.min_dwell_windows must be at least 1"),
+        (("schema_version",), 2, "has schema version 2, this vskd reads 1"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused_by_name(path, value, message):
+    with pytest.raises(ContractError, match=message):
+        Contract.from_mapping(with_value(path, value))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2", '{"labels": ', "[" * 100_000, '{"a": ' + "1" * 5000 + "}"])
+def test_text_that_is_not_json_is_refused(text):
+    with pytest.raises(ContractError, match="contract is not JSON"):
+        Contract.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"sit"'])
+def test_json_that_is_no_table_is_refused(text):
+    with pytest.raises(ContractError, match="contract must be a table of settings"):
+        Contract.from_json(text)
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ContractError, match="contract lacks the key 'labels'"):
+        Contract.from_mapping({})
+
+
+def test_shapes_follow_from_the_contract():
+    contract = Contract(labels=("a", "b"), gaf=GafSpec(fields=("gasf", "gadf"), size=32), window=WindowSpec(samples=96))
+    assert contract.window_shape == (3, 96)
+    assert contract.image_shape == (6, 32, 32)
+    assert contract.window.duration_s == pytest.approx(1.92)
+
+
+def test_rules_are_checked_in_code_as_in_files():
+    with pytest.raises(ConfigError, match="decision.smoothing must lie in"):
+        CONTRACT.with_decision(smoothing=1.5)
+    with pytest.raises(ConfigError, match="resampling.max_gap_s must be above 0 s"):
+        ResamplingSpec(max_gap_s=-1)
+    with pytest.raises(ConfigError, match="decision.temperature must be above 0"):
+        DecisionSpec(temperature=math.nan)
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    kind: Literal["one", "two"] = "one"
+    limit: int | None = None
+    inner: Inner = field(default_factory=Inner)
+    many: tuple[Inner, ...] = ()
+    weights: dict[str, float] = field(default_factory=dict)
+    on: bool = False
+
+
+def test_every_supported_kind_of_field_is_read_and_written():
+    record = Record("a", "two", 3, Inner(0.25), (Inner(1.0), Inner(2.0)), {"ce": 1.0}, on=True)
+    mapping = to_mapping(record)
+    assert json.loads(json.dumps(mapping)) == mapping
+    assert from_mapping(Record, mapping, where="record") == record
+    assert from_mapping(Record, {"name": "a", "limit": None}, where="record") == Record("a")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"name": 3}, "record.name must be of type str, got 3"),
+        ({"name": "a", "kind": "tow"}, "record.kind cannot be 'tow'. Did you mean 'two'"),
+        ({"name": "a", "kind": ["one"]}, "record.kind cannot be"),
+        ({"name": "a", "limit": "3"}, "record.limit must be of type int, got '3'"),
+        ({"name": "a", "inner": 3}, "record.inner must be a table of settings, got 3"),
+        ({"name": "a", "inner": {"rte": 1}}, "unknown key 'rte' in record.inner. Did you mean 'rate'"),
+        ({"name": "a", "many": {"rate": 1}}, "record.many must be a list"),
+        ({"name": "a", "many": [{"rate": "x"}]}, r"record.many\[0\].rate must be of type float"),
+        ({"name": "a", "weights": [1.0]}, "record.weights must be a table"),
+        ({"name": "a", "weights": {"ce": None}}, "record.weights.ce must be of type float"),
+        ({"name": "a", "on": 1}, "record.on must be of type bool, got 1"),
+    ],
+)
+def test_a_record_names_the_place_of_a_mistake(mapping, message):
+    with pytest.raises(ConfigError, match=message):
+        from_mapping(Record, mapping, where="record")
+
+
+def test_an_error_prints_its_hint_after_the_message():
+    assert str(VskdError("what happened", hint="the way out")) == "what happened. the way out"
+    assert str(VskdError("what happened")) == "what happened"
