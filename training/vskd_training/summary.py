@@ -26,7 +26,9 @@ def summarise(folder: Path) -> list[tuple[str, str, str]]:
         card = _read(folder / name / "run.json")
         rows.append((what, _accuracy(card["metrics"]["test"]), str(folder / name)))
     integer = _read(folder / "int8.json")
-    rows.append((f"{integer['model']} on {integer['engine']}", _accuracy(integer["metrics"]), str(folder / "int8.json")))
+    rows.append(
+        (f"{integer['model']} on {integer['engine']}", _accuracy(integer["metrics"]), str(folder / "int8.json"))
+    )
     bundle = Bundle.open(folder / "wrist.bundle")
     for model in bundle.models:
         size = f"{bundle.files[model.file].size_bytes / 1e6:.2f} MB"

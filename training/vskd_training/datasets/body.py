@@ -523,7 +523,8 @@ def _trunk_rotation(angles_deg: Float64) -> Float64:
 
 def _turned(rotation: Float64, vectors: Float64) -> Float64:
     """Each (instants, 3) vector under its own rotation."""
-    return np.einsum("tij,tj->ti", rotation, vectors)
+    turned: Float64 = np.einsum("tij,tj->ti", rotation, vectors)
+    return turned
 
 
 def _about_x(angle_rad: Float64) -> Float64:

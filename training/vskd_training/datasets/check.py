@@ -84,6 +84,7 @@ def check(source: Source, *, progress: Callable[[int, int], None] | None = None)
             progress(done, total)
     tree = source if isinstance(source, KnowsItsTree) else None
     missing = tree.missing_trials() if tree else ()
+    elsewhere = frozenset(missing)
     with_frames = sum(one.frames > 0 for one in seen)
     return DatasetReport(
         name=source.name,
@@ -97,7 +98,7 @@ def check(source: Source, *, progress: Callable[[int, int], None] | None = None)
         duration_s=_lengths([one.duration_s for one in seen]),
         largest_acceleration_g=max((one.largest_g for one in seen), default=0.0),
         missing_trials=missing,
-        defects=tuple(defect for defect in source.defects() if defect.where not in missing),
+        defects=tuple(defect for defect in source.defects() if defect.where not in elsewhere),
     )
 
 

@@ -1,0 +1,144 @@
+"""The engines, for real, on a model whose answer is known; TensorFlow in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vskd.engines import ENGINES, installed_engines, is_installed, open_engine
+from vskd.errors import ConfigError, EngineError, MissingExtraError
+
+ENGINES_HERE = [("onnxruntime", "mean.onnx"), ("litert", "mean.tflite")]
+
+
+def a_window(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(3, 32)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
+def test_an_engine_gives_the_models_answer_one_row_of_logits(model_folder, name, file):
+    engine = open_engine(name, model_folder / file)
+    assert engine.name == name
+    assert engine.version[0].isdigit()
+    for seed in range(3):
+        logits = engine.infer(a_window(seed))
+        assert logits.shape == (3,)
+        assert logits.dtype == np.float32
+        np.testing.assert_allclose(logits, a_window(seed).mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
+def test_an_answer_stays_what_it_was_when_the_next_window_runs(model_folder, name, file):
+    engine = open_engine(name, model_folder / file)
+    first = engine.infer(a_window(1))
+    kept = first.copy()
+    engine.infer(a_window(2))
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
+def test_a_window_of_another_shape_is_refused_and_the_engine_goes_on(model_folder, name, file):
+    engine = open_engine(name, model_folder / file)
+    with pytest.raises(EngineError, match=rf"{name} cannot run a window of shape \(3, 16\)"):
+        engine.infer(np.zeros((3, 16), np.float32))
+    np.testing.assert_allclose(engine.infer(a_window()), a_window().mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
+def test_more_threads_give_the_same_answer(model_folder, name, file):
+    engine = open_engine(name, model_folder / file, threads=2)
+    np.testing.assert_allclose(engine.infer(a_window()), a_window().mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("onnxruntime", "broken.onnx"), ("litert", "broken.tflite"), ("litert", "cut.tflite")]
+)
+def test_a_file_that_is_no_model_is_refused(model_folder, name, file):
+    with pytest.raises(EngineError, match=f"{name} cannot load {file}: .*Copy or export it again"):
+        open_engine(name, model_folder / file)
+
+
+@pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
+def test_a_file_that_is_not_there_is_refused(model_folder, name, file):
+    with pytest.raises(EngineError, match=f"{name} cannot load no_{file}"):
+        open_engine(name, model_folder / f"no_{file}")
+
+
+def test_a_model_with_two_inputs_is_refused(model_folder):
+    with pytest.raises(EngineError, match=r"two_inputs\.onnx has 2 inputs; a model takes one, the window"):
+        open_engine("onnxruntime", model_folder / "two_inputs.onnx")
+
+
+def test_an_engine_runs_files_of_its_own_format_only(model_folder):
+    with pytest.raises(EngineError, match=r"litert runs \.tflite files, not mean\.onnx"):
+        open_engine("litert", model_folder / "mean.onnx")
+
+
+def test_an_engine_that_does_not_exist_is_answered_with_the_nearest(model_folder):
+    with pytest.raises(ConfigError, match="there is no engine 'onnx-runtime'.*Did you mean 'onnxruntime'"):
+        open_engine("onnx-runtime", model_folder / "mean.onnx")
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_an_engine_that_is_not_installed_names_its_extra(model_folder, monkeypatch, name):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    assert installed_engines() == ()
+    kind = ENGINES[name]
+    with pytest.raises(MissingExtraError, match=rf"needs {kind.package}, .*pip install 'vskd\[{kind.extra}\]'"):
+        open_engine(name, model_folder / f"mean.{kind.format}")
+
+
+@pytest.fixture
+def fake_tflite_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tflite_runtime that can be found, and that fails when it is imported."""
+    package = tmp_path / "tflite_runtime"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("fake_tflite_runtime")
+def test_tflite_runtime_beside_numpy_2_is_refused_with_the_reason(model_folder, monkeypatch):
+    monkeypatch.setattr(np, "__version__", "2.4.6")
+    assert is_installed("tflite-runtime")
+    with pytest.raises(EngineError, match=r"works only beside numpy 1\.x, and numpy 2\.4\.6 is installed.*litert"):
+        open_engine("tflite-runtime", model_folder / "mean.tflite")
+
+
+@pytest.mark.usefixtures("fake_tflite_runtime")
+def test_an_engine_that_is_there_and_cannot_be_imported_says_why(model_folder, monkeypatch):
+    monkeypatch.setattr(np, "__version__", "1.26.4")
+    with pytest.raises(EngineError, match="is installed but cannot be imported: cannot open shared object file"):
+        open_engine("tflite-runtime", model_folder / "mean.tflite")
+
+
+def test_onnx_runtime_does_not_spin_and_keeps_to_one_thread(model_folder):
+    engine = open_engine("onnxruntime", model_folder / "mean.onnx")
+    options = engine._session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="pip install 'vskd[tensorflow]' to run this")
+def test_tensorflows_interpreter_gives_the_same_answer(model_folder, tmp_path):
+    # In a process of its own: TensorFlow and LiteRT in one process have been seen to deadlock.
+    np.save(tmp_path / "window.npy", a_window())
+    script = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from vskd.engines import open_engine\n"
+        "engine = open_engine('tensorflow', Path(sys.argv[1]))\n"
+        "np.save(sys.argv[2], engine.infer(np.load(sys.argv[3])))\n"
+        "sys.exit('ai_edge_litert' in sys.modules)\n"
+    )
+    paths = [model_folder / "mean.tflite", tmp_path / "logits.npy", tmp_path / "window.npy"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, paths)], capture_output=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), a_window().mean(axis=1), atol=1e-6)
