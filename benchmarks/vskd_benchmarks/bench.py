@@ -21,7 +21,7 @@ from vskd.errors import EngineError
 from vskd_benchmarks.comparison import COMPARISONS
 from vskd_benchmarks.environment import describe_machine, read_state
 from vskd_benchmarks.plan import Effort, Settings, Slot, choose
-from vskd_benchmarks.processes import WorkerProcess, worker_command
+from vskd_benchmarks.processes import WorkerError, WorkerProcess, worker_command
 from vskd_benchmarks.startup import cold_start, import_time
 
 #: Told of every step: what comes now, how many steps are done, and of how many.
@@ -46,7 +46,6 @@ class Subject:
     process : where it lives
     case : its name there
     said : what the process said of it
-    pair : engine and model; None for the comparison
     warm_up : how the warm-up went
     rounds : latencies of each round by series, each (calls,), ns
     """
@@ -55,10 +54,8 @@ class Subject:
     process: WorkerProcess
     case: str
     said: dict[str, Any]
-    pair: tuple[str, ModelEntry] | None = None
     warm_up: dict[str, Any] = field(default_factory=dict)
     rounds: list[dict[str, NDArray[np.int64]]] = field(default_factory=list)
-    extra: dict[str, Any] = field(default_factory=dict)
     _busy_ns: int = 0
     _wall_ns: int = 0
 
@@ -89,6 +86,23 @@ class Subject:
         return np.concatenate([measured[series] for measured in self.rounds])
 
 
+@dataclass(kw_only=True)
+class ModelSubject(Subject):
+    """A model of the bundle in an engine.
+
+    Attributes
+    ----------
+    engine, entry : which
+    memory : peak of its process, and of one that holds the engine's library only
+    cold_start : as ``vskd_benchmarks.startup.cold_start`` gives it
+    """
+
+    engine: str
+    entry: ModelEntry
+    memory: dict[str, Any] = field(default_factory=dict)
+    cold_start: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Run:
     """Everything that was measured.
@@ -104,7 +118,7 @@ class Run:
 
     settings: Settings
     bundle: Bundle
-    models: tuple[Subject, ...]
+    models: tuple[ModelSubject, ...]
     comparison: tuple[Subject, ...]
     slots: tuple[Slot, ...]
     missing: dict[str, dict[str, str]]
@@ -177,9 +191,9 @@ def _open_models(
     settings: Settings,
     stack: contextlib.ExitStack,
     steps: _Steps,
-) -> tuple[list[Subject], list[Slot]]:
+) -> tuple[list[ModelSubject], list[Slot]]:
     """A process for each pair; an engine that the user did not name and that refuses is an empty slot."""
-    subjects: list[Subject] = []
+    subjects: list[ModelSubject] = []
     failed: list[Slot] = []
     for engine, entry in pairs:
         name = f"{engine} {entry.recipe}"
@@ -188,12 +202,15 @@ def _open_models(
         command = worker_command({**job, "threads": settings.threads})
         try:
             process = stack.enter_context(WorkerProcess(name, command, threads=settings.threads))
+        except WorkerError:
+            raise
         except EngineError as error:
             if settings.engines or (len(failed) + 1 == len(pairs)):
                 raise
             failed.append(Slot(engine, entry.recipe, str(error)))
             continue
-        subjects.append(Subject(name, process, "model", process.ready["model"], (engine, entry)))
+        said = process.ready["model"]
+        subjects.append(ModelSubject(name, process, "model", said, engine=engine, entry=entry))
     return subjects, failed
 
 
@@ -218,18 +235,18 @@ def _measure(subjects: Sequence[Subject], effort: Effort, steps: _Steps) -> None
             subject.measure_round(effort)
 
 
-def _note_memory(models: Sequence[Subject], settings: Settings, steps: _Steps) -> None:
+def _note_memory(models: Sequence[ModelSubject], settings: Settings, steps: _Steps) -> None:
     """Peak memory of each model's process, and how much of it an interpreter with the library alone takes."""
     steps.next("memory")
     floors: dict[str, int] = {}
     for subject in models:
-        engine = subject.said["engine"]
+        engine = subject.engine
         if engine not in floors:
             command = worker_command({"kind": "baseline", "package": _LIBRARY[engine]})
             with WorkerProcess(f"import {engine}", command, threads=settings.threads) as process:
                 floors[engine] = process.ask("memory")["memory"]["bytes"]
         peak = subject.process.ask("memory")["memory"]
-        subject.extra["memory"] = {
+        subject.memory = {
             "peak_bytes": peak["bytes"],
             "library_bytes": floors[engine],
             "over_library_bytes": peak["bytes"] - floors[engine],
@@ -237,13 +254,13 @@ def _note_memory(models: Sequence[Subject], settings: Settings, steps: _Steps) -
         }
 
 
-def _note_cold_starts(models: Sequence[Subject], settings: Settings, steps: _Steps) -> None:
+def _note_cold_starts(models: Sequence[ModelSubject], settings: Settings, steps: _Steps) -> None:
     for subject in models:
         steps.next(f"cold start of {subject.name}")
-        subject.extra["cold_start"] = cold_start(
+        subject.cold_start = cold_start(
             settings.bundle,
-            engine=subject.said["engine"],
-            recipe=subject.said["recipe"],
+            engine=subject.engine,
+            recipe=subject.entry.recipe,
             threads=settings.threads,
             repeats=settings.effort.cold_starts,
         )

@@ -86,7 +86,7 @@ class ModelCase:
     engine : loaded with it
     """
 
-    series = ("sensor_to_label", "resample", "infer", "decide", "model_only", "bare_call")
+    series: tuple[str, ...] = ("sensor_to_label", "resample", "infer", "decide", "model_only", "bare_call")
 
     def __init__(self, bundle: Bundle, entry: ModelEntry, engine: Engine) -> None:
         self._entry = entry

@@ -15,7 +15,6 @@ import importlib
 import importlib.util
 import io
 import itertools
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import Bundle
-from vskd.contract import Contract, GafSpec
+from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd.errors import MissingExtraError
 from vskd.gaf import GafEncoder
@@ -42,9 +41,12 @@ _NETWORK = "torchvision resnet18, as published"
 class PytsEncoder:
     """Windows (channels, samples) to images (fields * channels, size, size) by pyts, min-max scaled."""
 
-    def __init__(self, spec: GafSpec) -> None:
-        field = _import_pyts_image().GramianAngularField
+    def __init__(self, contract: Contract) -> None:
+        field, spec = _import_pyts_image().GramianAngularField, contract.gaf
         self._fields = [field(image_size=spec.size, method=_PYTS_METHOD[name]) for name in spec.fields]
+        channels, samples = contract.window_shape
+        # numba compiles now, for some seconds, and not in the middle of the warm-up.
+        self(np.tile(np.arange(samples, dtype=np.float32), (channels, 1)))
 
     def __call__(self, window: Float32) -> Float32:
         # The axes go in as three series of one call: pyts at its best.
@@ -55,11 +57,11 @@ class PytsEncoder:
 class EncoderPair:
     """vskd's numpy encoder and pyts on the same window, in turns."""
 
-    series = ("vskd_numpy", "pyts")
+    series: tuple[str, ...] = ("vskd_numpy", "pyts")
 
     def __init__(self, contract: Contract, windows: Iterator[Float32]) -> None:
         self._numpy = GafEncoder(contract.gaf, contract.window.samples)
-        self._pyts = PytsEncoder(contract.gaf)
+        self._pyts = PytsEncoder(contract)
         self._windows = windows
         self._scaling = contract.gaf.scaling
         self._numpy_first = False
@@ -88,7 +90,7 @@ class ImagePipeline:
     description : for the result
     """
 
-    series = ("window_to_label", "encode", "infer", "decide")
+    series: tuple[str, ...] = ("window_to_label", "encode", "infer", "decide")
 
     def __init__(
         self,
@@ -97,7 +99,7 @@ class ImagePipeline:
         network: Callable[[Float32], Float32],
         description: dict[str, Any],
     ) -> None:
-        self._encoder = PytsEncoder(contract.gaf)
+        self._encoder = PytsEncoder(contract)
         self._windows = windows
         self._network = network
         self._labels = contract.labels
@@ -124,7 +126,7 @@ def open_encoder_pair(bundle: Bundle, threads: int) -> Case:
 
 
 def open_torch_pipeline(bundle: Bundle, threads: int) -> Case:
-    """pyts and eager torch."""
+    """The usual pipeline in eager torch."""
     network = _resnet18(bundle.contract, threads)
     torch = importlib.import_module("torch")
 
@@ -138,7 +140,7 @@ def open_torch_pipeline(bundle: Bundle, threads: int) -> Case:
 
 
 def open_onnxruntime_pipeline(bundle: Bundle, threads: int) -> Case:
-    """pyts and ONNX Runtime, fp32, the image as input."""
+    """The usual pipeline in ONNX Runtime, fp32, the image as input."""
     for package in ("onnx", "onnxruntime"):
         _require(package)
     runtime = importlib.import_module("onnxruntime")
@@ -188,11 +190,10 @@ def _import_pyts_image() -> ModuleType:
 
     pyts 0.14 names every type of every function to numba, which compiles them all while pyts is imported: 25 s and
     more of computing, most of it for functions that are never called here. Without the list numba compiles the same
-    source for the types it meets. The speed of a call was measured to be the same; the compilation falls into the
-    warm-up.
+    source for the types it meets, in a few seconds. The speed of a call was measured to be the same.
     """
     _require("pyts")
-    numba = importlib.import_module("numba")
+    numba: Any = importlib.import_module("numba")
     eager = numba.njit
 
     def lazy(*args: Any, **options: Any) -> Any:
@@ -207,7 +208,7 @@ def _import_pyts_image() -> ModuleType:
 
 
 def _resnet18(contract: Contract, threads: int) -> Any:
-    """torchvision's resnet18 with the student's head, in eval mode."""
+    """ResNet18 of torchvision with the student's head, in eval mode."""
     for package in ("torch", "torchvision", "pyts"):
         _require(package)
     torch = importlib.import_module("torch")
@@ -246,10 +247,6 @@ def _image_model(contract: Contract, threads: int) -> bytes:
     torch = importlib.import_module("torch")
     stream = io.BytesIO()
     example = torch.zeros(1, *contract.image_shape)
-    with warnings.catch_warnings():
-        # The older exporter takes 2 s, its successor 8 s; for a plain ResNet18 both write the same nodes.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            network, (example,), stream, dynamo=False, input_names=["image"], output_names=["logits"]
-        )
+    # The older exporter takes 2 s, its successor 8 s; for a plain ResNet18 both write the same nodes.
+    torch.onnx.export(network, (example,), stream, dynamo=False, input_names=["image"], output_names=["logits"])
     return stream.getvalue()

@@ -95,17 +95,25 @@ def reasons_to_doubt(
     for when, state in (("before", before), ("after", after)):
         busy = state["busy_cores"]
         if busy is not None and busy > BUSY_CORES_LIMIT:
-            reasons.append(_reason("load", f"{busy:.2f} cores were busy with other work {when} the run, above {BUSY_CORES_LIMIT}"))
+            reasons.append(
+                _reason("load", f"{busy:.2f} cores were busy with other work {when} the run, above {BUSY_CORES_LIMIT}")
+            )
         if state["throttled"] not in (None, "0x0"):
             reasons.append(_reason("throttled", f"vcgencmd get_throttled said {state['throttled']} {when} the run"))
     if before["governor"] == "powersave":
         reasons.append(_reason("governor", "the frequency governor is powersave"))
     for case in cases:
         if not case["warm_up"]["steady"]:
-            reasons.append(_reason("not-steady", f"{case['name']} was not steady after {case['warm_up']['calls']} calls"))
+            reasons.append(
+                _reason("not-steady", f"{case['name']} was not steady after {case['warm_up']['calls']} calls")
+            )
         if threads == 1 and case["cpu_share"] < CPU_SHARE_LIMIT:
             share = case["cpu_share"]
-            reasons.append(_reason("preempted", f"{case['name']} computed for {share:.0%} of the time, below {CPU_SHARE_LIMIT:.0%}"))
+            reasons.append(
+                _reason(
+                    "preempted", f"{case['name']} computed for {share:.0%} of the time, below {CPU_SHARE_LIMIT:.0%}"
+                )
+            )
     return reasons
 
 

@@ -28,6 +28,10 @@ TIMEOUT_S = 600.0
 LAST_LINES = 5
 
 
+class WorkerError(EngineError):
+    """A process of the benchmark died, or did not answer."""
+
+
 def worker_command(job: Mapping[str, Any]) -> list[str]:
     """The command line of a worker with this job."""
     return [sys.executable, "-m", "vskd_benchmarks.worker", json.dumps(job)]
@@ -54,7 +58,7 @@ class WorkerProcess:
     Raises
     ------
     VskdError : what the worker could not load, as it said it
-    EngineError : the worker died or did not answer
+    WorkerError : the worker died or did not answer
     """
 
     def __init__(self, name: str, command: Sequence[str], *, threads: int, timeout_s: float = TIMEOUT_S) -> None:
@@ -88,7 +92,7 @@ class WorkerProcess:
 
         Raises
         ------
-        EngineError : the worker died or did not answer
+        WorkerError : the worker died or did not answer
         """
         stdin = self._process.stdin
         try:
@@ -124,15 +128,17 @@ class WorkerProcess:
             raise _rebuilt(answer["error"])
         return answer
 
-    def _late(self) -> EngineError:
-        return EngineError(f"{self.name} did not answer within {self._timeout_s:g} s", hint="Run it again, or leave it out")
+    def _late(self) -> WorkerError:
+        return WorkerError(
+            f"{self.name} did not answer within {self._timeout_s:g} s", hint="Leave it out with --engine"
+        )
 
-    def _died(self) -> EngineError:
+    def _died(self) -> WorkerError:
         code = self._process.wait()
         self._stderr.seek(0)
         lines = [line.rstrip() for line in self._stderr.readlines() if line.strip()][-LAST_LINES:]
         said = "; its last words:\n  " + "\n  ".join(lines) if lines else "; it said nothing"
-        return EngineError(f"the process of {self.name} ended with exit code {code}{said}")
+        return WorkerError(f"the process of {self.name} ended with exit code {code}{said}")
 
 
 def _close_quietly(pipe: Any) -> None:

@@ -7,6 +7,7 @@ complete the next window, in one batch, as a sensor's FIFO hands them over; or o
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,10 +112,7 @@ def deliver(contract: Contract, samples: Delivery) -> list[Delivery]:
             cuts.append(index + 1)
     if len(cuts) < 3:
         raise ContractError(f"{len(samples.time_s)} samples complete {len(cuts) - 1} windows, two are needed")
-    return [
-        Delivery(samples.time_s[start:end], samples.xyz[start:end])
-        for start, end in zip(cuts[:-1], cuts[1:], strict=True)
-    ]
+    return [Delivery(samples.time_s[start:end], samples.xyz[start:end]) for start, end in itertools.pairwise(cuts)]
 
 
 def ready_windows(contract: Contract, signal: WristSignal) -> list[NDArray[np.float32]]:

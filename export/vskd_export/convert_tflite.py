@@ -9,7 +9,7 @@ from pathlib import Path
 from vskd.contract import Contract
 from vskd_export.apart import run_apart
 from vskd_export.graph import INPUT_NAME, load_job, save_job
-from vskd_export.tflite_file import finish
+from vskd_export.tflite_file import finish, shorten_names
 from vskd_training.models.student import Student
 
 
@@ -30,7 +30,7 @@ def to_tflite(student: Student, contract: Contract) -> bytes:
         folder = Path(name)
         save_job(student, contract, folder / "job.pt")
         run_apart("vskd_export.convert_tflite", folder, purpose="converting to TFLite", needs="litert_torch")
-        return finish((folder / "model.tflite").read_bytes(), contract)
+        return finish(shorten_names((folder / "model.tflite").read_bytes()), contract)
 
 
 def _convert(folder: Path) -> None:

@@ -15,12 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd.errors import GateError
 from vskd.gaf import GafEncoder
-from vskd.golden import IMAGE_TOLERANCE, margins
+from vskd.golden import FLIP_MARGIN, IMAGE_TOLERANCE, margins
+from vskd_export import micro
+from vskd_export.answers import Answers
 from vskd_export.evidence import Evidence, reference_images
+from vskd_export.golden import golden_rows
+from vskd_export.recipes import models_for
 from vskd_training.metrics import confusion_matrix, macro_f1
 from vskd_training.models.student import Student
 
@@ -33,20 +38,8 @@ MAX_FLIP_RATE = 0.10
 #: int8 weights are a quarter of float32 ones; below this the weights were not quantized at all.
 MIN_SIZE_RATIO = 2.0
 
-
-@dataclass(frozen=True)
-class EncoderParity:
-    """Largest difference between an encoder's images and the float64 ones.
-
-    Attributes
-    ----------
-    numpy, torch : the two encoders' differences
-    limit : what was allowed; None under min-max scaling, where a nearly flat axis magnifies rounding without bound
-    """
-
-    numpy: float
-    torch: float
-    limit: float | None
+#: Golden windows to run in TensorFlow Lite Micro, whose reference kernels are slow.
+MICRO_WINDOWS = 8
 
 
 @dataclass(frozen=True)
@@ -88,8 +81,13 @@ class IntegerParity:
     size_ratio: float
 
 
-def check_encoder(student: Student, contract: Contract, evidence: Evidence) -> EncoderParity:
+def check_encoder(student: Student, contract: Contract, evidence: Evidence) -> dict[str, Any]:
     """Compare both encoders with float64.
+
+    Returns
+    -------
+    largest difference of either encoder, and the limit; None under min-max scaling, where a nearly flat axis
+    magnifies float32's rounding without bound
 
     Raises
     ------
@@ -113,7 +111,7 @@ def check_encoder(student: Student, contract: Contract, evidence: Evidence) -> E
                 f"{largest[name]:.1e}, above {limit:.0e}",
                 hint="Nothing was written. The contract's gaf settings and the encoder do not agree",
             )
-    return EncoderParity(numpy=largest["numpy"], torch=largest["torch"], limit=limit)
+    return {**largest, "limit": limit}
 
 
 def check_float(
@@ -205,3 +203,82 @@ def score_torch(evidence: Evidence) -> Mapping[str, Any]:
     truth, chosen = evidence.labels[real], evidence.logits[real].argmax(axis=1)
     matrix = confusion_matrix(truth, chosen, evidence.logits.shape[1])
     return {"windows": len(truth), "accuracy": float((chosen == truth).mean()), "macro_f1": macro_f1(matrix)}
+
+
+def check_engines(
+    answers: Answers, files: Mapping[str, bytes], contract: Contract, evidence: Evidence
+) -> dict[str, list[dict[str, Any]]]:
+    """Judge every model in every engine.
+
+    Parameters
+    ----------
+    answers : of the engines, for the windows of ``evidence``
+    files : model file -> content
+    contract : holds the tolerance
+    evidence : windows and the trained network's answers
+
+    Returns
+    -------
+    ``parity`` of the float models and ``integer`` measurements, a row per engine
+
+    Raises
+    ------
+    GateError : a model does not do what the trained network does
+    """
+    parity, integer = [], []
+    for engine, version in answers.versions.items():
+        full, small = (model.file for model in models_for(engine))
+        who = {"engine": engine, "version": version}
+        checked = check_float(answers.logits[engine, full], **who, file=full, contract=contract, evidence=evidence)
+        measured = measure_integer(
+            answers.logits[engine, small],
+            **who,
+            file=small,
+            size_ratio=len(files[full]) / len(files[small]),
+            contract=contract,
+            evidence=evidence,
+        )
+        refuse_broken(measured)
+        parity.append(to_mapping(checked))
+        integer.append(to_mapping(measured))
+    return {"parity": parity, "integer": integer}
+
+
+def check_micro(model: bytes, expected: NDArray[np.float32], contract: Contract, evidence: Evidence) -> dict[str, Any]:
+    """Run the integer model in TensorFlow Lite Micro on a few golden windows.
+
+    Parameters
+    ----------
+    model : content of the integer ``.tflite``
+    expected : (n, classes), LiteRT's logits for the windows of ``evidence``
+
+    Returns
+    -------
+    arena and differences, or why it was left out
+
+    Raises
+    ------
+    GateError : another label than LiteRT's, where LiteRT was sure
+    VskdError : the interpreter refuses the model
+    """
+    if not micro.is_installed():
+        return {"skipped": "tflite-micro is not installed"}
+    rows = golden_rows(evidence)
+    rows = rows[np.linspace(0, len(rows) - 1, MICRO_WINDOWS).round().astype(np.intp)]
+    run = micro.run_micro(model, evidence.windows[rows])
+    sureness = margins(softmax(expected[rows], temperature=contract.decision.temperature))
+    flipped = run.logits.argmax(axis=1) != expected[rows].argmax(axis=1)
+    broken = np.flatnonzero(flipped & (sureness > FLIP_MARGIN))
+    if broken.size:
+        raise GateError(
+            f"TensorFlow Lite Micro {run.version} gives window {evidence.names[rows[broken[0]]]!r} another label than "
+            f"LiteRT, whose margin there is {sureness[broken[0]]:.2f}",
+            hint="Nothing was written. Report this with the version of tflite-micro",
+        )
+    return {
+        "version": run.version,
+        "arena_bytes": run.arena_bytes,
+        "windows": len(rows),
+        "largest_difference": float(np.abs(run.logits - expected[rows]).max()),
+        "flips": int(flipped.sum()),
+    }

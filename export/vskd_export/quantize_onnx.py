@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vskd.contract import Contract
 from vskd_export.apart import run_apart
@@ -67,7 +68,7 @@ def encoder_nodes(graph: Any) -> list[str]:
 class _Windows:
     """What onnxruntime's calibrator reads: one window at a time, then None."""
 
-    def __init__(self, windows: np.ndarray[Any, Any]) -> None:
+    def __init__(self, windows: NDArray[np.float32]) -> None:
         self._rest = iter(windows)
 
     def get_next(self) -> dict[str, Any] | None:

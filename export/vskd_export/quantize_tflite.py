@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vskd.contract import Contract
 from vskd_export.apart import run_apart
@@ -24,6 +25,7 @@ from vskd_export.tflite_file import finish, operator_names, output_names, read_m
 #: What a ResNet18 is made of in TFLite.
 QUANTIZED_OPERATIONS = (
     "ADD",
+    "CONCATENATION",
     "CONV_2D",
     "FULLY_CONNECTED",
     "MAX_POOL_2D",
@@ -36,7 +38,7 @@ QUANTIZED_OPERATIONS = (
 )
 
 #: Between the encoder and the first convolution the image only changes its layout: cheaper as int8.
-_LAYOUT_OPERATIONS = frozenset({"PAD", "PADV2", "TRANSPOSE"})
+_LAYOUT_OPERATIONS = frozenset({"CONCATENATION", "PAD", "PADV2", "RESHAPE", "TRANSPOSE"})
 
 
 def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet) -> bytes:
@@ -88,11 +90,27 @@ def _quantize(folder: Path) -> None:
     from ai_edge_quantizer import quantizer
 
     content = (folder / "model.tflite").read_bytes()
-    windows = np.load(folder / "calibration.npy")
-    job = quantizer.Quantizer(content, recipe_behind(encoder_outputs(read_model(content))))
+    recipe = recipe_behind(encoder_outputs(read_model(content)))
+    ranges = _activation_ranges(content, recipe, np.load(folder / "calibration.npy"))
+    result = quantizer.Quantizer(content, recipe).quantize(ranges)
+    (folder / "quantized.tflite").write_bytes(bytes(result.quantized_model))
+
+
+def _activation_ranges(content: bytes, recipe: list[dict[str, Any]], windows: NDArray[np.float32]) -> Any:
+    """Lowest and highest value of every tensor over all windows.
+
+    ``Quantizer.calibrate`` would keep a moving average of them instead, which forgets what it saw early: calibrated
+    class by class, a student of 81.2 % on UTD-MHAD flipped 64 of 430 labels; with the true ranges it flips 2.
+    """
+    from ai_edge_quantizer import calibrator, recipe_manager
+    from ai_edge_quantizer.utils import qsv_utils
+
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(recipe)
     signature = read_model(content).signatureDefs[0].signatureKey.decode()
-    ranges = job.calibrate({signature: [{INPUT_NAME: window[np.newaxis]} for window in windows]}, num_threads=1)
-    (folder / "quantized.tflite").write_bytes(bytes(job.quantize(ranges).quantized_model))
+    observer = calibrator.Calibrator(content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+    observer.calibrate({signature: [{INPUT_NAME: window[np.newaxis]} for window in windows]}, manager)
+    return observer.get_model_qsvs()
 
 
 if __name__ == "__main__":

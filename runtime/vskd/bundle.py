@@ -323,7 +323,8 @@ def _entry(kind: type[Record], entry: Any, *, where: str) -> Record:
     try:
         return from_mapping(kind, entry, where=where)
     except ConfigError as error:
-        raise BundleError(f"{MANIFEST} was changed: {error.message}", hint=error.hint) from error
+        hint = error.hint or "Copy or export the bundle again"
+        raise BundleError(f"{MANIFEST} was changed: {error.message}", hint=hint) from error
 
 
 def _read_contract(path: Path) -> Contract:
@@ -331,6 +332,8 @@ def _read_contract(path: Path) -> Contract:
         return Contract.from_json(path.read_text(encoding="utf-8"), where=str(path))
     except UnicodeDecodeError as error:
         raise ContractError(f"{path} is not text: {error}", hint="Export the run again") from error
+    except ContractError as error:
+        raise ContractError(error.message, hint=error.hint or "Export the run again") from error
 
 
 def _check_size(path: Path, entry: FileEntry) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,16 +96,7 @@ class _Interrupted(BaseException):
     """Stands for Ctrl-C."""
 
 
-def _files_until(stop: BaseException) -> dict[str, bytes]:
-    class Stopping(dict[str, bytes]):
-        def items(self) -> Iterator[tuple[str, bytes]]:
-            yield "a.json", b"{}"
-            raise stop
-
-    return Stopping({"a.json": b"{}"})
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), _Interrupted()])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), _Interrupted("Ctrl-C")])
 @pytest.mark.parametrize("step", ["write_bytes", "write_text", "rename"])
 def test_an_interrupted_write_leaves_nothing_and_keeps_the_old_bundle(
     bundle_path, contract, make_bundle, monkeypatch, error, step
@@ -122,18 +112,18 @@ def test_an_interrupted_write_leaves_nothing_and_keeps_the_old_bundle(
 
     monkeypatch.setattr(Path, step, failing)
     expected = BundleError if isinstance(error, OSError) else _Interrupted
-    with pytest.raises(expected, match="cannot write" if expected is BundleError else ""):
+    with pytest.raises(expected, match=r"cannot write|Ctrl-C"):
         write_bundle(bundle_path, contract=contract, models=[], files={"a.json": b"{}"}, overwrite=True)
     monkeypatch.undo()
     assert all_bytes(bundle_path) == before
     assert list(bundle_path.parent.iterdir()) == [bundle_path]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), _Interrupted()])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), _Interrupted("Ctrl-C")])
 def test_an_interrupted_first_write_leaves_nothing(tmp_path, contract, monkeypatch, error):
     monkeypatch.setattr(Path, "write_text", lambda *args, **kwargs: (_ for _ in ()).throw(error))
     expected = BundleError if isinstance(error, OSError) else _Interrupted
-    with pytest.raises(expected, match="No space left" if expected is BundleError else ""):
+    with pytest.raises(expected, match=r"No space left|Ctrl-C"):
         write_bundle(tmp_path / "new.bundle", contract=contract, models=[], files={"a.json": b"{}"})
     assert list(tmp_path.iterdir()) == []
 
@@ -246,14 +236,14 @@ def test_a_path_without_a_bundle_is_refused(tmp_path, path, message):
 )
 def test_a_manifest_that_points_outside_is_refused(bundle_path, name):
     rewrite_manifest(bundle_path, {"files": {name: {"sha256": "0" * 64, "size_bytes": 3}}})
-    with pytest.raises(BundleError, match="a bundle cannot hold a file named .*do not use this bundle"):
+    with pytest.raises(BundleError, match=r"a bundle cannot hold a file named .*do not use this bundle"):
         Bundle.open(bundle_path)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
 def test_another_schema_version_is_refused_with_both_ways_out(bundle_path, version):
     rewrite_manifest(bundle_path, {"schema_version": version})
-    with pytest.raises(BundleError, match="schema version .*, this vskd reads 1.*or export the run again"):
+    with pytest.raises(BundleError, match=r"schema version .*, this vskd reads 1.*or export the run again"):
         Bundle.open(bundle_path)
 
 
@@ -335,14 +325,15 @@ def test_any_changed_byte_of_the_manifest_ends_in_a_bundle_or_an_error_of_ours(s
 
 
 def _open_and_restore(manifest_path: Path, changed: bytes, original: bytes) -> None:
+    refusal = None
     manifest_path.write_bytes(changed)
     try:
         read_everything(manifest_path.parent)
     except VskdError as error:
-        assert error.message
-        assert error.hint
+        refusal = error
     finally:
         manifest_path.write_bytes(original)
+    assert refusal is None or (refusal.message and refusal.hint)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -392,8 +383,8 @@ def test_a_choice_that_the_bundle_does_not_hold_is_refused_with_what_it_holds(tw
         two_recipes.select(engine="onnxruntime", recipe="fp16")
     with pytest.raises(ConfigError, match="no model of recipe int4 for litert or onnxruntime"):
         two_recipes.select(recipe="int4")
-    with pytest.raises(ConfigError, match="there is no engine 'onnx'.*Did you mean 'onnxruntime'"):
-        two_recipes.select(engine="onnx")
+    with pytest.raises(ConfigError, match=r"there is no engine 'onnxrun'.*Did you mean 'onnxruntime'"):
+        two_recipes.select(engine="onnxrun")
 
 
 def test_without_any_engine_the_extra_is_named(two_recipes, monkeypatch):

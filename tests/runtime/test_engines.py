@@ -80,7 +80,7 @@ def test_an_engine_runs_files_of_its_own_format_only(model_folder):
 
 
 def test_an_engine_that_does_not_exist_is_answered_with_the_nearest(model_folder):
-    with pytest.raises(ConfigError, match="there is no engine 'onnx-runtime'.*Did you mean 'onnxruntime'"):
+    with pytest.raises(ConfigError, match=r"there is no engine 'onnx-runtime'.*Did you mean 'onnxruntime'"):
         open_engine("onnx-runtime", model_folder / "mean.onnx")
 
 

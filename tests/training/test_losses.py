@@ -408,8 +408,8 @@ def test_a_missing_teacher_is_refused_where_it_is_weighed() -> None:
     ("mapping", "message"),
     [
         ({"kd": -0.1}, r"loss\.kd must be finite and at least 0, got -0\.1"),
-        ({"angle": math.nan}, r"loss\.angle must be finite"),
-        ({"semantic": math.inf}, r"loss\.semantic must be finite"),
+        ({"angle": math.nan}, r"loss\.angle must be a finite number, got nan"),
+        ({"semantic": math.inf}, r"loss\.semantic must be a finite number, got inf"),
         ({"temperature": 0}, r"loss\.temperature must be above 0"),
         ({"label_smoothing": 1}, r"loss\.label_smoothing must lie in \[0, 1\), got 1"),
         ({"ce": 0}, r"every weight of the loss is 0\. Set one of"),
@@ -420,6 +420,11 @@ def test_a_missing_teacher_is_refused_where_it_is_weighed() -> None:
 def test_impossible_weights_are_refused(mapping: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         from_mapping(LossWeights, mapping, where="loss")
+
+
+def test_weights_made_in_code_are_checked_too() -> None:
+    with pytest.raises(ConfigError, match=r"loss\.angle must be finite and at least 0, got nan"):
+        LossWeights(angle=math.nan)
 
 
 def test_the_defaults_need_no_teacher() -> None:

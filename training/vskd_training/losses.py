@@ -176,12 +176,12 @@ def _terms(
 def _relative_distances(feature: Tensor) -> Tensor:
     """(batch, batch): distances in units of their mean; the diagonal is 0."""
     batch = len(feature)
-    if batch == 1:
-        return feature.new_zeros(1, 1)
     squared = (feature.unsqueeze(0) - feature.unsqueeze(1)).square().sum(dim=2)
     apart = ~torch.eye(batch, dtype=torch.bool, device=feature.device)
     # The square root has no gradient at 0. Clamped, features that coincide pull at nothing.
     distances = torch.where(apart, squared.clamp(min=_COINCIDE).sqrt(), 0.0)
+    if batch == 1:
+        return distances
     return distances / (distances.sum() / (batch * (batch - 1)))
 
 

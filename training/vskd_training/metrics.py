@@ -23,7 +23,7 @@ class Metrics:
     ----------
     count : answers
     accuracy : share of right ones
-    macro_f1 : mean over the classes that occur of 2 TP / (2 TP + FP + FN)
+    macro_f1 : mean F1 over the classes that occur in the truth
     worst_subject, worst_accuracy : the person for whom it works least
     """
 
@@ -42,10 +42,10 @@ def confusion_matrix(truth: NDArray[np.int64], answers: NDArray[np.int64], class
 
 
 def macro_f1(matrix: NDArray[np.int64]) -> float:
-    """Mean F1 over the classes that occur in truth or answers."""
+    """Mean over the classes that occur in the truth of F1 = 2 TP / (2 TP + FP + FN)."""
     right = np.diag(matrix)
     total = matrix.sum(axis=0) + matrix.sum(axis=1)
-    occurs = total > 0
+    occurs = matrix.sum(axis=1) > 0
     return float((2 * right[occurs] / total[occurs]).mean())
 
 

@@ -294,12 +294,15 @@ class Style:
 
 def draw_person(rng: np.random.Generator) -> Person:
     """A new person."""
-    size = float(rng.normal(1.0, 0.055))
-    lengths = {name: value * size * float(rng.normal(1.0, 0.03)) for name, value in vars(Limbs()).items()}
+    size = 1.0 + 0.05 * _within_two(rng, 1)[0]
+    lengths = size * (1.0 + 0.03 * _within_two(rng, len(vars(Limbs()))))
+    limbs = Limbs(
+        **{name: value * float(factor) for (name, value), factor in zip(vars(Limbs()).items(), lengths, strict=True)}
+    )
     return Person(
-        limbs=Limbs(**lengths),
-        tempo=_factor(rng, 0.20),
-        amplitude=_factor(rng, 0.20),
+        limbs=limbs,
+        tempo=_factor(rng, 0.18),
+        amplitude=_factor(rng, 0.16),
         rest=_factor(rng, 0.50),
         smoothness_s=0.065 * _factor(rng, 0.20),
         left_share=_factor(rng, 0.15),
@@ -310,7 +313,7 @@ def draw_person(rng: np.random.Generator) -> Person:
 
 def draw_style(rng: np.random.Generator) -> Style:
     """A person's own way of doing one action."""
-    return Style(tempo=_factor(rng, 0.15), amplitude=_factor(rng, 0.15), pose_offset_deg=_offsets(rng, 6.0))
+    return Style(tempo=_factor(rng, 0.12), amplitude=_factor(rng, 0.12), pose_offset_deg=_offsets(rng, 5.0))
 
 
 def _factor(rng: np.random.Generator, spread: float) -> float:

@@ -254,7 +254,7 @@ _BRIGHTNESS_PER_M = 180.0
 def _film(joints_m: Float64, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw joints (frames, joints, 3) as a camera in front of the person sees them."""
     heading_rad = np.radians(rng.normal(_HEADING_DEG, _HEADING_SPREAD_DEG))
-    shift_m = rng.normal(0.0, 1.0, 3) * (0.08, 0.15, 0.03)
+    shift_m = rng.normal(0.0, 1.0, 3) * (0.06, 0.08, 0.02)
     turn = Rotation.from_rotvec((0.0, 0.0, heading_rad)).as_matrix()
     world = joints_m @ turn.T + shift_m
     distance_m = np.maximum(_CAMERA_DISTANCE_M - world[:, :, 1], 0.5)

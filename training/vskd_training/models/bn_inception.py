@@ -10,12 +10,10 @@ user's.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -215,15 +213,16 @@ def _fitted(key: str, value: Tensor, expected: Tensor, path: Path) -> Tensor:
 def _read_tensors(path: Path) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise DataError(f"the weights file {path} does not exist")
+    if path.suffix not in (".pth", ".pt", ".safetensors"):
+        raise DataError(f"{path} is not a weights file that can be read", hint="Known: .pth, .pt, .safetensors")
     content: object
     try:
         if path.suffix == ".safetensors":
             content = safetensors.torch.load_file(path)
-        elif path.suffix in (".pth", ".pt"):
-            content = torch.load(path, map_location="cpu", weights_only=True)
         else:
-            raise DataError(f"{path} is not a weights file that can be read", hint="Known: .pth, .pt, .safetensors")
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file makes torch's restricted unpickler raise some ten kinds of exception, IndexError among them.
+    except Exception as error:
         raise DataError(f"{path} cannot be read as weights: {error}") from error
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise DataError(f"{path} does not hold a state dict, a mapping from names to tensors")

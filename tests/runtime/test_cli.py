@@ -1,0 +1,340 @@
+"""The command line: JSON lines on stdout and nothing else, one sentence per error, exit codes 0, 1 and 2."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vskd
+from vskd.bundle import write_bundle
+from vskd.cli import main
+from vskd.contract import Contract
+from vskd.engines import ENGINES
+from vskd.stream import cut_windows
+
+HEADER = "time_s,ax,ay,az"
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, object]]:
+        return [json.loads(line, parse_constant=pytest.fail) for line in self.out.splitlines()]
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run ``vskd`` with these words in this process."""
+
+    def run(*words: str | Path, stdin: str | None = None) -> Result:
+        monkeypatch.setattr(sys, "argv", ["vskd", *map(str, words)])
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit, match="") as stopped:
+            main()
+        captured = capsys.readouterr()
+        code = stopped.value.code
+        return Result(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, make_bundle, contract: Contract) -> Path:
+    return make_bundle(tmp_path / "wrist.bundle", contract)
+
+
+@pytest.fixture
+def whole_bundle(tmp_path: Path, make_bundle, whole_contract: Contract) -> Path:
+    return make_bundle(tmp_path / "whole.bundle", whole_contract)
+
+
+def rows(samples: int = 100, *, rate_hz: float = 50.0, factor: float = 1.0, axis: int = 2, start_s: float = 0.0):
+    values = np.full((samples, 3), 0.01)
+    values[:, axis] = 1.0
+    return [
+        f"{start_s + index / rate_hz:.4f}," + ",".join(f"{value * factor:.6f}" for value in row)
+        for index, row in enumerate(values)
+    ]
+
+
+def text(lines: list[str], header: str = HEADER) -> str:
+    return "\n".join([header, *lines]) + "\n"
+
+
+def recording(folder: Path, lines: list[str], header: str = HEADER) -> Path:
+    path = folder / "walk.csv"
+    path.write_text(text(lines, header))
+    return path
+
+
+# --- run
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
+def test_a_recording_gives_one_json_line_per_window(command, bundle, tmp_path, engine):
+    result = command("run", bundle, "--input", recording(tmp_path, rows()), "--engine", engine)
+    assert result.code == 0
+    assert len(result.events) == 1 + (100 - 32) // 16
+    first = result.events[0]
+    assert (first["label"], first["start_s"], first["end_s"]) == ("z up", 0.0, 0.62)
+    assert list(first["probabilities"]) == ["x up", "y up", "z up"]
+    assert sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert f"model.fp32.{ENGINES[engine].format} on {engine}" in result.err
+    assert "100 samples at unknown -> 5 decisions" in result.err  # two seconds are not there yet
+
+
+def test_standard_input_gives_what_the_file_gives(command, bundle, tmp_path):
+    lines = rows(150) + rows(60, start_s=9.0, axis=0)
+    from_file = command("run", bundle, "--input", recording(tmp_path, lines), "--engine", "onnxruntime")
+    from_pipe = command("run", bundle, "--input", "-", "--engine", "onnxruntime", stdin=text(lines))
+    assert from_pipe.code == from_file.code == 0
+    assert from_pipe.out == from_file.out
+    assert "1 gaps" in from_pipe.err
+
+
+def test_the_events_are_those_of_the_windows(command, bundle, tmp_path, contract):
+    lines = rows(120)
+    result = command("run", bundle, "--input", recording(tmp_path, lines), "--engine", "onnxruntime")
+    table = np.array([[float(value) for value in line.split(",")] for line in lines])
+    windows = cut_windows(contract, table[:, 0], table[:, 1:])
+    assert [event["start_s"] for event in result.events] == pytest.approx([window.start_s for window in windows])
+
+
+def test_unit_axes_and_time_column_are_taken_as_named(command, bundle, tmp_path):
+    lines = [line.replace(line.split(",")[0], str(index * 20)) for index, line in enumerate(rows(60, factor=9.80665))]
+    path = recording(tmp_path, lines, "time_ms,ax,ay,az")
+    result = command("run", bundle, "--input", path, "--unit", "m/s^2", "--axes=-z,y,x", "--engine", "onnxruntime")
+    assert result.code == 0
+    assert {event["label"] for event in result.events} == {"y up"}  # x now reads -1 g
+    assert result.events[0]["end_s"] == 0.62
+
+
+def test_a_whole_recording_gives_one_line_on_the_sensors_clock(command, whole_bundle, tmp_path):
+    path = recording(tmp_path, rows(77, start_s=500.0, axis=1))
+    result = command("run", whole_bundle, "--input", path, "--engine", "litert")
+    assert result.code == 0
+    (event,) = result.events
+    assert (event["label"], event["start_s"], event["end_s"]) == ("y up", 500.0, 501.52)
+
+
+def test_a_wrong_rate_is_named(command, bundle, tmp_path):
+    path = recording(tmp_path, rows(100, rate_hz=25))
+    result = command("run", bundle, "--input", path, "--engine", "onnxruntime")
+    assert result.code == 0
+    assert "warning: the sensor ran at 25.0 Hz; the model was trained at 50 Hz" in result.err
+
+
+def test_a_recording_too_short_for_a_window_says_so(command, bundle, tmp_path):
+    result = command("run", bundle, "--input", recording(tmp_path, rows(20)), "--engine", "onnxruntime")
+    assert (result.code, result.out) == (0, "")
+    assert "no decision: one needs 32 samples at 50 Hz (0.64 s) without a gap" in result.err
+
+
+def test_nan_and_disorder_are_counted_not_hidden(command, bundle, tmp_path):
+    lines = rows(100)
+    lines[50] = lines[50].replace("1.000000", "nan")
+    lines[60] = lines[59]
+    result = command("run", bundle, "--input", recording(tmp_path, lines), "--engine", "onnxruntime")
+    assert result.code == 0
+    assert "dropped: 1 out of order, 1 not finite; 0 gaps" in result.err
+
+
+# --- refusals: one sentence, a way out, exit code 1, no traceback
+
+
+def assert_refused(result: Result, *parts: str) -> None:
+    assert result.code == 1
+    assert result.err.count("error: ") == 1
+    assert "Traceback" not in result.err
+    for part in parts:
+        assert part in result.err
+
+
+@pytest.mark.parametrize(
+    ("lines", "header", "parts"),
+    [
+        ([*rows(5), "0.1,0,zero,1"], HEADER, ["walk.csv, line 7: could not convert", "'zero'", "Mend or drop the row"]),
+        ([*rows(5), "0.1,0"], HEADER, ["walk.csv, line 7: 2 values, the header has 4"]),
+        (rows(5), "time_s,ax,ay,zz", ["walk.csv, line 1: the header must hold", "Add or rename the columns"]),
+        ([], HEADER, ["walk.csv holds a header and no samples"]),
+        (rows(60, factor=9.80665), HEADER, ["gravity alone makes it 1", "--unit m/s^2"]),
+        (rows(60, factor=4096), HEADER, ["raw counts"]),
+        (rows(60, factor=0.01), HEADER, ["without gravity"]),
+    ],
+)
+@pytest.mark.parametrize("mode", ["sliding", "whole"])
+def test_a_bad_recording_is_refused(command, bundle, whole_bundle, tmp_path, lines, header, parts, mode):
+    which = bundle if mode == "sliding" else whole_bundle
+    path = recording(tmp_path, lines, header)
+    assert_refused(command("run", which, "--input", path, "--engine", "onnxruntime"), *parts)
+
+
+def test_an_empty_file_is_refused(command, bundle, tmp_path):
+    (tmp_path / "empty.csv").write_text("")
+    result = command("run", bundle, "--input", tmp_path / "empty.csv", "--engine", "onnxruntime")
+    assert_refused(result, "empty.csv, line 1: the header must hold", "got ''")
+
+
+def test_a_file_that_is_not_there_or_no_file_is_refused(command, bundle, tmp_path):
+    result = command("run", bundle, "--input", tmp_path / "no.csv", "--engine", "onnxruntime")
+    assert_refused(result, "cannot read", "no.csv: No such file or directory", "or - for a pipe")
+    assert_refused(command("run", bundle, "--input", tmp_path, "--engine", "onnxruntime"), "Is a directory")
+
+
+def test_a_picture_is_no_recording(command, bundle, tmp_path):
+    (tmp_path / "photo.csv").write_bytes(bytes(range(256)))
+    result = command("run", bundle, "--input", tmp_path / "photo.csv", "--engine", "onnxruntime")
+    assert_refused(result, "photo.csv", "Give CSV text in UTF-8")
+
+
+def test_a_whole_recording_with_a_hole_is_refused(command, whole_bundle, tmp_path):
+    lines = rows(60)
+    lines[7] = lines[7].replace("1.000000", "nan")
+    result = command("run", whole_bundle, "--input", recording(tmp_path, lines), "--engine", "onnxruntime")
+    assert_refused(result, "NaN or infinity at sample 7", "Drop such samples")
+
+
+def test_bad_axes_and_missing_bundles_are_refused(command, bundle, tmp_path):
+    path = recording(tmp_path, rows(60))
+    assert_refused(command("run", bundle, "--input", path, "--axes", "x,y"), "an axis map names x, y and z once each")
+    assert_refused(command("run", tmp_path / "no.bundle", "--input", path), "there is no bundle at", "vskd export")
+    assert_refused(command("run", bundle, "--input", path, "--recipe", "int4"), "no model of recipe int4", "It holds:")
+
+
+def test_a_changed_model_is_refused(command, bundle, tmp_path):
+    model = bundle / "model.fp32.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"\x00")
+    result = command("run", bundle, "--input", recording(tmp_path, rows()), "--engine", "onnxruntime")
+    assert_refused(result, "model.fp32.onnx was changed", "Copy or export the bundle again")
+
+
+def test_events_before_a_bad_row_of_a_pipe_are_kept(command, bundle):
+    lines = [*rows(60), "1.2,0,zero,1"]
+    result = command("run", bundle, "--input", "-", "--engine", "onnxruntime", stdin=text(lines))
+    assert_refused(result, "standard input, line 62")
+    assert len(result.events) == 2
+
+
+# --- misuse: exit code 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rnu"], "there is no command 'rnu'. Did you mean 'run'?"),
+        (["run"], "Missing argument 'BUNDLE'"),
+        (["run", "x.bundle"], "Missing option '--input'"),
+        (["run", "x.bundle", "--input", "-", "--engine", "onnx"], "Invalid value for '--engine'"),
+        (["run", "x.bundle", "--input", "-", "--unit", "m/s2"], "Invalid value for '--unit'"),
+        (["run", "x.bundle", "--input", "-", "--threads", "0"], "Invalid value for '--threads'"),
+        (["run", "x.bundle", "--inptu", "-"], "No such option"),
+        (["--frobnicate"], "No such option"),
+    ],
+)
+def test_misuse_is_explained_with_exit_code_2(command, words, message):
+    result = command(*words)
+    assert result.code == 2
+    assert message in result.err
+    assert result.out == ""
+
+
+def test_help_and_version_are_no_errors(command):
+    result = command("--version")
+    assert (result.code, result.out) == (0, f"vskd, version {vskd.__version__}\n")
+    result = command("run", "--help")
+    assert result.code == 0
+    assert "One JSON line per decision".lower() in result.out.lower()
+
+
+# --- inspect
+
+
+def test_inspect_shows_models_shapes_and_contract(command, bundle, contract):
+    result = command("inspect", bundle)
+    assert result.code == 0
+    assert "model.fp32.tflite" in result.out
+    assert "(1, 3, 32)  float32, g" in result.out
+    assert "logits  (1, 3)" in result.out
+    assert Contract.from_json(result.out[result.out.index("{") :]) == contract
+
+
+def test_inspect_refuses_what_is_no_bundle(command, tmp_path):
+    assert_refused(command("inspect", tmp_path), "is no bundle: it has no manifest.json")
+
+
+# --- a process of its own
+
+
+def start(*words: str | Path, **settings: object) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(vskd.__file__).parent.parent), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "vskd", *map(str, words)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **settings,  # type: ignore[call-overload]
+    )
+
+
+def test_a_live_pipe_is_answered_while_it_is_open_and_stdout_holds_only_json(bundle):
+    process = start("run", bundle, "--input", "-", "--engine", "litert")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(text(rows(40)))
+    process.stdin.flush()
+    first = json.loads(process.stdout.readline())  # while the pipe is open: 40 rows complete one window
+    assert first["end_s"] == 0.62
+    rest, notes = process.communicate("\n".join(rows(40, start_s=0.8)) + "\n", timeout=60)
+    assert [json.loads(line)["start_s"] for line in rest.splitlines()] == [0.32, 0.64, 0.96]
+    assert process.returncode == 0
+    assert "80 samples" in notes
+
+
+def test_a_reader_that_goes_away_ends_the_run_in_silence(bundle):
+    process = start("run", bundle, "--input", "-", "--engine", "onnxruntime")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(text(rows(40)))
+    process.stdin.flush()
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write("\n".join(rows(2000, start_s=0.8)) + "\n")
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr is not None
+    notes = process.stderr.read()
+    process.stderr.close()
+    assert "rror" not in notes
+    assert "Traceback" not in notes
+
+
+def test_a_bundle_replaced_while_running_goes_on_with_the_old_one(bundle, contract):
+    process = start("run", bundle, "--input", "-", "--engine", "onnxruntime")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(text(rows(40)))
+    process.stdin.flush()
+    process.stdout.readline()
+    write_bundle(bundle, contract=contract, models=[], files={}, overwrite=True)
+    rest, _ = process.communicate("\n".join(rows(40, start_s=0.8)) + "\n", timeout=60)
+    assert process.returncode == 0
+    assert len(rest.splitlines()) == 3

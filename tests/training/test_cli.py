@@ -1,0 +1,120 @@
+"""The workshop's commands as a user meets them: what they print, their exit codes, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from vskd.cli import main
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def vskd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["vskd", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture
+def settings(tiny_config_file: Path, tiny_cache: Path) -> tuple[object, ...]:
+    return ("--config", tiny_config_file, "--cache", tiny_cache)
+
+
+def test_train_teacher_then_student_and_look_at_the_result(
+    vskd: Command, settings: tuple[object, ...], tmp_path: Path
+) -> None:
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    done = vskd("train", "teacher", *settings, "--out", teacher)
+    assert done.code == 0, done.err
+    assert "synthetic, cross-subject: people train 1; validation 3; test 2, 4" in done.err
+    assert done.out == ""
+    done = vskd("train", "student", *settings, "--teacher", teacher, "--out", student)
+    assert done.code == 0, done.err
+    assert "recording" in done.err
+    assert json.loads((student / "run.json").read_text())["teacher"]["run"] == "teacher"
+
+
+def test_a_stream_and_its_truth_are_written(vskd: Command, tiny_config_file: Path, tmp_path: Path) -> None:
+    out, truth = tmp_path / "day.csv", tmp_path / "truth.csv"
+    words = ("--config", tiny_config_file, "--subject", "2", "--out", out, "--truth", truth)
+    done = vskd("data", "stream", *words, "--activities", "wave,jog", "--seconds-each", 3)
+    assert done.code == 0, done.err
+    assert truth.read_text().splitlines()[1].endswith(",wave")
+    assert out.read_text().startswith("time_s,ax,ay,az\n")
+    assert 290 <= len(out.read_text().splitlines()) <= 310
+
+
+def test_a_recording_is_written_as_csv(vskd: Command, settings: tuple[object, ...], tmp_path: Path) -> None:
+    done = vskd("data", "recording", *settings, "--id", "nobody", "--out", tmp_path / "x.csv")
+    assert (done.code, done.out) == (1, "")
+    known = done.err.partition("Known: ")[2].split(",")[0].strip()
+    assert vskd("data", "recording", *settings, "--id", known, "--out", tmp_path / "x.csv").code == 0
+    assert (tmp_path / "x.csv").read_text().startswith("time_s,ax,ay,az\n")
+
+
+def test_check_prints_counts(vskd: Command) -> None:
+    done = vskd("data", "check", "--dataset", "utd-mhad", "--root", "/nowhere")
+    assert done.code == 1
+    assert "/nowhere" in done.err
+
+
+MISTAKES = [
+    (("train", "student", "--config", "missing.toml", "--out", "x"), 1, "cannot read the config missing.toml"),
+    (("train", "student", "--set", "gaf.sise=1", "--out", "x"), 1, "Did you mean 'size'?"),
+    (("train", "student", "--set", "data.protocol=cross-subjekt", "--out", "x"), 1, "Did you mean 'cross-subject'?"),
+    (("train", "student", "--set", "data.dataset=utd-mhda", "--out", "x"), 1, "Did you mean 'utd-mhad'?"),
+    (("train", "student", "--set", "data.view=depth", "--out", "x"), 1, "has no view 'depth'"),
+    (("train", "student", "--teacher", "nowhere", "--out", "x"), 1, "nowhere holds no run"),
+    (("train", "student"), 2, "Missing option '--out'"),
+    (("train", "pupil"), 2, "No such command 'pupil'"),
+    (("export", "nowhere", "--out", "x.bundle"), 1, "nowhere holds no run"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "message"), MISTAKES, ids=lambda value: str(value)[:40])
+def test_mistakes_are_one_sentence_and_leave_nothing(
+    vskd: Command,
+    settings: tuple[object, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if words[0] == "train" and "--config" not in words and words[1] != "pupil":
+        words = (*words, *map(str, settings))
+    done = vskd(*words)
+    assert done.code == code
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_data_set_without_its_folder_names_the_option(
+    vskd: Command, settings: tuple[object, ...], tmp_path: Path
+) -> None:
+    words = ("--set", "data.dataset=utd-mhad", "--set", "data.view=skeleton", "--out", tmp_path / "x")
+    done = vskd("train", "student", *settings, *words)
+    assert done.code == 1
+    assert "--root DIR" in done.err
