@@ -114,15 +114,20 @@ class WorkerProcess:
         self._stderr.close()
 
     def _read(self) -> dict[str, Any]:
-        timer = threading.Timer(self._timeout_s, self._process.kill)
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(self._timeout_s, stop)
         timer.start()
         try:
             line = self._process.stdout.readline() if self._process.stdout is not None else ""
         finally:
-            late = not timer.is_alive()
             timer.cancel()
-        if not line:
-            raise self._late() if late else self._died()
+        if not line.endswith("\n"):
+            raise self._late() if late.is_set() else self._died()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise _rebuilt(answer["error"])

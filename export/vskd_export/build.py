@@ -40,6 +40,20 @@ class ExportReport:
     path: Path
     content: Mapping[str, Any]
 
+    def rows(self) -> list[tuple[str, str, str, str, str, str]]:
+        """A table for people: model, MB, engine, largest logit difference, flips, accuracy; a row per engine."""
+        return [
+            (
+                row["file"],
+                f"{self.content['models'][row['file']]['size_bytes'] / 1e6:.2f}",
+                f"{row['engine']} {row['version']}",
+                f"{row['largest_difference']:.1e}",
+                str(row["flips"]),
+                f"{row['accuracy']:.4f}",
+            )
+            for row in (*self.content["parity"], *self.content["integer"])
+        ]
+
 
 def export_bundle(
     student: Student,

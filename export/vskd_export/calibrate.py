@@ -27,7 +27,7 @@ class WindowSet:
     ----------
     windows : (n, channels, samples), float32, g
     labels : (n,), index into the contract's labels
-    ids : (n,), the recording that each window was cut from, or a name of its own
+    ids : (n,), name of each window, e.g. its recording and start
     subjects : (n,), the person in each window
     """
 
@@ -93,7 +93,7 @@ def draw_calibration(
     ----------
     training : windows of training people
     held_out : windows that accuracy is reported on
-    leaky : the run's protocol has the same people in training and test and is stamped so; recordings still must differ
+    leaky : the run's protocol has the same people in training and test and is stamped so; windows still must differ
     count : windows to draw at most
 
     Returns
@@ -102,7 +102,7 @@ def draw_calibration(
 
     Raises
     ------
-    DataError : a person (under ``leaky``: a recording) of the held-out set is among them
+    DataError : a person (under ``leaky``: a window) of the held-out set is among them
     """
     _refuse_overlap(training, held_out, leaky=leaky)
     return training.take(np.sort(balanced_rows(training.labels, count)))
@@ -151,10 +151,9 @@ def _refuse_overlap(training: WindowSet, held_out: WindowSet, *, leaky: bool) ->
             f"calibration would use people of the held-out set: {', '.join(shared_people)}",
             hint="Calibrate with training people only, or use a protocol that is stamped leaky",
         )
-    shared_recordings = sorted(set(training.ids) & set(held_out.ids))
-    if shared_recordings:
+    shared_windows = sorted(set(training.ids) & set(held_out.ids))
+    if shared_windows:
         raise DataError(
-            f"calibration would use {len(shared_recordings)} recordings of the held-out set, e.g. "
-            f"{shared_recordings[0]}",
+            f"calibration would use {len(shared_windows)} windows of the held-out set, e.g. {shared_windows[0]}",
             hint="Calibrate with training recordings only",
         )

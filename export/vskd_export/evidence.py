@@ -34,7 +34,7 @@ class Evidence:
 
     Attributes
     ----------
-    names : (n,), ``"real ..."`` with the recording's id, or ``"adversarial ..."``
+    names : (n,), ``"real ..."`` with the id of a held-out window, or ``"adversarial ..."``
     windows : (n, channels, samples), g; the real ones first
     labels : (n,), the truth; ``NO_LABEL`` for an adversarial window
     logits : (n, classes), of torch in evaluation mode
@@ -65,9 +65,8 @@ def gather_evidence(student: Student, contract: Contract, held_out: WindowSet) -
     real = held_out.take(rows)
     adversarial = adversarial_windows(contract, real.windows[0])
     windows = np.concatenate([real.windows, np.stack(list(adversarial.values()))]).astype(np.float32)
-    numbered = [f"real {identity} #{row}" for identity, row in zip(real.ids, rows, strict=True)]
     return Evidence(
-        names=(*numbered, *(f"adversarial {name}" for name in adversarial)),
+        names=(*(f"real {identity}" for identity in real.ids), *(f"adversarial {name}" for name in adversarial)),
         windows=windows,
         labels=np.concatenate([real.labels, np.full(len(adversarial), NO_LABEL)]),
         logits=torch_logits(student, windows),

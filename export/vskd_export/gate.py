@@ -44,7 +44,17 @@ MICRO_WINDOWS = 8
 
 @dataclass(frozen=True)
 class FloatParity:
-    """One engine on one float model: the largest difference of a logit from torch's, and the window where it is."""
+    """One engine on one float model.
+
+    Attributes
+    ----------
+    engine, version, file : which
+    largest_difference : of a logit from torch's, over all windows
+    window : where that is
+    limit : what was allowed
+    flips : held-out windows whose label is not the trained network's
+    accuracy : on the held-out windows
+    """
 
     engine: str
     version: str
@@ -52,6 +62,8 @@ class FloatParity:
     largest_difference: float
     window: str
     limit: float
+    flips: int
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,7 @@ class IntegerParity:
     Attributes
     ----------
     engine, version, file : which
+    largest_difference : of a logit from torch's
     flips : windows whose label is not the trained network's
     flip_rate : their share
     largest_flipped_margin : the trained network's margin (probability) where it was surest of a flipped label
@@ -72,6 +85,7 @@ class IntegerParity:
     engine: str
     version: str
     file: str
+    largest_difference: float
     flips: int
     flip_rate: float
     largest_flipped_margin: float
@@ -86,12 +100,11 @@ def check_encoder(student: Student, contract: Contract, evidence: Evidence) -> d
 
     Returns
     -------
-    largest difference of either encoder, and the limit; None under min-max scaling, where a nearly flat axis
-    magnifies float32's rounding without bound
+    largest difference of either encoder, and the limit; None under a scaling that has none
 
     Raises
     ------
-    GateError : an image differs by more than ``IMAGE_TOLERANCE``
+    GateError : an image differs by more than ``IMAGE_TOLERANCE`` allows
     """
     exact = reference_images(evidence.windows, contract)
     with torch.inference_mode():
@@ -99,7 +112,7 @@ def check_encoder(student: Student, contract: Contract, evidence: Evidence) -> d
             "numpy": GafEncoder(contract.gaf, contract.window.samples)(evidence.windows),
             "torch": student.encoder(torch.from_numpy(evidence.windows)).numpy(),
         }
-    limit = None if contract.gaf.scaling == "minmax" else IMAGE_TOLERANCE
+    limit = IMAGE_TOLERANCE[contract.gaf.scaling]
     largest = {}
     for name, images in drawn.items():
         difference = np.abs(images - exact).reshape(len(exact), -1).max(axis=1)
@@ -137,7 +150,18 @@ def check_float(
             f"difference {found:.2e}, allowed {contract.logit_tolerance:.0e}",
             hint="Nothing was written. Report this with the versions of torch and the converter",
         )
-    return FloatParity(engine, version, file, found, evidence.names[worst], contract.logit_tolerance)
+    real = evidence.is_real
+    chosen = logits[real].argmax(axis=1)
+    return FloatParity(
+        engine=engine,
+        version=version,
+        file=file,
+        largest_difference=found,
+        window=evidence.names[worst],
+        limit=contract.logit_tolerance,
+        flips=int((chosen != evidence.logits[real].argmax(axis=1)).sum()),
+        accuracy=float((chosen == evidence.labels[real]).mean()),
+    )
 
 
 def measure_integer(
@@ -167,6 +191,7 @@ def measure_integer(
         engine=engine,
         version=version,
         file=file,
+        largest_difference=float(np.abs(logits[real] - evidence.logits[real]).max()),
         flips=int(flipped.sum()),
         flip_rate=float(flipped.mean()),
         largest_flipped_margin=float(sureness[flipped].max(initial=0.0)),

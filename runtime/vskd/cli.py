@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import click
 
@@ -65,6 +66,15 @@ class Commands(click.Group):
             raise click.UsageError(f"there is no command {args[0]!r}. {did_you_mean(args[0], self._entry_points)}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output went away (`vskd run ... | head`): nothing is left to say, and nobody to say it
+            # to. Python would complain once more when it flushes on exit, so what is left goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
 
 @click.group(
     cls=Commands,
@@ -77,24 +87,13 @@ def vskd() -> None:
 
 
 def main() -> None:
-    """Entry point: exit code 0 done, 1 an error that the user can mend, 2 misuse, 130 interrupted."""
+    """Entry point: exit code 0 done, 1 an error that the user can mend, 2 misuse."""
     try:
-        # Click would otherwise end a broken pipe with exit code 1 by itself.
-        status = vskd(prog_name="vskd", standalone_mode=False)
-    except click.ClickException as misuse:
-        misuse.show()
-        sys.exit(misuse.exit_code)
-    except click.Abort:
-        sys.exit(130)
+        vskd(prog_name="vskd")
     except VskdError as error:
         _fail(error)
     except ModuleNotFoundError as error:
         _fail(_missing_extra(error))
-    except BrokenPipeError:
-        # The reader of our output went away (`vskd run ... | head`): nothing is left to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    else:
-        sys.exit(status if isinstance(status, int) else 0)
 
 
 def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:

@@ -111,5 +111,5 @@ def test_bytes_that_are_no_text_are_refused():
 
 
 def test_a_field_without_end_is_refused():
-    with pytest.raises(DataError, match=r"walk\.csv, after line 2: field larger than field limit"):
+    with pytest.raises(DataError, match=r"walk\.csv, after line 3: field larger than field limit"):
         read(HEADER + "0,0,0,1\n" + "1" * 200_000 + ",0,0,1\n")

@@ -152,7 +152,7 @@ def test_key_poses_follow_each_other_within_the_span(seed, label):
     assert times[0] >= 2.0
     assert times[-1] <= 9.0
     assert poses.shape == (len(times), len(body.CHANNELS))
-    # No stretch of the length of a window is without movement.
+    # A window of 2.56 s never lies between two key poses.
     assert np.diff([2.0, *times, 9.0]).max() < 2.56
 
 

@@ -39,7 +39,7 @@ def test_overrides_take_toml_values_and_bare_words(tiny_config_file: Path) -> No
         ("gaf.size", "--set takes section.key=value"),
         ("seed.x=1", "'seed' is no section"),
         ("window.hop_samples=65", "must lie between 1 and the window's 64 samples, got 65"),
-        ("student.width=0", r"student.width must lie in \[0.1, 2\]"),
+        ("student.width=0", r"student.width must lie in \[0.125, 2\]"),
         ("student_training.epochs=0", "epochs must be at least 1"),
     ],
 )

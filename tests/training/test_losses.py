@@ -356,6 +356,10 @@ def test_bfloat16_is_computed_in_float32_also_under_autocast() -> None:
     assert value.dtype == torch.float32
     assert value.item() == expected.item()
     assert terms == expected_terms
+    finest = compute(*(View(*(side.double() for side in view)) for view in exact), targets, EVERY)[1]
+    assert {name: term.item() for name, term in terms.items()} == pytest.approx(
+        {name: term.item() for name, term in finest.items()}, rel=1e-5
+    )
 
 
 def pair(student_ids: object, teacher_ids: object) -> None:

@@ -199,7 +199,7 @@ def test_a_continuous_recording_comes_back_from_its_seed(performance):
         ({"activities": ("wave", "swim")}, "no synthetic action 'swim'"),
         ({"subject": "two"}, "a whole number above 0, got 'two'"),
         ({"subject": "0"}, "a whole number above 0, got '0'"),
-        ({"seconds_each": 1.0}, r"lasts at least 2 s, got 1\.0 s"),
+        ({"seconds_each": 1.0}, r"lasts 3 s to 600 s, got 1\.0 s"),
         ({"seed": -2}, "at least 0, got -2"),
     ],
 )

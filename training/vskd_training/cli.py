@@ -279,6 +279,24 @@ def timeline(events: Path, truth: Path, out: Path) -> None:
     click.echo(f"{right} of {judged} decisions are right whose window lies in one activity; picture: {out}")
 
 
+@click.command(epilog="Example: vskd summary build/demo")
+@click.argument("folder", type=click.Path(path_type=Path))
+def summary(folder: Path) -> None:
+    """Say in a few lines what `make demo` left in its folder."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vskd_training.summary import summarise
+
+    table = Table(title="synthetic data: generated people, not recorded ones", show_lines=False)
+    for column in ("what", "value", "file"):
+        table.add_column(column, overflow="fold")
+    for row in summarise(folder):
+        table.add_row(*row)
+    Console(stderr=True).print(table)
+    click.echo(f"timeline of the held-out recording: {folder / 'timeline.png'}", err=True)
+
+
 def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]], None]:
     def update(done: int, total: int, parts: dict[str, float]) -> None:
         bar(done, total, f"loss {parts['loss']:.3f}")

@@ -54,8 +54,8 @@ class StudentConfig:
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0.1 <= self.width <= 2:
-            raise ConfigError(f"student.width must lie in [0.1, 2], got {self.width}")
+        if not 0.125 <= self.width <= 2:
+            raise ConfigError(f"student.width must lie in [0.125, 2], got {self.width}")
 
 
 @dataclass(frozen=True)

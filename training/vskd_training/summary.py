@@ -45,7 +45,17 @@ def _accuracy(metrics: dict[str, Any]) -> str:
 
 
 def _latencies(path: Path) -> list[tuple[str, str, str]]:
-    raise NotImplementedError
+    """Median sensor -> label of every model, and of the pipelines beside them."""
+    bench = _read(path)
+    cases = [*bench["models"], *(case for case in bench["comparison"] if "sensor_to_label" in case.get("latency", {}))]
+    return [
+        (
+            f"{case['name']}, sensor -> label",
+            f"{case['latency']['sensor_to_label']['p50_ns'] / 1e6:.3f} ms (p50; run {bench['status']})",
+            str(path),
+        )
+        for case in cases
+    ]
 
 
 def _read(path: Path) -> dict[str, Any]:

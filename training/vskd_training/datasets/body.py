@@ -153,9 +153,20 @@ def _gait(*, hip: float, knee: tuple[float, float], arm: float, elbow: float, ri
     return tuple(keys)
 
 
+_HELD_ARMS: Mapping[str, tuple[float, ...]] = {
+    "right": (20.0, 12.0, 12.0, 25.0, 20.0),
+    "left": (20.0, 12.0, 12.0, 25.0, 20.0),
+}
+
+
+def _down_and_up(low: Mapping[str, tuple[float, ...]]) -> tuple[Key, ...]:
+    """From standing to a low pose, held for a moment, the arms kept at the sides."""
+    pose = {**_HELD_ARMS, **low}
+    return (Key(0.0, _HELD_ARMS), Key(0.4, pose), Key(0.55, pose))
+
+
 _GUARD = (12.0, 40.0, 18.0, 118.0, 40.0)
 _REACH = (0.0, 84.0, 8.0, 14.0, 80.0)
-_HELD = (20.0, 12.0, 12.0, 25.0, 20.0)
 _ON_GUARD = (5.0, 0.0, 0.0)
 
 #: Twelve of the 27 actions, by UTD-MHAD's names. Several share what the right wrist does and differ elsewhere:
@@ -196,41 +207,11 @@ ACTIONS: Mapping[str, Action] = {
     "arm_curl": Action(1.6, 0.2, _two_arms(_NEUTRAL_ARM, (20.0, 10.0, 5.0, 125.0, -40.0))),
     "jog": Action(0.8, 0.0, _gait(hip=26.0, knee=(22.0, 60.0), arm=24.0, elbow=75.0, rise_cm=3.0)),
     "walk": Action(1.1, 0.0, _gait(hip=22.0, knee=(8.0, 42.0), arm=20.0, elbow=22.0, rise_cm=0.0)),
-    "lunge": Action(
-        2.4,
-        0.2,
-        (
-            Key(0.0, {"right": _HELD, "left": _HELD}),
-            Key(0.4, {"right": _HELD, "left": _HELD, "right_leg": (78.0, 3.0, 82.0), "left_leg": (-12.0, 3.0, 72.0)}),
-            Key(0.55, {"right": _HELD, "left": _HELD, "right_leg": (78.0, 3.0, 82.0), "left_leg": (-12.0, 3.0, 72.0)}),
-        ),
-    ),
+    "lunge": Action(2.4, 0.2, _down_and_up({"right_leg": (78.0, 3.0, 82.0), "left_leg": (-12.0, 3.0, 72.0)})),
     "squat": Action(
         2.4,
         0.2,
-        (
-            Key(0.0, {"right": _HELD, "left": _HELD}),
-            Key(
-                0.4,
-                {
-                    "right": _HELD,
-                    "left": _HELD,
-                    "torso": (14.0, 0.0, 0.0),
-                    "right_leg": (72.0, 12.0, 100.0),
-                    "left_leg": (72.0, 12.0, 100.0),
-                },
-            ),
-            Key(
-                0.55,
-                {
-                    "right": _HELD,
-                    "left": _HELD,
-                    "torso": (14.0, 0.0, 0.0),
-                    "right_leg": (72.0, 12.0, 100.0),
-                    "left_leg": (72.0, 12.0, 100.0),
-                },
-            ),
-        ),
+        _down_and_up({"torso": (14.0, 0.0, 0.0), "right_leg": (72.0, 12.0, 100.0), "left_leg": (72.0, 12.0, 100.0)}),
     ),
 }
 
@@ -293,7 +274,7 @@ class Style:
 
 
 def draw_person(rng: np.random.Generator) -> Person:
-    """A new person."""
+    """A new person. The spreads are the difficulty of the data set between people."""
     size = 1.0 + 0.05 * _within_two(rng, 1)[0]
     lengths = size * (1.0 + 0.03 * _within_two(rng, len(vars(Limbs()))))
     limbs = Limbs(
@@ -322,7 +303,7 @@ def _factor(rng: np.random.Generator, spread: float) -> float:
 
 
 def _within_two(rng: np.random.Generator, count: int) -> Float64:
-    """Standard normal numbers, cut off at two: among sixteen people nobody is a freak."""
+    """Standard normal numbers, cut off at two, so that no person of a small group lies far outside the others."""
     numbers: Float64 = np.clip(rng.normal(size=count), -2.0, 2.0)
     return numbers
 

@@ -1,0 +1,75 @@
+"""What is timed on a model: the split adds up, and the bare call is the same model."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from vskd.engines import open_engine
+from vskd.errors import EngineError
+from vskd.stream import Window
+from vskd_benchmarks.cases import ModelCase, SensorPath, bare_call
+from vskd_benchmarks.wrist_signal import ready_windows, wrist_signal
+
+
+@pytest.fixture(params=["bundle", "whole_bundle"])
+def case(request):
+    bundle = request.getfixturevalue(request.param)
+    return ModelCase.open(bundle, bundle.models[0], engine="onnxruntime", threads=1)
+
+
+def test_the_split_adds_up_in_every_window(case):
+    for _ in range(100):
+        measured = dict(zip(case.series, case.run_once(time.perf_counter_ns), strict=True))
+        assert measured["sensor_to_label"] == measured["resample"] + measured["infer"] + measured["decide"]
+        assert min(measured.values()) > 0
+
+
+def test_each_part_is_timed_between_its_own_readings(case, ticks):
+    # Steps double, so a duration is a sum of powers of two that names the steps it spans: parts are single steps.
+    first, second, third = (dict(zip(case.series, case.run_once(ticks), strict=True)) for _ in range(3))
+    for measured in (first, second, third):
+        parts = [measured[name] for name in ("resample", "infer", "decide", "model_only", "bare_call")]
+        assert all(part.bit_count() == 1 for part in parts)
+        assert len(set(parts)) == len(parts)
+        assert measured["resample"] * 2 == measured["infer"]
+        assert measured["infer"] * 2 == measured["decide"]
+    # Who comes first changes from call to call.
+    smallest = [min(measured, key=measured.get) for measured in (first, second, third)]
+    assert sorted(smallest) == ["bare_call", "model_only", "resample"]
+
+
+def test_the_path_gives_the_streams_windows_and_starts_again(bundle):
+    signal = wrist_signal(bundle)
+    path = SensorPath(bundle.contract, signal)
+    expected = ready_windows(bundle.contract, signal)[1:]
+    for _ in range(2):
+        for samples in expected:
+            window = path.window(path.next_delivery())
+            assert np.array_equal(window.samples, samples)
+
+
+def test_the_bare_call_is_the_engines_model(bundle):
+    engine = open_engine("onnxruntime", bundle.model_path(bundle.models[0]))
+    window = ready_windows(bundle.contract, wrist_signal(bundle))[0]
+    assert np.array_equal(bare_call(engine)(window[np.newaxis])[0], engine.infer(window))
+
+
+def test_an_engine_that_nobody_knows_has_no_bare_call():
+    class Strange:
+        name = "strange"
+        version = "1"
+
+        def infer(self, window: Window) -> Window:
+            return window
+
+    with pytest.raises(EngineError, match="does not know the library's own call of strange"):
+        bare_call(Strange())
+
+
+def test_a_case_says_what_it_is(case):
+    said = case.describe()
+    assert said["engine_version"]
+    assert said["signal"]["source"] == "synthetic"

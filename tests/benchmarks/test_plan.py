@@ -1,0 +1,106 @@
+"""Which models in which engines, and for how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vskd.bundle import Bundle, ModelEntry
+from vskd.contract import Contract
+from vskd.errors import ConfigError, MissingExtraError
+from vskd_benchmarks import plan
+from vskd_benchmarks.plan import FULL, QUICK, Settings, choose
+
+MODELS = tuple(
+    ModelEntry(f"model.{recipe}.{kind}", kind, recipe)
+    for kind in ("onnx", "tflite")
+    for recipe in ("fp32", "w8a8-static-pc")
+)
+FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), MODELS, {})
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Name the engines that are installed."""
+
+    def only(*names: str) -> None:
+        monkeypatch.setattr(plan, "is_installed", lambda name: name in names)
+        monkeypatch.setattr("vskd.bundle.installed_engines", lambda: names)
+
+    return only
+
+
+def chosen(**settings):
+    pairs, slots = choose(FOUR, Settings(FOUR.path, **settings))
+    return [(engine, entry.recipe) for engine, entry in pairs], {
+        (slot.engine, slot.recipe): slot.reason for slot in slots
+    }
+
+
+def test_everything_installed_is_measured_and_the_rest_is_an_empty_slot(installed):
+    installed("litert", "onnxruntime", "tensorflow")
+    pairs, slots = chosen()
+    both = ("fp32", "w8a8-static-pc")
+    assert pairs == [(engine, recipe) for engine in ("litert", "onnxruntime", "tensorflow") for recipe in both]
+    assert set(slots) == {("tflite-runtime", recipe) for recipe in both}
+    assert slots["tflite-runtime", "fp32"] == "tflite_runtime is not installed; pip install 'vskd[tflite-runtime]'"
+
+
+def test_quick_measures_one_engine_per_format(installed):
+    installed("litert", "onnxruntime", "tensorflow")
+    pairs, slots = chosen(quick=True)
+    assert {engine for engine, _ in pairs} == {"litert", "onnxruntime"}
+    assert slots["tensorflow", "fp32"] == "--quick measures litert for .tflite; name it with --engine"
+
+
+def test_a_named_engine_and_recipe_are_measured_even_when_quick(installed):
+    installed("litert", "onnxruntime", "tensorflow")
+    pairs, slots = chosen(quick=True, engines=("tensorflow",), recipes=("fp32",))
+    assert pairs == [("tensorflow", "fp32")]
+    assert slots == {}
+
+
+def test_an_engine_that_does_not_exist(installed):
+    installed("litert")
+    with pytest.raises(ConfigError, match=r"no engine 'litrt'. Did you mean 'litert'\?"):
+        chosen(engines=("litrt",))
+
+
+def test_a_named_engine_that_is_not_installed(installed):
+    installed("litert")
+    with pytest.raises(
+        MissingExtraError, match=r"the engine onnxruntime needs onnxruntime.*pip install 'vskd\[onnx\]'"
+    ):
+        chosen(engines=("onnxruntime",))
+
+
+@pytest.mark.parametrize("engines", [(), ("litert",)])
+def test_a_recipe_that_the_bundle_does_not_hold(installed, engines):
+    installed("litert")
+    with pytest.raises(
+        ConfigError, match=r"four.bundle has no model of recipe fp16 for litert. It holds: model.fp32.onnx"
+    ):
+        chosen(engines=engines, recipes=("fp16",))
+
+
+def test_no_engine_at_all(installed):
+    installed()
+    with pytest.raises(MissingExtraError, match=r"measuring this bundle needs no engine|needs no engine"):
+        chosen()
+
+
+@pytest.mark.parametrize(
+    ("effort", "call_s", "windows"),
+    [
+        (FULL, 1e-4, 2000),
+        (FULL, 1.0, 662),
+        (FULL, 0.02, 1000),
+        (QUICK, 1e-4, 662),
+        (QUICK, 0.05, 130),
+        (QUICK, 0.01, 200),
+    ],
+)
+def test_calls_lie_between_what_a_percentile_needs_and_the_budget(effort, call_s, windows):
+    calls = effort.calls_per_round(call_s) * effort.rounds
+    assert windows <= calls < windows + effort.rounds

@@ -1,0 +1,292 @@
+"""The whole sentence, on one small student. Everything here shares one export."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from vskd.bundle import Bundle, ModelEntry
+from vskd.errors import DataError, GateError, MissingExtraError, VskdError
+from vskd.golden import golden_to_bytes, read_golden, replay, replay_images
+from vskd_export import answers, build, convert_onnx, micro, tflite_file
+from vskd_export.apart import run_apart
+from vskd_export.build import ExportReport, export_bundle
+from vskd_export.calibrate import draw_calibration
+from vskd_export.evidence import reference_images
+from vskd_export.graph import INPUT_NAME, frozen_copy
+from vskd_export.quantize_onnx import encoder_nodes
+from vskd_export.recipes import MODELS, make_models
+
+from .conftest import Workshop, synthetic_windows
+
+FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE = (model.file for model in MODELS)
+
+
+def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, workshop: Workshop) -> None:
+    bundle.check()
+    assert bundle.contract == workshop.contract
+    assert bundle.models == MODELS
+    assert set(bundle.files) == {
+        "contract.json", "golden/vectors.npz", "report.json", FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE,
+    }  # fmt: skip
+
+
+def test_the_report_tells_parity_flips_sizes_calibration_and_versions(exported: ExportReport, bundle: Bundle) -> None:
+    report = json.loads(bundle.checked_path("report.json").read_text())
+
+    assert report == json.loads(json.dumps(exported.content))
+    assert {row["engine"] for row in report["parity"]} >= {"litert", "onnxruntime"}
+    assert all(row["largest_difference"] <= 1e-4 and row["flips"] == 0 for row in report["parity"])
+    assert all(row["flip_rate"] <= 0.1 and row["size_ratio"] > 2 for row in report["integer"])
+    assert report["torch"]["accuracy"] > 0.9
+    assert report["calibration"]["per_class"] == dict.fromkeys(bundle.contract.labels, 50)
+    assert report["calibration"]["subjects"] == ["anna", "ben"]
+    assert len(report["calibration"]["sha256"]) == 64
+    assert report["provenance"] == {"run": "test"}
+    assert report["models"][FLOAT_ONNX]["size_bytes"] == bundle.files[FLOAT_ONNX].size_bytes
+    assert {"torch", "onnxruntime", "litert-torch", "ai-edge-quantizer"} <= set(report["versions"])
+    assert len(exported.rows()) == len(report["parity"]) + len(report["integer"])
+
+
+def test_converting_twice_gives_the_same_bytes(workshop: Workshop, files: dict[str, bytes]) -> None:
+    drawn = draw_calibration(workshop.calibration, held_out=workshop.held_out)
+    again = make_models(frozen_copy(workshop.student), workshop.contract, drawn)
+    assert again == files
+
+
+def test_golden_vectors_are_the_same_bytes_each_time(bundle: Bundle) -> None:
+    golden = read_golden(bundle)
+    assert golden_to_bytes(golden) == bundle.checked_path("golden/vectors.npz").read_bytes()
+
+
+def test_no_file_tells_of_the_workshop_or_the_day(bundle: Bundle) -> None:
+    traces = [str(Path(__file__).parents[2]), sys.prefix, tempfile.gettempdir() + "/", ".py\x00", 'File "']
+    for name in bundle.files:
+        content = (bundle.path / name).read_bytes()
+        assert [trace for trace in traces if trace.encode() in content] == []
+
+
+def test_the_contract_travels_inside_every_model(files: dict[str, bytes], workshop: Workshop) -> None:
+    for model in MODELS:
+        reader = convert_onnx if model.format == "onnx" else tflite_file
+        assert reader.read_contract(files[model.file]) == workshop.contract
+
+
+def test_weights_are_inside_the_files(files: dict[str, bytes]) -> None:
+    for name in (FLOAT_ONNX, INTEGER_ONNX):
+        tensors = onnx.load_from_string(files[name]).graph.initializer
+        assert all(tensor.data_location == onnx.TensorProto.DEFAULT and not tensor.external_data for tensor in tensors)
+    for name in (FLOAT_TFLITE, INTEGER_TFLITE):
+        raw = schema.ModelT.InitFromPackedBuf(files[name], 0)
+        assert all(buffer.offset <= 1 for buffer in raw.buffers)
+
+
+def test_ports_are_named_and_fixed(files: dict[str, bytes], workshop: Workshop) -> None:
+    for name in (FLOAT_ONNX, INTEGER_ONNX):
+        session = onnxruntime.InferenceSession(files[name], providers=["CPUExecutionProvider"])
+        ports = [(port.name, port.shape, port.type) for port in (*session.get_inputs(), *session.get_outputs())]
+        assert ports == [("window", [1, 3, 64], "tensor(float)"), ("logits", [1, 4], "tensor(float)")]
+    for name in (FLOAT_TFLITE, INTEGER_TFLITE):
+        graph = tflite_file.read_model(files[name]).subgraphs[0]
+        tensors = [graph.tensors[index] for index in (*graph.inputs, *graph.outputs)]
+        assert [(tensor.name, list(tensor.shape), tensor.type) for tensor in tensors] == [
+            (b"window", [1, 3, 64], schema.TensorType.FLOAT32),
+            (b"logits", [1, 4], schema.TensorType.FLOAT32),
+        ]
+
+
+def test_the_integer_onnx_encodes_in_float_and_draws_the_float64_image(
+    files: dict[str, bytes], workshop: Workshop, bundle: Bundle
+) -> None:
+    proto = onnx.load_from_string(files[INTEGER_ONNX])
+    ahead = [node for node in proto.graph.node if node.name in set(encoder_nodes(proto.graph))]
+    first = next(index for index, node in enumerate(ahead) if node.op_type == "QuantizeLinear" and node.input[0] in {
+        output for earlier in ahead for output in earlier.output
+    })  # fmt: skip
+    image = ahead[first].input[0]
+    assert [node.op_type for node in ahead if "Linear" in node.op_type] == ["QuantizeLinear", "DequantizeLinear"]
+
+    del proto.graph.output[:]
+    proto.graph.output.append(onnx.helper.make_tensor_value_info(image, onnx.TensorProto.FLOAT, [1, 3, 32, 32]))
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    windows = read_golden(bundle).windows
+    drawn = np.concatenate([session.run(None, {INPUT_NAME: window[None]})[0] for window in windows])
+    assert np.abs(drawn - reference_images(windows, workshop.contract)).max() <= 2e-6
+
+
+def test_the_integer_tflite_is_float_up_to_the_image_and_int8_behind(files: dict[str, bytes]) -> None:
+    model = tflite_file.read_model(files[INTEGER_TFLITE])
+    operators, graph = tflite_file.operator_names(model), model.subgraphs[0]
+    start = operators.index("QUANTIZE")
+
+    assert operators.count("QUANTIZE") == 1
+    assert operators.count("DEQUANTIZE") == 1
+    assert "BATCH_MATMUL" in operators[:start]
+    outputs = [graph.tensors[operator.outputs[0]].type for operator in graph.operators]
+    assert set(outputs[:start]) == {schema.TensorType.FLOAT32}
+    assert set(outputs[start:-1]) == {schema.TensorType.INT8}
+
+
+def test_weights_are_quantized_per_channel(files: dict[str, bytes]) -> None:
+    graph = tflite_file.read_model(files[INTEGER_TFLITE]).subgraphs[0]
+    filters = [tensor for tensor in graph.tensors if tensor.shape is not None and list(tensor.shape[1:3]) == [3, 3]]
+    assert len(filters) == 16
+    assert all(len(tensor.quantization.scale) == tensor.shape[0] for tensor in filters)
+
+
+def test_golden_vectors_cover_every_class_and_every_adversarial_window(bundle: Bundle) -> None:
+    golden = read_golden(bundle)
+
+    real = [name for name in golden.names if name.startswith("real ")]
+    assert len(real) == 32
+    assert {"adversarial flat", "adversarial enormous", "adversarial dead axis y"} <= set(golden.names)
+    assert set(golden.model_logits) == {model.file for model in MODELS}
+    np.testing.assert_allclose(golden.probabilities.sum(axis=1), 1.0, atol=1e-6)
+    assert golden.labels.tolist() == golden.logits.argmax(axis=1).tolist()
+    top_two = np.sort(golden.probabilities, axis=1)[:, -2:]
+    np.testing.assert_allclose(golden.margins, top_two[:, 1] - top_two[:, 0], atol=1e-6)
+    for name in (FLOAT_ONNX, FLOAT_TFLITE):
+        assert np.abs(golden.model_logits[name] - golden.logits).max() <= 1e-4
+
+
+def pairs_in(bundle: Bundle, engine: str) -> list[tuple[str, ModelEntry]]:
+    return [(name, entry) for name, entry in bundle.runnable() if name == engine]
+
+
+def test_a_replay_passes_where_the_bundle_was_made(bundle: Bundle) -> None:
+    results = replay(bundle, pairs_in(bundle, "litert") + pairs_in(bundle, "onnxruntime"))
+
+    assert [(result.engine, result.entry.file) for result in results] == [
+        ("litert", FLOAT_TFLITE),
+        ("litert", INTEGER_TFLITE),
+        ("onnxruntime", FLOAT_ONNX),
+        ("onnxruntime", INTEGER_ONNX),
+    ]
+    assert [result.problem for result in results] == [""] * 4
+    assert all(result.windows >= 32 and result.version for result in results)
+    assert replay_images(bundle).passed
+
+
+def rewrite_golden(bundle: Bundle, folder: Path, **changes: object) -> Bundle:
+    """The same bundle with other golden vectors."""
+    golden = dataclasses.replace(read_golden(bundle), **changes)
+    names = [name for name in bundle.files if name != "contract.json"]
+    content = {name: (bundle.path / name).read_bytes() for name in names} | {
+        "golden/vectors.npz": golden_to_bytes(golden)
+    }
+    build.write_bundle(folder, contract=bundle.contract, models=bundle.models, files=content)
+    return Bundle.open(folder)
+
+
+def test_a_replay_tells_what_differs(bundle: Bundle, tmp_path: Path) -> None:
+    golden = read_golden(bundle)
+    logits, images = golden.logits.copy(), golden.images.copy()
+    logits[3, 0] += 1e-3
+    images[5, 0, 0, 1] += 1e-3
+    sure = -8 * np.eye(4, dtype=np.float32)[golden.model_logits[INTEGER_ONNX].argmax(axis=1)]
+    recorded = {**golden.model_logits, INTEGER_ONNX: sure}
+    changed = rewrite_golden(bundle, tmp_path / "x.bundle", logits=logits, images=images, model_logits=recorded)
+
+    full, small = replay(changed, pairs_in(changed, "onnxruntime"))
+
+    assert not full.passed
+    assert golden.names[3] in full.problem
+    assert full.largest_difference == pytest.approx(1e-3, rel=0.1)
+    assert "is not the one recorded at export" in small.problem
+    assert golden.names[5] in replay_images(changed).problem
+
+
+def test_an_engine_that_cannot_run_a_model_is_a_result_with_a_problem(bundle: Bundle) -> None:
+    (result,) = replay(bundle, [("litert", bundle.models[0])])
+    assert "litert runs .tflite files, not model.fp32.onnx" in result.problem
+
+
+def shifted(content: bytes) -> bytes:
+    """An ONNX file whose last bias is off by a hundredth."""
+    proto = onnx.load_from_string(content)
+    name = proto.graph.node[-1].input[2]
+    tensor = next(tensor for tensor in proto.graph.initializer if tensor.name == name)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) + np.float32(0.01), name))
+    return proto.SerializeToString()
+
+
+def test_a_wrong_model_is_refused_and_nothing_is_written(
+    workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrupted = {**files, FLOAT_ONNX: shifted(files[FLOAT_ONNX])}
+    monkeypatch.setattr(build, "make_models", lambda *_: corrupted)
+    monkeypatch.setattr(answers, "installed_engines", lambda: ("litert", "onnxruntime"))
+
+    with pytest.raises(
+        GateError, match=r"onnxruntime .* disagrees with torch on model\.fp32\.onnx: window '.*1\.0.e-02"
+    ):
+        export(workshop, tmp_path / "x.bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_cannot_load_a_model_stops_the_export(
+    workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "make_models", lambda *_: {**files, FLOAT_ONNX: b"not a model"})
+    monkeypatch.setattr(answers, "installed_engines", lambda: ("onnxruntime", "litert"))
+
+    with pytest.raises(GateError, match="an exported model does not run: onnxruntime failed"):
+        export(workshop, tmp_path / "x.bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def export(workshop: Workshop, out: Path, **changes: object) -> ExportReport:
+    changed = dataclasses.replace(workshop, **changes)
+    return export_bundle(
+        changed.student,
+        changed.contract,
+        calibration=changed.calibration,
+        held_out=changed.held_out,
+        provenance={},
+        out=out,
+        overwrite=False,
+        progress=lambda sentence: None,
+    )
+
+
+def test_calibrating_with_held_out_people_is_refused_before_any_work(workshop: Workshop, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="calibration would use people of the held-out set: anna"):
+        export(workshop, tmp_path / "x.bundle", held_out=synthetic_windows(8, people=("anna",), seed=9))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_without_an_engine_cannot_be_checked(
+    files: dict[str, bytes], workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "installed_engines", lambda: ("onnxruntime",))
+    with pytest.raises(MissingExtraError, match=r"checking model\.fp32\.tflite needs ai_edge_litert.*vskd\[litert\]"):
+        answers.run_engines(files, workshop.held_out.windows[:1])
+
+
+def test_it_runs_on_a_microcontrollers_interpreter(
+    exported: ExportReport, files: dict[str, bytes], workshop: Workshop
+) -> None:
+    if not micro.is_installed():
+        pytest.skip("tflite-micro is not installed; it has no wheel for some systems")
+    assert exported.content["micro"]["flips"] == 0
+    assert 10_000 < exported.content["micro"]["arena_bytes"] < 80_000
+
+    windows = workshop.held_out.windows[:4]
+    expected = answers.run_engines(files, windows).recorded()[FLOAT_TFLITE]
+    np.testing.assert_allclose(micro.run_micro(files[FLOAT_TFLITE], windows).logits, expected, atol=1e-4)
+
+
+def test_a_failed_step_shows_its_last_words_and_a_missing_library_its_extra(tmp_path: Path) -> None:
+    with pytest.raises(VskdError, match=r"quantizing failed \(exit code 1\); its last words:\n[\s\S]*model\.tflite"):
+        run_apart("vskd_export.quantize_tflite", tmp_path, purpose="quantizing", needs="ai_edge_quantizer")
+    with pytest.raises(MissingExtraError, match=r"converting needs no_such_library.*vskd\[export\]"):
+        run_apart("vskd_export.convert_onnx", tmp_path, purpose="converting", needs="no_such_library")

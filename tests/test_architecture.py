@@ -1,0 +1,198 @@
+"""The house: which way imports run, what the runtime may load, and how long a function may be.
+
+These tests read the source; they know nothing of what it does.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = {
+    "vskd": ROOT / "runtime" / "vskd",
+    "vskd_training": ROOT / "training" / "vskd_training",
+    "vskd_export": ROOT / "export" / "vskd_export",
+    "vskd_benchmarks": ROOT / "benchmarks" / "vskd_benchmarks",
+}
+#: runtime <- training <- export, and runtime <- benchmarks.
+MAY_IMPORT = {
+    "vskd": {"vskd"},
+    "vskd_training": {"vskd", "vskd_training"},
+    "vskd_export": {"vskd", "vskd_training", "vskd_export"},
+    "vskd_benchmarks": {"vskd", "vskd_benchmarks"},
+}
+#: What the runtime may import beside the standard library, and which of its modules may also use the command line's.
+RUNTIME_LIBRARIES = {"numpy"}
+COMMAND_LINE_LIBRARIES = {"click", "rich"}
+COMMAND_LINE_MODULES = {"cli.py", "commands.py", "__main__.py"}
+#: The engines' libraries, named to importlib where an engine is opened, and nowhere else.
+ENGINE_LIBRARIES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "tensorflow"}
+
+NO_NAME_FOR_A_MODULE = {"utils.py", "helpers.py", "common.py", "base.py", "misc.py"}
+LONGEST = 50
+NINE_OF_TEN = 25
+
+SOURCES = [(package, path) for package, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
+
+
+def each(*sources: tuple[str, Path]) -> pytest.MarkDecorator:
+    names = [path.relative_to(ROOT).as_posix() for _, path in sources]
+    return pytest.mark.parametrize(("package", "path"), sources, ids=names)
+
+
+EACH_SOURCE = each(*SOURCES)
+EACH_OF_THE_RUNTIME = each(*[(package, path) for package, path in SOURCES if package == "vskd"])
+EACH_THAT_DOES_NOT_PRINT = each(
+    *[(package, path) for package, path in SOURCES if path.name not in ("cli.py", "commands.py")]
+)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, by its top-level name; ``late`` if it is named to importlib."""
+
+    top: str
+    line: int
+    late: bool
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Every import of a file, also inside functions, under TYPE_CHECKING, and through importlib."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name.partition(".")[0], node.lineno, late=False) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            yield Import((node.module or "").partition(".")[0], node.lineno, late=False)
+        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
+            name = node.args[0]
+            text = name.value if isinstance(name, ast.Constant) else f"<{ast.unparse(name)}>"
+            yield Import(str(text).partition(".")[0], node.lineno, late=True)
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def test_the_four_packages_are_there():
+    assert all((folder / "__init__.py").is_file() and (folder / "py.typed").is_file() for folder in PACKAGES.values())
+
+
+@EACH_SOURCE
+def test_imports_run_one_way(package, path):
+    wrong = [
+        f"line {found.line}: {package} must not import {found.top}"
+        for found in imports_of(path)
+        if found.top in PACKAGES and found.top not in MAY_IMPORT[package]
+    ]
+    assert not wrong
+
+
+@EACH_OF_THE_RUNTIME
+def test_the_runtime_imports_numpy_and_the_standard_library_only(package, path):
+    allowed = {"vskd"} | RUNTIME_LIBRARIES | set(sys.stdlib_module_names)
+    if path.name in COMMAND_LINE_MODULES:
+        allowed |= COMMAND_LINE_LIBRARIES
+    late = ENGINE_LIBRARIES if path.name == "engines.py" else set()
+    wrong = [
+        f"line {found.line}: {found.top}"
+        for found in imports_of(path)
+        if found.top not in allowed and not (found.late and found.top in late)
+    ]
+    assert not wrong
+
+
+def test_the_benchmarks_run_without_the_workshop():
+    """At import time; what a measurement compares with may be imported where it is measured."""
+    workshop = {"torch", "torchvision", "scipy", "litert_torch", "ai_edge_quantizer", "onnx", "pyts"}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted(PACKAGES["vskd_benchmarks"].rglob("*.py"))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if name.partition(".")[0] in workshop
+    ]
+    assert not wrong
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level modules that are loaded in a fresh interpreter after this code."""
+    script = f"{code}\nimport sys\nprint('\\n'.join({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT / "runtime",
+        timeout=120,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_runtime_loads_numpy_and_the_standard_library_only():
+    own = loaded_by("import vskd") - loaded_by("import numpy")
+    assert {name for name in own if not name.startswith("_")} - set(sys.stdlib_module_names) == {"vskd"}
+
+
+@EACH_THAT_DOES_NOT_PRINT
+def test_only_the_command_line_prints(package, path):
+    lines = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not lines
+
+
+@EACH_SOURCE
+def test_no_module_is_a_drawer_for_everything(package, path):
+    assert path.name not in NO_NAME_FOR_A_MODULE
+
+
+@EACH_SOURCE
+def test_nothing_is_validated_by_assert(package, path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+
+
+@EACH_SOURCE
+def test_a_module_opens_with_what_it_does(package, path):
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def function_lengths() -> dict[str, int]:
+    """Lines of every function, from ``def`` to its end, without the docstring."""
+    lengths = {}
+    for _, path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                where = f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {node.name}"
+                lengths[where] = (node.end_lineno or node.lineno) - node.lineno + 1 - docstring_lines(node)
+    return lengths
+
+
+def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[0]
+    if ast.get_docstring(node) is None:
+        return 0
+    return (first.end_lineno or first.lineno) - first.lineno + 1
+
+
+def test_no_function_is_long():
+    too_long = {where: lines for where, lines in function_lengths().items() if lines > LONGEST}
+    assert not too_long, f"more than {LONGEST} lines: {too_long}"
+
+
+def test_nine_functions_of_ten_are_short():
+    lengths = function_lengths()
+    longer = {where: lines for where, lines in lengths.items() if lines > NINE_OF_TEN}
+    share = 1 - len(longer) / len(lengths)
+    assert share >= 0.9, f"{share:.1%} of {len(lengths)} have {NINE_OF_TEN} lines or fewer; longer: {longer}"

@@ -1,0 +1,177 @@
+"""The wheel, the entry points, and what the command answers where the workshop is not installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email.parser import Parser
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import vskd
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+COMMANDS = PROJECT["entry-points"]["vskd.commands"]
+FOLDERS = {"vskd": "runtime", "vskd_training": "training", "vskd_export": "export", "vskd_benchmarks": "benchmarks"}
+#: What the workshop brings and a watch does not have.
+WORKSHOP = [
+    "torch", "torchvision", "scipy", "av", "safetensors", "matplotlib", "litert_torch", "ai_edge_quantizer", "onnx",
+    "onnxscript", "flatbuffers", "pyts", "tflite_micro",
+]  # fmt: skip
+ENGINES = ["onnxruntime", "ai_edge_litert", "tflite_runtime", "tensorflow"]
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel, built by the backend that pyproject.toml names."""
+    folder = tmp_path_factory.mktemp("dist")
+    script = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", script, str(folder)], cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (path,) = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_every_module_of_the_four_packages_and_nothing_else(wheel):
+    shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    source = {
+        path.relative_to(ROOT / folder).as_posix()
+        for package, folder in FOLDERS.items()
+        for path in (ROOT / folder / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert shipped == source
+    assert {name.partition("/")[0] for name in shipped} == set(FOLDERS)
+
+
+def test_the_wheel_holds_the_licence_and_types_and_no_tests(wheel):
+    names = wheel.namelist()
+    (licence,) = [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
+    assert b"Apache License" in wheel.read(licence)
+    assert all(f"{package}/py.typed" in names for package in FOLDERS)
+    assert not [name for name in names if "test" in name.lower()]
+
+
+def test_the_wheel_registers_the_command_and_its_sub_commands(wheel):
+    (entry_points,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    text = wheel.read(entry_points).decode()
+    assert "vskd = vskd.cli:main" in text
+    for name, target in COMMANDS.items():
+        assert f"{name} = {target}" in text
+
+
+def test_the_wheel_says_what_the_device_needs_and_no_more(wheel):
+    (metadata,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    message = Parser().parsestr(wheel.read(metadata).decode())
+    requirements = [Requirement(text) for text in message.get_all("Requires-Dist", [])]
+    always = {requirement.name for requirement in requirements if requirement.marker is None}
+    assert always == {"numpy", "click", "rich"}
+    assert message["License-Expression"] == "Apache-2.0"
+    assert message["Requires-Python"] == ">=3.11"
+
+
+def test_the_version_stands_in_two_places_and_agrees():
+    assert vskd.__version__ == PROJECT["version"]
+
+
+# --- the command
+
+
+def vskd_command(*words: str, absent: list[str] | None = None, then: str = "") -> subprocess.CompletedProcess[str]:
+    """Run ``vskd`` in a fresh interpreter where the named packages cannot be imported."""
+    script = f"""
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent or []!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+sys.argv = {["vskd", *words]!r}
+from vskd.cli import main
+try:
+    main()
+finally:
+    {then or "pass"}
+"""
+    paths = [str(ROOT / folder) for folder in FOLDERS.values()]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120, env=environment
+    )
+
+
+def test_help_lists_every_command_and_loads_neither_workshop_nor_engine():
+    show = "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    done = vskd_command("--help", then=show)
+    assert done.returncode == 0, done.stderr
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.stdout
+    loaded = set(done.stderr.split())
+    assert "click" in loaded
+    assert loaded.isdisjoint([*WORKSHOP, *ENGINES])
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_entry_point_is_a_command_of_its_name_with_an_example(name):
+    command = EntryPoint(name=name, value=COMMANDS[name], group="vskd.commands").load()
+    assert command.name == name
+    assert command.help
+
+
+def test_help_works_on_a_watch():
+    done = vskd_command("--help", absent=[*WORKSHOP, *ENGINES])
+    assert done.returncode == 0, done.stderr
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.fixture(scope="session")
+def preset() -> Path:
+    """Any config that the project ships."""
+    return sorted((ROOT / "training").rglob("*.toml"))[0]
+
+
+def test_train_without_torch_names_the_extra(preset, tmp_path):
+    done = vskd_command("train", "student", "--config", str(preset), "--out", str(tmp_path / "run"), absent=WORKSHOP)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "error: vskd train needs " in done.stderr
+    assert "pip install 'vskd[training]'" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_export_without_torch_names_the_extra(tmp_path):
+    done = vskd_command("export", str(tmp_path), "--out", str(tmp_path / "x.bundle"), absent=WORKSHOP)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "pip install 'vskd[" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_without_an_engine_names_the_extra(tmp_path, contract_bundle):
+    done = vskd_command("run", str(contract_bundle), "--input", "-", absent=ENGINES)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "pip install 'vskd[litert]'" in done.stderr
+
+
+@pytest.fixture
+def contract_bundle(tmp_path: Path) -> Path:
+    contract = vskd.Contract(labels=("a", "b"))
+    entry = vskd.bundle.ModelEntry("model.onnx", "onnx", "fp32")
+    return vskd.bundle.write_bundle(
+        tmp_path / "x.bundle", contract=contract, models=[entry], files={"model.onnx": b"-"}
+    )
+
+
+def test_a_module_that_is_nobodys_extra_is_a_defect_and_not_hidden():
+    done = vskd_command("inspect", "x.bundle", absent=["json"])
+    assert done.returncode == 1
+    assert "ModuleNotFoundError: No module named 'json'" in done.stderr
