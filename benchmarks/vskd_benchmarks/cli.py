@@ -45,7 +45,7 @@ def bench(
         check_out(out)
     console = Console(stderr=True)
     if not console.is_terminal:
-        console = Console(stderr=True, width=130)
+        console = Console(stderr=True, width=110)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     settings = Settings(bundle, engines, recipes, threads=threads, quick=quick, comparison=not no_comparison)
     with Progress(*columns, console=console, transient=True) as progress:

@@ -6,6 +6,7 @@ that returns nanoseconds.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,27 @@ def warm_up(call: Callable[[], int], rule: WarmUpRule, clock: Clock = time.perf_
     while not rule.is_steady(medians) and clock() - start < rule.ceiling_s * 1e9:
         medians.append(float(np.median([call() for _ in range(rule.block)])))
     return WarmUp(rule.is_steady(medians), len(medians) * rule.block, clock() - start, tuple(medians))
+
+
+def median_with_interval(readings_ns: ArrayLike) -> dict[str, int | None]:
+    """The median and its interval of 95 % confidence from order statistics, whatever the distribution.
+
+    Parameters
+    ----------
+    readings_ns : (windows,), differences may be negative
+
+    Returns
+    -------
+    ``p50_ns``, and ``low_ns`` and ``high_ns``, the readings whose ranks lie 0.98 sqrt(n) below and above the middle
+    (the normal approximation of the binomial); all None below the smallest sample for p50
+    """
+    values = np.sort(np.asarray(readings_ns, dtype=np.int64))
+    if values.size < SMALLEST_SAMPLE[50.0]:
+        return {"p50_ns": None, "low_ns": None, "high_ns": None}
+    reach = 0.98 * math.sqrt(values.size)
+    low = max(0, math.floor(values.size / 2 - reach))
+    high = min(values.size - 1, math.ceil(values.size / 2 + reach))
+    return {"p50_ns": percentile_ns(values, 50.0), "low_ns": int(values[low]), "high_ns": int(values[high])}
 
 
 def ratio_by_round(

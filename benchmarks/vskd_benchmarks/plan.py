@@ -63,11 +63,11 @@ QUICK = Effort(
     rounds=4,
     least_calls=SMALLEST_SAMPLE[95.0],
     most_calls=SMALLEST_SAMPLE[99.0],
-    budget_s=2.0,
+    budget_s=1.5,
     discard=3,
     cold_starts=2,
     imports=3,
-    rule=dataclasses.replace(WarmUpRule(), ceiling_s=2.0),
+    rule=dataclasses.replace(WarmUpRule(), ceiling_s=1.5),
 )
 
 

@@ -10,12 +10,13 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -23,7 +24,7 @@ from vskd.bundle import CONTRACT, Bundle
 from vskd.errors import ConfigError
 from vskd_benchmarks.bench import ModelSubject, Run, Subject
 from vskd_benchmarks.environment import reasons_to_doubt
-from vskd_benchmarks.measure import ratio_by_round, summarise
+from vskd_benchmarks.measure import median_with_interval, ratio_by_round, summarise
 
 SCHEMA_VERSION = 1
 
@@ -177,7 +178,7 @@ def _model(bundle: Bundle, subject: ModelSubject) -> dict[str, Any]:
         "recipe": subject.entry.recipe,
         "file": subject.entry.file,
         "size_bytes": bundle.files[subject.entry.file].size_bytes,
-        "overhead_p50_ns": round(float(np.median(overhead))),
+        "overhead": median_with_interval(overhead),
         "cold_start": subject.cold_start,
         "memory": subject.memory,
     }
@@ -215,7 +216,7 @@ def _goals(run: Run, models: list[dict[str, Any]], ratios: list[dict[str, Any]])
     applies = run.settings.threads == 1 and run.bundle.contract.gaf.size == 64
     speed_ups = [r["ratio"] for r in ratios if applies and r["model"] in integer and r["against"] == "pyts+torch"]
     encoders = [_comparison(s)["ratio"]["ratio"] for s in run.comparison if s.name == ENCODER]
-    overheads_us = [model["overhead_p50_ns"] / 1e3 for model in models]
+    overheads_us = [model["overhead"]["p50_ns"] / 1e3 for model in models]
     return [
         _at_least("int8 at 64 px, one thread, over pyts + eager torch (times)", SPEED_UP_GOAL, speed_ups),
         _at_most("runtime's overhead over the bare engine call (us)", OVERHEAD_LIMIT_US, overheads_us),
@@ -256,7 +257,8 @@ def print_tables(result: Mapping[str, Any], console: Console) -> None:
     result : as ``document`` gives it
     console : where to
     """
-    for table in (_latency_table(result), _start_table(result), _comparison_table(result), _goal_table(result)):
+    tables = (_latency_table, _split_table, _start_table, _comparison_table, _goal_table)
+    for table in (make(result) for make in tables):
         if table.row_count:
             console.print(table)
     for slot in result["not_measured"]:
@@ -268,72 +270,90 @@ def print_tables(result: Mapping[str, Any], console: Console) -> None:
         console.print(f"  {reason['code']}: {reason['detail']}", markup=False)
 
 
+def _table(title: str, headings: Sequence[str], *, names: int = 1, caption: str | None = None) -> Table:
+    """A table whose first columns are names and whose others are numbers."""
+    table = Table(title=title, caption=caption, box=box.SIMPLE, title_justify="left", caption_justify="left")
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if index < names else "right")
+    return table
+
+
 def _latency_table(result: Mapping[str, Any]) -> Table:
-    caption = "p50 of the parts; n/a: too few windows for this percentile; vskd encodes inside the model (infer)"
-    table = Table(title="Latency of one window, ms", caption=caption)
-    headings = ("case", "p50", "p90", "p99", "resample", "encode", "infer", "decide", "model only", "bare call")
-    for heading in (*headings, "overhead us"):
-        table.add_column(heading, justify="left" if heading == "case" else "right", no_wrap=True)
+    table = _table(
+        "Latency of one window, sensor -> label, ms",
+        ("case", "windows", "p50", "p90", "p99", "own overhead, us"),
+        caption="n/a: too few windows for this percentile. Overhead: over the bare engine call, with 95 % interval.",
+    )
     for model in result["models"]:
-        latency = model["latency"]
-        parts = [_ms(latency[s]["p50_ns"]) for s in ("infer", "decide", "model_only", "bare_call")]
-        overhead = f"{model['overhead_p50_ns'] / 1e3:.0f}"
-        whole = _percentiles(latency["sensor_to_label"])
-        table.add_row(model["name"], *whole, _ms(latency["resample"]["p50_ns"]), "", *parts, overhead)
+        overhead = [f"{model['overhead'][name] / 1e3:.0f}" for name in ("p50_ns", "low_ns", "high_ns")]
+        table.add_row(
+            model["name"],
+            *_percentiles(model["latency"]["sensor_to_label"]),
+            f"{overhead[0]} ({overhead[1]} to {overhead[2]})",
+        )
     for other in result["comparison"]:
         if "window_to_label" in other.get("latency", {}):
-            latency = other["latency"]
-            parts = [_ms(latency[s]["p50_ns"]) for s in ("encode", "infer", "decide")]
-            table.add_row(other["name"], *_percentiles(latency["window_to_label"]), "", *parts)
+            table.add_row(other["name"], *_percentiles(other["latency"]["window_to_label"]))
+    return table
+
+
+def _split_table(result: Mapping[str, Any]) -> Table:
+    table = _table(
+        "Where it goes, p50, ms",
+        ("case", "resample", "encode", "infer", "decide", "model only", "bare call"),
+        caption="vskd encodes inside the model, so within infer. Model only and bare call: the same window again.",
+    )
+    for model in result["models"]:
+        before, *after = _medians(model, ("resample", "infer", "decide", "model_only", "bare_call"))
+        table.add_row(model["name"], before, "", *after)
+    for other in result["comparison"]:
+        if "window_to_label" in other.get("latency", {}):
+            table.add_row(other["name"], "", *_medians(other, ("encode", "infer", "decide")))
     return table
 
 
 def _percentiles(summary: Mapping[str, int | None]) -> list[str]:
-    return [_ms(summary[f"p{percent}_ns"]) for percent in (50, 90, 99)]
+    return [str(summary["windows"]), *(_ms(summary[f"p{percent}_ns"]) for percent in (50, 90, 99))]
+
+
+def _medians(case: Mapping[str, Any], series: Sequence[str]) -> list[str]:
+    return [_ms(case["latency"][name]["p50_ns"]) for name in series]
 
 
 def _start_table(result: Mapping[str, Any]) -> Table:
-    table = Table(title="Start, memory, size")
-    for heading in (
-        "case",
-        "cold start ms",
-        "import ms",
-        "open ms",
-        "first window ms",
-        "peak MB",
-        "over library MB",
-        "file MB",
-    ):
-        table.add_column(heading, justify="left" if heading == "case" else "right")
+    table = _table(
+        "Start (ms), memory and size (MB)",
+        ("case", "cold start", "import", "open", "first window", "peak", "over library", "file"),
+        caption="Cold start: from the start of a process to its first label, files in the disk's cache.",
+    )
     for model in result["models"]:
         cold, memory = model["cold_start"], model["memory"]
         times = [f"{cold[n] / 1e6:.1f}" for n in ("median_ns", "import_ns", "open_ns", "first_window_ns")]
-        sizes = [memory["peak_bytes"], memory["over_library_bytes"]]
-        table.add_row(
-            model["name"], *times, *(f"{size / 1e6:.1f}" for size in sizes), f"{model['size_bytes'] / 1e6:.2f}"
-        )
+        sizes = [memory["peak_bytes"], memory["over_library_bytes"], model["size_bytes"]]
+        table.add_row(model["name"], *times, *(f"{size / 1e6:.1f}" for size in sizes))
     return table
 
 
 def _comparison_table(result: Mapping[str, Any]) -> Table:
-    table = Table(title="Times faster than the usual pipeline (same run, by rounds)")
-    for heading in ("case", "against", "times", "lowest", "highest"):
-        table.add_column(heading, justify="left" if heading in ("case", "against") else "right")
+    headings = ("case", "against", "times", "lowest", "highest")
+    table = _table("Times faster than the usual pipeline, round by round", headings, names=2)
     for ratio in result["ratios"]:
-        table.add_row(ratio["model"], ratio["against"], *(f"{ratio[n]:.1f}" for n in ("ratio", "lowest", "highest")))
+        table.add_row(ratio["model"], ratio["against"], *_ratio(ratio))
     for other in result["comparison"]:
         if not other["installed"]:
-            table.add_row("", other["name"], f"{other['not_installed']} not installed", "", "")
+            table.add_row("", other["name"], f"{other['not_installed']} not installed")
         elif other["name"] == ENCODER:
-            numbers = [f"{other['ratio'][n]:.1f}" for n in ("ratio", "lowest", "highest")]
-            table.add_row("numpy encoder alone", "pyts", *numbers)
+            table.add_row("numpy encoder alone", "pyts", *_ratio(other["ratio"]))
     return table
 
 
+def _ratio(ratio: Mapping[str, float]) -> list[str]:
+    return [f"{ratio[name]:.1f}" for name in ("ratio", "lowest", "highest")]
+
+
 def _goal_table(result: Mapping[str, Any]) -> Table:
-    table = Table(title="What vskd promises")
-    for heading in ("promise", "limit", "worst case here", ""):
-        table.add_column(heading, justify="left" if heading == "promise" else "right")
+    degraded = "The run was degraded: see the reasons below." if result["reasons"] else None
+    table = _table("What vskd promises", ("promise", "limit", "worst case here", ""), caption=degraded)
     for goal in result["goals"]:
         worst = "not measured" if goal["worst"] is None else f"{goal['worst']:.1f}"
         table.add_row(goal["goal"], goal["limit"], worst, {True: "met", False: "missed", None: ""}[goal["met"]])

@@ -106,14 +106,14 @@ def serve(job: Mapping[str, Any], commands: TextIO, answers: TextIO) -> int:
     """Answer commands until they end; returns the exit code."""
     try:
         cases, said = open_job(job)
+        _send(answers, {"ready": said})
+        worker = Worker(cases)
+        for line in commands:
+            _send(answers, worker.answer(json.loads(line)))
     except VskdError as error:
         kind = type(error).__name__
         _send(answers, {"error": {"kind": kind, "message": error.message, "hint": error.hint}})
         return 1
-    _send(answers, {"ready": said})
-    worker = Worker(cases)
-    for line in commands:
-        _send(answers, worker.answer(json.loads(line)))
     return 0
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vskd.bundle import refuse_existing, write_bundle
 from vskd.contract import Contract
 from vskd.engines import installed_engines
@@ -18,7 +21,7 @@ from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
 from vskd_export.answers import run_engines
 from vskd_export.calibrate import WindowSet, draw_calibration
-from vskd_export.evidence import gather_evidence
+from vskd_export.evidence import Evidence, gather_evidence
 from vskd_export.gate import check_encoder, check_engines, check_micro
 from vskd_export.golden import make_golden
 from vskd_export.graph import frozen_copy
@@ -99,17 +102,11 @@ def export_bundle(
     encoder = check_encoder(frozen, contract, evidence)
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(frozen, contract, drawn)
-    progress(f"Running the models in {', '.join(installed_engines())}")
-    answers = run_engines(files, evidence.windows)
-    parity = check_engines(answers, files, contract, evidence)
-    progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
-    recorded = answers.recorded()
-    smallest = entry("tflite", INTEGER_RECIPE).file
-    arena = check_micro(files[smallest], recorded[smallest], contract, evidence)
+    judged, recorded = _judge_models(files, contract, evidence, progress)
     content = compose(
         contract,
         evidence=evidence,
-        judged={"encoder": encoder, **parity, "micro": arena},
+        judged={"encoder": encoder, **judged},
         files=files,
         calibration=drawn,
         held_out=held_out,
@@ -121,3 +118,17 @@ def export_bundle(
     everything = {**files, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
     path = write_bundle(out, contract=contract, models=MODELS, files=everything, overwrite=overwrite)
     return ExportReport(path, content)
+
+
+def _judge_models(
+    files: Mapping[str, bytes], contract: Contract, evidence: Evidence, progress: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+    """The report's tables, and the logits to record; raises GateError."""
+    progress(f"Running the models in {', '.join(installed_engines())}")
+    answers = run_engines(files, evidence.windows)
+    tables: dict[str, Any] = {**check_engines(answers, files, contract, evidence)}
+    progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
+    recorded = answers.recorded()
+    smallest = entry("tflite", INTEGER_RECIPE).file
+    tables["micro"] = check_micro(files[smallest], recorded[smallest], contract, evidence)
+    return tables, recorded

@@ -164,7 +164,7 @@ class Bundle:
         """
         engines = [engine] if engine else list(installed_engines())
         if not engines:
-            raise MissingExtraError("no engine", extra="litert", purpose="running a bundle")
+            raise MissingExtraError("an engine", extra="litert", purpose="running a bundle")
         for name in engines:
             model_format = engine_kind(name).format
             offered = {entry.recipe: entry for entry in self.models if entry.format == model_format}

@@ -15,8 +15,8 @@ from vskd.bundle import Bundle
 from vskd.classifier import Classifier
 from vskd.contract import Contract
 from vskd.decide import Event
-from vskd.engines import ENGINES, open_engine
-from vskd.errors import BundleError, DataError, MissingExtraError
+from vskd.engines import ENGINES, is_installed, open_engine
+from vskd.errors import BundleError, DataError, MissingExtraError, VskdError
 from vskd.samples_csv import SampleReader
 from vskd.stream import Health
 
@@ -127,7 +127,7 @@ def verify(bundle: Path, engine: str | None) -> None:
     click.echo(f"{'ok':6} {len(opened.files)} files, sha256 {opened.sha256()[:16]}")
     pairs = [(name, entry) for name, entry in opened.runnable() if engine in (None, name)]
     if not pairs:
-        raise MissingExtraError(engine or "no engine", extra="litert", purpose="replaying the golden windows")
+        raise _nothing_to_replay(opened, engine)
     images = replay_images(opened)
     _verdict(images.problem, f"encoder in numpy: {images.windows} images, largest difference "
              f"{images.largest_difference:.1e} ({images.worst_window})")  # fmt: skip
@@ -138,12 +138,22 @@ def verify(bundle: Path, engine: str | None) -> None:
             f"largest difference {result.largest_difference:.1e} ({result.worst_window}), {result.flips} flips"
         )
         _verdict(result.problem, text)
-    failed = sum(not result.passed for result in (images, *results))
+    failed = [images.passed, *(result.passed for result in results)].count(False)
     if failed:
         raise BundleError(
             f"{failed} of {len(results) + 1} checks failed on this machine",
             hint="Do not use this bundle here; the lines above say which engine and model",
         )
+
+
+def _nothing_to_replay(bundle: Bundle, engine: str | None) -> VskdError:
+    purpose = "replaying the golden windows"
+    if engine is None:
+        return MissingExtraError("an engine", extra="litert", purpose=purpose)
+    if not is_installed(engine):
+        return MissingExtraError(ENGINES[engine].package, extra=ENGINES[engine].extra, purpose=purpose)
+    held = ", ".join(entry.file for entry in bundle.models)
+    return BundleError(f"{bundle.path} has no model for {engine}", hint=f"It holds: {held}")
 
 
 def _verdict(problem: str, text: str) -> None:

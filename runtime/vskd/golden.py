@@ -34,9 +34,10 @@ Float32 = NDArray[np.float32]
 
 GOLDEN_FILE = "golden/vectors.npz"
 
-#: Largest difference between an image of this machine's encoder and the golden one, by scaling. ``tanh`` is well behaved
-#: everywhere. Near the ends of the other two scales the sine is steep, and magnifies the rounding of the averages: up to
-#: 2 sqrt(2^-24) under ``range``, and without bound under ``minmax``, whose scale may be as narrow as an axis is quiet.
+#: Largest difference between an image of this machine's encoder and the golden one, by scaling. ``tanh`` is well
+#: behaved everywhere. Near the ends of the other two scales the sine is steep and magnifies the rounding of the
+#: averages: up to 2 sqrt(2^-24) under ``range``, and without bound under ``minmax``, whose scale may be as narrow as
+#: an axis is quiet.
 IMAGE_TOLERANCE: Mapping[Scaling, float | None] = {"tanh": 2e-6, "range": 5e-4, "minmax": None}
 
 #: An integer model may give another label than it gave at export only where its margin was at most this: the same int8

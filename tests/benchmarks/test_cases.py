@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vskd.engines import open_engine
+from vskd.engines import TfliteEngine, open_engine
 from vskd.errors import EngineError
 from vskd.stream import Window
 from vskd_benchmarks.cases import ModelCase, SensorPath, bare_call
@@ -55,6 +56,43 @@ def test_the_bare_call_is_the_engines_model(bundle):
     engine = open_engine("onnxruntime", bundle.model_path(bundle.models[0]))
     window = ready_windows(bundle.contract, wrist_signal(bundle))[0]
     assert np.array_equal(bare_call(engine)(window[np.newaxis])[0], engine.infer(window))
+
+
+class Interpreter:
+    """The interface of TensorFlow Lite; its logits are the means of the axes."""
+
+    def __init__(self, model_path: str, num_threads: int) -> None:
+        self.calls: list[str] = []
+
+    def allocate_tensors(self) -> None:
+        self.calls.append("allocate")
+
+    def get_input_details(self) -> list[dict[str, int]]:
+        return [{"index": 4}]
+
+    def get_output_details(self) -> list[dict[str, int]]:
+        return [{"index": 7}]
+
+    def set_tensor(self, index: int, value: np.ndarray) -> None:
+        self.calls.append(f"set {index} {value.shape}")
+        self.window = value
+
+    def invoke(self) -> None:
+        self.calls.append("invoke")
+
+    def get_tensor(self, index: int) -> np.ndarray:
+        self.calls.append(f"get {index}")
+        return self.window.mean(axis=2)
+
+
+def test_the_bare_call_of_an_interpreter_is_what_its_engine_calls():
+    engine = TfliteEngine(Path("x.tflite"), threads=1, name="toy", interpreter=Interpreter, version="1")
+    window = np.arange(12, dtype=np.float32).reshape(3, 4)
+    logits = bare_call(engine)(window[np.newaxis])
+    bare = engine._interpreter.calls.copy()
+    assert np.array_equal(logits[0], engine.infer(window))
+    assert bare == ["allocate", "set 4 (1, 3, 4)", "invoke", "get 7"]
+    assert engine._interpreter.calls == bare + bare[1:]
 
 
 def test_an_engine_that_nobody_knows_has_no_bare_call():

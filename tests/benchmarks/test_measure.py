@@ -11,6 +11,7 @@ from scipy.stats import binom
 from vskd_benchmarks.measure import (
     SMALLEST_SAMPLE,
     WarmUpRule,
+    median_with_interval,
     percentile_ns,
     ratio_by_round,
     summarise,
@@ -116,6 +117,20 @@ def test_warm_up_gives_up_at_the_ceiling_and_says_so():
 )
 def test_the_rule_of_steadiness(medians, steady):
     assert RULE.is_steady(medians) is steady
+
+
+@pytest.mark.parametrize("windows", [11, 64, 130, 662, 2000])
+def test_the_interval_of_a_median_covers_it_with_95_percent(windows):
+    interval = median_with_interval(range(windows))
+    low, high = interval["low_ns"], interval["high_ns"]
+    # The true median lies between the order statistics if at least low + 1 and at most high readings are below it.
+    coverage = binom.cdf(high, windows, 0.5) - binom.cdf(low, windows, 0.5)
+    assert 0.95 <= coverage < 0.99
+
+
+def test_the_median_of_too_few_differences_is_not_given():
+    assert median_with_interval([-5] * 10) == {"p50_ns": None, "low_ns": None, "high_ns": None}
+    assert median_with_interval([-5] * 11) == {"p50_ns": -5, "low_ns": -5, "high_ns": -5}
 
 
 def test_a_ratio_is_taken_within_rounds():

@@ -98,7 +98,7 @@ def test_no_engine_at_all(installed):
         (FULL, 0.02, 1000),
         (QUICK, 1e-4, 662),
         (QUICK, 0.05, 130),
-        (QUICK, 0.01, 200),
+        (QUICK, 0.01, 150),
     ],
 )
 def test_calls_lie_between_what_a_percentile_needs_and_the_budget(effort, call_s, windows):

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from vskd.errors import EngineError
 from vskd_benchmarks.measure import Clock
 from vskd_benchmarks.worker import Worker, serve
 
@@ -86,6 +87,24 @@ def test_what_cannot_be_loaded_is_said_and_ends_the_worker(bundle, change, kind,
     assert code == 1
     assert answers[0]["error"]["kind"] == kind
     assert answers[0]["error"]["message"] == message
+
+
+def test_an_error_in_the_middle_is_said_and_ends_the_worker():
+    class Failing(Counting):
+        def run_once(self, clock: Clock) -> tuple[int, int]:
+            raise EngineError("toy cannot run a window of shape (3, 4)")
+
+    answers = io.StringIO()
+    block = {"do": "block", "case": "a", "calls": 1, "discard": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vskd_benchmarks.worker.open_job", lambda job: ({"a": Failing()}, {}))
+        code = serve({}, io.StringIO(json.dumps(block) + "\n"), answers)
+    assert code == 1
+    assert json.loads(answers.getvalue().splitlines()[-1])["error"] == {
+        "kind": "EngineError",
+        "message": "toy cannot run a window of shape (3, 4)",
+        "hint": "",
+    }
 
 
 def test_a_baseline_holds_a_library_and_no_case():

@@ -56,7 +56,7 @@ def test_a_leaky_protocol_may_share_people_but_not_windows() -> None:
     elsewhere = window_set([0, 1], people=["anna"] * 2, tag="h")
 
     assert len(draw_calibration(training, held_out=elsewhere, leaky=True)) == 4
-    with pytest.raises(DataError, match="2 windows of the held-out set, e[.]g[.] w0"):
+    with pytest.raises(DataError, match=r"2 windows of the held-out set, e\.g\. w0"):
         draw_calibration(training, held_out=window_set([0, 1], people=["anna"] * 2), leaky=True)
 
 
