@@ -1,4 +1,7 @@
-"""The wheel, the entry points, and what the command answers where the workshop is not installed."""
+"""The wheel, its entry points, and what its command answers where the workshop is not installed.
+
+The command is run from the unpacked wheel, not from the working tree: what is tested is what is shipped.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Callable
 from email.parser import Parser
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 
 import pytest
@@ -76,16 +80,32 @@ def test_the_wheel_says_what_the_device_needs_and_no_more(wheel):
     assert message["Requires-Python"] == ">=3.11"
 
 
+@pytest.mark.parametrize("place", ["vskd.commands", "console_scripts"])
+def test_the_installation_is_of_this_tree(place):
+    expected = {f"{name} = {target}" for name, target in COMMANDS.items()}
+    if place == "console_scripts":
+        expected = {"vskd = vskd.cli:main"}
+    found = {f"{entry.name} = {entry.value}" for entry in distribution("vskd").entry_points if entry.group == place}
+    assert found == expected, "pyproject.toml has changed since; install again with pip install --editable '.[dev]'"
+
+
 def test_the_version_stands_in_two_places_and_agrees():
     assert vskd.__version__ == PROJECT["version"]
 
 
-# --- the command
+# --- the command, out of the wheel
+
+Vskd = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def vskd_command(*words: str, absent: list[str] | None = None, then: str = "") -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def vskd_command(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Vskd:
     """Run ``vskd`` in a fresh interpreter where the named packages cannot be imported."""
-    script = f"""
+    site = tmp_path_factory.mktemp("site")
+    wheel.extractall(site)
+
+    def run(*words: str | Path, absent: list[str] | None = None, then: str = "") -> subprocess.CompletedProcess[str]:
+        script = f"""
 import sys
 
 class Absent:
@@ -94,21 +114,34 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Absent())
-sys.argv = {["vskd", *words]!r}
+sys.argv = {["vskd", *map(str, words)]!r}
 from vskd.cli import main
 try:
     main()
 finally:
     {then or "pass"}
 """
-    paths = [str(ROOT / folder) for folder in FOLDERS.values()]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120, env=environment
-    )
+        return subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            cwd=site,
+            env={**os.environ, "PYTHONPATH": str(site)},
+        )
+
+    return run
 
 
-def test_help_lists_every_command_and_loads_neither_workshop_nor_engine():
+def test_the_command_runs_from_the_wheel(vskd_command):
+    done = vskd_command("--version", then="import vskd; print(vskd.__file__, file=sys.stderr)")
+    assert done.stdout == f"vskd, version {PROJECT['version']}\n"
+    assert done.stderr.strip().endswith("__init__.py")
+    assert str(ROOT) not in done.stderr
+
+
+def test_help_lists_every_command_and_loads_neither_workshop_nor_engine(vskd_command):
     show = "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     done = vskd_command("--help", then=show)
     assert done.returncode == 0, done.stderr
@@ -126,7 +159,7 @@ def test_every_entry_point_is_a_command_of_its_name_with_an_example(name):
     assert command.help
 
 
-def test_help_works_on_a_watch():
+def test_help_works_on_a_watch(vskd_command):
     done = vskd_command("--help", absent=[*WORKSHOP, *ENGINES])
     assert done.returncode == 0, done.stderr
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
@@ -138,8 +171,8 @@ def preset() -> Path:
     return sorted((ROOT / "training").rglob("*.toml"))[0]
 
 
-def test_train_without_torch_names_the_extra(preset, tmp_path):
-    done = vskd_command("train", "student", "--config", str(preset), "--out", str(tmp_path / "run"), absent=WORKSHOP)
+def test_train_without_torch_names_the_extra(vskd_command, preset, tmp_path):
+    done = vskd_command("train", "student", "--config", preset, "--out", tmp_path / "run", absent=WORKSHOP)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "error: vskd train needs " in done.stderr
@@ -147,16 +180,16 @@ def test_train_without_torch_names_the_extra(preset, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_export_without_torch_names_the_extra(tmp_path):
-    done = vskd_command("export", str(tmp_path), "--out", str(tmp_path / "x.bundle"), absent=WORKSHOP)
+def test_export_without_torch_names_the_extra(vskd_command, tmp_path):
+    done = vskd_command("export", tmp_path, "--out", tmp_path / "x.bundle", absent=WORKSHOP)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "pip install 'vskd[" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_run_without_an_engine_names_the_extra(tmp_path, contract_bundle):
-    done = vskd_command("run", str(contract_bundle), "--input", "-", absent=ENGINES)
+def test_run_without_an_engine_names_the_extra(vskd_command, contract_bundle):
+    done = vskd_command("run", contract_bundle, "--input", "-", absent=ENGINES)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "pip install 'vskd[litert]'" in done.stderr
@@ -171,7 +204,7 @@ def contract_bundle(tmp_path: Path) -> Path:
     )
 
 
-def test_a_module_that_is_nobodys_extra_is_a_defect_and_not_hidden():
+def test_a_module_that_is_nobodys_extra_is_a_defect_and_not_hidden(vskd_command):
     done = vskd_command("inspect", "x.bundle", absent=["json"])
     assert done.returncode == 1
     assert "ModuleNotFoundError: No module named 'json'" in done.stderr

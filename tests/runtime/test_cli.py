@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import vskd
-from vskd.bundle import write_bundle
+from vskd.bundle import ModelEntry, write_bundle
 from vskd.cli import main
 from vskd.contract import Contract
 from vskd.engines import ENGINES
@@ -281,6 +282,29 @@ def test_inspect_shows_models_shapes_and_contract(command, bundle, contract):
 
 def test_inspect_refuses_what_is_no_bundle(command, tmp_path):
     assert_refused(command("inspect", tmp_path), "is no bundle: it has no manifest.json")
+
+
+# --- verify, where there is nothing to replay
+
+
+def test_verify_names_the_extra_of_the_engine_that_is_missing(command, bundle, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    result = command("verify", bundle, "--engine", "onnxruntime")
+    assert_refused(result, "replaying the golden windows needs onnxruntime", "pip install 'vskd[onnx]'")
+    result = command("verify", bundle)
+    assert_refused(result, "replaying the golden windows needs an engine", "pip install 'vskd[litert]'")
+
+
+def test_verify_with_an_engine_that_the_bundle_has_no_model_for_says_what_it_holds(command, tmp_path, contract):
+    entry = ModelEntry("m.tflite", "tflite", "fp32")
+    only_tflite = write_bundle(tmp_path / "x.bundle", contract=contract, models=[entry], files={"m.tflite": b"-"})
+    result = command("verify", only_tflite, "--engine", "onnxruntime")
+    assert_refused(result, "has no model for onnxruntime", "It holds: m.tflite")
+
+
+def test_verify_finds_a_changed_byte_before_it_replays(command, bundle):
+    (bundle / "report.json").write_bytes(b'{"passed": TRUE}\n')
+    assert_refused(command("verify", bundle), "report.json was changed", "Copy or export the bundle again")
 
 
 # --- a process of its own

@@ -222,15 +222,21 @@ def test_nanoseconds_since_1970_keep_every_digit_as_integers():
     np.testing.assert_allclose(window.samples[0], exact, atol=1e-7)
 
 
-@pytest.mark.parametrize("kind", [np.uint64, np.int32, np.uint16])
-def test_whole_number_clocks_of_any_width_do_not_wrap(kind):
-    ticks = np.arange(40, dtype=kind) * 20
-    windows = Stream(small_contract(), time_unit="ms").push(ticks, resting(40))
-    np.testing.assert_array_equal([w.start_s for w in windows], [w.start_s for w in windows_of(np.arange(40) * 20)])
-
-
-def windows_of(time_ms: np.ndarray) -> list[Window]:
-    return Stream(small_contract(), time_unit="ms").push(time_ms, resting(len(time_ms)))
+@pytest.mark.parametrize(
+    ("ticks", "time_unit"),
+    [
+        (np.arange(200, dtype=np.int64) * 20_000_000 - 2_000_000_000, "ns"),  # spans more than int32 can subtract
+        (np.array([40, 20, *range(60, 800, 20)], dtype=np.int64), "ms"),  # a step back, below zero for unsigned clocks
+    ],
+)
+@pytest.mark.parametrize("kind", [np.int32, np.uint32, np.uint64, np.float64])
+def test_clocks_of_any_width_give_the_same_windows(ticks, time_unit, kind):
+    if np.dtype(kind).kind == "u":
+        ticks = ticks - min(0, ticks.min())
+    expected = Stream(small_contract(), time_unit=time_unit).push(ticks, resting(len(ticks)))
+    windows = Stream(small_contract(), time_unit=time_unit).push(ticks.astype(kind), resting(len(ticks)))
+    assert len(windows) == len(expected) > 9
+    assert all(map(same_window, windows, expected))
 
 
 # --- gaps, order, health
@@ -533,8 +539,8 @@ def test_a_whole_window_agrees_with_the_training_side_in_any_unit_and_clock(whol
     (expected,) = cut_windows(whole_contract, (time_ms - time_ms[0]) / 1e3, xyz)
     window = whole_window(whole_contract, time_ms, xyz, time_unit="ms")
     np.testing.assert_array_equal(window.samples, expected.samples)
-    assert window.start_s == pytest.approx(time_ms[0] / 1e3)
-    assert window.end_s == pytest.approx(time_ms[-1] / 1e3)
+    assert window.start_s == pytest.approx(time_ms[0] / 1e3, abs=1e-6)
+    assert window.end_s == pytest.approx(time_ms[-1] / 1e3, abs=1e-6)
     in_si = whole_window(
         whole_contract, time_ms, xyz[:, [1, 0, 2]] * [-9.80665, 9.80665, 9.80665], unit="m/s^2", axes="y,-x,z",
         time_unit="ms",
