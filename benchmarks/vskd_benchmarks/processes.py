@@ -42,7 +42,9 @@ def environment(threads: int) -> dict[str, str]:
     roots = [str(Path(package).resolve().parent.parent) for package in (__file__, vskd.__file__)]
     inherited = os.environ.get("PYTHONPATH")
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    return {**os.environ, **limits, "PYTHONPATH": os.pathsep.join([*roots, *([inherited] if inherited else [])])}
+    # Where a shell forbids compiled files, every start would compile vskd again, which no installed device does.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **limits, "PYTHONPATH": os.pathsep.join([*roots, *([inherited] if inherited else [])])}
 
 
 class WorkerProcess:

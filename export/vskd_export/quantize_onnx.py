@@ -1,9 +1,9 @@
 """int8 ONNX: static, QDQ, int8 weights per channel, uint8 activations, the encoder in float.
 
 Activations are unsigned and weights signed. Measured on a processor with VNNI, full width, 64 px: 1.3 ms, against
-5.1 ms with signed activations, which ONNX Runtime's x86 kernels do not cover; the logits are the same. On ARM the same
-file runs on UDOT. What it is not right for is an x86 processor *without* VNNI, whose 16-bit sums can saturate; a
-wearable has none, and the golden vectors tell.
+5.1 ms with signed activations, which ONNX Runtime's x86 kernels do not cover; the logits are as near to float either
+way. Its ARM kernels multiply unsigned by signed as well (QgemmU8X8KernelUdot; read, not measured). What this is not
+right for is an x86 processor *without* VNNI, whose 16-bit sums can saturate; the golden vectors tell.
 """
 
 from __future__ import annotations
