@@ -1,4 +1,4 @@
-"""The runtime's own commands: ``run``, ``verify``, ``inspect``. Results on stdout, everything else on stderr."""
+"""``vskd run``: decisions on a recording or a live pipe."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from vskd.bundle import Bundle
 from vskd.classifier import Classifier
 from vskd.contract import Contract
 from vskd.decide import Event
-from vskd.engines import ENGINES, is_installed, open_engine
-from vskd.errors import BundleError, DataError, MissingExtraError, VskdError
+from vskd.engines import ENGINES, open_engine
+from vskd.errors import DataError
 from vskd.samples_csv import SampleReader
 from vskd.stream import Health
-
-_ENGINE = click.Choice(list(ENGINES))
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)
 
 
 @click.command(epilog="Example: vskd run wrist.bundle --input recording.csv --engine litert")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--input", "source", required=True, help="CSV with time_s,ax,ay,az; '-' reads standard input.")
-@click.option("--engine", type=_ENGINE, default=None, help="What runs the model.  [default: what is installed]")
+@click.option(
+    "--engine",
+    type=click.Choice(list(ENGINES)),
+    default=None,
+    help="What runs the model.  [default: what is installed]",
+)
 @click.option("--recipe", default=None, help="Which model, e.g. fp32.  [default: the most compact]")
 @click.option("--unit", type=click.Choice(["g", "m/s^2"]), default="g", help="Unit of ax, ay, az.")
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
@@ -102,59 +101,5 @@ def _note_health(health: Health, contract: Contract, events: int) -> None:
         )
 
 
-@click.command(epilog="Example: vskd inspect wrist.bundle")
-@click.argument("bundle", type=click.Path(path_type=Path))
-def inspect(bundle: Path) -> None:
-    """Print a bundle's contract, models and files."""
-    opened = Bundle.open(bundle)
-    click.echo(f"{opened.path}  (sha256 {opened.sha256()[:16]})\n")
-    for model in opened.models:
-        click.echo(f"{model.file:36} {opened.files[model.file].size_bytes / 1e6:8.2f} MB  {model.recipe}")
-    click.echo(f"\ninput   window  (1, {', '.join(map(str, opened.contract.window_shape))})  float32, g")
-    click.echo(f"output  logits  (1, {len(opened.contract.labels)})  float32\n")
-    click.echo(opened.contract.to_json(), nl=False)
-
-
-@click.command(epilog="Example: vskd verify wrist.bundle")
-@click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--engine", type=_ENGINE, default=None, help="Only this one.  [default: every one installed]")
-def verify(bundle: Path, engine: str | None) -> None:
-    """Check every file of a bundle, and replay its golden windows in the engines of this machine."""
-    from vskd.golden import replay, replay_images
-
-    opened = Bundle.open(bundle)
-    opened.check()
-    click.echo(f"{'ok':6} {len(opened.files)} files, sha256 {opened.sha256()[:16]}")
-    pairs = [(name, entry) for name, entry in opened.runnable() if engine in (None, name)]
-    if not pairs:
-        raise _nothing_to_replay(opened, engine)
-    images = replay_images(opened)
-    _verdict(images.problem, f"encoder in numpy: {images.windows} images, largest difference "
-             f"{images.largest_difference:.1e} ({images.worst_window})")  # fmt: skip
-    results = replay(opened, pairs)
-    for result in results:
-        text = (
-            f"{result.entry.file} on {result.engine} {result.version}: {result.windows} windows, "
-            f"largest difference {result.largest_difference:.1e} ({result.worst_window}), {result.flips} flips"
-        )
-        _verdict(result.problem, text)
-    failed = [images.passed, *(result.passed for result in results)].count(False)
-    if failed:
-        raise BundleError(
-            f"{failed} of {len(results) + 1} checks failed on this machine",
-            hint="Do not use this bundle here; the lines above say which engine and model",
-        )
-
-
-def _nothing_to_replay(bundle: Bundle, engine: str | None) -> VskdError:
-    purpose = "replaying the golden windows"
-    if engine is None:
-        return MissingExtraError("an engine", extra="litert", purpose=purpose)
-    if not is_installed(engine):
-        return MissingExtraError(ENGINES[engine].package, extra=ENGINES[engine].extra, purpose=purpose)
-    held = ", ".join(entry.file for entry in bundle.models)
-    return BundleError(f"{bundle.path} has no model for {engine}", hint=f"It holds: {held}")
-
-
-def _verdict(problem: str, text: str) -> None:
-    click.echo(f"{'FAILED' if problem else 'ok':6} {text}" + (f"\n       {problem}" if problem else ""))
+def _note(text: str) -> None:
+    click.echo(text, err=True)

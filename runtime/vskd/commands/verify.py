@@ -1,0 +1,58 @@
+"""``vskd verify``: is the bundle whole, and does this machine give its golden answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vskd.bundle import Bundle
+from vskd.engines import ENGINES, is_installed
+from vskd.errors import BundleError, MissingExtraError, VskdError
+
+
+@click.command(epilog="Example: vskd verify wrist.bundle")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--engine", type=click.Choice(list(ENGINES)), default=None, help="Only this one.  [default: every one installed]"
+)
+def verify(bundle: Path, engine: str | None) -> None:
+    """Check every file of a bundle, and replay its golden windows in the engines of this machine."""
+    from vskd.golden import replay, replay_images
+
+    opened = Bundle.open(bundle)
+    opened.check()
+    click.echo(f"{'ok':6} {len(opened.files)} files, sha256 {opened.sha256()[:16]}")
+    pairs = [(name, entry) for name, entry in opened.runnable() if engine in (None, name)]
+    if not pairs:
+        raise _nothing_to_replay(opened, engine)
+    images = replay_images(opened)
+    _verdict(images.problem, f"encoder in numpy: {images.windows} images, largest difference "
+             f"{images.largest_difference:.1e} ({images.worst_window})")  # fmt: skip
+    results = replay(opened, pairs)
+    for result in results:
+        text = (
+            f"{result.entry.file} on {result.engine} {result.version}: {result.windows} windows, "
+            f"largest difference {result.largest_difference:.1e} ({result.worst_window}), {result.flips} flips"
+        )
+        _verdict(result.problem, text)
+    failed = [images.passed, *(result.passed for result in results)].count(False)
+    if failed:
+        raise BundleError(
+            f"{failed} of {len(results) + 1} checks failed on this machine",
+            hint="Do not use this bundle here; the lines above say which engine and model",
+        )
+
+
+def _nothing_to_replay(bundle: Bundle, engine: str | None) -> VskdError:
+    purpose = "replaying the golden windows"
+    if engine is None:
+        return MissingExtraError("an engine", extra="litert", purpose=purpose)
+    if not is_installed(engine):
+        return MissingExtraError(ENGINES[engine].package, extra=ENGINES[engine].extra, purpose=purpose)
+    held = ", ".join(entry.file for entry in bundle.models)
+    return BundleError(f"{bundle.path} has no model for {engine}", hint=f"It holds: {held}")
+
+
+def _verdict(problem: str, text: str) -> None:
+    click.echo(f"{'FAILED' if problem else 'ok':6} {text}" + (f"\n       {problem}" if problem else ""))
