@@ -116,7 +116,7 @@ def draw_timeline(events: Sequence[Decision], spans: Sequence[TrueSpan], out: Pa
     right, judged = score(events, spans)
     axes.set_title(f"{right} of {judged} decisions right (windows within one activity)")
     axes.set_xlabel("time at which the window ends, s")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
     figure.savefig(out, dpi=110)
     plt.close(figure)
     return right, judged
