@@ -107,9 +107,12 @@ class AxisMap:
             raise ConfigError(f"an axis map names x, y and z once each, with signs, like '-y,x,z'; got {text!r}")
         self.order = np.array(["xyz".index(name) for name in names])
         self.sign = np.array([-1.0 if part.startswith("-") else 1.0 for part in parts])
+        self.is_identity = names == ["x", "y", "z"] and bool((self.sign > 0).all())
 
     def __call__(self, xyz: Float64) -> Float64:
         """(samples, 3) in the sensor's axes -> (samples, 3) in the contract's."""
+        if self.is_identity:
+            return xyz
         turned: Float64 = xyz.take(self.order, axis=1) * self.sign
         return turned
 
@@ -165,33 +168,56 @@ class Stream:
         ------
         StreamError : shapes or types that are not samples, or values that cannot be in the stream's unit
         """
-        seconds, values = self._accept(*as_samples(time, xyz))
-        if not len(seconds):
+        times, raw = as_samples(time, xyz)
+        if not len(times):
             return []
-        seconds, values, steps = self._in_order(seconds, values)
-        self.health.saturated += int((np.abs(values) >= self.contract.sensor.range_g).any(axis=1).sum())
-        self._check_unit(values)
-        for start, end, anew in self._segments(steps):
-            if anew:
-                self._start_segment()
-            self._held += self._extend(seconds[start:end], values[start:end])
+        self.health.samples += len(times)
+        values = self._axes(raw if self._to_g == 1 else raw * self._to_g)
+        if not self._extend_if_regular(times, values):
+            self._extend_with_what_is_good(times, values)
         if self._unit_check is not None:
             return []
         windows, self._held = self._held, []
         return windows
 
-    def _accept(self, time: NDArray[Any], xyz: Float64) -> tuple[Float64, Float64]:
-        """Samples as (seconds since the first one, g in the contract's axes), without those that are not finite."""
-        self.health.samples += len(time)
-        values = self._axes(xyz * self._to_g)
+    def _extend_if_regular(self, time: NDArray[Any], values: Float64) -> bool:
+        """The way of nearly every push: each sample finite, within range, in order and without a gap.
+
+        False, with nothing done, if any is not so: then the long way sorts them. A comparison with NaN is false.
+        """
+        if self._unit_check is not None or not len(self._times):
+            return False
+        times = np.concatenate((self._times, self._seconds(time)))
+        steps = times[1:] - times[:-1]
+        in_order = steps.min() > 0 and steps.max() <= self.contract.resampling.max_gap_s
+        if not (in_order and np.abs(values).max() < self.contract.sensor.range_g):
+            return False
+        self._last_s = float(times[-1])
+        self._count_intervals(steps)
+        self._held += self._extend(times, values)
+        return True
+
+    def _extend_with_what_is_good(self, time: NDArray[Any], values: Float64) -> None:
+        """The long way: drop what is not finite or out of order, count it, check the unit, start anew after gaps."""
         finite = _finite(time, values)
-        if not finite.all():
-            self.health.not_finite += int(len(time) - finite.sum())
-            time, values = time[finite], values[finite]
-        if len(time) and self._origin is None:
+        self.health.not_finite += int(len(time) - finite.sum())
+        time, values = time[finite], values[finite]
+        if not len(time):
+            return
+        if self._origin is None:
             self._origin = time[0]
-        seconds = (time - self._origin) / self._per_second if len(time) else time.astype(np.float64)
-        return seconds, values
+        seconds, values, steps = self._in_order(self._seconds(time), values)
+        self.health.saturated += int((np.abs(values) >= self.contract.sensor.range_g).any(axis=1).sum())
+        self._check_unit(values)
+        for start, end, anew in self._segments(steps):
+            if anew:
+                self._start_segment()
+            self._held += self._extend(np.concatenate((self._times, seconds[start:end])), values[start:end])
+
+    def _seconds(self, time: NDArray[Any]) -> Float64:
+        """Seconds since the first sample."""
+        since: Float64 = time - self._origin
+        return since if self._per_second == 1 else since / self._per_second
 
     def _in_order(self, seconds: Float64, values: Float64) -> tuple[Float64, Float64, Float64]:
         """The samples that come after all before them, with each one's step from the one before, s.
@@ -248,27 +274,32 @@ class Stream:
 
     def _start_segment(self) -> None:
         self._times: Float64 = np.empty(0)  # the last raw sample, which the next one is interpolated from
-        self._values: Float64 = np.empty((0, 3))
+        self._values: Float64 = np.empty((3, 0))
         self._anchor_s = 0.0
         self._next_index = 0  # of the next regular sample, counted from the anchor
         self._regular: NDArray[np.float32] = np.empty((3, 0), dtype=np.float32)  # that windows still need
         self._after_gap = True
 
-    def _extend(self, seconds: Float64, values: Float64) -> list[Window]:
+    def _extend(self, times: Float64, values: Float64) -> list[Window]:
+        """Resample up to the newest sample; ``times`` begins with the last sample of the push before, if any."""
         if not len(self._times):
-            self._anchor_s = float(seconds[0])
-        times = np.concatenate([self._times, seconds])
-        samples = np.concatenate([self._values, values])
-        rate_hz = self.contract.window.rate_hz
-        last_index = int((times[-1] - self._anchor_s) * rate_hz) + 1
-        grid = self._anchor_s + np.arange(self._next_index, last_index + 1) / rate_hz
-        grid = grid[grid <= times[-1]]
-        self._next_index += len(grid)
-        self._times, self._values = times[-1:].copy(), samples[-1:].copy()  # a view would keep the whole push alive
-        if not len(grid):
+            self._anchor_s = float(times[0])
+        columns = np.concatenate((self._values, values.T), axis=1)
+        first, end = self._next_index, self._grid_end(float(times[-1]))
+        self._times, self._values = times[-1:].copy(), columns[:, -1:].copy()  # a view would keep the push alive
+        if end == first:
             return []
-        self._regular = np.concatenate([self._regular, _interpolate(grid, times, samples)], axis=1)
+        grid = self._anchor_s + np.arange(first, end) / self.contract.window.rate_hz
+        self._next_index = end
+        self._regular = np.concatenate((self._regular, _interpolate(grid, times, columns)), axis=1)
         return self._cut()
+
+    def _grid_end(self, last_s: float) -> int:
+        """Index of the first regular sample after ``last_s``."""
+        anchor_s, rate_hz = self._anchor_s, self.contract.window.rate_hz
+        index = int((last_s - anchor_s) * rate_hz)  # right but for a rounding, which the grid's own sum decides
+        near = range(index - 1, index + 2)
+        return max(self._next_index, near[0] + sum(anchor_s + k / rate_hz <= last_s for k in near))
 
     def _cut(self) -> list[Window]:
         """Take the complete windows off the front of the regular samples."""
@@ -335,7 +366,7 @@ def stretch(time_s: Float64, xyz: Float64, samples: int) -> NDArray[np.float32]:
         raise StreamError(f"the recording's time does not increase at sample {where}", hint="Sort or drop the sample")
     elapsed_s = time_s - time_s[0]
     grid = np.linspace(0.0, elapsed_s[-1], samples)
-    return _interpolate(grid, elapsed_s, xyz)
+    return _interpolate(grid, elapsed_s, xyz.T)
 
 
 def whole_window(
@@ -422,13 +453,13 @@ def _finite(time: NDArray[Any], values: Float64) -> NDArray[np.bool_]:
 
 
 def _interpolate(grid: Float64, times: Float64, values: Float64) -> NDArray[np.float32]:
-    """Values (3, m) at the grid's times (m,), which lie within ``times`` (n,), from ``values`` (n, 3).
+    """Values (3, m) at the grid's times (m,), which lie within ``times`` (n,), from ``values`` (3, n).
 
     Each depends on its two neighbours alone, so not on the cut; at a sample's own time it is that sample.
     """
-    regular = np.empty((values.shape[1], len(grid)), dtype=np.float32)
-    for axis, row in enumerate(regular):
-        row[:] = np.interp(grid, times, values[:, axis])
+    regular = np.empty((len(values), len(grid)), dtype=np.float32)
+    for row, column in zip(regular, values, strict=True):
+        row[:] = np.interp(grid, times, column)
     return regular
 
 
