@@ -252,7 +252,7 @@ class Stream:
         if self._unit_check is None:
             return
         wanted = min(UNIT_CHECK_SAMPLES, self.contract.window.samples)
-        self._unit_check += np.linalg.norm(values[: wanted - len(self._unit_check)], axis=1).tolist()
+        self._unit_check += _magnitudes(values[: wanted - len(self._unit_check)])
         if len(self._unit_check) == wanted:
             refuse_wrong_unit(self._unit_check, unit=self._unit)
             self._unit_check = None
@@ -358,15 +358,21 @@ def stretch(time_s: Float64, xyz: Float64, samples: int) -> NDArray[np.float32]:
     """
     if len(time_s) < 2 or xyz.shape != (len(time_s), 3):
         raise StreamError(f"a recording needs two samples or more of xyz, got {time_s.shape} and {xyz.shape}")
-    if not _finite(time_s, xyz).all():
-        where = int(np.flatnonzero(~_finite(time_s, xyz))[0])
-        raise StreamError(f"the recording holds NaN or infinity at sample {where}", hint="Drop such samples")
-    if not (np.diff(time_s) > 0).all():
-        where = int(np.flatnonzero(np.diff(time_s) <= 0)[0]) + 1
-        raise StreamError(f"the recording's time does not increase at sample {where}", hint="Sort or drop the sample")
     elapsed_s = time_s - time_s[0]
-    grid = np.linspace(0.0, elapsed_s[-1], samples)
+    # A comparison with NaN is false, so that each of these also refuses what is no number.
+    if not (np.abs(xyz).max() <= LARGEST and elapsed_s[-1] <= LARGEST and (elapsed_s[1:] - elapsed_s[:-1]).min() > 0):
+        raise _no_recording(time_s, xyz)
+    grid = np.arange(samples) * (elapsed_s[-1] / (samples - 1))
     return _interpolate(grid, elapsed_s, xyz.T)
+
+
+def _no_recording(time_s: Float64, xyz: Float64) -> StreamError:
+    finite = _finite(time_s, xyz)
+    if not finite.all():
+        where = int(np.flatnonzero(~finite)[0])
+        return StreamError(f"the recording holds NaN or infinity at sample {where}", hint="Drop such samples")
+    where = int(np.flatnonzero(np.diff(time_s) <= 0)[0]) + 1
+    return StreamError(f"the recording's time does not increase at sample {where}", hint="Sort or drop the sample")
 
 
 def whole_window(
@@ -394,7 +400,7 @@ def whole_window(
     values = to_g(raw, unit=unit, axes=axes)
     elapsed_s = (times - times[:1]) / _per_second(time_unit)
     samples = stretch(elapsed_s, values, contract.window.samples)
-    refuse_wrong_unit(np.linalg.norm(values, axis=1).tolist(), unit=unit)
+    refuse_wrong_unit(_magnitudes(values), unit=unit)
     start_s = float(times[0]) / _per_second(time_unit)
     return Window(samples, start_s, start_s + float(elapsed_s[-1]), after_gap=True)
 
@@ -431,7 +437,7 @@ def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit) -> None:
     ------
     StreamError : says which unit they look like
     """
-    median_g = float(np.median(magnitudes_g))
+    median_g = sorted(magnitudes_g)[len(magnitudes_g) // 2]
     if not PLAUSIBLE_G[0] <= median_g <= PLAUSIBLE_G[1]:
         to_g = _factor_to_g(unit)
         raise StreamError(
@@ -443,7 +449,14 @@ def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit) -> None:
 
 def to_g(xyz: Float64, *, unit: Unit, axes: str = "x,y,z") -> Float64:
     """Samples (n, 3) in a unit and axes of the sensor -> g, in the contract's axes."""
-    return AxisMap(axes)(xyz * _factor_to_g(unit))
+    values = xyz if unit == "g" else xyz * _factor_to_g(unit)
+    return values if axes == "x,y,z" else AxisMap(axes)(values)
+
+
+def _magnitudes(xyz: Float64) -> list[float]:
+    """|a| of each sample (n, 3)."""
+    magnitudes: list[float] = np.sqrt(np.einsum("ij,ij->i", xyz, xyz)).tolist()
+    return magnitudes
 
 
 def _finite(time: NDArray[Any], values: Float64) -> NDArray[np.bool_]:
