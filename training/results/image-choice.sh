@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Which image: each of the four training people of UTD-MHAD's cross-subject split decides once. Test people are not
+# looked at. A quarter of the width and 40 epochs, half a minute a run on an idle core.
+#   training/results/image-choice.sh DIR OUT
+set -euo pipefail
+root=$1 out=$2
+preset=$(dirname "$0")/../presets/utd-mhad-whole.toml
+arm() {
+  local name=$1
+  shift
+  for person in 1 3 5 7; do
+    vskd train student --config "$preset" --root "$root" --cache "$out/cache" --out "$out/$name-$person" \
+      --set threads=1 --set student.width=0.25 --set student_training.epochs=40 \
+      --set "data.validation_subjects=['$person']" "$@"
+  done
+}
+arm gadf-tanh
+arm both-tanh --set "gaf.fields=['gasf','gadf']"
+arm gasf-tanh --set "gaf.fields=['gasf']"
+arm gasf-minmax --set "gaf.fields=['gasf']" --set gaf.scaling=minmax

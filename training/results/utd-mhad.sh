@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Makes every UTD-MHAD figure of the README. About an hour on two cores.
+#   training/results/utd-mhad.sh DIR OUT        DIR holds Inertial/ and Depth/; OUT gets the runs and bundles
+# The choices were made before, on validation people only: see image-choice.sh.
+set -euo pipefail
+root=$1 out=$2
+presets=$(dirname "$0")/../presets
+data=(--root "$root" --cache "$out/cache")
+final=(--set data.train_on_validation=true --set threads=1)
+for window in whole sliding; do
+  config=(--config "$presets/utd-mhad-$window.toml" "${data[@]}" "${final[@]}")
+  vskd train student "${config[@]}" --out "$out/alone-$window"
+  vskd train teacher "${config[@]}" --out "$out/teacher-$window"
+  vskd train student "${config[@]}" --out "$out/distilled-$window" --teacher "$out/teacher-$window"
+  vskd export "$out/distilled-$window" "${data[@]}" --out "$out/$window.bundle"
+  vskd verify "$out/$window.bundle"
+  vskd evaluate "$out/distilled-$window" "${data[@]}" --bundle "$out/$window.bundle" > "$out/int8-$window.json"
+  vskd data recording --config "$presets/utd-mhad-$window.toml" "${data[@]}" --id a9_s2_t1 --out "$out/a9_s2_t1.csv"
+  vskd run "$out/$window.bundle" --input "$out/a9_s2_t1.csv"
+  vskd bench "$out/$window.bundle" --engine litert --engine onnxruntime --out "$out/bench-$window.json" > /dev/null
+done
