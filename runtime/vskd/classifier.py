@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vskd.bundle import Bundle
 from vskd.contract import Contract, Unit
 from vskd.decide import Decider, Event
 from vskd.engines import Engine, open_engine
 from vskd.errors import ContractError
-from vskd.stream import Health, Stream, TimeUnit, Window, whole_window
+from vskd.stream import Health, Pause, Stream, TimeUnit, Window, whole_window
 
 if TYPE_CHECKING:  # slow to import, see vskd.stream
     from numpy.typing import ArrayLike
+
+
+#: Times since 1970 in float64 are no finer than this, s.
+SAME_TIME_S = 1e-6
 
 
 class Classifier:
@@ -49,6 +56,8 @@ class Classifier:
         self._decider = Decider(contract)
         sliding = contract.window.mode == "sliding"
         self._stream = Stream(contract, unit=unit, axes=axes, time_unit=time_unit) if sliding else None
+        self._health = self._stream.health if self._stream else Health()
+        self._silent_since_s: float | None = None  # last sample before the latest silence that was reported
 
     @classmethod
     def open(
@@ -61,8 +70,11 @@ class Classifier:
         unit: Unit = "g",
         axes: str = "x,y,z",
         time_unit: TimeUnit = "s",
+        decision: Mapping[str, Any] | None = None,
     ) -> Classifier:
         """Open a bundle and load one of its models.
+
+        What was opened goes on unchanged while the bundle is replaced by another; the new one is taken by opening it.
 
         Parameters
         ----------
@@ -71,20 +83,22 @@ class Classifier:
         recipe : of the model, e.g. ``"fp32"``; None takes the most compact
         threads : computing threads of the engine
         unit, axes, time_unit : of the samples to come, see ``vskd.stream.Stream``
+        decision : rules that differ from the contract's, e.g. ``{"smoothing": 0.5}``, see ``DecisionSpec``
 
         Raises
         ------
-        BundleError, ConfigError, EngineError
+        BundleError, ConfigError, ContractError, EngineError
         """
         bundle = Bundle.open(path)
+        contract = bundle.contract.with_decision(**decision) if decision else bundle.contract
         name, entry = bundle.select(engine=engine, recipe=recipe)
         loaded = open_engine(name, bundle.model_path(entry), threads=threads)
-        return cls(bundle.contract, loaded, unit=unit, axes=axes, time_unit=time_unit)
+        return cls(contract, loaded, unit=unit, axes=axes, time_unit=time_unit)
 
     @property
     def health(self) -> Health:
-        """What the stream did with its samples."""
-        return self._stream.health if self._stream else Health()
+        """What became of the samples and of the windows."""
+        return self._health
 
     def push(self, time: ArrayLike, xyz: ArrayLike) -> list[Event]:
         """Take samples, give the decisions that they complete.
@@ -104,7 +118,36 @@ class Classifier:
                 "this model decides on whole recordings, which a stream does not have",
                 hint="Call classify(time, xyz) with a recording, or use a bundle trained on sliding windows",
             )
-        return [self.decide(window) for window in self._stream.push(time, xyz)]
+        items = self._stream.advance(time, xyz)
+        return [event for item in items if (event := self._event(item)) is not None]
+
+    def silence(self, for_s: float) -> list[Event]:
+        """Say that no sample has come for some time: a live source calls this while it waits.
+
+        Parameters
+        ----------
+        for_s : time since the last sample, s, by any clock
+
+        Returns
+        -------
+        one ``no signal`` event, once a silence, when it has lasted longer than ``decision.no_signal_after_s``; the
+        samples that end it are not told of it again. None before the first sample, whose clock is not known yet
+        """
+        last_s = self._stream.last_sample_s if self._stream else None
+        if last_s is None or last_s == self._silent_since_s:
+            return []
+        event = self._decider.no_signal(Pause(last_s, last_s + for_s))
+        if event is None:
+            return []
+        self._silent_since_s = last_s
+        return [event]
+
+    def _event(self, item: Window | Pause) -> Event | None:
+        if isinstance(item, Window):
+            return self.decide(item)
+        since_s = self._silent_since_s
+        was_told = since_s is not None and abs(item.start_s - since_s) < SAME_TIME_S
+        return None if was_told else self._decider.no_signal(item)
 
     def classify(self, time: ArrayLike, xyz: ArrayLike) -> Event:
         """Decide on one whole recording (contracts with ``window.mode`` = ``whole``).
@@ -126,5 +169,16 @@ class Classifier:
         )
 
     def decide(self, window: Window) -> Event:
-        """Run the model on one window and decide."""
+        """Run the model on one window and decide; a still one is decided on without the model."""
+        self._health.windows += 1
+        limit_g = self.contract.decision.still_below_g
+        if limit_g > 0 and (movement_g := movement(window)) < limit_g:
+            self._health.still += 1
+            return self._decider.still(window, movement_g)
         return self._decider.decide(self.engine.infer(window.samples), window)
+
+
+def movement(window: Window) -> float:
+    """How much a wrist moves: the standard deviation of |a| over the window, g."""
+    # float64: the square of a large float32 is infinite in float32.
+    return float(np.linalg.norm(window.samples.astype(np.float64), axis=0).std())

@@ -24,6 +24,10 @@ STANDARD_GRAVITY_M_S2 = 9.80665
 Field = Literal["gasf", "gadf"]
 Scaling = Literal["minmax", "range", "tanh"]
 Unit = Literal["g", "m/s^2"]
+SmoothingRule = Literal["exponential", "majority"]
+
+#: Windows that may vote on a label: their probabilities are kept in memory.
+MOST_VOTES = 1000
 
 
 @dataclass(frozen=True)
@@ -132,20 +136,33 @@ class ResamplingSpec:
 
 @dataclass(frozen=True)
 class DecisionSpec:
-    """From logits to a label.
+    """From logits to a label. Every rule is off by default.
 
     Attributes
     ----------
     temperature : logits are divided by it before the softmax (Guo et al., ICML 2017); fitted on validation people
     unknown_below : a smoothed probability below this is reported as ``unknown``; 0 turns it off
-    smoothing : weight of the newest window in the exponential average of the probabilities; 1 turns it off
+    smoothing_rule : ``exponential``: the label with the highest exponential average of the probabilities leads.
+        ``majority``: the label that most of the last ``majority_windows`` windows gave leads
+    smoothing : weight of the newest window in the exponential average; 1 turns it off (``exponential`` only)
+    majority_windows : windows that vote; 1 turns it off (``majority`` only)
+    min_lead : hysteresis: a new label must lead the reported one by so much in smoothed probability, or in its
+        share of the votes under ``majority``; 0 turns it off
     min_dwell_windows : a new label is reported after it has led for so many windows in a row; 1 turns it off
+    no_signal_after_s : a longer time without samples is an event ``no signal``; 0 turns it off
+    still_below_g : motion gate: a window whose |a| has a smaller standard deviation is ``still``, and the network is
+        not asked; 0 turns it off
     """
 
     temperature: float = 1.0
     unknown_below: float = 0.0
+    smoothing_rule: SmoothingRule = "exponential"
     smoothing: float = 1.0
+    majority_windows: int = 1
+    min_lead: float = 0.0
     min_dwell_windows: int = 1
+    no_signal_after_s: float = 0.0
+    still_below_g: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -154,8 +171,18 @@ class DecisionSpec:
             raise ConfigError(f"decision.unknown_below must lie in [0, 1], got {self.unknown_below}")
         if not 0 < self.smoothing <= 1:
             raise ConfigError(f"decision.smoothing must lie in (0, 1], got {self.smoothing}")
+        if not 0 <= self.min_lead < 1:
+            raise ConfigError(f"decision.min_lead must lie in [0, 1), got {self.min_lead}")
+        if not 1 <= self.majority_windows <= MOST_VOTES:
+            raise ConfigError(
+                f"decision.majority_windows must lie between 1 and {MOST_VOTES}, got {self.majority_windows}"
+            )
         if self.min_dwell_windows < 1:
             raise ConfigError(f"decision.min_dwell_windows must be at least 1, got {self.min_dwell_windows}")
+        if not self.no_signal_after_s >= 0:
+            raise ConfigError(f"decision.no_signal_after_s must be at least 0 s, got {self.no_signal_after_s}")
+        if not self.still_below_g >= 0:
+            raise ConfigError(f"decision.still_below_g must be at least 0 g, got {self.still_below_g}")
 
 
 @dataclass(frozen=True)
@@ -186,6 +213,13 @@ class Contract:
             raise ContractError(
                 f"an image of {self.gaf.size} pixels cannot be drawn from {self.window.samples} samples",
                 hint="Lower gaf.size or raise window.samples",
+            )
+        silence_s = self.decision.no_signal_after_s
+        if 0 < silence_s < self.resampling.max_gap_s:
+            raise ContractError(
+                f"decision.no_signal_after_s is {silence_s} s, but a pause of up to {self.resampling.max_gap_s} s "
+                "(resampling.max_gap_s) is bridged",
+                hint="Raise it to that or more; 0 turns it off",
             )
         if self.schema_version != SCHEMA_VERSION:
             raise ContractError(
@@ -230,5 +264,12 @@ class Contract:
             raise ContractError(error.message, hint=error.hint) from error
 
     def with_decision(self, **changes: Any) -> Contract:
-        """A copy whose decision rules differ, e.g. ``with_decision(smoothing=0.5)``."""
-        return dataclasses.replace(self, decision=dataclasses.replace(self.decision, **changes))
+        """A copy whose decision rules differ, e.g. ``with_decision(smoothing=0.5)``.
+
+        Raises
+        ------
+        ConfigError : no such rule, or a value that it cannot have
+        ContractError : a value that does not fit the rest of the contract
+        """
+        rules = from_mapping(DecisionSpec, {**to_mapping(self.decision), **changes}, where="decision")
+        return dataclasses.replace(self, decision=rules)

@@ -1,9 +1,12 @@
-"""From logits to events: temperature, smoothing, dwell, unknown.
+"""From logits to events: temperature, smoothing, hysteresis, dwell, unknown; and events without logits.
 
-logits -> softmax(logits / temperature) -> exponential average over windows -> the leading label, once it has led for
-``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below`` -> event.
+logits -> softmax(logits / temperature) -> exponential average over windows, or their majority -> the leading label,
+once it has led by ``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below``
+-> event.
 
-A gap in the stream starts afresh. Every rule comes from the contract (``DecisionSpec``). Knows nothing of engines.
+A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``. A gap starts
+afresh, and so does a still wrist: what came before says nothing of what comes after. Every rule comes from the
+contract (``DecisionSpec``). Knows nothing of engines.
 """
 
 from __future__ import annotations
@@ -13,14 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vskd.contract import Contract
+from vskd.contract import Contract, DecisionSpec
 from vskd.errors import ContractError
-from vskd.stream import Window
+from vskd.stream import Pause, Window
 
 if TYPE_CHECKING:  # slow to import, see vskd.stream
     from numpy.typing import NDArray
 
+    Float64 = NDArray[np.float64]
+
 UNKNOWN = "unknown"
+NO_SIGNAL = "no signal"
+STILL = "still"
+
+#: 0.6 - 0.4 is not quite 0.2 in a computer; a label that leads by exactly ``min_lead`` leads by enough.
+ROUNDING = 1e-9
 
 #: Reason of an event whose model overflowed.
 NOT_FINITE = "the model's answer is not finite"
@@ -32,12 +42,13 @@ class Event:
 
     Attributes
     ----------
-    label : the activity, or ``"unknown"``
+    label : the activity, or ``"unknown"``, ``"no signal"``, ``"still"``
     probability : smoothed; of the label, or of the one that it would have been where it is unknown
-    reason : why the label is unknown; empty otherwise
-    start_s, end_s : the window's first and last sample, s, on the sensor's clock
+    reason : why the label is no activity; empty where it is one
+    start_s, end_s : the window's first and last sample, s, on the sensor's clock; of ``no signal`` the last sample
+        before the pause and the first one after, or the time until which none came
     delay_s : how far a decision lags behind a change of activity: the window, the smoothing's mean age and the dwell
-    probabilities : (classes,), smoothed, in the order of the contract's labels
+    probabilities : (classes,), smoothed, in the order of the contract's labels; all equal where nothing is known
     """
 
     label: str
@@ -84,13 +95,18 @@ class Decider:
         self.spec = contract.decision
         window = contract.window
         hop_s = window.hop_samples / window.rate_hz
-        waiting = (1 / self.spec.smoothing - 1) + (self.spec.min_dwell_windows - 1)
-        self._delay_s = window.duration_s + waiting * hop_s if window.mode == "sliding" else 0.0
+        smoothing = _Majority if self.spec.smoothing_rule == "majority" else _Exponential
+        self._smoothing: _Majority | _Exponential = smoothing(self.spec, len(self.labels))
+        waiting = self._smoothing.wait_windows + (self.spec.min_dwell_windows - 1)
+        self._window_s = window.duration_s if window.mode == "sliding" else 0.0
+        self._delay_s = self._window_s + waiting * hop_s if window.mode == "sliding" else 0.0
+        self._even = np.full(len(self.labels), 1 / len(self.labels))
+        self._even.setflags(write=False)
         self.reset()
 
     def reset(self) -> None:
         """Forget every window so far."""
-        self._average: NDArray[np.float64] | None = None
+        self._smoothing.reset()
         self._reported = -1
         self._challenger = -1
         self._led_for = 0
@@ -115,14 +131,35 @@ class Decider:
         if window.after_gap:
             self.reset()
         if not np.isfinite(logits).all():
-            return self._event(window, np.full(len(self.labels), 1 / len(self.labels)), 0, NOT_FINITE)
-        newest = softmax(logits, temperature=self.spec.temperature)
-        weight = self.spec.smoothing
-        self._average = newest if self._average is None else weight * newest + (1 - weight) * self._average
-        leading = self._dwell(int(self._average.argmax()))
-        unknown = self._average[leading] < self.spec.unknown_below
+            return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, self._delay_s)
+        average, score, leading = self._smoothing(softmax(logits, temperature=self.spec.temperature))
+        reported = self._choose(score, leading)
+        unknown = average[reported] < self.spec.unknown_below
         reason = f"probability below {self.spec.unknown_below}" if unknown else ""
-        return self._event(window, self._average, leading, reason)
+        return self._event(window, average, reported, reason)
+
+    def still(self, window: Window, movement_g: float) -> Event:
+        """The event of a window that the motion gate kept from the network.
+
+        Parameters
+        ----------
+        window : as in ``decide``
+        movement_g : standard deviation of its |a|, g
+        """
+        self.reset()
+        reason = f"|a| varies by {movement_g:.4f} g, below {self.spec.still_below_g}"
+        return self._nothing(STILL, reason, window.start_s, window.end_s, self._window_s)
+
+    def no_signal(self, pause: Pause) -> Event | None:
+        """The event of a pause; None where it is not long enough to be one."""
+        away_s = pause.end_s - pause.start_s
+        if not 0 < self.spec.no_signal_after_s < away_s:
+            return None
+        self.reset()
+        return self._nothing(NO_SIGNAL, f"no samples for {away_s:.3f} s", pause.start_s, pause.end_s, away_s)
+
+    def _nothing(self, label: str, reason: str, start_s: float, end_s: float, delay_s: float) -> Event:
+        return Event(label, 1 / len(self.labels), reason, start_s, end_s, delay_s, self._even)
 
     def _event(self, window: Window, probabilities: NDArray[np.float64], leading: int, reason: str) -> Event:
         return Event(
@@ -135,10 +172,56 @@ class Decider:
             probabilities=probabilities,
         )
 
-    def _dwell(self, leading: int) -> int:
-        """The label to report: a new one only after it has led for long enough."""
-        self._led_for = self._led_for + 1 if leading == self._challenger else 1
+    def _choose(self, score: Float64, leading: int) -> int:
+        """The label to report: a new one only after it has led by enough, for long enough."""
+        if self._reported < 0:
+            self._reported = leading
+        lead = score[leading] - score[self._reported]
+        enough = lead > 0 and lead >= self.spec.min_lead - ROUNDING  # who only ties does not take over
+        again = leading == self._challenger
+        self._led_for = (self._led_for + 1 if again else 1) if enough else 0
         self._challenger = leading
-        if self._reported < 0 or self._led_for >= self.spec.min_dwell_windows:
+        if self._led_for >= self.spec.min_dwell_windows:
             self._reported = leading
         return self._reported
+
+
+class _Exponential:
+    """The exponential average of the probabilities; its values are also what leads."""
+
+    def __init__(self, spec: DecisionSpec, classes: int) -> None:
+        self._weight = spec.smoothing
+        self.wait_windows = 1 / spec.smoothing - 1  # mean age of the average
+        self.reset()
+
+    def reset(self) -> None:
+        self._average: Float64 | None = None
+
+    def __call__(self, newest: Float64) -> tuple[Float64, Float64, int]:
+        """(classes,) of one window -> (the average, what labels are compared by, the label that leads)."""
+        before = self._average
+        self._average = newest if before is None else self._weight * newest + (1 - self._weight) * before
+        return self._average, self._average, int(self._average.argmax())
+
+
+class _Majority:
+    """Each of the last windows votes for its label; the average is the mean of their probabilities."""
+
+    def __init__(self, spec: DecisionSpec, classes: int) -> None:
+        self._recent = np.zeros((spec.majority_windows, classes))
+        self.wait_windows = float(spec.majority_windows // 2)  # votes that a new label needs to win, less one
+        self.reset()
+
+    def reset(self) -> None:
+        self._count = 0
+
+    def __call__(self, newest: Float64) -> tuple[Float64, Float64, int]:
+        """(classes,) of one window -> (the average, each label's share of the votes, the label that leads)."""
+        self._recent[self._count % len(self._recent)] = newest
+        self._count += 1
+        held = self._recent[: self._count]
+        average: Float64 = held.mean(axis=0)
+        votes = np.bincount(held.argmax(axis=1), minlength=held.shape[1])
+        # Of labels with equally many votes the more probable one leads.
+        leading = int(np.lexsort((average, votes))[-1])
+        return average, votes / len(held), leading

@@ -65,9 +65,22 @@ class Window:
     after_gap: bool
 
 
+@dataclass(frozen=True)
+class Pause:
+    """Samples stayed away for longer than ``resampling.max_gap_s``.
+
+    Attributes
+    ----------
+    start_s, end_s : time of the last sample before and of the first one after, s, on the sensor's clock
+    """
+
+    start_s: float
+    end_s: float
+
+
 @dataclass
 class Health:
-    """What the stream did with its samples.
+    """What became of the samples and of the windows.
 
     Attributes
     ----------
@@ -76,6 +89,8 @@ class Health:
     not_finite : dropped: NaN, infinite or beyond float32
     gaps : pauses above the limit, and reset clocks
     saturated : samples with an axis at or beyond the sensor's range in training
+    windows : windows decided on
+    still : of these, the ones that the motion gate kept from the network
     """
 
     samples: int = 0
@@ -83,6 +98,8 @@ class Health:
     not_finite: int = 0
     gaps: int = 0
     saturated: int = 0
+    windows: int = 0
+    still: int = 0
     _intervals: int = field(default=0, repr=False)
     _elapsed_s: float = field(default=0.0, repr=False)
 
@@ -90,6 +107,11 @@ class Health:
     def rate_hz(self) -> float | None:
         """Measured rate of the accepted samples, Hz; None before two seconds of them."""
         return self._intervals / self._elapsed_s if self._elapsed_s >= RATE_CHECK_S else None
+
+    @property
+    def still_share(self) -> float:
+        """Share of the windows that the motion gate kept from the network."""
+        return self.still / self.windows if self.windows else 0.0
 
 
 class AxisMap:
@@ -148,7 +170,7 @@ class Stream:
         self._per_second = _per_second(time_unit)
         self._origin: Any = None
         self._unit_check: list[float] | None = []  # magnitudes so far, g; None once the unit is believed
-        self._held: list[Window] = []  # until the unit is believed
+        self._held: list[Window | Pause] = []  # until the unit is believed
         self._last_s = -np.inf
         self._start_segment()
 
@@ -168,6 +190,17 @@ class Stream:
         ------
         StreamError : shapes or types that are not samples, or values that cannot be in the stream's unit
         """
+        return [item for item in self.advance(time, xyz) if isinstance(item, Window)]
+
+    @property
+    def last_sample_s(self) -> float | None:
+        """Time of the last accepted sample, s, on the sensor's clock; None before the first."""
+        if self._origin is None or not np.isfinite(self._last_s):
+            return None
+        return float(self._origin) / self._per_second + self._last_s
+
+    def advance(self, time: ArrayLike, xyz: ArrayLike) -> list[Window | Pause]:
+        """As ``push``, and in their place the pauses between the windows."""
         times, raw = as_samples(time, xyz)
         if not len(times):
             return []
@@ -177,8 +210,14 @@ class Stream:
             self._extend_with_what_is_good(times, values)
         if self._unit_check is not None:
             return []
-        windows, self._held = self._held, []
-        return windows
+        items, self._held = self._held, []
+        return items
+
+    def _hold_pause(self, step_s: float, now_s: float) -> None:
+        """A clock that was set back does not tell how long the pause was; before the first sample there is none."""
+        if 0 < step_s < np.inf:
+            since_s = float(self._origin) / self._per_second + now_s
+            self._held.append(Pause(since_s - step_s, since_s))
 
     def _extend_if_regular(self, time: NDArray[Any], values: Float64) -> bool:
         """The way of nearly every push: each sample finite, within range, in order and without a gap.
@@ -211,6 +250,7 @@ class Stream:
         self._check_unit(values)
         for start, end, anew in self._segments(steps):
             if anew:
+                self._hold_pause(float(steps[start]), float(seconds[start]))
                 self._start_segment()
             self._held += self._extend(np.concatenate((self._times, seconds[start:end])), values[start:end])
 

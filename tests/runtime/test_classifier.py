@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+import statistics
 
 import numpy as np
 import pytest
 
-from vskd import Classifier, Contract
+from vskd import Classifier, Contract, Event
+from vskd.classifier import movement
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import ConfigError, ContractError, MissingExtraError, StreamError
-from vskd.stream import cut_windows
+from vskd.stream import Window, cut_windows
 
 
 class MeanEngine:
@@ -118,3 +121,118 @@ def test_a_choice_that_cannot_be_kept_is_an_error_not_another_choice(tmp_path, m
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
     with pytest.raises(MissingExtraError, match=r"the engine litert needs ai_edge_litert.*vskd\[litert\]"):
         Classifier.open(bundle, engine="litert")
+
+
+# --- pauses, silence, stillness
+
+
+def with_pause(pause_s: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
+    time_s, xyz = turning()
+    time_s[100:] += pause_s
+    return time_s, xyz
+
+
+def told(events: list[Event]) -> list[tuple[str, float, float]]:
+    return [(event.label, round(event.start_s, 6), round(event.end_s, 6)) for event in events]
+
+
+@pytest.mark.parametrize("size", [1, 7, 99, 100, 101, 200])
+def test_a_pause_is_an_event_between_the_windows_however_the_stream_is_cut(contract, size):
+    classifier = Classifier(contract.with_decision(no_signal_after_s=2.0), MeanEngine())
+    time_s, xyz = with_pause()
+    events = [event for at in range(0, 200, size) for event in classifier.push(time_s[at:][:size], xyz[at:][:size])]
+    labels = [event.label for event in events]
+    assert labels.count("no signal") == 1
+    pause = events[labels.index("no signal")]
+    assert (pause.start_s, pause.end_s) == (pytest.approx(1.98), pytest.approx(7.0))
+    assert pause.reason == "no samples for 5.020 s"
+    assert [event.end_s for event in events] == sorted(event.end_s for event in events)
+    assert labels.index("no signal") == 1 + (100 - 32) // 16
+    assert classifier.health.windows == len(events) - 1
+
+
+def test_a_short_gap_and_a_clock_set_back_are_no_pause(contract):
+    judged = contract.with_decision(no_signal_after_s=2.0)
+    time_s, xyz = with_pause(1.0)
+    assert "no signal" not in [event.label for event in Classifier(judged, MeanEngine()).push(time_s, xyz)]
+    time_s, xyz = with_pause(-1000.0)
+    classifier = Classifier(judged, MeanEngine())
+    assert "no signal" not in [event.label for event in classifier.push(time_s, xyz)]
+    assert classifier.health.gaps == 1
+
+
+def test_a_silence_is_told_once_and_not_again_by_the_samples_that_end_it(contract):
+    classifier = Classifier(contract.with_decision(no_signal_after_s=2.0), MeanEngine())
+    time_s, xyz = with_pause()
+    assert classifier.silence(60.0) == []  # nothing has come yet: the sensor's clock is not known
+    classifier.push(time_s[:100], xyz[:100])
+    assert classifier.silence(1.9) == []
+    assert told(classifier.silence(2.5)) == [("no signal", 1.98, 4.48)]
+    assert classifier.silence(3.5) == []
+    events = classifier.push(time_s[100:], xyz[100:])
+    assert events
+    assert "no signal" not in [event.label for event in events]
+    assert told(classifier.silence(2.5)) == [("no signal", 8.98, 11.48)]  # the next silence is another one
+
+
+def test_a_silence_before_the_unit_is_believed_is_told_once(contract):
+    classifier = Classifier(contract.with_decision(no_signal_after_s=2.0), MeanEngine())
+    time_s, xyz = with_pause()
+    classifier.push(time_s[90:100], xyz[90:100])
+    assert len(classifier.silence(3.0)) == 1
+    events = [event for at in range(100, 200, 5) for event in classifier.push(time_s[at:][:5], xyz[at:][:5])]
+    assert events
+    assert "no signal" not in [event.label for event in events]
+
+
+def test_silence_of_nanoseconds_since_1970_is_told_once(contract):
+    classifier = Classifier(contract.with_decision(no_signal_after_s=2.0), MeanEngine(), time_unit="ns")
+    time_s, xyz = with_pause()
+    time_ns = 1_700_000_000_123_456_789 + np.round(time_s * 1e9).astype(np.int64)
+    classifier.push(time_ns[:100], xyz[:100])
+    assert len(classifier.silence(3.0)) == 1
+    assert "no signal" not in [event.label for event in classifier.push(time_ns[100:], xyz[100:])]
+
+
+def test_a_still_wrist_does_not_wake_the_network_and_the_share_is_counted(contract):
+    engine = MeanEngine()
+    classifier = Classifier(contract.with_decision(still_below_g=0.05), engine)
+    still = np.tile([0.0, 0.0, 1.0], (100, 1)) + np.random.default_rng(0).normal(0, 0.005, (100, 3))
+    moving = still + np.sin(np.arange(100))[:, np.newaxis] * 0.5
+    events = classifier.push(np.arange(200) / 50, np.concatenate([still, moving]))
+    labels = [event.label for event in events]
+    assert labels[0] == "still"
+    assert labels[-1] != "still"
+    assert classifier.health.windows == len(events) == len(engine.windows) + labels.count("still")
+    assert classifier.health.still == labels.count("still") == 5  # windows that end by sample 100
+    assert classifier.health.still_share == pytest.approx(5 / len(events))
+
+
+def test_without_a_limit_the_gate_is_open(contract):
+    engine = MeanEngine()
+    classifier = Classifier(contract, engine)
+    classifier.push(np.arange(100) / 50, np.tile([0.0, 0.0, 1.0], (100, 1)))
+    assert len(engine.windows) == classifier.health.windows > 0
+    assert (classifier.health.still, classifier.health.still_share) == (0, 0.0)
+    assert Classifier(contract, engine).health.still_share == 0.0
+
+
+def test_movement_is_the_standard_deviation_of_the_magnitude_at_any_size():
+    rng = np.random.default_rng(3)
+    samples = rng.normal(size=(3, 32)).astype(np.float32)
+    magnitude = [math.sqrt(sum(float(value) ** 2 for value in column)) for column in samples.T]
+    assert movement(Window(samples, 0, 1, True)) == pytest.approx(statistics.pstdev(magnitude), rel=1e-12)
+    huge = np.full((3, 32), 3e38, np.float32)
+    huge[:, 0] = 0
+    assert math.isfinite(movement(Window(huge, 0, 1, True)))
+
+
+def test_every_rule_can_be_overridden_when_the_bundle_is_opened(tmp_path, make_bundle, contract):
+    bundle = make_bundle(tmp_path / "x.bundle", contract)
+    rules = {"smoothing_rule": "majority", "majority_windows": 3, "min_lead": 0.1, "still_below_g": 0.2}
+    classifier = Classifier.open(bundle, engine="litert", decision=rules)
+    assert {name: getattr(classifier.contract.decision, name) for name in rules} == rules
+    with pytest.raises(ConfigError, match=r"unknown key 'smothing' in decision.*Did you mean 'smoothing'"):
+        Classifier.open(bundle, decision={"smothing": 0.5})
+    with pytest.raises(ContractError, match=r"a pause of up to 0\.25 s"):
+        Classifier.open(bundle, decision={"no_signal_after_s": 0.1})

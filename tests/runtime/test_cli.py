@@ -161,6 +161,17 @@ def test_nan_and_disorder_are_counted_not_hidden(command, bundle, tmp_path):
     assert "dropped: 1 out of order, 1 not finite; 0 gaps" in result.err
 
 
+def test_rules_can_be_overridden_and_the_skipped_share_is_told(command, bundle, tmp_path):
+    path = recording(tmp_path, rows(100) + rows(60, start_s=9.0, axis=0))
+    rules = ["--set", "no_signal_after_s=3", "--set", "still_below_g=0.01", "--set", "smoothing_rule=majority"]
+    result = command("run", bundle, "--input", path, "--engine", "onnxruntime", *rules)
+    assert result.code == 0
+    labels = [event["label"] for event in result.events]
+    assert labels == ["still"] * 5 + ["no signal"] + ["still"] * 2
+    assert result.events[5]["reason"] == "no samples for 7.020 s"
+    assert "motion gate: 7 of 7 windows (100%) skipped the network" in result.err
+
+
 # --- refusals: one sentence, a way out, exit code 1, no traceback
 
 
@@ -221,6 +232,16 @@ def test_bad_axes_and_missing_bundles_are_refused(command, bundle, tmp_path):
     assert_refused(command("run", bundle, "--input", path, "--axes", "x,y"), "an axis map names x, y and z once each")
     assert_refused(command("run", tmp_path / "no.bundle", "--input", path), "there is no bundle at", "vskd export")
     assert_refused(command("run", bundle, "--input", path, "--recipe", "int4"), "no model of recipe int4", "It holds:")
+
+
+def test_a_rule_that_does_not_exist_or_fit_is_refused(command, bundle, tmp_path):
+    words = ["run", bundle, "--input", recording(tmp_path, rows(60)), "--set"]
+    assert_refused(command(*words, "smothing=0.5"), "unknown key 'smothing' in decision", "Did you mean 'smoothing'")
+    assert_refused(command(*words, "smoothing=2"), "decision.smoothing must lie in (0, 1], got 2.0")
+    assert_refused(command(*words, "smoothing=much"), "decision.smoothing must be of type float, got 'much'")
+    result = command(*words, "smoothing")
+    assert (result.code, result.out) == (2, "")
+    assert "'smoothing' is not RULE=VALUE" in result.err
 
 
 def test_a_changed_model_is_refused(command, bundle, tmp_path):

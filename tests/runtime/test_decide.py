@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vskd.contract import Contract, GafSpec, WindowSpec
-from vskd.decide import NOT_FINITE, UNKNOWN, Decider, Event, softmax
+from vskd.decide import NO_SIGNAL, NOT_FINITE, STILL, UNKNOWN, Decider, Event, softmax
 from vskd.errors import ContractError
-from vskd.stream import Window
+from vskd.stream import Pause, Window
 
 LABELS = ("sit", "walk", "wave")
 
 
-def decider(*, mode: str = "sliding", **rules: float) -> Decider:
+def decider(*, mode: str = "sliding", **rules: object) -> Decider:
     window = WindowSpec(mode=mode, samples=100, rate_hz=50.0, hop_samples=25)
     return Decider(Contract(labels=LABELS, window=window, gaf=GafSpec(size=20)).with_decision(**rules))
 
@@ -175,3 +175,125 @@ def test_an_event_becomes_plain_json():
         "delay_s": 3.0,
         "probabilities": {"sit": 0.2, "walk": 0.5, "wave": 0.3},
     }
+
+
+# --- majority, hysteresis, no signal, still: against plain Python
+
+
+def plain_labels(answers: list[np.ndarray], rules: dict[str, object]) -> list[str]:
+    """What the contract's words say, window by window from the whole past."""
+    past: list[np.ndarray] = []
+    reported = challenger = -1
+    led_for = 0
+    labels = []
+    for answer in answers:
+        past.append(softmax(answer))
+        score, leading = plain_score(past, rules)
+        reported = leading if reported < 0 else reported
+        lead = score[leading] - score[reported]
+        enough = lead > 0 and lead >= float(rules["min_lead"]) - 1e-9
+        led_for = (led_for + 1 if leading == challenger else 1) if enough else 0
+        challenger = leading
+        reported = leading if led_for >= int(rules["min_dwell_windows"]) else reported
+        labels.append(LABELS[reported])
+    return labels
+
+
+def plain_score(past: list[np.ndarray], rules: dict[str, object]) -> tuple[list[float], int]:
+    if rules["smoothing_rule"] == "exponential":
+        average = past[0]
+        for newest in past[1:]:
+            average = rules["smoothing"] * newest + (1 - rules["smoothing"]) * average
+        return list(average), int(np.argmax(average))
+    recent = past[-rules["majority_windows"] :]
+    votes = [sum(int(one.argmax()) == label for one in recent) for label in range(3)]
+    means = np.mean(recent, axis=0)
+    return [count / len(recent) for count in votes], max(range(3), key=lambda label: (votes[label], means[label]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    answers=st.lists(
+        st.sampled_from([SIT, WALK, WAVE, logits_of(0.5, 0.3, 0.2), logits_of(0.3, 0.5, 0.2)]), max_size=40
+    ),
+    rule=st.sampled_from(["exponential", "majority"]),
+    smoothing=st.floats(0.05, 1.0),
+    votes=st.integers(1, 7),
+    min_lead=st.sampled_from([0.0, 0.05, 0.2, 1 / 3, 0.5]),
+    dwell=st.integers(1, 4),
+)
+def test_every_rule_together_does_what_its_words_say(answers, rule, smoothing, votes, min_lead, dwell):
+    rules = {
+        "smoothing_rule": rule,
+        "smoothing": smoothing,
+        "majority_windows": votes,
+        "min_lead": min_lead,
+        "min_dwell_windows": dwell,
+    }
+    assert labels_of(decider(**rules), answers) == plain_labels(answers, rules)
+
+
+def test_the_majority_of_the_last_windows_leads_and_its_probability_is_their_mean():
+    judge = decider(smoothing_rule="majority", majority_windows=3)
+    assert labels_of(judge, [SIT, WALK, SIT, WALK, WALK]) == ["sit", "sit", "sit", "walk", "walk"]
+    event = judge.decide(SIT, window(5))  # walk, walk, sit
+    assert (event.label, event.probability) == ("walk", pytest.approx((0.8 + 0.8 + 0.1) / 3, rel=1e-6))
+    np.testing.assert_allclose(event.probabilities, [(0.1 + 0.1 + 0.8) / 3, 1.7 / 3, 0.1], rtol=1e-6)
+
+
+def test_a_tie_of_votes_changes_nothing():
+    judge = decider(smoothing_rule="majority", majority_windows=2)
+    assert labels_of(judge, [logits_of(0.6, 0.3, 0.1), logits_of(0.1, 0.8, 0.1)]) == ["sit", "sit"]
+    judge = decider(smoothing_rule="majority", majority_windows=5)
+    waving, walking = logits_of(0.1, 0.3, 0.6), logits_of(0.1, 0.8, 0.1)
+    assert labels_of(judge, [SIT, waving, waving, walking, walking]) == ["sit", "sit", "wave", "wave", "wave"]
+
+
+def test_a_challenger_without_the_lead_does_not_take_over():
+    near, clear = logits_of(0.40, 0.45, 0.15), logits_of(0.30, 0.60, 0.10)
+    assert labels_of(decider(min_lead=0.1), [SIT, near, near, clear, near]) == ["sit", "sit", "sit", "walk", "walk"]
+    # The dwell counts only windows in which the lead was large enough.
+    judge = decider(min_lead=0.1, min_dwell_windows=2)
+    assert labels_of(judge, [SIT, near, clear, near, clear, clear]) == ["sit"] * 5 + ["walk"]
+
+
+def test_a_lead_of_exactly_the_margin_is_enough_in_votes_too():
+    judge = decider(smoothing_rule="majority", majority_windows=5, min_lead=0.2)
+    assert labels_of(judge, [SIT, SIT, WALK, WALK, WALK])[-1] == "walk"  # 0.6 - 0.4 in floating point is below 0.2
+
+
+def test_a_majority_waits_for_the_votes_that_a_change_needs():
+    judge = decider(smoothing_rule="majority", majority_windows=5)
+    assert judge.decide(SIT, window()).delay_s == pytest.approx(2.0 + 2 * 0.5)
+    answers = [SIT] * 5 + [WALK] * 3
+    assert labels_of(decider(smoothing_rule="majority", majority_windows=5), answers).index("walk") == 5 + 2
+
+
+def test_a_pause_beyond_the_limit_is_no_signal_and_starts_afresh():
+    judge = decider(smoothing=0.1, no_signal_after_s=2.0)
+    judge.decide(SIT, window(0))
+    assert judge.no_signal(Pause(1.98, 3.98)) is None
+    event = judge.no_signal(Pause(1.98, 4.48))
+    assert (event.label, event.reason, event.start_s, event.end_s) == (NO_SIGNAL, "no samples for 2.500 s", 1.98, 4.48)
+    assert event.delay_s == pytest.approx(2.5)
+    np.testing.assert_allclose(event.probabilities, [1 / 3] * 3)
+    np.testing.assert_allclose(judge.decide(WALK, window(9)).probabilities, [0.1, 0.8, 0.1], rtol=1e-6)
+
+
+def test_no_pause_is_an_event_unless_the_contract_says_after_how_long():
+    assert decider().no_signal(Pause(0.0, 1e6)) is None
+
+
+def test_a_still_window_says_by_how_much_and_starts_afresh():
+    judge = decider(smoothing=0.1, still_below_g=0.05)
+    judge.decide(SIT, window(0))
+    event = judge.still(window(1), 0.0123)
+    assert (event.label, event.reason) == (STILL, "|a| varies by 0.0123 g, below 0.05")
+    assert (event.start_s, event.end_s, event.delay_s) == (0.5, 2.48, 2.0)
+    assert judge.decide(WALK, window(2)).label == "walk"
+
+
+def test_the_even_probabilities_of_an_event_without_knowledge_cannot_be_written_over():
+    event = decider(still_below_g=0.05).still(window(), 0.0)
+    with pytest.raises(ValueError, match="read-only"):
+        event.probabilities[0] = 1.0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 import numpy as np
@@ -34,24 +35,49 @@ from vskd.stream import Health
 @click.option("--unit", type=click.Choice(["g", "m/s^2"]), default="g", help="Unit of ax, ay, az.")
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
-def run(bundle: Path, source: str, engine: str | None, recipe: str | None, unit: str, axes: str, threads: int) -> None:
+@click.option("--set", "rules", multiple=True, metavar="RULE=VALUE", help="Override a decision rule: smoothing=0.5.")
+def run(
+    bundle: Path,
+    source: str,
+    engine: str | None,
+    recipe: str | None,
+    unit: str,
+    axes: str,
+    threads: int,
+    rules: tuple[str, ...],
+) -> None:
     """Print one JSON line per decision on a recording or a live pipe."""
     opened = Bundle.open(bundle)
+    contract = opened.contract.with_decision(**_rules(rules))
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = open_engine(name, opened.model_path(entry), threads=threads)
     _note(f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)")
     with _open_text(source) as lines:
         reader = SampleReader(lines, name="standard input" if source == "-" else source)
         classifier = Classifier(
-            opened.contract,
+            contract,
             loaded,
             unit=unit,  # type: ignore[arg-type]  # click.Choice holds exactly the contract's units
             axes=axes,
             time_unit=reader.time_unit,
         )
-        _run_whole(classifier, reader) if opened.contract.window.mode == "whole" else _run_stream(
+        _run_whole(classifier, reader) if contract.window.mode == "whole" else _run_stream(
             classifier, reader, live=source == "-"
         )
+
+
+def _rules(settings: Iterable[str]) -> dict[str, Any]:
+    """``min_lead=0.1`` -> {"min_lead": 0.1}; what is no number is text. The contract knows the names."""
+    rules: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{setting!r} is not RULE=VALUE", param_hint="'--set'")
+        try:
+            rules[name.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            rules[name.strip()] = value.strip()
+    return rules
 
 
 def _open_text(source: str) -> TextIO:
@@ -91,6 +117,8 @@ def _note_health(health: Health, contract: Contract, events: int) -> None:
         f"{health.not_finite} not finite; {health.gaps} gaps; {health.saturated} beyond "
         f"+-{contract.sensor.range_g:g} g"
     )
+    if contract.decision.still_below_g > 0:
+        _note(f"motion gate: {health.still} of {health.windows} windows ({health.still_share:.0%}) skipped the network")
     wanted = contract.window.rate_hz
     if health.rate_hz is not None and abs(health.rate_hz / wanted - 1) > contract.resampling.rate_tolerance:
         _note(f"warning: the sensor ran at {health.rate_hz:.1f} Hz; the model was trained at {wanted:g} Hz")
