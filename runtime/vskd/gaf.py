@@ -102,10 +102,13 @@ class GafEncoder:
         cosine, sine = self._rescale(checked @ self._paa)
         batch, channels, size = cosine.shape
         image = np.empty((batch, len(self.spec.fields), channels, size, size), dtype=np.float32)
-        right = np.stack([cosine, -sine], axis=-2)
+        left = np.empty((batch, channels, size, 2), dtype=np.float32)
+        right = np.empty((batch, channels, 2, size), dtype=np.float32)
+        right[:, :, 0] = cosine
+        np.negative(sine, out=right[:, :, 1])
         for index, name in enumerate(self.spec.fields):
-            left = (cosine, sine) if name == "gasf" else (sine, cosine)
-            np.matmul(np.stack(left, axis=-1), right, out=image[:, index])
+            left[..., 0], left[..., 1] = (cosine, sine) if name == "gasf" else (sine, cosine)
+            np.matmul(left, right, out=image[:, index])
         stacked = image.reshape(batch, len(self.spec.fields) * channels, size, size)
         return stacked if windows.ndim == 3 else stacked[0]
 
@@ -116,11 +119,14 @@ class GafEncoder:
                 f"got shape {windows.shape}"
             )
         as_batch = windows if windows.ndim == 3 else windows[np.newaxis]
-        with np.errstate(over="ignore"):
-            values = np.asarray(as_batch, dtype=np.float32)
-        usable = np.abs(values) <= LARGEST_G
-        if not usable.all():
-            count = int(usable.size - usable.sum())
+        if as_batch.dtype == np.float32:
+            values = as_batch
+        else:
+            with np.errstate(over="ignore"):
+                values = as_batch.astype(np.float32)
+        magnitude = np.abs(values)
+        if not magnitude.max(initial=0.0) <= LARGEST_G:  # false for NaN
+            count = int(values.size - (magnitude <= LARGEST_G).sum())
             raise SignalError(
                 f"the window holds {count} values that are NaN, infinite or beyond {LARGEST_G:g} g",
                 hint="Drop those samples",
