@@ -2,7 +2,7 @@
 
 The contract of a bundle and every training config are read and written through these two functions.
 What is supported is what they need and no more: bool, int, float, str, ``Literal``, ``X | None``, ``tuple[X, ...]``,
-``dict[str, float]`` and nested dataclasses. Checks beyond types belong in ``__post_init__`` of the dataclass.
+``dict[str, X]`` and nested dataclasses. Checks beyond types belong in ``__post_init__`` of the dataclass.
 """
 
 from __future__ import annotations
