@@ -20,6 +20,7 @@ from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
 from vskd_export.answers import run_engines
+from vskd_export.c_array import c_files
 from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.evidence import Evidence, gather_evidence
 from vskd_export.gate import check_encoder, check_engines, check_micro
@@ -115,7 +116,9 @@ def export_bundle(
     )
     progress(f"Writing {out}")
     golden = golden_to_bytes(make_golden(evidence, contract, recorded))
-    everything = {**files, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
+    smallest = entry("tflite", INTEGER_RECIPE).file
+    in_c = c_files(files[smallest], contract, name=smallest, micro=judged["micro"])
+    everything = {**files, **in_c, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
     path = write_bundle(out, contract=contract, models=MODELS, files=everything, overwrite=overwrite)
     return ExportReport(path, content)
 

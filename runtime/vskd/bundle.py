@@ -6,6 +6,7 @@
       manifest.json   schema version, models, SHA-256 and size of every other file; written last
       contract.json   what a window is and how a decision is made
       model.<recipe>.onnx, model.<recipe>.tflite
+      model_data.h, model_data.c      the int8 model as a C array, for TensorFlow Lite Micro
       golden/         windows with the answers of every stage
       report.json     how well the exported models agree with the trained one
 
