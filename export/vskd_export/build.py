@@ -25,6 +25,7 @@ from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.evidence import Evidence, gather_evidence
 from vskd_export.gate import check_encoder, check_engines, check_micro
 from vskd_export.golden import make_golden
+from vskd_export.golden_stream import make_golden_stream
 from vskd_export.graph import frozen_copy
 from vskd_export.recipes import INTEGER_RECIPE, MODELS, entry, make_models
 from vskd_export.report import REPORT_FILE, compose, to_bytes
@@ -118,7 +119,8 @@ def export_bundle(
     golden = golden_to_bytes(make_golden(evidence, contract, recorded))
     smallest = entry("tflite", INTEGER_RECIPE).file
     in_c = c_files(files[smallest], contract, name=smallest, micro=judged["micro"])
-    everything = {**files, **in_c, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
+    stream = make_golden_stream(frozen, contract, evidence, files, MODELS)
+    everything = {**files, **in_c, **stream, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
     path = write_bundle(out, contract=contract, models=MODELS, files=everything, overwrite=overwrite)
     return ExportReport(path, content)
 

@@ -61,7 +61,7 @@ def _plain(value: Any) -> Any:
         return to_mapping(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -39,6 +39,7 @@ def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, 
     assert bundle.models == MODELS
     assert set(bundle.files) == {
         "contract.json", "golden/vectors.npz", "report.json", "model_data.h", "model_data.c",
+        "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv",
         FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE,
     }  # fmt: skip
 

@@ -17,8 +17,9 @@ from vskd.errors import BundleError, MissingExtraError, VskdError
     "--engine", type=click.Choice(list(ENGINES)), default=None, help="Only this one.  [default: every one installed]"
 )
 def verify(bundle: Path, engine: str | None) -> None:
-    """Check every file of a bundle, and replay its golden windows in the engines of this machine."""
+    """Check every file of a bundle, and replay its golden windows and stream in the engines of this machine."""
     from vskd.golden import replay, replay_images
+    from vskd.golden_stream import replay_stream
 
     opened = Bundle.open(bundle)
     opened.check()
@@ -36,10 +37,18 @@ def verify(bundle: Path, engine: str | None) -> None:
             f"largest difference {result.largest_difference:.1e} ({result.worst_window}), {result.flips} flips"
         )
         _verdict(result.problem, text)
-    failed = [images.passed, *(result.passed for result in results)].count(False)
+    streams = replay_stream(opened, pairs)
+    for stream in streams:
+        text = (
+            f"{stream.entry.file} on {stream.engine} {stream.version}: {stream.events} events of the golden stream, "
+            f"largest difference {stream.largest_difference:.1e} of a probability"
+        )
+        _verdict(stream.problem, text)
+    checks = [images.passed, *(result.passed for result in results), *(stream.passed for stream in streams)]
+    failed = checks.count(False)
     if failed:
         raise BundleError(
-            f"{failed} of {len(results) + 1} checks failed on this machine",
+            f"{failed} of {len(checks)} checks failed on this machine",
             hint="Do not use this bundle here; the lines above say which engine and model",
         )
 
