@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from vskd.bundle import refuse_existing, write_bundle
 from vskd.contract import Contract
+from vskd.description import GRAPHS
 from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
 from vskd_export.answers import run_engines
 from vskd_export.c_array import c_files
 from vskd_export.calibrate import WindowSet, draw_calibration
+from vskd_export.describe import describe_model
 from vskd_export.evidence import Evidence, gather_evidence
 from vskd_export.gate import check_encoder, check_engines, check_micro
 from vskd_export.golden import make_golden
@@ -105,10 +107,11 @@ def export_bundle(
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(frozen, contract, drawn)
     judged, recorded = _judge_models(files, contract, evidence, progress)
+    graphs = {model.file: describe_model(files[model.file], model.format) for model in MODELS}
     content = compose(
         contract,
         evidence=evidence,
-        judged={"encoder": encoder, **judged},
+        judged={"encoder": encoder, **judged, GRAPHS: graphs},
         files=files,
         calibration=drawn,
         held_out=held_out,

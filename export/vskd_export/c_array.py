@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vskd.contract import Contract
 from vskd.errors import VskdError
-from vskd_export.tflite_file import operator_names, read_model
+from vskd_export.tflite_file import borders, operator_names, read_model
 
 HEADER_FILE = "model_data.h"
 SOURCE_FILE = "model_data.c"
@@ -28,9 +28,6 @@ SOURCE_FILE = "model_data.c"
 ALIGNMENT_BYTES = 16
 
 _WORDS_PER_LINE = 6
-
-#: Operators at the border of the integer part, and what lies there.
-_BORDERS: Mapping[str, str] = {"QUANTIZE": "IMAGE", "DEQUANTIZE": "LOGITS"}
 
 #: Operator -> method of ``tflite::MicroMutableOpResolver`` (tensorflow/lite/micro/micro_mutable_op_resolver.h).
 RESOLVER_METHODS: Mapping[str, str] = {
@@ -202,13 +199,12 @@ def _arena(micro: Mapping[str, Any]) -> str:
 
 def _quantization(tree: Any) -> str:
     """Scale and zero point where the integer part begins (the image) and ends (the logits)."""
-    lines = []
-    for operator, kind in zip(tree.subgraphs[0].operators, operator_names(tree), strict=True):
-        if kind in _BORDERS:
-            port = operator.outputs[0] if kind == "QUANTIZE" else operator.inputs[0]
-            quantization = tree.subgraphs[0].tensors[port].quantization
-            lines += [
-                f"#define VSKD_{_BORDERS[kind]}_SCALE {float(quantization.scale[0])!r}f",
-                f"#define VSKD_{_BORDERS[kind]}_ZERO_POINT ({int(quantization.zeroPoint[0])})",
-            ]
+    lines = [
+        line
+        for place, values in borders(tree).items()
+        for line in (
+            f"#define VSKD_{place.upper()}_SCALE {values['scale']!r}f",
+            f"#define VSKD_{place.upper()}_ZERO_POINT ({values['zero_point']})",
+        )
+    ]
     return "\n".join(["/* int8 between the image and the logits; the model converts at both ends. */", *lines])

@@ -106,7 +106,7 @@ def test_verify_fails_on_samples_that_give_other_events(bundle: Bundle, tmp_path
     assert all("g, seconds: the stream counted" in result.problem for result in results)
     done = CliRunner().invoke(verify, [str(changed.path), "--engine", "onnxruntime"])
     assert isinstance(done.exception, BundleError)
-    assert "2 of 5 checks failed on this machine" in str(done.exception)
+    assert "2 of 9 checks failed on this machine" in str(done.exception)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"cases": [', b'{"cases": [{"name": 3}]}', b'{"cases": [], "x": 1}'])
