@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 
 from vskd.bundle import refuse_existing, write_bundle
 from vskd.contract import Contract
+from vskd.description import GRAPHS
 from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
 from vskd_export.answers import run_engines
+from vskd_export.c_array import c_files
 from vskd_export.calibrate import WindowSet, draw_calibration
+from vskd_export.describe import describe_model
 from vskd_export.evidence import Evidence, gather_evidence
 from vskd_export.gate import check_encoder, check_engines, check_micro
 from vskd_export.golden import make_golden
+from vskd_export.golden_stream import make_golden_stream
 from vskd_export.graph import frozen_copy
 from vskd_export.recipes import INTEGER_RECIPE, MODELS, entry, make_models
 from vskd_export.report import REPORT_FILE, compose, to_bytes
@@ -103,10 +107,11 @@ def export_bundle(
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(frozen, contract, drawn)
     judged, recorded = _judge_models(files, contract, evidence, progress)
+    graphs = {model.file: describe_model(files[model.file], model.format) for model in MODELS}
     content = compose(
         contract,
         evidence=evidence,
-        judged={"encoder": encoder, **judged},
+        judged={"encoder": encoder, **judged, GRAPHS: graphs},
         files=files,
         calibration=drawn,
         held_out=held_out,
@@ -115,7 +120,10 @@ def export_bundle(
     )
     progress(f"Writing {out}")
     golden = golden_to_bytes(make_golden(evidence, contract, recorded))
-    everything = {**files, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
+    smallest = entry("tflite", INTEGER_RECIPE).file
+    in_c = c_files(files[smallest], contract, name=smallest, micro=judged["micro"])
+    stream = make_golden_stream(frozen, contract, evidence, files, MODELS)
+    everything = {**files, **in_c, **stream, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
     path = write_bundle(out, contract=contract, models=MODELS, files=everything, overwrite=overwrite)
     return ExportReport(path, content)
 

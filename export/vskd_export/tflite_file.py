@@ -94,6 +94,19 @@ def output_names(model: Any) -> list[str]:
     return [graph.tensors[operator.outputs[0]].name.decode() for operator in graph.operators]
 
 
+def borders(model: Any) -> dict[str, dict[str, Any]]:
+    """Scale and zero point where the integer part begins (``image``) and ends (``logits``); empty for a float model."""
+    graph, found = model.subgraphs[0], {}
+    for operator, kind in zip(graph.operators, operator_names(model), strict=True):
+        if kind in ("QUANTIZE", "DEQUANTIZE"):
+            place, port = ("image", operator.outputs[0]) if kind == "QUANTIZE" else ("logits", operator.inputs[0])
+            quantization = graph.tensors[port].quantization
+            if quantization is not None and quantization.scale is not None:
+                values = {"scale": float(quantization.scale[0]), "zero_point": int(quantization.zeroPoint[0])}
+                found[place] = values
+    return found
+
+
 def _name_ports(model: Any) -> None:
     graph = model.subgraphs[0]
     (source,), (sink,) = graph.inputs, graph.outputs

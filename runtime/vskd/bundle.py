@@ -6,9 +6,11 @@
       manifest.json   schema version, models, SHA-256 and size of every other file; written last
       contract.json   what a window is and how a decision is made
       model.<recipe>.onnx, model.<recipe>.tflite
+      model_data.h, model_data.c      the int8 model as a C array, for TensorFlow Lite Micro
       golden/         windows with the answers of every stage
       report.json     how well the exported models agree with the trained one
 
+``schemas/`` holds the JSON Schema of manifest and contract; a test keeps schema and reader from drifting apart.
 There is no date inside: writing the same content twice gives the same bytes. What is used is checked first: opening
 checks the contract and every file's presence and size, taking a model checks that model, ``check`` checks everything.
 """
@@ -22,7 +24,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
@@ -36,10 +38,10 @@ CONTRACT = "contract.json"
 #: A device wants the small model; ``fp32`` is there to compare with.
 RECIPE_PREFERENCE = ("w8a8-static-pc", "fp32")
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
 #: What a file in a bundle may be called: no name can leave the folder, and every file system can hold it.
 _FILE_NAME = re.compile(r"\w[\w.-]{0,99}(/\w[\w.-]{0,99}){0,7}", re.ASCII)
-
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,28 @@ class FileEntry:
 
     sha256: str
     size_bytes: int
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise ConfigError(f"a SHA-256 is 64 hexadecimal digits in lower case, got {self.sha256[:80]!r}")
+        if self.size_bytes < 0:
+            raise ConfigError(f"a size is at least 0 bytes, got {self.size_bytes}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` holds.
+
+    Attributes
+    ----------
+    schema_version : of the bundle
+    models : the model files
+    files : every file but the manifest, by its name within the bundle
+    """
+
+    schema_version: int
+    models: tuple[ModelEntry, ...]
+    files: dict[str, FileEntry]
 
 
 class Bundle:
@@ -101,12 +125,8 @@ class Bundle:
 
     @classmethod
     def _open(cls, folder: Path) -> Bundle:
-        manifest = _read_manifest(folder)
-        files = {
-            _inside(name): _entry(FileEntry, entry, where=f"{MANIFEST}.files.{name}")
-            for name, entry in manifest["files"].items()
-        }
-        models = tuple(_entry(ModelEntry, entry, where=f"{MANIFEST}.models") for entry in manifest["models"])
+        manifest = _manifest_of(folder)
+        files, models = manifest.files, manifest.models
         for name, entry in files.items():
             _check_size(folder / name, entry)
         for needed in (CONTRACT, *(model.file for model in models)):
@@ -288,25 +308,49 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
         raise BundleError(f"{folder} exists and is no bundle; it is not replaced", hint="Give another name")
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _manifest_of(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise BundleError(f"there is no bundle at {folder}", hint="`vskd export RUN --out NAME.bundle` writes one")
     if not path.is_file():
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}", hint="Export the run again")
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version, _, _ = manifest["schema_version"], manifest["files"].items, manifest["models"]
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         raise BundleError(f"{path} was changed or cut short: {error!r}", hint="Copy or export it again") from error
-    if not isinstance(manifest["models"], list):
-        raise BundleError(f"{path} was changed: its models are no list", hint="Copy or export it again")
+    return read_manifest(text, where=str(path))
+
+
+def read_manifest(text: str, *, where: str) -> Manifest:
+    """Read the text of a ``manifest.json``.
+
+    Parameters
+    ----------
+    text : JSON
+    where : how a message names the file
+
+    Raises
+    ------
+    BundleError : not a manifest, of another schema version, or with an unknown key or a value of the wrong kind
+    """
+    try:
+        mapping: dict[str, Any] = json.loads(text)
+        version, names = mapping["schema_version"], list(mapping["files"].keys())
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{where} was changed or cut short: {error!r}", hint="Copy or export it again") from error
+    # The version first: what a later one added is not a mistake of this one's.
     if version != SCHEMA_VERSION:
         raise BundleError(
-            f"{folder} has schema version {version}, this vskd reads {SCHEMA_VERSION}",
+            f"{where} has schema version {version}, this vskd reads {SCHEMA_VERSION}",
             hint="Install the vskd that wrote it, or export the run again",
         )
-    return manifest
+    for name in names:
+        _inside(name)
+    try:
+        return from_mapping(Manifest, mapping, where=MANIFEST)
+    except ConfigError as error:
+        hint = error.hint or "Copy or export the bundle again"
+        raise BundleError(f"{where} was changed: {error.message}", hint=hint) from error
 
 
 def _inside(name: str) -> str:
@@ -317,14 +361,6 @@ def _inside(name: str) -> str:
             hint="A name is made of letters, digits, '_', '.', '-' and '/', and lies inside; do not use this bundle",
         )
     return name
-
-
-def _entry(kind: type[Record], entry: Any, *, where: str) -> Record:
-    try:
-        return from_mapping(kind, entry, where=where)
-    except ConfigError as error:
-        hint = error.hint or "Copy or export the bundle again"
-        raise BundleError(f"{MANIFEST} was changed: {error.message}", hint=hint) from error
 
 
 def _read_contract(path: Path) -> Contract:

@@ -2,7 +2,7 @@
 
 The contract of a bundle and every training config are read and written through these two functions.
 What is supported is what they need and no more: bool, int, float, str, ``Literal``, ``X | None``, ``tuple[X, ...]``,
-``dict[str, float]`` and nested dataclasses. Checks beyond types belong in ``__post_init__`` of the dataclass.
+``dict[str, X]`` and nested dataclasses. Checks beyond types belong in ``__post_init__`` of the dataclass.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _plain(value: Any) -> Any:
         return to_mapping(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -126,6 +126,11 @@ class ImageReplay:
         return not self.problem
 
 
+def gives_the_networks_logits(entry: ModelEntry) -> bool:
+    """Whether a model computes the trained network's logits, rather than something that resembles them."""
+    return entry.recipe == "fp32"
+
+
 def margins(probabilities: NDArray[np.floating[Any]]) -> Float32:
     """Highest probability less the second highest: (windows, classes) -> (windows,)."""
     ordered = np.sort(probabilities, axis=-1)
@@ -276,7 +281,7 @@ def _failed(engine: str, entry: ModelEntry, windows: int, problem: str) -> Repla
 
 
 def _compare(answer: Answer, entry: ModelEntry, logits: Float32, golden: Golden, contract: Contract) -> Replay:
-    is_float = entry.recipe.startswith("fp")
+    is_float = gives_the_networks_logits(entry)
     expected = golden.logits if is_float else golden.model_logits.get(entry.file, golden.logits)
     difference = np.abs(logits - expected).max(axis=1)
     worst = int(difference.argmax())

@@ -8,12 +8,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+import vskd
 from vskd.bundle import Bundle, ModelEntry
 from vskd.errors import DataError, GateError, MissingExtraError, VskdError
 from vskd.golden import golden_to_bytes, read_golden, replay, replay_images
@@ -36,7 +38,9 @@ def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, 
     assert bundle.contract == workshop.contract
     assert bundle.models == MODELS
     assert set(bundle.files) == {
-        "contract.json", "golden/vectors.npz", "report.json", FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE,
+        "contract.json", "golden/vectors.npz", "report.json", "model_data.h", "model_data.c",
+        "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv",
+        FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE,
     }  # fmt: skip
 
 
@@ -290,3 +294,9 @@ def test_a_failed_step_shows_its_last_words_and_a_missing_library_its_extra(tmp_
         run_apart("vskd_export.quantize_tflite", tmp_path, purpose="quantizing", needs="ai_edge_quantizer")
     with pytest.raises(MissingExtraError, match=r"converting needs no_such_library.*vskd\[export\]"):
         run_apart("vskd_export.convert_onnx", tmp_path, purpose="converting", needs="no_such_library")
+
+
+def test_the_bundles_manifest_and_contract_follow_their_schemas(bundle: Bundle) -> None:
+    for name in ("manifest", "contract"):
+        schema = json.loads((Path(vskd.__file__).parent / "schemas" / f"{name}.v1.schema.json").read_text())
+        jsonschema.Draft202012Validator(schema).validate(json.loads((bundle.path / f"{name}.json").read_text()))

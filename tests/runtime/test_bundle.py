@@ -252,7 +252,7 @@ def test_another_schema_version_is_refused_with_both_ways_out(bundle_path, versi
     [
         ({"files": {}}, r"does not list contract\.json"),
         ({"files": []}, "was changed or cut short"),
-        ({"models": {"file": "x"}}, "its models are no list"),
+        ({"models": {"file": "x"}}, r"manifest\.json\.models must be a list"),
         ({"models": [3]}, "must be a table of settings, got 3"),
         ({"models": [{"file": "m.onnx", "format": "onnx", "recipe": "fp32"}]}, r"does not list m\.onnx"),
         ({"models": [{"file": "m", "format": "onxx", "recipe": "fp32"}]}, "Did you mean 'onnx'"),

@@ -292,13 +292,33 @@ def test_help_and_version_are_no_errors(command):
 # --- inspect
 
 
-def test_inspect_shows_models_shapes_and_contract(command, bundle, contract):
+def test_inspect_shows_models_and_the_contract_in_words(command, bundle):
     result = command("inspect", bundle)
     assert result.code == 0
     assert "model.fp32.tflite" in result.out
-    assert "(1, 3, 32)  float32, g" in result.out
-    assert "logits  (1, 3)" in result.out
-    assert Contract.from_json(result.out[result.out.index("{") :]) == contract
+    assert "32 samples at 50 Hz (0.64 s), one every 16 (0.32 s)" in result.out
+    assert "3: x up, y up, z up" in result.out
+    assert result.out.count("carries no contract") == 2
+    assert result.out.count("another exporter wrote this bundle") == 2
+
+
+def test_inspect_shows_a_whole_contract_and_its_rules(command, tmp_path, make_bundle, whole_contract):
+    told = whole_contract.with_decision(smoothing=0.5, min_dwell_windows=3, unknown_below=0.4)
+    result = command("inspect", make_bundle(tmp_path / "x.bundle", told))
+    assert "a whole recording, stretched to 32 samples" in result.out
+    assert "0.5 in a running average; a new label after 3 windows; unknown below 0.4" in result.out
+
+
+def test_inspect_gives_machines_one_document(command, bundle, contract):
+    told = json.loads(command("inspect", bundle, "--json").out)
+    assert Contract.from_mapping(told["contract"]) == contract
+    assert [model["file"] for model in told["models"]] == ["model.fp32.onnx", "model.fp32.tflite"]
+
+
+def test_inspect_refuses_a_report_that_is_none(command, tmp_path, contract):
+    files = {"report.json": b"[1]"}
+    folder = write_bundle(tmp_path / "x.bundle", contract=contract, models=[], files=files)
+    assert_refused(command("inspect", folder), "is no report", "Export the run again")
 
 
 def test_inspect_refuses_what_is_no_bundle(command, tmp_path):

@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from vskd.bundle import Bundle
 
 
-@click.command(epilog="Example: vskd inspect wrist.bundle")
+@click.command(epilog="Example: vskd inspect wrist.bundle, or vskd inspect wrist.bundle --json")
 @click.argument("bundle", type=click.Path(path_type=Path))
-def inspect(bundle: Path) -> None:
-    """Print a bundle's contract, models and files."""
+@click.option("--json", "as_json", is_flag=True, help="One JSON document for machines.")
+def inspect(bundle: Path, as_json: bool) -> None:
+    """Print a bundle's contract in words, and what every model file is made of."""
+    from vskd.description import contract_in_words, describe
+
     opened = Bundle.open(bundle)
-    click.echo(f"{opened.path}  (sha256 {opened.sha256()[:16]})\n")
-    for model in opened.models:
-        click.echo(f"{model.file:36} {opened.files[model.file].size_bytes / 1e6:8.2f} MB  {model.recipe}")
-    click.echo(f"\ninput   window  (1, {', '.join(map(str, opened.contract.window_shape))})  float32, g")
-    click.echo(f"output  logits  (1, {len(opened.contract.labels)})  float32\n")
-    click.echo(opened.contract.to_json(), nl=False)
+    content = describe(opened)
+    if as_json:
+        click.echo(json.dumps(content, indent=2))
+        return
+    click.echo(f"{opened.path}  (sha256 {content['sha256'][:16]})\n")
+    for subject, sentence in contract_in_words(opened.contract):
+        click.echo(f"{subject:12} {sentence}")
+    for model in content["models"]:
+        click.echo("")
+        _show_model(model)
+    click.echo("")
+    for name, entry in sorted(content["files"].items()):
+        click.echo(f"{name:36} {entry['size_bytes']:12,} bytes  {entry['sha256'][:16]}")
+
+
+def _show_model(model: Mapping[str, Any]) -> None:
+    click.echo(f"{model['file']}  {model['size_bytes'] / 1e6:.2f} MB, {model['recipe']}")
+    _line("contract", model["contract_problem"] or "the same inside the file")
+    if "operators" not in model:
+        _line("operators", "report.json does not say; another exporter wrote this bundle")
+        return
+    for kind in ("inputs", "outputs"):
+        for port in model[kind]:
+            _line(kind.removesuffix("s"), f"{port['name']}  {tuple(port['shape'])}  {port['type']}")
+    for place, values in model["quantization"].items():
+        _line(f"{place}", f"int8 steps of {values['scale']:.6g}, zero at {values['zero_point']}")
+    _line("version", model["version"])
+    _line(
+        "cost", f"{model['macs'] / 1e6:.1f} million MACs a window, {model['parameters'] / 1e6:.2f} million parameters"
+    )
+    _line("operators", ", ".join(f"{count} {name}" for name, count in model["operators"].items()))
+
+
+def _line(subject: str, text: str) -> None:
+    click.echo(f"  {subject:10} {text}")

@@ -17,12 +17,17 @@ from vskd.errors import BundleError, MissingExtraError, VskdError
     "--engine", type=click.Choice(list(ENGINES)), default=None, help="Only this one.  [default: every one installed]"
 )
 def verify(bundle: Path, engine: str | None) -> None:
-    """Check every file of a bundle, and replay its golden windows in the engines of this machine."""
+    """Check every file of a bundle, and replay its golden windows and stream in the engines of this machine."""
     from vskd.golden import replay, replay_images
+    from vskd.golden_stream import replay_stream
+    from vskd.model_contract import contract_problem
 
     opened = Bundle.open(bundle)
     opened.check()
     click.echo(f"{'ok':6} {len(opened.files)} files, sha256 {opened.sha256()[:16]}")
+    inside = [contract_problem(opened, entry) for entry in opened.models]
+    for entry, problem in zip(opened.models, inside, strict=True):
+        _verdict(problem, f"contract inside {entry.file}")
     pairs = [(name, entry) for name, entry in opened.runnable() if engine in (None, name)]
     if not pairs:
         raise _nothing_to_replay(opened, engine)
@@ -36,10 +41,23 @@ def verify(bundle: Path, engine: str | None) -> None:
             f"largest difference {result.largest_difference:.1e} ({result.worst_window}), {result.flips} flips"
         )
         _verdict(result.problem, text)
-    failed = [images.passed, *(result.passed for result in results)].count(False)
+    streams = replay_stream(opened, pairs)
+    for stream in streams:
+        text = (
+            f"{stream.entry.file} on {stream.engine} {stream.version}: {stream.events} events of the golden stream, "
+            f"largest difference {stream.largest_difference:.1e} of a probability"
+        )
+        _verdict(stream.problem, text)
+    checks = [
+        *(not problem for problem in inside),
+        images.passed,
+        *(result.passed for result in results),
+        *(stream.passed for stream in streams),
+    ]
+    failed = checks.count(False)
     if failed:
         raise BundleError(
-            f"{failed} of {len(results) + 1} checks failed on this machine",
+            f"{failed} of {len(checks)} checks failed on this machine",
             hint="Do not use this bundle here; the lines above say which engine and model",
         )
 

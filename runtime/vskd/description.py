@@ -1,0 +1,112 @@
+"""What a bundle holds, for people in words and for machines as one mapping.
+
+What is inside a model file (operators, ports, quantization, cost) was written into ``report.json`` when the bundle was
+made, because a device has nothing that reads model files. This module runs no model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from vskd.bundle import Bundle, ModelEntry
+from vskd.closed import to_mapping
+from vskd.contract import Contract
+from vskd.errors import BundleError
+from vskd.model_contract import contract_problem
+
+REPORT_FILE = "report.json"
+
+#: Key of the model files' descriptions in the report.
+GRAPHS = "graphs"
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """Everything that ``vskd inspect`` tells, as plain values ready for JSON.
+
+    Parameters
+    ----------
+    bundle : opened
+
+    Raises
+    ------
+    BundleError : the report was changed
+    """
+    graphs = _graphs(bundle)
+    return {
+        "bundle": bundle.path.name,
+        "sha256": bundle.sha256(),
+        "contract": to_mapping(bundle.contract),
+        "models": [_model(bundle, entry, graphs.get(entry.file, {})) for entry in bundle.models],
+        "files": {name: to_mapping(entry) for name, entry in bundle.files.items()},
+    }
+
+
+def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
+    """The contract as (subject, sentence), in the order from the sensor to the decision."""
+    sensor, window, gaf, decision = contract.sensor, contract.window, contract.gaf, contract.decision
+    scaling = {
+        "minmax": "each axis scaled to its own lowest and highest value",
+        "range": f"a fixed range of +-{gaf.scale_g:g} g, beyond which readings saturate",
+        "tanh": f"tanh(reading / {gaf.scale_g:g} g)",
+    }[gaf.scaling]
+    channels, height, width = contract.image_shape
+    return [
+        ("sensor", f"accelerometer on the {sensor.placement}; axes {', '.join(sensor.axes)} of the device's screen"),
+        (
+            "input",
+            f"{sensor.unit}, gravity {sensor.gravity} (at rest +1 g upwards), trained within +-{sensor.range_g:g} g",
+        ),
+        ("window", _window_in_words(contract)),
+        ("resampling", f"linear; a pause above {contract.resampling.max_gap_s:g} s empties the window")
+        if window.mode == "sliding"
+        else ("resampling", "linear, over the recording's whole length"),
+        ("image", f"{' + '.join(gaf.fields)}, {channels} x {height} x {width}, inside the model; {scaling}"),
+        ("decision", f"softmax(logits / {decision.temperature:.4g}){_rules_in_words(contract)}"),
+        ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
+        ("trained on", contract.trained_on or "not said"),
+    ]
+
+
+def _window_in_words(contract: Contract) -> str:
+    window = contract.window
+    if window.mode == "whole":
+        return f"a whole recording, stretched to {window.samples} samples"
+    hop_s = window.hop_samples / window.rate_hz
+    return (
+        f"{window.samples} samples at {window.rate_hz:g} Hz ({window.duration_s:g} s), "
+        f"one every {window.hop_samples} ({hop_s:g} s)"
+    )
+
+
+def _rules_in_words(contract: Contract) -> str:
+    decision = contract.decision
+    rules = [
+        f"the newest window weighs {decision.smoothing:g} in a running average" if decision.smoothing < 1 else "",
+        f"a new label after {decision.min_dwell_windows} windows" if decision.min_dwell_windows > 1 else "",
+        f"unknown below {decision.unknown_below:g}" if decision.unknown_below > 0 else "",
+    ]
+    return "".join(f"; {rule}" for rule in rules if rule)
+
+
+def _graphs(bundle: Bundle) -> Mapping[str, Any]:
+    """The model files' descriptions; empty where the report holds none (another exporter wrote the bundle)."""
+    if REPORT_FILE not in bundle.files:
+        return {}
+    path = bundle.checked_path(REPORT_FILE)
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        graphs: Mapping[str, Any] = dict(report.get(GRAPHS, {}))
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
+        raise BundleError(f"{path} is no report: {error}", hint="Export the run again") from error
+    return graphs
+
+
+def _model(bundle: Bundle, entry: ModelEntry, graph: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **to_mapping(entry),
+        **to_mapping(bundle.files[entry.file]),
+        "contract_problem": contract_problem(bundle, entry),
+        **graph,
+    }

@@ -1,0 +1,146 @@
+"""The contract that travels inside a model file, read without any engine or library.
+
+An ONNX file is a protobuf whose ``ModelProto.metadata_props`` (field 14) are pairs of strings; a ``.tflite`` is a
+flatbuffer whose ``Model.metadata`` (field 6) names buffers. Only as much of either format is read as leads there.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from vskd.bundle import Bundle, ModelEntry
+from vskd.contract import Contract
+from vskd.engines import ModelFormat
+from vskd.errors import BundleError, ContractError
+
+#: Key of the contract in either format.
+CONTRACT_KEY = "vskd.contract"
+
+#: Protobuf: fields of ModelProto and StringStringEntryProto, and the wire types (onnx.proto, encoding guide).
+_METADATA_PROPS, _KEY, _VALUE = 14, 1, 2
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+#: Flatbuffer: positions of the fields in the tables Model, Metadata and Buffer (schema.fbs).
+_MODEL_BUFFERS, _MODEL_METADATA = 4, 6
+_METADATA_NAME, _METADATA_BUFFER, _BUFFER_DATA = 0, 1, 0
+
+
+def contract_inside(path: Path, model_format: ModelFormat) -> Contract:
+    """The contract inside a model file.
+
+    Parameters
+    ----------
+    path : the file
+    model_format : of it
+
+    Raises
+    ------
+    BundleError : the file is not of this format, or carries no contract
+    ContractError : it carries something else under that name
+    """
+    content = path.read_bytes()
+    try:
+        text = _from_onnx(content) if model_format == "onnx" else _from_tflite(content)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} is no {model_format} file: {error}", hint="Copy or export it again") from error
+    if text is None:
+        raise BundleError(f"{path} carries no contract", hint="Export it with vskd export")
+    return Contract.from_json(text, where=f"the contract inside {path.name}")
+
+
+def contract_problem(bundle: Bundle, entry: ModelEntry) -> str:
+    """One sentence if the contract inside a model is not the bundle's; empty if it is."""
+    try:
+        inside = contract_inside(bundle.model_path(entry), entry.format)
+    except (BundleError, ContractError) as error:
+        return error.message
+    return "" if inside == bundle.contract else f"the contract inside {entry.file} is not that of contract.json"
+
+
+def _from_onnx(content: bytes) -> str | None:
+    for field, value in _fields(memoryview(content)):
+        if field == _METADATA_PROPS:
+            pair = {number: bytes(text) for number, text in _fields(value)}
+            if pair.get(_KEY) == CONTRACT_KEY.encode():
+                return pair.get(_VALUE, b"").decode()
+    return None
+
+
+def _fields(view: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """(number, content) of the fields of a protobuf message that hold bytes; the others are passed over."""
+    position = 0
+    while position < len(view):
+        tag, position = _varint(view, position)
+        wire = tag & 7
+        if wire == _VARINT:
+            _, position = _varint(view, position)
+        elif wire in (_FIXED64, _FIXED32):
+            position += 8 if wire == _FIXED64 else 4
+        elif wire == _BYTES:
+            size, position = _varint(view, position)
+            if position + size > len(view):
+                raise IndexError(f"a field of {size} bytes ends behind the file")
+            yield tag >> 3, view[position : position + size]
+            position += size
+        else:
+            raise IndexError(f"there is no wire type {wire}")
+
+
+def _varint(view: memoryview, position: int) -> tuple[int, int]:
+    """(value, position behind it); seven bits a byte, the lowest first."""
+    value = shift = 0
+    while True:
+        byte = view[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value, position
+
+
+def _from_tflite(content: bytes) -> str | None:
+    model = _follow(content, 0)
+    metadata, buffers = _field(content, model, _MODEL_METADATA), _field(content, model, _MODEL_BUFFERS)
+    if metadata is None or buffers is None:
+        return None
+    for entry in _tables(content, metadata):
+        name = _field(content, entry, _METADATA_NAME)
+        if name is not None and _vector(content, name) == CONTRACT_KEY.encode():
+            index = _field(content, entry, _METADATA_BUFFER)
+            number = 0 if index is None else struct.unpack_from("<I", content, index)[0]
+            data = _field(content, _tables(content, buffers)[number], _BUFFER_DATA)
+            return None if data is None else _vector(content, data).decode()
+    return None
+
+
+def _follow(content: bytes, position: int) -> int:
+    """Where the offset at this position points."""
+    return position + int(struct.unpack_from("<I", content, position)[0])
+
+
+def _field(content: bytes, table: int, index: int) -> int | None:
+    """Position of a table's field; None where it has its default."""
+    (back,) = struct.unpack_from("<i", content, table)
+    vtable = table - back
+    if vtable < 0:
+        raise IndexError(f"a table's index lies at {vtable}")
+    (size,) = struct.unpack_from("<H", content, vtable)
+    if 4 + 2 * index >= size:
+        return None
+    (offset,) = struct.unpack_from("<H", content, vtable + 4 + 2 * index)
+    return table + offset if offset else None
+
+
+def _vector(content: bytes, field: int) -> bytes:
+    start = _follow(content, field)
+    (size,) = struct.unpack_from("<I", content, start)
+    return content[start + 4 : start + 4 + size]
+
+
+def _tables(content: bytes, field: int) -> list[int]:
+    start = _follow(content, field)
+    (size,) = struct.unpack_from("<I", content, start)
+    if start + 4 + 4 * size > len(content):
+        raise IndexError(f"a list of {size} ends behind the file")
+    return [_follow(content, start + 4 + 4 * index) for index in range(size)]
