@@ -377,6 +377,38 @@ def test_verify_finds_a_changed_byte_before_it_replays(command, bundle):
     assert_refused(command("verify", bundle), "report.json was changed", "Copy or export the bundle again")
 
 
+# --- selftest, doctor
+
+
+def test_selftest_prints_a_line_per_stage(command, tmp_path, make_golden_bundle, contract):
+    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
+    result = command("selftest", bundle, "--input", recording(tmp_path, rows(150)))
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert [line.split()[1] for line in lines] == [
+        "integrity", "clock", "stream", "encoder", "engine", "decision", "source",
+    ]  # fmt: skip
+    assert all(line.startswith("ok ") for line in lines)
+
+
+def test_a_selftest_that_fails_says_where_and_ends_with_1(command, tmp_path, make_golden_bundle, contract):
+    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
+    result = command("selftest", bundle, "--input", recording(tmp_path, rows(150, rate_hz=25)))
+    assert_refused(result, "1 of 7 stages failed on this machine", "vskd doctor")
+    assert "FAILED source" in result.out
+    assert "the sensor runs at 25.0 Hz" in result.out
+
+
+def test_doctor_says_what_is_there_and_what_is_missing(command, tmp_path, make_golden_bundle, contract, monkeypatch):
+    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
+    result = command("doctor", bundle)
+    assert result.code == 0
+    assert "runs on onnxruntime" in result.out
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    result = command("doctor", bundle)
+    assert_refused(result, "no engine here runs a model of this bundle", "pip install 'vskd[onnx]'")
+
+
 # --- a process of its own
 
 
