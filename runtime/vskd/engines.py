@@ -81,7 +81,9 @@ class TfliteEngine:
     def __init__(self, model: Path, *, threads: int, name: str, interpreter: Any, version: str) -> None:
         self.name = name
         self.version = version
-        self._interpreter = interpreter(model_path=str(model), num_threads=threads)
+        # Given a path it maps the file, and the process dies when someone copies another one over it.
+        self._content = model.read_bytes()  # the interpreter may read it in place
+        self._interpreter = interpreter(model_content=self._content, num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input: int = _only_input(self._interpreter.get_input_details(), model)["index"]
         self._output: int = self._interpreter.get_output_details()[0]["index"]

@@ -8,9 +8,8 @@ the stream drops and counts.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from vskd.errors import DataError
 from vskd.stream import TimeUnit
 
-_TIME_COLUMNS = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
-_AXES = ("ax", "ay", "az")
+TIME_COLUMNS: Mapping[str, TimeUnit] = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
+AXES = ("ax", "ay", "az")
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,15 @@ class SampleReader:
         self._reader = csv.reader(lines)
         # Spreadsheets put a byte-order mark before the first name.
         header = [column.strip().removeprefix("\ufeff") for column in next(self._rows(), [])]
-        times = [column for column in header if column in _TIME_COLUMNS]
-        if len(times) != 1 or any(axis not in header for axis in _AXES):
+        times = [column for column in header if column in TIME_COLUMNS]
+        if len(times) != 1 or any(axis not in header for axis in AXES):
             raise DataError(
                 f"{name}, line 1: the header must hold time_s (or time_ms, time_us, time_ns), ax, ay and az, "
                 f"got {','.join(header)!r}",
                 hint="Add or rename the columns",
             )
-        self.time_unit = cast(TimeUnit, _TIME_COLUMNS[times[0]])
-        self._columns = [header.index(name) for name in (times[0], *_AXES)]
+        self.time_unit = TIME_COLUMNS[times[0]]
+        self._columns = [header.index(name) for name in (times[0], *AXES)]
         self._width = len(header)
 
     def chunks(self, rows: int) -> Iterator[Chunk]:

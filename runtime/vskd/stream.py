@@ -167,7 +167,7 @@ class Stream:
         self._unit = unit
         self._axes = AxisMap(axes)
         self._time_unit = time_unit
-        self._per_second = _per_second(time_unit)
+        self._per_second = per_second(time_unit)
         self._origin: Any = None
         self._unit_check: list[float] | None = []  # magnitudes so far, g; None once the unit is believed
         self._held: list[Window | Pause] = []  # until the unit is believed
@@ -438,10 +438,10 @@ def whole_window(
     """
     times, raw = as_samples(time, xyz)
     values = to_g(raw, unit=unit, axes=axes)
-    elapsed_s = (times - times[:1]) / _per_second(time_unit)
+    elapsed_s = (times - times[:1]) / per_second(time_unit)
     samples = stretch(elapsed_s, values, contract.window.samples)
     refuse_wrong_unit(_magnitudes(values), unit=unit)
-    start_s = float(times[0]) / _per_second(time_unit)
+    start_s = float(times[0]) / per_second(time_unit)
     return Window(samples, start_s, start_s + float(elapsed_s[-1]), after_gap=True)
 
 
@@ -522,7 +522,13 @@ def _factor_to_g(unit: str) -> float:
     return 1.0 if unit == "g" else 1.0 / STANDARD_GRAVITY_M_S2
 
 
-def _per_second(time_unit: str) -> int:
+def per_second(time_unit: str) -> int:
+    """Units of a clock in a second.
+
+    Raises
+    ------
+    ConfigError : no such time unit
+    """
     if time_unit not in _PER_SECOND:
         raise ConfigError(f"there is no time unit {time_unit!r}", hint=did_you_mean(time_unit, _PER_SECOND))
     return _PER_SECOND[time_unit]

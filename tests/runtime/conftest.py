@@ -5,6 +5,8 @@ Built twice without the workshop: as ONNX, and as a TFLite flatbuffer with one o
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from onnx import TensorProto, helper
 
 from vskd.bundle import ModelEntry, write_bundle
 from vskd.contract import Contract, GafSpec, WindowSpec
+from vskd.golden import GOLDEN_FILE, Golden, golden_to_bytes
 
 SAMPLES = 32
 LABELS = ("x up", "y up", "z up")
@@ -122,3 +125,57 @@ def make_bundle() -> MakeBundle:
         )
 
     return make
+
+
+# --- golden vectors of the mean model, made by formulas of their own; ONNX only, so that tests stay quick
+
+GOLDEN_MODEL = "model.fp32.onnx"
+MakeGoldenBundle = Callable[..., Path]
+
+
+def golden_of(contract: Contract) -> Golden:
+    """Eight plausible windows and a flat one, with the answers of the mean model."""
+    rng = np.random.default_rng(5)
+    windows = rng.normal(0, 0.2, (9, *contract.window_shape)).astype(np.float32)
+    windows[np.arange(8), np.arange(8) % 3] += 1
+    windows[8] = 0
+    logits = windows.astype(np.float64).mean(axis=2)
+    exponent = np.exp(logits / contract.decision.temperature)
+    probabilities = exponent / exponent.sum(axis=1, keepdims=True)
+    ordered = np.sort(probabilities, axis=1)
+    return Golden(
+        names=(*(f"real {index}" for index in range(8)), "adversarial flat"),
+        windows=windows,
+        images=np.stack([image_of(contract, window) for window in windows]).astype(np.float32),
+        logits=logits.astype(np.float32),
+        probabilities=probabilities.astype(np.float32),
+        labels=logits.argmax(axis=1),
+        margins=(ordered[:, -1] - ordered[:, -2]).astype(np.float32),
+        model_logits={},
+    )
+
+
+def image_of(contract: Contract, window: np.ndarray) -> np.ndarray:
+    """GADF under tanh, by the definition with angles, in float64."""
+    means = window.astype(np.float64).reshape(len(window), contract.gaf.size, -1).mean(axis=2)
+    angles = np.arccos(np.tanh(means / contract.gaf.scale_g))
+    return np.array([[[math.sin(one - other) for other in row] for one in row] for row in angles])
+
+
+@pytest.fixture(scope="session")
+def make_golden_bundle() -> MakeGoldenBundle:
+    """Write one: (folder, contract, **golden arrays that a broken machine would have) -> folder."""
+
+    def make(folder: Path, contract: Contract, **changes: object) -> Path:
+        golden = dataclasses.replace(golden_of(contract), **changes)
+        files = {GOLDEN_MODEL: mean_model_onnx(contract.window.samples), GOLDEN_FILE: golden_to_bytes(golden)}
+        models = [ModelEntry(GOLDEN_MODEL, "onnx", "fp32")]
+        return write_bundle(folder, contract=contract, models=models, files=files)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def golden_arrays() -> Callable[[Contract], dict[str, np.ndarray]]:
+    """The golden arrays of a contract, by name."""
+    return lambda contract: vars(golden_of(contract))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,15 +41,16 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
     """Run ``vskd`` with these words in this process."""
 
     def run(*words: str | Path, stdin: str | None = None) -> Result:
         monkeypatch.setattr(sys, "argv", ["vskd", *map(str, words)])
-        if stdin is not None:
-            monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        (tmp_path / "standard_input").write_text(stdin or "")
         try:
-            main()
+            with (tmp_path / "standard_input").open() as stream:
+                monkeypatch.setattr(sys, "stdin", stream)
+                main()
         except SystemExit as stopped:
             code = stopped.code
         else:
@@ -172,6 +174,45 @@ def test_rules_can_be_overridden_and_the_skipped_share_is_told(command, bundle, 
     assert "motion gate: 7 of 7 windows (100%) skipped the network" in result.err
 
 
+def test_an_npz_gives_what_the_csv_gives(command, bundle, tmp_path):
+    lines = rows(100)
+    table = np.array([[float(value) for value in line.split(",")] for line in lines])
+    np.savez(tmp_path / "walk.npz", time_s=table[:, 0], xyz=table[:, 1:])
+    from_csv = command("run", bundle, "--input", recording(tmp_path, lines), "--engine", "onnxruntime")
+    from_npz = command("run", bundle, "--input", tmp_path / "walk.npz", "--engine", "onnxruntime")
+    assert from_npz.code == 0
+    assert from_npz.out == from_csv.out != ""
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_events_go_into_a_file_and_not_on_standard_output(command, bundle, tmp_path, suffix):
+    words = ["run", bundle, "--input", recording(tmp_path, rows()), "--engine", "onnxruntime"]
+    out = tmp_path / f"events.{suffix}"
+    result = command(*words, "--output", out)
+    assert (result.code, result.out) == (0, "")
+    assert "-> 5 decisions" in result.err
+    assert len(out.read_text().splitlines()) == 5 + (suffix == "csv")
+    assert_refused(command(*words, "--output", out), "exists", "--append")
+    assert command(*words, "--output", out, "--append").code == 0
+    assert len(out.read_text().splitlines()) == 10 + (suffix == "csv")
+
+
+def test_an_output_of_another_kind_is_refused_and_not_made(command, bundle, tmp_path):
+    words = ["run", bundle, "--input", recording(tmp_path, rows()), "--engine", "onnxruntime"]
+    assert_refused(command(*words, "--output", tmp_path / "events.txt"), "'events.txt'", ".jsonl or .csv")
+    assert not (tmp_path / "events.txt").exists()
+
+
+def test_a_replay_takes_its_time_and_gives_the_same_events(command, bundle, tmp_path):
+    words = ["run", bundle, "--input", recording(tmp_path, rows(60)), "--engine", "onnxruntime"]
+    at_once = command(*words)
+    started = time.monotonic()
+    replayed = command(*words, "--replay-speed", "4")
+    assert time.monotonic() - started >= 59 / 50 / 4
+    assert replayed.code == 0
+    assert replayed.out == at_once.out != ""
+
+
 # --- refusals: one sentence, a way out, exit code 1, no traceback
 
 
@@ -271,6 +312,14 @@ def test_events_before_a_bad_row_of_a_pipe_are_kept(command, bundle):
         (["run", "x.bundle", "--input", "-", "--unit", "m/s2"], "Invalid value for '--unit'"),
         (["run", "x.bundle", "--input", "-", "--threads", "0"], "Invalid value for '--threads'"),
         (["run", "x.bundle", "--inptu", "-"], "No such option"),
+        (["run", "x.bundle", "--input", "-", "--follow"], "--follow waits for more of a CSV file, which '-' is not"),
+        (["run", "x.bundle", "--input", "x.npz", "--follow"], "--follow waits for more of a CSV file"),
+        (["run", "x.bundle", "--input", "-", "--replay-speed", "1"], "--replay-speed is for recordings"),
+        (
+            ["run", "x.bundle", "--input", "x.csv", "--follow", "--replay-speed", "1"],
+            "--replay-speed is for recordings",
+        ),
+        (["run", "x.bundle", "--input", "x.csv", "--replay-speed", "0"], "Invalid value for '--replay-speed'"),
         (["--frobnicate"], "No such option"),
     ],
 )
@@ -348,6 +397,38 @@ def test_verify_finds_a_changed_byte_before_it_replays(command, bundle):
     assert_refused(command("verify", bundle), "report.json was changed", "Copy or export the bundle again")
 
 
+# --- selftest, doctor
+
+
+def test_selftest_prints_a_line_per_stage(command, tmp_path, make_golden_bundle, contract):
+    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
+    result = command("selftest", bundle, "--input", recording(tmp_path, rows(150)))
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert [line.split()[1] for line in lines] == [
+        "integrity", "clock", "stream", "encoder", "engine", "decision", "source",
+    ]  # fmt: skip
+    assert all(line.startswith("ok ") for line in lines)
+
+
+def test_a_selftest_that_fails_says_where_and_ends_with_1(command, tmp_path, make_golden_bundle, contract):
+    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
+    result = command("selftest", bundle, "--input", recording(tmp_path, rows(150, rate_hz=25)))
+    assert_refused(result, "1 of 7 stages failed on this machine", "vskd doctor")
+    assert "FAILED source" in result.out
+    assert "the sensor runs at 25.0 Hz" in result.out
+
+
+def test_doctor_says_what_is_there_and_what_is_missing(command, tmp_path, make_golden_bundle, contract, monkeypatch):
+    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
+    result = command("doctor", bundle)
+    assert result.code == 0
+    assert "runs on onnxruntime" in result.out
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    result = command("doctor", bundle)
+    assert_refused(result, "no engine here runs a model of this bundle", "pip install 'vskd[onnx]'")
+
+
 # --- a process of its own
 
 
@@ -396,8 +477,9 @@ def test_a_reader_that_goes_away_ends_the_run_in_silence(bundle):
     assert "Traceback" not in notes
 
 
-def test_a_bundle_replaced_while_running_goes_on_with_the_old_one(bundle, contract):
-    process = start("run", bundle, "--input", "-", "--engine", "onnxruntime")
+@pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
+def test_a_bundle_replaced_while_running_goes_on_with_the_old_one(bundle, contract, engine):
+    process = start("run", bundle, "--input", "-", "--engine", engine)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(text(rows(40)))
@@ -407,3 +489,50 @@ def test_a_bundle_replaced_while_running_goes_on_with_the_old_one(bundle, contra
     rest, _ = process.communicate("\n".join(rows(40, start_s=0.8)) + "\n", timeout=60)
     assert process.returncode == 0
     assert len(rest.splitlines()) == 3
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
+def test_a_model_written_over_in_place_while_running_changes_nothing(bundle, engine):
+    process = start("run", bundle, "--input", "-", "--engine", engine)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(text(rows(40)))
+    process.stdin.flush()
+    first = json.loads(process.stdout.readline())
+    for model in bundle.glob("model.*"):
+        model.write_bytes(b"")  # `cp` over it begins with this; a mapped file would now end the process
+    rest, _ = process.communicate("\n".join(rows(40, start_s=0.8)) + "\n", timeout=60)
+    assert process.returncode == 0
+    assert [json.loads(line)["label"] for line in rest.splitlines()] == [first["label"]] * 3
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_file_still_being_written_is_followed_through_loss_and_return_until_a_signal(bundle, tmp_path, stop):
+    path = recording(tmp_path, rows(40))
+    rules = ["--set", "no_signal_after_s=0.3"]
+    process = start("run", bundle, "--input", path, "--follow", "--engine", "litert", *rules)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert json.loads(process.stdout.readline())["end_s"] == 0.62
+    silent = json.loads(process.stdout.readline())
+    assert (silent["label"], silent["start_s"]) == ("no signal", 0.78)
+    path.unlink()
+    time.sleep(0.25)
+    recording(tmp_path, rows(40, start_s=5.0))
+    back = json.loads(process.stdout.readline())
+    assert (back["label"], back["start_s"]) == ("z up", 5.0)
+    while json.loads(process.stdout.readline())["label"] != "no signal":
+        pass  # the file is read to its end
+    process.send_signal(stop)
+    rest, notes = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert rest == ""  # a silence is told once
+    assert "stopped" in notes
+    assert "80 samples" in notes
+    assert "1 gaps" in notes
+
+
+def test_a_whole_recording_cannot_be_followed(command, whole_bundle, tmp_path):
+    result = command("run", whole_bundle, "--input", recording(tmp_path, rows()), "--follow")
+    assert result.code == 2
+    assert "--follow has no end" in result.err

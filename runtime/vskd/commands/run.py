@@ -1,30 +1,54 @@
-"""``vskd run``: decisions on a recording or a live pipe."""
+"""``vskd run``: decisions on a recording or a live source."""
 
 from __future__ import annotations
 
-import json
+import signal
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
-import numpy as np
 
 from vskd.bundle import Bundle
 from vskd.classifier import Classifier
 from vskd.contract import Contract
 from vskd.decide import Event
-from vskd.engines import ENGINES, open_engine
+from vskd.engines import ENGINES, Engine, open_engine
 from vskd.errors import DataError
+from vskd.feed import OnEvent, Source, feed, paced
+from vskd.live_text import Waiting, followed_lines, pipe_lines
 from vskd.samples_csv import SampleReader
+from vskd.samples_npz import NpzReader
+from vskd.sinks import JsonLinesSink, file_sink, open_output
 from vskd.stream import Health
 
 
-@click.command(epilog="Example: vskd run wrist.bundle --input recording.csv --engine litert")
+@click.command(epilog="Example: vskd run wrist.bundle --input recording.csv --engine litert --output events.csv")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--input", "source", required=True, help="CSV with time_s,ax,ay,az; '-' reads standard input.")
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    help="CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input.",
+)
+@click.option("--follow", is_flag=True, help="The CSV is still being written: wait for more, until Ctrl-C or SIGTERM.")
+@click.option(
+    "--replay-speed",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="Replay a recording: 1 as it was, 10 ten times faster.  [default: as fast as possible]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Write the events to a .jsonl or .csv.  [default: JSON lines on standard output]",
+)
+@click.option("--append", is_flag=True, help="Go on at the end of an --output that is there.")
 @click.option(
     "--engine",
     type=click.Choice(list(ENGINES)),
@@ -39,6 +63,10 @@ from vskd.stream import Health
 def run(
     bundle: Path,
     source: str,
+    follow: bool,
+    replay_speed: float | None,
+    output: Path | None,
+    append: bool,
     engine: str | None,
     recipe: str | None,
     unit: str,
@@ -46,24 +74,128 @@ def run(
     threads: int,
     rules: tuple[str, ...],
 ) -> None:
-    """Print one JSON line per decision on a recording or a live pipe."""
+    """Print one JSON line per decision on a recording or a live source.
+
+    A bundle that is replaced meanwhile changes nothing: what was opened goes on.
+    """
+    wanted = Wanted(source, follow, replay_speed)
+    wanted.refuse_what_does_not_fit()
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**_rules(rules))
+    if follow and contract.window.mode == "whole":
+        raise click.UsageError("--follow has no end, and this bundle decides on whole recordings")
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = open_engine(name, opened.model_path(entry), threads=threads)
     _note(f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)")
-    with _open_text(source) as lines:
-        reader = SampleReader(lines, name="standard input" if source == "-" else source)
-        classifier = Classifier(
-            contract,
-            loaded,
-            unit=unit,  # type: ignore[arg-type]  # click.Choice holds exactly the contract's units
-            axes=axes,
-            time_unit=reader.time_unit,
-        )
-        _run_whole(classifier, reader) if contract.window.mode == "whole" else _run_stream(
-            classifier, reader, live=source == "-"
-        )
+    with ExitStack() as resources:
+        run_ = _Run()
+        samples = wanted.open(waiting=run_.waiting, resources=resources)
+        run_.classifier = _classifier(contract, loaded, samples, unit=unit, axes=axes)
+        run_.sink = _sink(output, contract, append=append, resources=resources)
+        with _until_stopped(wanted.is_live):
+            feed(run_.classifier, wanted.chunks(samples), run_.on_event)
+    if contract.window.mode == "sliding":
+        _note_health(run_.classifier.health, contract, run_.events)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Where samples are to come from, as the command line names it."""
+
+    source: str
+    follow: bool
+    replay_speed: float | None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether samples come while the sensor makes them."""
+        return self.follow or self.source == "-"
+
+    def refuse_what_does_not_fit(self) -> None:
+        """Raise ``click.UsageError`` for options that contradict each other."""
+        if self.follow and (self.source == "-" or self.source.endswith(".npz")):
+            raise click.UsageError(f"--follow waits for more of a CSV file, which {self.source!r} is not")
+        if self.is_live and self.replay_speed is not None:
+            raise click.UsageError("--replay-speed is for recordings; a live source has its own speed")
+
+    def open(self, *, waiting: Waiting, resources: ExitStack) -> Source:
+        """Open the source and read its header."""
+        path = Path(self.source)
+        if self.source == "-":
+            return SampleReader(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
+        if self.follow:
+            return SampleReader(followed_lines(path, waiting=waiting), name=self.source)
+        if path.suffix == ".npz":
+            return NpzReader(path)
+        try:
+            lines = resources.enter_context(path.open(encoding="utf-8", newline=""))
+        except OSError as error:
+            hint = "Give a CSV or NPZ file, or - for a pipe"
+            raise DataError(f"cannot read {path}: {error.strerror}", hint=hint) from error
+        return SampleReader(lines, name=self.source)
+
+    def chunks(self, samples: Source) -> Iterator[Any]:
+        """The source's chunks at the speed that was asked for."""
+        chunks = samples.chunks(rows=1 if self.is_live or self.replay_speed else 1024)
+        if self.replay_speed is None:
+            return chunks
+        return paced(chunks, speed=self.replay_speed, time_unit=samples.time_unit)
+
+
+class _Run:
+    """What a run does with its events, and while its source is silent."""
+
+    def __init__(self) -> None:
+        self.classifier: Classifier | None = None  # needs the source, which is waited for already
+        self.sink: OnEvent | None = None
+        self.events = 0
+
+    def on_event(self, event: Event) -> None:
+        self.events += 1
+        if self.sink:
+            self.sink(event)
+
+    def waiting(self, silent_s: float) -> None:
+        for event in self.classifier.silence(silent_s) if self.classifier else ():
+            self.on_event(event)
+
+
+def _classifier(contract: Contract, engine: Engine, samples: Source, *, unit: str, axes: str) -> Classifier:
+    return Classifier(
+        contract,
+        engine,
+        unit=unit,  # type: ignore[arg-type]  # click.Choice holds exactly the contract's units
+        axes=axes,
+        time_unit=samples.time_unit,
+    )
+
+
+def _sink(output: Path | None, contract: Contract, *, append: bool, resources: ExitStack) -> OnEvent:
+    if output is None:
+        return JsonLinesSink(sys.stdout, contract.labels)
+    stream = resources.enter_context(open_output(output, append=append))
+    return file_sink(output, stream, contract.labels)
+
+
+def _standard_input() -> int:
+    if sys.stdin is None:
+        raise DataError("standard input is closed", hint="Pipe a logger into vskd, or give a CSV file")
+    return sys.stdin.fileno()
+
+
+@contextmanager
+def _until_stopped(is_live: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM are how a live run ends; a recording that is broken off is not done."""
+    if not is_live:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        _note("stopped")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _rules(settings: Iterable[str]) -> dict[str, Any]:
@@ -78,36 +210,6 @@ def _rules(settings: Iterable[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             rules[name.strip()] = value.strip()
     return rules
-
-
-def _open_text(source: str) -> TextIO:
-    if source == "-":
-        return sys.stdin
-    try:
-        return Path(source).open(encoding="utf-8", newline="")
-    except OSError as error:
-        raise DataError(f"cannot read {source}: {error.strerror}", hint="Give a CSV file, or - for a pipe") from error
-
-
-def _run_stream(classifier: Classifier, reader: SampleReader, *, live: bool) -> None:
-    events = 0
-    for chunk in reader.chunks(rows=1 if live else 1024):
-        events += _print_events(classifier.push(chunk.time, chunk.xyz), classifier.contract)
-    _note_health(classifier.health, classifier.contract, events)
-
-
-def _run_whole(classifier: Classifier, reader: SampleReader) -> None:
-    chunks = list(reader.chunks(rows=1024))
-    time = np.concatenate([chunk.time for chunk in chunks])
-    xyz = np.concatenate([chunk.xyz for chunk in chunks])
-    _print_events([classifier.classify(time, xyz)], classifier.contract)
-
-
-def _print_events(events: Iterable[Event], contract: Contract) -> int:
-    count = 0
-    for count, event in enumerate(events, start=1):  # noqa: B007
-        click.echo(json.dumps(event.to_mapping(contract.labels)))
-    return count
 
 
 def _note_health(health: Health, contract: Contract, events: int) -> None:

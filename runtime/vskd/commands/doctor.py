@@ -1,0 +1,26 @@
+"""``vskd doctor``: what this machine has, and what to do about each lack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vskd.errors import EngineError
+
+
+@click.command(epilog="Example: vskd doctor wrist.bundle")
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
+def doctor(bundle: Path | None) -> None:
+    """Say what is installed and what runs here; with BUNDLE, try each of its models. Exit code 1 if nothing runs."""
+    from vskd.doctor import examine
+
+    findings = examine(bundle)
+    width = max(len(finding.topic) for finding in findings)
+    for finding in findings:
+        click.echo(f"{finding.state:5} {finding.topic:{width}}  {finding.text}")
+        if finding.remedy:
+            click.echo(f"{'':5} {'':{width}}  -> {finding.remedy}")
+    lacks = [finding for finding in findings if finding.state == "lack"]
+    if lacks:
+        raise EngineError(f"this machine cannot run it: {lacks[-1].text}", hint=lacks[-1].remedy)

@@ -1,0 +1,116 @@
+"""Where events go: JSON lines, or a CSV that a spreadsheet opens. Each event is there as soon as it is decided."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from vskd.decide import Event
+from vskd.errors import DataError
+
+#: Suffix of an output file -> what is written into it.
+SUFFIXES = (".jsonl", ".csv")
+
+_COLUMNS = ("start_s", "end_s", "label", "probability", "reason", "delay_s")
+
+
+class JsonLinesSink:
+    """One JSON object per event and line.
+
+    Parameters
+    ----------
+    stream : open for writing
+    labels : the contract's
+    """
+
+    def __init__(self, stream: TextIO, labels: tuple[str, ...]) -> None:
+        self._stream = stream
+        self._labels = labels
+
+    def __call__(self, event: Event) -> None:
+        self._stream.write(json.dumps(event.to_mapping(self._labels)) + "\n")
+        self._stream.flush()
+
+
+class CsvSink:
+    """One row per event: its values, then a column ``p(LABEL)`` for each label.
+
+    Parameters
+    ----------
+    stream : open for writing
+    labels : the contract's
+    header : whether the columns are still to be named
+    """
+
+    def __init__(self, stream: TextIO, labels: tuple[str, ...], *, header: bool = True) -> None:
+        self._stream = stream
+        self._labels = labels
+        self._writer = csv.writer(stream, lineterminator="\n")
+        if header:
+            self._writer.writerow(csv_columns(labels))
+            stream.flush()
+
+    def __call__(self, event: Event) -> None:
+        values = event.to_mapping(self._labels)
+        probabilities = values.pop("probabilities")
+        self._writer.writerow([*(values[name] for name in _COLUMNS), *probabilities.values()])
+        self._stream.flush()
+
+
+def csv_columns(labels: Sequence[str]) -> list[str]:
+    """The header of an event CSV."""
+    return [*_COLUMNS, *(f"p({label})" for label in labels)]
+
+
+def open_output(path: Path, *, append: bool) -> TextIO:
+    """Open a file for events.
+
+    Parameters
+    ----------
+    path : ending in one of ``SUFFIXES``
+    append : go on at the end of a file that is there; without it such a file is refused
+
+    Raises
+    ------
+    DataError : another suffix, the file is there, or it cannot be written
+    """
+    if path.suffix not in SUFFIXES:
+        raise DataError(f"events are not written to {path.name!r}", hint=f"End the name in {' or '.join(SUFFIXES)}")
+    try:
+        return path.open("a" if append else "x", encoding="utf-8", newline="")
+    except FileExistsError as error:
+        raise DataError(f"{path} exists", hint="Give another name, or --append to go on at its end") from error
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror}", hint="Check the folder and its permissions"
+        ) from error
+
+
+def file_sink(path: Path, stream: TextIO, labels: tuple[str, ...]) -> JsonLinesSink | CsvSink:
+    """The sink that the file's suffix asks for, at the end of what is there.
+
+    Parameters
+    ----------
+    path : names the format, and what is there already
+    stream : of ``open_output`` on this path
+
+    Raises
+    ------
+    DataError : a CSV of other columns
+    """
+    if path.suffix == ".jsonl":
+        return JsonLinesSink(stream, labels)
+    is_new = path.stat().st_size == 0
+    if not is_new:
+        _refuse_other_columns(path, labels)
+    return CsvSink(stream, labels, header=is_new)
+
+
+def _refuse_other_columns(path: Path, labels: tuple[str, ...]) -> None:
+    with path.open(encoding="utf-8", newline="") as text:
+        found = next(csv.reader(text), [])
+    if found != csv_columns(labels):
+        raise DataError(f"{path} has other columns than this bundle's events", hint="Give another name")
