@@ -222,6 +222,8 @@ class _Majority:
         held = self._recent[: self._count]
         average: Float64 = held.mean(axis=0)
         votes = np.bincount(held.argmax(axis=1), minlength=held.shape[1])
-        # Of labels with equally many votes the more probable one leads.
-        leading = int(np.lexsort((average, votes))[-1])
+        # Of labels with equally many votes the more probable one leads, and of equally probable ones the first. The
+        # windows are added up in the order of the ring, so that equal means may differ in their last digit.
+        probable = np.where(votes == votes.max(), average, -1.0)
+        leading = int(np.flatnonzero(probable >= probable.max() - ROUNDING)[0])
         return average, votes / len(held), leading

@@ -180,6 +180,10 @@ def test_an_event_becomes_plain_json():
 # --- majority, hysteresis, no signal, still: against plain Python
 
 
+def test_of_labels_with_equal_votes_and_probabilities_the_first_leads():
+    assert labels_of(decider(smoothing_rule="majority", majority_windows=2), [SIT, WALK, WAVE])[-1] == "walk"
+
+
 def plain_labels(answers: list[np.ndarray], rules: dict[str, object]) -> list[str]:
     """What the contract's words say, window by window from the whole past."""
     past: list[np.ndarray] = []
@@ -208,7 +212,9 @@ def plain_score(past: list[np.ndarray], rules: dict[str, object]) -> tuple[list[
     recent = past[-rules["majority_windows"] :]
     votes = [sum(int(one.argmax()) == label for one in recent) for label in range(3)]
     means = np.mean(recent, axis=0)
-    return [count / len(recent) for count in votes], max(range(3), key=lambda label: (votes[label], means[label]))
+    return [count / len(recent) for count in votes], max(
+        range(3), key=lambda label: (votes[label], round(float(means[label]), 9))
+    )
 
 
 @settings(deadline=None, max_examples=150)

@@ -162,9 +162,14 @@ def changed(data: st.DataObject, plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def beyond_the_schema(mapping: dict[str, Any]) -> bool:
-    """The contract's two rules between keys, which JSON Schema cannot say."""
+    """The contract's three rules between keys, which JSON Schema cannot say."""
     window = {"samples": 128, "hop_samples": 32} | mapping.get("window", {})
-    return window["hop_samples"] > window["samples"] or mapping.get("gaf", {}).get("size", 64) > window["samples"]
+    silence_s = mapping.get("decision", {}).get("no_signal_after_s", 0.0)
+    return (
+        window["hop_samples"] > window["samples"]
+        or mapping.get("gaf", {}).get("size", 64) > window["samples"]
+        or 0 < silence_s < mapping.get("resampling", {}).get("max_gap_s", 0.25)
+    )
 
 
 @settings(deadline=None, max_examples=400)
