@@ -20,9 +20,10 @@ from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
 from vskd_export.answers import run_engines
+from vskd_export.breaches import Ledger
 from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.evidence import Evidence, gather_evidence
-from vskd_export.gate import check_encoder, check_engines, check_micro
+from vskd_export.gate import check_encoder, check_engines, check_micro, check_sizes
 from vskd_export.golden import make_golden
 from vskd_export.graph import frozen_copy
 from vskd_export.recipes import INTEGER_RECIPE, MODELS, entry, make_models
@@ -54,8 +55,12 @@ class ExportReport:
                 str(row["flips"]),
                 f"{row['accuracy']:.4f}",
             )
-            for row in (*self.content["parity"], *self.content["integer"])
+            for row in (*self.content["parity"], *self.content["quantized"])
         ]
+
+    def degraded(self) -> tuple[str, ...]:
+        """Every limit that the bundle does not keep, as a sentence; empty unless a degraded one was allowed."""
+        return tuple(breach["message"] for breach in self.content["degraded"])
 
 
 def export_bundle(
@@ -69,6 +74,7 @@ def export_bundle(
     overwrite: bool,
     progress: Callable[[str], None],
     leaky: bool = False,
+    allow_degraded: bool = False,
 ) -> ExportReport:
     """Export a trained student as a bundle.
 
@@ -83,6 +89,7 @@ def export_bundle(
     overwrite : replace a bundle that is there
     progress : called with one sentence before each step
     leaky : the run's protocol has the same people in training and test, and is stamped so
+    allow_degraded : write the bundle even if a limit is broken, with every breach in its report
 
     Raises
     ------
@@ -99,14 +106,17 @@ def export_bundle(
     frozen = frozen_copy(student)
     progress("Running the trained network on held-out and adversarial windows")
     evidence = gather_evidence(frozen, contract, held_out)
-    encoder = check_encoder(frozen, contract, evidence)
+    ledger = Ledger(allow_degraded=allow_degraded)
+    encoder, broken = check_encoder(frozen, contract, evidence)
+    ledger.record(broken)
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(frozen, contract, drawn)
-    judged, recorded = _judge_models(files, contract, evidence, progress)
+    judged, recorded = _judge_models(files, contract, evidence, ledger, progress)
     content = compose(
         contract,
         evidence=evidence,
         judged={"encoder": encoder, **judged},
+        degraded=ledger.breaches,
         files=files,
         calibration=drawn,
         held_out=held_out,
@@ -121,14 +131,21 @@ def export_bundle(
 
 
 def _judge_models(
-    files: Mapping[str, bytes], contract: Contract, evidence: Evidence, progress: Callable[[str], None]
+    files: Mapping[str, bytes],
+    contract: Contract,
+    evidence: Evidence,
+    ledger: Ledger,
+    progress: Callable[[str], None],
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
     """The report's tables, and the logits to record; raises GateError."""
     progress(f"Running the models in {', '.join(installed_engines())}")
     answers = run_engines(files, evidence.windows)
-    tables: dict[str, Any] = {**check_engines(answers, files, contract, evidence)}
+    tables, broken = check_engines(answers, contract, evidence)
+    sizes, too_large = check_sizes(files, MODELS)
+    ledger.record([*broken, *too_large])
     progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
     recorded = answers.recorded()
     smallest = entry("tflite", INTEGER_RECIPE).file
-    tables["micro"] = check_micro(files[smallest], recorded[smallest], contract, evidence)
-    return tables, recorded
+    on_micro, differs = check_micro(smallest, files[smallest], recorded[smallest], contract, evidence)
+    ledger.record(differs)
+    return {**tables, "sizes": sizes, "micro": on_micro}, recorded

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for prepared recordings.",
 )
-def export(run: Path, out: Path, overwrite: bool, root: Path | None, cache: Path) -> None:
+@click.option(
+    "--allow-degraded",
+    is_flag=True,
+    help="Write the bundle even if the gate refuses it; its report lists every breach.",
+)
+def export(run: Path, out: Path, overwrite: bool, root: Path | None, cache: Path, allow_degraded: bool) -> None:
     """Write a run's student as a bundle, or fail and write nothing."""
     from vskd.bundle import refuse_existing
     from vskd_training.experiment import Experiment
@@ -50,6 +55,7 @@ def export(run: Path, out: Path, overwrite: bool, root: Path | None, cache: Path
         overwrite=overwrite,
         progress=lambda sentence: click.echo(sentence, err=True),
         leaky=experiment.split.leaky,
+        allow_degraded=allow_degraded,
     )
     _show(report)
 
@@ -70,4 +76,6 @@ def _show(report: ExportReport) -> None:
     for row in report.rows():
         table.add_row(*row)
     Console(stderr=True).print(table)
+    for sentence in report.degraded():
+        click.echo(f"DEGRADED: {sentence}", err=True)
     click.echo(f"bundle: {report.path}", err=True)

@@ -21,6 +21,9 @@ from vskd_training.models.student import Student
 FLOAT_RECIPE = "fp32"
 INTEGER_RECIPE = "w8a8-static-pc"
 
+#: Bits that a weight takes in a file.
+WEIGHT_BITS = {FLOAT_RECIPE: 32, INTEGER_RECIPE: 8}
+
 
 def entry(model_format: ModelFormat, recipe: str) -> ModelEntry:
     """The model of this format and recipe, e.g. ``model.fp32.onnx``."""
