@@ -6,7 +6,7 @@ order of the steps and leaves each step to the module of its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.bundle import refuse_existing, write_bundle
+from vskd.bundle import ModelEntry, refuse_existing, write_bundle
 from vskd.contract import Contract
 from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
@@ -23,7 +23,7 @@ from vskd_export.answers import run_engines
 from vskd_export.breaches import Ledger
 from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.evidence import Evidence, gather_evidence
-from vskd_export.gate import check_encoder, check_engines, check_micro, check_sizes
+from vskd_export.gate import check_encoder, check_engines, check_micro, check_reference, check_sizes
 from vskd_export.golden import make_golden
 from vskd_export.graph import frozen_copy
 from vskd_export.recipes import INTEGER_RECIPE, MODELS, entry, make_models
@@ -75,6 +75,7 @@ def export_bundle(
     progress: Callable[[str], None],
     leaky: bool = False,
     allow_degraded: bool = False,
+    models: Sequence[ModelEntry] = MODELS,
 ) -> ExportReport:
     """Export a trained student as a bundle.
 
@@ -90,6 +91,7 @@ def export_bundle(
     progress : called with one sentence before each step
     leaky : the run's protocol has the same people in training and test, and is stamped so
     allow_degraded : write the bundle even if a limit is broken, with every breach in its report
+    models : what to make, see ``parse_recipes``
 
     Raises
     ------
@@ -110,8 +112,8 @@ def export_bundle(
     encoder, broken = check_encoder(frozen, contract, evidence)
     ledger.record(broken)
     progress("Converting to ONNX and TFLite, and quantizing")
-    files = make_models(frozen, contract, drawn)
-    judged, recorded = _judge_models(files, contract, evidence, ledger, progress)
+    files = make_models(frozen, contract, drawn, models)
+    judged, recorded = _judge_models(models, files, contract, evidence, ledger, progress)
     content = compose(
         contract,
         evidence=evidence,
@@ -126,11 +128,12 @@ def export_bundle(
     progress(f"Writing {out}")
     golden = golden_to_bytes(make_golden(evidence, contract, recorded))
     everything = {**files, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
-    path = write_bundle(out, contract=contract, models=MODELS, files=everything, overwrite=overwrite)
+    path = write_bundle(out, contract=contract, models=models, files=everything, overwrite=overwrite)
     return ExportReport(path, content)
 
 
 def _judge_models(
+    models: Sequence[ModelEntry],
     files: Mapping[str, bytes],
     contract: Contract,
     evidence: Evidence,
@@ -139,13 +142,19 @@ def _judge_models(
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
     """The report's tables, and the logits to record; raises GateError."""
     progress(f"Running the models in {', '.join(installed_engines())}")
-    answers = run_engines(files, evidence.windows)
-    tables, broken = check_engines(answers, contract, evidence)
-    sizes, too_large = check_sizes(files, MODELS)
+    answers = run_engines(models, files, evidence.windows)
+    found, broken = check_engines(answers, contract, evidence)
+    tables: dict[str, Any] = {**found}
+    sizes, too_large = check_sizes(files, models)
     ledger.record([*broken, *too_large])
-    progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
     recorded = answers.recorded()
-    smallest = entry("tflite", INTEGER_RECIPE).file
-    on_micro, differs = check_micro(smallest, files[smallest], recorded[smallest], contract, evidence)
+    progress("Running LiteRT's reference kernels")
+    tables["reference"], differs = check_reference(models, files, recorded, contract, evidence)
     ledger.record(differs)
-    return {**tables, "sizes": sizes, "micro": on_micro}, recorded
+    tables["sizes"], tables["micro"] = sizes, {"skipped": f"no {INTEGER_RECIPE} .tflite was asked for"}
+    smallest = entry("tflite", INTEGER_RECIPE).file
+    if smallest in files:
+        progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
+        tables["micro"], differs = check_micro(smallest, files[smallest], recorded[smallest], contract, evidence)
+        ledger.record(differs)
+    return tables, recorded

@@ -19,7 +19,7 @@ from vskd.gaf import FLAT_G
 from vskd_export.calibrate import WindowSet
 from vskd_training.models.student import Student
 
-#: Held-out windows to judge on; evenly spaced when there are more. Each costs every engine some 5 ms. With half as many,
+#: Held-out windows to judge on; evenly spaced when there are more. Each costs an engine some 5 ms. With half as many,
 #: chance decides over the limits of ``quantized``: 0.65 and 0.34 points of macro-F1, one model, 600 and 1,152 windows.
 JUDGED_WINDOWS = 1200
 

@@ -1,9 +1,9 @@
 """The gate: an export whose models do not do what the trained network does is refused, and nothing is written.
 
 Float models must give the trained network's logits on every window, in every engine of this machine, each in a process
-of its own under the session options that ship. The encoder must draw the float64 image. Quantized models must keep the
-limits of ``quantized``. What is broken is returned as breaches; ``breaches`` decides what becomes of them. How the
-windows were chosen is ``evidence``'s matter.
+of its own under the session options that ship, and on LiteRT's reference kernels. The encoder must draw the float64
+image. Quantized models must keep the limits of ``quantized``. What is broken is returned as breaches; ``breaches``
+decides what becomes of them. How the windows were chosen is ``evidence``'s matter.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from vskd_export.breaches import Breach
 from vskd_export.evidence import Evidence, images_of, reference_averages
 from vskd_export.golden import golden_rows
 from vskd_export.quantized import check_size, judge, measure_quantized
-from vskd_export.recipes import FLOAT_RECIPE, WEIGHT_BITS, entry, models_for
+from vskd_export.recipes import FLOAT_RECIPE, RECIPES, entry, models_for
+from vskd_export.reference import run_reference
 from vskd_training.metrics import confusion_matrix, macro_f1
 from vskd_training.models.student import Student
 
@@ -39,8 +40,8 @@ IMAGE_LIMIT = 2e-6
 #: An average of a segment from float64, relative to the largest reading in the window.
 AVERAGE_LIMIT = 1e-6
 
-#: Golden windows to run in TensorFlow Lite Micro, whose reference kernels are slow.
-MICRO_WINDOWS = 8
+#: Golden windows to run on reference kernels, LiteRT's and TensorFlow Lite Micro's, which are slow.
+REFERENCE_WINDOWS = 8
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,10 @@ def check_engines(
     parity, quantized = [], []
     breaches: list[Breach] = []
     for engine, version in answers.versions.items():
-        for model in models_for(engine):
+        for model in models_for(engine, answers.models):
             logits = answers.logits[engine, model.file]
             who = {"engine": engine, "version": version, "file": model.file}
-            _refuse_not_finite(logits, f"{model.file} in {engine} {version}", evidence)
+            _refuse_not_finite(logits, f"{model.file} in {engine} {version}", evidence.names)
             if model.recipe == FLOAT_RECIPE:
                 checked, broken = check_float(logits, **who, contract=contract, evidence=evidence)
                 parity.append(to_mapping(checked))
@@ -193,11 +194,11 @@ def check_engines(
     return {"parity": parity, "quantized": quantized}, tuple(breaches)
 
 
-def _refuse_not_finite(logits: NDArray[np.float32], what: str, evidence: Evidence) -> None:
+def _refuse_not_finite(logits: NDArray[np.float32], what: str, names: Sequence[str]) -> None:
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if bad.size:
         raise GateError(
-            f"{what} gives NaN or infinity for window {evidence.names[bad[0]]!r}",
+            f"{what} gives NaN or infinity for window {names[bad[0]]!r}",
             hint="Nothing was written, and --allow-degraded does not help: such a model decides nothing",
         )
 
@@ -222,10 +223,97 @@ def check_sizes(
         if model.recipe != FLOAT_RECIPE:
             reference = entry(model.format, FLOAT_RECIPE).file
             table[model.file], broken = check_size(
-                model.file, contents=files, reference=reference, weight_bits=WEIGHT_BITS[model.recipe]
+                model.file, contents=files, reference=reference, weight_bits=RECIPES[model.recipe].weight_bits
             )
             breaches.extend(broken)
     return table, tuple(breaches)
+
+
+def check_reference(
+    models: Sequence[ModelEntry],
+    files: Mapping[str, bytes],
+    recorded: Mapping[str, NDArray[np.float32]],
+    contract: Contract,
+    evidence: Evidence,
+) -> tuple[list[dict[str, Any]], tuple[Breach, ...]]:
+    """Run every ``.tflite`` on LiteRT's reference kernels, over a few golden windows.
+
+    Parameters
+    ----------
+    models : of the bundle
+    files : model file -> content
+    recorded : model file -> (n, classes), the logits that the bundle will remember, for the windows of ``evidence``
+
+    Returns
+    -------
+    a row per model; a breach where a float model's logits are not torch's, or where a quantized one gives another label
+    than its fast kernels, though those were sure
+
+    Raises
+    ------
+    MissingExtraError : LiteRT is not installed
+    VskdError : it refuses a model
+    """
+    rows = _few(evidence)
+    names = [model.file for model in models if model.format == "tflite"]
+    answers = run_reference({name: files[name] for name in names}, evidence.windows[rows])
+    for name, logits in answers.items():
+        _refuse_not_finite(logits, f"{name} on LiteRT's reference kernels", [evidence.names[row] for row in rows])
+    table: list[dict[str, Any]] = []
+    breaches: list[Breach] = []
+    for model in models:
+        if model.file in answers:
+            row, broken = _compare_reference(model, answers[model.file], recorded[model.file], contract, evidence)
+            table.append(row)
+            breaches.extend(broken)
+    return table, tuple(breaches)
+
+
+def _compare_reference(
+    model: ModelEntry,
+    logits: NDArray[np.float32],
+    recorded: NDArray[np.float32],
+    contract: Contract,
+    evidence: Evidence,
+) -> tuple[dict[str, Any], tuple[Breach, ...]]:
+    rows = _few(evidence)
+    fast = recorded[rows]
+    difference = np.abs(logits - evidence.logits[rows]).max(axis=1)
+    row = {
+        "file": model.file,
+        "windows": len(rows),
+        "from_torch": float(difference.max()),
+        "from_engine": float(np.abs(logits - fast).max()),
+        "flips": int((logits.argmax(axis=1) != fast.argmax(axis=1)).sum()),
+    }
+    is_float = model.recipe == FLOAT_RECIPE
+    found = difference if is_float else _sure_flips(logits, fast, contract)
+    limit = contract.logit_tolerance if is_float else FLIP_MARGIN
+    worst = int(found.argmax())
+    if found[worst] <= limit:
+        return row, ()
+    return row, (_unlike_reference(model, evidence.names[rows[worst]], float(found[worst]), limit),)
+
+
+def _unlike_reference(model: ModelEntry, window: str, found: float, limit: float) -> Breach:
+    engine = "LiteRT's reference kernels"
+    if model.recipe == FLOAT_RECIPE:
+        message = f"disagree with torch on {model.file}: window {window!r}, largest logit difference {found:.2e}"
+        return Breach("reference-logits", model.file, engine, found, limit, f"{engine} {message}, above {limit:.0e}")
+    message = f"give window {window!r} another label on {model.file} than the fast ones, whose margin there is"
+    return Breach("reference-label", model.file, engine, found, limit, f"{engine} {message} {found:.2f}")
+
+
+def _few(evidence: Evidence) -> NDArray[np.intp]:
+    """Positions of a few golden windows, recorded and adversarial."""
+    rows = golden_rows(evidence)
+    return rows[np.linspace(0, len(rows) - 1, REFERENCE_WINDOWS).round().astype(np.intp)]
+
+
+def _sure_flips(logits: NDArray[np.float32], expected: NDArray[np.float32], contract: Contract) -> NDArray[np.float32]:
+    """(n,): margin of ``expected`` where ``logits`` name another label, 0 elsewhere."""
+    sureness = margins(softmax(expected, temperature=contract.decision.temperature))
+    return np.where(logits.argmax(axis=1) != expected.argmax(axis=1), sureness, np.float32(0))
 
 
 def check_micro(
@@ -249,25 +337,22 @@ def check_micro(
     """
     if not micro.is_installed():
         return {"skipped": "tflite-micro is not installed"}, ()
-    rows = golden_rows(evidence)
-    rows = rows[np.linspace(0, len(rows) - 1, MICRO_WINDOWS).round().astype(np.intp)]
+    rows = _few(evidence)
     run = micro.run_micro(model, evidence.windows[rows])
-    sureness = margins(softmax(expected[rows], temperature=contract.decision.temperature))
-    flipped = run.logits.argmax(axis=1) != expected[rows].argmax(axis=1)
+    flipped = _sure_flips(run.logits, expected[rows], contract)
     table = {
         "version": run.version,
         "arena_bytes": run.arena_bytes,
         "windows": len(rows),
         "largest_difference": float(np.abs(run.logits - expected[rows]).max()),
-        "flips": int(flipped.sum()),
+        "flips": int((run.logits.argmax(axis=1) != expected[rows].argmax(axis=1)).sum()),
     }
-    worst = int(np.where(flipped, sureness, -1.0).argmax())
-    if not (flipped[worst] and sureness[worst] > FLIP_MARGIN):
+    worst = int(flipped.argmax())
+    margin = float(flipped[worst])
+    if margin <= FLIP_MARGIN:
         return table, ()
     message = (
         f"TensorFlow Lite Micro {run.version} gives window {evidence.names[rows[worst]]!r} another label than LiteRT, "
-        f"whose margin there is {sureness[worst]:.2f}, above {FLIP_MARGIN}"
+        f"whose margin there is {margin:.2f}, above {FLIP_MARGIN}"
     )
-    return table, (
-        Breach("micro-label", file, f"tflite-micro {run.version}", float(sureness[worst]), FLIP_MARGIN, message),
-    )
+    return table, (Breach("micro-label", file, f"tflite-micro {run.version}", margin, FLIP_MARGIN, message),)

@@ -34,7 +34,7 @@ MANIFEST = "manifest.json"
 CONTRACT = "contract.json"
 
 #: A device wants the small model; ``fp32`` is there to compare with.
-RECIPE_PREFERENCE = ("w8a8-static-pc", "fp32")
+RECIPE_PREFERENCE = ("w8a8-static-pc", "w8a8s-static-pc", "fp32")
 
 #: What a file in a bundle may be called: no name can leave the folder, and every file system can hold it.
 _FILE_NAME = re.compile(r"\w[\w.-]{0,99}(/\w[\w.-]{0,99}){0,7}", re.ASCII)

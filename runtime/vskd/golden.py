@@ -276,7 +276,7 @@ def _failed(engine: str, entry: ModelEntry, windows: int, problem: str) -> Repla
 
 
 def _compare(answer: Answer, entry: ModelEntry, logits: Float32, golden: Golden, contract: Contract) -> Replay:
-    is_float = entry.recipe.startswith("fp")
+    is_float = entry.recipe == "fp32"
     expected = golden.logits if is_float else golden.model_logits.get(entry.file, golden.logits)
     difference = np.abs(logits - expected).max(axis=1)
     worst = int(difference.argmax())

@@ -50,6 +50,9 @@ def test_the_report_tells_parity_flips_sizes_calibration_and_versions(exported: 
     assert all(row["flip_rate"] <= row["flip_rate_limit"] for row in report["quantized"])
     assert report["sizes"][INTEGER_ONNX]["weights_ratio"] == 4.0
     assert report["degraded"] == []
+    reference = {row["file"]: row for row in report["reference"]}
+    assert reference[FLOAT_TFLITE]["from_torch"] <= 1e-4
+    assert reference[INTEGER_TFLITE]["flips"] == 0
     assert report["torch"]["accuracy"] > 0.9
     assert report["calibration"]["per_class"] == dict.fromkeys(bundle.contract.labels, 50)
     assert report["calibration"]["subjects"] == ["anna", "ben"]
@@ -288,7 +291,7 @@ def test_a_format_without_an_engine_cannot_be_checked(
 ) -> None:
     monkeypatch.setattr(answers, "installed_engines", lambda: ("onnxruntime",))
     with pytest.raises(MissingExtraError, match=r"checking model\.fp32\.tflite needs ai_edge_litert.*vskd\[litert\]"):
-        answers.run_engines(files, workshop.held_out.windows[:1])
+        answers.run_engines(MODELS, files, workshop.held_out.windows[:1])
 
 
 def test_it_runs_on_a_microcontrollers_interpreter(

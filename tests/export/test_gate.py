@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 
 from vskd.contract import Contract, Scaling
 from vskd.errors import GateError
-from vskd_export import quantized
+from vskd_export import gate, quantized
 from vskd_export.answers import Answers
 from vskd_export.breaches import Breach, Ledger
 from vskd_export.evidence import NO_LABEL, Evidence, gather_evidence
-from vskd_export.gate import check_encoder, check_engines, check_float, check_sizes
+from vskd_export.gate import check_encoder, check_engines, check_float, check_reference, check_sizes
 from vskd_export.quantized import QuantizedParity, class_f1, judge, measure_quantized, one_window
 from vskd_export.recipes import MODELS
 from vskd_export.weights import weight_bytes
@@ -76,7 +77,7 @@ def test_a_logit_that_is_not_finite_is_refused_whatever_is_allowed(file: str, wr
     logits["onnxruntime", file][1, 0] = wrong
 
     with pytest.raises(GateError, match=rf"{file} in onnxruntime 1\.2 gives NaN or infinity for window 'window 1'"):
-        check_engines(Answers({"onnxruntime": "1.2"}, logits), two_classes(), seen)
+        check_engines(Answers(MODELS, {"onnxruntime": "1.2"}, logits), two_classes(), seen)
 
 
 def test_the_first_breach_is_refused_and_the_others_counted_unless_they_are_allowed() -> None:
@@ -246,3 +247,49 @@ def test_an_encoder_that_does_not_draw_the_contracts_image_is_a_breach(workshop:
     _, (breach,) = check_encoder(workshop.student, other, seen)
     assert (breach.code, breach.subject) == ("encoder-image", "the torch encoder")
     assert "the torch encoder's image of window 'window 0' differs from float64 by" in breach.message
+
+
+class _Recorder:
+    """Stands for the process with the reference kernels: gives these logits for every model."""
+
+    def __init__(self, logits: NDArray[np.float32]) -> None:
+        self.logits = logits
+
+    def __call__(self, models: Mapping[str, bytes], windows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        return {name: self.logits[: len(windows)].copy() for name in models}
+
+
+def against_reference(
+    logits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[dict[str, object]], tuple[Breach, ...]]:
+    """Eight windows with a lead of 1 in torch and the fast kernels; the reference kernels say ``logits`` each time."""
+    seen = evidence([[0.0, 1.0]] * 8, [1] * 8)
+    files = {model.file: b"" for model in MODELS}
+    monkeypatch.setattr(gate, "run_reference", _Recorder(np.tile(np.array(logits, np.float32), (8, 1))))
+    return check_reference(MODELS, files, dict.fromkeys(files, seen.logits), two_classes(), seen)
+
+
+def test_reference_kernels_that_agree_are_told_per_tflite_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, breaches = against_reference([0.0, 1.00005], monkeypatch)
+
+    assert breaches == ()
+    assert [row["file"] for row in table] == ["model.fp32.tflite", "model.w8a8-static-pc.tflite"]
+    assert all(row["windows"] == 8 and row["flips"] == 0 for row in table)
+    assert table[0]["from_torch"] == pytest.approx(5e-5, rel=0.01)
+
+
+def test_float_logits_must_be_torchs_and_quantized_labels_those_of_the_fast_kernels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, near = against_reference([0.0, 1.1], monkeypatch)
+    _, (full, small) = against_reference([1.0, 0.0], monkeypatch)
+
+    assert [breach.code for breach in near] == ["reference-logits"]
+    assert (full.code, small.code) == ("reference-logits", "reference-label")
+    assert small.value == pytest.approx(np.tanh(0.5))
+    assert "give window 'window 0' another label on model.w8a8-static-pc.tflite" in small.message
+
+
+def test_reference_kernels_that_give_nan_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(GateError, match="reference kernels gives NaN or infinity for window 'window 0'"):
+        against_reference([np.nan, 0.0], monkeypatch)
