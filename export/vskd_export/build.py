@@ -19,13 +19,15 @@ from vskd.contract import Contract
 from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
+from vskd_export.anatomy import describe_models
 from vskd_export.answers import run_engines
 from vskd_export.breaches import Ledger
 from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.evidence import Evidence, gather_evidence
 from vskd_export.gate import check_encoder, check_engines, check_micro, check_reference, check_sizes
-from vskd_export.golden import make_golden
+from vskd_export.golden import golden_rows, make_golden
 from vskd_export.graph import frozen_copy
+from vskd_export.layers import LAYER_WINDOWS, compare_layers
 from vskd_export.recipes import INTEGER_RECIPE, MODELS, entry, make_models
 from vskd_export.report import REPORT_FILE, compose, to_bytes
 from vskd_training.models.student import Student
@@ -57,6 +59,14 @@ class ExportReport:
             )
             for row in (*self.content["parity"], *self.content["quantized"])
         ]
+
+    def worst_layers(self) -> tuple[str, ...]:
+        """A sentence per integer model: which layers quantization hurts most, and how much signal is left there."""
+        return tuple(
+            f"{file}: least signal over noise in "
+            + ", ".join(f"{row['layer']} ({row['sqnr_db']:.1f} dB)" for row in table["worst"])
+            for file, table in self.content["layers"].items()
+        )
 
     def degraded(self) -> tuple[str, ...]:
         """Every limit that the bundle does not keep, as a sentence; empty unless a degraded one was allowed."""
@@ -151,6 +161,9 @@ def _judge_models(
     progress("Running LiteRT's reference kernels")
     tables["reference"], differs = check_reference(models, files, recorded, contract, evidence)
     ledger.record(differs)
+    progress("Comparing the quantized models with the float ones, layer by layer")
+    tables["recipes"] = describe_models(models, files)
+    tables["layers"] = compare_layers(models, files, evidence.windows[golden_rows(evidence)[: 4 * LAYER_WINDOWS : 4]])
     tables["sizes"], tables["micro"] = sizes, {"skipped": f"no {INTEGER_RECIPE} .tflite was asked for"}
     smallest = entry("tflite", INTEGER_RECIPE).file
     if smallest in files:

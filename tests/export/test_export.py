@@ -50,6 +50,15 @@ def test_the_report_tells_parity_flips_sizes_calibration_and_versions(exported: 
     assert all(row["flip_rate"] <= row["flip_rate_limit"] for row in report["quantized"])
     assert report["sizes"][INTEGER_ONNX]["weights_ratio"] == 4.0
     assert report["degraded"] == []
+    recipe = report["recipes"][INTEGER_TFLITE]
+    assert recipe["calibrated"]
+    assert recipe["operators"]["CONV_2D"] == 20
+    # An image lies in [-1, 1], of which the calibration windows use a part: at most 255 steps.
+    assert 1 / 255 < recipe["image"]["scale"] <= 2 / 255 * (1 + 1e-6)
+    assert report["recipes"][INTEGER_ONNX]["image"]["scale"] == pytest.approx(recipe["image"]["scale"], rel=1e-3)
+    assert report["recipes"][INTEGER_ONNX]["logits"]["scale"] == pytest.approx(recipe["logits"]["scale"], rel=1e-3)
+    assert report["recipes"][FLOAT_ONNX]["image"] is None
+    assert not report["recipes"][FLOAT_ONNX]["calibrated"]
     reference = {row["file"]: row for row in report["reference"]}
     assert reference[FLOAT_TFLITE]["from_torch"] <= 1e-4
     assert reference[INTEGER_TFLITE]["flips"] == 0
