@@ -28,7 +28,9 @@ demo: .venv/.installed
 	$(VSKD) train teacher --config $(CONFIG) $(CACHE) --out $(DEMO)/teacher
 	$(VSKD) train student --config $(CONFIG) $(CACHE) --out $(DEMO)/alone
 	$(VSKD) train student --config $(CONFIG) $(CACHE) --teacher $(DEMO)/teacher --out $(DEMO)/distilled
-	$(VSKD) export $(DEMO)/distilled $(CACHE) --out $(DEMO)/wrist.bundle
+	# The demo's int8 model keeps every limit, but nearly misses one (a class loses 1.95 of 2 points), and training rounds
+	# differently on every kind of processor. A demo reports such a miss instead of ending there.
+	$(VSKD) export $(DEMO)/distilled $(CACHE) --allow-degraded --out $(DEMO)/wrist.bundle
 	$(VSKD) verify $(DEMO)/wrist.bundle
 	$(VSKD) evaluate $(DEMO)/distilled $(CACHE) --bundle $(DEMO)/wrist.bundle > $(DEMO)/int8.json
 	$(VSKD) data stream --config $(CONFIG) --subject 2 --out $(DEMO)/recording.csv --truth $(DEMO)/truth.csv

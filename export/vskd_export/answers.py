@@ -6,7 +6,7 @@ gate's matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +17,7 @@ from vskd.bundle import ModelEntry
 from vskd.engines import ENGINES, installed_engines
 from vskd.errors import EngineError, GateError, MissingExtraError
 from vskd.golden import infer_apart
-from vskd_export.recipes import MODELS, models_for
+from vskd_export.recipes import models_for
 
 
 class Answers:
@@ -25,11 +25,18 @@ class Answers:
 
     Parameters
     ----------
+    models : which were run
     versions : engine -> its version, the most preferred engine first
     logits : (engine, file) -> (n, classes)
     """
 
-    def __init__(self, versions: Mapping[str, str], logits: Mapping[tuple[str, str], NDArray[np.float32]]) -> None:
+    def __init__(
+        self,
+        models: Sequence[ModelEntry],
+        versions: Mapping[str, str],
+        logits: Mapping[tuple[str, str], NDArray[np.float32]],
+    ) -> None:
+        self.models = tuple(models)
         self.versions = versions
         self.logits = logits
 
@@ -37,16 +44,17 @@ class Answers:
         """File -> logits of the most preferred engine: what a bundle remembers."""
         found: dict[str, NDArray[np.float32]] = {}
         for engine in self.versions:
-            for model in models_for(engine):
+            for model in models_for(engine, self.models):
                 found.setdefault(model.file, self.logits[engine, model.file])
         return found
 
 
-def run_engines(files: Mapping[str, bytes], windows: NDArray[np.float32]) -> Answers:
+def run_engines(models: Sequence[ModelEntry], files: Mapping[str, bytes], windows: NDArray[np.float32]) -> Answers:
     """Run windows through every model in every installed engine.
 
     Parameters
     ----------
+    models : which to run
     files : model file -> content
     windows : (n, channels, samples), g
 
@@ -56,16 +64,16 @@ def run_engines(files: Mapping[str, bytes], windows: NDArray[np.float32]) -> Ans
     GateError : an engine cannot run a model
     """
     engines = installed_engines()
-    for model in MODELS:
+    for model in models:
         _refuse_unchecked(model, engines)
     versions: dict[str, str] = {}
     logits: dict[tuple[str, str], NDArray[np.float32]] = {}
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for file, content in files.items():
-            (folder / file).write_bytes(content)
+        for model in models:
+            (folder / model.file).write_bytes(files[model.file])
         for engine in engines:
-            chosen = [model.file for model in models_for(engine)]
+            chosen = [model.file for model in models_for(engine, models)]
             try:
                 answer = infer_apart(engine, [folder / file for file in chosen], windows)
             except EngineError as error:
@@ -75,7 +83,7 @@ def run_engines(files: Mapping[str, bytes], windows: NDArray[np.float32]) -> Ans
                 ) from error
             versions[engine] = answer.version
             logits |= {(engine, file): found for file, found in zip(chosen, answer.logits, strict=True)}
-    return Answers(versions, logits)
+    return Answers(models, versions, logits)
 
 
 def _refuse_unchecked(model: ModelEntry, engines: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ order of the steps and leaves each step to the module of its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.bundle import refuse_existing, write_bundle
+from vskd.bundle import ModelEntry, refuse_existing, write_bundle
 from vskd.contract import Contract
 from vskd.description import GRAPHS
 from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
 from vskd_export.answers import run_engines
+from vskd_export.breaches import Ledger
 from vskd_export.c_array import c_files
 from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.describe import describe_model
 from vskd_export.evidence import Evidence, gather_evidence
-from vskd_export.gate import check_encoder, check_engines, check_micro
-from vskd_export.golden import make_golden
+from vskd_export.gate import check_encoder, check_engines, check_micro, check_reference, check_sizes
+from vskd_export.golden import golden_rows, make_golden
 from vskd_export.golden_stream import make_golden_stream
 from vskd_export.graph import frozen_copy
-from vskd_export.recipes import INTEGER_RECIPE, MODELS, entry, make_models
+from vskd_export.layers import LAYER_WINDOWS, compare_layers
+from vskd_export.recipes import INTEGER_RECIPE, MODELS, describe_recipes, entry, make_models
 from vskd_export.report import REPORT_FILE, compose, to_bytes
 from vskd_training.models.student import Student
 
@@ -58,8 +60,20 @@ class ExportReport:
                 str(row["flips"]),
                 f"{row['accuracy']:.4f}",
             )
-            for row in (*self.content["parity"], *self.content["integer"])
+            for row in (*self.content["parity"], *self.content["quantized"])
         ]
+
+    def worst_layers(self) -> tuple[str, ...]:
+        """A sentence per integer model: which layers quantization hurts most, and how much signal is left there."""
+        return tuple(
+            f"{file}: least signal over noise in "
+            + ", ".join(f"{row['layer']} ({row['sqnr_db']:.1f} dB)" for row in table["worst"])
+            for file, table in self.content["layers"].items()
+        )
+
+    def degraded(self) -> tuple[str, ...]:
+        """Every limit that the bundle does not keep, as a sentence; empty unless a degraded one was allowed."""
+        return tuple(breach["message"] for breach in self.content["degraded"])
 
 
 def export_bundle(
@@ -73,6 +87,8 @@ def export_bundle(
     overwrite: bool,
     progress: Callable[[str], None],
     leaky: bool = False,
+    allow_degraded: bool = False,
+    models: Sequence[ModelEntry] = MODELS,
 ) -> ExportReport:
     """Export a trained student as a bundle.
 
@@ -87,6 +103,8 @@ def export_bundle(
     overwrite : replace a bundle that is there
     progress : called with one sentence before each step
     leaky : the run's protocol has the same people in training and test, and is stamped so
+    allow_degraded : write the bundle even if a limit is broken, with every breach in its report
+    models : what to make, see ``parse_recipes``
 
     Raises
     ------
@@ -103,15 +121,18 @@ def export_bundle(
     frozen = frozen_copy(student)
     progress("Running the trained network on held-out and adversarial windows")
     evidence = gather_evidence(frozen, contract, held_out)
-    encoder = check_encoder(frozen, contract, evidence)
+    ledger = Ledger(allow_degraded=allow_degraded)
+    encoder, broken = check_encoder(frozen, contract, evidence)
+    ledger.record(broken)
     progress("Converting to ONNX and TFLite, and quantizing")
-    files = make_models(frozen, contract, drawn)
-    judged, recorded = _judge_models(files, contract, evidence, progress)
-    graphs = {model.file: describe_model(files[model.file], model.format) for model in MODELS}
+    files = make_models(frozen, contract, drawn, models)
+    judged, recorded = _judge_models(models, files, contract, evidence, ledger, progress)
+    graphs = {model.file: describe_model(files[model.file], model.format) for model in models}
     content = compose(
         contract,
         evidence=evidence,
         judged={"encoder": encoder, **judged, GRAPHS: graphs},
+        degraded=ledger.breaches,
         files=files,
         calibration=drawn,
         held_out=held_out,
@@ -120,23 +141,45 @@ def export_bundle(
     )
     progress(f"Writing {out}")
     golden = golden_to_bytes(make_golden(evidence, contract, recorded))
-    smallest = entry("tflite", INTEGER_RECIPE).file
-    in_c = c_files(files[smallest], contract, name=smallest, micro=judged["micro"])
-    stream = make_golden_stream(frozen, contract, evidence, files, MODELS)
-    everything = {**files, **in_c, **stream, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
-    path = write_bundle(out, contract=contract, models=MODELS, files=everything, overwrite=overwrite)
+    stream = make_golden_stream(frozen, contract, evidence, files, models)
+    extra = {**_in_c(files, contract, judged["micro"]), **stream}
+    everything = {**files, **extra, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
+    path = write_bundle(out, contract=contract, models=models, files=everything, overwrite=overwrite)
     return ExportReport(path, content)
 
 
+def _in_c(files: Mapping[str, bytes], contract: Contract, found: Mapping[str, Any]) -> dict[str, bytes]:
+    """The integer model for TensorFlow Lite Micro, where it was asked for."""
+    smallest = entry("tflite", INTEGER_RECIPE).file
+    return c_files(files[smallest], contract, name=smallest, micro=found) if smallest in files else {}
+
+
 def _judge_models(
-    files: Mapping[str, bytes], contract: Contract, evidence: Evidence, progress: Callable[[str], None]
+    models: Sequence[ModelEntry],
+    files: Mapping[str, bytes],
+    contract: Contract,
+    evidence: Evidence,
+    ledger: Ledger,
+    progress: Callable[[str], None],
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
     """The report's tables, and the logits to record; raises GateError."""
     progress(f"Running the models in {', '.join(installed_engines())}")
-    answers = run_engines(files, evidence.windows)
-    tables: dict[str, Any] = {**check_engines(answers, files, contract, evidence)}
-    progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
+    answers = run_engines(models, files, evidence.windows)
+    found, broken = check_engines(answers, contract, evidence)
+    tables: dict[str, Any] = {**found}
+    sizes, too_large = check_sizes(files, models)
+    ledger.record([*broken, *too_large])
     recorded = answers.recorded()
+    progress("Running LiteRT's reference kernels")
+    tables["reference"], differs = check_reference(models, files, recorded, contract, evidence)
+    ledger.record(differs)
+    progress("Comparing the quantized models with the float ones, layer by layer")
+    tables["recipes"] = describe_recipes(models)
+    tables["layers"] = compare_layers(models, files, evidence.windows[golden_rows(evidence)[: 4 * LAYER_WINDOWS : 4]])
+    tables["sizes"], tables["micro"] = sizes, {"skipped": f"no {INTEGER_RECIPE} .tflite was asked for"}
     smallest = entry("tflite", INTEGER_RECIPE).file
-    tables["micro"] = check_micro(files[smallest], recorded[smallest], contract, evidence)
+    if smallest in files:
+        progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
+        tables["micro"], differs = check_micro(smallest, files[smallest], recorded[smallest], contract, evidence)
+        ledger.record(differs)
     return tables, recorded

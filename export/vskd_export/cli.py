@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vskd_training.windows import WindowTable
 
 
-@click.command(epilog="Example: vskd export runs/student --out wrist.bundle")
+@click.command(epilog="Example: vskd export runs/student --out wrist.bundle --recipe w8a8-static-pc --recipe fp16")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, NAME.bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
@@ -25,14 +25,37 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for prepared recordings.",
 )
-def export(run: Path, out: Path, overwrite: bool, root: Path | None, cache: Path) -> None:
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    help="Numeric form to add to fp32, for both formats or one: fp16, w8a8-static-pc, w8a8s-static-pc.onnx, "
+    "w8a16-static-pc.tflite, w8-pc; may be repeated.  [default: w8a8-static-pc]",
+)
+@click.option(
+    "--allow-degraded",
+    is_flag=True,
+    help="Write the bundle even if the gate refuses it; its report lists every breach.",
+)
+def export(
+    run: Path,
+    out: Path,
+    overwrite: bool,
+    root: Path | None,
+    cache: Path,
+    recipes: tuple[str, ...],
+    allow_degraded: bool,
+) -> None:
     """Write a run's student as a bundle, or fail and write nothing."""
     from vskd.bundle import refuse_existing
+    from vskd_export.recipes import parse_recipes
     from vskd_training.experiment import Experiment
     from vskd_training.models.student import Student
     from vskd_training.run import Run
 
-    refuse_existing(out, overwrite=overwrite)  # before the minute of work, not after it
+    # Refusals come before the minute of work, not after it.
+    models = parse_recipes(recipes)
+    refuse_existing(out, overwrite=overwrite)
     opened = Run.open(run, role="student")
     experiment = Experiment.open(opened.config, root=root, cache=cache, progress=None)
     student = Student(opened.contract, width=opened.config.student.width)
@@ -50,6 +73,8 @@ def export(run: Path, out: Path, overwrite: bool, root: Path | None, cache: Path
         overwrite=overwrite,
         progress=lambda sentence: click.echo(sentence, err=True),
         leaky=experiment.split.leaky,
+        allow_degraded=allow_degraded,
+        models=models,
     )
     _show(report)
 
@@ -65,9 +90,14 @@ def _show(report: ExportReport) -> None:
     from rich.table import Table
 
     table = Table(title=f"{report.path}: held-out windows, against torch")
-    for column in ("model", "MB", "engine", "largest difference", "flips", "accuracy"):
+    table.add_column("model", overflow="fold")
+    for column in ("MB", "engine", "largest difference", "flips", "accuracy"):
         table.add_column(column)
     for row in report.rows():
         table.add_row(*row)
     Console(stderr=True).print(table)
+    for sentence in report.worst_layers():
+        click.echo(sentence, err=True)
+    for sentence in report.degraded():
+        click.echo(f"DEGRADED: {sentence}", err=True)
     click.echo(f"bundle: {report.path}", err=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,7 +62,7 @@ class _Samples:
 
 
 def make_golden_stream(
-    student: Student, contract: Contract, evidence: Evidence, files: Mapping[str, bytes], models: tuple[ModelEntry, ...]
+    student: Student, contract: Contract, evidence: Evidence, files: Mapping[str, bytes], models: Sequence[ModelEntry]
 ) -> dict[str, bytes]:
     """The samples and the events of a bundle.
 
@@ -100,7 +100,7 @@ def _answered(
     student: Student,
     contract: Contract,
     files: Mapping[str, bytes],
-    models: tuple[ModelEntry, ...],
+    models: Sequence[ModelEntry],
 ) -> StreamCase:
     """The case with its events."""
     windows = np.stack(windows_of(contract, case, text))
@@ -115,7 +115,7 @@ def _answered(
 
 
 def _recorded(
-    files: Mapping[str, bytes], models: tuple[ModelEntry, ...], windows: NDArray[np.float32]
+    files: Mapping[str, bytes], models: Sequence[ModelEntry], windows: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
     """Logits of the models that only resemble the network, each from the first engine here that runs it."""
     resembling = [entry for entry in models if not gives_the_networks_logits(entry)]

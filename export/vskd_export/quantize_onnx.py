@@ -1,9 +1,13 @@
-"""int8 ONNX: static, QDQ, int8 weights per channel, uint8 activations, the encoder in float.
+"""Quantized ONNX, the encoder in float: static int8 as QDQ, int8 weights alone, or half-precision weights.
 
-Activations are unsigned and weights signed. Measured on a processor with VNNI, full width, 64 px: 1.3 ms, against
-5.1 ms with signed activations, which ONNX Runtime's x86 kernels do not cover; the logits are as near to float either
-way. Its ARM kernels multiply unsigned by signed as well (QgemmU8X8KernelUdot; read, not measured). What this is not
-right for is an x86 processor *without* VNNI, whose 16-bit sums can saturate; the golden vectors tell.
+Static int8 has signed weights per channel, and unsigned activations unless the recipe says ``a8s``. Measured on a
+processor with VNNI, full width, 64 px: 1.3 ms, against 5.1 ms with signed activations, which ONNX Runtime's x86 kernels
+do not cover; the logits are as near to float either way. Signed ones are the library's own advice for ARM (read, not
+measured). What unsigned is not right for is an x86 processor *without* VNNI, whose 16-bit sums can saturate; the golden
+vectors tell.
+
+Where only weights change, nothing is calibrated: a node widens each weight back to float32. ONNX Runtime folds the cast
+from half precision when it loads the file, and repeats the one from int8 in every run.
 """
 
 from __future__ import annotations
@@ -22,8 +26,11 @@ from vskd_export.calibrate import WindowSet
 from vskd_export.convert_onnx import finish
 from vskd_export.graph import INPUT_NAME
 
+#: Type of the activations by recipe, as onnxruntime names it.
+_STATIC = {"w8a8-static-pc": "QUInt8", "w8a8s-static-pc": "QInt8"}
 
-def quantize_onnx(model: bytes, contract: Contract, calibration: WindowSet) -> bytes:
+
+def quantize_onnx(model: bytes, contract: Contract, calibration: WindowSet, recipe: str) -> bytes:
     """Quantize a float ONNX file.
 
     Parameters
@@ -31,6 +38,7 @@ def quantize_onnx(model: bytes, contract: Contract, calibration: WindowSet) -> b
     model : what ``to_onnx`` gave
     contract : travels in the file
     calibration : windows that set the ranges of the activations
+    recipe : ``w8a8-static-pc``, ``w8a8s-static-pc``, ``w8-pc`` or ``fp16``
 
     Raises
     ------
@@ -39,12 +47,58 @@ def quantize_onnx(model: bytes, contract: Contract, calibration: WindowSet) -> b
     """
     import onnx
 
+    if recipe not in _STATIC:
+        return finish(narrow_weights(onnx.load_from_string(model), half=recipe == "fp16"), contract)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "model.onnx").write_bytes(model)
+        (folder / "activations").write_text(_STATIC[recipe], encoding="utf-8")
         np.save(folder / "calibration.npy", calibration.windows)
         run_apart("vskd_export.quantize_onnx", folder, purpose="quantizing ONNX", needs="onnxruntime")
         return finish(onnx.load(str(folder / "quantized.onnx")), contract)
+
+
+def narrow_weights(proto: Any, *, half: bool) -> Any:
+    """Store the network's weights in fewer bits, with a node behind each that widens it.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto, float; changed in place
+    half : half precision; otherwise int8, symmetric, one scale per output channel
+
+    Returns
+    -------
+    ``proto``
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = proto.graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    encoder = set(encoder_nodes(graph))
+    layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm") and node.name not in encoder]
+    for node in layers:
+        name, wide = node.input[1], f"{node.input[1]}.wide"
+        weights = numpy_helper.to_array(stored[name])
+        narrow: NDArray[Any]
+        if half:
+            narrow = weights.astype(np.float16)
+            widening = helper.make_node("Cast", [name], [wide], name=wide, to=TensorProto.FLOAT)
+        else:
+            narrow, scales = int8_per_channel(weights)
+            graph.initializer.append(numpy_helper.from_array(scales, f"{name}.scale"))
+            widening = helper.make_node("DequantizeLinear", [name, f"{name}.scale"], [wide], name=wide, axis=0)
+        stored[name].CopyFrom(numpy_helper.from_array(narrow, name))
+        node.input[1] = wide
+        graph.node.insert(0, widening)
+    return proto
+
+
+def int8_per_channel(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8, -127 to 127: weights (outputs, ...) -> integers of that shape, and scales (outputs,)."""
+    largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
+    scales: NDArray[np.float32] = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
+    integers = np.rint(weights / scales.reshape(-1, *[1] * (weights.ndim - 1)))
+    return integers.clip(-127, 127).astype(np.int8), scales
 
 
 def encoder_nodes(graph: Any) -> list[str]:
@@ -91,7 +145,7 @@ def _quantize(folder: Path) -> None:
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         reduce_range=False,
-        activation_type=QuantType.QUInt8,
+        activation_type=QuantType[(folder / "activations").read_text(encoding="utf-8")],
         weight_type=QuantType.QInt8,
         nodes_to_exclude=encoder_nodes(onnx.load(str(prepared)).graph),
     )

@@ -1,4 +1,4 @@
-"""int8 TFLite: static, int8 weights per channel, int8 activations, the encoder in float.
+"""Quantized TFLite, the encoder in float: static int8 with 8 or 16-bit activations, or int8 or half-precision weights.
 
 The recipe names operations instead of saying "all", and names them only behind the encoder: int8 ahead of the encoder's
 square root or division would cost up to 0.17 in the image. The residual additions are part of it; left in float they
@@ -41,7 +41,11 @@ QUANTIZED_OPERATIONS = (
 _LAYOUT_OPERATIONS = frozenset({"CONCATENATION", "PAD", "PADV2", "RESHAPE", "TRANSPOSE"})
 
 
-def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet) -> bytes:
+#: What of it has weights.
+WEIGHTED_OPERATIONS = ("CONV_2D", "FULLY_CONNECTED")
+
+
+def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet, recipe: str) -> bytes:
     """Quantize a float ``.tflite`` file.
 
     Parameters
@@ -49,6 +53,7 @@ def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet) ->
     model : what ``to_tflite`` gave
     contract : travels in the file
     calibration : windows that set the ranges of the activations
+    recipe : ``w8a8-static-pc``, ``w8a16-static-pc``, ``w8-pc`` or ``fp16``
 
     Raises
     ------
@@ -58,6 +63,7 @@ def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet) ->
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "model.tflite").write_bytes(model)
+        (folder / "recipe").write_text(recipe, encoding="utf-8")
         np.save(folder / "calibration.npy", calibration.windows)
         run_apart("vskd_export.quantize_tflite", folder, purpose="quantizing TFLite", needs="ai_edge_quantizer")
         return finish((folder / "quantized.tflite").read_bytes(), contract)
@@ -77,21 +83,45 @@ def encoder_outputs(model: Any) -> list[str]:
     return output_names(model)[:end]
 
 
-def recipe_behind(encoder: list[str]) -> list[dict[str, Any]]:
-    """The quantizer's recipe: int8 for the operations of the network, none for the encoder's tensors."""
+def recipe_behind(encoder: list[str], name: str) -> list[dict[str, Any]]:
+    """The quantizer's recipe: our recipe ``name`` for the operations of the network, none for the encoder's tensors."""
     from ai_edge_quantizer import recipe
 
-    (everything,) = recipe.static_wi8_ai8()
-    behind = "^(?!(?:" + "|".join(re.escape(name) for name in encoder) + ");?$)"
-    return [{**everything, "operation": operation, "regex": behind} for operation in QUANTIZED_OPERATIONS]
+    made = {
+        "w8a8-static-pc": recipe.static_wi8_ai8,
+        "w8a16-static-pc": recipe.static_wi8_ai16,
+        "w8-pc": recipe.weight_only_wi8_afp32,
+        "fp16": _half_precision_weights,
+    }
+    (everything,) = made[name]()
+    behind = "^(?!(?:" + "|".join(re.escape(tensor) for tensor in encoder) + ");?$)"
+    operations = QUANTIZED_OPERATIONS if is_static(name) else WEIGHTED_OPERATIONS
+    return [{**everything, "operation": operation, "regex": behind} for operation in operations]
+
+
+def is_static(name: str) -> bool:
+    """Whether a recipe has integer activations, whose ranges are calibrated."""
+    return "-static-" in name
+
+
+def _half_precision_weights() -> Any:
+    from ai_edge_quantizer import recipe_manager
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    manager = recipe_manager.RecipeManager()
+    manager.add_weight_only_config(
+        regex=".*", operation_name="*", num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
+    )
+    return manager.get_quantization_recipe()
 
 
 def _quantize(folder: Path) -> None:
     from ai_edge_quantizer import quantizer
 
     content = (folder / "model.tflite").read_bytes()
-    recipe = recipe_behind(encoder_outputs(read_model(content)))
-    ranges = _activation_ranges(content, recipe, np.load(folder / "calibration.npy"))
+    name = (folder / "recipe").read_text(encoding="utf-8")
+    recipe = recipe_behind(encoder_outputs(read_model(content)), name)
+    ranges = _activation_ranges(content, recipe, np.load(folder / "calibration.npy")) if is_static(name) else None
     result = quantizer.Quantizer(content, recipe).quantize(ranges)
     (folder / "quantized.tflite").write_bytes(bytes(result.quantized_model))
 

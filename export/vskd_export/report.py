@@ -9,10 +9,12 @@ import hashlib
 import importlib.metadata
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vskd.closed import to_mapping
 from vskd.contract import Contract
+from vskd_export.breaches import Breach
 from vskd_export.calibrate import WindowSet, calibration_digest
 from vskd_export.evidence import Evidence
 from vskd_export.gate import score_torch
@@ -39,6 +41,7 @@ def compose(
     *,
     evidence: Evidence,
     judged: Mapping[str, Any],
+    degraded: Sequence[Breach],
     files: Mapping[str, bytes],
     calibration: WindowSet,
     held_out: WindowSet,
@@ -52,6 +55,7 @@ def compose(
     contract : of the bundle
     evidence : what the models were judged on
     judged : the gate's tables
+    degraded : limits that are not kept, and were allowed not to be
     files : model file -> content
     calibration : the windows that were drawn
     held_out : all held-out windows
@@ -62,6 +66,7 @@ def compose(
         "schema_version": SCHEMA_VERSION,
         "trained_on": contract.trained_on,
         "leaky": leaky,
+        "degraded": [to_mapping(breach) for breach in degraded],
         "torch": score_torch(evidence),
         **judged,
         "models": {

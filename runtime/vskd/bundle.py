@@ -36,7 +36,7 @@ MANIFEST = "manifest.json"
 CONTRACT = "contract.json"
 
 #: A device wants the small model; ``fp32`` is there to compare with.
-RECIPE_PREFERENCE = ("w8a8-static-pc", "fp32")
+RECIPE_PREFERENCE = ("w8a8-static-pc", "w8a8s-static-pc", "fp32")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

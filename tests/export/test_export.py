@@ -50,7 +50,23 @@ def test_the_report_tells_parity_flips_sizes_calibration_and_versions(exported: 
     assert report == json.loads(json.dumps(exported.content))
     assert {row["engine"] for row in report["parity"]} >= {"litert", "onnxruntime"}
     assert all(row["largest_difference"] <= 1e-4 and row["flips"] == 0 for row in report["parity"])
-    assert all(row["flip_rate"] <= 0.1 and row["size_ratio"] > 2 for row in report["integer"])
+    assert {row["file"] for row in report["quantized"]} == {INTEGER_ONNX, INTEGER_TFLITE}
+    assert all(row["flip_rate"] <= row["flip_rate_limit"] for row in report["quantized"])
+    assert report["sizes"][INTEGER_ONNX]["weights_ratio"] == 4.0
+    assert report["degraded"] == []
+    assert report["recipes"][INTEGER_TFLITE]["calibrated"]
+    assert report["graphs"][INTEGER_TFLITE]["operators"]["CONV_2D"] == 20
+    scales = {file: graph["quantization"] for file, graph in report["graphs"].items()}
+    recipe = scales[INTEGER_TFLITE]
+    # An image lies in [-1, 1], of which the calibration windows use a part: at most 255 steps.
+    assert 1 / 255 < recipe["image"]["scale"] <= 2 / 255 * (1 + 1e-6)
+    assert scales[INTEGER_ONNX]["image"]["scale"] == pytest.approx(recipe["image"]["scale"], rel=1e-3)
+    assert scales[INTEGER_ONNX]["logits"]["scale"] == pytest.approx(recipe["logits"]["scale"], rel=1e-3)
+    assert scales[FLOAT_ONNX] == {}
+    assert not report["recipes"][FLOAT_ONNX]["calibrated"]
+    reference = {row["file"]: row for row in report["reference"]}
+    assert reference[FLOAT_TFLITE]["from_torch"] <= 1e-4
+    assert reference[INTEGER_TFLITE]["flips"] == 0
     assert report["torch"]["accuracy"] > 0.9
     assert report["calibration"]["per_class"] == dict.fromkeys(bundle.contract.labels, 50)
     assert report["calibration"]["subjects"] == ["anna", "ben"]
@@ -58,7 +74,7 @@ def test_the_report_tells_parity_flips_sizes_calibration_and_versions(exported: 
     assert report["provenance"] == {"run": "test"}
     assert report["models"][FLOAT_ONNX]["size_bytes"] == bundle.files[FLOAT_ONNX].size_bytes
     assert {"torch", "onnxruntime", "litert-torch", "ai-edge-quantizer"} <= set(report["versions"])
-    assert len(exported.rows()) == len(report["parity"]) + len(report["integer"])
+    assert len(exported.rows()) == len(report["parity"]) + len(report["quantized"])
 
 
 def test_converting_twice_gives_the_same_bytes(workshop: Workshop, files: dict[str, bytes]) -> None:
@@ -237,6 +253,21 @@ def test_a_wrong_model_is_refused_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_degraded_bundle_is_written_only_on_request_and_says_what_is_wrong(
+    workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "make_models", lambda *_: {**files, FLOAT_ONNX: shifted(files[FLOAT_ONNX])})
+    monkeypatch.setattr(answers, "installed_engines", lambda: ("litert", "onnxruntime"))
+
+    report = export(workshop, tmp_path / "x.bundle", allow_degraded=True)
+
+    (sentence,) = report.degraded()
+    assert "disagrees with torch on model.fp32.onnx" in sentence
+    (breach,) = json.loads(Bundle.open(report.path).checked_path("report.json").read_text())["degraded"]
+    assert (breach["code"], breach["subject"], breach["limit"]) == ("float-logits", FLOAT_ONNX, 1e-4)
+    assert breach["value"] == pytest.approx(0.01, rel=0.1)
+
+
 def test_an_engine_that_cannot_load_a_model_stops_the_export(
     workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,7 +279,7 @@ def test_an_engine_that_cannot_load_a_model_stops_the_export(
     assert list(tmp_path.iterdir()) == []
 
 
-def export(workshop: Workshop, out: Path, **changes: object) -> ExportReport:
+def export(workshop: Workshop, out: Path, *, allow_degraded: bool = False, **changes: object) -> ExportReport:
     changed = dataclasses.replace(workshop, **changes)
     return export_bundle(
         changed.student,
@@ -259,6 +290,7 @@ def export(workshop: Workshop, out: Path, **changes: object) -> ExportReport:
         out=out,
         overwrite=False,
         progress=lambda sentence: None,
+        allow_degraded=allow_degraded,
     )
 
 
@@ -273,7 +305,7 @@ def test_a_format_without_an_engine_cannot_be_checked(
 ) -> None:
     monkeypatch.setattr(answers, "installed_engines", lambda: ("onnxruntime",))
     with pytest.raises(MissingExtraError, match=r"checking model\.fp32\.tflite needs ai_edge_litert.*vskd\[litert\]"):
-        answers.run_engines(files, workshop.held_out.windows[:1])
+        answers.run_engines(MODELS, files, workshop.held_out.windows[:1])
 
 
 def test_it_runs_on_a_microcontrollers_interpreter(

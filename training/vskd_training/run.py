@@ -92,7 +92,11 @@ class Run:
         try:
             model.load_state_dict(load_file(path))
         except (RuntimeError, SafetensorError) as error:
-            raise DataError(f"{path} does not fit the model of its own config: {error}") from error
+            # torch lists every tensor that does not fit, over many lines; the first one tells enough.
+            first = [line.strip() for line in str(error).splitlines() if line.strip()][:2]
+            raise DataError(
+                f"{path} does not fit the model of its own config: {' '.join(first).rstrip('.')}", hint="Train again"
+            ) from error
         model.eval()
 
 

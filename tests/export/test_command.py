@@ -1,0 +1,138 @@
+"""``vskd export`` on what it must refuse: one sentence, exit code 1, and nothing written."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner, Result
+
+from vskd.closed import to_mapping
+from vskd.contract import Contract
+from vskd.errors import BundleError, DataError, VskdError
+from vskd_export.build import write_bundle
+from vskd_export.cli import export
+from vskd_export.recipes import MODELS
+from vskd_training.config import Config, DataConfig, StudentConfig
+from vskd_training.experiment import Experiment
+from vskd_training.models.student import Student
+from vskd_training.run import finish_run
+
+from .conftest import Workshop, synthetic_windows
+
+
+def make_run(folder: Path, contract: Contract, *, width: float = 0.125) -> Path:
+    """A finished run of an untrained student, whose card says width 0.125."""
+    folder.mkdir()
+    config = Config(data=DataConfig(dataset="synthetic", view="rendered"), student=StudentConfig(width=0.125))
+    card = {
+        "role": "student",
+        "config": to_mapping(config),
+        "contract": json.loads(contract.to_json()),
+        "data": {},
+        "teacher": None,
+    }
+    finish_run(folder, model=Student(contract, width=width), card=card)
+    return folder
+
+
+def with_windows(monkeypatch: pytest.MonkeyPatch, workshop: Workshop, *, test_person: str) -> None:
+    """Let the command find these recordings instead of preparing a data set."""
+    sets = {
+        "train": workshop.calibration,
+        "test": synthetic_windows(8, people=(test_person,), seed=9),
+    }
+    tables = {
+        part: SimpleNamespace(samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects)
+        for part, found in sets.items()
+    }
+    opened = SimpleNamespace(windows=tables.__getitem__, split=SimpleNamespace(leaky=False))
+    monkeypatch.setattr(Experiment, "open", lambda *_, **__: opened)
+
+
+def run_command(run: Path, out: Path, *options: str) -> Result:
+    return CliRunner().invoke(export, [str(run), "--out", str(out), *options])
+
+
+def refused(result: Result, kind: type[VskdError]) -> str:
+    """The sentence, after checking that it is one and meant for people."""
+    assert isinstance(result.exception, kind), result.exception
+    assert "\n" not in str(result.exception)
+    assert result.exception.hint
+    return str(result.exception)
+
+
+def test_a_run_that_never_finished(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "resume.pt").write_bytes(b"")
+
+    sentence = refused(run_command(run, tmp_path / "x.bundle"), DataError)
+
+    assert "never finished: it has no run.json" in sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_checkpoint_whose_tensors_have_another_shape(
+    tmp_path: Path, contract: Contract, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "run", contract, width=0.25)
+    with_windows(monkeypatch, workshop, test_person="cara")
+
+    sentence = refused(run_command(run, tmp_path / "x.bundle"), DataError)
+
+    assert "model.safetensors does not fit the model of its own config" in sentence
+    assert "size mismatch for trunk.conv1.weight" in sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_calibration_with_people_of_the_test_set(
+    tmp_path: Path, contract: Contract, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "run", contract)
+    with_windows(monkeypatch, workshop, test_person="ben")
+
+    sentence = refused(run_command(run, tmp_path / "x.bundle", "--allow-degraded"), DataError)
+
+    assert "calibration would use people of the held-out set: ben" in sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_that_is_there_and_one_that_is_no_bundle(tmp_path: Path, contract: Contract) -> None:
+    run = make_run(tmp_path / "run", contract)
+    out = tmp_path / "notes"
+    out.mkdir()
+    (out / "keep.txt").write_text("mine", encoding="utf-8")
+
+    assert "exists. Give another name, or --overwrite" in refused(run_command(run, out), BundleError)
+    assert "is no bundle; it is not replaced" in refused(run_command(run, out, "--overwrite"), BundleError)
+    assert (out / "keep.txt").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_a_disk_that_fills_up_half_way_leaves_the_old_bundle_and_no_rest(
+    room: int, tmp_path: Path, contract: Contract, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = write_bundle(tmp_path / "x.bundle", contract=contract, models=MODELS, files=files)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    written, write = [], Path.write_bytes
+
+    def until_full(path: Path, content: bytes) -> int:
+        written.append(path)
+        if len(written) > room:
+            write(path, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", until_full)
+    other = dataclasses.replace(contract, trained_on="something else")
+    with pytest.raises(BundleError, match=r"cannot write .*No space left on device.*Nothing was left behind"):
+        write_bundle(out, contract=other, models=MODELS, files=files, overwrite=True)
+
+    assert len(written) == room + 1
+    assert [path.name for path in tmp_path.iterdir()] == ["x.bundle"]
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
