@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vskd.bundle import refuse_existing, write_bundle
 from vskd.contract import Contract
-from vskd.description import GRAPHS
+from vskd.description import FORMS, GRAPHS
 from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
@@ -25,6 +25,7 @@ from vskd_export.c_array import c_files
 from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.describe import describe_model
 from vskd_export.evidence import Evidence, gather_evidence
+from vskd_export.forms import check_forms, make_forms
 from vskd_export.gate import check_encoder, check_engines, check_micro
 from vskd_export.golden import make_golden
 from vskd_export.golden_stream import make_golden_stream
@@ -73,6 +74,7 @@ def export_bundle(
     overwrite: bool,
     progress: Callable[[str], None],
     leaky: bool = False,
+    forms: bool = False,
 ) -> ExportReport:
     """Export a trained student as a bundle.
 
@@ -87,6 +89,7 @@ def export_bundle(
     overwrite : replace a bundle that is there
     progress : called with one sentence before each step
     leaky : the run's protocol has the same people in training and test, and is stamped so
+    forms : write image -> logits and the encoder alone too, see ``vskd_export.forms``
 
     Raises
     ------
@@ -107,11 +110,12 @@ def export_bundle(
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(frozen, contract, drawn)
     judged, recorded = _judge_models(files, contract, evidence, progress)
+    others, told = _judge_forms(frozen, contract, evidence, progress) if forms else ({}, {})
     graphs = {model.file: describe_model(files[model.file], model.format) for model in MODELS}
     content = compose(
         contract,
         evidence=evidence,
-        judged={"encoder": encoder, **judged, GRAPHS: graphs},
+        judged={"encoder": encoder, **judged, GRAPHS: graphs, FORMS: told},
         files=files,
         calibration=drawn,
         held_out=held_out,
@@ -123,9 +127,18 @@ def export_bundle(
     smallest = entry("tflite", INTEGER_RECIPE).file
     in_c = c_files(files[smallest], contract, name=smallest, micro=judged["micro"])
     stream = make_golden_stream(frozen, contract, evidence, files, MODELS)
-    everything = {**files, **in_c, **stream, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
+    everything = {**files, **others, **in_c, **stream, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
     path = write_bundle(out, contract=contract, models=MODELS, files=everything, overwrite=overwrite)
     return ExportReport(path, content)
+
+
+def _judge_forms(
+    student: Student, contract: Contract, evidence: Evidence, progress: Callable[[str], None]
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The other forms' files and the report's table of them; raises GateError."""
+    progress("Converting and running image -> logits and the encoder alone")
+    files = make_forms(student, contract)
+    return files, check_forms(files, student, contract, evidence)
 
 
 def _judge_models(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, NAME.bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+@click.option("--forms", is_flag=True, help="Also image -> logits and the encoder alone (+90 MB at full width).")
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")
 @click.option(
     "--cache",
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for prepared recordings.",
 )
-def export(run: Path, out: Path, overwrite: bool, root: Path | None, cache: Path) -> None:
+def export(run: Path, out: Path, overwrite: bool, forms: bool, root: Path | None, cache: Path) -> None:
     """Write a run's student as a bundle, or fail and write nothing."""
     from vskd.bundle import refuse_existing
     from vskd_training.experiment import Experiment
@@ -50,6 +51,7 @@ def export(run: Path, out: Path, overwrite: bool, root: Path | None, cache: Path
         overwrite=overwrite,
         progress=lambda sentence: click.echo(sentence, err=True),
         leaky=experiment.split.leaky,
+        forms=forms,
     )
     _show(report)
 
