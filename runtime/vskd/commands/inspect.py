@@ -50,7 +50,7 @@ def _show_model(model: Mapping[str, Any]) -> None:
         for port in model[kind]:
             _line(kind.removesuffix("s"), f"{port['name']}  {tuple(port['shape'])}  {port['type']}")
     for place, values in model["quantization"].items():
-        _line(f"{place}", f"int8 steps of {values['scale']:.6g}, zero at {values['zero_point']}")
+        _line(f"{place}", f"8-bit steps of {values['scale']:.6g}, zero at {values['zero_point']}")
     _line("version", model["version"])
     _line(
         "cost", f"{model['macs'] / 1e6:.1f} million MACs a window, {model['parameters'] / 1e6:.2f} million parameters"
