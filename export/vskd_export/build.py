@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry, refuse_existing, write_bundle
 from vskd.contract import Contract
-from vskd.description import GRAPHS
+from vskd.description import FORMS, GRAPHS
 from vskd.engines import installed_engines
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
@@ -26,6 +26,7 @@ from vskd_export.c_array import c_files
 from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.describe import describe_model
 from vskd_export.evidence import Evidence, gather_evidence
+from vskd_export.forms import check_forms, make_forms
 from vskd_export.gate import check_encoder, check_engines, check_micro, check_reference, check_sizes
 from vskd_export.golden import golden_rows, make_golden
 from vskd_export.golden_stream import make_golden_stream
@@ -89,6 +90,7 @@ def export_bundle(
     leaky: bool = False,
     allow_degraded: bool = False,
     models: Sequence[ModelEntry] = MODELS,
+    forms: bool = False,
 ) -> ExportReport:
     """Export a trained student as a bundle.
 
@@ -105,6 +107,7 @@ def export_bundle(
     leaky : the run's protocol has the same people in training and test, and is stamped so
     allow_degraded : write the bundle even if a limit is broken, with every breach in its report
     models : what to make, see ``parse_recipes``
+    forms : write image -> logits and the encoder alone too, see ``vskd_export.forms``
 
     Raises
     ------
@@ -127,11 +130,12 @@ def export_bundle(
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(frozen, contract, drawn, models)
     judged, recorded = _judge_models(models, files, contract, evidence, ledger, progress)
+    others, told = _judge_forms(frozen, contract, evidence, progress) if forms else ({}, {})
     graphs = {model.file: describe_model(files[model.file], model.format) for model in models}
     content = compose(
         contract,
         evidence=evidence,
-        judged={"encoder": encoder, **judged, GRAPHS: graphs},
+        judged={"encoder": encoder, **judged, GRAPHS: graphs, FORMS: told},
         degraded=ledger.breaches,
         files=files,
         calibration=drawn,
@@ -142,7 +146,7 @@ def export_bundle(
     progress(f"Writing {out}")
     golden = golden_to_bytes(make_golden(evidence, contract, recorded))
     stream = make_golden_stream(frozen, contract, evidence, files, models)
-    extra = {**_in_c(files, contract, judged["micro"]), **stream}
+    extra = {**others, **_in_c(files, contract, judged["micro"]), **stream}
     everything = {**files, **extra, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
     path = write_bundle(out, contract=contract, models=models, files=everything, overwrite=overwrite)
     return ExportReport(path, content)
@@ -152,6 +156,15 @@ def _in_c(files: Mapping[str, bytes], contract: Contract, found: Mapping[str, An
     """The integer model for TensorFlow Lite Micro, where it was asked for."""
     smallest = entry("tflite", INTEGER_RECIPE).file
     return c_files(files[smallest], contract, name=smallest, micro=found) if smallest in files else {}
+
+
+def _judge_forms(
+    student: Student, contract: Contract, evidence: Evidence, progress: Callable[[str], None]
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The other forms' files and the report's table of them; raises GateError."""
+    progress("Converting and running image -> logits and the encoder alone")
+    files = make_forms(student, contract)
+    return files, check_forms(files, student, contract, evidence)
 
 
 def _judge_models(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, NAME.bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+@click.option("--forms", is_flag=True, help="Also image -> logits and the encoder alone (+90 MB at full width).")
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")
 @click.option(
     "--cache",
@@ -43,6 +44,7 @@ def export(
     overwrite: bool,
     root: Path | None,
     cache: Path,
+    forms: bool,
     recipes: tuple[str, ...],
     allow_degraded: bool,
 ) -> None:
@@ -75,6 +77,7 @@ def export(
         leaky=experiment.split.leaky,
         allow_degraded=allow_degraded,
         models=models,
+        forms=forms,
     )
     _show(report)
 

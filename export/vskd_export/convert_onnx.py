@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from vskd.contract import Contract
 from vskd.errors import ContractError
 from vskd_export.apart import run_apart
@@ -76,22 +78,39 @@ def finish(proto: Any, contract: Contract) -> bytes:
     return content
 
 
-def _convert(folder: Path) -> None:
+def onnx_bytes(module: nn.Module, example: Tensor, contract: Contract, *, names: tuple[str, str]) -> bytes:
+    """Convert a module of one input and one output, in this process; loud, so for a process of its own.
+
+    Parameters
+    ----------
+    module : in evaluation mode
+    example : fixes the input's shape
+    contract : goes into the metadata
+    names : of the input and the output
+    """
     import torch
 
-    graph, contract = load_job(folder / "job.pt")
     program = torch.onnx.export(
-        graph,
-        (torch.zeros(1, *contract.window_shape),),
+        module,
+        (example,),
         dynamo=True,
         external_data=False,
-        input_names=[INPUT_NAME],
-        output_names=[OUTPUT_NAME],
+        input_names=[names[0]],
+        output_names=[names[1]],
         verbose=False,
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
-    (folder / "model.onnx").write_bytes(finish(program.model_proto, contract))
+    return finish(program.model_proto, contract)
+
+
+def _convert(folder: Path) -> None:
+    import torch
+
+    graph, contract = load_job(folder / "job.pt")
+    example = torch.zeros(1, *contract.window_shape)
+    content = onnx_bytes(graph, example, contract, names=(INPUT_NAME, OUTPUT_NAME))
+    (folder / "model.onnx").write_bytes(content)
 
 
 if __name__ == "__main__":

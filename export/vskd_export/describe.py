@@ -35,6 +35,20 @@ def describe_model(content: bytes, model_format: ModelFormat) -> dict[str, Any]:
     return _describe_onnx(content) if model_format == "onnx" else _describe_tflite(content)
 
 
+def describe_signatures(content: bytes) -> dict[str, Any]:
+    """Signature -> its input and output (name, shape, type) and operators, of a ``.tflite`` with several."""
+    model = read_model(content)
+    told = {}
+    for signature in model.signatureDefs:
+        graph = model.subgraphs[signature.subgraphIndex]
+        told[signature.signatureKey.decode()] = {
+            "inputs": [_tflite_port(graph.tensors[index]) for index in graph.inputs],
+            "outputs": [_tflite_port(graph.tensors[index]) for index in graph.outputs],
+            "operators": _counted(operator_names(model, signature.subgraphIndex)),
+        }
+    return told
+
+
 def _describe_tflite(content: bytes) -> dict[str, Any]:
     model = read_model(content)
     graph, names = model.subgraphs[0], operator_names(model)

@@ -66,18 +66,47 @@ def run_micro(model: bytes, windows: NDArray[np.float32]) -> MicroRun:
         folder = Path(name)
         (folder / "model.tflite").write_bytes(model)
         np.save(folder / "windows.npy", windows)
-        said = run_apart("vskd_export.micro", folder, purpose="running TensorFlow Lite Micro", needs=PACKAGE)
-        found = _ARENA.search(said)
-        if found is None:
-            raise EngineError("TensorFlow Lite Micro did not report its arena", hint="Try another tflite-micro")
+        arena_bytes = _arena_apart(folder)
         logits = np.load(folder / "logits.npy")
-    return MicroRun(importlib.metadata.version("tflite-micro"), int(found.group(1)), logits)
+    return MicroRun(importlib.metadata.version("tflite-micro"), arena_bytes, logits)
+
+
+def measure_arena(model: bytes) -> int:
+    """Arena that a model of any one input needs in TensorFlow Lite Micro, bytes; it runs once, on zeros.
+
+    Parameters
+    ----------
+    model : content of a ``.tflite`` with its weights inside the flatbuffer
+
+    Raises
+    ------
+    MissingExtraError : tflite-micro is not installed
+    VskdError : the interpreter refuses the model
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "model.tflite").write_bytes(model)
+        return _arena_apart(folder)
+
+
+def _arena_apart(folder: Path) -> int:
+    said = run_apart("vskd_export.micro", folder, purpose="running TensorFlow Lite Micro", needs=PACKAGE)
+    found = _ARENA.search(said)
+    if found is None:
+        raise EngineError("TensorFlow Lite Micro did not report its arena", hint="Try another tflite-micro")
+    return int(found.group(1))
 
 
 def _run(folder: Path) -> None:
     from tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_file(str(folder / "model.tflite"), arena_size=_ROOM_BYTES)
+    if not (folder / "windows.npy").exists():
+        port = interpreter.get_input_details(0)
+        interpreter.set_input(np.zeros(port["shape"], port["dtype"]), 0)
+        interpreter.invoke()
+        interpreter.print_allocations()
+        return
     logits = []
     for window in np.load(folder / "windows.npy"):
         interpreter.set_input(window[np.newaxis], 0)

@@ -8,6 +8,7 @@ cut to what a person reads.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,25 @@ def finish(content: bytes, contract: Contract) -> bytes:
     return _pack(model)
 
 
+def finish_signatures(content: bytes, contract: Contract, outputs: Mapping[str, str]) -> bytes:
+    """As ``finish``, for a file of several signatures: names shortened, outputs named, contract added.
+
+    Parameters
+    ----------
+    content : a ``.tflite`` with one subgraph per signature, each with one input and one output
+    contract : goes into the metadata
+    outputs : signature -> name of its output; inputs keep the names that they were converted with
+    """
+    model = read_model(shorten_names(content))
+    for signature in model.signatureDefs:
+        graph = model.subgraphs[signature.subgraphIndex]
+        name = outputs[signature.signatureKey.decode()].encode()
+        graph.tensors[signature.inputs[0].tensorIndex].name = signature.inputs[0].name
+        graph.tensors[signature.outputs[0].tensorIndex].name = signature.outputs[0].name = name
+    _set_metadata(model, CONTRACT_KEY, contract.to_json().encode())
+    return _pack(model)
+
+
 def shorten_names(content: bytes) -> bytes:
     """The same file with tensor names such as ``trunk/layer1/0/conv1;31`` (the number is the tensor's).
 
@@ -56,11 +76,12 @@ def shorten_names(content: bytes) -> bytes:
     a microcontroller would keep in flash.
     """
     model = read_model(content)
-    for index, tensor in enumerate(model.subgraphs[0].tensors):
-        innermost = tensor.name.decode().split(";", maxsplit=1)[0]
-        # A segment reads "package.module.Class_instance"; the root has no instance.
-        instances = [segment.rpartition("_")[2] for segment in innermost.split("/")[2:]]
-        tensor.name = f"{'/'.join(instances) or 'tensor'};{index}".encode()
+    for graph in model.subgraphs:
+        for index, tensor in enumerate(graph.tensors):
+            innermost = tensor.name.decode().split(";", maxsplit=1)[0]
+            # A segment reads "package.module.Class_instance"; the root has no instance.
+            instances = [segment.rpartition("_")[2] for segment in innermost.split("/")[2:]]
+            tensor.name = f"{'/'.join(instances) or 'tensor'};{index}".encode()
     return _pack(model)
 
 
@@ -79,13 +100,13 @@ def read_contract(content: bytes) -> Contract:
     raise ContractError("this .tflite file carries no contract", hint="Export it with vskd export")
 
 
-def operator_names(model: Any) -> list[str]:
-    """Names of the operators in the order in which they run, e.g. ``CONV_2D``."""
+def operator_names(model: Any, subgraph: int = 0) -> list[str]:
+    """Names of a subgraph's operators in the order in which they run, e.g. ``CONV_2D``."""
     from ai_edge_litert import schema_py_generated as schema
 
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    return [names[codes[operator.opcodeIndex]] for operator in model.subgraphs[0].operators]
+    return [names[codes[operator.opcodeIndex]] for operator in model.subgraphs[subgraph].operators]
 
 
 def output_names(model: Any) -> list[str]:

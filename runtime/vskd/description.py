@@ -21,6 +21,9 @@ REPORT_FILE = "report.json"
 #: Key of the model files' descriptions in the report.
 GRAPHS = "graphs"
 
+#: The same for the files of other forms (image -> logits, the encoder alone), where the export wrote them.
+FORMS = "forms"
+
 
 def describe(bundle: Bundle) -> dict[str, Any]:
     """Everything that ``vskd inspect`` tells, as plain values ready for JSON.
@@ -33,12 +36,14 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     ------
     BundleError : the report was changed
     """
-    graphs = _graphs(bundle)
+    report = _report(bundle)
+    graphs = report[GRAPHS]
     return {
         "bundle": bundle.path.name,
         "sha256": bundle.sha256(),
         "contract": to_mapping(bundle.contract),
         "models": [_model(bundle, entry, graphs.get(entry.file, {})) for entry in bundle.models],
+        "forms": report[FORMS],
         "files": {name: to_mapping(entry) for name, entry in bundle.files.items()},
     }
 
@@ -90,17 +95,16 @@ def _rules_in_words(contract: Contract) -> str:
     return "".join(f"; {rule}" for rule in rules if rule)
 
 
-def _graphs(bundle: Bundle) -> Mapping[str, Any]:
-    """The model files' descriptions; empty where the report holds none (another exporter wrote the bundle)."""
+def _report(bundle: Bundle) -> dict[str, dict[str, Any]]:
+    """The report's descriptions of files; empty where it holds none (another exporter wrote the bundle)."""
     if REPORT_FILE not in bundle.files:
-        return {}
+        return {GRAPHS: {}, FORMS: {}}
     path = bundle.checked_path(REPORT_FILE)
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        graphs: Mapping[str, Any] = dict(report.get(GRAPHS, {}))
+        return {key: dict(report.get(key, {})) for key in (GRAPHS, FORMS)}
     except (ValueError, RecursionError, AttributeError, TypeError) as error:
         raise BundleError(f"{path} is no report: {error}", hint="Export the run again") from error
-    return graphs
 
 
 def _model(bundle: Bundle, entry: ModelEntry, graph: Mapping[str, Any]) -> dict[str, Any]:

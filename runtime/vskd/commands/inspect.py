@@ -30,6 +30,11 @@ def inspect(bundle: Path, as_json: bool) -> None:
     for model in content["models"]:
         click.echo("")
         _show_model(model)
+    for file, form in content["forms"].items():
+        click.echo(f"\n{file}")
+        for name, ports in form.get("signatures", {"": form}).items():
+            (source,), (sink,) = ports["inputs"], ports["outputs"]
+            _line(name or "form", f"{source['name']} {tuple(source['shape'])} -> {sink['name']} {tuple(sink['shape'])}")
     click.echo("")
     for name, entry in sorted(content["files"].items()):
         click.echo(f"{name:36} {entry['size_bytes']:12,} bytes  {entry['sha256'][:16]}")
@@ -45,7 +50,7 @@ def _show_model(model: Mapping[str, Any]) -> None:
         for port in model[kind]:
             _line(kind.removesuffix("s"), f"{port['name']}  {tuple(port['shape'])}  {port['type']}")
     for place, values in model["quantization"].items():
-        _line(f"{place}", f"int8 steps of {values['scale']:.6g}, zero at {values['zero_point']}")
+        _line(f"{place}", f"8-bit steps of {values['scale']:.6g}, zero at {values['zero_point']}")
     _line("version", model["version"])
     _line(
         "cost", f"{model['macs'] / 1e6:.1f} million MACs a window, {model['parameters'] / 1e6:.2f} million parameters"
