@@ -222,6 +222,6 @@ class _Majority:
         held = self._recent[: self._count]
         average: Float64 = held.mean(axis=0)
         votes = np.bincount(held.argmax(axis=1), minlength=held.shape[1])
-        # Of labels with equally many votes the more probable one leads.
-        leading = int(np.lexsort((average, votes))[-1])
+        # Of labels with equally many votes the more probable one leads. Rounded: the order of a sum decides nothing.
+        leading = int(np.lexsort((average.round(9), votes))[-1])
         return average, votes / len(held), leading

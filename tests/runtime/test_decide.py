@@ -208,7 +208,9 @@ def plain_score(past: list[np.ndarray], rules: dict[str, object]) -> tuple[list[
     recent = past[-rules["majority_windows"] :]
     votes = [sum(int(one.argmax()) == label for one in recent) for label in range(3)]
     means = np.mean(recent, axis=0)
-    return [count / len(recent) for count in votes], max(range(3), key=lambda label: (votes[label], means[label]))
+    return [count / len(recent) for count in votes], max(
+        range(3), key=lambda label: (votes[label], round(means[label], 9), label)
+    )
 
 
 @settings(deadline=None, max_examples=150)
