@@ -59,7 +59,7 @@ def test_the_wheel_holds_the_licence_and_types_and_no_tests(wheel):
     (licence,) = [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
     assert b"Apache License" in wheel.read(licence)
     assert all(f"{package}/py.typed" in names for package in FOLDERS)
-    assert not [name for name in names if "tests/" in name or name.rpartition("/")[2].startswith("test_")]
+    assert not [name for name in names if name.startswith("tests/") or "/test_" in name or "conftest" in name]
 
 
 def test_the_wheel_registers_the_command_and_its_sub_commands(wheel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import statistics
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -27,6 +28,16 @@ class MeanEngine:
 
     def infer(self, window: np.ndarray) -> np.ndarray:
         self.windows.append(window)
+        return window.mean(axis=1) * np.float32(8)
+
+
+class ForgetfulEngine:
+    """Answers like the other, and keeps nothing."""
+
+    name = "mean"
+    version = "1"
+
+    def infer(self, window: np.ndarray) -> np.ndarray:
         return window.mean(axis=1) * np.float32(8)
 
 
@@ -236,3 +247,24 @@ def test_every_rule_can_be_overridden_when_the_bundle_is_opened(tmp_path, make_b
         Classifier.open(bundle, decision={"smothing": 0.5})
     with pytest.raises(ContractError, match=r"a pause of up to 0\.25 s"):
         Classifier.open(bundle, decision={"no_signal_after_s": 0.1})
+
+
+def test_memory_does_not_grow_with_the_samples(contract):
+    """Stream, gate, majority and pauses together; ten million samples need no more than the first few thousand."""
+    rules = {"smoothing_rule": "majority", "majority_windows": 9, "no_signal_after_s": 2.0, "still_below_g": 0.05}
+    classifier = Classifier(contract.with_decision(**rules), ForgetfulEngine())
+    xyz = np.random.default_rng(0).normal([0, 0, 1], 0.2, (500, 3))
+    xyz[:200] = [0, 0, 1]
+    tracemalloc.start()
+    try:
+        for start in range(0, 5000, 500):
+            classifier.push((start + np.arange(500)) / 50, xyz)
+        before, _ = tracemalloc.get_traced_memory()
+        for start in range(5000, 155_000, 500):
+            classifier.push((start + start // 5000 * 500 + np.arange(500)) / 50, xyz)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert classifier.health.gaps > 20
+    assert classifier.health.still > 100
+    assert after - before < 20_000  # 150,000 samples are 4.8 MB

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,12 @@ from vskd.decide import Event
 from vskd.engines import ENGINES, Engine, open_engine
 from vskd.errors import DataError
 from vskd.feed import OnEvent, Source, feed, paced
-from vskd.live_text import Waiting, followed_lines, pipe_lines
-from vskd.samples_csv import SampleReader
+from vskd.live_text import POLL_S, Waiting, followed_lines, pipe_lines
+from vskd.samples_csv import Chunk, SampleReader
 from vskd.samples_npz import NpzReader
 from vskd.sinks import JsonLinesSink, file_sink, open_output
 from vskd.stream import Health
+from vskd.watchdog import Watchdog
 
 
 @click.command(epilog="Example: vskd run wrist.bundle --input recording.csv --engine litert --output events.csv")
@@ -59,6 +61,7 @@ from vskd.stream import Health
 @click.option("--unit", type=click.Choice(["g", "m/s^2"]), default="g", help="Unit of ax, ay, az.")
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
+@click.option("--watchdog", is_flag=True, help="Report to systemd, see runtime/examples/vskd.service.")
 @click.option("--set", "rules", multiple=True, metavar="RULE=VALUE", help="Override a decision rule: smoothing=0.5.")
 def run(
     bundle: Path,
@@ -72,6 +75,7 @@ def run(
     unit: str,
     axes: str,
     threads: int,
+    watchdog: bool,
     rules: tuple[str, ...],
 ) -> None:
     """Print one JSON line per decision on a recording or a live source.
@@ -88,12 +92,12 @@ def run(
     loaded = open_engine(name, opened.model_path(entry), threads=threads)
     _note(f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)")
     with ExitStack() as resources:
-        run_ = _Run()
+        run_ = _Run(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
         samples = wanted.open(waiting=run_.waiting, resources=resources)
         run_.classifier = _classifier(contract, loaded, samples, unit=unit, axes=axes)
         run_.sink = _sink(output, contract, append=append, resources=resources)
         with _until_stopped(wanted.is_live):
-            feed(run_.classifier, wanted.chunks(samples), run_.on_event)
+            feed(run_.classifier, run_.watched(wanted.chunks(samples, sleep=run_.sleep)), run_.on_event)
     if contract.window.mode == "sliding":
         _note_health(run_.classifier.health, contract, run_.events)
 
@@ -134,18 +138,19 @@ class Wanted:
             raise DataError(f"cannot read {path}: {error.strerror}", hint=hint) from error
         return SampleReader(lines, name=self.source)
 
-    def chunks(self, samples: Source) -> Iterator[Any]:
+    def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
         """The source's chunks at the speed that was asked for."""
         chunks = samples.chunks(rows=1 if self.is_live or self.replay_speed else 1024)
         if self.replay_speed is None:
             return chunks
-        return paced(chunks, speed=self.replay_speed, time_unit=samples.time_unit)
+        return paced(chunks, speed=self.replay_speed, time_unit=samples.time_unit, sleep=sleep)
 
 
 class _Run:
-    """What a run does with its events, and while its source is silent."""
+    """What a run does with its events, and while it waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, watchdog: Watchdog | None) -> None:
+        self._watchdog = watchdog
         self.classifier: Classifier | None = None  # needs the source, which is waited for already
         self.sink: OnEvent | None = None
         self.events = 0
@@ -158,6 +163,23 @@ class _Run:
     def waiting(self, silent_s: float) -> None:
         for event in self.classifier.silence(silent_s) if self.classifier else ():
             self.on_event(event)
+        if self._watchdog:
+            self._watchdog.alive(f"no samples for {silent_s:.0f} s")
+
+    def watched(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """The same chunks; the watchdog hears of each that has been dealt with."""
+        for chunk in chunks:
+            yield chunk
+            if self._watchdog:
+                self._watchdog.alive(f"{self.events} decisions")
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep through a replay's pause, alive."""
+        while seconds > 0:
+            time.sleep(min(seconds, POLL_S))
+            seconds -= POLL_S
+            if self._watchdog:
+                self._watchdog.alive("waiting for the recording's next sample")
 
 
 def _classifier(contract: Contract, engine: Engine, samples: Source, *, unit: str, axes: str) -> Classifier:
@@ -175,6 +197,13 @@ def _sink(output: Path | None, contract: Contract, *, append: bool, resources: E
         return JsonLinesSink(sys.stdout, contract.labels)
     stream = resources.enter_context(open_output(output, append=append))
     return file_sink(output, stream, contract.labels)
+
+
+def _watchdog(resources: ExitStack, status: str) -> Watchdog:
+    watchdog = Watchdog()
+    resources.callback(watchdog.close)
+    watchdog.ready(status)
+    return watchdog
 
 
 def _standard_input() -> int:

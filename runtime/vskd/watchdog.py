@@ -1,0 +1,91 @@
+"""What systemd wants to hear from a service: that it is ready, that it is alive, that it stops (sd_notify(3)).
+
+One datagram per message to the socket that systemd names in the environment; nothing but the standard library. A
+process that hangs in an engine or on a disk sends nothing, and systemd starts it again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+
+from vskd.errors import ConfigError
+
+#: Messages come this many times as often as systemd asks for, so that a busy machine does not look dead.
+OFTEN = 4
+
+
+class Watchdog:
+    """Tells systemd how a service does.
+
+    Parameters
+    ----------
+    environment : holds ``NOTIFY_SOCKET``, and ``WATCHDOG_USEC`` where the unit has ``WatchdogSec``
+    clock : s, monotonic
+
+    Raises
+    ------
+    ConfigError : systemd did not start this process, or its messages cannot be read
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str] = os.environ, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        import socket  # only a service needs it
+
+        name = environment.get("NOTIFY_SOCKET", "")
+        if not name:
+            raise ConfigError(
+                "there is no systemd to report to: NOTIFY_SOCKET is not set",
+                hint="Start it from a unit with Type=notify, see runtime/examples/vskd.service",
+            )
+        self._clock = clock
+        self._every_s = _interval_s(environment) / OFTEN
+        self._last = -float("inf")
+        self._address = "\0" + name[1:] if name.startswith("@") else name
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(self._address)
+            except OSError as error:
+                raise ConfigError(f"cannot report to systemd at {name}: {error.strerror}") from error
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    def ready(self, status: str) -> None:
+        """The service does its work from now on; ``status`` is shown by ``systemctl status``."""
+        self._send(f"READY=1\nSTATUS={_one_line(status)}")
+
+    def alive(self, status: str) -> None:
+        """The service lives; call as often as you like, it is sent as often as needed."""
+        now = self._clock()
+        if now - self._last >= self._every_s:
+            self._last = now
+            self._send(f"WATCHDOG=1\nSTATUS={_one_line(status)}")
+
+    def close(self) -> None:
+        """The service stops."""
+        self._send("STOPPING=1")
+        self._socket.close()
+
+    def _send(self, message: str) -> None:
+        try:
+            self._socket.sendto(message.encode(), self._address)
+        except (ConnectionError, FileNotFoundError, BlockingIOError):
+            # systemd is being restarted, or is too busy to read: the next message comes soon, and waiting for it here
+            # would stop the service for the sake of saying that it lives.
+            return
+
+
+def _interval_s(environment: Mapping[str, str]) -> float:
+    """Seconds without a message after which systemd acts; 1 where it does not watch, so that the status is fresh."""
+    text = environment.get("WATCHDOG_USEC", "")
+    if not text or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 1.0 * OFTEN
+    if not text.isdigit() or int(text) == 0:
+        raise ConfigError(f"WATCHDOG_USEC must be a number of microseconds above 0, got {text!r}")
+    return int(text) / 1e6
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
