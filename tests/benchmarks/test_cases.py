@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,8 +84,10 @@ class Interpreter:
         return self.window.mean(axis=2)
 
 
-def test_the_bare_call_of_an_interpreter_is_what_its_engine_calls():
-    engine = TfliteEngine(Path("x.tflite"), threads=1, name="toy", interpreter=Interpreter, version="1")
+def test_the_bare_call_of_an_interpreter_is_what_its_engine_calls(tmp_path):
+    model = tmp_path / "x.tflite"
+    model.write_bytes(b"model")
+    engine = TfliteEngine(model, threads=1, name="toy", interpreter=Interpreter, version="1")
     window = np.arange(12, dtype=np.float32).reshape(3, 4)
     logits = bare_call(engine)(window[np.newaxis])
     bare = engine._interpreter.calls.copy()

@@ -21,6 +21,7 @@ from vskd_export.calibrate import WindowSet
 from vskd_export.convert_tflite import to_tflite
 from vskd_export.graph import frozen_copy
 from vskd_export.quantize_tflite import quantize_tflite
+from vskd_export.recipes import INTEGER_RECIPE
 from vskd_training.models.student import Student
 
 KB = 1000
@@ -61,7 +62,8 @@ def test_from_the_raw_window(width: float, arena_limit: int, size_limit: int) ->
     contract = Contract(labels=tuple(f"activity {index}" for index in range(27)))
     windows = np.random.default_rng(0).normal(0, 1, (4, *contract.window_shape)).astype(np.float32)
     some = WindowSet(windows, np.arange(4), ("a", "b", "c", "d"), ("anna",) * 4)
-    model = quantize_tflite(to_tflite(frozen_copy(Student(contract, width=width)), contract), contract, some)
+    full = to_tflite(frozen_copy(Student(contract, width=width)), contract)
+    model = quantize_tflite(full, contract, some, INTEGER_RECIPE)
 
     run = micro.run_micro(model, windows)
     assert 20 * KB < run.arena_bytes <= arena_limit

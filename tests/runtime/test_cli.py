@@ -441,6 +441,8 @@ def start(*words: str | Path, **settings: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        # A test run in the background of a shell inherits an ignored SIGINT, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **settings,  # type: ignore[call-overload]
     )
 
