@@ -60,7 +60,7 @@ def test_the_bare_call_is_the_engines_model(bundle):
 class Interpreter:
     """The interface of TensorFlow Lite; its logits are the means of the axes."""
 
-    def __init__(self, model_path: str, num_threads: int) -> None:
+    def __init__(self, model_content: bytes, num_threads: int) -> None:
         self.calls: list[str] = []
 
     def allocate_tensors(self) -> None:

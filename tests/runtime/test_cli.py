@@ -442,7 +442,7 @@ def start(*words: str | Path, **settings: object) -> subprocess.Popen[str]:
         text=True,
         env=environment,
         # A test run in the background of a shell inherits an ignored SIGINT, and so would this process.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
         **settings,  # type: ignore[call-overload]
     )
 
