@@ -2,8 +2,7 @@
 
 A name says all: ``w8`` int8 weights, ``a8`` or ``a16`` integer activations, ``s`` signed ones where the plain form is
 unsigned, ``static`` ranges from calibration, ``pc`` one scale per output channel. ``fp16`` keeps weights in half
-precision and computes in float32. The encoder stays in float in every form. What was measured is one thread of an x86
-processor with VNNI, quarter width, 64 px, per window: fp32 0.3 ms in both formats.
+precision and computes in float32. The encoder stays in float in every form.
 """
 
 from __future__ import annotations
@@ -50,24 +49,24 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     FLOAT_RECIPE: Recipe(32, False, "the trained network; always part of a bundle, the others are judged by it"),
-    "fp16": Recipe(16, False, "half the size, computed in float32; as fast as fp32 (0.3 ms)"),
-    INTEGER_RECIPE: Recipe(8, True, "a quarter of the size, integer arithmetic (0.1 to 0.2 ms)"),
+    "fp16": Recipe(16, False, "half the size, computed in float32"),
+    INTEGER_RECIPE: Recipe(8, True, "a quarter of the size, integer arithmetic"),
     "w8a8s-static-pc": Recipe(
         8,
         True,
-        "the same with signed activations, for ONNX Runtime on ARM (on x86 2 to 4 times slower than unsigned)",
+        "the same with signed activations, for ONNX Runtime on ARM (slower than unsigned on x86)",
         {"tflite": f"TFLite's int8 activations are signed already; ask for {INTEGER_RECIPE}.tflite"},
     ),
     "w8a16-static-pc": Recipe(
         8,
         True,
-        "16-bit activations, for processors with 16-bit kernels; LiteRT has only reference ones (6.9 ms on x86)",
+        "16-bit activations, for processors with 16-bit kernels; LiteRT has only slow reference ones",
         {
             "onnx": "ONNX Runtime has no 16-bit integer convolution: it widens every tensor to float32 in every run, "
-            "2.5 times slower than fp32 and no nearer to it than w8-pc"
+            "slower than fp32 and no nearer to it than w8-pc"
         },
     ),
-    "w8-pc": Recipe(8, False, "a quarter of the size, computed in float32 (0.3 ms in LiteRT, 0.9 ms in ONNX Runtime)"),
+    "w8-pc": Recipe(8, False, "a quarter of the size, computed in float32"),
 }
 
 

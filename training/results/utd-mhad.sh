@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes every UTD-MHAD figure of the README. About an hour on two cores.
+# The commands behind the UTD-MHAD figures of the README; run one at a time there, never in one go.
 #   training/results/utd-mhad.sh DIR OUT        DIR holds Inertial/ and Depth/; OUT gets the runs and bundles
-# The choices were made before, on validation people only: see image-choice.sh.
+# Of the settings only the image was compared on validation people (image-choice.sh); the others are from pilot runs
+# that had been compared on the test people, see README.
 set -euo pipefail
 root=$1 out=$2
 presets=$(dirname "$0")/../presets
