@@ -89,7 +89,8 @@ def _stages(
     except VskdError as error:
         yield StageResult("integrity", str(path), str(error))
         return
-    yield StageResult("integrity", f"{len(bundle.files)} files, sha256 {bundle.sha256()[:16]}")
+    broken = f"; DEGRADED: {len(bundle.degraded)} limits broken at export" if bundle.degraded else ""
+    yield StageResult("integrity", f"{len(bundle.files)} files, sha256 {bundle.sha256()[:16]}{broken}")
     yield check_clock(clock_ns)
     yield _tried("stream", lambda: _check_stream(bundle.contract, golden))
     yield _tried("encoder", lambda: _check_encoder(bundle))

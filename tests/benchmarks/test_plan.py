@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vskd.bundle import Bundle, ModelEntry
+from vskd.bundle import Bundle, Manifest, ModelEntry
 from vskd.contract import Contract
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_benchmarks import plan
@@ -17,7 +17,7 @@ MODELS = tuple(
     for kind in ("onnx", "tflite")
     for recipe in ("fp32", "w8a8-static-pc")
 )
-FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), MODELS, {})
+FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), Manifest(1, MODELS, {}))
 
 
 @pytest.fixture
