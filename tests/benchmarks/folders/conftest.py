@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from vskd_benchmarks.document import derive
+from vskd_benchmarks.html_report import write_report
 from vskd_benchmarks.result_folder import KIND, SCHEMA_VERSION, write_result
 
 #: (kind, engine, recipe, encoder, network, weights, median of sensor -> label in ns, size of the file)
@@ -172,3 +173,17 @@ def make_result() -> MakeResult:
         return write_result(folder, derive(facts, raws), raws)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def reported(make_result: MakeResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two bundles with its report; drawn once, so not to be changed."""
+    folder = make_result(tmp_path_factory.mktemp("reported") / "result", bundles=("wide", "narrow"))
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture
+def single(make_result: MakeResult, tmp_path: Path) -> Path:
+    """A folder of one case, which is drawn quickly."""
+    return make_result(tmp_path / "single", edit=lambda facts: facts.update(cases=facts["cases"][1:2]))
