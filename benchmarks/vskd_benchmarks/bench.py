@@ -163,7 +163,7 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
             watch("making the networks to compare with", 0, 1)
             beside, empty = _comparison(bundles, settings, Path(folder))
             cases, slots = [*cases, *beside], [*slots, *empty]
-        measuring = _Measuring(settings, watch, cases)
+        measuring = _Measuring(settings, watch, cases, Path(folder))
         imports = measuring.imports()
         subjects = measuring.measure()
     return Run(
@@ -204,11 +204,12 @@ def _comparison(bundles: dict[str, Bundle], settings: Settings, folder: Path) ->
 class _Measuring:
     """One run's measurements, step by step."""
 
-    def __init__(self, settings: Settings, watch: Watch, cases: Sequence[PlannedCase]) -> None:
+    def __init__(self, settings: Settings, watch: Watch, cases: Sequence[PlannedCase], folder: Path) -> None:
         self._settings = settings
         self._effort = settings.effort
         self._watch = watch
         self._cases = cases
+        self._variables = {"NUMBA_CACHE_DIR": str(folder / "numba")}
         self._draw = random.Random(settings.seed)
         self._floors: dict[str, int] = {}
         rounds = settings.rounds_and_calls(1e-3)[0]
@@ -240,7 +241,7 @@ class _Measuring:
         return measured
 
     def _process(self, plan: PlannedCase) -> WorkerProcess:
-        return WorkerProcess(plan.name, worker_command(plan.job), threads=plan.threads)
+        return WorkerProcess(plan.name, worker_command(plan.job), threads=plan.threads, variables=self._variables)
 
     def _open(self, plan: PlannedCase, group: int, stack: contextlib.ExitStack) -> tuple[Subject, WorkerProcess] | None:
         self._step(f"loading {plan.name}")

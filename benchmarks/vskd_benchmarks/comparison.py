@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -206,15 +207,17 @@ def _import_pyts_image() -> ModuleType:
 
     pyts 0.14 names every type of every function to numba, which compiles them all while pyts is imported: 25 s and
     more of computing, most of it for functions that are never called here. Without the list numba compiles the same
-    source for the types it meets, in a few seconds. The speed of a call was measured to be the same.
+    source for the types it meets, in a few seconds. The speed of a call was measured to be the same. Where the parent
+    names a folder for it (``NUMBA_CACHE_DIR``), the compiled code is kept for the other processes of the run.
     """
     require("pyts")
     numba: Any = importlib.import_module("numba")
     eager = numba.njit
+    kept = {"cache": True} if os.environ.get("NUMBA_CACHE_DIR") else {}
 
     def lazy(*args: Any, **options: Any) -> Any:
         decorates_directly = bool(args) and callable(args[0])
-        return eager(*args, **options) if decorates_directly else eager(**options)
+        return eager(*args, **options) if decorates_directly else eager(**{**options, **kept})
 
     numba.njit = lazy
     try:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections import Counter
 
 import jsonschema
 import numpy as np
 import pytest
 
+from vskd_benchmarks.check import differences
+from vskd_benchmarks.comparison import IMAGE_FILE
 from vskd_benchmarks.measure import SMALLEST_SAMPLE
 from vskd_benchmarks.result_folder import SCHEMA, read_raw, read_result
 
@@ -110,7 +114,7 @@ def test_tables_go_to_stderr_and_the_last_line_says_where_the_files_are(measured
 
 def test_paced_windows_come_at_their_rate_and_the_process_sleeps_between(make_bundle, vskd_bench, tmp_path):
     done = vskd_bench(
-        make_bundle(tmp_path / "whole.bundle", mode="whole"), "--quick", "--no-comparison", "--mode", "paced",
+        make_bundle(tmp_path / "whole.bundle", mode="whole"), "--quick", "--mode", "paced",
         "--rate-hz", "20", "--duration-s", "1", "--out", tmp_path / "paced",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -122,6 +126,7 @@ def test_paced_windows_come_at_their_rate_and_the_process_sleeps_between(make_bu
     started = read_raw(tmp_path / "paced", case["id"])["started"].ravel()
     assert started[-1] - started[0] > 0.5e9
     assert "too-few-samples" in {reason["code"] for reason in case["validity"]["reasons"]}
+    assert differences(tmp_path / "paced") == []
 
 
 def test_a_soak_tells_memory_over_time(make_bundle, vskd_bench, tmp_path):
@@ -135,6 +140,22 @@ def test_a_soak_tells_memory_over_time(make_bundle, vskd_bench, tmp_path):
     assert case["audits"]["accuracy"]["passed"] is None
     assert soak["at_s"] == sorted(soak["at_s"])
     assert min(soak["resident_bytes"]) > 10**7
+
+
+@pytest.mark.skipif(not os.environ.get("VSKD_SLOW"), reason="a minute and a half; set VSKD_SLOW=1 for all pipelines")
+def test_every_other_pipeline_is_measured_beside_the_bundle(make_bundle, make_model, golden, vskd_bench, tmp_path):
+    report = json.dumps({"graphs": {"model.fp32.onnx": {"macs": 5_000_000}}}).encode()
+    files = {"golden/vectors.npz": golden, "report.json": report, IMAGE_FILE: make_model((3, 64, 64))}
+    bundle = make_bundle(tmp_path / "tiny.bundle", files=files)
+    done = vskd_bench(bundle, "--quick", "--out", tmp_path / "result")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert Counter(case["kind"] for case in result["cases"]) == {
+        "bundle": 1, "encoder": 1, "usual-pipeline": 2, "student": 4, "image-input": 2,
+    }  # fmt: skip
+    assert {ratio["case"] for ratio in result["ratios"]} == {"tiny.onnxruntime.fp32.t1"}
+    assert len(result["ratios"]) == 8
+    assert differences(tmp_path / "result") == []
 
 
 @pytest.mark.parametrize(
