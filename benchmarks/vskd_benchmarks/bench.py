@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vskd.bundle import Bundle
 from vskd.errors import EngineError
 from vskd.golden import GOLDEN_FILE, read_golden
-from vskd_benchmarks.environment import MachineWatch, busy_ns, describe_machine, memory_bytes, read_state
+from vskd_benchmarks.environment import READING_S, MachineWatch, busy_ns, describe_machine, memory_bytes, read_state
 from vskd_benchmarks.plan import (
     LIBRARY,
     PlannedCase,
@@ -41,6 +41,9 @@ from vskd_benchmarks.startup import cold_start, import_time
 
 #: Told of every step: what comes now, how many steps are done, and of how many.
 Watch = Callable[[str, int, int], None]
+
+#: About as many readings of the machine are kept of a run with a duration.
+MOST_READINGS = 3600
 
 #: Below this, the 10 ms steps of /proc/stat tell nothing of a case's neighbours, s.
 SHORTEST_FOR_LOAD_S = 0.5
@@ -77,7 +80,9 @@ class Subject:
 
     def add_block(self, answer: dict[str, Any], *, machine_ns: int | None, parent_ns: int, asked_ns: int) -> None:
         """Take the answer of a round, and what the machine and this process computed meanwhile."""
-        self.blocks.append(answer)
+        # Arrays: a soak gives thousands of numbers a second, and lists of them are five times larger.
+        latency_ns = {name: np.array(values, np.int64) for name, values in answer["latency_ns"].items()}
+        self.blocks.append({**answer, "latency_ns": latency_ns, "started_ns": np.array(answer["started_ns"], np.int64)})
         self.own_ns += answer["own_ns"] + parent_ns
         self.asked_ns += asked_ns
         if self.machine_busy_ns is not None:
@@ -158,7 +163,8 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
     cases, slots = bundle_cases(bundles, settings)
     epoch_ns = time.perf_counter_ns()
     before = read_state()
-    with tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder, MachineWatch(epoch_ns) as machine:
+    every_s = max(READING_S, (settings.lasting_s or 0) * len(cases) / MOST_READINGS)
+    with tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder, MachineWatch(epoch_ns, every_s) as machine:
         if settings.comparison:
             watch("making the networks to compare with", 0, 1)
             beside, empty = _comparison(bundles, settings, Path(folder))
@@ -333,9 +339,9 @@ def raw_arrays(subject: Subject, epoch_ns: int) -> dict[str, NDArray[Any]]:
     """The arrays of a case's raw file, see ``vskd_benchmarks.result_folder``."""
     series = subject.blocks[0]["latency_ns"]
     arrays: dict[str, NDArray[Any]] = {
-        name: np.array([block["latency_ns"][name] for block in subject.blocks], np.int64) for name in series
+        name: np.stack([block["latency_ns"][name] for block in subject.blocks]) for name in series
     }
-    arrays["started"] = np.array([block["started_ns"] for block in subject.blocks], np.int64) - epoch_ns
+    arrays["started"] = np.stack([block["started_ns"] for block in subject.blocks]) - epoch_ns
     arrays["audit_varied"] = np.array(subject.repeat["varied_ns"], np.int64)
     arrays["audit_repeated"] = np.array(subject.repeat["repeated_ns"], np.int64)
     if subject.outputs.get("outputs") is None:

@@ -271,7 +271,7 @@ def _bundle_case(
 
 def _name(name: str, bundle_id: str, threads: int) -> str:
     prefix = f"{bundle_id}: " if bundle_id else ""
-    return prefix + name + (f", {threads} threads" if threads > 1 else "")
+    return prefix + name + (f" ({threads} threads)" if threads > 1 else "")
 
 
 def _file_of(bundle: Bundle, file: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def print_tables(result: Mapping[str, Any], console: Console) -> None:
     console.print(f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['features'])}", markup=False)
     console.print(f"result: {result['validity']['status']}", style="bold")
     for text, names in _reasons(result).items():
-        console.print(f"  {', '.join(names)}: {text}", markup=False)
+        console.print(f"  {'; '.join(names)}: {text}", markup=False)
 
 
 def _reasons(result: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 
 import jsonschema
@@ -197,6 +200,21 @@ def test_a_changed_byte_is_found_before_anything_is_measured(make_bundle, vskd_b
     assert done.returncode == 1
     assert "model.fp32.onnx was changed" in done.stderr
     assert not (tmp_path / "result").exists()
+
+
+def test_a_run_that_is_ended_leaves_nothing_that_reads_as_a_result(make_bundle, tmp_path):
+    bundle = make_bundle(tmp_path / "tiny.bundle")
+    (tmp_path / "scratch").mkdir()
+    words = ["--mode", "soak", "--duration-s", "3600", "--quick", "--out", str(tmp_path / "result")]
+    command = [sys.executable, "-m", "vskd", "bench", str(bundle), *words]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "scratch")}
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment) as process:
+        with pytest.raises(subprocess.TimeoutExpired, match="timed out after"):
+            process.wait(2.5)
+        process.terminate()
+        assert process.communicate()[0] == b""
+    assert process.returncode == -signal.SIGTERM
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch", "tiny.bundle"]
 
 
 def test_help_shows_examples(vskd_bench):

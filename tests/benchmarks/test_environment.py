@@ -62,10 +62,9 @@ def test_computing_time_of_the_machine_leaves_out_idling_and_waiting(board):
     assert busy_ns(board) == (100 + 5 + 100 + 7 + 3 + 1) * per_jiffy
 
 
-def test_a_watch_reads_at_once_and_then_every_second(board, monkeypatch):
-    monkeypatch.setattr("vskd_benchmarks.environment.READING_S", 0.01)
+def test_a_watch_reads_at_once_and_then_again_and_again(board, monkeypatch):
     seen = threading.Event()
-    watch = MachineWatch(500_000_000, board, clock=lambda: 1_750_000_000)
+    watch = MachineWatch(500_000_000, 0.01, board, clock=lambda: 1_750_000_000)
     read = watch.read
 
     def count() -> None:
