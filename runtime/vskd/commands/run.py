@@ -19,10 +19,11 @@ from vskd.classifier import Classifier
 from vskd.contract import Contract
 from vskd.decide import Event
 from vskd.engines import ENGINES, Engine, open_engine
-from vskd.errors import DataError
+from vskd.errors import ConfigError, DataError
 from vskd.feed import OnEvent, Source, feed, paced
 from vskd.live_text import POLL_S, Waiting, followed_lines, pipe_lines
 from vskd.samples_csv import Chunk, SampleReader
+from vskd.samples_i2c import PREFIX, SENSORS, I2cSource, Place
 from vskd.samples_npz import NpzReader
 from vskd.sinks import JsonLinesSink, file_sink, open_output
 from vskd.stream import Health
@@ -35,7 +36,8 @@ from vskd.watchdog import Watchdog
     "--input",
     "source",
     required=True,
-    help="CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input.",
+    help=f"CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input; {PREFIX}SENSOR[,bus=1][,address=0x6b] "
+    f"reads a sensor at the bundle's rate: {', '.join(SENSORS)}.",
 )
 @click.option("--follow", is_flag=True, help="The CSV is still being written: wait for more, until Ctrl-C or SIGTERM.")
 @click.option(
@@ -58,7 +60,12 @@ from vskd.watchdog import Watchdog
     help="What runs the model.  [default: what is installed]",
 )
 @click.option("--recipe", default=None, help="Which model, e.g. fp32.  [default: the most compact]")
-@click.option("--unit", type=click.Choice(["g", "m/s^2"]), default="g", help="Unit of ax, ay, az.")
+@click.option(
+    "--unit",
+    type=click.Choice(["g", "m/s^2"]),
+    default=None,
+    help=f"Unit of ax, ay, az.  [default: g; m/s^2 for {PREFIX}...]",
+)
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
 @click.option("--watchdog", is_flag=True, help="Report to systemd, see runtime/examples/vskd.service.")
@@ -72,7 +79,7 @@ def run(
     append: bool,
     engine: str | None,
     recipe: str | None,
-    unit: str,
+    unit: str | None,
     axes: str,
     threads: int,
     watchdog: bool,
@@ -82,19 +89,18 @@ def run(
 
     A bundle that is replaced meanwhile changes nothing: what was opened goes on.
     """
-    wanted = Wanted(source, follow, replay_speed)
+    wanted = Wanted(source, follow, replay_speed, unit)
     wanted.refuse_what_does_not_fit()
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**_rules(rules))
-    if follow and contract.window.mode == "whole":
-        raise click.UsageError("--follow has no end, and this bundle decides on whole recordings")
+    wanted.refuse_what_has_no_end(contract)
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = open_engine(name, opened.model_path(entry), threads=threads)
     _note(f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)")
     with ExitStack() as resources:
         run_ = _Run(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
-        samples = wanted.open(waiting=run_.waiting, resources=resources)
-        run_.classifier = _classifier(contract, loaded, samples, unit=unit, axes=axes)
+        samples = wanted.open(contract, waiting=run_.waiting, resources=resources)
+        run_.classifier = _classifier(contract, loaded, samples, unit=wanted.unit_given, axes=axes)
         run_.sink = _sink(output, contract, append=append, resources=resources)
         with _until_stopped(wanted.is_live):
             feed(run_.classifier, run_.watched(wanted.chunks(samples, sleep=run_.sleep)), run_.on_event)
@@ -107,23 +113,60 @@ class Wanted:
     """Where samples are to come from, as the command line names it."""
 
     source: str
-    follow: bool
-    replay_speed: float | None
+    follow: bool = False
+    replay_speed: float | None = None
+    unit: str | None = None
+
+    @property
+    def is_sensor(self) -> bool:
+        """Whether samples come out of a sensor of this machine."""
+        return self.source.startswith(PREFIX)
+
+    @property
+    def has_no_end(self) -> bool:
+        """Whether only a signal ends the source."""
+        return self.follow or self.is_sensor
 
     @property
     def is_live(self) -> bool:
         """Whether samples come while the sensor makes them."""
-        return self.follow or self.source == "-"
+        return self.has_no_end or self.source == "-"
+
+    @property
+    def unit_given(self) -> str:
+        """Unit of the samples; the drivers' where there is no choice."""
+        return self.unit or ("m/s^2" if self.is_sensor else "g")
 
     def refuse_what_does_not_fit(self) -> None:
         """Raise ``click.UsageError`` for options that contradict each other."""
+        if self.is_sensor:
+            self._place()
+        if self.is_sensor and self.unit == "g":
+            raise click.UsageError(f"the drivers of {PREFIX} sensors give m/s^2; leave out --unit")
+        if self.follow and self.is_sensor:
+            raise click.UsageError(f"--follow waits for more of a CSV file; {self.source} has no end anyway")
         if self.follow and (self.source == "-" or self.source.endswith(".npz")):
             raise click.UsageError(f"--follow waits for more of a CSV file, which {self.source!r} is not")
         if self.is_live and self.replay_speed is not None:
             raise click.UsageError("--replay-speed is for recordings; a live source has its own speed")
 
-    def open(self, *, waiting: Waiting, resources: ExitStack) -> Source:
-        """Open the source and read its header."""
+    def refuse_what_has_no_end(self, contract: Contract) -> None:
+        """Raise ``click.UsageError`` for an endless source where the contract wants a whole recording."""
+        if self.has_no_end and contract.window.mode == "whole":
+            name = self.source if self.is_sensor else "--follow"
+            raise click.UsageError(f"{name} has no end, and this bundle decides on whole recordings")
+
+    def _place(self) -> Place:
+        try:
+            return Place.parse(self.source)
+        except ConfigError as error:
+            raise click.BadParameter(str(error), param_hint="'--input'") from error
+
+    def open(self, contract: Contract, *, waiting: Waiting, resources: ExitStack) -> Source:
+        """Open the source and read its header, or set up its sensor for the contract."""
+        if self.is_sensor:
+            rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
+            return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=_note)
         path = Path(self.source)
         if self.source == "-":
             return SampleReader(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
