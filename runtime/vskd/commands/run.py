@@ -7,16 +7,16 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vskd.bundle import Bundle
 from vskd.classifier import Classifier
-from vskd.contract import Contract
+from vskd.contract import Contract, Unit
 from vskd.decide import Event
 from vskd.engines import ENGINES, Engine, open_engine
 from vskd.errors import ConfigError, DataError
@@ -28,6 +28,11 @@ from vskd.samples_npz import NpzReader
 from vskd.sinks import JsonLinesSink, file_sink, open_output
 from vskd.stream import Health
 from vskd.watchdog import Watchdog
+
+if TYPE_CHECKING:  # rich is slow to import, and most runs have no view
+    from vskd.commands.view import View
+
+Note = Callable[[str], object]
 
 
 @click.command(epilog="Example: vskd run wrist.bundle --input recording.csv --engine litert --output events.csv")
@@ -68,6 +73,12 @@ from vskd.watchdog import Watchdog
 )
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
+@click.option(
+    "--view",
+    is_flag=True,
+    help="Show signal, image and decisions in the terminal (standard error); a recording plays at --replay-speed 1. "
+    "Events are written where --output or a pipe takes them.",
+)
 @click.option("--watchdog", is_flag=True, help="Report to systemd, see runtime/examples/vskd.service.")
 @click.option("--set", "rules", multiple=True, metavar="RULE=VALUE", help="Override a decision rule: smoothing=0.5.")
 def run(
@@ -82,6 +93,7 @@ def run(
     unit: str | None,
     axes: str,
     threads: int,
+    view: bool,
     watchdog: bool,
     rules: tuple[str, ...],
 ) -> None:
@@ -89,20 +101,21 @@ def run(
 
     A bundle that is replaced meanwhile changes nothing: what was opened goes on.
     """
-    wanted = Wanted(source, follow, replay_speed, unit)
+    wanted = Wanted(source, follow, replay_speed, unit, in_view=view)
     wanted.refuse_what_does_not_fit()
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**_rules(rules))
     wanted.refuse_what_has_no_end(contract)
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = open_engine(name, opened.model_path(entry), threads=threads)
-    _note(f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)")
+    title = f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)"
+    _note(title)
     with ExitStack() as resources:
         run_ = _Run(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
-        samples = wanted.open(contract, waiting=run_.waiting, resources=resources)
-        run_.classifier = _classifier(contract, loaded, samples, unit=wanted.unit_given, axes=axes)
-        run_.sink = _sink(output, contract, append=append, resources=resources)
-        with _until_stopped(wanted.is_live):
+        samples = wanted.open(contract, waiting=run_.waiting, note=run_.note, resources=resources)
+        run_.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
+        run_.begin(contract, loaded, samples, wanted.unit_given, axes, title=title if view else None)
+        with _until_stopped(wanted.is_live), run_.on_screen():
             feed(run_.classifier, run_.watched(wanted.chunks(samples, sleep=run_.sleep)), run_.on_event)
     if contract.window.mode == "sliding":
         _note_health(run_.classifier.health, contract, run_.events)
@@ -116,6 +129,7 @@ class Wanted:
     follow: bool = False
     replay_speed: float | None = None
     unit: str | None = None
+    in_view: bool = False
 
     @property
     def is_sensor(self) -> bool:
@@ -149,6 +163,10 @@ class Wanted:
             raise click.UsageError(f"--follow waits for more of a CSV file, which {self.source!r} is not")
         if self.is_live and self.replay_speed is not None:
             raise click.UsageError("--replay-speed is for recordings; a live source has its own speed")
+        if self.in_view:
+            from vskd.commands.view import refuse_without_terminal  # rich is slow to import
+
+            refuse_without_terminal()
 
     def refuse_what_has_no_end(self, contract: Contract) -> None:
         """Raise ``click.UsageError`` for an endless source where the contract wants a whole recording."""
@@ -162,11 +180,11 @@ class Wanted:
         except ConfigError as error:
             raise click.BadParameter(str(error), param_hint="'--input'") from error
 
-    def open(self, contract: Contract, *, waiting: Waiting, resources: ExitStack) -> Source:
+    def open(self, contract: Contract, *, waiting: Waiting, note: Note, resources: ExitStack) -> Source:
         """Open the source and read its header, or set up its sensor for the contract."""
         if self.is_sensor:
             rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
-            return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=_note)
+            return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
         path = Path(self.source)
         if self.source == "-":
             return SampleReader(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
@@ -183,35 +201,72 @@ class Wanted:
 
     def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
         """The source's chunks at the speed that was asked for."""
-        chunks = samples.chunks(rows=1 if self.is_live or self.replay_speed else 1024)
-        if self.replay_speed is None:
+        speed = self.replay_speed or (1.0 if self.in_view and not self.is_live else None)
+        chunks = samples.chunks(rows=1 if self.is_live or speed else 1024)
+        if speed is None:
             return chunks
-        return paced(chunks, speed=self.replay_speed, time_unit=samples.time_unit, sleep=sleep)
+        return paced(chunks, speed=speed, time_unit=samples.time_unit, sleep=sleep)
 
 
 class _Run:
     """What a run does with its events, and while it waits."""
 
+    classifier: Classifier  # from ``begin`` on: it needs the source, which is waited for already
+
     def __init__(self, watchdog: Watchdog | None) -> None:
         self._watchdog = watchdog
-        self.classifier: Classifier | None = None  # needs the source, which is waited for already
+        self._view: View | None = None
         self.sink: OnEvent | None = None
         self.events = 0
 
+    def begin(
+        self, contract: Contract, engine: Engine, samples: Source, unit: str, axes: str, *, title: str | None
+    ) -> None:
+        """Classify from now on; a title asks for the view."""
+        given: Unit = unit  # type: ignore[assignment]  # click.Choice holds exactly the contract's units
+        if title is None:
+            self.classifier = Classifier(contract, engine, unit=given, axes=axes, time_unit=samples.time_unit)
+            return
+        from vskd.commands.view import View, WatchedEngine
+
+        seen = WatchedEngine(engine)
+        self.classifier = Classifier(contract, seen, unit=given, axes=axes, time_unit=samples.time_unit)
+        self._view = View(
+            contract, title=title, unit=given, axes=axes, time_unit=samples.time_unit,
+            engine=seen, health=self.classifier.health,
+        )  # fmt: skip
+
+    def on_screen(self) -> AbstractContextManager[None]:
+        """The view, if it was asked for, while events come."""
+        return self._view.on_screen() if self._view else nullcontext()
+
     def on_event(self, event: Event) -> None:
         self.events += 1
+        if self._view:
+            self._view.show(event)
         if self.sink:
             self.sink(event)
 
+    def note(self, text: str) -> None:
+        """Say something while the run goes on."""
+        if self._view:
+            self._view.note(text)
+        else:
+            _note(text)
+
     def waiting(self, silent_s: float) -> None:
-        for event in self.classifier.silence(silent_s) if self.classifier else ():
+        for event in self.classifier.silence(silent_s) if hasattr(self, "classifier") else ():
             self.on_event(event)
+        if self._view:
+            self._view.silent(silent_s)
         if self._watchdog:
             self._watchdog.alive(f"no samples for {silent_s:.0f} s")
 
     def watched(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """The same chunks; the watchdog hears of each that has been dealt with."""
+        """The same chunks; the view sees each, and the watchdog hears of each that has been dealt with."""
         for chunk in chunks:
+            if self._view:
+                self._view.take(chunk)
             yield chunk
             if self._watchdog:
                 self._watchdog.alive(f"{self.events} decisions")
@@ -225,17 +280,11 @@ class _Run:
                 self._watchdog.alive("waiting for the recording's next sample")
 
 
-def _classifier(contract: Contract, engine: Engine, samples: Source, *, unit: str, axes: str) -> Classifier:
-    return Classifier(
-        contract,
-        engine,
-        unit=unit,  # type: ignore[arg-type]  # click.Choice holds exactly the contract's units
-        axes=axes,
-        time_unit=samples.time_unit,
-    )
-
-
-def _sink(output: Path | None, contract: Contract, *, append: bool, resources: ExitStack) -> OnEvent:
+def _sink(
+    output: Path | None, contract: Contract, *, append: bool, in_view: bool, resources: ExitStack
+) -> OnEvent | None:
+    if output is None and in_view and sys.stdout.isatty():
+        return None  # the view shows them where they would be printed
     if output is None:
         return JsonLinesSink(sys.stdout, contract.labels)
     stream = resources.enter_context(open_output(output, append=append))

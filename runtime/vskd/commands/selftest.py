@@ -35,7 +35,7 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> N
         if source:
             contract = Bundle.open(bundle).contract
             wanted.refuse_what_has_no_end(contract)
-            samples = wanted.open(contract, waiting=lambda _: None, resources=resources)
+            samples = wanted.open(contract, waiting=lambda _: None, note=_aside, resources=resources)
         given: Unit = wanted.unit_given  # type: ignore[assignment]  # click.Choice holds exactly the contract's units
         results = try_stages(bundle, source=samples, unit=given, axes=axes)
     for result in results:
@@ -47,3 +47,7 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> N
         raise BundleError(
             f"{failed} of {len(results)} stages failed on this machine", hint="`vskd doctor` says what it lacks"
         )
+
+
+def _aside(text: str) -> None:
+    click.echo(text, err=True)
