@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from vskd.bundle import Bundle
 from vskd.classifier import Classifier
@@ -26,10 +27,12 @@ from vskd.samples_csv import Chunk, SampleReader
 from vskd.samples_i2c import PREFIX, SENSORS, I2cSource, Place
 from vskd.samples_npz import NpzReader
 from vskd.sinks import JsonLinesSink, file_sink, open_output
-from vskd.stream import Health
+from vskd.stream import Health, to_g
 from vskd.watchdog import Watchdog
 
 if TYPE_CHECKING:  # rich is slow to import, and most runs have no view
+    from numpy.typing import NDArray
+
     from vskd.commands.view import View
 
 Note = Callable[[str], object]
@@ -113,12 +116,14 @@ def run(
     with ExitStack() as resources:
         run_ = _Run(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
         samples = wanted.open(contract, waiting=run_.waiting, note=run_.note, resources=resources)
-        run_.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
         run_.begin(contract, loaded, samples, wanted.unit_given, axes, title=title if view else None)
+        run_.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
         with _until_stopped(wanted.is_live), run_.on_screen():
             feed(run_.classifier, run_.watched(wanted.chunks(samples, sleep=run_.sleep)), run_.on_event)
     if contract.window.mode == "sliding":
         _note_health(run_.classifier.health, contract, run_.events)
+    else:
+        _note_recording(to_g(np.concatenate(run_.kept), unit=wanted.unit_given, axes=axes), contract)
 
 
 @dataclass(frozen=True)
@@ -147,9 +152,9 @@ class Wanted:
         return self.has_no_end or self.source == "-"
 
     @property
-    def unit_given(self) -> str:
+    def unit_given(self) -> Unit:
         """Unit of the samples; the drivers' where there is no choice."""
-        return self.unit or ("m/s^2" if self.is_sensor else "g")
+        return self.unit or ("m/s^2" if self.is_sensor else "g")  # type: ignore[return-value]  # of a click.Choice
 
     def refuse_what_does_not_fit(self) -> None:
         """Raise ``click.UsageError`` for options that contradict each other."""
@@ -218,21 +223,21 @@ class _Run:
         self._view: View | None = None
         self.sink: OnEvent | None = None
         self.events = 0
+        self.kept: list[NDArray[np.float64]] = []  # of a whole recording, in its unit and axes
 
     def begin(
-        self, contract: Contract, engine: Engine, samples: Source, unit: str, axes: str, *, title: str | None
+        self, contract: Contract, engine: Engine, samples: Source, unit: Unit, axes: str, *, title: str | None
     ) -> None:
         """Classify from now on; a title asks for the view."""
-        given: Unit = unit  # type: ignore[assignment]  # click.Choice holds exactly the contract's units
         if title is None:
-            self.classifier = Classifier(contract, engine, unit=given, axes=axes, time_unit=samples.time_unit)
+            self.classifier = Classifier(contract, engine, unit=unit, axes=axes, time_unit=samples.time_unit)
             return
         from vskd.commands.view import View, WatchedEngine
 
         seen = WatchedEngine(engine)
-        self.classifier = Classifier(contract, seen, unit=given, axes=axes, time_unit=samples.time_unit)
+        self.classifier = Classifier(contract, seen, unit=unit, axes=axes, time_unit=samples.time_unit)
         self._view = View(
-            contract, title=title, unit=given, axes=axes, time_unit=samples.time_unit,
+            contract, title=title, unit=unit, axes=axes, time_unit=samples.time_unit,
             engine=seen, health=self.classifier.health,
         )  # fmt: skip
 
@@ -265,6 +270,8 @@ class _Run:
     def watched(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """The same chunks; the view sees each, and the watchdog hears of each that has been dealt with."""
         for chunk in chunks:
+            if self.classifier.contract.window.mode == "whole":
+                self.kept.append(chunk.xyz)
             if self._view:
                 self._view.take(chunk)
             yield chunk
@@ -340,6 +347,9 @@ def _note_health(health: Health, contract: Contract, events: int) -> None:
         f"{health.not_finite} not finite; {health.gaps} gaps; {health.saturated} beyond "
         f"+-{contract.sensor.range_g:g} g"
     )
+    for axis, flat in zip(contract.sensor.axes, health.flat, strict=True):
+        if flat:
+            _note(f"warning: axis {axis} read one value throughout {flat} of {health.windows} windows; is it dead?")
     if contract.decision.still_below_g > 0:
         _note(f"motion gate: {health.still} of {health.windows} windows ({health.still_share:.0%}) skipped the network")
     wanted = contract.window.rate_hz
@@ -350,6 +360,16 @@ def _note_health(health: Health, contract: Contract, events: int) -> None:
             f"warning: no decision: one needs {contract.window.samples} samples at {wanted:g} Hz "
             f"({contract.window.duration_s:g} s) without a gap"
         )
+
+
+def _note_recording(xyz_g: NDArray[np.float64], contract: Contract) -> None:
+    """What a stream would have counted of a recording that is one window; the rest of it was refused."""
+    saturated = int((np.abs(xyz_g) >= contract.sensor.range_g).any(axis=1).sum())
+    if saturated:
+        _note(f"warning: {saturated} of {len(xyz_g)} samples beyond +-{contract.sensor.range_g:g} g")
+    for axis, is_flat in zip(contract.sensor.axes, (xyz_g == xyz_g[:1]).all(axis=0).tolist(), strict=True):
+        if is_flat:
+            _note(f"warning: axis {axis} read one value throughout the recording; is it dead?")
 
 
 def _note(text: str) -> None:

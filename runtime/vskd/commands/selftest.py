@@ -9,7 +9,6 @@ import click
 
 from vskd.bundle import Bundle
 from vskd.commands.run import Wanted
-from vskd.contract import Unit
 from vskd.errors import BundleError
 from vskd.feed import Source
 
@@ -36,8 +35,7 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> N
             contract = Bundle.open(bundle).contract
             wanted.refuse_what_has_no_end(contract)
             samples = wanted.open(contract, waiting=lambda _: None, note=_aside, resources=resources)
-        given: Unit = wanted.unit_given  # type: ignore[assignment]  # click.Choice holds exactly the contract's units
-        results = try_stages(bundle, source=samples, unit=given, axes=axes)
+        results = try_stages(bundle, source=samples, unit=wanted.unit_given, axes=axes)
     for result in results:
         click.echo(f"{'ok' if result.passed else 'FAILED':6} {result.stage:9} {result.detail}".rstrip())
         if result.problem:

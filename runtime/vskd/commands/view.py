@@ -232,6 +232,9 @@ class View:
         yield "gaps", _counted(health.gaps)
         yield "dropped", _counted(health.out_of_order + health.not_finite)
         yield "saturated", _counted(health.saturated)
+        for axis, flat in zip(self.contract.sensor.axes, health.flat, strict=True):
+            if flat:
+                yield f"flat {axis}", Text(f"in {flat} windows", style="bold yellow")
         yield "windows", Text(f"{health.windows}" + (f", {health.still_share:.0%} still" if health.still else ""))
 
 
