@@ -341,6 +341,17 @@ def test_ctrl_c_gives_the_terminal_back_and_ends_as_without_a_view(bundle, tmp_p
     assert CURSOR_BACK in screen.text[screen.text.rindex("\x1b[?25l") :]
 
 
+@pytest.mark.parametrize(("words", "code"), [(["--replay-speed", "1"], 128 + signal.SIGTERM), (["--follow"], 0)])
+def test_a_termination_gives_the_terminal_back_too(bundle, tmp_path, words, code):
+    screen = Screen(bundle, "--input", recording(tmp_path, 400), *words)
+    screen.read_until("health")
+    screen.process.send_signal(signal.SIGTERM)
+    screen.end()
+    assert screen.process.returncode == code
+    assert LEAVE in screen.text
+    assert CURSOR_BACK in screen.text[screen.text.rindex("\x1b[?25l") :]
+
+
 def test_an_error_is_read_on_the_ordinary_screen(bundle, tmp_path):
     path = recording(tmp_path, 60)
     path.write_text(path.read_text() + "1.3,0,zero,1\n")

@@ -7,6 +7,7 @@ or low terminal it leaves parts out, without colour it draws in shades, without 
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import sys
 import time
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import click
 import numpy as np
@@ -45,7 +47,7 @@ MOST_SAMPLES = 2400
 #: Decisions whose latency is kept.
 LATENCIES = 100
 #: Time between two pictures, s.
-EVERY_S = 0.12
+EVERY_S = 0.2
 #: Below these sizes the image, and then the signal, are left out.
 IMAGE_COLUMNS, SIGNAL_ROWS = 64, 16
 
@@ -64,6 +66,18 @@ def refuse_without_terminal() -> None:
     """Raise ``click.UsageError`` where there is nothing to draw on."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         raise click.UsageError("--view draws on a terminal, and standard error is none; leave --view out here")
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """SIGTERM would leave the terminal without a cursor; a live source's run has its own way to end."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class WatchedEngine:
@@ -131,7 +145,7 @@ class View:
     @contextmanager
     def on_screen(self) -> Iterator[None]:
         """Draw on the whole terminal, and give it back as it was; what was seen last stays where the source ended."""
-        with Live(console=self.console, screen=True, auto_refresh=False) as self._live:
+        with _terminated_in_order(), Live(console=self.console, screen=True, auto_refresh=False) as self._live:
             yield
         self._live = None
         self.note(self.remark or "the source has ended")
@@ -343,8 +357,10 @@ def trace(
             last_column, last_row = here, row
     cells = dots.reshape(rows, 4, width, 2).transpose(0, 2, 1, 3)
     if ascii_only:
-        return ["".join(" '.:"[2 * bool(cell[2:].any()) + bool(cell[:2].any())] for cell in row) for row in cells]
-    return ["".join(chr(0x2800 + int((cell * _BRAILLE).sum())) for cell in row) for row in cells]
+        levels = np.where(cells[:, :, 2:].any(axis=(2, 3)), 2, 0) + np.where(cells[:, :, :2].any(axis=(2, 3)), 1, 0)
+        return ["".join(" '.:"[level] for level in row) for row in levels.tolist()]
+    codes = 0x2800 + (cells * _BRAILLE).sum(axis=(2, 3))
+    return ["".join(map(chr, row)) for row in codes.tolist()]
 
 
 @dataclass(frozen=True)
@@ -366,11 +382,17 @@ class Image:
         if console.color_system is None or console.no_color or options.ascii_only:
             yield from _shaded(small.mean(axis=0), ASCII_SHADES if options.ascii_only else SHADES)
             return
-        pixels = (small * 255).astype(int).transpose(1, 2, 0).tolist()
+        # 32 steps a colour: the eye sees no more of a small image, and styles are made once.
+        pixels = ((small * 31).round().astype(int) * 255 // 31).transpose(1, 2, 0).tolist()
         for top, bottom in zip(pixels[::2], pixels[1::2], strict=True):
             for above, below in zip(top, bottom, strict=True):
-                yield Segment("▀", Style(color=_hex(above), bgcolor=_hex(below)))
+                yield Segment("▀", _two_pixels(_hex(above), _hex(below)))
             yield Segment.line()
+
+
+@lru_cache(maxsize=4096)
+def _two_pixels(above: str, below: str) -> Style:
+    return Style(color=above, bgcolor=below)
 
 
 def _shaded(grey: Float32, shades: str) -> Iterator[Segment]:
