@@ -149,3 +149,22 @@ class FakeBus:
     ) -> None:
         self.writeto(address, buffer_out, start=out_start, end=out_end)
         self.readfrom_into(address, buffer_in, start=in_start, end=in_end)
+
+
+class FakeSMBus:
+    """What Blinka's access to Linux wants of ``Adafruit_PureIO.smbus.SMBus``, on the same chips."""
+
+    def __init__(self, *chips: Chip) -> None:
+        self._bus = FakeBus(*chips)
+
+    def write_bytes(self, address: int, data: bytes) -> None:
+        self._bus.writeto(address, data)
+
+    def read_bytes(self, address: int, count: int) -> bytearray:
+        found = bytearray(count)
+        self._bus.readfrom_into(address, found)
+        return found
+
+    def read_i2c_block_data(self, address: int, command: bytes, length: int) -> bytearray:
+        self.write_bytes(address, command)
+        return self.read_bytes(address, length)

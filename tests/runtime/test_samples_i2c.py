@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import itertools
 import sys
@@ -11,7 +12,7 @@ import adafruit_mpu6050
 import numpy as np
 import pytest
 
-from runtime.fake_i2c import Chip, FakeBus, Lsm6dsox, Mpu6050
+from runtime.fake_i2c import Chip, FakeBus, FakeSMBus, Lsm6dsox, Mpu6050
 from vskd import Classifier, Event
 from vskd.cli import main
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
@@ -317,11 +318,40 @@ def test_a_bus_that_is_not_there_is_named():
         open_bus(250)
 
 
-def test_a_bus_has_what_the_drivers_ask_for():
-    linux = importlib.import_module("adafruit_blinka.microcontroller.generic_linux.i2c").I2C
-    blinka = importlib.import_module("adafruit_blinka").Lockable
-    wanted = {name for name in vars(FakeBus) if not name.startswith("_")}
-    assert wanted <= {*dir(linux), *dir(blinka)}
+@EACH_SENSOR
+def test_the_bus_of_this_machine_carries_the_drivers(sensor, monkeypatch):
+    """Drivers, bus devices and Blinka's access to Linux are the real ones; only /dev/i2c-2 is not."""
+    opened: list[int] = []
+    bench = Bench(sensor)
+
+    def smbus(number: int) -> FakeSMBus:
+        opened.append(number)
+        return FakeSMBus(bench.chip)
+
+    linux = importlib.import_module("adafruit_blinka.microcontroller.generic_linux.i2c")
+    monkeypatch.setattr(linux.smbus, "SMBus", smbus)
+    source = I2cSource(
+        Place(sensor, bus=2),
+        rate_hz=50.0,
+        range_g=8.0,
+        waiting=bench.waited,
+        note=bench.notes.append,
+        clock_ns=bench.clock,
+        sleep=bench.clock.sleep,
+    )
+    (chunk,) = taken(source, 1)
+    assert opened == [2]
+    np.testing.assert_allclose(chunk.xyz, np.array([bench.g]) * STANDARD_GRAVITY_M_S2, atol=0.002)
+
+
+def test_a_bus_that_may_not_be_opened_is_named(monkeypatch):
+    def smbus(number: int) -> FakeSMBus:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    linux = importlib.import_module("adafruit_blinka.microcontroller.generic_linux.i2c")
+    monkeypatch.setattr(linux.smbus, "SMBus", smbus)
+    with pytest.raises(DataError, match=r"cannot open /dev/i2c-1: Permission denied.*group i2c"):
+        open_bus(1)
 
 
 # --- the command
@@ -380,3 +410,19 @@ def test_a_sensor_is_no_whole_recording(command, verb, tmp_path, make_bundle, wh
     code, out, err = command(verb, bundle, "--input", "i2c:mpu6050")
     assert (code, out) == (2, "")
     assert "i2c:mpu6050 has no end, and this bundle decides on whole recordings" in err
+
+
+def test_the_self_test_reads_a_sensor_and_says_which_way_is_up(
+    command, monkeypatch, tmp_path, make_golden_bundle, contract
+):
+    noise = np.random.default_rng(0)
+    bus = FakeBus(Lsm6dsox(lambda: tuple(noise.normal([0.0, -1.0, 0.1], 0.01))))
+    clock = Clock()
+    defaults = {"bus": lambda number: bus, "clock_ns": clock, "sleep": clock.sleep}
+    monkeypatch.setattr(I2cSource.__init__, "__kwdefaults__", defaults)
+    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
+    code, out, err = command("selftest", bundle, "--input", "i2c:lsm6dsox", "--axes", "y,x,z")
+    assert code == 0, out + err
+    (line,) = [line for line in out.splitlines() if " source " in line]
+    assert "50.00 Hz, 501 samples" in line
+    assert "median x -1.00 g, y +0.00 g, z +0.10 g" in line.replace("-0.00", "+0.00")
