@@ -362,5 +362,6 @@ def _golden_arrays(subject: Subject) -> dict[str, NDArray[Any]]:
         "golden_logits": np.array(subject.outputs["golden"], np.float32),
         "golden_network": golden.logits,
     }
-    recorded = golden.model_logits.get(subject.plan.entry.file) if subject.plan.entry else None
+    model = subject.plan.model
+    recorded = None if model is None else golden.model_logits.get(model["file"])
     return arrays if recorded is None else {**arrays, "golden_recorded": recorded}

@@ -42,9 +42,9 @@ from vskd_benchmarks.wrist_signal import ready_windows, wrist_signal
 
 Float32 = NDArray[np.float32]
 
-#: Of ``vskd export --forms``.
-SIGNATURES_FILE = "forms/signatures.fp32.tflite"
-IMAGE_FILE = "forms/image.fp32.onnx"
+#: Where ``vskd export --forms`` puts image -> logits, by recipe.
+IMAGE_FILE = "forms/image.{recipe}.onnx"
+SIGNATURES_FILE = "forms/signatures.{recipe}.tflite"
 
 _PYTS_METHOD = {"gasf": "summation", "gadf": "difference"}
 
@@ -167,12 +167,12 @@ def open_network(
     )
 
 
-def open_image_signature(bundle: Bundle, threads: int) -> PipelineCase:
-    """The signature ``image`` of the bundle's forms in LiteRT, behind the numpy encoder."""
+def open_image_signature(bundle: Bundle, file: str, threads: int) -> PipelineCase:
+    """The signature ``image`` of a file of the bundle's forms in LiteRT, behind the numpy encoder."""
     from importlib.metadata import version
 
     module = importlib.import_module("ai_edge_litert.interpreter")
-    content = bundle.checked_path(SIGNATURES_FILE).read_bytes()
+    content = bundle.checked_path(file).read_bytes()
     interpreter = module.Interpreter(model_content=content, num_threads=threads)
     runner = interpreter.get_signature_runner("image")
     (port,) = runner.get_input_details()

@@ -24,6 +24,7 @@ BreachCode = Literal[
     "reference-logits",
     "reference-label",
     "micro-label",
+    "form-values",
 ]
 
 

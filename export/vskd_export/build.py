@@ -6,7 +6,8 @@ order of the steps and leaves each step to the module of its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,24 @@ from vskd.bundle import ModelEntry, refuse_existing, write_bundle
 from vskd.contract import Contract
 from vskd.description import FORMS, GRAPHS
 from vskd.engines import installed_engines
+from vskd.errors import BundleError
 from vskd.golden import GOLDEN_FILE, golden_to_bytes
 from vskd_export import micro
 from vskd_export.answers import run_engines
 from vskd_export.breaches import Ledger
 from vskd_export.c_array import c_files
 from vskd_export.calibrate import WindowSet, draw_calibration
-from vskd_export.describe import describe_model
-from vskd_export.evidence import Evidence, gather_evidence
-from vskd_export.forms import check_forms, make_forms
+from vskd_export.describe import describe_model, graph_entry
+from vskd_export.evidence import gather_evidence
+from vskd_export.forms import make_forms
+from vskd_export.forms_gate import check_forms
 from vskd_export.gate import check_encoder, check_engines, check_micro, check_reference, check_sizes
 from vskd_export.golden import golden_rows, make_golden
 from vskd_export.golden_stream import make_golden_stream
 from vskd_export.graph import frozen_copy
 from vskd_export.layers import LAYER_WINDOWS, compare_layers
-from vskd_export.recipes import INTEGER_RECIPE, MODELS, describe_recipes, entry, make_models
+from vskd_export.page import PAGE_FILE, page
+from vskd_export.recipes import INTEGER_RECIPE, MODELS, describe_recipes, entry, format_of, make_models
 from vskd_export.report import REPORT_FILE, compose, to_bytes
 from vskd_training.models.student import Student
 
@@ -107,7 +111,7 @@ def export_bundle(
     leaky : the run's protocol has the same people in training and test, and is stamped so
     allow_degraded : write the bundle even if a limit is broken, with every breach in its report
     models : what to make, see ``parse_recipes``
-    forms : write image -> logits and the encoder alone too, see ``vskd_export.forms``
+    forms : write the other forms too, see ``vskd_export.forms``
 
     Raises
     ------
@@ -121,78 +125,136 @@ def export_bundle(
     calibration.check(contract, name="calibration")
     held_out.check(contract, name="held-out")
     drawn = draw_calibration(calibration, held_out=held_out, leaky=leaky)
-    frozen = frozen_copy(student)
-    progress("Running the trained network on held-out and adversarial windows")
-    evidence = gather_evidence(frozen, contract, held_out)
-    ledger = Ledger(allow_degraded=allow_degraded)
-    encoder, broken = check_encoder(frozen, contract, evidence)
-    ledger.record(broken)
-    progress("Converting to ONNX and TFLite, and quantizing")
-    files = make_models(frozen, contract, drawn, models)
-    judged, recorded = _judge_models(models, files, contract, evidence, ledger, progress)
-    others, told = _judge_forms(frozen, contract, evidence, progress) if forms else ({}, {})
-    graphs = {model.file: describe_model(files[model.file], model.format) for model in models}
-    content = compose(
-        contract,
-        evidence=evidence,
-        judged={"encoder": encoder, **judged, GRAPHS: graphs, FORMS: told},
-        degraded=ledger.breaches,
-        files=files,
-        calibration=drawn,
-        held_out=held_out,
-        provenance=provenance,
-        leaky=leaky,
-    )
-    progress(f"Writing {out}")
-    golden = golden_to_bytes(make_golden(evidence, contract, recorded))
-    stream = make_golden_stream(frozen, contract, evidence, files, models)
-    extra = {**others, **_in_c(files, contract, judged["micro"]), **stream}
-    everything = {**files, **extra, GOLDEN_FILE: golden, REPORT_FILE: to_bytes(content)}
-    path = write_bundle(out, contract=contract, models=models, files=everything, overwrite=overwrite)
-    return ExportReport(path, content)
+    with _one_sentence_for_a_full_disk():
+        work = _Work(student, contract, models, drawn, held_out, Ledger(allow_degraded=allow_degraded), progress)
+        work.make()
+        work.judge()
+        if forms:
+            work.add_forms()
+        content = compose(
+            contract,
+            evidence=work.evidence,
+            judged=work.tables,
+            degraded=work.ledger.breaches,
+            files=work.models,
+            calibration=drawn,
+            held_out=held_out,
+            provenance=provenance,
+            leaky=leaky,
+        )
+        return ExportReport(work.write(out, content, overwrite=overwrite), content)
 
 
-def _in_c(files: Mapping[str, bytes], contract: Contract, found: Mapping[str, Any]) -> dict[str, bytes]:
-    """The integer model for TensorFlow Lite Micro, where it was asked for."""
-    smallest = entry("tflite", INTEGER_RECIPE).file
-    return c_files(files[smallest], contract, name=smallest, micro=found) if smallest in files else {}
+@contextmanager
+def _one_sentence_for_a_full_disk() -> Iterator[None]:
+    """What the operating system refuses to write, in the folder for temporary files too, told like any other error."""
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(
+            f"the export could not write a file: {error}",
+            hint="Nothing was left behind. Free space there; TMPDIR names another folder for temporary files",
+        ) from error
 
 
-def _judge_forms(
-    student: Student, contract: Contract, evidence: Evidence, progress: Callable[[str], None]
-) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """The other forms' files and the report's table of them; raises GateError."""
-    progress("Converting and running image -> logits and the encoder alone")
-    files = make_forms(student, contract)
-    return files, check_forms(files, student, contract, evidence)
+class _Work:
+    """An export under way: what was made so far, and what was found out about it."""
 
+    def __init__(
+        self,
+        student: Student,
+        contract: Contract,
+        entries: Sequence[ModelEntry],
+        drawn: WindowSet,
+        held_out: WindowSet,
+        ledger: Ledger,
+        progress: Callable[[str], None],
+    ) -> None:
+        self.student, self.contract, self.entries = frozen_copy(student), contract, entries
+        self.drawn, self.ledger, self.progress = drawn, ledger, progress
+        progress("Running the trained network on held-out and adversarial windows")
+        self.evidence = gather_evidence(self.student, contract, held_out)
+        self.tables: dict[str, Any] = {FORMS: {}}
+        self.models: dict[str, bytes] = {}
+        self.others: dict[str, bytes] = {}
+        self.recorded: dict[str, NDArray[np.float32]] = {}
 
-def _judge_models(
-    models: Sequence[ModelEntry],
-    files: Mapping[str, bytes],
-    contract: Contract,
-    evidence: Evidence,
-    ledger: Ledger,
-    progress: Callable[[str], None],
-) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
-    """The report's tables, and the logits to record; raises GateError."""
-    progress(f"Running the models in {', '.join(installed_engines())}")
-    answers = run_engines(models, files, evidence.windows)
-    found, broken = check_engines(answers, contract, evidence)
-    tables: dict[str, Any] = {**found}
-    sizes, too_large = check_sizes(files, models)
-    ledger.record([*broken, *too_large])
-    recorded = answers.recorded()
-    progress("Running LiteRT's reference kernels")
-    tables["reference"], differs = check_reference(models, files, recorded, contract, evidence)
-    ledger.record(differs)
-    progress("Comparing the quantized models with the float ones, layer by layer")
-    tables["recipes"] = describe_recipes(models)
-    tables["layers"] = compare_layers(models, files, evidence.windows[golden_rows(evidence)[: 4 * LAYER_WINDOWS : 4]])
-    tables["sizes"], tables["micro"] = sizes, {"skipped": f"no {INTEGER_RECIPE} .tflite was asked for"}
-    smallest = entry("tflite", INTEGER_RECIPE).file
-    if smallest in files:
-        progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
-        tables["micro"], differs = check_micro(smallest, files[smallest], recorded[smallest], contract, evidence)
-        ledger.record(differs)
-    return tables, recorded
+    def make(self) -> None:
+        """Check the encoder, then convert and quantize."""
+        self.tables["encoder"], broken = check_encoder(self.student, self.contract, self.evidence)
+        self.ledger.record(broken)
+        self.progress("Converting to ONNX and TFLite, and quantizing")
+        self.models = make_models(self.student, self.contract, self.drawn, self.entries)
+
+    def judge(self) -> None:
+        """Run every model in every engine, on reference kernels, layer by layer and on a microcontroller's kernels."""
+        self.progress(f"Running the models in {', '.join(installed_engines())}")
+        answers = run_engines(self.entries, self.models, self.evidence.windows)
+        found, broken = check_engines(answers, self.contract, self.evidence)
+        self.tables |= found
+        self.tables["sizes"], too_large = check_sizes(self.models, self.entries)
+        self.ledger.record([*broken, *too_large])
+        self.recorded = answers.recorded()
+        self.progress("Running LiteRT's reference kernels")
+        self.tables["reference"], broken = check_reference(
+            self.entries, self.models, self.recorded, self.contract, self.evidence
+        )
+        self.ledger.record(broken)
+        self.progress("Comparing the quantized models with the float ones, layer by layer")
+        rows = golden_rows(self.evidence)[: 4 * LAYER_WINDOWS : 4]
+        self.tables["recipes"] = describe_recipes(self.entries)
+        self.tables[GRAPHS] = {
+            model.file: describe_model(self.models[model.file], model.format) for model in self.entries
+        }
+        self.tables["layers"] = compare_layers(self.entries, self.models, self.evidence.windows[rows])
+        self.tables["micro"] = self._judge_micro()
+
+    def _judge_micro(self) -> dict[str, Any]:
+        smallest = entry("tflite", INTEGER_RECIPE).file
+        if smallest not in self.models:
+            return {"skipped": f"no {INTEGER_RECIPE} .tflite was asked for"}
+        self.progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
+        table, broken = check_micro(
+            smallest, self.models[smallest], self.recorded[smallest], self.contract, self.evidence
+        )
+        self.ledger.record(broken)
+        return table
+
+    def add_forms(self) -> None:
+        """Make the other forms and judge them."""
+        self.progress("Making and running the other forms")
+        self.others = make_forms(
+            self.student, self.contract, files=self.models, calibration=self.drawn, models=self.entries
+        )
+        self.tables[FORMS], broken = check_forms(self.others, self.student, self.contract, self.evidence, self.recorded)
+        self.ledger.record(broken)
+
+    def write(self, out: Path, content: Mapping[str, Any], *, overwrite: bool) -> Path:
+        """Write the bundle with everything that goes into it beside the models."""
+        self.progress(f"Writing {out}")
+        golden = make_golden(self.evidence, self.contract, self.recorded)
+        stream = make_golden_stream(self.student, self.contract, self.evidence, self.models, self.entries)
+        graphs = {**self.models, **self.others}
+        return write_bundle(
+            out,
+            contract=self.contract,
+            models=self.entries,
+            files={
+                **graphs,
+                **self._in_c(),
+                **stream,
+                GOLDEN_FILE: golden_to_bytes(golden),
+                REPORT_FILE: to_bytes(content),
+                PAGE_FILE: page(content, self.contract),
+            },
+            graphs={file: graph_entry(data, format_of(file)) for file, data in graphs.items()},
+            degraded=[breach.message for breach in self.ledger.breaches],
+            overwrite=overwrite,
+        )
+
+    def _in_c(self) -> dict[str, bytes]:
+        """The integer model for TensorFlow Lite Micro, where it was asked for."""
+        smallest = entry("tflite", INTEGER_RECIPE).file
+        if smallest not in self.models:
+            return {}
+        return c_files(self.models[smallest], self.contract, name=smallest, micro=self.tables["micro"])

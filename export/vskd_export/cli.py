@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, NAME.bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
-@click.option("--forms", is_flag=True, help="Also image -> logits and the encoder alone (+90 MB at full width).")
+@click.option("--forms", is_flag=True, help="Also image -> logits, encoder alone, window -> probabilities (170 MB).")
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")
 @click.option(
     "--cache",

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vskd.bundle import GraphEntry
 from vskd.engines import ModelFormat
 from vskd_export.tflite_file import borders, operator_names, read_model
 
@@ -33,6 +34,16 @@ def describe_model(content: bytes, model_format: ModelFormat) -> dict[str, Any]:
     ``quantization`` (place -> scale and zero point, where the integer part begins and ends), ``macs``, ``parameters``
     """
     return _describe_onnx(content) if model_format == "onnx" else _describe_tflite(content)
+
+
+def graph_entry(content: bytes, model_format: ModelFormat) -> GraphEntry:
+    """What a model file needs of an engine, for the manifest; the operators of all its signatures together."""
+    if model_format == "onnx":
+        told = _describe_onnx(content)
+        return GraphEntry(told["version"], dict(told["operators"]))
+    model = read_model(content)
+    names = [name for graph in range(len(model.subgraphs)) for name in operator_names(model, graph)]
+    return GraphEntry(_tflite_version(model), dict(_counted(names)))
 
 
 def describe_signatures(content: bytes) -> dict[str, Any]:
@@ -63,11 +74,15 @@ def _describe_tflite(content: bytes) -> dict[str, Any]:
         "inputs": [_tflite_port(graph.tensors[index]) for index in graph.inputs],
         "outputs": [_tflite_port(graph.tensors[index]) for index in graph.outputs],
         "operators": _counted(names),
-        "version": f"TFLite schema {model.version}",
+        "version": _tflite_version(model),
         "quantization": borders(model),
         "macs": int(macs),
         "parameters": int(parameters),
     }
+
+
+def _tflite_version(model: Any) -> str:
+    return f"TFLite schema {model.version}"
 
 
 def _tflite_depth(name: str, operator: Any, shape: Sequence[int]) -> int:

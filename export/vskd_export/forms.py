@@ -1,45 +1,65 @@
-"""The student's other forms: image -> logits, and the encoder alone, for a device that has one half already.
+"""The student's other forms: image -> logits, the encoder alone, and raw window -> probabilities.
 
-In TFLite they are signatures of one file that shares its weights with the raw window's; in ONNX each is a file. They
-are written only on request (``vskd export --forms``): at full width they add 90 MB to a bundle and half a minute to an
-export, and the form that a device runs, raw window -> logits, is always there. The gate is as strict with them.
+For a device that has one half already, or no exponential function. In TFLite they are signatures of one file, beside
+the raw window's, that shares its weights; in ONNX each is a file. They are made for fp32 and, where the bundle has it,
+int8. They are written only on request (``vskd export --forms``): at full width they add 170 MB to a bundle and half
+a minute to an export, and the form that a device runs, raw window -> logits, is always there. Whether they are right is
+``forms_gate``'s matter.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vskd.bundle import ModelEntry
 from vskd.contract import Contract
-from vskd.errors import GateError
-from vskd.golden import IMAGE_TOLERANCE, infer_apart
 from vskd_export.apart import run_apart
-from vskd_export.convert_onnx import onnx_bytes
-from vskd_export.describe import describe_model, describe_signatures
-from vskd_export.evidence import Evidence, reference_images
-from vskd_export.graph import INPUT_NAME, OUTPUT_NAME, load_job, save_job
-from vskd_export.tflite_file import finish_signatures
+from vskd_export.calibrate import WindowSet
+from vskd_export.graph import (
+    IMAGE_NAME,
+    INPUT_NAME,
+    OUTPUT_NAME,
+    PROBABILITIES_NAME,
+    load_job,
+    save_job,
+)
+from vskd_export.onnx_forms import encoder_form, image_form, probabilities_form
+from vskd_export.quantize_tflite import quantize_graphs
+from vskd_export.recipes import FLOAT_RECIPE, INTEGER_RECIPE, entry
+from vskd_export.tflite_file import finish_signatures, shorten_names
 from vskd_training.models.student import Student
 
-Float32 = NDArray[np.float32]
+#: Recipes that the forms are made in, as far as the bundle has them.
+FORM_RECIPES = (FLOAT_RECIPE, INTEGER_RECIPE)
 
-IMAGE_NAME = "image"
+#: Signature of the ``.tflite`` -> (what goes in, what comes out).
+SIGNATURES: Mapping[str, tuple[str, str]] = {
+    "window": (INPUT_NAME, OUTPUT_NAME),
+    "probabilities": (INPUT_NAME, PROBABILITIES_NAME),
+    "image": (IMAGE_NAME, OUTPUT_NAME),
+    "encoder": (INPUT_NAME, IMAGE_NAME),
+}
 
-SIGNATURES_FILE = "forms/signatures.fp32.tflite"
-IMAGE_FILE = "forms/image.fp32.onnx"
-ENCODER_FILE = "forms/encoder.fp32.onnx"
+#: Form -> how it is made of an ONNX model. The encoder is in float in every recipe, so one file of it is enough.
+_ONNX_FORMS = {"image": image_form, "probabilities": probabilities_form, "encoder": encoder_form}
 
-#: Signature -> what comes out.
-SIGNATURES: Mapping[str, str] = {"window": OUTPUT_NAME, "image": OUTPUT_NAME, "encoder": IMAGE_NAME}
+
+def signatures_file(recipe: str) -> str:
+    """Name of the ``.tflite`` with every form as a signature."""
+    return f"forms/signatures.{recipe}.tflite"
+
+
+def onnx_file(form: str, recipe: str) -> str:
+    """Name of the ``.onnx`` of a form."""
+    return f"forms/{form}.{recipe}.onnx"
 
 
 class ImageToLogits(nn.Module):
@@ -66,24 +86,35 @@ class WindowToImage(nn.Module):
         return image
 
 
-@dataclass(frozen=True)
-class FormParity:
-    """One form in one engine: the largest difference from torch's logits or the float64 image, and the limit."""
+class WindowToProbabilities(nn.Module):
+    """The student with the contract's temperature: (1, channels, samples), g -> (1, classes), adding up to 1."""
 
-    engine: str
-    file: str
-    form: str
-    largest_difference: float
-    limit: float | None
+    def __init__(self, student: Student, temperature: float) -> None:
+        super().__init__()
+        self.student = student
+        self.temperature = temperature
+
+    def forward(self, window: Tensor) -> Tensor:
+        return torch.softmax(self.student(window).logits / self.temperature, dim=-1)
 
 
-def make_forms(student: Student, contract: Contract) -> dict[str, bytes]:
-    """Convert the forms.
+def make_forms(
+    student: Student,
+    contract: Contract,
+    *,
+    files: Mapping[str, bytes],
+    calibration: WindowSet,
+    models: Sequence[ModelEntry],
+) -> dict[str, bytes]:
+    """Make the forms of every model of the bundle that has one of ``FORM_RECIPES``.
 
     Parameters
     ----------
     student : trained; not changed
     contract : fixes the shapes and travels in every file
+    files : model file -> content; the ONNX forms are cut out of these
+    calibration : the windows that the integer models were calibrated with
+    models : of the bundle
 
     Returns
     -------
@@ -94,115 +125,56 @@ def make_forms(student: Student, contract: Contract) -> dict[str, bytes]:
     MissingExtraError : a converter is not installed
     VskdError : a converter failed
     """
+    made: dict[str, bytes] = {}
+    for recipe in FORM_RECIPES:
+        if entry("onnx", recipe) in models:
+            model = files[entry("onnx", recipe).file]
+            forms = [form for form in _ONNX_FORMS if form != "encoder" or recipe == FLOAT_RECIPE]
+            made |= {onnx_file(form, recipe): _ONNX_FORMS[form](model, contract) for form in forms}
+    recipes = [recipe for recipe in FORM_RECIPES if entry("tflite", recipe) in models]
+    return made | _signatures(student, contract, calibration, recipes)
+
+
+def draw_images(student: Student, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Images (n, image channels, size, size) of windows (n, channels, samples), by torch's encoder."""
+    with torch.inference_mode():
+        images: NDArray[np.float32] = student.encoder(torch.from_numpy(windows)).numpy()
+    return images
+
+
+def _signatures(
+    student: Student, contract: Contract, calibration: WindowSet, recipes: Sequence[str]
+) -> dict[str, bytes]:
+    outputs = {name: ports[1] for name, ports in SIGNATURES.items()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_job(student, contract, folder / "job.pt")
         run_apart("vskd_export.forms", folder, purpose="converting the other forms", needs="litert_torch")
-        return {
-            SIGNATURES_FILE: finish_signatures((folder / "signatures.tflite").read_bytes(), contract, SIGNATURES),
-            IMAGE_FILE: (folder / "image.onnx").read_bytes(),
-            ENCODER_FILE: (folder / "encoder.onnx").read_bytes(),
-        }
-
-
-def check_forms(
-    files: Mapping[str, bytes], student: Student, contract: Contract, evidence: Evidence
-) -> dict[str, dict[str, Any]]:
-    """Judge every form on every window of the evidence, in ONNX Runtime and in LiteRT.
-
-    Parameters
-    ----------
-    files : what ``make_forms`` gave
-    student : in evaluation mode; draws the images that the second half is judged on
-
-    Returns
-    -------
-    file -> its description and the parity of its forms, for the report
-
-    Raises
-    ------
-    GateError : logits or images off by more than the raw form may be
-    EngineError : an engine cannot run a form
-    """
-    with torch.inference_mode():
-        images = student.encoder(torch.from_numpy(evidence.windows)).numpy()
-    with tempfile.TemporaryDirectory() as name:
-        answers = _answers(Path(name), files, evidence.windows, images)
-    exact = reference_images(evidence.windows, contract)
-    parity = [_judge(key, answer, exact, contract, evidence) for key, answer in answers.items()]
-    told = {
-        SIGNATURES_FILE: {"signatures": describe_signatures(files[SIGNATURES_FILE])},
-        IMAGE_FILE: describe_model(files[IMAGE_FILE], "onnx"),
-        ENCODER_FILE: describe_model(files[ENCODER_FILE], "onnx"),
-    }
+        full = shorten_names((folder / "signatures.tflite").read_bytes())
+    inputs = {INPUT_NAME: calibration.windows, IMAGE_NAME: draw_images(student, calibration.windows)}
+    contents = {recipe: full if recipe == FLOAT_RECIPE else quantize_graphs(full, inputs, recipe) for recipe in recipes}
     return {
-        file: {**content, "parity": [vars(row) for row in parity if row.file == file]} for file, content in told.items()
+        signatures_file(recipe): finish_signatures(content, contract, outputs) for recipe, content in contents.items()
     }
-
-
-#: (engine, file, form)
-_Key = tuple[str, str, str]
-
-
-def _answers(folder: Path, files: Mapping[str, bytes], windows: Float32, images: Float32) -> dict[_Key, Float32]:
-    (folder / "forms").mkdir()
-    for file, content in files.items():
-        (folder / file).write_bytes(content)
-    np.savez(folder / "inputs.npz", window=windows, image=images, encoder=windows)
-    run_apart("vskd_export.forms", folder, purpose="running the signatures in LiteRT", needs="ai_edge_litert")
-    found: dict[_Key, Float32] = {}
-    for file, form, inputs in ((IMAGE_FILE, "image", images), (ENCODER_FILE, "encoder", windows)):
-        found["onnxruntime", file, form] = infer_apart("onnxruntime", [folder / file], inputs).logits[0]
-    with np.load(folder / "outputs.npz", allow_pickle=False) as outputs:
-        return found | {("litert", SIGNATURES_FILE, form): outputs[form] for form in SIGNATURES}
-
-
-def _judge(
-    key: _Key, answer: Float32, exact: NDArray[np.float64], contract: Contract, evidence: Evidence
-) -> FormParity:
-    engine, file, form = key
-    expected = exact if form == "encoder" else evidence.logits
-    limit = IMAGE_TOLERANCE[contract.gaf.scaling] if form == "encoder" else contract.logit_tolerance
-    difference = np.abs(answer - expected).reshape(len(expected), -1).max(axis=1)
-    # A NaN must be the worst, not invisible.
-    worst = int(np.nan_to_num(difference, nan=np.inf).argmax())
-    found = float(difference[worst])
-    if not np.isfinite(found) or (limit is not None and not found <= limit):
-        raise GateError(
-            f"{engine} disagrees on {file}, form {form!r}: window {evidence.names[worst]!r}, largest difference "
-            f"{found:.2e}, allowed {limit}",
-            hint="Nothing was written. Report this with the versions of torch and the converter",
-        )
-    return FormParity(engine, file, form, found, limit)
 
 
 def _convert(folder: Path) -> None:
     import litert_torch
 
     graph, contract = load_job(folder / "job.pt")
-    window, image = torch.zeros(1, *contract.window_shape), torch.zeros(1, *contract.image_shape)
-    second, first = ImageToLogits(graph.student).eval(), WindowToImage(graph.student).eval()
-    (folder / "image.onnx").write_bytes(onnx_bytes(second, image, contract, names=(IMAGE_NAME, OUTPUT_NAME)))
-    (folder / "encoder.onnx").write_bytes(onnx_bytes(first, window, contract, names=(INPUT_NAME, IMAGE_NAME)))
-    converter = litert_torch.signature("window", graph, sample_kwargs={INPUT_NAME: window})
-    converter = converter.signature("image", second, sample_kwargs={IMAGE_NAME: image})
-    converter = converter.signature("encoder", first, sample_kwargs={INPUT_NAME: window})
+    student = graph.student
+    modules: Mapping[str, nn.Module] = {
+        "window": graph,
+        "probabilities": WindowToProbabilities(student, contract.decision.temperature),
+        "image": ImageToLogits(student),
+        "encoder": WindowToImage(student),
+    }
+    shapes = {INPUT_NAME: contract.window_shape, IMAGE_NAME: contract.image_shape}
+    converter = litert_torch
+    for name, (port, _) in SIGNATURES.items():
+        converter = converter.signature(name, modules[name].eval(), sample_kwargs={port: torch.zeros(1, *shapes[port])})
     converter.convert().export(str(folder / "signatures.tflite"))
 
 
-def _run(folder: Path) -> None:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(folder / SIGNATURES_FILE), num_threads=1)
-    answers: dict[str, Any] = {}
-    with np.load(folder / "inputs.npz", allow_pickle=False) as inputs:
-        for form, output in SIGNATURES.items():
-            runner = interpreter.get_signature_runner(form)
-            (port,) = runner.get_input_details()
-            answers[form] = np.concatenate([runner(**{port: each[np.newaxis]})[output] for each in inputs[form]])
-    np.savez(folder / "outputs.npz", **answers)
-
-
 if __name__ == "__main__":
-    job = Path(sys.argv[1])
-    _run(job) if (job / "inputs.npz").exists() else _convert(job)
+    _convert(Path(sys.argv[1]))

@@ -15,9 +15,13 @@ from vskd.contract import Contract
 from vskd_training.models.student import Student
 from vskd_training.torchvision_import import torchvision_resnet
 
-#: Names of the one input and the one output in every exported graph.
+#: Names of the one input and the one output in every model that ships.
 INPUT_NAME = "window"
 OUTPUT_NAME = "logits"
+
+#: The same of the other forms.
+IMAGE_NAME = "image"
+PROBABILITIES_NAME = "probabilities"
 
 
 class WindowToLogits(nn.Module):

@@ -46,7 +46,7 @@ class LayerError:
 
     Attributes
     ----------
-    layer : its name in the float model
+    layer : its name in the float model, in ONNX the path of its weights and what was done behind them
     sqnr_db : signal over noise
     """
 
@@ -121,6 +121,30 @@ def sqnr_db(signal: float, noise: float) -> float:
     return min(10 * math.log10(max(signal / noise, 1e-20)), MAX_SQNR_DB)
 
 
+def onnx_paths(model: Path) -> dict[str, str]:
+    """Tensor -> where it is in the network: the exporter's own names (``getitem_36``) tell nobody.
+
+    A layer with weights gives the path of its weights, and what follows adds its operator:
+    ``trunk/layer1/0/conv2+add+relu``.
+
+    Parameters
+    ----------
+    model : float ``.onnx`` file
+    """
+    import onnx
+
+    graph = onnx.load(str(model)).graph
+    stored = {tensor.name for tensor in graph.initializer}
+    paths: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type in ("Conv", "Gemm") and node.input[1] in stored:
+            path = node.input[1].removeprefix("student.").removesuffix(".weight").replace(".", "/")
+        else:
+            path = "+".join([*(paths[name] for name in node.input[:1] if name in paths), node.op_type.lower()])
+        paths |= dict.fromkeys(node.output, path)
+    return {name: path for name, path in paths.items() if name not in {port.name for port in graph.output}}
+
+
 def _run(folder: Path) -> None:
     windows = np.load(folder / "windows.npy")
     kind = "onnx" if (folder / "full.onnx").exists() else "tflite"
@@ -136,7 +160,8 @@ def _run(folder: Path) -> None:
             signal[name] = signal.get(name, 0.0) + float((exact**2).sum())
             noise[name] = noise.get(name, 0.0) + float(((exact - coarse) ** 2).sum())
         order = list(full)
-    rows = [(name, sqnr_db(signal[name], noise[name])) for name in order if name in signal]
+    said = onnx_paths(folder / "full.onnx") if kind == "onnx" else {}
+    rows = [(said.get(name, name), sqnr_db(signal[name], noise[name])) for name in order if name in signal]
     (folder / "layers.json").write_text(json.dumps(rows), encoding="utf-8")
 
 

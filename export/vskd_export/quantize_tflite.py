@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ WEIGHTED_OPERATIONS = ("CONV_2D", "FULLY_CONNECTED")
 
 
 def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet, recipe: str) -> bytes:
-    """Quantize a float ``.tflite`` file.
+    """Quantize a float ``.tflite`` file of one signature, from the raw window to the logits.
 
     Parameters
     ----------
@@ -60,27 +61,50 @@ def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet, re
     MissingExtraError : the export extra is not installed
     VskdError : the quantizer failed
     """
+    return finish(quantize_graphs(model, {INPUT_NAME: calibration.windows}, recipe), contract)
+
+
+def quantize_graphs(model: bytes, inputs: Mapping[str, NDArray[np.float32]], recipe: str) -> bytes:
+    """Quantize every signature of a float ``.tflite`` file; what they share they go on sharing.
+
+    Parameters
+    ----------
+    model : tensors have names of their own in the whole file
+    inputs : name of an input -> (n, ...), what it is calibrated with; a signature without a convolution stays in float
+    recipe : as for ``quantize_tflite``
+
+    Returns
+    -------
+    what the quantizer wrote, yet to be finished
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "model.tflite").write_bytes(model)
         (folder / "recipe").write_text(recipe, encoding="utf-8")
-        np.save(folder / "calibration.npy", calibration.windows)
+        np.savez(folder / "calibration.npz", **cast("dict[str, Any]", dict(inputs)))
         run_apart("vskd_export.quantize_tflite", folder, purpose="quantizing TFLite", needs="ai_edge_quantizer")
-        return finish((folder / "quantized.tflite").read_bytes(), contract)
+        return (folder / "quantized.tflite").read_bytes()
 
 
 def encoder_outputs(model: Any) -> list[str]:
-    """Names of the tensors that the encoder computes: everything ahead of the first convolution but its layout.
+    """Names of the tensors that the encoder computes: all of a subgraph ahead of the first convolution but its layout.
 
     Parameters
     ----------
     model : the tree that ``read_model`` gives
     """
-    operators = operator_names(model)
+    return [name for graph in range(len(model.subgraphs)) for name in output_names(model, graph)[: _end(model, graph)]]
+
+
+def _end(model: Any, graph: int) -> int:
+    """How many of a subgraph's operators draw the image."""
+    operators = operator_names(model, graph)
+    if "CONV_2D" not in operators:
+        return len(operators)
     end = operators.index("CONV_2D")
     while end > 0 and operators[end - 1] in _LAYOUT_OPERATIONS:
         end -= 1
-    return output_names(model)[:end]
+    return end
 
 
 def recipe_behind(encoder: list[str], name: str) -> list[dict[str, Any]]:
@@ -121,13 +145,14 @@ def _quantize(folder: Path) -> None:
     content = (folder / "model.tflite").read_bytes()
     name = (folder / "recipe").read_text(encoding="utf-8")
     recipe = recipe_behind(encoder_outputs(read_model(content)), name)
-    ranges = _activation_ranges(content, recipe, np.load(folder / "calibration.npy")) if is_static(name) else None
+    with np.load(folder / "calibration.npz", allow_pickle=False) as inputs:
+        ranges = _activation_ranges(content, recipe, dict(inputs)) if is_static(name) else None
     result = quantizer.Quantizer(content, recipe).quantize(ranges)
     (folder / "quantized.tflite").write_bytes(bytes(result.quantized_model))
 
 
-def _activation_ranges(content: bytes, recipe: list[dict[str, Any]], windows: NDArray[np.float32]) -> Any:
-    """Lowest and highest value of every tensor over all windows.
+def _activation_ranges(content: bytes, recipe: list[dict[str, Any]], inputs: Mapping[str, NDArray[np.float32]]) -> Any:
+    """Lowest and highest value of every tensor over all calibration inputs.
 
     ``Quantizer.calibrate`` would keep a moving average of them instead, which forgets what it saw early: calibrated
     class by class, a student of 81.2 % on UTD-MHAD flipped 64 of 430 labels; with the true ranges it flips 2.
@@ -137,9 +162,13 @@ def _activation_ranges(content: bytes, recipe: list[dict[str, Any]], windows: ND
 
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(recipe)
-    signature = read_model(content).signatureDefs[0].signatureKey.decode()
+    model, samples = read_model(content), {}
+    for signature in model.signatureDefs:
+        if "CONV_2D" in operator_names(model, signature.subgraphIndex):
+            port = signature.inputs[0].name.decode()
+            samples[signature.signatureKey.decode()] = [{port: each[np.newaxis]} for each in inputs[port]]
     observer = calibrator.Calibrator(content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    observer.calibrate({signature: [{INPUT_NAME: window[np.newaxis]} for window in windows]}, manager)
+    observer.calibrate(samples, manager)
     return observer.get_model_qsvs()
 
 

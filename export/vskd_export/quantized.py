@@ -55,6 +55,7 @@ class QuantizedParity:
     macro_f1_loss, macro_f1_loss_limit : the trained network's macro-F1 less this one, and what was allowed
     worst_class : the label that comes nearest to its limit, or exceeds it most
     worst_class_loss, worst_class_loss_limit : F1 that it loses, and what was allowed
+    class_loss : label -> F1 that it loses, of the labels that occur; below zero where it gains
     """
 
     engine: str
@@ -72,6 +73,7 @@ class QuantizedParity:
     worst_class: str
     worst_class_loss: float
     worst_class_loss_limit: float
+    class_loss: Mapping[str, float]
 
 
 def measure_quantized(
@@ -110,6 +112,7 @@ def measure_quantized(
         worst_class=contract.labels[worst],
         worst_class_loss=float(loss[worst]),
         worst_class_loss_limit=float(limits[worst]),
+        class_loss={contract.labels[row]: float(loss[row]) for row in np.flatnonzero(occurs)},
     )
 
 

@@ -75,6 +75,11 @@ def entry(model_format: ModelFormat, recipe: str) -> ModelEntry:
     return ModelEntry(f"model.{recipe}.{model_format}", model_format, recipe)
 
 
+def format_of(file: str) -> ModelFormat:
+    """The format of a model file, by its ending."""
+    return "onnx" if file.endswith(".onnx") else "tflite"
+
+
 def parse_recipes(names: Sequence[str]) -> tuple[ModelEntry, ...]:
     """The models that a user asks for by name.
 

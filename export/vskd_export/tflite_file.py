@@ -51,7 +51,7 @@ def finish(content: bytes, contract: Contract) -> bytes:
 
 
 def finish_signatures(content: bytes, contract: Contract, outputs: Mapping[str, str]) -> bytes:
-    """As ``finish``, for a file of several signatures: names shortened, outputs named, contract added.
+    """As ``finish``, for a file of several signatures.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def finish_signatures(content: bytes, contract: Contract, outputs: Mapping[str, 
     contract : goes into the metadata
     outputs : signature -> name of its output; inputs keep the names that they were converted with
     """
-    model = read_model(shorten_names(content))
+    model = read_model(content)
     for signature in model.signatureDefs:
         graph = model.subgraphs[signature.subgraphIndex]
         name = outputs[signature.signatureKey.decode()].encode()
@@ -72,16 +72,19 @@ def finish_signatures(content: bytes, contract: Contract, outputs: Mapping[str, 
 def shorten_names(content: bytes) -> bytes:
     """The same file with tensor names such as ``trunk/layer1/0/conv1;31`` (the number is the tensor's).
 
-    The converter names a tensor after every class and module that it went through, up to a kilobyte each: 60 KB that
-    a microcontroller would keep in flash.
+    Of several signatures each puts its own name in front, so that no name stands for two tensors. The converter names
+    a tensor after every class and module that it went through, up to a kilobyte each: 60 KB that a microcontroller
+    would keep in flash.
     """
     model = read_model(content)
-    for graph in model.subgraphs:
+    several = len(model.subgraphs) > 1
+    keys = {item.subgraphIndex: f"{item.signatureKey.decode()}:" for item in model.signatureDefs if several}
+    for number, graph in enumerate(model.subgraphs):
         for index, tensor in enumerate(graph.tensors):
             innermost = tensor.name.decode().split(";", maxsplit=1)[0]
             # A segment reads "package.module.Class_instance"; the root has no instance.
             instances = [segment.rpartition("_")[2] for segment in innermost.split("/")[2:]]
-            tensor.name = f"{'/'.join(instances) or 'tensor'};{index}".encode()
+            tensor.name = f"{keys.get(number, '')}{'/'.join(instances) or 'tensor'};{index}".encode()
     return _pack(model)
 
 
@@ -109,9 +112,9 @@ def operator_names(model: Any, subgraph: int = 0) -> list[str]:
     return [names[codes[operator.opcodeIndex]] for operator in model.subgraphs[subgraph].operators]
 
 
-def output_names(model: Any) -> list[str]:
-    """Name of the first output tensor of every operator, in the order in which they run."""
-    graph = model.subgraphs[0]
+def output_names(model: Any, subgraph: int = 0) -> list[str]:
+    """Name of the first output tensor of every operator of a subgraph, in the order in which they run."""
+    graph = model.subgraphs[subgraph]
     return [graph.tensors[operator.outputs[0]].name.decode() for operator in graph.operators]
 
 

@@ -22,7 +22,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,25 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class GraphEntry:
+    """What a model file needs of an engine.
+
+    Attributes
+    ----------
+    version : of the format: ``"opset 18"``, ``"TFLite schema 3"``
+    operators : name -> how often the graph holds it
+    """
+
+    version: str
+    operators: dict[str, int]
+
+    def __post_init__(self) -> None:
+        for name, count in self.operators.items():
+            if count < 1:
+                raise ConfigError(f"a graph holds an operator at least once, got {count} of {name[:80]!r}")
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What ``manifest.json`` holds.
 
@@ -83,11 +102,15 @@ class Manifest:
     schema_version : of the bundle
     models : the model files
     files : every file but the manifest, by its name within the bundle
+    graphs : what the model files need of an engine; empty where the exporter did not say
+    degraded : a sentence for every limit of the export's gate that was broken and allowed to be
     """
 
     schema_version: int
     models: tuple[ModelEntry, ...]
     files: dict[str, FileEntry]
+    graphs: dict[str, GraphEntry] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()
 
 
 class Bundle:
@@ -99,13 +122,17 @@ class Bundle:
     contract : what the models expect
     models : the model files
     files : every file but the manifest, with hash and size
+    graphs : format's version and operators of the model files, where the exporter said them
+    degraded : a sentence for every limit that the exporter broke knowingly; empty for a bundle to rely on
     """
 
-    def __init__(self, path: Path, contract: Contract, models: tuple[ModelEntry, ...], files: Mapping[str, FileEntry]):
+    def __init__(self, path: Path, contract: Contract, manifest: Manifest) -> None:
         self.path = path
         self.contract = contract
-        self.models = models
-        self.files = files
+        self.models = manifest.models
+        self.files: Mapping[str, FileEntry] = manifest.files
+        self.graphs: Mapping[str, GraphEntry] = manifest.graphs
+        self.degraded = manifest.degraded
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -126,14 +153,14 @@ class Bundle:
     @classmethod
     def _open(cls, folder: Path) -> Bundle:
         manifest = _manifest_of(folder)
-        files, models = manifest.files, manifest.models
+        files = manifest.files
         for name, entry in files.items():
             _check_size(folder / name, entry)
-        for needed in (CONTRACT, *(model.file for model in models)):
+        for needed in (CONTRACT, *(model.file for model in manifest.models), *manifest.graphs):
             if needed not in files:
                 raise BundleError(f"{folder / MANIFEST} does not list {needed}", hint="Export the run again")
         _check_hash(folder / CONTRACT, files[CONTRACT])
-        return cls(folder, _read_contract(folder / CONTRACT), models, files)
+        return cls(folder, _read_contract(folder / CONTRACT), manifest)
 
     def check(self) -> None:
         """Check the hash of every file, and that no other file is there.
@@ -218,6 +245,8 @@ def write_bundle(
     contract: Contract,
     models: Sequence[ModelEntry],
     files: Mapping[str, bytes],
+    graphs: Mapping[str, GraphEntry] | None = None,
+    degraded: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
     """Write a bundle, whole or not at all.
@@ -228,6 +257,8 @@ def write_bundle(
     contract : goes into ``contract.json``
     models : which of ``files`` are models
     files : name within the bundle (with ``/``) -> content
+    graphs : model file -> what it needs of an engine
+    degraded : a sentence for every limit that is knowingly broken
     overwrite : replace a bundle that is there
 
     Returns
@@ -241,21 +272,17 @@ def write_bundle(
     folder = Path(out)
     refuse_existing(folder, overwrite=overwrite)
     content = _content(files, models, contract)
-    manifest = {
-        "schema_version": SCHEMA_VERSION,
-        "models": [to_mapping(entry) for entry in models],
-        "files": {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
-            for name, data in sorted(content.items())
-        },
-    }
+    entries = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in content.items()}
+    manifest = Manifest(SCHEMA_VERSION, tuple(models), entries, dict(graphs or {}), tuple(degraded))
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
         for name, data in content.items():
             target = partial / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (partial / MANIFEST).write_text(
+            json.dumps(to_mapping(manifest), indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
         _put_in_place(partial, folder)
     except OSError as error:
         raise BundleError(f"cannot write {folder}: {error}", hint="Nothing was left behind") from error

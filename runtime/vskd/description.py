@@ -1,7 +1,7 @@
 """What a bundle holds, for people in words and for machines as one mapping.
 
-What is inside a model file (operators, ports, quantization, cost) was written into ``report.json`` when the bundle was
-made, because a device has nothing that reads model files. This module runs no model.
+What is inside a model file was written down when the bundle was made, because a device has nothing that reads model
+files: operators in the manifest, ports, quantization and cost in ``report.json``. This module runs no model.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     return {
         "bundle": bundle.path.name,
         "sha256": bundle.sha256(),
+        "degraded": list(bundle.degraded),
         "contract": to_mapping(bundle.contract),
         "models": [_model(bundle, entry, graphs.get(entry.file, {})) for entry in bundle.models],
         "forms": report[FORMS],
@@ -112,5 +113,6 @@ def _model(bundle: Bundle, entry: ModelEntry, graph: Mapping[str, Any]) -> dict[
         **to_mapping(entry),
         **to_mapping(bundle.files[entry.file]),
         "contract_problem": contract_problem(bundle, entry),
+        **(to_mapping(bundle.graphs[entry.file]) if entry.file in bundle.graphs else {}),
         **graph,
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vskd.bundle import Bundle, FileEntry, ModelEntry
+from vskd.bundle import Bundle, FileEntry, Manifest, ModelEntry
 from vskd.contract import Contract
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_benchmarks import plan
@@ -17,7 +17,8 @@ MODELS = tuple(
     for kind in ("onnx", "tflite")
     for recipe in ("fp32", "w8a8-static-pc")
 )
-FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), MODELS, {})
+FOUR_MANIFEST = Manifest(1, MODELS, {})
+FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), FOUR_MANIFEST)
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_calls_lie_between_what_a_percentile_needs_and_the_budget(effort, call_s
 
 def test_bundles_are_named_after_their_folders_and_numbered_where_alike():
     paths = ["a/Wrist one.bundle", "b/wrist-one.bundle", "wrist-one", "?.bundle"]
-    bundles = [Bundle(Path(path), FOUR.contract, MODELS, {}) for path in paths]
+    bundles = [Bundle(Path(path), FOUR.contract, FOUR_MANIFEST) for path in paths]
     assert list(identify(bundles)) == ["wrist-one", "wrist-one-2", "wrist-one-3", "bundle"]
 
 
@@ -131,7 +132,7 @@ CONTRACTS = {name: {"contract.json": FileEntry(digit * 64, 1)} for name, digit i
 
 
 def case(contract: str, number: int) -> PlannedCase:
-    bundle = Bundle(Path(f"{contract}.bundle"), FOUR.contract, MODELS, CONTRACTS[contract])
+    bundle = Bundle(Path(f"{contract}.bundle"), FOUR.contract, Manifest(1, MODELS, CONTRACTS[contract]))
     return PlannedCase(
         id=f"{contract}{number}", name="", kind="bundle", bundle=bundle, bundle_id=contract, engine="litert",
         recipe="fp32", threads=1, job={}, network="", weights="trained", encoder="graph",

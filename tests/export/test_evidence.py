@@ -9,6 +9,7 @@ from pyts.image import GramianAngularField
 from vskd.contract import Contract, Field, GafSpec, Scaling, WindowSpec
 from vskd.gaf import GafEncoder
 from vskd.golden import IMAGE_TOLERANCE
+from vskd_export import evidence
 from vskd_export.evidence import NO_LABEL, adversarial_windows, gather_evidence, reference_images
 
 from .conftest import Workshop, synthetic_windows
@@ -73,3 +74,14 @@ def test_evidence_holds_real_windows_with_their_truth_and_adversarial_ones_witho
     assert evidence.labels[evidence.is_real].tolist() == workshop.held_out.labels.tolist()
     assert set(evidence.labels[~evidence.is_real]) == {NO_LABEL}
     assert len(set(evidence.names)) == len(evidence.names) == len(evidence.windows) == len(evidence.logits)
+
+
+def test_every_held_out_window_is_judged_up_to_a_limit(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = gather_evidence(workshop.student, workshop.contract, workshop.held_out)
+    assert seen.is_real.sum() == len(workshop.held_out)
+    np.testing.assert_array_equal(seen.windows[seen.is_real], workshop.held_out.windows)
+
+    monkeypatch.setattr(evidence, "MAX_JUDGED_WINDOWS", 10)
+    few = gather_evidence(workshop.student, workshop.contract, workshop.held_out)
+    assert few.is_real.sum() == 10
+    assert (few.names[0], few.names[9]) == (seen.names[0], seen.names[len(workshop.held_out) - 1])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
+import resource
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jsonschema
@@ -14,15 +17,19 @@ import onnx
 import onnxruntime
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from click.testing import CliRunner
 
 import vskd
 from vskd.bundle import Bundle, ModelEntry
-from vskd.errors import DataError, GateError, MissingExtraError, VskdError
+from vskd.commands.inspect import inspect
+from vskd.commands.verify import verify
+from vskd.errors import BundleError, DataError, GateError, MissingExtraError, VskdError
 from vskd.golden import golden_to_bytes, read_golden, replay, replay_images
+from vskd.selftest import selftest
 from vskd_export import answers, build, convert_onnx, micro, tflite_file
 from vskd_export.apart import run_apart
 from vskd_export.build import ExportReport, export_bundle
-from vskd_export.calibrate import draw_calibration
+from vskd_export.calibrate import WindowSet, draw_calibration
 from vskd_export.evidence import reference_images, torch_logits
 from vskd_export.graph import INPUT_NAME, frozen_copy
 from vskd_export.quantize_onnx import encoder_nodes
@@ -38,7 +45,7 @@ def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, 
     assert bundle.contract == workshop.contract
     assert bundle.models == MODELS
     assert set(bundle.files) == {
-        "contract.json", "golden/vectors.npz", "report.json", "model_data.h", "model_data.c",
+        "contract.json", "golden/vectors.npz", "report.json", "report.html", "model_data.h", "model_data.c",
         "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv",
         FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE,
     }  # fmt: skip
@@ -81,6 +88,27 @@ def test_converting_twice_gives_the_same_bytes(workshop: Workshop, files: dict[s
     drawn = draw_calibration(workshop.calibration, held_out=workshop.held_out)
     again = make_models(frozen_copy(workshop.student), workshop.contract, drawn)
     assert again == files
+
+
+def test_exporting_twice_gives_the_same_bundle_byte_for_byte(
+    workshop: Workshop, exported: ExportReport, bundle: Bundle, tmp_path: Path
+) -> None:
+    again = export(workshop, tmp_path / "x.bundle", provenance={"run": "test"})
+    opened = Bundle.open(again.path)
+    assert opened.files == bundle.files
+    assert opened.sha256() == bundle.sha256()
+    for name in ("manifest.json", *bundle.files):
+        assert (again.path / name).read_bytes() == (exported.path / name).read_bytes(), name
+
+
+def test_the_manifest_tells_opset_and_operators_of_every_model(bundle: Bundle, files: dict[str, bytes]) -> None:
+    assert set(bundle.graphs) == set(files)
+    proto = onnx.load_from_string(files[FLOAT_ONNX])
+    assert bundle.graphs[FLOAT_ONNX].version == f"opset {proto.opset_import[0].version}"
+    assert sum(bundle.graphs[FLOAT_ONNX].operators.values()) == len(proto.graph.node)
+    assert bundle.graphs[INTEGER_TFLITE].version == "TFLite schema 3"
+    assert bundle.graphs[INTEGER_TFLITE].operators["CONV_2D"] == 20
+    assert bundle.degraded == ()
 
 
 def test_golden_vectors_are_the_same_bytes_each_time(bundle: Bundle) -> None:
@@ -266,6 +294,13 @@ def test_a_degraded_bundle_is_written_only_on_request_and_says_what_is_wrong(
     (breach,) = json.loads(Bundle.open(report.path).checked_path("report.json").read_text())["degraded"]
     assert (breach["code"], breach["subject"], breach["limit"]) == ("float-logits", FLOAT_ONNX, 1e-4)
     assert breach["value"] == pytest.approx(0.01, rel=0.1)
+    # Whoever opens the bundle is told, and not only whoever reads the report.
+    opened = Bundle.open(report.path)
+    assert opened.degraded == (sentence,)
+    assert html.escape(sentence).replace("&#x27;", "&#39;") in (report.path / "report.html").read_text()
+    for command in (inspect, verify):
+        assert f"{sentence}" in CliRunner().invoke(command, [str(report.path)]).output
+    assert "DEGRADED: 1 limits broken at export" in next(iter(selftest(report.path))).detail
 
 
 def test_an_engine_that_cannot_load_a_model_stops_the_export(
@@ -279,19 +314,45 @@ def test_an_engine_that_cannot_load_a_model_stops_the_export(
     assert list(tmp_path.iterdir()) == []
 
 
-def export(workshop: Workshop, out: Path, *, allow_degraded: bool = False, **changes: object) -> ExportReport:
-    changed = dataclasses.replace(workshop, **changes)
+def export(
+    workshop: Workshop,
+    out: Path,
+    *,
+    held_out: WindowSet | None = None,
+    provenance: Mapping[str, object] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    allow_degraded: bool = False,
+) -> ExportReport:
     return export_bundle(
-        changed.student,
-        changed.contract,
-        calibration=changed.calibration,
-        held_out=changed.held_out,
-        provenance={},
+        workshop.student,
+        workshop.contract,
+        calibration=workshop.calibration,
+        held_out=held_out or workshop.held_out,
+        provenance=provenance or {},
         out=out,
         overwrite=False,
-        progress=lambda sentence: None,
+        progress=progress,
         allow_degraded=allow_degraded,
     )
+
+
+@pytest.mark.parametrize("step", ["Running the models", "Writing"])
+def test_a_disk_that_fills_up_on_the_way_leaves_nothing_and_says_so_in_a_sentence(
+    step: str, workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "make_models", lambda *_: files)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(sentence: str) -> None:
+        if sentence.startswith(step):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+
+    try:
+        with pytest.raises(BundleError, match=r"could not write a file: .*File too large.*Nothing was left behind"):
+            export(workshop, tmp_path / "x.bundle", progress=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_calibrating_with_held_out_people_is_refused_before_any_work(workshop: Workshop, tmp_path: Path) -> None:

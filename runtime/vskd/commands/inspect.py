@@ -25,6 +25,8 @@ def inspect(bundle: Path, as_json: bool) -> None:
         click.echo(json.dumps(content, indent=2))
         return
     click.echo(f"{opened.path}  (sha256 {content['sha256'][:16]})\n")
+    for sentence in content["degraded"]:
+        click.echo(f"{'DEGRADED':12} {sentence}")
     for subject, sentence in contract_in_words(opened.contract):
         click.echo(f"{subject:12} {sentence}")
     for model in content["models"]:
@@ -44,18 +46,20 @@ def _show_model(model: Mapping[str, Any]) -> None:
     click.echo(f"{model['file']}  {model['size_bytes'] / 1e6:.2f} MB, {model['recipe']}")
     _line("contract", model["contract_problem"] or "the same inside the file")
     if "operators" not in model:
-        _line("operators", "report.json does not say; another exporter wrote this bundle")
+        _line("operators", "the manifest does not say; another exporter wrote this bundle")
+        return
+    _line("version", model["version"])
+    _line("operators", ", ".join(f"{count} {name}" for name, count in model["operators"].items()))
+    if "macs" not in model:
         return
     for kind in ("inputs", "outputs"):
         for port in model[kind]:
             _line(kind.removesuffix("s"), f"{port['name']}  {tuple(port['shape'])}  {port['type']}")
     for place, values in model["quantization"].items():
         _line(f"{place}", f"8-bit steps of {values['scale']:.6g}, zero at {values['zero_point']}")
-    _line("version", model["version"])
     _line(
         "cost", f"{model['macs'] / 1e6:.1f} million MACs a window, {model['parameters'] / 1e6:.2f} million parameters"
     )
-    _line("operators", ", ".join(f"{count} {name}" for name, count in model["operators"].items()))
 
 
 def _line(subject: str, text: str) -> None:

@@ -25,6 +25,8 @@ def verify(bundle: Path, engine: str | None) -> None:
     opened = Bundle.open(bundle)
     opened.check()
     click.echo(f"{'ok':6} {len(opened.files)} files, sha256 {opened.sha256()[:16]}")
+    for sentence in opened.degraded:
+        click.echo(f"{'note':6} DEGRADED at export, knowingly: {sentence}")
     inside = [contract_problem(opened, entry) for entry in opened.models]
     for entry, problem in zip(opened.models, inside, strict=True):
         _verdict(problem, f"contract inside {entry.file}")
