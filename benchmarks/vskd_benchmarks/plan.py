@@ -105,7 +105,7 @@ QUICK = Effort(
     paced_s=12.0,
     soak_s=20.0,
     repeat_blocks=10,
-    rule=dataclasses.replace(WarmUpRule(), ceiling_s=1.5),
+    rule=dataclasses.replace(WarmUpRule(), ceiling_s=4.0),
 )
 
 
