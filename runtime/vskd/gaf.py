@@ -174,18 +174,20 @@ class _Workspace:
         self.low, self.high, self.width = np.empty((3, batch, channels, 1), dtype=np.float32)
         self._left = np.empty((batch, channels, size, 2), dtype=np.float32)
         self._right = np.empty((batch, channels, 2, size), dtype=np.float32)
+        self._columns = self._left[..., 0], self._left[..., 1]
+        self._rows = self._right[:, :, 0], self._right[:, :, 1]
 
     def left(self, field: str) -> Float32:
         """(batch, channels, size, 2): [c, s] of a summation field, [s, c] of a difference field."""
-        which = 0 if field == "gasf" else 1
-        self._left[..., which], self._left[..., 1 - which] = self.cosine, self.sine
+        for_cosine, for_sine = self._columns if field == "gasf" else self._columns[::-1]
+        for_cosine[...], for_sine[...] = self.cosine, self.sine
         return self._left
 
     def right(self) -> Float32:
         """(batch, channels, 2, size): [c, -s]."""
-        self._right[:, :, 0] = self.cosine
+        first, second = self._rows
         np.negative(self.sine, out=self.reduced)  # straight into every other row it takes twice as long
-        self._right[:, :, 1] = self.reduced
+        first[...], second[...] = self.cosine, self.reduced
         return self._right
 
 

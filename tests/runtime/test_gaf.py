@@ -309,10 +309,13 @@ def test_after_the_first_call_no_array_is_allocated(scaling: str) -> None:
 
 def test_single_windows_share_one_workspace() -> None:
     encoder = GafEncoder(GafSpec(size=16), 32)
-    made = {name: array.ctypes.data for name, array in vars(encoder._space).items() if name != "shape"}
+    space = encoder._space
+    assert space.shape == (1, 3)
     for seed in range(3):
         encoder(readings(seed, 32))
-    assert {name: array.ctypes.data for name, array in vars(encoder._space).items() if name != "shape"} == made
+        assert encoder._space is space
+    encoder(np.zeros((2, 3, 32)))
+    assert encoder._space.shape == (2, 3)
 
 
 @pytest.mark.parametrize("scaling", EVERY_SCALING)
