@@ -243,13 +243,17 @@ class Stream:
         max_gap_s, rate_hz, anchor_s = self.contract.resampling.max_gap_s, self.contract.window.rate_hz, self._anchor_s
         (xs, ys, zs), wanted, above_g = self._rows, self.contract.window.samples, -within_g
         last_s, last_x, last_y, last_z = self._last
-        filled, next_index, odd, taken, elapsed_s = self._filled, self._next_index, None, 0, 0.0
+        filled, next_index, odd, taken, since_s = self._filled, self._next_index, None, 0, last_s
         due_s = anchor_s + next_index / rate_hz
         for when, x, y, z in samples:
             now_s = (when - origin) / per_second
             step_s = now_s - last_s
-            inside = above_g < x < within_g and above_g < y < within_g and above_g < z < within_g
-            if not (inside and 0 < step_s <= max_gap_s):
+            if not (
+                0.0 < step_s <= max_gap_s
+                and above_g < x < within_g
+                and above_g < y < within_g
+                and above_g < z < within_g
+            ):
                 odd = (when, x, y, z)
                 break
             while due_s <= now_s:
@@ -267,11 +271,10 @@ class Stream:
                     filled = self._cut(next_index)
             last_s, last_x, last_y, last_z = now_s, x, y, z
             taken += 1
-            elapsed_s += step_s
         self._last = (last_s, last_x, last_y, last_z)
         self._filled, self._next_index = filled, next_index
         self.health._intervals += taken
-        self.health._elapsed_s += elapsed_s
+        self.health._elapsed_s += last_s - since_s if taken else 0.0  # before the first sample both are infinite
         return odd
 
     def _sort_out(self, sample: Sample) -> None:
@@ -441,8 +444,9 @@ def as_samples(time: ArrayLike, xyz: ArrayLike) -> tuple[NDArray[Any], Float64]:
     if times.dtype.kind not in "fiu" or values.dtype.kind not in "fiu":
         raise StreamError(f"samples must be numbers, got {times.dtype} and {values.dtype}")
     # Differences of narrow or unsigned integers would wrap.
-    times = times.astype(np.float64 if times.dtype.kind == "f" else np.int64, copy=False)
-    return times, values.astype(np.float64, copy=False)
+    if times.dtype != np.float64:
+        times = times.astype(np.float64 if times.dtype.kind == "f" else np.int64, copy=False)
+    return times, values if values.dtype == np.float64 else values.astype(np.float64)
 
 
 def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit) -> None:
