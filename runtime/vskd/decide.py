@@ -8,8 +8,8 @@ A pause in the stream gives ``no signal`` where it is long enough, a window with
 afresh, and so does a still wrist: what came before says nothing of what comes after. Every rule comes from the
 contract (``DecisionSpec``). Knows nothing of engines.
 
-A decision is made with plain floats: a model leaves the caches full of its weights, and each function of numpy that is
-then called for a handful of classes costs more than the arithmetic.
+A decision is made with plain floats: right after a model's call every function of numpy is slow to come, and for a
+handful of classes it costs more than the arithmetic.
 """
 
 from __future__ import annotations

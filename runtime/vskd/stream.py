@@ -9,7 +9,7 @@ timestamps -> unit -> axes -> order and gaps -> resampling -> windows with a hop
 - Resampling is linear interpolation on a grid anchored at the first sample after a start or a gap. Each regular
   sample depends on its two neighbours and on integers alone, so that any way of cutting a stream into pushes gives
   the same windows, bit for bit. One sample after another, in plain floats: a sensor gives one or some thirty at a time,
-  and behind a model that fills the caches a dozen calls of numpy cost more than the arithmetic.
+  and right after a model's call a dozen functions of numpy cost more than the arithmetic.
 - Memory is fixed after construction: one window being filled, and the samples of a push a block at a time.
 - A wrong unit shows: a wrist's median |a| over the first second lies near 1 g. A stream far from that is refused, and
   stays refused. No window is handed out before that check, however the stream is cut.
