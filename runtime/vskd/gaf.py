@@ -125,8 +125,10 @@ class GafEncoder:
             with np.errstate(over="ignore"):
                 values = as_batch.astype(np.float32)
         magnitude = np.abs(values)
-        if not magnitude.max(initial=0.0) <= LARGEST_G:  # false for NaN
-            count = int(values.size - (magnitude <= LARGEST_G).sum())
+        # Between float32s: numpy 1.x compares a scalar in float64, where the limit's own float32 lies above the limit.
+        limit = np.float32(LARGEST_G)
+        if not magnitude.max(initial=0.0) <= limit:  # false for NaN
+            count = int(values.size - (magnitude <= limit).sum())
             raise SignalError(
                 f"the window holds {count} values that are NaN, infinite or beyond {LARGEST_G:g} g",
                 hint="Drop those samples",
