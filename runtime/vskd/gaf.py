@@ -214,8 +214,9 @@ def _checked(windows: NDArray[np.floating[Any]], space: _Workspace) -> Float32:
     if np.vdot(values, values) < np.inf:  # a finite sum of squares holds no NaN, and nothing beyond 1.9e19 g
         return values
     np.absolute(values, out=space.magnitude)
-    if not space.magnitude.max(initial=0.0) <= LARGEST_G:  # false for NaN
-        count = int(values.size - (space.magnitude <= LARGEST_G).sum())
+    limit = np.float32(LARGEST_G)  # numpy 1.x would compare a Python float in float64, and refuse the limit itself
+    if not space.magnitude.max(initial=0.0) <= limit:  # false for NaN
+        count = int(values.size - (space.magnitude <= limit).sum())
         raise SignalError(
             f"the window holds {count} values that are NaN, infinite or beyond {LARGEST_G:g} g",
             hint="Drop those samples",
