@@ -94,7 +94,7 @@ def _accuracy(case: Mapping[str, Any], bundle: Mapping[str, Any], raw: Raw) -> d
         limit = bundle["logit_tolerance"]
         return {"passed": largest is not None and largest <= limit, "detail": detail, **said, "limit": limit}
     if recorded is None:
-        return {"passed": None, "detail": f"{detail}; quantized for this run, so none was recorded", **said}
+        return {"passed": None, "detail": f"{detail}; the bundle recorded no logits of this file", **said}
     return {"passed": largest is not None and broken == 0, "detail": detail, **said}
 
 

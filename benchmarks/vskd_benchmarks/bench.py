@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vskd.bundle import Bundle
 from vskd.errors import EngineError
 from vskd.golden import GOLDEN_FILE, read_golden
-from vskd_benchmarks.environment import MachineWatch, busy_ns, describe_machine, memory_bytes, read_state
+from vskd_benchmarks.environment import READING_S, MachineWatch, busy_ns, describe_machine, memory_bytes, read_state
 from vskd_benchmarks.plan import (
     LIBRARY,
     PlannedCase,
@@ -41,6 +41,9 @@ from vskd_benchmarks.startup import cold_start, import_time
 
 #: Told of every step: what comes now, how many steps are done, and of how many.
 Watch = Callable[[str, int, int], None]
+
+#: About as many readings of the machine are kept of a run with a duration.
+MOST_READINGS = 3600
 
 #: Below this, the 10 ms steps of /proc/stat tell nothing of a case's neighbours, s.
 SHORTEST_FOR_LOAD_S = 0.5
@@ -77,7 +80,9 @@ class Subject:
 
     def add_block(self, answer: dict[str, Any], *, machine_ns: int | None, parent_ns: int, asked_ns: int) -> None:
         """Take the answer of a round, and what the machine and this process computed meanwhile."""
-        self.blocks.append(answer)
+        # Arrays: a soak gives thousands of numbers a second, and lists of them are five times larger.
+        latency_ns = {name: np.array(values, np.int64) for name, values in answer["latency_ns"].items()}
+        self.blocks.append({**answer, "latency_ns": latency_ns, "started_ns": np.array(answer["started_ns"], np.int64)})
         self.own_ns += answer["own_ns"] + parent_ns
         self.asked_ns += asked_ns
         if self.machine_busy_ns is not None:
@@ -158,12 +163,13 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
     cases, slots = bundle_cases(bundles, settings)
     epoch_ns = time.perf_counter_ns()
     before = read_state()
-    with tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder, MachineWatch(epoch_ns) as machine:
+    every_s = max(READING_S, (settings.lasting_s or 0) * len(cases) / MOST_READINGS)
+    with tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder, MachineWatch(epoch_ns, every_s) as machine:
         if settings.comparison:
             watch("making the networks to compare with", 0, 1)
             beside, empty = _comparison(bundles, settings, Path(folder))
             cases, slots = [*cases, *beside], [*slots, *empty]
-        measuring = _Measuring(settings, watch, cases)
+        measuring = _Measuring(settings, watch, cases, Path(folder))
         imports = measuring.imports()
         subjects = measuring.measure()
     return Run(
@@ -193,22 +199,32 @@ def _comparison(bundles: dict[str, Bundle], settings: Settings, folder: Path) ->
     for bundle_id, bundle in compared_bundles(bundles):
         place = folder / bundle_id
         place.mkdir()
-        command = worker_command(make_job(bundle, place))
-        with WorkerProcess("making the networks to compare with", command, threads=1) as process:
-            made = process.ready
+        made, failed = _made_networks(bundle, place)
+        slots += [Slot("other networks", bundle_id, failed)] if failed else []
         found, empty = comparison_cases(bundle_id, bundle, made, settings, several=len(bundles) > 1)
         cases, slots = [*cases, *found], [*slots, *empty]
     return cases, slots
 
 
+def _made_networks(bundle: Bundle, folder: Path) -> tuple[dict[str, Any], str]:
+    """What could be made, and why nothing could: a torch that crashes is no reason not to measure the bundle."""
+    command = worker_command(make_job(bundle, folder))
+    try:
+        with WorkerProcess("making the networks to compare with", command, threads=1) as process:
+            return process.ready, ""
+    except WorkerError as error:
+        return {}, str(error)
+
+
 class _Measuring:
     """One run's measurements, step by step."""
 
-    def __init__(self, settings: Settings, watch: Watch, cases: Sequence[PlannedCase]) -> None:
+    def __init__(self, settings: Settings, watch: Watch, cases: Sequence[PlannedCase], folder: Path) -> None:
         self._settings = settings
         self._effort = settings.effort
         self._watch = watch
         self._cases = cases
+        self._variables = {"NUMBA_CACHE_DIR": str(folder / "numba")}
         self._draw = random.Random(settings.seed)
         self._floors: dict[str, int] = {}
         rounds = settings.rounds_and_calls(1e-3)[0]
@@ -226,7 +242,7 @@ class _Measuring:
         return import_time(self._effort.imports, threads=self._settings.threads[0])
 
     def measure(self) -> list[Subject]:
-        """Every case, group by group; an engine that the user did not name and that refuses is an empty slot."""
+        """Every case, group by group; what the user did not ask for by name and cannot be loaded is an empty slot."""
         measured: list[Subject] = []
         for number, plans in enumerate(groups(self._cases, self._settings, memory_bytes("MemAvailable"))):
             with contextlib.ExitStack() as stack:
@@ -240,16 +256,15 @@ class _Measuring:
         return measured
 
     def _process(self, plan: PlannedCase) -> WorkerProcess:
-        return WorkerProcess(plan.name, worker_command(plan.job), threads=plan.threads)
+        return WorkerProcess(plan.name, worker_command(plan.job), threads=plan.threads, variables=self._variables)
 
     def _open(self, plan: PlannedCase, group: int, stack: contextlib.ExitStack) -> tuple[Subject, WorkerProcess] | None:
         self._step(f"loading {plan.name}")
         try:
             process = stack.enter_context(self._process(plan))
-        except WorkerError:
-            raise
         except EngineError as error:
-            if plan.required:
+            # A bundle's model that kills its process is news, and not a lack of this machine.
+            if plan.required or (plan.kind == "bundle" and isinstance(error, WorkerError)):
                 raise
             self._last_error = error
             self.failed.append(Slot(plan.name, plan.bundle_id, str(error)))
@@ -332,9 +347,9 @@ def raw_arrays(subject: Subject, epoch_ns: int) -> dict[str, NDArray[Any]]:
     """The arrays of a case's raw file, see ``vskd_benchmarks.result_folder``."""
     series = subject.blocks[0]["latency_ns"]
     arrays: dict[str, NDArray[Any]] = {
-        name: np.array([block["latency_ns"][name] for block in subject.blocks], np.int64) for name in series
+        name: np.stack([block["latency_ns"][name] for block in subject.blocks]) for name in series
     }
-    arrays["started"] = np.array([block["started_ns"] for block in subject.blocks], np.int64) - epoch_ns
+    arrays["started"] = np.stack([block["started_ns"] for block in subject.blocks]) - epoch_ns
     arrays["audit_varied"] = np.array(subject.repeat["varied_ns"], np.int64)
     arrays["audit_repeated"] = np.array(subject.repeat["repeated_ns"], np.int64)
     if subject.outputs.get("outputs") is None:
@@ -355,5 +370,6 @@ def _golden_arrays(subject: Subject) -> dict[str, NDArray[Any]]:
         "golden_logits": np.array(subject.outputs["golden"], np.float32),
         "golden_network": golden.logits,
     }
-    recorded = golden.model_logits.get(subject.plan.entry.file) if subject.plan.entry else None
+    model = subject.plan.model
+    recorded = None if model is None else golden.model_logits.get(model["file"])
     return arrays if recorded is None else {**arrays, "golden_recorded": recorded}

@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -41,9 +42,9 @@ from vskd_benchmarks.wrist_signal import ready_windows, wrist_signal
 
 Float32 = NDArray[np.float32]
 
-#: Of ``vskd export --forms``.
-SIGNATURES_FILE = "forms/signatures.fp32.tflite"
-IMAGE_FILE = "forms/image.fp32.onnx"
+#: Where ``vskd export --forms`` puts image -> logits, by recipe.
+IMAGE_FILE = "forms/image.{recipe}.onnx"
+SIGNATURES_FILE = "forms/signatures.{recipe}.tflite"
 
 _PYTS_METHOD = {"gasf": "summation", "gadf": "difference"}
 
@@ -166,12 +167,12 @@ def open_network(
     )
 
 
-def open_image_signature(bundle: Bundle, threads: int) -> PipelineCase:
-    """The signature ``image`` of the bundle's forms in LiteRT, behind the numpy encoder."""
+def open_image_signature(bundle: Bundle, file: str, threads: int) -> PipelineCase:
+    """The signature ``image`` of a file of the bundle's forms in LiteRT, behind the numpy encoder."""
     from importlib.metadata import version
 
     module = importlib.import_module("ai_edge_litert.interpreter")
-    content = bundle.checked_path(SIGNATURES_FILE).read_bytes()
+    content = bundle.checked_path(file).read_bytes()
     interpreter = module.Interpreter(model_content=content, num_threads=threads)
     runner = interpreter.get_signature_runner("image")
     (port,) = runner.get_input_details()
@@ -206,15 +207,17 @@ def _import_pyts_image() -> ModuleType:
 
     pyts 0.14 names every type of every function to numba, which compiles them all while pyts is imported: 25 s and
     more of computing, most of it for functions that are never called here. Without the list numba compiles the same
-    source for the types it meets, in a few seconds. The speed of a call was measured to be the same.
+    source for the types it meets, in a few seconds. The speed of a call was measured to be the same. Where the parent
+    names a folder for it (``NUMBA_CACHE_DIR``), the compiled code is kept for the other processes of the run.
     """
     require("pyts")
     numba: Any = importlib.import_module("numba")
     eager = numba.njit
+    kept = {"cache": True} if os.environ.get("NUMBA_CACHE_DIR") else {}
 
     def lazy(*args: Any, **options: Any) -> Any:
         decorates_directly = bool(args) and callable(args[0])
-        return eager(*args, **options) if decorates_directly else eager(**options)
+        return eager(*args, **options) if decorates_directly else eager(**{**options, **kept})
 
     numba.njit = lazy
     try:

@@ -154,7 +154,7 @@ def _case_facts(run: Run, subject: Subject) -> dict[str, Any]:
 def _soak(run: Run, subject: Subject) -> dict[str, Any] | None:
     if run.settings.mode != "soak":
         return None
-    ends_ns = [block["started_ns"][-1] - run.epoch_ns for block in subject.blocks]
+    ends_ns = [int(block["started_ns"][-1]) - run.epoch_ns for block in subject.blocks]
     return {
         "resident_bytes": [block["resident_bytes"] for block in subject.blocks],
         "at_s": [round(end_ns / 1e9, 3) for end_ns in ends_ns],

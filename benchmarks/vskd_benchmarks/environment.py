@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,10 @@ _PACKAGES = (
     "torch", "torchvision", "pyts", "numba", "onnx",
 )  # fmt: skip
 
-#: Between two readings of the machine during a run, s.
+#: How long ``busy_cores`` watches the machine, s.
+WATCH_S = 0.5
+
+#: Between two readings of the machine during a run, s, unless it lasts hours.
 READING_S = 1.0
 
 
@@ -84,17 +88,21 @@ def temperature_c(root: Path = Path("/")) -> float | None:
 
 
 class MachineWatch:
-    """Reads frequency and temperature once a second while it is entered; a reading takes some 50 us.
+    """Reads frequency and temperature again and again while it is entered.
 
     Parameters
     ----------
     epoch_ns : start of the run by ``clock``
+    every_s : between two readings
     root, clock : a test brings its own
     """
 
-    def __init__(self, epoch_ns: int, root: Path = Path("/"), clock: Clock = time.perf_counter_ns) -> None:
+    def __init__(
+        self, epoch_ns: int, every_s: float, root: Path = Path("/"), clock: Clock = time.perf_counter_ns
+    ) -> None:
         self.readings: list[dict[str, Any]] = []
         self._epoch_ns = epoch_ns
+        self._every_s = every_s
         self._root = root
         self._clock = clock
         self._done = threading.Event()
@@ -122,8 +130,22 @@ class MachineWatch:
         )
 
     def _watch(self) -> None:
-        while not self._done.wait(READING_S):
+        while not self._done.wait(self._every_s):
             self.read()
+
+
+def busy_cores(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep) -> float | None:
+    """Cores that computed, on average over ``WATCH_S``, this process asleep; None where the machine does not tell.
+
+    Parameters
+    ----------
+    root : of the file system
+    sleep : s; a test passes its own
+    """
+    before = busy_ns(root)
+    sleep(WATCH_S)
+    after = busy_ns(root)
+    return None if before is None or after is None else round((after - before) / 1e9 / WATCH_S, 3)
 
 
 def busy_ns(root: Path = Path("/")) -> int | None:

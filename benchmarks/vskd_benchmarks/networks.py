@@ -8,8 +8,6 @@ cnn1d
     a plain 1-D convolutional network on the raw window: a stem of width 7, then four stages of two convolutions of
     width 5 whose channels double while the samples halve. Its width is chosen so that it needs as many
     multiply-accumulates as the bundle's model
-image-input
-    the bundle's own network without its encoder, int8 (fp32 lies in the bundle)
 
 int8 is made by ONNX Runtime's quantizer as in ``vskd export``: static, per channel, unsigned activations; the ranges
 come from the windows of the benchmark's own signal. Says nothing of accuracy. torch, torchvision and onnx are imported
@@ -61,7 +59,7 @@ def require(package: str) -> None:
         raise MissingExtraError(package, extra=EXTRA[package], purpose="the comparison")
 
 
-def make_networks(bundle: Bundle, folder: Path, *, macs: int | None, image_form: str | None) -> dict[str, Any]:
+def make_networks(bundle: Bundle, folder: Path, *, macs: int | None) -> dict[str, Any]:
     """Write every network that this machine can make.
 
     Parameters
@@ -69,7 +67,6 @@ def make_networks(bundle: Bundle, folder: Path, *, macs: int | None, image_form:
     bundle : gives shapes and calibration windows
     folder : where to
     macs : of the bundle's model; None leaves out the 1-D network
-    image_form : file of the bundle's image form; None leaves out its int8 form
 
     Returns
     -------
@@ -81,8 +78,6 @@ def make_networks(bundle: Bundle, folder: Path, *, macs: int | None, image_form:
     }
     if macs is not None:
         makers["cnn1d"] = lambda: _write_torch(cnn1d(bundle.contract, macs), bundle, folder / "cnn1d", "window")
-    if image_form is not None:
-        makers["image-input"] = lambda: _write_int8_form(bundle, image_form, folder / "image-input")
     made: dict[str, Any] = {}
     for name, make in makers.items():
         try:
@@ -182,14 +177,6 @@ def _write_torch(network: Any, bundle: Bundle, stem: Path, takes: str) -> dict[s
     path = stem.with_suffix(".fp32.onnx")
     path.write_bytes(stream.getvalue())
     return {"fp32": _said(path, macs), "w8a8-static-pc": _said(_quantize(path, _calibration(bundle, takes)), macs)}
-
-
-def _write_int8_form(bundle: Bundle, form: str, stem: Path) -> dict[str, Any]:
-    for package in ("onnx", "onnxruntime"):
-        require(package)
-    path = stem.with_suffix(".fp32.onnx")
-    path.write_bytes(bundle.checked_path(form).read_bytes())
-    return {"w8a8-static-pc": _said(_quantize(path, _calibration(bundle, "image")), None)}
 
 
 def _said(path: Path, macs: int | None) -> dict[str, Any]:

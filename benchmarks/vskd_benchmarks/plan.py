@@ -26,6 +26,9 @@ Mode = Literal["single-stream", "paced", "soak"]
 
 REPORT = "report.json"
 
+#: Recipes in which other networks are made, and in which a bundle may have its forms.
+FORM_RECIPES = ("fp32", "w8a8-static-pc")
+
 #: What an engine's library is imported as; its memory is the floor under a model's.
 LIBRARY = {
     "litert": "ai_edge_litert.interpreter",
@@ -102,7 +105,7 @@ QUICK = Effort(
     paced_s=12.0,
     soak_s=20.0,
     repeat_blocks=10,
-    rule=dataclasses.replace(WarmUpRule(), ceiling_s=1.5),
+    rule=dataclasses.replace(WarmUpRule(), ceiling_s=4.0),
 )
 
 
@@ -271,7 +274,7 @@ def _bundle_case(
 
 def _name(name: str, bundle_id: str, threads: int) -> str:
     prefix = f"{bundle_id}: " if bundle_id else ""
-    return prefix + name + (f", {threads} threads" if threads > 1 else "")
+    return prefix + name + (f" ({threads} threads)" if threads > 1 else "")
 
 
 def _file_of(bundle: Bundle, file: str) -> dict[str, Any]:
@@ -315,8 +318,7 @@ def compared_bundles(bundles: Mapping[str, Bundle]) -> Iterator[tuple[str, Bundl
 def make_job(bundle: Bundle, folder: Path) -> dict[str, Any]:
     """The job of the process that writes the networks to compare with."""
     macs = next((found for model in bundle.models if (found := macs_of(bundle, model.file)) is not None), None)
-    form = IMAGE_FILE if IMAGE_FILE in bundle.files else None
-    return {"kind": "make", "bundle": str(bundle.path), "folder": str(folder), "macs": macs, "image_form": form}
+    return {"kind": "make", "bundle": str(bundle.path), "folder": str(folder), "macs": macs}
 
 
 def comparison_cases(
@@ -327,7 +329,7 @@ def comparison_cases(
     Parameters
     ----------
     bundle_id, bundle : whose windows they are fed
-    made : as ``vskd_benchmarks.networks.make_networks`` gives it
+    made : as ``vskd_benchmarks.networks.make_networks`` gives it; empty where its process failed
     settings : the first number of threads counts
     several : whether names need the bundle's
     """
@@ -341,9 +343,9 @@ def comparison_cases(
         else:
             cases.append(plan)
     slots += [Slot(name, bundle_id, said["not_made"]) for name, said in made.items() if "not_made" in said]
-    if "cnn1d.fp32" not in made and "cnn1d" not in made:
+    if made and "cnn1d.fp32" not in made and "cnn1d" not in made:
         slots.append(Slot("cnn1d", bundle_id, "the bundle's report does not tell its multiply-accumulates"))
-    if IMAGE_FILE not in bundle.files:
+    if not any(case.kind == "image-input" for case in cases):
         slots.append(Slot("image-input", bundle_id, "the bundle has no such form; `vskd export --forms` adds it"))
     return cases, slots
 
@@ -367,43 +369,44 @@ class _Beside:
         yield "pyts+torch", ("pyts", "torch", "torchvision"), torch
         if "file" in made.get("resnet18.fp32", {}):
             yield "pyts+onnxruntime", ("pyts", "onnxruntime"), self._network(made, "resnet18.fp32", usual=True)
-        for name in ("mobilenetv2-0.35", "cnn1d", "image-input"):
-            for recipe in ("fp32", "w8a8-static-pc"):
+        for name in ("mobilenetv2-0.35", "cnn1d"):
+            for recipe in FORM_RECIPES:
                 if "file" in made.get(f"{name}.{recipe}", {}):
                     yield f"{name} {recipe}", ("onnxruntime",), self._network(made, f"{name}.{recipe}")
-        yield from self._forms()
+        for recipe in FORM_RECIPES:
+            yield from self._forms(recipe)
 
-    def _forms(self) -> Iterator[tuple[str, tuple[str, ...], PlannedCase]]:
-        """The float forms that lie in the bundle itself."""
-        if IMAGE_FILE in self.bundle.files:
-            said = {**_file_of(self.bundle, IMAGE_FILE), "file": str(self.bundle.path / IMAGE_FILE)}
-            case = self._network({"image-input.fp32": said}, "image-input.fp32")
-            yield case.name, ("onnxruntime",), dataclasses.replace(case, model=_file_of(self.bundle, IMAGE_FILE))
-        if SIGNATURES_FILE in self.bundle.files:
-            job = {"kind": "signature", "bundle": str(self.bundle.path), "threads": self.threads}
-            case = self._case(
-                "image-input litert fp32", "image-input", "litert", "fp32", job, "numpy", "trained", "the bundle's"
-            )
-            yield (
-                case.name,
-                ("ai_edge_litert",),
-                dataclasses.replace(case, model=_file_of(self.bundle, SIGNATURES_FILE)),
-            )
+    def _forms(self, recipe: str) -> Iterator[tuple[str, tuple[str, ...], PlannedCase]]:
+        """The bundle's own network without its encoder, where the bundle has it."""
+        image, signatures = IMAGE_FILE.format(recipe=recipe), SIGNATURES_FILE.format(recipe=recipe)
+        if image in self.bundle.files:
+            job = self._network_job(str(self.bundle.path / image), "numpy") | {"trained": True}
+            yield self._form("onnxruntime", recipe, image, job, "onnxruntime")
+        if signatures in self.bundle.files:
+            job = {"kind": "signature", "bundle": str(self.bundle.path), "file": signatures, "threads": self.threads}
+            yield self._form("litert", recipe, signatures, job, "ai_edge_litert")
+
+    def _form(
+        self, engine: str, recipe: str, file: str, job: Mapping[str, Any], package: str
+    ) -> tuple[str, tuple[str, ...], PlannedCase]:
+        name = f"image-input {engine} {recipe}"
+        case = self._case(name, "image-input", engine, recipe, job, "numpy", "trained", "the bundle's")
+        return name, (package,), dataclasses.replace(case, model=_file_of(self.bundle, file))
 
     def _network(self, made: Mapping[str, Mapping[str, Any]], key: str, *, usual: bool = False) -> PlannedCase:
-        """A case on an ONNX file that was made, or that lies in the bundle."""
+        """A case on an ONNX file that was made."""
         name, _, recipe = key.rpartition(".")
         said = made[key]
-        own = name == "image-input"
         encoder = "pyts" if usual else "none" if name == "cnn1d" else "numpy"
-        job = {"kind": "network", "bundle": str(self.bundle.path), "file": said["file"], "encoder": encoder}
-        job |= {"threads": self.threads, "trained": own, "usual": usual}
-        kind = "usual-pipeline" if usual else "image-input" if own else "student"
-        case = self._case(
-            "pyts+onnxruntime" if usual else f"{name} onnxruntime {recipe}",
-            kind, "onnxruntime", recipe, job, encoder, "trained" if own else "random", "the bundle's" if own else name,
-        )  # fmt: skip
+        job = self._network_job(said["file"], encoder) | {"usual": usual}
+        label = "pyts+onnxruntime" if usual else f"{name} onnxruntime {recipe}"
+        kind = "usual-pipeline" if usual else "student"
+        case = self._case(label, kind, "onnxruntime", recipe, job, encoder, "random", name)
         return dataclasses.replace(case, model={**said, "file": Path(said["file"]).name})
+
+    def _network_job(self, file: str, encoder: str) -> dict[str, Any]:
+        job = {"kind": "network", "bundle": str(self.bundle.path), "file": file, "encoder": encoder}
+        return job | {"threads": self.threads, "trained": False, "usual": False}
 
     def _case(
         self,

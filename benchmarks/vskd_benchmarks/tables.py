@@ -28,7 +28,7 @@ def print_tables(result: Mapping[str, Any], console: Console) -> None:
     console.print(f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['features'])}", markup=False)
     console.print(f"result: {result['validity']['status']}", style="bold")
     for text, names in _reasons(result).items():
-        console.print(f"  {', '.join(names)}: {text}", markup=False)
+        console.print(f"  {'; '.join(names)}: {text}", markup=False)
 
 
 def _reasons(result: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -127,7 +127,7 @@ def _ratio_table(result: Mapping[str, Any]) -> Table:
 
 
 def _audit_table(result: Mapping[str, Any]) -> Table:
-    caption = "Outputs: as in a run of its own. Repeated input: not over 10 % faster. Golden windows: the bundle's."
+    caption = "Outputs: as in a run of its own. Repeated input: its latency against varied ones, -10 % at most."
     table = _table("Audits", ("case", "outputs", "repeated input", "golden windows"), names=4, caption=caption)
     words = {True: "pass", False: "FAILED", None: "-"}
     for case in result["cases"]:

@@ -7,11 +7,11 @@ in turns, so that all of them meet the same machine.
 Jobs (``bundle`` is a folder)
     ``{"kind": "model", "bundle", "file", "engine", "threads"}``: a model of the bundle
     ``{"kind": "network", "bundle", "file", "encoder", "threads", "trained", "usual"}``: an ONNX file beside it
-    ``{"kind": "signature", "bundle", "threads"}``: the image form in LiteRT
+    ``{"kind": "signature", "bundle", "file", "threads"}``: the image form in LiteRT
     ``{"kind": "torch", "bundle", "threads"}``: the usual pipeline in eager torch
     ``{"kind": "encoder", "bundle"}``: the encoders alone
     ``{"kind": "baseline", "package"}``: an interpreter with numpy and an engine's library, for its memory
-    ``{"kind": "make", "bundle", "folder", "macs", "image_form"}``: writes networks, see ``vskd_benchmarks.networks``
+    ``{"kind": "make", "bundle", "folder", "macs"}``: writes networks, see ``vskd_benchmarks.networks``
 Commands
     ``{"do": "warm_up", "path_only", "rule"}``, the fields of ``WarmUpRule``
     ``{"do": "block", "path_only", "calls", "discard", "period_ns"}``: so many calls, after some that bring the caches
@@ -165,8 +165,7 @@ def open_job(job: Mapping[str, Any]) -> tuple[Case | None, dict[str, Any]]:
     if job["kind"] == "make":
         from vskd_benchmarks.networks import make_networks
 
-        folder = Path(job["folder"])
-        return None, make_networks(bundle, folder, macs=job["macs"], image_form=job["image_form"])
+        return None, make_networks(bundle, Path(job["folder"]), macs=job["macs"])
     case = _open_case(bundle, job)
     first_ns = case.run_path(time.perf_counter_ns)[0]
     return case, {**case.describe(), "first_inference_ns": first_ns}
@@ -185,7 +184,7 @@ def _open_case(bundle: Bundle, job: Mapping[str, Any]) -> Case:
     if kind == "torch":
         return comparison.open_torch_pipeline(bundle, job["threads"])
     if kind == "signature":
-        return comparison.open_image_signature(bundle, job["threads"])
+        return comparison.open_image_signature(bundle, job["file"], job["threads"])
     return comparison.open_network(
         bundle,
         Path(job["file"]),

@@ -83,9 +83,14 @@ MakeBundle = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def make_bundle() -> MakeBundle:
-    """Write a bundle: (folder, mode, further files) -> folder."""
+    """Write a bundle: (folder, mode, further files, further models) -> folder."""
 
-    def make(folder: Path, mode: str = "sliding", files: Mapping[str, bytes] | None = None) -> Path:
+    def make(
+        folder: Path,
+        mode: str = "sliding",
+        files: Mapping[str, bytes] | None = None,
+        models: tuple[ModelEntry, ...] = (),
+    ) -> Path:
         contract = Contract(
             labels=LABELS,
             window=WindowSpec(mode=mode, samples=SAMPLES, hop_samples=32),
@@ -95,7 +100,7 @@ def make_bundle() -> MakeBundle:
         return write_bundle(
             folder,
             contract=contract,
-            models=[ModelEntry("model.fp32.onnx", "onnx", "fp32")],
+            models=[ModelEntry("model.fp32.onnx", "onnx", "fp32"), *models],
             files={"model.fp32.onnx": gemm_model(), **(files or {})},
         )
 

@@ -91,7 +91,7 @@ def test_a_float_model_is_held_to_the_contracts_tolerance():
     assert judged("accuracy", case, golden_logits=np.full_like(LOGITS, np.nan))["passed"] is False
 
 
-def test_what_was_quantized_for_the_run_has_nothing_recorded_to_be_held_to():
+def test_an_integer_model_of_which_nothing_was_recorded_is_held_to_nothing():
     found = judged("accuracy", golden_recorded=None, golden_logits=np.roll(LOGITS, 1, axis=0))
     assert (found["passed"], found["agreement"]) == (None, pytest.approx(1 / 3, abs=1e-4))
 

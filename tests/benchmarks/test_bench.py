@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
 
 import jsonschema
 import numpy as np
 import pytest
 
+from vskd_benchmarks.check import differences
+from vskd_benchmarks.comparison import IMAGE_FILE
 from vskd_benchmarks.measure import SMALLEST_SAMPLE
 from vskd_benchmarks.result_folder import SCHEMA, read_raw, read_result
 
@@ -110,7 +117,7 @@ def test_tables_go_to_stderr_and_the_last_line_says_where_the_files_are(measured
 
 def test_paced_windows_come_at_their_rate_and_the_process_sleeps_between(make_bundle, vskd_bench, tmp_path):
     done = vskd_bench(
-        make_bundle(tmp_path / "whole.bundle", mode="whole"), "--quick", "--no-comparison", "--mode", "paced",
+        make_bundle(tmp_path / "whole.bundle", mode="whole"), "--quick", "--mode", "paced",
         "--rate-hz", "20", "--duration-s", "1", "--out", tmp_path / "paced",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -122,6 +129,7 @@ def test_paced_windows_come_at_their_rate_and_the_process_sleeps_between(make_bu
     started = read_raw(tmp_path / "paced", case["id"])["started"].ravel()
     assert started[-1] - started[0] > 0.5e9
     assert "too-few-samples" in {reason["code"] for reason in case["validity"]["reasons"]}
+    assert differences(tmp_path / "paced") == []
 
 
 def test_a_soak_tells_memory_over_time(make_bundle, vskd_bench, tmp_path):
@@ -137,6 +145,26 @@ def test_a_soak_tells_memory_over_time(make_bundle, vskd_bench, tmp_path):
     assert min(soak["resident_bytes"]) > 10**7
 
 
+@pytest.mark.skipif(not os.environ.get("VSKD_SLOW"), reason="a minute or three; set VSKD_SLOW=1 for all pipelines")
+def test_every_other_pipeline_is_measured_beside_the_bundle(make_bundle, make_model, golden, vskd_bench, tmp_path):
+    report = json.dumps({"graphs": {"model.fp32.onnx": {"macs": 5_000_000}}}).encode()
+    files = {
+        "golden/vectors.npz": golden,
+        "report.json": report,
+        IMAGE_FILE.format(recipe="fp32"): make_model((3, 64, 64)),
+    }
+    bundle = make_bundle(tmp_path / "tiny.bundle", files=files)
+    done = vskd_bench(bundle, "--quick", "--out", tmp_path / "result")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert Counter(case["kind"] for case in result["cases"]) == {
+        "bundle": 1, "encoder": 1, "usual-pipeline": 2, "student": 4, "image-input": 1,
+    }  # fmt: skip
+    assert {ratio["case"] for ratio in result["ratios"]} == {"tiny.onnxruntime.fp32.t1"}
+    assert len(result["ratios"]) == 7
+    assert differences(tmp_path / "result") == []
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -150,8 +178,9 @@ def test_a_soak_tells_memory_over_time(make_bundle, vskd_bench, tmp_path):
         (["BUNDLE", "--mode", "pace"], 2, "'pace' is not one of"),
         (["BUNDLE", "--out", "result.json"], 1, "--out names a folder, got result.json"),
         (["BUNDLE", "--out", "nowhere/result"], 1, "nowhere is no folder that can be written to"),
-        (["BUNDLE", "--out", "tests"], 1, "tests exists"),
-        (["BUNDLE", "--out", "tests", "--overwrite"], 1, "tests exists and is no result folder; it is not replaced"),
+        (["BUNDLE", "--out", "BUNDLE"], 1, "tiny.bundle exists"),
+        (["BUNDLE", "--out", "FOLDER", "--overwrite"], 1, "exists and is no result folder; it is not replaced"),
+        (["BUNDLE", "--out", "BUNDLE", "--overwrite"], 1, "tiny.bundle exists and is no result folder"),
         (["BUNDLE", "--check", "nowhere"], 2, "--check takes a result folder and no BUNDLE"),
         (["--check", "nowhere"], 1, "nowhere is no result folder"),
         ([], 2, "Missing argument 'BUNDLE...'"),
@@ -159,7 +188,8 @@ def test_a_soak_tells_memory_over_time(make_bundle, vskd_bench, tmp_path):
 )
 def test_bad_input_is_one_clear_error(make_bundle, vskd_bench, tmp_path, words, code, message):
     bundle = make_bundle(tmp_path / "tiny.bundle")
-    done = vskd_bench(*(bundle if word == "BUNDLE" else word for word in words))
+    places = {"BUNDLE": bundle, "FOLDER": tmp_path}
+    done = vskd_bench(*(places.get(word, word) for word in words))
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -176,6 +206,21 @@ def test_a_changed_byte_is_found_before_anything_is_measured(make_bundle, vskd_b
     assert done.returncode == 1
     assert "model.fp32.onnx was changed" in done.stderr
     assert not (tmp_path / "result").exists()
+
+
+def test_a_run_that_is_ended_leaves_nothing_that_reads_as_a_result(make_bundle, tmp_path):
+    bundle = make_bundle(tmp_path / "tiny.bundle")
+    (tmp_path / "scratch").mkdir()
+    words = ["--mode", "soak", "--duration-s", "3600", "--quick", "--out", str(tmp_path / "result")]
+    command = [sys.executable, "-m", "vskd", "bench", str(bundle), *words]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "scratch")}
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment) as process:
+        with pytest.raises(subprocess.TimeoutExpired, match="timed out after"):
+            process.wait(2.5)
+        process.terminate()
+        assert process.communicate()[0] == b""
+    assert process.returncode == -signal.SIGTERM
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch", "tiny.bundle"]
 
 
 def test_help_shows_examples(vskd_bench):

@@ -108,6 +108,32 @@ def test_a_relabelled_validity_is_named(folder):
     assert line.endswith(f'from the raw files it is "{status}"')
 
 
+def leaves(value, path=()):
+    """Paths of the numbers in a document; lists of reasons and the like are walked too."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path
+
+
+def test_no_computed_number_can_be_edited_unseen(folder):
+    text = (folder / "result.json").read_text()
+    result = json.loads(text)
+    computed = [("cases", 0, name) for name in ("scopes", "stages", "overhead", "audits")] + [("goals",)]
+    paths = []
+    for start in computed:
+        place = result
+        for key in start:
+            place = place[key]
+        paths += [(*start, *rest) for rest in leaves(place)]
+    assert len(paths) > 60
+    for path in paths[:: len(paths) // 20]:
+        (folder / "result.json").write_text(text)
+        edit(folder, *path, value=round(json.loads(text)["cases"][0]["scopes"]["sensor_to_label"]["p50_ns"] + 0.5) + 7)
+        assert differences(folder), path
+
+
 def test_a_fact_that_no_longer_fits_its_verdict_is_named(folder):
     edit(folder, "environment", "after", "throttled", value="0x1")
     found = differences(folder)

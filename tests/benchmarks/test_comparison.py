@@ -12,10 +12,19 @@ import torch
 from vskd.bundle import Bundle
 from vskd.gaf import GafEncoder
 from vskd.golden import read_golden
-from vskd_benchmarks.comparison import IMAGE_FILE, PytsEncoder, open_encoder_pair, open_network, open_torch_pipeline
+from vskd_benchmarks.comparison import (
+    IMAGE_FILE,
+    SIGNATURES_FILE,
+    PytsEncoder,
+    open_encoder_pair,
+    open_network,
+    open_torch_pipeline,
+)
 from vskd_benchmarks.document import derive
 from vskd_benchmarks.plan import Settings, comparison_cases, make_job
 from vskd_benchmarks.wrist_signal import ready_windows, wrist_signal
+
+IMAGE = IMAGE_FILE.format(recipe="fp32")
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +60,11 @@ def test_the_encoders_take_turns_at_being_first(bundle, ticks):
 def test_an_image_form_gives_the_bundles_golden_answers(make_bundle, make_model, golden, tmp_path):
     # The matrix product on an image of the window's own size stands for the network behind the encoder.
     model = make_model((3, 64, 64))
-    folder = make_bundle(tmp_path / "forms.bundle", files={"golden/vectors.npz": golden, IMAGE_FILE: model})
+    folder = make_bundle(tmp_path / "forms.bundle", files={"golden/vectors.npz": golden, IMAGE: model})
     bundle = Bundle.open(folder)
-    case = open_network(bundle, folder / IMAGE_FILE, encoder="numpy", threads=1, trained=True)
+    case = open_network(bundle, folder / IMAGE, encoder="numpy", threads=1, trained=True)
     images = GafEncoder(bundle.contract.gaf, 128)(read_golden(bundle).windows)
-    direct = open_network(bundle, folder / IMAGE_FILE, encoder="numpy", threads=1, trained=False)
+    direct = open_network(bundle, folder / IMAGE, encoder="numpy", threads=1, trained=False)
     expected = np.stack([direct.call(image) for image in images])
     assert np.array_equal(case.golden_outputs(), expected)
     assert direct.golden_outputs() is None
@@ -89,11 +98,18 @@ def test_every_pipeline_that_can_be_made_is_planned(bundle):
 
 
 def test_the_forms_of_a_bundle_are_planned_with_their_files(make_bundle, make_model, tmp_path):
-    bundle = Bundle.open(make_bundle(tmp_path / "forms.bundle", files={IMAGE_FILE: make_model((3, 64, 64))}))
-    case = planned(bundle)[0]["image-input onnxruntime fp32"]
-    assert (case.kind, case.weights, case.model["file"]) == ("image-input", "trained", IMAGE_FILE)
-    assert case.job["file"] == str(bundle.path / IMAGE_FILE)
-    assert make_job(bundle, tmp_path)["image_form"] == IMAGE_FILE
+    forms = [IMAGE, IMAGE_FILE.format(recipe="w8a8-static-pc"), SIGNATURES_FILE.format(recipe="w8a8-static-pc")]
+    files = {file: make_model((3, 64, 64)) for file in forms}
+    bundle = Bundle.open(make_bundle(tmp_path / "forms.bundle", files=files))
+    cases, slots = planned(bundle)
+    found = {name: case for name, case in cases.items() if case.kind == "image-input"}
+    assert [case.model["file"] for case in found.values()] == forms
+    assert {case.weights for case in found.values()} == {"trained"}
+    job = found["image-input onnxruntime fp32"].job
+    assert (job["file"], job["trained"], job["encoder"]) == (str(bundle.path / IMAGE), True, "numpy")
+    assert found["image-input litert w8a8-static-pc"].job["file"] == forms[2]
+    assert slots == {}
+    assert set(make_job(bundle, tmp_path)) == {"kind", "bundle", "folder", "macs"}
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,10 @@ def test_a_network_that_cannot_be_made_is_said(bundle, tmp_path, monkeypatch):
         raise MissingExtraError(package, extra="training", purpose="the comparison")
 
     monkeypatch.setattr("vskd_benchmarks.networks.require", refuse)
-    made = make_networks(bundle, tmp_path, macs=10**6, image_form=None)
+    made = make_networks(bundle, tmp_path, macs=10**6)
     assert set(made) == {"resnet18", "mobilenetv2-0.35", "cnn1d"}
     assert all("needs torch, which is not installed" in said["not_made"] for said in made.values())
-    job = {"kind": "make", "bundle": str(bundle.path), "folder": str(tmp_path), "macs": None, "image_form": None}
+    job = {"kind": "make", "bundle": str(bundle.path), "folder": str(tmp_path), "macs": None}
     case, said = open_job(job)
     assert case is None
     assert set(said) == {"resnet18", "mobilenetv2-0.35"}

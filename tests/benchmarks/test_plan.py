@@ -17,7 +17,8 @@ MODELS = tuple(
     for kind in ("onnx", "tflite")
     for recipe in ("fp32", "w8a8-static-pc")
 )
-FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), Manifest(1, MODELS, {}))
+FOUR_MANIFEST = Manifest(1, MODELS, {})
+FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), FOUR_MANIFEST)
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_calls_lie_between_what_a_percentile_needs_and_the_budget(effort, call_s
 
 def test_bundles_are_named_after_their_folders_and_numbered_where_alike():
     paths = ["a/Wrist one.bundle", "b/wrist-one.bundle", "wrist-one", "?.bundle"]
-    bundles = [Bundle(Path(path), FOUR.contract, Manifest(1, MODELS, {})) for path in paths]
+    bundles = [Bundle(Path(path), FOUR.contract, FOUR_MANIFEST) for path in paths]
     assert list(identify(bundles)) == ["wrist-one", "wrist-one-2", "wrist-one-3", "bundle"]
 
 
