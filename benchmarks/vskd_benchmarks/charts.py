@@ -92,7 +92,7 @@ def charts(result: Mapping[str, Any], raws: Mapping[str, Raw]) -> dict[str, list
         return {
             "pareto": list(_pareto(cases, result["bundles"])),
             "distribution": list(_distributions(on_path, raws)),
-            "time": list(_over_time(on_path, raws, result["environment"]["readings"])),
+            "time": [*_over_time(on_path, raws, result["environment"]["readings"]), *_memory(on_path)],
             "split": list(_splits(on_path)),
         }
 
@@ -317,6 +317,22 @@ def _draw_readings(axes: Axes, readings: Sequence[Mapping[str, Any]], key: str) 
     clock = key == "frequency_khz"
     axes.plot(at_s, values / 1e3 if clock else values, color="#555555", linewidth=1)
     axes.set_ylabel("clock, MHz" if clock else "hottest, °C")
+
+
+def _memory(cases: Sequence[Numbered]) -> Iterator[Chart]:
+    """Resident memory of soaks."""
+    soaked = [each for each in cases if each.case["soak"] is not None]
+    for index, (group, chosen) in enumerate(_groups(soaked, MOST_LINES), start=1):
+        figure = Figure(figsize=(WIDTH_IN, 2.6 + 0.19 * len(chosen)))
+        axes = figure.subplots()
+        for each, colour, line in zip(chosen, cycle(COLOURS), cycle(LINES), strict=False):
+            soak = each.case["soak"]
+            resident_mb = np.array(soak["resident_bytes"]) / 1e6
+            axes.plot(soak["at_s"], resident_mb, color=colour, linestyle=line, label=each.label)
+        axes.set(xlabel="since the start of the run, s", ylabel="resident memory, MB")
+        figure.legend(loc="outside lower left")
+        caption = "After each round of a soak. A slope that goes on is a leak."
+        yield _chart(f"memory-{index}", f"Memory of {group} over time", caption, figure)
 
 
 # --- split

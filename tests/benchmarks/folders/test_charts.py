@@ -62,6 +62,14 @@ def test_without_readings_the_caption_says_so_and_nothing_is_drawn(single):
     assert "hottest" not in words(chart)
 
 
+def test_a_soak_shows_its_memory(single):
+    case = read_result(single)["cases"][0]
+    case["soak"] = {"resident_bytes": [80_000_000, 81_000_000], "at_s": [1.0, 2.0]}
+    found = drawn(single, cases=[case])["time"]
+    assert [chart.name for chart in found] == ["over-time-1", "memory-1"]
+    assert "resident memory, MB" in words(found[1])
+
+
 def test_a_name_with_signs_of_its_own_is_drawn_as_it_is(single):
     cases = read_result(single)["cases"]
     cases[0]["name"] = 'odd <b>$x_1$</b> & "name"'
