@@ -32,8 +32,7 @@ from vskd.gaf import GafEncoder
 from vskd.stream import Stream
 from vskd_benchmarks.cases import bare_call
 from vskd_benchmarks.measure import Clock, median_with_interval
-from vskd_benchmarks.memory import peak_memory
-from vskd_benchmarks.soak import resident_bytes
+from vskd_benchmarks.memory import peak_memory, resident_bytes
 from vskd_benchmarks.wrist_signal import Delivery, WristSignal, synthetic_wrist, wrist_signal
 
 #: Rounds before the ones that count.

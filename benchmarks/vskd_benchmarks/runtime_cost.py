@@ -27,9 +27,10 @@ from rich.table import Table
 from vskd.bundle import Bundle
 from vskd.engines import is_installed
 from vskd.errors import VskdError
-from vskd_benchmarks.environment import describe_machine, read_state, reasons_to_doubt
+from vskd_benchmarks.environment import busy_cores, describe_machine, read_state
 from vskd_benchmarks.processes import WorkerProcess
 from vskd_benchmarks.startup import cold_start
+from vskd_benchmarks.validity import load_reasons, run_reasons
 
 #: Models from this size on have the full width; a share of a smaller one's call has no goal.
 FULL_WIDTH_BYTES = 5_000_000
@@ -144,7 +145,7 @@ def measure(
     VskdError : something could not be measured
     """
     opened = {path: Bundle.open(path) for path in bundles}  # refuse before the first minute is spent
-    before = read_state()
+    before = {**read_state(), "busy_cores": busy_cores()}
     measured = [
         {
             "bundle": path.name, "sha256": bundle.sha256(), "engine": engine,
@@ -154,15 +155,17 @@ def measure(
         for engine in engines
     ]  # fmt: skip
     encoder = _measure_encoder(bundles[0], rounds) if with_encoder else {"left_out": "--no-encoder"}
-    after = read_state()
+    after = {**read_state(), "busy_cores": busy_cores()}
     goals = [goal for row in measured for goal in verdicts(row["bundle"], row["engine"], row)]
     goals += encoder_verdicts(encoder)
+    machine = describe_machine()
+    seen = {"machine": machine, "before": before, "after": after, "readings": []}
     return {
         "benchmark": "runtime_cost",
-        "machine": describe_machine(),
+        "machine": machine,
         "before": before,
         "after": after,
-        "reasons_to_doubt": reasons_to_doubt(before, after, [], threads=1),
+        "reasons_to_doubt": [*load_reasons(before["busy_cores"], after["busy_cores"]), *run_reasons(seen)],
         "engines": measured,
         "encoder": encoder,
         "goals": [asdict(goal) for goal in goals],
@@ -234,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for table in tables(result):
         console.print(table)
     for reason in result["reasons_to_doubt"]:
-        console.print(f"degraded: {reason['detail']}", markup=False)
+        console.print(f"{reason['severity']}: {reason['message']}", markup=False)
     sys.stdout.write(json.dumps(result) + "\n")
     return 0
 
