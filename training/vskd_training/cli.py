@@ -1,4 +1,4 @@
-"""The workshop's commands: ``data``, ``train``, ``evaluate``, ``timeline``.
+"""The workshop's commands: ``data``, ``train``, ``study``, ``evaluate``, ``timeline``, ``summary``.
 
 Only click is imported here; torch and the rest load inside the commands, so that ``vskd --help`` stays quick.
 """
@@ -80,7 +80,7 @@ def data() -> None:
 @_ROOT
 @click.option(
     "--view",
-    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "none"]),
+    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "joints", "none"]),
     default=None,
     help="What the teacher sees.  [default: rendered (synthetic), skeleton (utd-mhad)]",
 )
@@ -218,7 +218,11 @@ def train_teacher(
 )
 @_train_options
 @click.option(
-    "--teacher", type=click.Path(path_type=Path), default=None, help="A finished run.  [default: student alone]"
+    "--teacher",
+    "teachers",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A finished run; several are averaged. A student can teach, too.  [default: student alone]",
 )
 def train_student(
     config_file: Path,
@@ -228,22 +232,46 @@ def train_student(
     out: Path,
     overwrite: bool,
     resume: bool,
-    teacher: Path | None,
+    teachers: tuple[Path, ...],
 ) -> None:
-    """Train the wrist network, alone or with a teacher."""
+    """Train the wrist network, alone or with teachers."""
     from vskd_training import train as training
     from vskd_training.config import load_config
     from vskd_training.run import Run
 
     config = load_config(config_file, changes=changes)
-    taught_by = Run.open(teacher, role="teacher") if teacher else None
+    taught_by = [Run.open(teacher, role=None) for teacher in teachers]
     experiment = _experiment(config, root, cache)
     _say_split(experiment)
-    with _bar("train student" + (f", taught by {taught_by.path.name}" if taught_by else " alone")) as bar:
+    names = ", ".join(teacher.path.name for teacher in taught_by)
+    with _bar(f"train student, taught by {names}" if names else "train student alone") as bar:
         run = training.train_student(
-            experiment, out, teacher=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
+            experiment, out, teachers=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
         )
     _show_card(run.path, run.card)
+
+
+@click.command(epilog="Example: vskd study training/studies/utd-mhad-scarce.toml --root DIR --out build/scarce")
+@click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the study; gone on with.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells trained at a time.")
+@_ROOT
+@_CACHE
+def study(study_file: Path, out: Path, jobs: int, root: Path | None, cache: Path) -> None:
+    """Train every arm on every fold and seed, and compare them over people.
+
+    Killed at any moment, the same command goes on; finished cells are not trained again. Leaves result.json, table.md
+    and differences.png in the folder, and prints the table.
+    """
+    from vskd_training.study import open_study, run_study
+    from vskd_training.study_report import PLOT, RESULT, report_study, table
+
+    opened = open_study(study_file, root=root)
+    with _bar(f"study {opened.spec.name}") as bar:
+        noted: Callable[..., None] = bar
+        run_study(opened, out, root=root, cache=cache, jobs=jobs, progress=noted)
+    click.echo(table(report_study(opened, out)), nl=False)
+    click.echo(f"result: {out / RESULT}; plot: {out / PLOT}", err=True)
 
 
 @click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --engine litert --recipe fp32")
@@ -306,8 +334,10 @@ def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]
 
 def _say_split(experiment: Experiment) -> None:
     split = experiment.split
-    sides = (("train", split.train_subjects), ("validation", split.validation_subjects), ("test", split.test_subjects))
-    people = "; ".join(f"{side} {', '.join(names) or 'nobody'}" for side, names in sides)
+    sides = {"train": split.train_subjects, "validation": split.validation_subjects, "test": split.test_subjects}
+    if experiment.sides.unlabelled:
+        sides["without labels"] = experiment.sides.unlabelled_subjects
+    people = "; ".join(f"{side} {', '.join(names) or 'nobody'}" for side, names in sides.items())
     click.echo(f"{experiment.prepared.name}, {split.protocol}: people {people}", err=True)
     if split.leaky:
         click.echo("LEAKY: the people of the test are also in the training; this says nothing of new people", err=True)

@@ -6,22 +6,23 @@ Everything that ``train``, ``evaluate`` and ``export`` must agree on is decided 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.config import Config, DataConfig
 from vskd_training.datasets.prepared import Prepared, prepare
-from vskd_training.datasets.protocols import Split, make_split
+from vskd_training.datasets.protocols import Split
 from vskd_training.datasets.recording import Source
 from vskd_training.datasets.synthetic import SyntheticSource
 from vskd_training.datasets.utd_mhad import WRIST_LABELS, UtdMhadSource
-from vskd_training.windows import WindowTable, cut
+from vskd_training.labels import Sides, sides
+from vskd_training.windows import WindowTable, cut, joined
 
-Part = Literal["train", "validation", "test"]
+Part = Literal["train", "validation", "test", "unlabelled"]
 
 
 def source(data: DataConfig, root: Path | None) -> Source:
@@ -44,7 +45,7 @@ def source(data: DataConfig, root: Path | None) -> Source:
     if root is None:
         raise ConfigError(f"{data.dataset} needs the folder that holds it", hint="Give --root DIR")
     if data.view == "rendered":
-        raise ConfigError("utd-mhad has no view 'rendered'", hint="Set data.view to depth, rgb or skeleton")
+        raise ConfigError("utd-mhad has no view 'rendered'", hint="Set data.view to depth, rgb, skeleton or joints")
     return UtdMhadSource(root, view=data.view, height=data.frame_height, width=data.frame_width)
 
 
@@ -55,13 +56,13 @@ class Experiment:
     Attributes
     ----------
     config, prepared : what was put together
-    split : who is on which side
+    sides : who is on which side, and whose labels are known
     contract : what the student's window is
     """
 
     config: Config
     prepared: Prepared
-    split: Split
+    sides: Sides
     contract: Contract
 
     @classmethod
@@ -77,24 +78,16 @@ class Experiment:
         progress : called with (recordings done, in all) while they are prepared
         """
         prepared = prepare(source(config.data, root), cache, progress=progress)
-        split = make_split(
-            prepared.infos,
-            config.data.protocol,
-            fold=config.data.fold or None,
-            validation_subjects=config.data.validation_subjects,
-        )
-        if config.data.train_on_validation:
-            split = replace(
-                split,
-                train=tuple(sorted(split.train + split.validation)),
-                train_subjects=tuple(sorted({*split.train_subjects, *split.validation_subjects})),
-                validation=(),
-                validation_subjects=(),
-            )
-        return cls(config, prepared, split, config.contract(prepared.labels, prepared.name))
+        known = sides(prepared.infos, config.data, config.labels)
+        return cls(config, prepared, known, config.contract(prepared.labels, prepared.name))
+
+    @property
+    def split(self) -> Split:
+        """Who is trained on with labels, who decides, who is tested."""
+        return self.sides.split
 
     def windows(self, part: Part) -> WindowTable:
-        """The windows of one side of the split."""
+        """The windows of one side of the split, or of the training people without labels."""
         return self._windows[part] if part in self._windows else self._cut(part)
 
     @cached_property
@@ -102,8 +95,39 @@ class Experiment:
         return {}
 
     def _cut(self, part: Part) -> WindowTable:
-        self._windows[part] = cut(self.prepared, self.contract, getattr(self.split, part))
-        return self._windows[part]
+        if part == "unlabelled":
+            table = cut(self.prepared, self.contract, self.sides.unlabelled, labelled=False)
+        else:
+            table = cut(self.prepared, self.contract, getattr(self.split, part))
+        self._windows[part] = table
+        return table
+
+    def paired_windows(self) -> WindowTable:
+        """What a student is trained on beside a teacher: the training people's windows, with labels or without."""
+        train = self.windows("train")
+        return joined(train, self.windows("unlabelled")) if self.sides.unlabelled else train
+
+    def data_card(self) -> dict[str, Any]:
+        """Which recordings, and who is on which side: what a run's card keeps, ready for JSON."""
+        split = self.split
+        card = {
+            "protocol": split.protocol,
+            "fold": split.fold,
+            "leaky": split.leaky,
+            "train": list(split.train_subjects),
+            "validation": list(split.validation_subjects),
+            "test": list(split.test_subjects),
+            "recordings": [len(split.train), len(split.validation), len(split.test)],
+        }
+        if self.sides.unlabelled:
+            card["unlabelled"] = list(self.sides.unlabelled_subjects)
+        return {
+            "dataset": self.prepared.name,
+            "view": self.prepared.view,
+            "key": self.prepared.key,
+            "defects": len(self.prepared.defects),
+            "split": card,
+        }
 
     @property
     def wrist_labels(self) -> tuple[str, ...]:
