@@ -89,6 +89,7 @@ class Health:
     not_finite : dropped: NaN, infinite or beyond float32
     gaps : pauses above the limit, and reset clocks
     saturated : samples with an axis at or beyond the sensor's range in training
+    flat : for each axis the windows in which it read one value throughout, as no live sensor does
     windows : windows decided on
     still : of these, the ones that the motion gate kept from the network
     """
@@ -100,6 +101,7 @@ class Health:
     saturated: int = 0
     windows: int = 0
     still: int = 0
+    flat: list[int] = field(default_factory=lambda: [0, 0, 0])
     _intervals: int = field(default=0, repr=False)
     _elapsed_s: float = field(default=0.0, repr=False)
 
@@ -112,6 +114,13 @@ class Health:
     def still_share(self) -> float:
         """Share of the windows that the motion gate kept from the network."""
         return self.still / self.windows if self.windows else 0.0
+
+    def count_flat(self, samples: NDArray[np.float32]) -> None:
+        """Count the axes of a window (channels, samples) that read one value throughout."""
+        for axis in range(len(self.flat)):
+            first = samples.item(axis, 0)
+            if samples.item(axis, -1) == first and (samples[axis] == first).all():
+                self.flat[axis] += 1
 
 
 class AxisMap:
@@ -351,6 +360,7 @@ class Stream:
             begin_s = self._absolute_s(first_index + start)
             end_s = self._absolute_s(first_index + start + spec.samples - 1)
             samples = self._regular[:, start : start + spec.samples].copy()
+            self.health.count_flat(samples)
             windows.append(Window(samples, begin_s, end_s, self._after_gap))
             self._after_gap = False
             start += spec.hop_samples
