@@ -56,6 +56,7 @@ class WorkerProcess:
     command : as ``worker_command`` gives it
     threads : computing threads
     timeout_s : how long an answer may take
+    variables : of its environment, beside those that every measured process gets
 
     Raises
     ------
@@ -63,7 +64,15 @@ class WorkerProcess:
     WorkerError : the worker died or did not answer
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, threads: int, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        threads: int,
+        timeout_s: float = TIMEOUT_S,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._timeout_s = timeout_s
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in close()
@@ -73,7 +82,7 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            env=environment(threads),
+            env={**environment(threads), **(variables or {})},
         )
         try:
             self.ready: dict[str, Any] = self._read()["ready"]

@@ -184,7 +184,8 @@ def read_raw(folder: Path, case: str) -> dict[str, NDArray[Any]]:
     """
     path = folder / RAW / f"{case}.npz"
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # From memory: given the path, numpy leaves the file open when it is no archive.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path}: {error}", hint="Copy the folder again") from error
