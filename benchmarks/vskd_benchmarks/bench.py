@@ -12,7 +12,7 @@ import dataclasses
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from vskd.bundle import Bundle
 from vskd.errors import EngineError
 from vskd.golden import GOLDEN_FILE, read_golden
+from vskd_benchmarks.confinement import Confinement
 from vskd_benchmarks.environment import READING_S, MachineWatch, busy_ns, describe_machine, memory_bytes, read_state
 from vskd_benchmarks.plan import (
     LIBRARY,
@@ -130,6 +131,7 @@ class Run:
     machine, before, after, readings : the environment
     imports : of vskd, over numpy
     epoch_ns : start of the run by ``time.perf_counter_ns``
+    confinement : how the profile was applied; None without one
     """
 
     settings: Settings
@@ -143,6 +145,7 @@ class Run:
     readings: list[dict[str, Any]]
     imports: dict[str, Any]
     epoch_ns: int
+    confinement: Confinement | None = None
 
 
 def run_bench(settings: Settings, watch: Watch) -> Run:
@@ -164,12 +167,16 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
     epoch_ns = time.perf_counter_ns()
     before = read_state()
     every_s = max(READING_S, (settings.lasting_s or 0) * len(cases) / MOST_READINGS)
-    with tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder, MachineWatch(epoch_ns, every_s) as machine:
+    with (
+        tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder,
+        MachineWatch(epoch_ns, every_s) as machine,
+        _confined(settings) as confinement,
+    ):
         if settings.comparison:
             watch("making the networks to compare with", 0, 1)
             beside, empty = _comparison(bundles, settings, Path(folder))
             cases, slots = [*cases, *beside], [*slots, *empty]
-        measuring = _Measuring(settings, watch, cases, Path(folder))
+        measuring = _Measuring(settings, watch, cases, Path(folder), confinement)
         imports = measuring.imports()
         subjects = measuring.measure()
     return Run(
@@ -184,7 +191,30 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
         readings=machine.readings,
         imports=imports,
         epoch_ns=epoch_ns,
+        confinement=confinement,
     )
+
+
+@contextlib.contextmanager
+def _confined(settings: Settings) -> Iterator[Confinement | None]:
+    """The limits of the profile while measuring, and what the user asked for in its stead."""
+    if settings.profile is None:
+        yield None
+        return
+    wanted = settings.profile.settings
+    with Confinement(wanted) as confinement:
+        if settings.pace_hz is None:
+            confinement.deviate("rate_hz", wanted.rate_hz, f"mode {settings.mode} computes back to back")
+        elif settings.pace_hz != wanted.rate_hz:
+            confinement.deviate("rate_hz", wanted.rate_hz, f"--rate-hz {settings.pace_hz:g}")
+        else:
+            confinement.hold("rate_hz", wanted.rate_hz, settings.pace_hz, f"mode {settings.mode}")
+            confinement.hold("batch", wanted.batch, settings.batch, f"mode {settings.mode}")
+        if settings.threads == (wanted.threads,):
+            confinement.hold("threads", wanted.threads, wanted.threads, "the engine's option")
+        else:
+            confinement.deviate("threads", wanted.threads, f"--threads {','.join(map(str, settings.threads))}")
+        yield confinement
 
 
 def _checked(path: Path) -> Bundle:
@@ -210,8 +240,16 @@ def _comparison(bundles: dict[str, Bundle], settings: Settings, folder: Path) ->
 class _Measuring:
     """One run's measurements, step by step."""
 
-    def __init__(self, settings: Settings, watch: Watch, cases: Sequence[PlannedCase], folder: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        watch: Watch,
+        cases: Sequence[PlannedCase],
+        folder: Path,
+        confinement: Confinement | None = None,
+    ) -> None:
         self._settings = settings
+        self._on_start = None if confinement is None else confinement.on_process
         self._effort = settings.effort
         self._watch = watch
         self._cases = cases
@@ -230,7 +268,7 @@ class _Measuring:
 
     def imports(self) -> dict[str, Any]:
         self._step("import vskd")
-        return import_time(self._effort.imports, threads=self._settings.threads[0])
+        return import_time(self._effort.imports, threads=self._settings.threads[0], on_start=self._on_start)
 
     def measure(self) -> list[Subject]:
         """Every case, group by group; an engine that the user did not name and that refuses is an empty slot."""
@@ -247,16 +285,21 @@ class _Measuring:
         return measured
 
     def _process(self, plan: PlannedCase) -> WorkerProcess:
-        return WorkerProcess(plan.name, worker_command(plan.job), threads=plan.threads, variables=self._variables)
+        return WorkerProcess(
+            plan.name,
+            worker_command(plan.job),
+            threads=plan.threads,
+            variables=self._variables,
+            on_start=self._on_start,
+        )
 
     def _open(self, plan: PlannedCase, group: int, stack: contextlib.ExitStack) -> tuple[Subject, WorkerProcess] | None:
         self._step(f"loading {plan.name}")
         try:
             process = stack.enter_context(self._process(plan))
-        except WorkerError:
-            raise
         except EngineError as error:
-            if plan.required:
+            # A process that dies is an error, unless the profile's memory may have been too little for it.
+            if plan.required or (isinstance(error, WorkerError) and self._on_start is None):
                 raise
             self._last_error = error
             self.failed.append(Slot(plan.name, plan.bundle_id, str(error)))
@@ -290,7 +333,12 @@ class _Measuring:
         discard = 0 if settings.path_only else self._effort.discard
         machine_ns, parent_ns, start_ns = busy_ns(), time.process_time_ns(), time.perf_counter_ns()
         answer = process.ask(
-            "block", path_only=settings.path_only, calls=calls, discard=discard, period_ns=settings.period_ns
+            "block",
+            path_only=settings.path_only,
+            calls=calls,
+            discard=discard,
+            period_ns=settings.period_ns,
+            batch=settings.batch,
         )
         asked_ns, parent_ns = time.perf_counter_ns() - start_ns, time.process_time_ns() - parent_ns
         later_ns = busy_ns()
@@ -307,7 +355,7 @@ class _Measuring:
     def _floor(self, engine: str) -> int:
         if engine not in self._floors:
             command = worker_command({"kind": "baseline", "package": LIBRARY[engine]})
-            with WorkerProcess(f"import {engine}", command, threads=1) as process:
+            with WorkerProcess(f"import {engine}", command, threads=1, on_start=self._on_start) as process:
                 self._floors[engine] = process.ask("memory")["memory"]["bytes"]
         return self._floors[engine]
 
@@ -326,6 +374,7 @@ class _Measuring:
                 recipe=plan.recipe,
                 threads=plan.threads,
                 repeats=self._effort.cold_starts,
+                on_start=self._on_start,
             )
 
 

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:  # what measures is imported when something is measured, so that `vskd --help` stays quick
-    from vskd_benchmarks.plan import Settings
+    from vskd_benchmarks.plan import Mode, Settings
+    from vskd_benchmarks.profiles import Profile
 
 
 @click.command(
     epilog="Examples: vskd bench wrist.bundle --out wrist-bench; "
-    "vskd bench wrist.bundle --mode paced --rate-hz 1 --out paced; vskd bench --check wrist-bench"
+    "vskd bench wrist.bundle --mode paced --rate-hz 1 --out paced; "
+    "vskd bench wrist.bundle --profile generic-watch --out watch; vskd bench --check wrist-bench"
 )
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--mode",
     type=click.Choice(["single-stream", "paced", "soak"]),
-    default="single-stream",
-    help="Back to back; one window each 1 / rate; or for long, with memory and temperature.",
+    default=None,
+    help="Back to back; one window each 1 / rate; or for long, with memory and temperature.  "
+    "[default: single-stream; paced with --profile]",
 )
 @click.option(
     "--engine", "engines", multiple=True, help="Measure this engine; may be repeated.  [default: all installed]"
@@ -31,7 +34,11 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
 @click.option(
     "--recipe", "recipes", multiple=True, help="Measure this model, e.g. fp32; may be repeated.  [default: all]"
 )
-@click.option("--threads", default="1", help="Computing threads; several with commas, e.g. 1,2,4.")
+@click.option("--threads", default=None, help="Computing threads; several with commas, e.g. 1,2,4.  [default: 1]")
+@click.option(
+    "--profile",
+    help="Hold this machine to a device's limits: pi-zero-2w, pi-4, pi-5, snapdragon-w5, exynos-w1000, generic-watch.",
+)
 @click.option(
     "--rate-hz",
     type=click.FloatRange(0.02, 1000),
@@ -90,30 +97,56 @@ def bench(check: Path | None, out: Path | None, overwrite: bool, **choices: Any)
     click.echo(json.dumps(result))
 
 
-def _settings(bundles: tuple[Path, ...], threads: str, comparison: bool | None, **choices: Any) -> Settings:
+def _settings(
+    bundles: tuple[Path, ...],
+    mode: Mode | None,
+    threads: str | None,
+    profile: str | None,
+    comparison: bool | None,
+    **choices: Any,
+) -> Settings:
     from vskd_benchmarks.plan import Settings
 
     if not bundles:
         raise click.UsageError("Missing argument 'BUNDLE...': which bundle to measure, e.g. wrist.bundle")
-    if choices["mode"] == "single-stream":
+    device = None if profile is None else _profile(profile)
+    mode = mode or ("single-stream" if device is None else "paced")
+    if mode == "single-stream":
         for name in ("rate_hz", "duration_s"):
             if choices[name] is not None:
                 option = "--" + name.replace("_", "-")
                 raise click.UsageError(f"{option} means nothing in mode single-stream; add --mode paced or --mode soak")
     return Settings(
         bundles,
-        threads=_threads(threads),
-        comparison=choices["mode"] == "single-stream" if comparison is None else comparison,
+        threads=_threads(threads, device),
+        comparison=mode == "single-stream" and device is None if comparison is None else comparison,
+        mode=mode,
+        profile=device,
         command=shlex.join(["vskd", *sys.argv[1:]]),
         **choices,
     )
 
 
-def _threads(text: str) -> tuple[int, ...]:
+def _profile(name: str) -> Profile:
+    from vskd_benchmarks.profiles import read_profile
+
+    return read_profile(name)
+
+
+def _threads(text: str | None, profile: Profile | None) -> tuple[int, ...]:
+    if text is None:
+        return (1 if profile is None else profile.settings.threads,)
     numbers = text.split(",")
     if not all(number.strip().isdigit() and 1 <= int(number) <= 256 for number in numbers):
         raise click.BadParameter(f"{text!r} is no list of numbers from 1 to 256, e.g. 1,2,4", param_hint="--threads")
-    return tuple(dict.fromkeys(int(number) for number in numbers))
+    found = tuple(dict.fromkeys(int(number) for number in numbers))
+    if profile is not None and max(found) > profile.settings.cores:
+        cores = profile.settings.cores
+        raise click.UsageError(
+            f"--threads {text} contradicts --profile {profile.name}, which has {cores} core{'s' if cores > 1 else ''}; "
+            "leave one of them out"
+        )
+    return found
 
 
 def _measure(settings: Settings, console: Any) -> Any:

@@ -17,6 +17,7 @@ from vskd_benchmarks.audits import audit
 from vskd_benchmarks.bench import Run, Subject
 from vskd_benchmarks.measure import median_with_interval, ratio_by_round, summarise
 from vskd_benchmarks.plan import macs_of, report_of
+from vskd_benchmarks.profile_result import profile_facts
 from vskd_benchmarks.result_folder import KIND, RAW, SCHEMA_VERSION, Raw
 from vskd_benchmarks.validity import GROWTH_LIMIT_BYTES, verdicts
 
@@ -52,7 +53,15 @@ def facts(run: Run) -> dict[str, Any]:
         "cases": [_case_facts(run, subject) for subject in run.subjects],
         "not_measured": [{"name": slot.name, "bundle": slot.bundle, "reason": slot.reason} for slot in run.slots],
         "import_vskd": run.imports,
+        **_profile(run),
     }
+
+
+def _profile(run: Run) -> dict[str, Any]:
+    profile = run.settings.profile
+    if profile is None or run.confinement is None:
+        return {}
+    return {"profile": profile_facts(profile, run.confinement, run.machine)}
 
 
 def _configuration(run: Run) -> dict[str, Any]:

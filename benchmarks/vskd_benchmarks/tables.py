@@ -26,9 +26,17 @@ def print_tables(result: Mapping[str, Any], console: Console) -> None:
         console.print(f"not measured: {slot['name']}: {slot['reason']}", markup=False)
     machine = result["environment"]["machine"]
     console.print(f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['features'])}", markup=False)
+    if "profile" in result:
+        _print_profile(result["profile"], console)
     console.print(f"result: {result['validity']['status']}", style="bold")
     for text, names in _reasons(result).items():
         console.print(f"  {'; '.join(names)}: {text}", markup=False)
+
+
+def _print_profile(profile: Mapping[str, Any], console: Console) -> None:
+    console.print(f"profile {profile['name']}: {profile['statement']}", markup=False)
+    for held in profile["applied"]:
+        console.print(f"  {held['setting']} {held['got']}: by {held['means']}", markup=False)
 
 
 def _reasons(result: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ Why the limits are what they are
     preempted : a single-threaded case, back to back, computes all the time; under 95 % something took its core
     memory-grew : 2 MiB in a soak are two arenas of Python's allocator; more is a leak
     threads-exceed-cores : threads that wait for each other's core measure the scheduler
+    profile-... : see ``vskd_benchmarks.profile_result``; the machine is not the device, or a limit could not be set
     audit-... : see ``vskd_benchmarks.audits``; a failed one means that what was timed is not what a user gets
 """
 
@@ -30,6 +31,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vskd_benchmarks.measure import SMALLEST_SAMPLE
+from vskd_benchmarks.profile_result import profile_reasons
 
 OTHER_CORES_LIMIT = 0.25
 ONE_CORE_LIMIT = 0.5
@@ -68,7 +70,7 @@ def verdicts(result: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, 
     the run's: its own reasons, and the worst status of all; and each case's: its own reasons, and the worst status of
     them and the run's
     """
-    machine = list(run_reasons(result["environment"]))
+    machine = [*run_reasons(result["environment"]), *profile_reasons(result.get("profile"))]
     run_rank = _worst(machine)
     own = [list(case_reasons(case, result["environment"])) for case in result["cases"]]
     ranks = [max(run_rank, _worst(reasons)) for reasons in own]
