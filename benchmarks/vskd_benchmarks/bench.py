@@ -24,6 +24,7 @@ from vskd.bundle import Bundle
 from vskd.errors import EngineError
 from vskd.golden import GOLDEN_FILE, read_golden
 from vskd_benchmarks.confinement import Confinement
+from vskd_benchmarks.energy import IDLE_S, MODEL, QUICK_IDLE_S, EnergyRecord, check_meter, choose_source
 from vskd_benchmarks.environment import READING_S, MachineWatch, busy_ns, describe_machine, memory_bytes, read_state
 from vskd_benchmarks.plan import (
     LIBRARY,
@@ -37,6 +38,7 @@ from vskd_benchmarks.plan import (
     identify,
     make_job,
 )
+from vskd_benchmarks.power_counters import PowerWatch, Probe, find_probe
 from vskd_benchmarks.processes import WorkerError, WorkerProcess, worker_command
 from vskd_benchmarks.startup import cold_start, import_time
 
@@ -132,6 +134,7 @@ class Run:
     imports : of vskd, over numpy
     epoch_ns : start of the run by ``time.perf_counter_ns``
     confinement : how the profile was applied; None without one
+    energy : what was recorded of it; None where nobody asked
     """
 
     settings: Settings
@@ -146,6 +149,7 @@ class Run:
     imports: dict[str, Any]
     epoch_ns: int
     confinement: Confinement | None = None
+    energy: EnergyRecord | None = None
 
 
 def run_bench(settings: Settings, watch: Watch) -> Run:
@@ -164,6 +168,7 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
     """
     bundles = identify([_checked(path) for path in settings.bundles])
     cases, slots = bundle_cases(bundles, settings)
+    energy, probe = _energy_source(settings)
     epoch_ns = time.perf_counter_ns()
     before = read_state()
     every_s = max(READING_S, (settings.lasting_s or 0) * len(cases) / MOST_READINGS)
@@ -171,6 +176,7 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
         tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder,
         MachineWatch(epoch_ns, every_s) as machine,
         _confined(settings) as confinement,
+        _power_watched(energy, probe, epoch_ns),
     ):
         if settings.comparison:
             watch("making the networks to compare with", 0, 1)
@@ -178,6 +184,7 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
             cases, slots = [*cases, *beside], [*slots, *empty]
         measuring = _Measuring(settings, watch, cases, Path(folder), confinement)
         imports = measuring.imports()
+        _idle(energy, settings, watch, epoch_ns)
         subjects = measuring.measure()
     return Run(
         settings=settings,
@@ -192,7 +199,47 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
         imports=imports,
         epoch_ns=epoch_ns,
         confinement=confinement,
+        energy=energy,
     )
+
+
+def _energy_source(settings: Settings) -> tuple[EnergyRecord | None, Probe | None]:
+    """Where energy will come from, and the probe where the machine measures itself."""
+    asked = settings.energy
+    if asked is None:
+        return None, None
+    check_meter(asked)
+    probe, lacks = (None, ()) if asked.meter is not None else find_probe()
+    source, detail = choose_source(asked, settings.profile, probe, lacks)
+    return EnergyRecord(asked, settings.profile, source, detail, lacks, 0, 0), probe
+
+
+@contextlib.contextmanager
+def _power_watched(energy: EnergyRecord | None, probe: Probe | None, epoch_ns: int) -> Iterator[None]:
+    """Read the machine's own counters while measuring."""
+    if energy is None:
+        yield
+        return
+    since_ns = time.perf_counter_ns() - epoch_ns
+    energy.unix_ns, energy.monotonic_ns = time.time_ns() - since_ns, time.monotonic_ns() - since_ns
+    if probe is None:
+        yield
+        return
+    with PowerWatch(probe, epoch_ns) as power:
+        yield
+    energy.problem = power.problem
+    if power.problem is None:
+        energy.trace = power.trace()
+
+
+def _idle(energy: EnergyRecord | None, settings: Settings, watch: Watch, epoch_ns: int) -> None:
+    """Leave the machine alone for a while, so that its power at rest is known."""
+    if energy is None or energy.source == MODEL:
+        return
+    watch("measuring the idle machine", 0, 1)
+    start_ns = time.perf_counter_ns()
+    time.sleep(QUICK_IDLE_S if settings.quick else IDLE_S)
+    energy.idle_ns = (start_ns - epoch_ns, time.perf_counter_ns() - epoch_ns)
 
 
 @contextlib.contextmanager
@@ -391,6 +438,7 @@ def raw_arrays(subject: Subject, epoch_ns: int) -> dict[str, NDArray[Any]]:
         name: np.stack([block["latency_ns"][name] for block in subject.blocks]) for name in series
     }
     arrays["started"] = np.stack([block["started_ns"] for block in subject.blocks]) - epoch_ns
+    arrays["interval"] = np.array([block["interval_ns"] for block in subject.blocks], np.int64) - epoch_ns
     arrays["audit_varied"] = np.array(subject.repeat["varied_ns"], np.int64)
     arrays["audit_repeated"] = np.array(subject.repeat["repeated_ns"], np.int64)
     if subject.outputs.get("outputs") is None:

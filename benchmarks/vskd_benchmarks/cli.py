@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:  # what measures is imported when something is measured, so that `vskd --help` stays quick
+    from vskd_benchmarks.bench import Run
+    from vskd_benchmarks.energy import EnergySettings
     from vskd_benchmarks.plan import Mode, Settings
     from vskd_benchmarks.profiles import Profile
+
+#: Options that bear on energy.
+_ENERGY = ("energy", "power_meter", "meter_clock", "meter_offset_s", "battery_wh", "duty_cycle")
 
 
 @click.command(
     epilog="Examples: vskd bench wrist.bundle --out wrist-bench; "
     "vskd bench wrist.bundle --mode paced --rate-hz 1 --out paced; "
-    "vskd bench wrist.bundle --profile generic-watch --out watch; vskd bench --check wrist-bench"
+    "vskd bench wrist.bundle --profile generic-watch --out watch; "
+    "vskd bench wrist.bundle --mode soak --power-meter meter.csv --battery-wh 1.3 --out soak; "
+    "vskd bench --check wrist-bench"
 )
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
@@ -52,6 +59,29 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     help="Of each case in modes paced and soak; every nanosecond is held in memory till the end.  "
     "[default: 64 and 600; quick: 12 and 20]",
 )
+@click.option("--energy", is_flag=True, help="Energy per inference; always with --profile in modes paced and soak.")
+@click.option(
+    "--power-meter",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file that a power meter is writing: time_s and power_w, or time_s, voltage_v and current_a.  "
+    "[default: the machine's own counters, else the profile's model]",
+)
+@click.option(
+    "--meter-clock",
+    type=click.Choice(["unix", "monotonic"]),
+    help="What time_s is: Unix time, or this machine's monotonic clock.  [default: unix]",
+)
+@click.option("--meter-offset-s", type=float, help="Added to the meter's time_s.  [default: 0]")
+@click.option(
+    "--battery-wh",
+    type=click.FloatRange(0, min_open=True),
+    help="Capacity, for the share of a battery a day.  [default: the profile's]",
+)
+@click.option(
+    "--duty-cycle",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the day in which windows are decided.  [default: 1]",
+)
 @click.option("--quick", is_flag=True, help="A shorter run: fewer windows, one engine per model format.")
 @click.option(
     "--comparison/--no-comparison",
@@ -76,7 +106,6 @@ def bench(check: Path | None, out: Path | None, overwrite: bool, **choices: Any)
 
     from rich.console import Console
 
-    from vskd_benchmarks.bench import raw_arrays
     from vskd_benchmarks.document import derive, facts
     from vskd_benchmarks.result_folder import check_out, write_result
     from vskd_benchmarks.tables import print_tables
@@ -87,7 +116,7 @@ def bench(check: Path | None, out: Path | None, overwrite: bool, **choices: Any)
     if not console.is_terminal:
         console = Console(stderr=True, width=110)
     run = _measure(settings, console)
-    raws = {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects}
+    raws = _raws(run)
     result = derive(facts(run), raws)
     if out is not None:
         write_result(out, result, raws, overwrite=overwrite)
@@ -95,6 +124,27 @@ def bench(check: Path | None, out: Path | None, overwrite: bool, **choices: Any)
     if out is not None:
         console.print(f"written: {out}; verify it with: vskd bench --check {out}", markup=False)
     click.echo(json.dumps(result))
+    _say_lack_of_energy(result)
+
+
+def _raws(run: Run) -> dict[str, Any]:
+    from vskd_benchmarks.bench import raw_arrays
+    from vskd_benchmarks.energy import POWER, attach_meter, power_arrays
+
+    raws = {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects}
+    if run.energy is not None:
+        attach_meter(run.energy)
+        if run.energy.trace is not None:
+            raws[POWER] = power_arrays(run.energy.trace)
+    return raws
+
+
+def _say_lack_of_energy(result: dict[str, Any]) -> None:
+    from vskd.errors import DataError
+
+    problem = result.get("energy", {}).get("problem")
+    if problem is not None:
+        raise DataError(f"everything but energy was measured: {problem}")
 
 
 def _settings(
@@ -105,6 +155,7 @@ def _settings(
     comparison: bool | None,
     **choices: Any,
 ) -> Settings:
+    energy = _energy(profile, mode, **{name: choices.pop(name) for name in _ENERGY})
     from vskd_benchmarks.plan import Settings
 
     if not bundles:
@@ -122,8 +173,39 @@ def _settings(
         comparison=mode == "single-stream" and device is None if comparison is None else comparison,
         mode=mode,
         profile=device,
+        energy=energy,
         command=shlex.join(["vskd", *sys.argv[1:]]),
         **choices,
+    )
+
+
+def _energy(
+    profile: str | None, mode: Mode | None, *, energy: bool, power_meter: Path | None, **given: Any
+) -> EnergySettings | None:
+    """How energy is measured and used; None where nothing asks for it."""
+    from vskd_benchmarks.energy import EnergySettings
+
+    asked = [name for name, value in {"energy": energy, "power_meter": power_meter, **given}.items() if value]
+    single_stream = mode == "single-stream" or (mode is None and profile is None)
+    if single_stream:
+        if asked:
+            option = "--" + asked[0].replace("_", "-")
+            raise click.UsageError(
+                f"{option} means nothing in mode single-stream, which computes each window three ways; "
+                "add --mode soak (the smallest uncertainty) or --mode paced (with wake-ups)"
+            )
+        return None
+    for name in ("meter_clock", "meter_offset_s"):
+        if given[name] is not None and power_meter is None:
+            raise click.UsageError(f"--{name.replace('_', '-')} means nothing without --power-meter")
+    if not asked and profile is None:
+        return None
+    return EnergySettings(
+        power_meter,
+        meter_clock=given["meter_clock"] or "unix",
+        meter_offset_s=given["meter_offset_s"] or 0.0,
+        battery_wh=given["battery_wh"],
+        duty_cycle=given["duty_cycle"] or 1.0,
     )
 
 

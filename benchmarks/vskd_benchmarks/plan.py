@@ -20,6 +20,7 @@ from vskd.bundle import CONTRACT, Bundle, ModelEntry
 from vskd.engines import ENGINES, engine_kind, is_installed
 from vskd.errors import BundleError, MissingExtraError
 from vskd_benchmarks.comparison import IMAGE_FILE, SIGNATURES_FILE, missing_packages
+from vskd_benchmarks.energy import EnergySettings
 from vskd_benchmarks.measure import SMALLEST_SAMPLE, WarmUpRule
 from vskd_benchmarks.profiles import Profile
 
@@ -127,6 +128,7 @@ class Settings:
     seed : of the order of the cases
     command : as typed
     profile : the device that this machine is to stand for
+    energy : how energy is measured and used; None where it is not asked for
     """
 
     bundles: tuple[Path, ...]
@@ -141,6 +143,7 @@ class Settings:
     seed: int = 0
     command: str = ""
     profile: Profile | None = None
+    energy: EnergySettings | None = None
 
     @property
     def effort(self) -> Effort:

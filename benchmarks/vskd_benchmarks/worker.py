@@ -101,19 +101,20 @@ class Worker:
             run(self._clock)
         rows, started, sampled = [], [], []
         stride = max(1, calls // SAMPLES_PER_BLOCK)
-        before, wall_ns, busy_ns = _switches(), self._clock(), time.process_time_ns()
+        before, from_ns, busy_ns = _switches(), self._clock(), time.process_time_ns()
         for index in range(calls):
             if period_ns and index % batch == 0:
-                self._sleep(max(0, wall_ns + (index + batch) * period_ns - self._clock()) / 1e9)
+                self._sleep(max(0, from_ns + (index + batch) * period_ns - self._clock()) / 1e9)
             started.append(self._clock())
             rows.append(run(self._clock))
             if index % stride == 0 and (output := self._case.last_output()) is not None:
                 sampled.append((output[0], output[1].copy()))
-        busy_ns, wall_ns, after = time.process_time_ns() - busy_ns, self._clock() - wall_ns, _switches()
+        busy_ns, wall_ns, after = time.process_time_ns() - busy_ns, self._clock() - from_ns, _switches()
         columns = np.array(rows, dtype=np.int64).T.tolist()
         return {
             "latency_ns": dict(zip(series, columns, strict=True)),
             "started_ns": started,
+            "interval_ns": [from_ns, from_ns + wall_ns],
             "sampled": [[row, logits.tolist()] for row, logits in sampled],
             "cpu_ns": busy_ns,
             "wall_ns": wall_ns,

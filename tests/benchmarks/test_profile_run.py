@@ -70,7 +70,7 @@ def test_a_pace_of_the_users_own_is_noted(paced):
 
 
 def test_too_little_memory_for_the_only_model_is_an_error_that_says_what_ended_it(paced):
-    with pytest.raises(WorkerError, match="exit code 1 under a ceiling of 20.0 MB; its last words"):
+    with pytest.raises(WorkerError, match=r"exit code 1 under a ceiling of 20\.0 MB; its last words"):
         run_bench(paced(with_settings(rate_hz=50.0, memory_bytes=20_000_000)), quiet)
 
 
