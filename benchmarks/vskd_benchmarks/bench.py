@@ -276,12 +276,21 @@ def _comparison(bundles: dict[str, Bundle], settings: Settings, folder: Path) ->
     for bundle_id, bundle in compared_bundles(bundles):
         place = folder / bundle_id
         place.mkdir()
-        command = worker_command(make_job(bundle, place))
-        with WorkerProcess("making the networks to compare with", command, threads=1) as process:
-            made = process.ready
+        made, failed = _made_networks(bundle, place)
+        slots += [Slot("other networks", bundle_id, failed)] if failed else []
         found, empty = comparison_cases(bundle_id, bundle, made, settings, several=len(bundles) > 1)
         cases, slots = [*cases, *found], [*slots, *empty]
     return cases, slots
+
+
+def _made_networks(bundle: Bundle, folder: Path) -> tuple[dict[str, Any], str]:
+    """What could be made, and why nothing could: a torch that crashes is no reason not to measure the bundle."""
+    command = worker_command(make_job(bundle, folder))
+    try:
+        with WorkerProcess("making the networks to compare with", command, threads=1) as process:
+            return process.ready, ""
+    except WorkerError as error:
+        return {}, str(error)
 
 
 class _Measuring:
@@ -318,7 +327,7 @@ class _Measuring:
         return import_time(self._effort.imports, threads=self._settings.threads[0], on_start=self._on_start)
 
     def measure(self) -> list[Subject]:
-        """Every case, group by group; an engine that the user did not name and that refuses is an empty slot."""
+        """Every case, group by group; what the user did not ask for by name and cannot be loaded is an empty slot."""
         measured: list[Subject] = []
         for number, plans in enumerate(groups(self._cases, self._settings, memory_bytes("MemAvailable"))):
             with contextlib.ExitStack() as stack:
@@ -345,8 +354,10 @@ class _Measuring:
         try:
             process = stack.enter_context(self._process(plan))
         except EngineError as error:
-            # A process that dies is an error, unless the profile's memory may have been too little for it.
-            if plan.required or (isinstance(error, WorkerError) and self._on_start is None):
+            # A bundle's model that kills its process is news, and not a lack of this machine; under a profile it may be
+            # the lack of memory that was asked for.
+            died = plan.kind == "bundle" and isinstance(error, WorkerError) and self._on_start is None
+            if plan.required or died:
                 raise
             self._last_error = error
             self.failed.append(Slot(plan.name, plan.bundle_id, str(error)))

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,9 @@ _PACKAGES = (
     "vskd", "numpy", "click", "rich", "onnxruntime", "ai-edge-litert", "tflite-runtime", "tensorflow-cpu", "tensorflow",
     "torch", "torchvision", "pyts", "numba", "onnx",
 )  # fmt: skip
+
+#: How long ``busy_cores`` watches the machine, s.
+WATCH_S = 0.5
 
 #: Between two readings of the machine during a run, s, unless it lasts hours.
 READING_S = 1.0
@@ -128,6 +132,20 @@ class MachineWatch:
     def _watch(self) -> None:
         while not self._done.wait(self._every_s):
             self.read()
+
+
+def busy_cores(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep) -> float | None:
+    """Cores that computed, on average over ``WATCH_S``, this process asleep; None where the machine does not tell.
+
+    Parameters
+    ----------
+    root : of the file system
+    sleep : s; a test passes its own
+    """
+    before = busy_ns(root)
+    sleep(WATCH_S)
+    after = busy_ns(root)
+    return None if before is None or after is None else round((after - before) / 1e9 / WATCH_S, 3)
 
 
 def busy_ns(root: Path = Path("/")) -> int | None:

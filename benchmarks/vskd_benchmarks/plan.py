@@ -341,7 +341,7 @@ def comparison_cases(
     Parameters
     ----------
     bundle_id, bundle : whose windows they are fed
-    made : as ``vskd_benchmarks.networks.make_networks`` gives it
+    made : as ``vskd_benchmarks.networks.make_networks`` gives it; empty where its process failed
     settings : the first number of threads counts
     several : whether names need the bundle's
     """
@@ -355,7 +355,7 @@ def comparison_cases(
         else:
             cases.append(plan)
     slots += [Slot(name, bundle_id, said["not_made"]) for name, said in made.items() if "not_made" in said]
-    if "cnn1d.fp32" not in made and "cnn1d" not in made:
+    if made and "cnn1d.fp32" not in made and "cnn1d" not in made:
         slots.append(Slot("cnn1d", bundle_id, "the bundle's report does not tell its multiply-accumulates"))
     if not any(case.kind == "image-input" for case in cases):
         slots.append(Slot("image-input", bundle_id, "the bundle has no such form; `vskd export --forms` adds it"))

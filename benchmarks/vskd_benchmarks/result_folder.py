@@ -86,8 +86,17 @@ def check_out(out: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"cannot write {out}: {parent} is no folder that can be written to", hint="Make it first")
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} exists", hint="Give another name, or --overwrite")
-    if out.exists() and not (out / MANIFEST).is_file():
+    if out.exists() and _kind(out / MANIFEST) != KIND:  # a bundle has a manifest too
         raise ConfigError(f"{out} exists and is no result folder; it is not replaced", hint="Give another name")
+
+
+def _kind(manifest: Path) -> str | None:
+    """What a manifest says it is of; None where there is none."""
+    try:
+        mapping = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return mapping.get("kind") if isinstance(mapping, dict) else None
 
 
 def write_result(out: Path, result: Mapping[str, Any], raw: Mapping[str, Raw], *, overwrite: bool = False) -> Path:

@@ -153,7 +153,7 @@ def _ratio_table(result: Mapping[str, Any]) -> Table:
 
 
 def _audit_table(result: Mapping[str, Any]) -> Table:
-    caption = "Outputs: as in a run of its own. Repeated input: not over 10 % faster. Golden windows: the bundle's."
+    caption = "Outputs: as in a run of its own. Repeated input: its latency against varied ones, -10 % at most."
     table = _table("Audits", ("case", "outputs", "repeated input", "golden windows"), names=4, caption=caption)
     words = {True: "pass", False: "FAILED", None: "-"}
     for case in result["cases"]:

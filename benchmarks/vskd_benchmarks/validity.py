@@ -97,6 +97,14 @@ def run_reasons(environment: Mapping[str, Any]) -> Iterator[Reason]:
         yield _reason("virtual-machine", "note", "hypervisor", None, "", "the processor is a virtual machine's")
 
 
+def load_reasons(before: float | None, after: float | None) -> Iterator[Reason]:
+    """Reasons of a benchmark that can look at its neighbours only before and after itself: busy cores each."""
+    for when, cores in (("before", before), ("after", after)):
+        if cores is not None and cores > OTHER_CORES_LIMIT:
+            message = f"{cores:.2f} cores were busy with other work {when} the run, above {OTHER_CORES_LIMIT}"
+            yield _reason("load", "degraded", cores, OTHER_CORES_LIMIT, "cores", message)
+
+
 def _throttling(before: str | None, after: str | None) -> Iterator[Reason]:
     bits_before, bits_after = _bits(before), _bits(after)
     for when, said, bits in (("before", before, bits_before), ("after", after, bits_after)):

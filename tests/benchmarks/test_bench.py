@@ -145,7 +145,7 @@ def test_a_soak_tells_memory_over_time(make_bundle, vskd_bench, tmp_path):
     assert min(soak["resident_bytes"]) > 10**7
 
 
-@pytest.mark.skipif(not os.environ.get("VSKD_SLOW"), reason="a minute and a half; set VSKD_SLOW=1 for all pipelines")
+@pytest.mark.skipif(not os.environ.get("VSKD_SLOW"), reason="a minute or three; set VSKD_SLOW=1 for all pipelines")
 def test_every_other_pipeline_is_measured_beside_the_bundle(make_bundle, make_model, golden, vskd_bench, tmp_path):
     report = json.dumps({"graphs": {"model.fp32.onnx": {"macs": 5_000_000}}}).encode()
     files = {
@@ -178,8 +178,9 @@ def test_every_other_pipeline_is_measured_beside_the_bundle(make_bundle, make_mo
         (["BUNDLE", "--mode", "pace"], 2, "'pace' is not one of"),
         (["BUNDLE", "--out", "result.json"], 1, "--out names a folder, got result.json"),
         (["BUNDLE", "--out", "nowhere/result"], 1, "nowhere is no folder that can be written to"),
-        (["BUNDLE", "--out", "tests"], 1, "tests exists"),
-        (["BUNDLE", "--out", "tests", "--overwrite"], 1, "tests exists and is no result folder; it is not replaced"),
+        (["BUNDLE", "--out", "BUNDLE"], 1, "tiny.bundle exists"),
+        (["BUNDLE", "--out", "FOLDER", "--overwrite"], 1, "exists and is no result folder; it is not replaced"),
+        (["BUNDLE", "--out", "BUNDLE", "--overwrite"], 1, "tiny.bundle exists and is no result folder"),
         (["BUNDLE", "--check", "nowhere"], 2, "--check takes a result folder and no BUNDLE"),
         (["--check", "nowhere"], 1, "nowhere is no result folder"),
         ([], 2, "Missing argument 'BUNDLE...'"),
@@ -187,7 +188,8 @@ def test_every_other_pipeline_is_measured_beside_the_bundle(make_bundle, make_mo
 )
 def test_bad_input_is_one_clear_error(make_bundle, vskd_bench, tmp_path, words, code, message):
     bundle = make_bundle(tmp_path / "tiny.bundle")
-    done = vskd_bench(*(bundle if word == "BUNDLE" else word for word in words))
+    places = {"BUNDLE": bundle, "FOLDER": tmp_path}
+    done = vskd_bench(*(places.get(word, word) for word in words))
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from vskd_benchmarks.environment import MachineWatch, busy_ns, describe_machine, read_state
+from vskd_benchmarks.environment import WATCH_S, MachineWatch, busy_cores, busy_ns, describe_machine, read_state
 
 FILES = {
     "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd crc32 asimddp\nCPU part\t: 0xd0b\nprocessor\t: 1\n"
@@ -60,6 +60,16 @@ def test_the_state_is_read(board):
 def test_computing_time_of_the_machine_leaves_out_idling_and_waiting(board):
     per_jiffy = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
     assert busy_ns(board) == (100 + 5 + 100 + 7 + 3 + 1) * per_jiffy
+
+
+def test_busy_cores_are_counted_while_watching(board, tmp_path):
+    def meanwhile(seconds: float) -> None:
+        assert seconds == WATCH_S
+        jiffies = int(0.75 * WATCH_S * os.sysconf("SC_CLK_TCK"))  # three quarters of one core
+        (board / "proc/stat").write_text(f"cpu  {100 + jiffies} 5 100 825 9 7 3 1 0 0\n")
+
+    assert busy_cores(board, sleep=meanwhile) == pytest.approx(0.75, abs=0.02)
+    assert busy_cores(tmp_path / "none", sleep=lambda seconds: None) is None
 
 
 def test_a_watch_reads_at_once_and_then_again_and_again(board, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import pytest
 
@@ -12,6 +13,7 @@ from vskd_benchmarks import bench, plan
 from vskd_benchmarks.bench import Subject, note_load, raw_arrays, run_bench
 from vskd_benchmarks.document import derive, facts
 from vskd_benchmarks.plan import QUICK, Settings
+from vskd_benchmarks.processes import WorkerError
 
 
 @pytest.fixture
@@ -52,6 +54,36 @@ def test_an_engine_that_was_named_and_refuses_is_an_error(two_formats, least, mo
     monkeypatch.setattr("vskd.bundle.installed_engines", lambda: ("tflite-runtime",))
     settings = Settings((two_formats,), engines=("tflite-runtime",), quick=True, comparison=False)
     with pytest.raises(EngineError, match="tflite-runtime needs tflite_runtime, which is not installed"):
+        run_bench(settings, lambda what, done, total: None)
+
+
+DYING = [sys.executable, "-c", "import os; os.abort()"]
+
+
+@pytest.fixture
+def kinds_that_die(monkeypatch):
+    """Name the kinds of process that die at the start."""
+    command = bench.worker_command
+
+    def die(*kinds: str) -> None:
+        monkeypatch.setattr(bench, "worker_command", lambda job: DYING if job["kind"] in kinds else command(job))
+
+    return die
+
+
+def test_another_pipeline_that_crashes_is_an_empty_slot(bundle, least, kinds_that_die):
+    kinds_that_die("make", "torch", "encoder")
+    run = run_bench(Settings((bundle.path,), quick=True), lambda what, done, total: None)
+    assert [subject.plan.kind for subject in run.subjects] == ["bundle"]
+    reasons = {slot.name: slot.reason for slot in run.slots}
+    for name in ("other networks", "pyts+torch", "encoder"):
+        assert "ended with exit code -6" in reasons[name]
+
+
+def test_a_model_of_the_bundle_that_crashes_ends_the_run(bundle, least, kinds_that_die):
+    kinds_that_die("model")
+    settings = Settings((bundle.path,), quick=True, comparison=False)
+    with pytest.raises(WorkerError, match=r"process of onnxruntime fp32 ended with exit code -6"):
         run_bench(settings, lambda what, done, total: None)
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from vskd_benchmarks.validity import verdicts
+from vskd_benchmarks.validity import load_reasons, verdicts
 
 CALM = {
     "load_average": [0.1, 0.1, 0.1], "governors": ["performance"], "temperature_c": 45.0, "throttled": "0x0",
@@ -129,3 +129,10 @@ def test_an_unknown_load_and_an_audit_without_answer_are_no_reasons():
     result = changed("cases", 0, "cpu", "other_cores", value=None)
     result["cases"][0]["audits"]["accuracy"] = {**FAILED, "passed": None}
     assert verdicts(result)[0]["status"] == "valid"
+
+
+def test_load_before_and_after_is_told_where_nothing_more_is_known():
+    assert list(load_reasons(None, 0.25)) == []
+    (reason,) = load_reasons(1.5, 0.1)
+    assert (reason["code"], reason["severity"], reason["value"], reason["limit"]) == ("load", "degraded", 1.5, 0.25)
+    assert reason["message"] == "1.50 cores were busy with other work before the run, above 0.25"
