@@ -209,7 +209,7 @@ def _energy_source(settings: Settings) -> tuple[EnergyRecord | None, Probe | Non
     if asked is None:
         return None, None
     check_meter(asked)
-    probe, lacks = (None, ()) if asked.meter is not None else find_probe()
+    probe, lacks = (None, ()) if asked.meter is not None or asked.meter_later else find_probe()
     source, detail = choose_source(asked, settings.profile, probe, lacks)
     return EnergyRecord(asked, settings.profile, source, detail, lacks, 0, 0), probe
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     from vskd_benchmarks.bench import Run
     from vskd_benchmarks.energy import EnergySettings
     from vskd_benchmarks.plan import Mode, Settings
+    from vskd_benchmarks.power_meter import MeterClock
     from vskd_benchmarks.profiles import Profile
 
 #: Options that bear on energy.
-_ENERGY = ("energy", "power_meter", "meter_clock", "meter_offset_s", "battery_wh", "duty_cycle")
+_ENERGY = ("energy", "power_meter", "meter_later", "meter_clock", "meter_offset_s", "battery_wh", "duty_cycle")
 
 
 @click.command(
@@ -66,6 +67,7 @@ _ENERGY = ("energy", "power_meter", "meter_clock", "meter_offset_s", "battery_wh
     help="CSV file that a power meter is writing: time_s and power_w, or time_s, voltage_v and current_a.  "
     "[default: the machine's own counters, else the profile's model]",
 )
+@click.option("--meter-later", is_flag=True, help="A power meter runs; its file is added by --add-power.")
 @click.option(
     "--meter-clock",
     type=click.Choice(["unix", "monotonic"]),
@@ -91,8 +93,13 @@ _ENERGY = ("energy", "power_meter", "meter_clock", "meter_offset_s", "battery_wh
 @click.option("--seed", type=int, default=0, help="Of the order of the cases.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result folder here.")
 @click.option("--overwrite", is_flag=True, help="Replace a result folder that is there.")
+@click.option(
+    "--add-power",
+    type=click.Path(path_type=Path),
+    help="Measure nothing; add the file of --power-meter to this result folder of --meter-later.",
+)
 @click.option("--check", type=click.Path(path_type=Path), help="Measure nothing; verify this result folder.")
-def bench(check: Path | None, out: Path | None, overwrite: bool, **choices: Any) -> None:
+def bench(check: Path | None, add_power: Path | None, out: Path | None, overwrite: bool, **choices: Any) -> None:
     """Measure bundles on this machine: latency with its split, cold start, memory, and what they are set beside.
 
     Tables go to stderr; the last line of stdout is the result as one JSON document, also without --out.
@@ -101,6 +108,9 @@ def bench(check: Path | None, out: Path | None, overwrite: bool, **choices: Any)
         if choices["bundles"]:
             raise click.UsageError("--check takes a result folder and no BUNDLE: nothing is measured")
         _check(check)
+        return
+    if add_power is not None:
+        _add_power(add_power, **choices)
         return
     settings = _settings(**choices)
 
@@ -139,11 +149,37 @@ def _raws(run: Run) -> dict[str, Any]:
     return raws
 
 
+def _add_power(folder: Path, *, bundles: tuple[Path, ...], power_meter: Path | None, **choices: Any) -> None:
+    from vskd_benchmarks.document import derive
+    from vskd_benchmarks.energy import POWER, EnergySettings, add_meter, power_arrays
+    from vskd_benchmarks.result_folder import read_raw, read_result, write_result
+
+    if bundles:
+        raise click.UsageError("--add-power takes a result folder and no BUNDLE: nothing is measured")
+    result = read_result(folder)
+    clock: MeterClock = choices["meter_clock"] or "unix"
+    asked = EnergySettings(power_meter, meter_clock=clock, meter_offset_s=choices["meter_offset_s"] or 0.0)
+    energy, trace = add_meter(result.get("energy"), asked)
+    raws: dict[str, Any] = {case["id"]: read_raw(folder, case["id"]) for case in result["cases"]}
+    raws[POWER] = power_arrays(trace)
+    result = derive({**result, "energy": energy}, raws)
+    # A file that does not fit leaves the folder as it was, so that the right one can follow.
+    _say_lack_of_energy(result)
+    write_result(folder, result, raws, overwrite=True)
+    for case in result["cases"]:
+        if case["energy"] is not None:
+            each, plus_minus = case["energy"]["per_inference_mj"], case["energy"]["uncertainty_mj"]
+            click.echo(f"{case['name']}: {each:.3g} mJ an inference, +- {plus_minus:.2g}")
+
+
 def _say_lack_of_energy(result: dict[str, Any]) -> None:
     from vskd.errors import DataError
+    from vskd_benchmarks.energy import STILL_TO_COME
 
     problem = result.get("energy", {}).get("problem")
-    if problem is not None:
+    if problem == STILL_TO_COME:
+        click.echo(problem, err=True)
+    elif problem is not None:
         raise DataError(f"everything but energy was measured: {problem}")
 
 
@@ -180,12 +216,13 @@ def _settings(
 
 
 def _energy(
-    profile: str | None, mode: Mode | None, *, energy: bool, power_meter: Path | None, **given: Any
+    profile: str | None, mode: Mode | None, *, energy: bool, power_meter: Path | None, meter_later: bool, **given: Any
 ) -> EnergySettings | None:
     """How energy is measured and used; None where nothing asks for it."""
     from vskd_benchmarks.energy import EnergySettings
 
-    asked = [name for name, value in {"energy": energy, "power_meter": power_meter, **given}.items() if value]
+    chosen = {"energy": energy, "power_meter": power_meter, "meter_later": meter_later, **given}
+    asked = [name for name, value in chosen.items() if value]
     single_stream = mode == "single-stream" or (mode is None and profile is None)
     if single_stream:
         if asked:
@@ -198,10 +235,13 @@ def _energy(
     for name in ("meter_clock", "meter_offset_s"):
         if given[name] is not None and power_meter is None:
             raise click.UsageError(f"--{name.replace('_', '-')} means nothing without --power-meter")
+    if meter_later and power_meter is not None:
+        raise click.UsageError("--meter-later contradicts --power-meter: the file comes with --add-power")
     if not asked and profile is None:
         return None
     return EnergySettings(
         power_meter,
+        meter_later=meter_later,
         meter_clock=given["meter_clock"] or "unix",
         meter_offset_s=given["meter_offset_s"] or 0.0,
         battery_wh=given["battery_wh"],

@@ -30,6 +30,8 @@ IDLE_S, QUICK_IDLE_S = 20.0, 5.0
 POWER = "power"
 
 METER = "power-meter"
+
+STILL_TO_COME = "the power meter's file is still to come: vskd bench --add-power RESULT --power-meter FILE"
 MODEL = "model"
 
 
@@ -40,12 +42,14 @@ class EnergySettings:
     Attributes
     ----------
     meter : CSV file of a power meter; None reads the machine's own counters, or takes the model
+    meter_later : a meter runs, and its file is added to the result afterwards
     meter_clock, meter_offset_s : see ``vskd_benchmarks.power_meter``
     battery_wh : capacity; None takes the profile's
     duty_cycle : share of the day in which windows are decided
     """
 
     meter: Path | None = None
+    meter_later: bool = False
     meter_clock: MeterClock = "unix"
     meter_offset_s: float = 0.0
     battery_wh: float | None = None
@@ -93,8 +97,8 @@ def choose_source(
     ------
     ConfigError : there is none
     """
-    if settings.meter is not None:
-        return METER, f"{settings.meter.name}, {settings.meter_clock} clock, offset {settings.meter_offset_s:g} s"
+    if settings.meter is not None or settings.meter_later:
+        return METER, _meter_detail(settings)
     if probe is not None:
         return probe.source, probe.detail
     if profile is not None and profile.model is not None:
@@ -102,6 +106,12 @@ def choose_source(
     raise ConfigError(
         f"nothing here tells energy: {'; '.join(lacks)}", hint="Give --power-meter FILE, or --profile NAME for a model"
     )
+
+
+def _meter_detail(settings: EnergySettings) -> str:
+    if settings.meter is None:
+        return "a power meter whose file is still to come"
+    return f"{settings.meter.name}, {settings.meter_clock} clock, offset {settings.meter_offset_s:g} s"
 
 
 def check_meter(settings: EnergySettings) -> None:
@@ -119,10 +129,34 @@ def attach_meter(record: EnergyRecord) -> None:
     """Read the meter's file, now that the run is over; what is wrong with it becomes the record's problem."""
     if record.source != METER:
         return
+    if record.settings.meter_later:
+        record.problem = STILL_TO_COME
+        return
     try:
         record.trace = _read_meter(record.settings, unix_ns=record.unix_ns, monotonic_ns=record.monotonic_ns)
     except DataError as error:
         record.problem = str(error)
+
+
+def add_meter(energy: Mapping[str, Any] | None, settings: EnergySettings) -> tuple[dict[str, Any], PowerTrace]:
+    """The run's part of a result with a meter's file that came afterwards, and its readings.
+
+    Parameters
+    ----------
+    energy : of a result that was measured beside a meter; None in a result without
+    settings : the meter's file and its clock
+
+    Raises
+    ------
+    DataError : the file is not what it must be
+    ConfigError : the result was not measured beside a meter
+    """
+    if energy is None or energy["source"] != METER:
+        raise ConfigError("this result was not measured beside a power meter", hint="Measure with --meter-later")
+    trace = _read_meter(settings, unix_ns=energy["unix_ns"], monotonic_ns=energy["monotonic_ns"])
+    if trace is None:
+        raise ConfigError("--add-power takes the meter's file too", hint="Add --power-meter FILE")
+    return {**energy, "detail": _meter_detail(settings), "problem": None}, trace
 
 
 def _read_meter(

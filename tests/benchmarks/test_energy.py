@@ -34,7 +34,8 @@ from vskd_benchmarks.energy import (
 from vskd_benchmarks.plan import QUICK, Settings
 from vskd_benchmarks.power_counters import Probe
 from vskd_benchmarks.profiles import read_profile
-from vskd_benchmarks.result_folder import SCHEMA, write_result
+from vskd_benchmarks.result_folder import SCHEMA, read_result, write_result
+from vskd_benchmarks.validity import _energy
 
 WATCH = read_profile("generic-watch")
 PROBE = Probe("rapl", "RAPL: package-0", 0.01, lambda: [1.0], (1000,))
@@ -204,6 +205,44 @@ def test_a_meter_that_stopped_too_early_leaves_a_result_without_energy(short, tm
     assert differences(write_result(tmp_path / "result", result, raws)) == []
 
 
+def test_a_meters_file_that_comes_afterwards(short, tmp_path):
+    with Meter(tmp_path / "meter.csv") as meter:
+        result, raws = measured_run(short(EnergySettings(meter_later=True, battery_wh=1.3)), meter.watch)
+    folder = write_result(tmp_path / "result", result, raws)
+    assert result["energy"]["problem"].startswith("the power meter's file is still to come")
+    assert result["cases"][0]["energy"] is None
+    (tmp_path / "wrong.csv").write_text("time_s,power_w\n" + "".join(f"{1.5e9 + n},1\n" for n in range(20)))
+    refused = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "wrong.csv")])
+    assert isinstance(refused.exception, DataError)
+    assert "do not overlap the run" in str(refused.exception)
+    done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "meter.csv")])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"onnxruntime fp32: \S+ mJ an inference, \+- \S+", done.output)
+    assert differences(folder) == []
+    figures = read_result(folder)["cases"][0]["energy"]
+    assert figures["idle_w"] == pytest.approx(2.0)
+    assert figures["per_inference_mj"] > 0
+
+
+def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
+    run = run_bench(dataclasses.replace(short(None), mode="paced", rate_hz=50.0), lambda *step: None)
+    raws = {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects}
+    folder = write_result(tmp_path / "result", derive(facts(run), raws), raws)
+    (tmp_path / "m.csv").write_text("time_s,power_w\n")
+    done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "m.csv")])
+    assert isinstance(done.exception, ConfigError)
+    assert "was not measured beside a power meter" in str(done.exception)
+
+
+def test_an_energy_within_its_uncertainty_is_noted():
+    energy = {"per_inference_mj": 0.4, "uncertainty_mj": 0.11}
+    (reason,) = _energy(energy)
+    assert (reason["code"], reason["severity"], reason["limit"]) == ("energy-uncertain", "note", pytest.approx(0.1))
+    assert reason["message"].startswith("0.4 mJ an inference are uncertain by 0.11 mJ")
+    assert not list(_energy({**energy, "uncertainty_mj": 0.09}))
+    assert not list(_energy({**energy, "uncertainty_mj": None}))
+
+
 def test_the_machines_own_counter_beside_a_run(short, monkeypatch):
     started = time.perf_counter()
     # A counter of 4 W that starts again each 0.1 J.
@@ -225,6 +264,8 @@ def test_the_machines_own_counter_beside_a_run(short, monkeypatch):
         (["--battery-wh", "1.3"], "--battery-wh means nothing in mode single-stream"),
         (["--profile", "pi-4", "--mode", "single-stream", "--duty-cycle", "0.5"], "--duty-cycle means nothing in"),
         (["--mode", "soak", "--meter-offset-s", "3"], "--meter-offset-s means nothing without --power-meter"),
+        (["--mode", "soak", "--meter-later", "--power-meter", __file__], "--meter-later contradicts --power-meter"),
+        (["--add-power", "x"], "--add-power takes a result folder and no BUNDLE"),
         (["--mode", "soak", "--power-meter", "gone.csv"], "gone.csv' does not exist"),
         (["--mode", "soak", "--battery-wh", "0"], "0.0 is not in the range x>0"),
         (["--mode", "soak", "--duty-cycle", "1.5"], "1.5 is not in the range 0<x<=1"),
