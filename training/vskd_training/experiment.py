@@ -5,23 +5,31 @@ Everything that ``train``, ``evaluate`` and ``export`` must agree on is decided 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.config import Config, DataConfig
+from vskd_training.datasets.folder import FolderSource
 from vskd_training.datasets.prepared import Prepared, prepare
-from vskd_training.datasets.protocols import Split, make_split
-from vskd_training.datasets.recording import Source
+from vskd_training.datasets.protocols import Rules, Split, make_split, refuse_leak
+from vskd_training.datasets.recording import RecordingInfo, Source
 from vskd_training.datasets.synthetic import SyntheticSource
 from vskd_training.datasets.utd_mhad import WRIST_LABELS, UtdMhadSource
 from vskd_training.windows import WindowTable, cut
 
 Part = Literal["train", "validation", "test"]
+
+#: What the teacher may see of each data set; the first is what `vskd data check` reads.
+VIEWS: dict[str, tuple[str, ...]] = {
+    "synthetic": ("rendered",),
+    "utd-mhad": ("skeleton", "depth", "rgb", "none"),
+    "folder": ("video", "none"),
+}
 
 
 def source(data: DataConfig, root: Path | None) -> Source:
@@ -37,15 +45,37 @@ def source(data: DataConfig, root: Path | None) -> Source:
     ConfigError : the view does not exist there, or no folder was given
     DataError : the folder does not hold it
     """
+    if data.view not in VIEWS[data.dataset]:
+        raise ConfigError(
+            f"{data.dataset} has no view {data.view!r}", hint=f"Set data.view to {' or '.join(VIEWS[data.dataset])}"
+        )
     if data.dataset == "synthetic":
-        if data.view != "rendered":
-            raise ConfigError(f"the synthetic data set has no view {data.view!r}", hint="Set data.view = 'rendered'")
         return SyntheticSource(data.synthetic)
     if root is None:
         raise ConfigError(f"{data.dataset} needs the folder that holds it", hint="Give --root DIR")
-    if data.view == "rendered":
-        raise ConfigError("utd-mhad has no view 'rendered'", hint="Set data.view to depth, rgb or skeleton")
-    return UtdMhadSource(root, view=data.view, height=data.frame_height, width=data.frame_width)
+    size = {"height": data.frame_height, "width": data.frame_width}
+    view: Any = data.view  # one of the data set's own, as was just seen
+    if data.dataset == "folder":
+        return FolderSource(root, view=view, **size)
+    return UtdMhadSource(root, view=view, **size)
+
+
+def split_of(infos: Sequence[RecordingInfo], data: DataConfig) -> Split:
+    """The split that a config names.
+
+    Raises
+    ------
+    ConfigError : it cannot be made of these recordings, or is leaky and ``allow_leak`` is not set
+    """
+    split = make_split(
+        infos,
+        data.protocol,
+        fold=data.fold or None,
+        validation_subjects=data.validation_subjects,
+        rules=Rules(data.fold_count, data.split_column, data.train_subjects, data.test_subjects),
+    )
+    refuse_leak(split, allowed=data.allow_leak)
+    return split
 
 
 @dataclass(frozen=True)
@@ -77,12 +107,7 @@ class Experiment:
         progress : called with (recordings done, in all) while they are prepared
         """
         prepared = prepare(source(config.data, root), cache, progress=progress)
-        split = make_split(
-            prepared.infos,
-            config.data.protocol,
-            fold=config.data.fold or None,
-            validation_subjects=config.data.validation_subjects,
-        )
+        split = split_of(prepared.infos, config.data)
         if config.data.train_on_validation:
             split = replace(
                 split,
@@ -91,7 +116,9 @@ class Experiment:
                 validation=(),
                 validation_subjects=(),
             )
-        return cls(config, prepared, split, config.contract(prepared.labels, prepared.name))
+        sensor = replace(config.sensor, placement=prepared.placement, gravity=prepared.gravity)
+        contract = replace(config, sensor=sensor).contract(prepared.labels, prepared.name)
+        return cls(config, prepared, split, contract)
 
     def windows(self, part: Part) -> WindowTable:
         """The windows of one side of the split."""
