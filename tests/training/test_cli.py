@@ -26,7 +26,7 @@ def test_train_teacher_then_student_and_look_at_the_result(
     done = vskd("train", "student", *settings, "--teacher", teacher, "--out", student)
     assert done.code == 0, done.err
     assert "recording" in done.err
-    assert json.loads((student / "run.json").read_text())["teacher"]["run"] == "teacher"
+    assert json.loads((student / "run.json").read_text())["teacher"][0]["run"] == "teacher"
 
 
 def test_a_stream_and_its_truth_are_written(vskd: Command, tiny_config_file: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_teacher_on_its_videos_and_a_student_that_learns_from_it(
     assert not card["data"]["split"]["leaky"]
     assert card["contract"]["sensor"]["placement"] == "left wrist"
     assert card["contract"]["labels"] == ["jog", "squat", "wave"]
-    assert card["teacher"]["run"] == "teacher"
+    assert [teacher["run"] for teacher in card["teacher"]] == ["teacher"]
 
 
 def test_a_student_needs_no_video(vskd: Command, settings: tuple[object, ...], tmp_path: Path) -> None:

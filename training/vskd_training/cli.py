@@ -83,7 +83,7 @@ def data() -> None:
 @_ROOT
 @click.option(
     "--view",
-    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "video", "none"]),
+    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "joints", "video", "none"]),
     default=None,
     help="What the teacher sees.  [default: rendered (synthetic), skeleton (utd-mhad), video (folder)]",
 )
@@ -262,7 +262,11 @@ def train_teacher(
 )
 @_train_options
 @click.option(
-    "--teacher", type=click.Path(path_type=Path), default=None, help="A finished run.  [default: student alone]"
+    "--teacher",
+    "teachers",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A finished run; several are averaged. A student can teach, too.  [default: student alone]",
 )
 def train_student(
     config_file: Path,
@@ -272,20 +276,21 @@ def train_student(
     out: Path,
     overwrite: bool,
     resume: bool,
-    teacher: Path | None,
+    teachers: tuple[Path, ...],
 ) -> None:
-    """Train the wrist network, alone or with a teacher."""
+    """Train the wrist network, alone or with teachers."""
     from vskd_training import train as training
     from vskd_training.config import load_config
     from vskd_training.run import Run
 
     config = load_config(config_file, changes=changes)
-    taught_by = Run.open(teacher, role="teacher") if teacher else None
+    taught_by = [Run.open(teacher, role=None) for teacher in teachers]
     experiment = _experiment(config, root, cache)
     _say_split(experiment)
-    with _bar("train student" + (f", taught by {taught_by.path.name}" if taught_by else " alone")) as bar:
+    names = ", ".join(teacher.path.name for teacher in taught_by)
+    with _bar(f"train student, taught by {names}" if names else "train student alone") as bar:
         run = training.train_student(
-            experiment, out, teacher=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
+            experiment, out, teachers=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
         )
     _show_card(run.path, run.card)
 
@@ -350,8 +355,10 @@ def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]
 
 def _say_split(experiment: Experiment) -> None:
     split = experiment.split
-    sides = (("train", split.train_subjects), ("validation", split.validation_subjects), ("test", split.test_subjects))
-    people = "; ".join(f"{side} {', '.join(names) or 'nobody'}" for side, names in sides)
+    sides = {"train": split.train_subjects, "validation": split.validation_subjects, "test": split.test_subjects}
+    if experiment.sides.unlabelled:
+        sides["without labels"] = experiment.sides.unlabelled_subjects
+    people = "; ".join(f"{side} {', '.join(names) or 'nobody'}" for side, names in sides.items())
     click.echo(f"{experiment.prepared.name}, {split.protocol}: people {people}", err=True)
     defects = experiment.prepared.defects
     if defects:

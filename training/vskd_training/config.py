@@ -43,7 +43,7 @@ class DataConfig:
     """
 
     dataset: Literal["synthetic", "utd-mhad", "folder"]
-    view: Literal["rendered", "depth", "rgb", "skeleton", "video", "none"]
+    view: Literal["rendered", "depth", "rgb", "skeleton", "joints", "video", "none"]
     protocol: str = "cross-subject"
     fold: str = ""
     fold_count: int = 5
@@ -56,6 +56,43 @@ class DataConfig:
     frame_height: int = 60
     frame_width: int = 80
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+
+
+@dataclass(frozen=True)
+class LabelsConfig:
+    """Whose labels are known; with neither ``people`` nor ``count``, everybody's. See ``labels``.
+
+    Attributes
+    ----------
+    people : the training people with labels; the others stay as recordings without
+    count : instead of names, so many of the training people, drawn by ``seed`` and the fold
+    seed : of the draw; not the run's, so that all seeds of a study know the same labels
+    """
+
+    people: tuple[str, ...] = ()
+    count: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.seed < 0:
+            raise ConfigError(f"labels.count and labels.seed must not be negative, got {self.count} and {self.seed}")
+        if self.people and self.count:
+            raise ConfigError("labels.people and labels.count exclude each other", hint="Name people, or draw some")
+        if len(set(self.people)) < len(self.people):
+            raise ConfigError(f"labels.people names somebody twice: {', '.join(self.people)}")
+
+
+@dataclass(frozen=True)
+class TeachingConfig:
+    """What the student hears of its teacher.
+
+    Attributes
+    ----------
+    pairing : ``own`` (the teacher's view of the same recording), or a control: ``shuffled`` (of any other recording)
+        or ``shuffled-within-class`` (of another recording of the same class)
+    """
+
+    pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"
 
 
 @dataclass(frozen=True)
@@ -75,17 +112,20 @@ class TeacherConfig:
 
     Attributes
     ----------
-    backbone : ``bn-inception`` (the paper's) or ``small`` (a narrow ResNet18, for CPUs)
-    width : of the small backbone
-    segments : frames per clip
+    backbone : ``bn-inception`` (the paper's), ``small`` (a narrow ResNet18, for CPUs), or ``joints`` (temporal
+        convolutions on the skeleton, for ``data.view = "joints"``)
+    width : factor on the channels of ``small`` and ``joints``
+    segments : frames per clip, for pictures
+    steps : instants per clip, for joints
     motion : show the small backbone the differences to the frames before and after as well
-    dropout : ahead of the relation module
+    dropout : ahead of the relation module; for joints, ahead of the feature
     imagenet_weights : a file with BN-Inception's weights; empty trains from scratch
     """
 
-    backbone: Literal["bn-inception", "small"] = "small"
+    backbone: Literal["bn-inception", "small", "joints"] = "small"
     width: float = 0.5
     segments: int = 8
+    steps: int = 64
     motion: bool = True
     dropout: float = 0.5
     imagenet_weights: str = ""
@@ -98,6 +138,8 @@ class Optimisation:
     Attributes
     ----------
     epochs, batch : passes over the clips, clips per step
+    steps : steps in all, whatever the number of clips, in place of ``epochs``; 0 goes by epochs. Arms that know more
+        recordings than others are compared at equal steps
     learning_rate : the peak
     weight_decay : none on biases and norms
     clip_norm : largest norm of the gradient; 0 turns it off
@@ -105,6 +147,7 @@ class Optimisation:
     """
 
     epochs: int = 40
+    steps: int = 0
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -114,6 +157,8 @@ class Optimisation:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
             raise ConfigError(f"epochs must be at least 1 and batch at least 2, got {self.epochs} and {self.batch}")
+        if self.steps < 0:
+            raise ConfigError(f"steps must not be negative, got {self.steps}")
 
 
 @dataclass(frozen=True)
@@ -121,6 +166,7 @@ class Config:
     """Everything that a run depends on, but the code and the recordings."""
 
     data: DataConfig
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
     window: WindowSpec = field(default_factory=WindowSpec)
     gaf: GafSpec = field(default_factory=GafSpec)
     sensor: SensorSpec = field(default_factory=SensorSpec)
@@ -131,6 +177,7 @@ class Config:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     teacher_training: Optimisation = field(default_factory=Optimisation)
     loss: LossWeights = field(default_factory=LossWeights)
+    teaching: TeachingConfig = field(default_factory=TeachingConfig)
     seed: int = 0
     threads: int = 2
 

@@ -5,7 +5,7 @@ Everything that ``train``, ``evaluate`` and ``export`` must agree on is decided 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,18 +16,19 @@ from vskd.errors import ConfigError
 from vskd_training.config import Config, DataConfig
 from vskd_training.datasets.folder import FolderSource
 from vskd_training.datasets.prepared import Prepared, prepare
-from vskd_training.datasets.protocols import Rules, Split, make_split, refuse_leak
-from vskd_training.datasets.recording import RecordingInfo, Source
+from vskd_training.datasets.protocols import Split
+from vskd_training.datasets.recording import Source
 from vskd_training.datasets.synthetic import SyntheticSource
 from vskd_training.datasets.utd_mhad import WRIST_LABELS, UtdMhadSource
-from vskd_training.windows import WindowTable, cut
+from vskd_training.labels import Sides, sides
+from vskd_training.windows import WindowTable, cut, joined
 
-Part = Literal["train", "validation", "test"]
+Part = Literal["train", "validation", "test", "unlabelled"]
 
 #: What the teacher may see of each data set; the first is what `vskd data check` reads.
 VIEWS: dict[str, tuple[str, ...]] = {
     "synthetic": ("rendered",),
-    "utd-mhad": ("skeleton", "depth", "rgb", "none"),
+    "utd-mhad": ("skeleton", "joints", "depth", "rgb", "none"),
     "folder": ("video", "none"),
 }
 
@@ -60,24 +61,6 @@ def source(data: DataConfig, root: Path | None) -> Source:
     return UtdMhadSource(root, view=view, **size)
 
 
-def split_of(infos: Sequence[RecordingInfo], data: DataConfig) -> Split:
-    """The split that a config names.
-
-    Raises
-    ------
-    ConfigError : it cannot be made of these recordings, or is leaky and ``allow_leak`` is not set
-    """
-    split = make_split(
-        infos,
-        data.protocol,
-        fold=data.fold or None,
-        validation_subjects=data.validation_subjects,
-        rules=Rules(data.fold_count, data.split_column, data.train_subjects, data.test_subjects),
-    )
-    refuse_leak(split, allowed=data.allow_leak)
-    return split
-
-
 @dataclass(frozen=True)
 class Experiment:
     """A config applied to prepared recordings.
@@ -85,13 +68,13 @@ class Experiment:
     Attributes
     ----------
     config, prepared : what was put together
-    split : who is on which side
+    sides : who is on which side, and whose labels are known
     contract : what the student's window is
     """
 
     config: Config
     prepared: Prepared
-    split: Split
+    sides: Sides
     contract: Contract
 
     @classmethod
@@ -107,21 +90,18 @@ class Experiment:
         progress : called with (recordings done, in all) while they are prepared
         """
         prepared = prepare(source(config.data, root), cache, progress=progress)
-        split = split_of(prepared.infos, config.data)
-        if config.data.train_on_validation:
-            split = replace(
-                split,
-                train=tuple(sorted(split.train + split.validation)),
-                train_subjects=tuple(sorted({*split.train_subjects, *split.validation_subjects})),
-                validation=(),
-                validation_subjects=(),
-            )
+        known = sides(prepared.infos, config.data, config.labels)
         sensor = replace(config.sensor, placement=prepared.placement, gravity=prepared.gravity)
         contract = replace(config, sensor=sensor).contract(prepared.labels, prepared.name)
-        return cls(config, prepared, split, contract)
+        return cls(config, prepared, known, contract)
+
+    @property
+    def split(self) -> Split:
+        """Who is trained on with labels, who decides, who is tested."""
+        return self.sides.split
 
     def windows(self, part: Part) -> WindowTable:
-        """The windows of one side of the split."""
+        """The windows of one side of the split, or of the training people without labels."""
         return self._windows[part] if part in self._windows else self._cut(part)
 
     @cached_property
@@ -129,8 +109,39 @@ class Experiment:
         return {}
 
     def _cut(self, part: Part) -> WindowTable:
-        self._windows[part] = cut(self.prepared, self.contract, getattr(self.split, part))
-        return self._windows[part]
+        if part == "unlabelled":
+            table = cut(self.prepared, self.contract, self.sides.unlabelled, labelled=False)
+        else:
+            table = cut(self.prepared, self.contract, getattr(self.split, part))
+        self._windows[part] = table
+        return table
+
+    def paired_windows(self) -> WindowTable:
+        """What a student is trained on beside a teacher: the training people's windows, with labels or without."""
+        train = self.windows("train")
+        return joined(train, self.windows("unlabelled")) if self.sides.unlabelled else train
+
+    def data_card(self) -> dict[str, Any]:
+        """Which recordings, and who is on which side: what a run's card keeps, ready for JSON."""
+        split = self.split
+        card = {
+            "protocol": split.protocol,
+            "fold": split.fold,
+            "leaky": split.leaky,
+            "train": list(split.train_subjects),
+            "validation": list(split.validation_subjects),
+            "test": list(split.test_subjects),
+            "recordings": [len(split.train), len(split.validation), len(split.test)],
+        }
+        if self.sides.unlabelled:
+            card["unlabelled"] = list(self.sides.unlabelled_subjects)
+        return {
+            "dataset": self.prepared.name,
+            "view": self.prepared.view,
+            "key": self.prepared.key,
+            "defects": len(self.prepared.defects),
+            "split": card,
+        }
 
     @property
     def wrist_labels(self) -> tuple[str, ...]:

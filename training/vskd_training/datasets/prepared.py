@@ -37,6 +37,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "frame_time_s": np.dtype("<f8"),
     "frames": np.dtype("u1"),
 }
+#: Frames that are no pictures (joints) are kept as they come, in float32.
+_FRAME_DTYPES = (np.dtype("u1"), np.dtype("<f4"))
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Prepared:
         rows = self._rows(self._index.sensor_offsets, recording)
         return self._arrays["time_s"][rows], self._arrays["acceleration_g"][rows]
 
-    def video(self, recording: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    def video(self, recording: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """The camera's side of one recording.
 
         Parameters
@@ -129,8 +131,8 @@ class Prepared:
 
         Returns
         -------
-        frame_time_s (frames,), s on the sensor's clock, and frames (frames, height, width); read-only, memory-mapped,
-        empty without video
+        frame_time_s (frames,), s on the sensor's clock, and frames (frames, height, width), uint8, or in the view
+        ``joints`` (frames, joints, 3), float32; read-only, memory-mapped, empty without video
         """
         rows = self._rows(self._index.frame_offsets, recording)
         return self._arrays["frame_time_s"][rows], self._arrays["frames"][rows]
@@ -238,6 +240,8 @@ class _Column:
     def append(self, block: NDArray[Any], recording: str) -> None:
         if self._row_shape is None:
             self._row_shape = block.shape[1:]
+            if self._name == "frames" and block.dtype in _FRAME_DTYPES:
+                self._dtype = block.dtype
             self._write_header()
         if block.shape[1:] != self._row_shape:
             raise DataError(
@@ -293,7 +297,8 @@ def _map(folder: Path, name: str, index: _Index) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, mmap_mode="r" if all(described.shape) else None)
     except (OSError, ValueError) as error:
         raise _damaged(folder, f"{path.name} cannot be read ({error})") from error
-    if array.shape != described.shape or array.dtype != _DTYPES[name]:
+    allowed = _FRAME_DTYPES if name == "frames" else (_DTYPES[name],)
+    if array.shape != described.shape or array.dtype not in allowed:
         raise _damaged(folder, f"{path.name} holds {array.dtype} {array.shape} instead of {described.shape}")
     return array
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,14 +47,14 @@ class Recording:
     time_s : (samples,), float64, strictly increasing, s; the sensor's clock
     acceleration_g : (samples, 3), float64, g, in the contract's axes, with gravity if the source says so
     frame_time_s : (frames,), float64, s; each frame's time *on the sensor's clock*; empty without video
-    frames : (frames, height, width), uint8; empty without video
+    frames : (frames, height, width), uint8, or (frames, joints, 3), float32, without unit; empty without video
     """
 
     info: RecordingInfo
     time_s: NDArray[np.float64]
     acceleration_g: NDArray[np.float64]
     frame_time_s: NDArray[np.float64]
-    frames: NDArray[np.uint8]
+    frames: NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ Views. Each shows where limbs are and not where the person stood, because a new 
 - ``depth``: cropped to the person by one box for the whole clip, so that motion within the clip stays; depth is coded
   relative to the clip's median, nearer is brighter. The same for any resolution of the file.
 - ``skeleton``: the 20 joints drawn as limbs, cropped and coded in the same way.
+- ``joints``: the 20 joints themselves, as numbers, relative to the hip and in units of the torso.
 - ``rgb``: the whole picture in grey; the background is in it, so there is no person to crop to.
 
 This module does not know windows, splits or caches.
@@ -39,7 +40,7 @@ from vskd_training.datasets.pictures import Crop, picture_frame, to_uint8
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.render import draw_bones
 
-View = Literal["none", "rgb", "depth", "skeleton"]
+View = Literal["none", "rgb", "depth", "skeleton", "joints"]
 Float32 = NDArray[np.float32]
 
 #: The official numbering: action 1 is the first. Never taken from the order of files.
@@ -88,7 +89,10 @@ DEPTH_SPAN_MM = 750.0
 _CROP_TAIL = 1e-4
 
 _SENSOR = ("Inertial", "inertial.mat")
-_FOLDERS = {"rgb": ("RGB", "color.avi"), "depth": ("Depth", "depth.mat"), "skeleton": ("Skeleton", "skeleton.mat")}
+_SKELETON = ("Skeleton", "skeleton.mat")
+_FOLDERS = {"rgb": ("RGB", "color.avi"), "depth": ("Depth", "depth.mat"), "skeleton": _SKELETON, "joints": _SKELETON}
+#: Rows of the joints, from 0.
+_NECK, _HIP = 1, 3
 
 #: What scipy raises on a damaged MATLAB file; found by truncating and flipping bits.
 _UNREADABLE = (MatReadError, OSError, EOFError, ValueError, TypeError, LookupError, zlib.error)
@@ -185,7 +189,8 @@ class UtdMhadSource:
 
     def files_by_stream(self) -> dict[str, int]:
         """How many trials each folder of the tree holds, whether it is read or not."""
-        return {stream[0]: len(_trials_in(self.root, stream)[0]) for stream in (_SENSOR, *_FOLDERS.values())}
+        streams = dict.fromkeys((_SENSOR, *_FOLDERS.values()))
+        return {stream[0]: len(_trials_in(self.root, stream)[0]) for stream in streams}
 
     def recordings(self) -> Iterator[Recording]:
         """Read and decode them one by one, by action, subject and trial; broken ones become defects."""
@@ -209,23 +214,34 @@ class UtdMhadSource:
             raise BrokenFileError(self._where(path), f"d_iner must be (samples >= 2, 6), got shape {table.shape}")
         return np.ascontiguousarray(table[:, :3], dtype=np.float64)
 
-    def _frames(self, trial: _Trial) -> NDArray[np.uint8]:
+    def _frames(self, trial: _Trial) -> NDArray[Any]:
         if self.view == "none":
             return np.empty((0, self.height, self.width), dtype=np.uint8)
         path = self._path(_FOLDERS[self.view], trial)
         if self.view == "rgb":
             return self._decode(path)
         if self.view == "skeleton":
-            joints = self._variable(path, "d_skel", dims=3)
-            if joints.shape[:2] != (20, 3) or joints.shape[2] < 2:
-                shape = joints.shape
-                raise BrokenFileError(self._where(path), f"d_skel must be (20, 3, frames >= 2), got shape {shape}")
-            return skeleton_frames(joints, height=self.height, width=self.width)
+            return skeleton_frames(self._joints_m(path), height=self.height, width=self.width)
+        if self.view == "joints":
+            return self._relative(path)
         depth = self._variable(path, "d_depth", dims=3)
         if depth.shape[2] < 2 or not depth.any():
             what = f"d_depth must be (rows, columns, frames >= 2) and hold a person, got shape {depth.shape}"
             raise BrokenFileError(self._where(path), what if depth.any() else f"{what}, all 0")
         return depth_frames(depth, height=self.height, width=self.width)
+
+    def _joints_m(self, path: Path) -> NDArray[Any]:
+        joints = self._variable(path, "d_skel", dims=3)
+        if joints.shape[:2] != (20, 3) or joints.shape[2] < 2:
+            shape = joints.shape
+            raise BrokenFileError(self._where(path), f"d_skel must be (20, 3, frames >= 2), got shape {shape}")
+        return joints
+
+    def _relative(self, path: Path) -> NDArray[np.float32]:
+        try:
+            return relative_joints(self._joints_m(path))
+        except DataError as error:
+            raise BrokenFileError(self._where(path), str(error)) from error
 
     def _variable(self, path: Path, key: str, *, dims: int) -> NDArray[Any]:
         """One numeric array of a MATLAB file, finite and not empty."""
@@ -365,6 +381,35 @@ def skeleton_frames(joints_m: NDArray[Any], *, height: int, width: int) -> NDArr
     joints_px = (plane - (crop.left, crop.top)) / crop.scale
     brightness = np.clip(nearness, 65, 255)
     return draw_bones(joints_px, bones, radius_px=radius_px, brightness=brightness, height=height, width=width)
+
+
+def relative_joints(joints_m: NDArray[Any]) -> NDArray[np.float32]:
+    """The Kinect's joints without the person's place and size.
+
+    Every joint is taken relative to the frame's hip, in units of the clip's median distance from hip to neck. The
+    hip's own row, which would be 0, holds the way of the hip from its median place in the clip: jogging and squatting
+    stay visible, standing elsewhere does not.
+
+    Parameters
+    ----------
+    joints_m : (20, 3, frames), m
+
+    Returns
+    -------
+    (frames, 20, 3), without unit
+
+    Raises
+    ------
+    DataError : hip and neck coincide
+    """
+    joints = np.moveaxis(joints_m, 2, 0).astype(np.float64)
+    hip = joints[:, _HIP]
+    torso_m = float(np.median(np.linalg.norm(joints[:, _NECK] - hip, axis=1)))
+    if torso_m <= 0:
+        raise DataError("d_skel has hip and neck in one place, so the body has no size")
+    relative = joints - hip[:, np.newaxis]
+    relative[:, _HIP] = hip - np.median(hip, axis=0)
+    return np.asarray(relative / torso_m, dtype=np.float32)
 
 
 def _extent(counts: NDArray[np.intp]) -> tuple[int, int]:
