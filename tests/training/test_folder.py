@@ -132,6 +132,21 @@ def test_gravity_that_was_removed_is_believed_until_the_readings_say_otherwise(t
     assert "gravity is in it; set gravity = true in dataset.toml" in defect.what
 
 
+def test_a_gyroscope_beside_the_accelerometer_is_what_the_teacher_may_see(own: Path) -> None:
+    rows = read_table(own)
+    text = (own / rows[0][3]).read_text().replace(",0.000000,0.000000,0.000000", ",1,2,3")
+    (own / rows[0][3]).write_text(text)
+    (own / rows[1][3]).write_text(HEAD + GOOD)
+    (own / "dataset.toml").write_text(DESCRIPTION + '[axes]\nx = "-y"\ny = "x"\n')
+    source, recordings = read(own, "sensors")
+    assert recordings[0].frames.shape == (len(recordings[0].time_s), 2, 3)
+    np.testing.assert_allclose(recordings[0].frames[:, 0], recordings[0].acceleration_g, rtol=1e-6)
+    np.testing.assert_array_equal(recordings[0].frames[0, 1], [-2, 1, 3])
+    np.testing.assert_array_equal(recordings[0].frame_time_s, recordings[0].time_s)
+    (defect,) = source.defects()
+    assert "lacks 'gx'" in defect.what
+
+
 def test_a_clip_without_video_is_used_without_a_teacher_and_counted_with_one(own: Path) -> None:
     rows = read_table(own)
     rows[1][4] = ""
@@ -378,7 +393,7 @@ def test_a_folder_that_holds_neither_file(tmp_path: Path) -> None:
 
 
 def test_an_unknown_view_is_refused(pristine: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown view 'film' of a folder\. Known: none, video"):
+    with pytest.raises(ConfigError, match=r"unknown view 'film' of a folder\. Known: none, sensors, video"):
         FolderSource(pristine, view="film")  # type: ignore[arg-type]
 
 

@@ -26,9 +26,10 @@ class DataConfig:
 
     Attributes
     ----------
-    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, or ``folder`` (your own recordings)
-    view : what the teacher sees: ``rendered`` (synthetic), ``depth``, ``rgb`` or ``skeleton``;
-        of a folder ``video``, or ``none`` without a teacher
+    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, ``folder`` (your own recordings), or
+        ``shoulder-watch`` (recordings inside the package seglearn)
+    view : what the teacher sees: pictures (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
+        ``sensors`` (accelerometer and gyroscope), or ``none``; ``experiment.VIEWS`` says what each data set has
     protocol : one of ``datasets.protocols.PROTOCOLS``
     fold : what is left out: the person of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
         of a ``column``
@@ -42,8 +43,8 @@ class DataConfig:
     synthetic : settings of the generator
     """
 
-    dataset: Literal["synthetic", "utd-mhad", "folder"]
-    view: Literal["rendered", "depth", "rgb", "skeleton", "joints", "video", "none"]
+    dataset: Literal["synthetic", "utd-mhad", "folder", "shoulder-watch"]
+    view: Literal["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]
     protocol: str = "cross-subject"
     fold: str = ""
     fold_count: int = 5

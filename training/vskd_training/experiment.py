@@ -18,6 +18,7 @@ from vskd_training.datasets.folder import FolderSource
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.datasets.protocols import Split
 from vskd_training.datasets.recording import Source
+from vskd_training.datasets.shoulder_watch import ShoulderWatchSource
 from vskd_training.datasets.synthetic import SyntheticSource
 from vskd_training.datasets.utd_mhad import WRIST_LABELS, UtdMhadSource
 from vskd_training.labels import Sides, sides
@@ -29,7 +30,8 @@ Part = Literal["train", "validation", "test", "unlabelled"]
 VIEWS: dict[str, tuple[str, ...]] = {
     "synthetic": ("rendered",),
     "utd-mhad": ("skeleton", "joints", "depth", "rgb", "none"),
-    "folder": ("video", "none"),
+    "folder": ("video", "sensors", "none"),
+    "shoulder-watch": ("sensors", "none"),
 }
 
 
@@ -39,7 +41,7 @@ def source(data: DataConfig, root: Path | None) -> Source:
     Parameters
     ----------
     data : which one
-    root : its folder; None for the synthetic one
+    root : its folder; None for the synthetic one, and for the one inside a package
 
     Raises
     ------
@@ -52,10 +54,12 @@ def source(data: DataConfig, root: Path | None) -> Source:
         )
     if data.dataset == "synthetic":
         return SyntheticSource(data.synthetic)
+    view: Any = data.view  # one of the data set's own, as was just seen
+    if data.dataset == "shoulder-watch":
+        return ShoulderWatchSource(root, view=view)
     if root is None:
         raise ConfigError(f"{data.dataset} needs the folder that holds it", hint="Give --root DIR")
     size = {"height": data.frame_height, "width": data.frame_width}
-    view: Any = data.view  # one of the data set's own, as was just seen
     if data.dataset == "folder":
         return FolderSource(root, view=view, **size)
     return UtdMhadSource(root, view=view, **size)

@@ -7,7 +7,8 @@ left out and becomes a defect, so that one bad afternoon does not stop a study. 
 Two recordings with the same samples are one recording: the second is left out, since a copy under another name could
 lie on the other side of a split.
 
-Views: ``video`` (clips without one are left out, and counted), ``none`` (every clip, for a student without a teacher).
+Views: ``video`` (clips without one are left out, and counted), ``sensors`` (the accelerometer beside the gyroscope's
+columns gx, gy, gz, which every file must have then), ``none`` (every clip, for a student without a teacher).
 
 This module does not know windows, splits or caches. Clips may be long; windows are cut from them after the split.
 """
@@ -18,24 +19,26 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError, StreamError, did_you_mean
-from vskd.stream import UNIT_CHECK_SAMPLES, refuse_wrong_unit, to_g
+from vskd.stream import UNIT_CHECK_SAMPLES, AxisMap, refuse_wrong_unit, to_g
 from vskd_training.datasets.folder_table import DESCRIPTION, TABLE, ClipRow, Description, read_description, read_table
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.sensor_csv import SensorTable, read_sensor
 from vskd_training.datasets.video import on_sensor_clock, read_clip
 
-View = Literal["none", "video"]
+View = Literal["video", "sensors", "none"]
 Float64 = NDArray[np.float64]
 
 #: Goes into the fingerprint. Raise it with every change to what ``recordings`` yields.
 READER_VERSION = 1
+
+_GYROSCOPE = ("gx", "gy", "gz")
 
 #: A rate in ``dataset.toml`` may differ from the timestamps' by this share.
 _RATE_TOLERANCE = 0.2
@@ -75,7 +78,7 @@ class FolderSource:
         self.gravity: Gravity = "included" if self.description.gravity else "removed"
         self.height, self.width = height, width
         self._infos = _infos(self.table)
-        self._used = [row for row in self.table if view == "none" or row.video]
+        self._used = [row for row in self.table if view != "video" or row.video]
         self._unseen = tuple(
             Defect(row.clip, f"has no video ({TABLE}, line {row.line}); view 'none' uses it", "no video")
             for row in self.table
@@ -134,17 +137,28 @@ class FolderSource:
         path = self.root / row.sensor
         if not path.is_file():
             raise BrokenFileError(row.sensor, "does not exist; mend the path, or drop the line", kind="missing sensor")
-        table = read_sensor(path, where=row.sensor, rate_hz=self.description.rate_hz or None)
+        further = _GYROSCOPE if self.view == "sensors" else ()
+        rate_hz = self.description.rate_hz or None
+        table = read_sensor(path, where=row.sensor, rate_hz=rate_hz, further=further)
         acceleration_g = to_g(table.xyz, unit=self.description.unit, axes=self.description.axis_map)
         _check_readings(acceleration_g, self.description, where=row.sensor)
         defects = [*table.defects, *_rate_defects(table, self.description, row.sensor)]
-        frame_time_s, frames = np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8)
-        if self.view == "video":
-            clip = read_clip(self.root / row.video, where=row.video, height=self.height, width=self.width)
-            frame_time_s, differs = on_sensor_clock(clip, table.time_s, where=row.video)
-            frames = clip.frames
-            defects += [*clip.defects, *differs]
-        return Recording(self._infos[row.clip], table.time_s, acceleration_g, frame_time_s, frames), tuple(defects)
+        frame_time_s, frames, of_frames = self._frames(row, table, acceleration_g)
+        recording = Recording(self._infos[row.clip], table.time_s, acceleration_g, frame_time_s, frames)
+        return recording, (*defects, *of_frames)
+
+    def _frames(
+        self, row: ClipRow, table: SensorTable, acceleration_g: Float64
+    ) -> tuple[Float64, NDArray[Any], tuple[Defect, ...]]:
+        """What the teacher sees, when, and what was passed over."""
+        if self.view == "none":
+            return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
+        if self.view == "sensors":
+            rates = AxisMap(self.description.axis_map)(table.further)
+            return table.time_s, np.stack([acceleration_g, rates], axis=1).astype(np.float32), ()
+        clip = read_clip(self.root / row.video, where=row.video, height=self.height, width=self.width)
+        frame_time_s, differs = on_sensor_clock(clip, table.time_s, where=row.video)
+        return frame_time_s, clip.frames, (*clip.defects, *differs)
 
 
 def _infos(table: tuple[ClipRow, ...]) -> dict[str, RecordingInfo]:
