@@ -12,7 +12,7 @@ import dataclasses
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from vskd.bundle import Bundle
 from vskd.errors import EngineError
 from vskd.golden import GOLDEN_FILE, read_golden
+from vskd_benchmarks.confinement import Confinement
+from vskd_benchmarks.energy import IDLE_S, MODEL, QUICK_IDLE_S, EnergyRecord, check_meter, choose_source
 from vskd_benchmarks.environment import READING_S, MachineWatch, busy_ns, describe_machine, memory_bytes, read_state
 from vskd_benchmarks.plan import (
     LIBRARY,
@@ -36,6 +38,7 @@ from vskd_benchmarks.plan import (
     identify,
     make_job,
 )
+from vskd_benchmarks.power_counters import PowerWatch, Probe, find_probe
 from vskd_benchmarks.processes import WorkerError, WorkerProcess, worker_command
 from vskd_benchmarks.startup import cold_start, import_time
 
@@ -130,6 +133,8 @@ class Run:
     machine, before, after, readings : the environment
     imports : of vskd, over numpy
     epoch_ns : start of the run by ``time.perf_counter_ns``
+    confinement : how the profile was applied; None without one
+    energy : what was recorded of it; None where nobody asked
     """
 
     settings: Settings
@@ -143,6 +148,8 @@ class Run:
     readings: list[dict[str, Any]]
     imports: dict[str, Any]
     epoch_ns: int
+    confinement: Confinement | None = None
+    energy: EnergyRecord | None = None
 
 
 def run_bench(settings: Settings, watch: Watch) -> Run:
@@ -161,16 +168,23 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
     """
     bundles = identify([_checked(path) for path in settings.bundles])
     cases, slots = bundle_cases(bundles, settings)
+    energy, probe = _energy_source(settings)
     epoch_ns = time.perf_counter_ns()
     before = read_state()
     every_s = max(READING_S, (settings.lasting_s or 0) * len(cases) / MOST_READINGS)
-    with tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder, MachineWatch(epoch_ns, every_s) as machine:
+    with (
+        tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder,
+        MachineWatch(epoch_ns, every_s) as machine,
+        _confined(settings) as confinement,
+        _power_watched(energy, probe, epoch_ns),
+    ):
         if settings.comparison:
             watch("making the networks to compare with", 0, 1)
             beside, empty = _comparison(bundles, settings, Path(folder))
             cases, slots = [*cases, *beside], [*slots, *empty]
-        measuring = _Measuring(settings, watch, cases, Path(folder))
+        measuring = _Measuring(settings, watch, cases, Path(folder), confinement)
         imports = measuring.imports()
+        _idle(energy, settings, watch, epoch_ns)
         subjects = measuring.measure()
     return Run(
         settings=settings,
@@ -184,7 +198,70 @@ def run_bench(settings: Settings, watch: Watch) -> Run:
         readings=machine.readings,
         imports=imports,
         epoch_ns=epoch_ns,
+        confinement=confinement,
+        energy=energy,
     )
+
+
+def _energy_source(settings: Settings) -> tuple[EnergyRecord | None, Probe | None]:
+    """Where energy will come from, and the probe where the machine measures itself."""
+    asked = settings.energy
+    if asked is None:
+        return None, None
+    check_meter(asked)
+    probe, lacks = (None, ()) if asked.meter is not None or asked.meter_later else find_probe()
+    source, detail = choose_source(asked, settings.profile, probe, lacks)
+    return EnergyRecord(asked, settings.profile, source, detail, lacks, 0, 0), probe
+
+
+@contextlib.contextmanager
+def _power_watched(energy: EnergyRecord | None, probe: Probe | None, epoch_ns: int) -> Iterator[None]:
+    """Read the machine's own counters while measuring."""
+    if energy is None:
+        yield
+        return
+    since_ns = time.perf_counter_ns() - epoch_ns
+    energy.unix_ns, energy.monotonic_ns = time.time_ns() - since_ns, time.monotonic_ns() - since_ns
+    if probe is None:
+        yield
+        return
+    with PowerWatch(probe, epoch_ns) as power:
+        yield
+    energy.problem = power.problem
+    if power.problem is None:
+        energy.trace = power.trace()
+
+
+def _idle(energy: EnergyRecord | None, settings: Settings, watch: Watch, epoch_ns: int) -> None:
+    """Leave the machine alone for a while, so that its power at rest is known."""
+    if energy is None or energy.source == MODEL:
+        return
+    watch("measuring the idle machine", 0, 1)
+    start_ns = time.perf_counter_ns()
+    time.sleep(QUICK_IDLE_S if settings.quick else IDLE_S)
+    energy.idle_ns = (start_ns - epoch_ns, time.perf_counter_ns() - epoch_ns)
+
+
+@contextlib.contextmanager
+def _confined(settings: Settings) -> Iterator[Confinement | None]:
+    """The limits of the profile while measuring, and what the user asked for in its stead."""
+    if settings.profile is None:
+        yield None
+        return
+    wanted = settings.profile.settings
+    with Confinement(wanted) as confinement:
+        if settings.pace_hz is None:
+            confinement.deviate("rate_hz", wanted.rate_hz, f"mode {settings.mode} computes back to back")
+        elif settings.pace_hz != wanted.rate_hz:
+            confinement.deviate("rate_hz", wanted.rate_hz, f"--rate-hz {settings.pace_hz:g}")
+        else:
+            confinement.hold("rate_hz", wanted.rate_hz, settings.pace_hz, f"mode {settings.mode}")
+            confinement.hold("batch", wanted.batch, settings.batch, f"mode {settings.mode}")
+        if settings.threads == (wanted.threads,):
+            confinement.hold("threads", wanted.threads, wanted.threads, "the engine's option")
+        else:
+            confinement.deviate("threads", wanted.threads, f"--threads {','.join(map(str, settings.threads))}")
+        yield confinement
 
 
 def _checked(path: Path) -> Bundle:
@@ -219,8 +296,16 @@ def _made_networks(bundle: Bundle, folder: Path) -> tuple[dict[str, Any], str]:
 class _Measuring:
     """One run's measurements, step by step."""
 
-    def __init__(self, settings: Settings, watch: Watch, cases: Sequence[PlannedCase], folder: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        watch: Watch,
+        cases: Sequence[PlannedCase],
+        folder: Path,
+        confinement: Confinement | None = None,
+    ) -> None:
         self._settings = settings
+        self._on_start = None if confinement is None else confinement.on_process
         self._effort = settings.effort
         self._watch = watch
         self._cases = cases
@@ -239,7 +324,7 @@ class _Measuring:
 
     def imports(self) -> dict[str, Any]:
         self._step("import vskd")
-        return import_time(self._effort.imports, threads=self._settings.threads[0])
+        return import_time(self._effort.imports, threads=self._settings.threads[0], on_start=self._on_start)
 
     def measure(self) -> list[Subject]:
         """Every case, group by group; what the user did not ask for by name and cannot be loaded is an empty slot."""
@@ -256,15 +341,23 @@ class _Measuring:
         return measured
 
     def _process(self, plan: PlannedCase) -> WorkerProcess:
-        return WorkerProcess(plan.name, worker_command(plan.job), threads=plan.threads, variables=self._variables)
+        return WorkerProcess(
+            plan.name,
+            worker_command(plan.job),
+            threads=plan.threads,
+            variables=self._variables,
+            on_start=self._on_start,
+        )
 
     def _open(self, plan: PlannedCase, group: int, stack: contextlib.ExitStack) -> tuple[Subject, WorkerProcess] | None:
         self._step(f"loading {plan.name}")
         try:
             process = stack.enter_context(self._process(plan))
         except EngineError as error:
-            # A bundle's model that kills its process is news, and not a lack of this machine.
-            if plan.required or (plan.kind == "bundle" and isinstance(error, WorkerError)):
+            # A bundle's model that kills its process is news, and not a lack of this machine; under a profile it may be
+            # the lack of memory that was asked for.
+            died = plan.kind == "bundle" and isinstance(error, WorkerError) and self._on_start is None
+            if plan.required or died:
                 raise
             self._last_error = error
             self.failed.append(Slot(plan.name, plan.bundle_id, str(error)))
@@ -298,7 +391,12 @@ class _Measuring:
         discard = 0 if settings.path_only else self._effort.discard
         machine_ns, parent_ns, start_ns = busy_ns(), time.process_time_ns(), time.perf_counter_ns()
         answer = process.ask(
-            "block", path_only=settings.path_only, calls=calls, discard=discard, period_ns=settings.period_ns
+            "block",
+            path_only=settings.path_only,
+            calls=calls,
+            discard=discard,
+            period_ns=settings.period_ns,
+            batch=settings.batch,
         )
         asked_ns, parent_ns = time.perf_counter_ns() - start_ns, time.process_time_ns() - parent_ns
         later_ns = busy_ns()
@@ -315,7 +413,7 @@ class _Measuring:
     def _floor(self, engine: str) -> int:
         if engine not in self._floors:
             command = worker_command({"kind": "baseline", "package": LIBRARY[engine]})
-            with WorkerProcess(f"import {engine}", command, threads=1) as process:
+            with WorkerProcess(f"import {engine}", command, threads=1, on_start=self._on_start) as process:
                 self._floors[engine] = process.ask("memory")["memory"]["bytes"]
         return self._floors[engine]
 
@@ -334,6 +432,7 @@ class _Measuring:
                 recipe=plan.recipe,
                 threads=plan.threads,
                 repeats=self._effort.cold_starts,
+                on_start=self._on_start,
             )
 
 
@@ -350,6 +449,7 @@ def raw_arrays(subject: Subject, epoch_ns: int) -> dict[str, NDArray[Any]]:
         name: np.stack([block["latency_ns"][name] for block in subject.blocks]) for name in series
     }
     arrays["started"] = np.stack([block["started_ns"] for block in subject.blocks]) - epoch_ns
+    arrays["interval"] = np.array([block["interval_ns"] for block in subject.blocks], np.int64) - epoch_ns
     arrays["audit_varied"] = np.array(subject.repeat["varied_ns"], np.int64)
     arrays["audit_repeated"] = np.array(subject.repeat["repeated_ns"], np.int64)
     if subject.outputs.get("outputs") is None:

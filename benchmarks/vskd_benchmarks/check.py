@@ -17,8 +17,10 @@ from typing import Any
 
 from vskd.errors import DataError, MissingExtraError
 from vskd_benchmarks.document import derive
+from vskd_benchmarks.energy import POWER
 from vskd_benchmarks.result_folder import (
     MANIFEST,
+    RAW,
     REPORT,
     RESULT,
     SCHEMA,
@@ -81,6 +83,8 @@ def _derived(folder: Path, result: Mapping[str, Any]) -> Iterator[str]:
             raws[case["id"]] = read_raw(folder, case["id"])
         except DataError as error:
             yield str(error)
+    if f"{RAW}/{POWER}.npz" in read_manifest(folder).files:
+        raws[POWER] = read_raw(folder, POWER)
     if len(raws) < len(result["cases"]):
         return
     try:

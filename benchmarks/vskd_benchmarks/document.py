@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from vskd.bundle import CONTRACT, Bundle
 from vskd_benchmarks.audits import audit
 from vskd_benchmarks.bench import Run, Subject
+from vskd_benchmarks.energy import derive_energy, energy_facts
 from vskd_benchmarks.measure import median_with_interval, ratio_by_round, summarise
 from vskd_benchmarks.plan import macs_of, report_of
+from vskd_benchmarks.profile_result import profile_facts
 from vskd_benchmarks.result_folder import KIND, RAW, SCHEMA_VERSION, Raw
 from vskd_benchmarks.validity import GROWTH_LIMIT_BYTES, verdicts
 
@@ -52,7 +54,24 @@ def facts(run: Run) -> dict[str, Any]:
         "cases": [_case_facts(run, subject) for subject in run.subjects],
         "not_measured": [{"name": slot.name, "bundle": slot.bundle, "reason": slot.reason} for slot in run.slots],
         "import_vskd": run.imports,
+        **_profile(run),
+        **_energy(run),
     }
+
+
+def _profile(run: Run) -> dict[str, Any]:
+    profile = run.settings.profile
+    if profile is None or run.confinement is None:
+        return {}
+    return {"profile": profile_facts(profile, run.confinement, run.machine)}
+
+
+def _energy(run: Run) -> dict[str, Any]:
+    settings = run.settings
+    if run.energy is None:
+        return {}
+    relation = None if settings.profile is None else settings.profile.relation_to(run.machine["board"])
+    return {"energy": energy_facts(run.energy, pace_hz=settings.pace_hz, relation=relation)}
 
 
 def _configuration(run: Run) -> dict[str, Any]:
@@ -180,6 +199,8 @@ def derive(facts: Mapping[str, Any], raws: Mapping[str, Raw]) -> dict[str, Any]:
         "import_vskd": {**facts["import_vskd"], "median_ns": int(np.median(readings))},
     }
     result["goals"] = _goals(result, bundles, raws)
+    if "energy" in facts:
+        result["energy"] = derive_energy(facts["energy"], cases, raws)
     result["validity"], each = verdicts(result)
     for case, verdict in zip(cases, each, strict=True):
         case["validity"] = verdict

@@ -20,7 +20,9 @@ from vskd.bundle import CONTRACT, Bundle, ModelEntry
 from vskd.engines import ENGINES, engine_kind, is_installed
 from vskd.errors import BundleError, MissingExtraError
 from vskd_benchmarks.comparison import IMAGE_FILE, SIGNATURES_FILE, missing_packages
+from vskd_benchmarks.energy import EnergySettings
 from vskd_benchmarks.measure import SMALLEST_SAMPLE, WarmUpRule
+from vskd_benchmarks.profiles import Profile
 
 Mode = Literal["single-stream", "paced", "soak"]
 
@@ -119,12 +121,14 @@ class Settings:
     engines, recipes : names; empty takes all
     threads : numbers of computing threads, each a case of its own
     mode : back to back, paced, or for long
-    rate_hz : windows a second; None takes 1 in mode paced and back to back in a soak
+    rate_hz : windows a second; None takes the profile's or 1 in mode paced, and back to back in a soak
     duration_s : of each case in modes paced and soak; None takes the effort's
     quick : a shorter run, one engine per model format
     comparison : whether other pipelines are measured beside the bundle
     seed : of the order of the cases
     command : as typed
+    profile : the device that this machine is to stand for
+    energy : how energy is measured and used; None where it is not asked for
     """
 
     bundles: tuple[Path, ...]
@@ -138,6 +142,8 @@ class Settings:
     comparison: bool = True
     seed: int = 0
     command: str = ""
+    profile: Profile | None = None
+    energy: EnergySettings | None = None
 
     @property
     def effort(self) -> Effort:
@@ -152,7 +158,13 @@ class Settings:
     @property
     def pace_hz(self) -> float | None:
         """Windows a second; None is back to back."""
-        return self.rate_hz or (1.0 if self.mode == "paced" else None)
+        usual_hz = 1.0 if self.profile is None else self.profile.settings.rate_hz
+        return self.rate_hz or (usual_hz if self.mode == "paced" else None)
+
+    @property
+    def batch(self) -> int:
+        """Windows that are computed at one wake-up."""
+        return 1 if self.profile is None or self.pace_hz is None else self.profile.settings.batch
 
     @property
     def lasting_s(self) -> float | None:
@@ -173,7 +185,7 @@ class Settings:
         wanted_s = PACED_ROUND_S if self.mode == "paced" else SOAK_ROUND_S
         each_s = 1 / self.pace_hz if self.pace_hz else call_s
         total = max(1, round(self.lasting_s / each_s))
-        calls = max(1, min(total, round(wanted_s / each_s)))
+        calls = math.ceil(max(1, min(total, round(wanted_s / each_s))) / self.batch) * self.batch
         return math.ceil(total / calls), calls
 
 

@@ -15,11 +15,15 @@ processor time, memory, cold start) and what follows from facts and raw files (`
 Arrays of ``raw/ID.npz``
     every key of the case's ``scopes`` and ``stages`` that is not null : (rounds, calls), int64, ns
     ``started`` : (rounds, calls), int64, ns since the start of the run when each call began, one clock for all
+    ``interval`` : (rounds, 2), int64, ns since the start of the run, start and end of each round
     ``audit_varied``, ``audit_repeated`` : (blocks, calls), int64, ns, the engine's call on varied and on one input
     ``sampled_index``, ``sampled_logits`` : (samples,) and (samples, classes), outputs of the performance run, and
         which row of ``accuracy_logits`` (windows, classes) each must equal
     ``golden_logits``, ``golden_network``, ``golden_recorded`` : (golden windows, classes), of this run, of the trained
         network, and as recorded at export; absent where the weights are random
+
+``raw/power.npz``, where power was measured: ``time_ns`` (readings,), ns since the start of the run; ``power_w``
+(readings,); ``means``, whether each power is the mean since the reading before.
 
 A folder without its manifest is no result. Writing is whole or not at all: a run that ends early leaves nothing. The
 hash of the manifest is the result's identity. A later version of the toolkit may add keys to the schema; a change of

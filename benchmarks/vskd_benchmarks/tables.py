@@ -18,7 +18,8 @@ def print_tables(result: Mapping[str, Any], console: Console) -> None:
     result : as ``vskd_benchmarks.document.derive`` gives it
     console : where to
     """
-    makers = (_latency_table, _split_table, _start_table, _processor_table, _ratio_table, _audit_table, _goal_table)
+    measured = (_latency_table, _split_table, _start_table, _processor_table, _energy_table)
+    makers = (*measured, _ratio_table, _audit_table, _goal_table)
     for table in (make(result) for make in makers):
         if table.row_count:
             console.print(table)
@@ -26,9 +27,19 @@ def print_tables(result: Mapping[str, Any], console: Console) -> None:
         console.print(f"not measured: {slot['name']}: {slot['reason']}", markup=False)
     machine = result["environment"]["machine"]
     console.print(f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['features'])}", markup=False)
+    for line in result.get("energy", {}).get("assumptions", ()):
+        console.print(f"energy: {line}", markup=False)
+    if "profile" in result:
+        _print_profile(result["profile"], console)
     console.print(f"result: {result['validity']['status']}", style="bold")
     for text, names in _reasons(result).items():
         console.print(f"  {'; '.join(names)}: {text}", markup=False)
+
+
+def _print_profile(profile: Mapping[str, Any], console: Console) -> None:
+    console.print(f"profile {profile['name']}: {profile['statement']}", markup=False)
+    for held in profile["applied"]:
+        console.print(f"  {held['setting']} {held['got']}: by {held['means']}", markup=False)
 
 
 def _reasons(result: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -113,6 +124,21 @@ def _processor_table(result: Mapping[str, Any]) -> Table:
         growth = "" if case["soak"] is None else f"{case['soak']['growth_bytes'] / 1e3:.0f}"
         wakes = f"{case['cpu']['voluntary_switches'] / windows:.1f}"
         table.add_row(case["name"], f"{case['cpu']['share']:.2%}", wakes, growth)
+    return table
+
+
+def _energy_table(result: Mapping[str, Any]) -> Table:
+    """Only where energy was asked for; a model is called one in every line."""
+    energy = result.get("energy", {"source": "", "detail": "", "of": ""})
+    headings = ("case", "source", "mJ an inference", "+-", "mJ with idle", "% of battery a day", "+-")
+    table = _table("Energy, sensor -> label", headings, names=2, caption=f"Source: {energy['detail']}.")
+    source = f"{energy['source']}, of {energy['of'].replace('-', ' ')}"
+    for case in result["cases"]:
+        if case.get("energy") is not None:
+            figures, battery = case["energy"], case["battery"] or {}
+            values = [figures[name] for name in ("per_inference_mj", "uncertainty_mj", "total_per_inference_mj")]
+            values += [battery.get("percent_per_day"), battery.get("uncertainty_percent")]
+            table.add_row(case["name"], source, *("" if value is None else f"{value:.3g}" for value in values))
     return table
 
 

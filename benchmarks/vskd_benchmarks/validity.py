@@ -20,7 +20,9 @@ Why the limits are what they are
     not-steady : the warm-up's rule was not met, so a trend is in the figures
     preempted : a single-threaded case, back to back, computes all the time; under 95 % something took its core
     memory-grew : 2 MiB in a soak are two arenas of Python's allocator; more is a leak
+    energy-uncertain : above a quarter of the figure it tells the order of magnitude; latency stands: a note
     threads-exceed-cores : threads that wait for each other's core measure the scheduler
+    profile-... : see ``vskd_benchmarks.profile_result``; the machine is not the device, or a limit could not be set
     audit-... : see ``vskd_benchmarks.audits``; a failed one means that what was timed is not what a user gets
 """
 
@@ -30,6 +32,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vskd_benchmarks.measure import SMALLEST_SAMPLE
+from vskd_benchmarks.profile_result import profile_reasons
 
 OTHER_CORES_LIMIT = 0.25
 ONE_CORE_LIMIT = 0.5
@@ -40,6 +43,7 @@ CPU_SHARE_LIMIT = 0.95
 FEWEST_FOR_TAIL = SMALLEST_SAMPLE[90.0]
 FEWEST_FOR_P99 = SMALLEST_SAMPLE[99.0]
 GROWTH_LIMIT_BYTES = 2 * 2**20
+ENERGY_UNCERTAINTY_LIMIT = 0.25
 
 #: Bits of ``vcgencmd get_throttled``: what holds now, and what has happened since the firmware started.
 _THROTTLED_NOW, _THROTTLED_EVER = 0xF, 0xF0000
@@ -68,7 +72,7 @@ def verdicts(result: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, 
     the run's: its own reasons, and the worst status of all; and each case's: its own reasons, and the worst status of
     them and the run's
     """
-    machine = list(run_reasons(result["environment"]))
+    machine = [*run_reasons(result["environment"]), *profile_reasons(result.get("profile"))]
     run_rank = _worst(machine)
     own = [list(case_reasons(case, result["environment"])) for case in result["cases"]]
     ranks = [max(run_rank, _worst(reasons)) for reasons in own]
@@ -172,6 +176,16 @@ def case_reasons(case: Mapping[str, Any], environment: Mapping[str, Any]) -> Ite
         message = f"resident memory grew by {grown / 1e6:.1f} MB"
         yield _reason("memory-grew", "degraded", grown, soak["limit_bytes"], "bytes", message)
     yield from _audits(case["audits"])
+    yield from _energy(case.get("energy"))
+
+
+def _energy(energy: Mapping[str, Any] | None) -> Iterator[Reason]:
+    if energy is None or energy["uncertainty_mj"] is None:
+        return
+    each, uncertainty = energy["per_inference_mj"], energy["uncertainty_mj"]
+    if uncertainty > ENERGY_UNCERTAINTY_LIMIT * abs(each):
+        message = f"{each:.3g} mJ an inference are uncertain by {uncertainty:.2g} mJ; measure for longer, or in a soak"
+        yield _reason("energy-uncertain", "note", uncertainty, ENERGY_UNCERTAINTY_LIMIT * abs(each), "mJ", message)
 
 
 def _load(case: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[Reason]:
