@@ -138,6 +138,7 @@ def _pareto(cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]]) -> 
     for key, title, axis, cost in (
         ("latency", "Accuracy and latency", "sensor to label, p50, ms", _p50_ms),
         ("size", "Accuracy and size", "model file, MB", _size_mb),
+        ("battery", "Accuracy and battery", "of the battery a day, %", _battery_percent),
     ):
         points = [_Point(each, value, accuracy[each.number]) for each in own if (value := cost(each.case)) is not None]
         if points:
@@ -151,6 +152,14 @@ def _pareto(cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]]) -> 
 def _p50_ms(case: Case) -> float | None:
     p50_ns = case["scopes"].get("sensor_to_label", {}).get("p50_ns")
     return None if p50_ns is None else p50_ns / 1e6
+
+
+def _battery_percent(case: Case) -> float | None:
+    """As measured; a model's figure has no place in a plot of measurements, nor one below zero on its axis."""
+    energy, battery = case.get("energy"), case.get("battery")
+    if energy is None or battery is None or not energy["measured"] or battery["percent_per_day"] <= 0:
+        return None
+    return float(battery["percent_per_day"])
 
 
 def _size_mb(case: Case) -> float | None:
@@ -188,7 +197,9 @@ def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: boo
     front = pareto_front([point.place for point in points])
     axes.plot(*zip(*front, strict=True), color="#888888", linewidth=1, zorder=0)
     axes.set(xscale="log", xlabel=axis, ylabel=ordinate)
-    axes.margins(x=0.2, y=0.2)
+    # Never less than a factor of six: a zoom into a per cent would make a difference of nothing.
+    axes.set_xlim(min(point.cost for point in points) / 2.5, max(point.cost for point in points) * 2.5)
+    axes.margins(y=0.2)
     _plain_log_ticks(axes, "x")
     handles = [
         axes.scatter([], [], facecolors="none", edgecolors="#333333", marker=MARKERS[i % len(MARKERS)], label=name)

@@ -146,12 +146,26 @@ def _conditions(baseline: Measured, candidate: Measured) -> Iterator[str]:
                 f"the {what} differs: {baseline.folder} has {_said(ours[key])}, {candidate.folder} {_said(theirs[key])}"
             )
             raise ConfigError(message, hint="Measure both alike: the same --mode and --rate-hz")
+    yield from _profiles(baseline, candidate)
     if ours["quick"] != theirs["quick"]:
         yield f"only {baseline.folder if ours['quick'] else candidate.folder} was measured with --quick"
     for side in (baseline, candidate):
         status = side.document["validity"]["status"]
         if status != "valid":
             yield f"{side.folder} is {status}"
+
+
+def _profiles(baseline: Measured, candidate: Measured) -> Iterator[str]:
+    """Refuse another profile; tell where the same one was applied otherwise."""
+    ours, theirs = (side.document.get("profile") for side in (baseline, candidate))
+    names = [_said(None if each is None else f"{each['name']} {each['sha256'][:12]}") for each in (ours, theirs)]
+    if names[0] != names[1]:
+        message = f"the profile differs: {baseline.folder} has {names[0]}, {candidate.folder} {names[1]}"
+        raise ConfigError(message, hint="Measure both alike: the same --profile")
+    if ours is not None and theirs is not None:
+        applied = [sorted(held["setting"] for held in each["applied"]) for each in (ours, theirs)]
+        if applied[0] != applied[1]:
+            yield f"applied of the profile: {_said(applied[0])} -> {_said(applied[1])}"
 
 
 def _machines(baseline: Measured, candidate: Measured, choices: Choices) -> Iterator[str]:

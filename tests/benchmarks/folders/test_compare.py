@@ -171,6 +171,22 @@ def test_results_without_a_common_case_are_refused(baseline, make_result, tmp_pa
         compared(baseline, make_result(tmp_path / "other", edit=other))
 
 
+def profiled(name, *settings):
+    applied = [{"setting": setting, "wanted": 1, "got": 1, "means": "x"} for setting in settings]
+    return {"name": name, "sha256": "a" * 64, "applied": applied, "not_applied": [], "relation": "itself"}
+
+
+def test_another_profile_is_refused_and_the_same_applied_otherwise_is_told(baseline, make_result, tmp_path):
+    def held(name, *settings):
+        return lambda facts: facts.update(profile=profiled(name, *settings))
+
+    watch = make_result(tmp_path / "watch", edit=held("pi-4", "threads", "cores"))
+    with pytest.raises(ConfigError, match=r"the profile differs: .*old has none, .*watch pi-4 aaaaaaaaaaaa"):
+        compared(baseline, watch)
+    less = make_result(tmp_path / "less", edit=held("pi-4", "threads"))
+    assert compared(watch, less)["stamps"] == ["applied of the profile: cores threads -> threads"]
+
+
 def test_a_changed_raw_file_is_refused(make_result, baseline, tmp_path):
     new = make_result(tmp_path / "new", seed=2)
     raw = new / "raw" / f"{INT8}.npz"
