@@ -8,16 +8,16 @@ Politis and Romano 1992), so long that some sixteen make the series: few long bl
 short ones, and ten to thirty are enough (Schmeiser 1982). Few blocks make a percentile interval too narrow; it is
 widened by Student's t and the root of n / (n - 1) (Hesterberg 2015, "expanded percentile").
 
-How often the 95 % interval of a ratio of two medians held the true ratio, in simulated pairs of runs (lognormal latency
-with 5 % spread, one reading in 50 three times as long; standard error 1 to 1.5 points):
+How often the 95 % interval of a ratio of two medians held the true ratio, in 400 simulated pairs of runs each
+(lognormal latency with 5 % spread, one reading in 50 three times as long; standard error about 1 point):
 
 =======================================================================================  ========
-8 rounds of 100, readings independent                                                    97 %
+8 rounds of 100, readings independent                                                    96 %
 8 rounds of 100, successive readings correlated by 0.9                                   95 %
 8 rounds of 100, correlated by 0.5, rounds differ by 2 %                                 97 %
 8 rounds of 100, correlated by 0.5, rounds differ by 5 %                                 98 %
 4 rounds of 60, correlated by 0.5, rounds differ by 2 %                                  98 %
-1 round of 660, correlated by 0.9                                                        95 %
+1 round of 660, correlated by 0.9                                                        97 %
 200 rounds of 10, as the third; successive rounds correlated by 0.8                      93 %
 600 rounds of 10, correlated by 0.9, rounds differ by 2 % and are correlated by 0.95     86 %
 =======================================================================================  ========
