@@ -133,8 +133,20 @@ def bench(check: Path | None, add_power: Path | None, out: Path | None, overwrit
     print_tables(result, console)
     if out is not None:
         console.print(f"written: {out}; verify it with: vskd bench --check {out}", markup=False)
+        console.print(_report(out), markup=False)
     click.echo(json.dumps(result))
     _say_lack_of_energy(result)
+
+
+def _report(out: Path) -> str:
+    """Where the page for people is; or, on a device without a plotting library, how to make it elsewhere."""
+    from vskd.errors import MissingExtraError
+    from vskd_benchmarks.html_report import write_report
+
+    try:
+        return f"report: {write_report(out)}"
+    except MissingExtraError as error:
+        return f"no report.html: {error}. Or copy the folder to a machine that has it: vskd report {out}"
 
 
 def _raws(run: Run) -> dict[str, Any]:

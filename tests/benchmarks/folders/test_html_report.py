@@ -14,6 +14,7 @@ import pytest
 from vskd.errors import ConfigError, DataError, MissingExtraError
 from vskd_benchmarks import report_tables
 from vskd_benchmarks.check import differences
+from vskd_benchmarks.cli import _report as report_line
 from vskd_benchmarks.html_report import PAGE, page, report_files, write_report
 from vskd_benchmarks.result_folder import read_result
 
@@ -228,6 +229,15 @@ def test_a_missing_package_names_the_extra(single, monkeypatch, package):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
     with pytest.raises(MissingExtraError, match=rf"a report needs {package}.*pip install 'vskd\[bench\]'"):
         write_report(single)
+    # A measurement does not fail for want of a page: the bench says how to get one.
+    assert f"vskd report {single}" in report_line(single)
+    assert "pip install 'vskd[bench]'" in report_line(single)
+
+
+def test_a_bench_ends_with_its_page(make_result, tmp_path):
+    folder = make_result(tmp_path / "result")
+    assert report_line(folder) == f"report: {folder / 'report' / PAGE}"
+    assert (folder / "report" / PAGE).is_file()
 
 
 def test_a_changed_result_gets_no_report(make_result, tmp_path):
