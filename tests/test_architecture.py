@@ -34,6 +34,9 @@ COMMAND_LINE_LIBRARIES = {"click", "rich"}
 COMMAND_LINE_MODULES = {"cli.py", "__main__.py"}
 #: The engines' libraries, named to importlib where an engine is opened, and nowhere else.
 ENGINE_LIBRARIES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "tensorflow"}
+#: The sensors' drivers, likewise.
+SENSOR_LIBRARIES = {"adafruit_blinka", "adafruit_lsm6ds", "adafruit_mpu6050"}
+LATE_LIBRARIES = {"engines.py": ENGINE_LIBRARIES, "samples_i2c.py": SENSOR_LIBRARIES}
 
 NO_NAME_FOR_A_MODULE = {"utils.py", "helpers.py", "common.py", "base.py", "misc.py"}
 LONGEST = 50
@@ -100,7 +103,7 @@ def test_the_runtime_imports_numpy_and_the_standard_library_only(package, path):
     allowed = {"vskd"} | RUNTIME_LIBRARIES | set(sys.stdlib_module_names)
     if path.name in COMMAND_LINE_MODULES or path.parent.name == "commands":
         allowed |= COMMAND_LINE_LIBRARIES
-    late = ENGINE_LIBRARIES if path.name == "engines.py" else set()
+    late = LATE_LIBRARIES.get(path.name, set())
     wrong = [
         f"line {found.line}: {found.top}"
         for found in imports_of(path)

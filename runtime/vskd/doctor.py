@@ -6,6 +6,7 @@ stands for ``/``, so that a test can bring a machine of its own. Nothing is chan
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import struct
 import time
@@ -66,6 +67,7 @@ def examine(bundle: str | Path | None = None, *, root: Path = Path("/")) -> tupl
         _features(root),
         _governor(root),
         *_clocks(root),
+        _sensors(root),
     )
 
 
@@ -164,6 +166,18 @@ def _cpu_flags(root: Path) -> frozenset[str]:
         if key.strip() in ("flags", "Features"):
             return frozenset(value.split())
     return frozenset()
+
+
+def _sensors(root: Path) -> Finding:
+    """Buses for ``vskd run --input i2c:SENSOR``."""
+    buses = ", ".join(sorted(path.name for path in (root / "dev").glob("i2c-*")))
+    has_drivers = importlib.util.find_spec("adafruit_blinka") is not None
+    if not buses:
+        remedy = "Switch I2C on (raspi-config)" if has_drivers else ""
+        return Finding("i2c", "note", "no bus in /dev; samples come out of files and pipes", remedy)
+    if not has_drivers:
+        return Finding("i2c", "note", f"{buses}, without drivers for a sensor", "pip install 'vskd[i2c]'")
+    return Finding("i2c", "ok", f"{buses}, drivers installed")
 
 
 def _text(path: Path) -> str | None:

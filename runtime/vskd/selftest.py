@@ -22,7 +22,7 @@ from vskd.engines import installed_engines
 from vskd.errors import VskdError
 from vskd.feed import Source
 from vskd.golden import Golden, read_golden, replay, replay_images
-from vskd.stream import PLAUSIBLE_G, Health, Stream, Window, stretch, whole_window
+from vskd.stream import PLAUSIBLE_G, Health, Stream, Window, stretch, to_g, whole_window
 
 #: A window that went through the stream at the contract's own rate is the same window, but for the last bit of its
 #: times, which moves a value by so much of the window's largest.
@@ -197,20 +197,29 @@ def _check_source(contract: Contract, source: Source, unit: Unit, axes: str) -> 
         return StageResult("source", f"{len(time_)} samples in {window.end_s - window.start_s:.2f} s, one recording")
     stream = Stream(contract, unit=unit, axes=axes, time_unit=source.time_unit)
     first_s: float | None = None
+    readings: list[np.ndarray] = []
     for chunk in source.chunks(rows=1):
         stream.push(chunk.time, chunk.xyz)
+        readings.append(to_g(chunk.xyz, unit=unit, axes=axes))
         now_s = stream.last_sample_s
         first_s = now_s if first_s is None else first_s
         if now_s is not None and first_s is not None and now_s - first_s >= SOURCE_S:
             break
-    return _judge_source(contract, stream.health)
+    return _judge_source(contract, stream.health, np.median(np.concatenate(readings), axis=0))
 
 
-def _judge_source(contract: Contract, health: Health) -> StageResult:
+def _judge_source(contract: Contract, health: Health, median_g: np.ndarray) -> StageResult:
+    """Swapped axes cannot be told from a turned wrist, so the reader is told where up is."""
     wanted_hz, tolerance = contract.window.rate_hz, contract.resampling.rate_tolerance
     counted = (
         f"{health.samples} samples, dropped: {health.out_of_order} out of order, {health.not_finite} not finite; "
-        f"{health.gaps} gaps"
+        f"{health.gaps} gaps; median "
+        + ", ".join(f"{name} {value:+.2f} g" for name, value in zip(contract.sensor.axes, median_g, strict=True))
+        + "".join(
+            f"; axis {name} never changed in {flat} windows"
+            for name, flat in zip(contract.sensor.axes, health.flat, strict=True)
+            if flat
+        )
     )
     if health.rate_hz is None:
         return StageResult("source", counted, "too short: two seconds without a gap are needed to measure the rate")

@@ -201,6 +201,8 @@ def test_an_output_of_another_kind_is_refused_and_not_made(command, bundle, tmp_
     words = ["run", bundle, "--input", recording(tmp_path, rows()), "--engine", "onnxruntime"]
     assert_refused(command(*words, "--output", tmp_path / "events.txt"), "'events.txt'", ".jsonl or .csv")
     assert not (tmp_path / "events.txt").exists()
+    assert_refused(command(*words, "--output", tmp_path / "events.csv", "--axes", "x,y"), "an axis map names")
+    assert not (tmp_path / "events.csv").exists()
 
 
 def test_a_replay_takes_its_time_and_gives_the_same_events(command, bundle, tmp_path):

@@ -91,6 +91,29 @@ def test_a_32_bit_system_is_told_which_engine_it_can_have(monkeypatch):
     assert "only tflite-runtime" in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("bus", "drivers", "state", "text", "remedy"),
+    [
+        (True, True, "ok", "i2c-1, drivers installed", ""),
+        (True, False, "note", "i2c-1, without drivers", "vskd[i2c]"),
+        (False, True, "note", "no bus in /dev", "raspi-config"),
+        (False, False, "note", "no bus in /dev", ""),
+    ],
+)
+def test_buses_and_drivers_of_sensors_are_told(tmp_path, monkeypatch, bus, drivers, state, text, remedy):
+    if bus:
+        (tmp_path / "dev").mkdir()
+        (tmp_path / "dev" / "i2c-1").touch()
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: there("json") if drivers or name != "adafruit_blinka" else None
+    )
+    finding = found("i2c", root=tmp_path)
+    assert (finding.state, text in finding.text) == (state, True)
+    assert remedy in finding.remedy
+    assert bool(remedy) == bool(finding.remedy)
+
+
 def test_an_engine_that_is_missing_is_a_lack_only_where_there_is_no_other(monkeypatch):
     assert found("engine litert").state == "ok"
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)

@@ -7,26 +7,35 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from vskd.bundle import Bundle
 from vskd.classifier import Classifier
-from vskd.contract import Contract
+from vskd.contract import Contract, Unit
 from vskd.decide import Event
 from vskd.engines import ENGINES, Engine, open_engine
-from vskd.errors import DataError
+from vskd.errors import ConfigError, DataError
 from vskd.feed import OnEvent, Source, feed, paced
 from vskd.live_text import POLL_S, Waiting, followed_lines, pipe_lines
 from vskd.samples_csv import Chunk, SampleReader
+from vskd.samples_i2c import PREFIX, SENSORS, I2cSource, Place
 from vskd.samples_npz import NpzReader
 from vskd.sinks import JsonLinesSink, file_sink, open_output
-from vskd.stream import Health
+from vskd.stream import Health, to_g
 from vskd.watchdog import Watchdog
+
+if TYPE_CHECKING:  # rich is slow to import, and most runs have no view
+    from numpy.typing import NDArray
+
+    from vskd.commands.view import View
+
+Note = Callable[[str], object]
 
 
 @click.command(epilog="Example: vskd run wrist.bundle --input recording.csv --engine litert --output events.csv")
@@ -35,7 +44,8 @@ from vskd.watchdog import Watchdog
     "--input",
     "source",
     required=True,
-    help="CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input.",
+    help=f"CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input; {PREFIX}SENSOR[,bus=1][,address=0x6b] "
+    f"reads a sensor at the bundle's rate: {', '.join(SENSORS)}.",
 )
 @click.option("--follow", is_flag=True, help="The CSV is still being written: wait for more, until Ctrl-C or SIGTERM.")
 @click.option(
@@ -58,9 +68,20 @@ from vskd.watchdog import Watchdog
     help="What runs the model.  [default: what is installed]",
 )
 @click.option("--recipe", default=None, help="Which model, e.g. fp32.  [default: the most compact]")
-@click.option("--unit", type=click.Choice(["g", "m/s^2"]), default="g", help="Unit of ax, ay, az.")
+@click.option(
+    "--unit",
+    type=click.Choice(["g", "m/s^2"]),
+    default=None,
+    help=f"Unit of ax, ay, az.  [default: g; m/s^2 for {PREFIX}...]",
+)
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
+@click.option(
+    "--view",
+    is_flag=True,
+    help="Show signal, image and decisions in the terminal (standard error); a recording plays at --replay-speed 1. "
+    "Events are written where --output or a pipe takes them.",
+)
 @click.option("--watchdog", is_flag=True, help="Report to systemd, see runtime/examples/vskd.service.")
 @click.option("--set", "rules", multiple=True, metavar="RULE=VALUE", help="Override a decision rule: smoothing=0.5.")
 def run(
@@ -72,9 +93,10 @@ def run(
     append: bool,
     engine: str | None,
     recipe: str | None,
-    unit: str,
+    unit: str | None,
     axes: str,
     threads: int,
+    view: bool,
     watchdog: bool,
     rules: tuple[str, ...],
 ) -> None:
@@ -82,24 +104,26 @@ def run(
 
     A bundle that is replaced meanwhile changes nothing: what was opened goes on.
     """
-    wanted = Wanted(source, follow, replay_speed)
+    wanted = Wanted(source, follow, replay_speed, unit, in_view=view)
     wanted.refuse_what_does_not_fit()
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**_rules(rules))
-    if follow and contract.window.mode == "whole":
-        raise click.UsageError("--follow has no end, and this bundle decides on whole recordings")
+    wanted.refuse_what_has_no_end(contract)
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = open_engine(name, opened.model_path(entry), threads=threads)
-    _note(f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)")
+    title = f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)"
+    _note(title)
     with ExitStack() as resources:
         run_ = _Run(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
-        samples = wanted.open(waiting=run_.waiting, resources=resources)
-        run_.classifier = _classifier(contract, loaded, samples, unit=unit, axes=axes)
-        run_.sink = _sink(output, contract, append=append, resources=resources)
-        with _until_stopped(wanted.is_live):
+        samples = wanted.open(contract, waiting=run_.waiting, note=run_.note, resources=resources)
+        run_.begin(contract, loaded, samples, wanted.unit_given, axes, title=title if view else None)
+        run_.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
+        with _until_stopped(wanted.is_live), run_.on_screen():
             feed(run_.classifier, run_.watched(wanted.chunks(samples, sleep=run_.sleep)), run_.on_event)
     if contract.window.mode == "sliding":
         _note_health(run_.classifier.health, contract, run_.events)
+    else:
+        _note_recording(to_g(np.concatenate(run_.kept), unit=wanted.unit_given, axes=axes), contract)
 
 
 @dataclass(frozen=True)
@@ -107,23 +131,65 @@ class Wanted:
     """Where samples are to come from, as the command line names it."""
 
     source: str
-    follow: bool
-    replay_speed: float | None
+    follow: bool = False
+    replay_speed: float | None = None
+    unit: str | None = None
+    in_view: bool = False
+
+    @property
+    def is_sensor(self) -> bool:
+        """Whether samples come out of a sensor of this machine."""
+        return self.source.startswith(PREFIX)
+
+    @property
+    def has_no_end(self) -> bool:
+        """Whether only a signal ends the source."""
+        return self.follow or self.is_sensor
 
     @property
     def is_live(self) -> bool:
         """Whether samples come while the sensor makes them."""
-        return self.follow or self.source == "-"
+        return self.has_no_end or self.source == "-"
+
+    @property
+    def unit_given(self) -> Unit:
+        """Unit of the samples; the drivers' where there is no choice."""
+        return self.unit or ("m/s^2" if self.is_sensor else "g")  # type: ignore[return-value]  # of a click.Choice
 
     def refuse_what_does_not_fit(self) -> None:
         """Raise ``click.UsageError`` for options that contradict each other."""
+        if self.is_sensor:
+            self._place()
+        if self.is_sensor and self.unit == "g":
+            raise click.UsageError(f"the drivers of {PREFIX} sensors give m/s^2; leave out --unit")
+        if self.follow and self.is_sensor:
+            raise click.UsageError(f"--follow waits for more of a CSV file; {self.source} has no end anyway")
         if self.follow and (self.source == "-" or self.source.endswith(".npz")):
             raise click.UsageError(f"--follow waits for more of a CSV file, which {self.source!r} is not")
         if self.is_live and self.replay_speed is not None:
             raise click.UsageError("--replay-speed is for recordings; a live source has its own speed")
+        if self.in_view:
+            from vskd.commands.view import refuse_without_terminal  # rich is slow to import
 
-    def open(self, *, waiting: Waiting, resources: ExitStack) -> Source:
-        """Open the source and read its header."""
+            refuse_without_terminal()
+
+    def refuse_what_has_no_end(self, contract: Contract) -> None:
+        """Raise ``click.UsageError`` for an endless source where the contract wants a whole recording."""
+        if self.has_no_end and contract.window.mode == "whole":
+            name = self.source if self.is_sensor else "--follow"
+            raise click.UsageError(f"{name} has no end, and this bundle decides on whole recordings")
+
+    def _place(self) -> Place:
+        try:
+            return Place.parse(self.source)
+        except ConfigError as error:
+            raise click.BadParameter(str(error), param_hint="'--input'") from error
+
+    def open(self, contract: Contract, *, waiting: Waiting, note: Note, resources: ExitStack) -> Source:
+        """Open the source and read its header, or set up its sensor for the contract."""
+        if self.is_sensor:
+            rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
+            return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
         path = Path(self.source)
         if self.source == "-":
             return SampleReader(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
@@ -140,35 +206,74 @@ class Wanted:
 
     def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
         """The source's chunks at the speed that was asked for."""
-        chunks = samples.chunks(rows=1 if self.is_live or self.replay_speed else 1024)
-        if self.replay_speed is None:
+        speed = self.replay_speed or (1.0 if self.in_view and not self.is_live else None)
+        chunks = samples.chunks(rows=1 if self.is_live or speed else 1024)
+        if speed is None:
             return chunks
-        return paced(chunks, speed=self.replay_speed, time_unit=samples.time_unit, sleep=sleep)
+        return paced(chunks, speed=speed, time_unit=samples.time_unit, sleep=sleep)
 
 
 class _Run:
     """What a run does with its events, and while it waits."""
 
+    classifier: Classifier  # from ``begin`` on: it needs the source, which is waited for already
+
     def __init__(self, watchdog: Watchdog | None) -> None:
         self._watchdog = watchdog
-        self.classifier: Classifier | None = None  # needs the source, which is waited for already
+        self._view: View | None = None
         self.sink: OnEvent | None = None
         self.events = 0
+        self.kept: list[NDArray[np.float64]] = []  # of a whole recording, in its unit and axes
+
+    def begin(
+        self, contract: Contract, engine: Engine, samples: Source, unit: Unit, axes: str, *, title: str | None
+    ) -> None:
+        """Classify from now on; a title asks for the view."""
+        if title is None:
+            self.classifier = Classifier(contract, engine, unit=unit, axes=axes, time_unit=samples.time_unit)
+            return
+        from vskd.commands.view import View, WatchedEngine
+
+        seen = WatchedEngine(engine)
+        self.classifier = Classifier(contract, seen, unit=unit, axes=axes, time_unit=samples.time_unit)
+        self._view = View(
+            contract, title=title, unit=unit, axes=axes, time_unit=samples.time_unit,
+            engine=seen, health=self.classifier.health,
+        )  # fmt: skip
+
+    def on_screen(self) -> AbstractContextManager[None]:
+        """The view, if it was asked for, while events come."""
+        return self._view.on_screen() if self._view else nullcontext()
 
     def on_event(self, event: Event) -> None:
         self.events += 1
+        if self._view:
+            self._view.show(event)
         if self.sink:
             self.sink(event)
 
+    def note(self, text: str) -> None:
+        """Say something while the run goes on."""
+        if self._view:
+            self._view.note(text)
+        else:
+            _note(text)
+
     def waiting(self, silent_s: float) -> None:
-        for event in self.classifier.silence(silent_s) if self.classifier else ():
+        for event in self.classifier.silence(silent_s) if hasattr(self, "classifier") else ():
             self.on_event(event)
+        if self._view:
+            self._view.silent(silent_s)
         if self._watchdog:
             self._watchdog.alive(f"no samples for {silent_s:.0f} s")
 
     def watched(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """The same chunks; the watchdog hears of each that has been dealt with."""
+        """The same chunks; the view sees each, and the watchdog hears of each that has been dealt with."""
         for chunk in chunks:
+            if self.classifier.contract.window.mode == "whole":
+                self.kept.append(chunk.xyz)
+            if self._view:
+                self._view.take(chunk)
             yield chunk
             if self._watchdog:
                 self._watchdog.alive(f"{self.events} decisions")
@@ -182,17 +287,11 @@ class _Run:
                 self._watchdog.alive("waiting for the recording's next sample")
 
 
-def _classifier(contract: Contract, engine: Engine, samples: Source, *, unit: str, axes: str) -> Classifier:
-    return Classifier(
-        contract,
-        engine,
-        unit=unit,  # type: ignore[arg-type]  # click.Choice holds exactly the contract's units
-        axes=axes,
-        time_unit=samples.time_unit,
-    )
-
-
-def _sink(output: Path | None, contract: Contract, *, append: bool, resources: ExitStack) -> OnEvent:
+def _sink(
+    output: Path | None, contract: Contract, *, append: bool, in_view: bool, resources: ExitStack
+) -> OnEvent | None:
+    if output is None and in_view and sys.stdout.isatty():
+        return None  # the view shows them where they would be printed
     if output is None:
         return JsonLinesSink(sys.stdout, contract.labels)
     stream = resources.enter_context(open_output(output, append=append))
@@ -248,6 +347,9 @@ def _note_health(health: Health, contract: Contract, events: int) -> None:
         f"{health.not_finite} not finite; {health.gaps} gaps; {health.saturated} beyond "
         f"+-{contract.sensor.range_g:g} g"
     )
+    for axis, flat in zip(contract.sensor.axes, health.flat, strict=True):
+        if flat:
+            _note(f"warning: axis {axis} read one value throughout {flat} of {health.windows} windows; is it dead?")
     if contract.decision.still_below_g > 0:
         _note(f"motion gate: {health.still} of {health.windows} windows ({health.still_share:.0%}) skipped the network")
     wanted = contract.window.rate_hz
@@ -258,6 +360,16 @@ def _note_health(health: Health, contract: Contract, events: int) -> None:
             f"warning: no decision: one needs {contract.window.samples} samples at {wanted:g} Hz "
             f"({contract.window.duration_s:g} s) without a gap"
         )
+
+
+def _note_recording(xyz_g: NDArray[np.float64], contract: Contract) -> None:
+    """What a stream would have counted of a recording that is one window; the rest of it was refused."""
+    saturated = int((np.abs(xyz_g) >= contract.sensor.range_g).any(axis=1).sum())
+    if saturated:
+        _note(f"warning: {saturated} of {len(xyz_g)} samples beyond +-{contract.sensor.range_g:g} g")
+    for axis, is_flat in zip(contract.sensor.axes, (xyz_g == xyz_g[:1]).all(axis=0).tolist(), strict=True):
+        if is_flat:
+            _note(f"warning: axis {axis} read one value throughout the recording; is it dead?")
 
 
 def _note(text: str) -> None:

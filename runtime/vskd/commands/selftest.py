@@ -7,25 +7,35 @@ from pathlib import Path
 
 import click
 
+from vskd.bundle import Bundle
 from vskd.commands.run import Wanted
 from vskd.errors import BundleError
+from vskd.feed import Source
 
 
 @click.command(epilog="Example: vskd selftest wrist.bundle --input recording.csv")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
-    "--input", "source", default=None, help="Also check the rate and unit of a CSV or NPZ; '-' reads standard input."
+    "--input",
+    "source",
+    default=None,
+    help="Also check the rate and unit of a CSV, an NPZ, standard input (-) or a sensor (i2c:lsm6dsox, see vskd run).",
 )
-@click.option("--unit", type=click.Choice(["g", "m/s^2"]), default="g", help="Unit of ax, ay, az.")
+@click.option("--unit", type=click.Choice(["g", "m/s^2"]), default=None, help="Unit of ax, ay, az.  [default: g]")
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
-def selftest(bundle: Path, source: str | None, unit: str, axes: str) -> None:
+def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> None:
     """Try every stage on this machine, one line each; exit code 1 if one fails."""
     from vskd.selftest import selftest as try_stages
 
+    wanted = Wanted(source or "", unit=unit)
+    wanted.refuse_what_does_not_fit()
     with ExitStack() as resources:
-        wanted = Wanted(source, follow=False, replay_speed=None) if source else None
-        samples = wanted.open(waiting=lambda _: None, resources=resources) if wanted else None
-        results = try_stages(bundle, source=samples, unit=unit, axes=axes)  # type: ignore[arg-type]  # click.Choice
+        samples: Source | None = None
+        if source:
+            contract = Bundle.open(bundle).contract
+            wanted.refuse_what_has_no_end(contract)
+            samples = wanted.open(contract, waiting=lambda _: None, note=_aside, resources=resources)
+        results = try_stages(bundle, source=samples, unit=wanted.unit_given, axes=axes)
     for result in results:
         click.echo(f"{'ok' if result.passed else 'FAILED':6} {result.stage:9} {result.detail}".rstrip())
         if result.problem:
@@ -35,3 +45,7 @@ def selftest(bundle: Path, source: str | None, unit: str, axes: str) -> None:
         raise BundleError(
             f"{failed} of {len(results)} stages failed on this machine", hint="`vskd doctor` says what it lacks"
         )
+
+
+def _aside(text: str) -> None:
+    click.echo(text, err=True)
