@@ -1,9 +1,9 @@
 """A profile applied to this machine with the permissions at hand, and undone afterwards.
 
-The clock and the memory group belong to the machine: they are set on entering and undone on leaving, also on Ctrl-C
-and on SIGTERM. Cores and memory are set on every measured process as soon as it has started, before it loads anything;
-its children and threads inherit them. Every setting is read back. What could not be applied is recorded with a code and
-the reason, and nothing is applied by halves in silence.
+The clock and the memory groups belong to the machine: they are undone on leaving, also on Ctrl-C and on SIGTERM (not on
+SIGKILL: a clock that was left capped is set back by a restart). Cores and memory are set on every measured process as
+soon as it has started, before it loads anything; its children and threads inherit them. Every setting is read back.
+What could not be applied is recorded with a code and the reason, and nothing is applied by halves in silence.
 
 Memory is held down by a group of cgroup version 2 where this process may make one, which counts what is resident.
 Elsewhere by ``RLIMIT_DATA``, which counts what was asked for, used or not, and is the stricter of the two. The limit of
