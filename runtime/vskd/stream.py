@@ -188,8 +188,11 @@ class Stream:
         self._per_second = per_second(time_unit)
         self._origin: float | None = None  # time of the first sample, as it came
         self._origin_s = 0.0
-        self._unit_check: list[float] | None = []  # magnitudes so far, g; None once the unit is believed
-        self._plain_below_g = 0.0  # no sample is plain before the unit is believed
+        # Magnitudes so far, g; None once the unit is believed. Without gravity there is nothing to know it by.
+        known_by_gravity = contract.sensor.gravity == "included"
+        self._unit_check: list[float] | None = [] if known_by_gravity else None
+        # No sample is plain before the unit is believed.
+        self._plain_below_g = 0.0 if known_by_gravity else contract.sensor.range_g
         self._held: list[Window | Pause] = []  # until the unit is believed
         self._last: Sample = (-math.inf, 0.0, 0.0, 0.0)  # accepted; its time in s since the origin
         self._anchor_s = 0.0  # time of the segment's first sample, where its grid starts
@@ -433,7 +436,8 @@ def whole_window(
     values = to_g(raw, unit=unit, axes=axes)
     elapsed_s = (times - times[:1]) / per_second(time_unit)
     samples = stretch(elapsed_s, values, contract.window.samples)
-    refuse_wrong_unit(_magnitudes(values), unit=unit)
+    if contract.sensor.gravity == "included":
+        refuse_wrong_unit(_magnitudes(values), unit=unit)
     start_s = float(times[0]) / per_second(time_unit)
     return Window(samples, start_s, start_s + float(elapsed_s[-1]), after_gap=True)
 

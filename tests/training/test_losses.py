@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -435,3 +436,24 @@ def test_the_defaults_need_no_teacher() -> None:
     assert from_mapping(LossWeights, {}, where="loss") == LossWeights()
     assert not LossWeights().needs_teacher
     assert LossWeights(ce=0, distance=1).needs_teacher
+
+
+# --- rows without a label -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_row_without_a_label_adds_nothing_to_the_cross_entropy(smoothing: float) -> None:
+    """Against the definition: smoothed targets of the labelled rows, the mean over all rows."""
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(6, 4, generator=generator, dtype=torch.float64)
+    targets = torch.nn.functional.one_hot(torch.tensor([0, 3, 1, 2, 2, 0]), 4).double()
+    targets[[1, 4]] = 0.0
+    view = View(logits, torch.zeros(6, 2, dtype=torch.float64))
+    weights = LossWeights(ce=1.0, label_smoothing=smoothing)
+    loss, _ = distillation_loss(view, None, targets, weights, student_ids=list("abcdef"), teacher_ids=None)
+    expected = 0.0
+    for row in (0, 2, 3, 5):
+        wanted = (1 - smoothing) * targets[row].numpy() + smoothing / 4
+        shifted = logits[row].numpy() - logits[row].numpy().max()
+        expected -= float(wanted @ (shifted - np.log(np.exp(shifted).sum()))) / 6
+    assert float(loss) == pytest.approx(expected, rel=1e-12)

@@ -18,8 +18,8 @@ from scipy.io import savemat
 
 from vskd.errors import DataError
 from vskd_training.datasets.prepared import Prepared, prepare
-from vskd_training.datasets.recording import Defect, Recording, RecordingInfo
-from vskd_training.datasets.utd_mhad import UtdMhadSource
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.utd_mhad import UtdMhadSource, relative_joints
 
 ARRAYS = ("time_s", "acceleration_g", "frame_time_s", "frames")
 
@@ -42,6 +42,8 @@ class MemorySource:
     name = "memory"
     view = "depth"
     labels: tuple[str, ...] = ("walk", "sit")
+    placement = "left wrist"
+    gravity: Gravity = "included"
 
     def __init__(
         self, recordings: list[Recording], *, key: str = "k", before: Callable[[int], None] = lambda _: None
@@ -334,6 +336,19 @@ def test_a_changed_byte_in_utd_mhad_is_another_cache(tmp_path: Path) -> None:
     assert after.key != before.key
     assert [info.id for info in after.infos] == ["a1_s1_t1"]
     assert any(defect.where == "Depth/a1_s1_t2_depth.mat" for defect in after.defects)
+
+
+def test_joints_are_kept_as_the_numbers_they_are(tmp_path: Path) -> None:
+    """Frames that are no pictures: float32, whole and fractional, survive the cache bit for bit."""
+    for folder in ("Inertial", "Skeleton"):
+        (tmp_path / "tree" / folder).mkdir(parents=True)
+    joints = np.random.default_rng(2).normal(size=(20, 3, 5))
+    savemat(tmp_path / "tree/Inertial/a1_s1_t1_inertial.mat", {"d_iner": np.ones((9, 6))})
+    savemat(tmp_path / "tree/Skeleton/a1_s1_t1_skeleton.mat", {"d_skel": joints})
+    times_s, kept = prepare(UtdMhadSource(tmp_path / "tree", view="joints"), tmp_path / "cache").video(0)
+    assert kept.dtype == np.float32
+    np.testing.assert_array_equal(kept, relative_joints(joints))
+    np.testing.assert_allclose(times_s, np.linspace(0, 8 / 50, 5))
 
 
 @pytest.mark.data

@@ -291,6 +291,15 @@ def test_a_broken_file_is_a_defect_and_its_recording_is_left_out(tree: Path, cas
     assert re.search(message, defect.what), defect.what
 
 
+def test_joints_without_a_body_are_a_defect(tree: Path) -> None:
+    write_mat(tree / "Skeleton/a2_s1_t1_skeleton.mat", d_skel=np.ones((20, 3, 4)))
+    source = UtdMhadSource(tree, view="joints")
+    assert [recording.info.id for recording in source.recordings()] == ["a1_s1_t1", "a10_s2_t3"]
+    (defect,) = defects_but_missing_trials(source)
+    assert defect.where == "Skeleton/a2_s1_t1_skeleton.mat"
+    assert "hip and neck in one place" in defect.what
+
+
 def test_a_broken_file_of_another_view_does_no_harm(tree: Path) -> None:
     (tree / "Depth" / "a1_s1_t1_depth.mat").write_bytes(b"")
     source = UtdMhadSource(tree, view="skeleton")
@@ -377,7 +386,7 @@ def test_a_root_beside_the_right_one_names_the_right_one(tree: Path, wrong: str)
 
 def test_a_missing_view_names_those_that_are_there(tree: Path) -> None:
     (tree / "RGB").rename(tree / "Colour")
-    with pytest.raises(DataError, match=r"no folder RGB/ for the view 'rgb'\. .*there: depth, skeleton, none"):
+    with pytest.raises(DataError, match=r"no folder RGB/ for the view 'rgb'\. .*there: depth, skeleton, joints, none"):
         UtdMhadSource(tree, view="rgb")
 
 
@@ -433,6 +442,17 @@ def test_the_published_tree_has_861_trials_and_lacks_three(utd_mhad_root: Path) 
     # A wrist moves through all directions, and still the mean magnitude stays near gravity.
     magnitude = [float(np.linalg.norm(recording.acceleration_g, axis=1).mean()) for recording in recordings]
     assert 0.95 < np.median(magnitude) < 1.3
+
+
+@pytest.mark.data
+def test_every_published_skeleton_has_a_torso_as_its_unit(utd_mhad_root: Path) -> None:
+    recordings = list(UtdMhadSource(utd_mhad_root, view="joints").recordings())
+    assert len(recordings) == 861
+    for recording in recordings:
+        assert recording.frames.shape == (len(recording.frame_time_s), 20, 3)
+        neck = np.linalg.norm(recording.frames[:, 1], axis=1)
+        assert np.median(neck) == pytest.approx(1, abs=1e-4)
+        assert np.abs(recording.frames).max() < 8
 
 
 @pytest.mark.data

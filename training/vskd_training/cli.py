@@ -1,4 +1,4 @@
-"""The workshop's commands: ``data``, ``train``, ``evaluate``, ``timeline``.
+"""The workshop's commands: ``data``, ``train``, ``study``, ``evaluate``, ``timeline``, ``summary``.
 
 Only click is imported here; torch and the rest load inside the commands, so that ``vskd --help`` stays quick.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vskd_training.config import Config, DataConfig
+    from vskd_training.datasets.check import DatasetReport
+    from vskd_training.datasets.recording import Defect
     from vskd_training.experiment import Experiment
 
 _CONFIG = click.option(
@@ -75,35 +78,60 @@ def data() -> None:
     """Look at data sets, and take recordings out of them."""
 
 
-@data.command("check", epilog="Example: vskd data check --dataset utd-mhad --root ~/data/utd-mhad --view depth")
-@click.option("--dataset", type=click.Choice(["synthetic", "utd-mhad"]), required=True)
+@data.command("check", epilog="Example: vskd data check --dataset folder --root ~/my-recordings --list")
+@click.option("--dataset", type=click.Choice(["synthetic", "utd-mhad", "folder", "shoulder-watch"]), required=True)
 @_ROOT
 @click.option(
     "--view",
-    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "none"]),
+    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]),
     default=None,
-    help="What the teacher sees.  [default: rendered (synthetic), skeleton (utd-mhad)]",
+    help="What the teacher sees.  [default: the data set's first: rendered, skeleton, video, sensors]",
 )
-def data_check(dataset: str, root: Path | None, view: str | None) -> None:
+@click.option("--list", "list_defects", is_flag=True, help="Name every defect instead of the first of each kind.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a recording had to be left out.")
+def data_check(dataset: str, root: Path | None, view: str | None, list_defects: bool, strict: bool) -> None:
     """Read a whole data set and print counts, missing trials and defects."""
+    from vskd.errors import DataError
     from vskd_training.datasets.check import check
-    from vskd_training.experiment import source
+    from vskd_training.experiment import VIEWS, source
 
-    chosen = view or ("rendered" if dataset == "synthetic" else "skeleton")
     with _bar("read recordings") as progress:
-        report = check(source(_data_config(dataset, chosen), root), progress=progress)
+        report = check(source(_data_config(dataset, view or VIEWS[dataset][0]), root), progress=progress)
+    _show_counts(report)
+    _show_defects(report.defects, report.defects_by_kind, left_out=report.left_out, every=list_defects)
+    if not report.recordings:
+        raise DataError(f"{report.name} holds no recording that can be read", hint="The defects above say why")
+    if strict and report.left_out:
+        raise DataError(f"{report.left_out} recordings were left out", hint="Mend what is listed above")
+
+
+def _show_counts(report: DatasetReport) -> None:
     click.echo(f"{report.name}, view {report.view}: {report.recordings} recordings")
     click.echo("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
     click.echo("subjects    " + ", ".join(f"{name}: {count}" for name, count in report.by_subject.items()))
     click.echo("activities  " + ", ".join(f"{name}: {count}" for name, count in report.by_label.items()))
-    for name, lengths in (("samples", report.samples), ("frames", report.frames), ("duration, s", report.duration_s)):
-        if lengths is not None:
-            click.echo(f"{name:11} {lengths.shortest:g} / {lengths.median:g} / {lengths.longest:g}  (min/median/max)")
+    for column, values in report.groups.items():
+        click.echo(f"{column:11} " + ", ".join(f"{value or '(empty)'}: {count}" for value, count in values.items()))
+    lengths = (
+        ("samples", report.samples),
+        ("frames", report.frames),
+        ("duration, s", report.duration_s),
+        ("rate, Hz", report.rate_hz),
+    )
+    for name, length in lengths:
+        if length is not None:
+            click.echo(f"{name:11} {length.shortest:g} / {length.median:g} / {length.longest:g}  (min/median/max)")
     click.echo(f"largest |reading| {report.largest_acceleration_g:.2f} g")
     click.echo(f"missing     {len(report.missing_trials)}: {', '.join(report.missing_trials) or 'none'}")
-    click.echo(f"defects     {len(report.defects)}")
-    for defect in report.defects:
-        click.echo(f"  {defect.where}: {defect.what}")
+
+
+def _show_defects(defects: tuple[Defect, ...], by_kind: dict[str, int], *, left_out: int, every: bool) -> None:
+    click.echo(f"defects     {len(defects)}, of which {left_out} cost a recording")
+    for kind, count in by_kind.items():
+        click.echo(f"  {count} x {kind}")
+        of_kind = [defect for defect in defects if defect.kind == kind]
+        for defect in of_kind if every else of_kind[:1]:
+            click.echo(f"    {'' if every or count == 1 else 'e.g. '}{defect.where}: {defect.what}")
 
 
 def _data_config(dataset: str, view: str) -> DataConfig:
@@ -184,10 +212,26 @@ def _train_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run."),
         click.option("--overwrite", is_flag=True, help="Replace a run that is there."),
         click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+        click.option(
+            "--allow-leak",
+            is_flag=True,
+            help="Take a split with the same people in training and test; every report is stamped LEAKY.",
+        ),
     )
+    wrapped = _with_leak(command)
     for option in reversed(options):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _with_leak(command: Callable[..., None]) -> Callable[..., None]:
+    """`--allow-leak` is a short way to write a key of the config."""
+
+    @wraps(command)
+    def wrapped(*, changes: tuple[str, ...], allow_leak: bool, **rest: Any) -> None:
+        command(changes=(*changes, "data.allow_leak=true") if allow_leak else changes, **rest)
+
+    return wrapped
 
 
 @train.command("teacher", epilog="Example: vskd train teacher --config training/presets/demo.toml --out runs/teacher")
@@ -218,7 +262,11 @@ def train_teacher(
 )
 @_train_options
 @click.option(
-    "--teacher", type=click.Path(path_type=Path), default=None, help="A finished run.  [default: student alone]"
+    "--teacher",
+    "teachers",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A finished run; several are averaged. A student can teach, too.  [default: student alone]",
 )
 def train_student(
     config_file: Path,
@@ -228,22 +276,46 @@ def train_student(
     out: Path,
     overwrite: bool,
     resume: bool,
-    teacher: Path | None,
+    teachers: tuple[Path, ...],
 ) -> None:
-    """Train the wrist network, alone or with a teacher."""
+    """Train the wrist network, alone or with teachers."""
     from vskd_training import train as training
     from vskd_training.config import load_config
     from vskd_training.run import Run
 
     config = load_config(config_file, changes=changes)
-    taught_by = Run.open(teacher, role="teacher") if teacher else None
+    taught_by = [Run.open(teacher, role=None) for teacher in teachers]
     experiment = _experiment(config, root, cache)
     _say_split(experiment)
-    with _bar("train student" + (f", taught by {taught_by.path.name}" if taught_by else " alone")) as bar:
+    names = ", ".join(teacher.path.name for teacher in taught_by)
+    with _bar(f"train student, taught by {names}" if names else "train student alone") as bar:
         run = training.train_student(
-            experiment, out, teacher=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
+            experiment, out, teachers=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
         )
     _show_card(run.path, run.card)
+
+
+@click.command(epilog="Example: vskd study training/studies/utd-mhad-scarce.toml --root DIR --out build/scarce")
+@click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the study; gone on with.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells trained at a time.")
+@_ROOT
+@_CACHE
+def study(study_file: Path, out: Path, jobs: int, root: Path | None, cache: Path) -> None:
+    """Train every arm on every fold and seed, and compare them over people.
+
+    Killed at any moment, the same command goes on; finished cells are not trained again. Leaves result.json, table.md
+    and differences.png in the folder, and prints the table.
+    """
+    from vskd_training.study import open_study, run_study
+    from vskd_training.study_report import PLOT, RESULT, report_study, table
+
+    opened = open_study(study_file, root=root)
+    with _bar(f"study {opened.spec.name}") as bar:
+        noted: Callable[..., None] = bar
+        run_study(opened, out, root=root, cache=cache, jobs=jobs, progress=noted)
+    click.echo(table(report_study(opened, out)), nl=False)
+    click.echo(f"result: {out / RESULT}; plot: {out / PLOT}", err=True)
 
 
 @click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --engine litert --recipe fp32")
@@ -306,9 +378,17 @@ def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]
 
 def _say_split(experiment: Experiment) -> None:
     split = experiment.split
-    sides = (("train", split.train_subjects), ("validation", split.validation_subjects), ("test", split.test_subjects))
-    people = "; ".join(f"{side} {', '.join(names) or 'nobody'}" for side, names in sides)
+    sides = {"train": split.train_subjects, "validation": split.validation_subjects, "test": split.test_subjects}
+    if experiment.sides.unlabelled:
+        sides["without labels"] = experiment.sides.unlabelled_subjects
+    people = "; ".join(f"{side} {', '.join(names) or 'nobody'}" for side, names in sides.items())
     click.echo(f"{experiment.prepared.name}, {split.protocol}: people {people}", err=True)
+    defects = experiment.prepared.defects
+    if defects:
+        left_out = sum(defect.left_out for defect in defects)
+        click.echo(
+            f"{left_out} recordings left out, {len(defects) - left_out} in part; see `vskd data check`", err=True
+        )
     if split.leaky:
         click.echo("LEAKY: the people of the test are also in the training; this says nothing of new people", err=True)
 

@@ -26,25 +26,74 @@ class DataConfig:
 
     Attributes
     ----------
-    dataset : ``synthetic`` (the embedded default) or ``utd-mhad``
-    view : what the teacher sees: ``rendered`` (synthetic), ``depth``, ``rgb`` or ``skeleton``
-    protocol : ``cross-subject``, ``leave-one-subject-out`` or ``subject-specific``
-    fold : the person left out, for ``leave-one-subject-out``
+    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, ``folder`` (your own recordings), or
+        ``shoulder-watch`` (recordings inside the package seglearn)
+    view : what the teacher sees: pictures (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
+        ``sensors`` (accelerometer and gyroscope), or ``none``; ``experiment.VIEWS`` says what each data set has
+    protocol : one of ``datasets.protocols.PROTOCOLS``
+    fold : what is left out: the person of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
+        of a ``column``
+    fold_count : of ``subject-folds``
+    split_column : of ``column``
+    train_subjects, test_subjects : of ``fixed``; no training people take everybody else
+    allow_leak : take a split with the same people in training and test; every report is stamped LEAKY
     validation_subjects : out of the training people; empty takes the protocol's default
     train_on_validation : the reported run, after every choice was made on the validation people: train on them too
     frame_height, frame_width : of the teacher's frames, pixels
     synthetic : settings of the generator
     """
 
-    dataset: Literal["synthetic", "utd-mhad"]
-    view: Literal["rendered", "depth", "rgb", "skeleton"]
+    dataset: Literal["synthetic", "utd-mhad", "folder", "shoulder-watch"]
+    view: Literal["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]
     protocol: str = "cross-subject"
     fold: str = ""
+    fold_count: int = 5
+    split_column: str = ""
+    train_subjects: tuple[str, ...] = ()
+    test_subjects: tuple[str, ...] = ()
+    allow_leak: bool = False
     validation_subjects: tuple[str, ...] = ()
     train_on_validation: bool = False
     frame_height: int = 60
     frame_width: int = 80
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+
+
+@dataclass(frozen=True)
+class LabelsConfig:
+    """Whose labels are known; with neither ``people`` nor ``count``, everybody's. See ``labels``.
+
+    Attributes
+    ----------
+    people : the training people with labels; the others stay as recordings without
+    count : instead of names, so many of the training people, drawn by ``seed`` and the fold
+    seed : of the draw; not the run's, so that all seeds of a study know the same labels
+    """
+
+    people: tuple[str, ...] = ()
+    count: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.seed < 0:
+            raise ConfigError(f"labels.count and labels.seed must not be negative, got {self.count} and {self.seed}")
+        if self.people and self.count:
+            raise ConfigError("labels.people and labels.count exclude each other", hint="Name people, or draw some")
+        if len(set(self.people)) < len(self.people):
+            raise ConfigError(f"labels.people names somebody twice: {', '.join(self.people)}")
+
+
+@dataclass(frozen=True)
+class TeachingConfig:
+    """What the student hears of its teacher.
+
+    Attributes
+    ----------
+    pairing : ``own`` (the teacher's view of the same recording), or a control: ``shuffled`` (of any other recording)
+        or ``shuffled-within-class`` (of another recording of the same class)
+    """
+
+    pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"
 
 
 @dataclass(frozen=True)
@@ -64,17 +113,20 @@ class TeacherConfig:
 
     Attributes
     ----------
-    backbone : ``bn-inception`` (the paper's) or ``small`` (a narrow ResNet18, for CPUs)
-    width : of the small backbone
-    segments : frames per clip
+    backbone : ``bn-inception`` (the paper's), ``small`` (a narrow ResNet18, for CPUs), or ``joints`` (temporal
+        convolutions on the skeleton, for ``data.view = "joints"``)
+    width : factor on the channels of ``small`` and ``joints``
+    segments : frames per clip, for pictures
+    steps : instants per clip, for joints
     motion : show the small backbone the differences to the frames before and after as well
-    dropout : ahead of the relation module
+    dropout : ahead of the relation module; for joints, ahead of the feature
     imagenet_weights : a file with BN-Inception's weights; empty trains from scratch
     """
 
-    backbone: Literal["bn-inception", "small"] = "small"
+    backbone: Literal["bn-inception", "small", "joints"] = "small"
     width: float = 0.5
     segments: int = 8
+    steps: int = 64
     motion: bool = True
     dropout: float = 0.5
     imagenet_weights: str = ""
@@ -87,6 +139,8 @@ class Optimisation:
     Attributes
     ----------
     epochs, batch : passes over the clips, clips per step
+    steps : steps in all, whatever the number of clips, in place of ``epochs``; 0 goes by epochs. Arms that know more
+        recordings than others are compared at equal steps
     learning_rate : the peak
     weight_decay : none on biases and norms
     clip_norm : largest norm of the gradient; 0 turns it off
@@ -94,6 +148,7 @@ class Optimisation:
     """
 
     epochs: int = 40
+    steps: int = 0
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -103,6 +158,8 @@ class Optimisation:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
             raise ConfigError(f"epochs must be at least 1 and batch at least 2, got {self.epochs} and {self.batch}")
+        if self.steps < 0:
+            raise ConfigError(f"steps must not be negative, got {self.steps}")
 
 
 @dataclass(frozen=True)
@@ -110,6 +167,7 @@ class Config:
     """Everything that a run depends on, but the code and the recordings."""
 
     data: DataConfig
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
     window: WindowSpec = field(default_factory=WindowSpec)
     gaf: GafSpec = field(default_factory=GafSpec)
     sensor: SensorSpec = field(default_factory=SensorSpec)
@@ -120,6 +178,7 @@ class Config:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     teacher_training: Optimisation = field(default_factory=Optimisation)
     loss: LossWeights = field(default_factory=LossWeights)
+    teaching: TeachingConfig = field(default_factory=TeachingConfig)
     seed: int = 0
     threads: int = 2
 

@@ -9,19 +9,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.config import Config, DataConfig
+from vskd_training.datasets.folder import FolderSource
 from vskd_training.datasets.prepared import Prepared, prepare
-from vskd_training.datasets.protocols import Split, make_split
+from vskd_training.datasets.protocols import Split
 from vskd_training.datasets.recording import Source
+from vskd_training.datasets.shoulder_watch import ShoulderWatchSource
 from vskd_training.datasets.synthetic import SyntheticSource
 from vskd_training.datasets.utd_mhad import WRIST_LABELS, UtdMhadSource
-from vskd_training.windows import WindowTable, cut
+from vskd_training.labels import Sides, sides
+from vskd_training.windows import WindowTable, cut, joined
 
-Part = Literal["train", "validation", "test"]
+Part = Literal["train", "validation", "test", "unlabelled"]
+
+#: What the teacher may see of each data set; the first is what `vskd data check` reads.
+VIEWS: dict[str, tuple[str, ...]] = {
+    "synthetic": ("rendered",),
+    "utd-mhad": ("skeleton", "joints", "depth", "rgb", "none"),
+    "folder": ("video", "sensors", "none"),
+    "shoulder-watch": ("sensors", "none"),
+}
 
 
 def source(data: DataConfig, root: Path | None) -> Source:
@@ -30,22 +41,28 @@ def source(data: DataConfig, root: Path | None) -> Source:
     Parameters
     ----------
     data : which one
-    root : its folder; None for the synthetic one
+    root : its folder; None for the synthetic one, and for the one inside a package
 
     Raises
     ------
     ConfigError : the view does not exist there, or no folder was given
     DataError : the folder does not hold it
     """
+    if data.view not in VIEWS[data.dataset]:
+        raise ConfigError(
+            f"{data.dataset} has no view {data.view!r}", hint=f"Set data.view to {' or '.join(VIEWS[data.dataset])}"
+        )
     if data.dataset == "synthetic":
-        if data.view != "rendered":
-            raise ConfigError(f"the synthetic data set has no view {data.view!r}", hint="Set data.view = 'rendered'")
         return SyntheticSource(data.synthetic)
+    view: Any = data.view  # one of the data set's own, as was just seen
+    if data.dataset == "shoulder-watch":
+        return ShoulderWatchSource(root, view=view)
     if root is None:
         raise ConfigError(f"{data.dataset} needs the folder that holds it", hint="Give --root DIR")
-    if data.view == "rendered":
-        raise ConfigError("utd-mhad has no view 'rendered'", hint="Set data.view to depth, rgb or skeleton")
-    return UtdMhadSource(root, view=data.view, height=data.frame_height, width=data.frame_width)
+    size = {"height": data.frame_height, "width": data.frame_width}
+    if data.dataset == "folder":
+        return FolderSource(root, view=view, **size)
+    return UtdMhadSource(root, view=view, **size)
 
 
 @dataclass(frozen=True)
@@ -55,13 +72,13 @@ class Experiment:
     Attributes
     ----------
     config, prepared : what was put together
-    split : who is on which side
+    sides : who is on which side, and whose labels are known
     contract : what the student's window is
     """
 
     config: Config
     prepared: Prepared
-    split: Split
+    sides: Sides
     contract: Contract
 
     @classmethod
@@ -77,24 +94,18 @@ class Experiment:
         progress : called with (recordings done, in all) while they are prepared
         """
         prepared = prepare(source(config.data, root), cache, progress=progress)
-        split = make_split(
-            prepared.infos,
-            config.data.protocol,
-            fold=config.data.fold or None,
-            validation_subjects=config.data.validation_subjects,
-        )
-        if config.data.train_on_validation:
-            split = replace(
-                split,
-                train=tuple(sorted(split.train + split.validation)),
-                train_subjects=tuple(sorted({*split.train_subjects, *split.validation_subjects})),
-                validation=(),
-                validation_subjects=(),
-            )
-        return cls(config, prepared, split, config.contract(prepared.labels, prepared.name))
+        known = sides(prepared.infos, config.data, config.labels)
+        sensor = replace(config.sensor, placement=prepared.placement, gravity=prepared.gravity)
+        contract = replace(config, sensor=sensor).contract(prepared.labels, prepared.name)
+        return cls(config, prepared, known, contract)
+
+    @property
+    def split(self) -> Split:
+        """Who is trained on with labels, who decides, who is tested."""
+        return self.sides.split
 
     def windows(self, part: Part) -> WindowTable:
-        """The windows of one side of the split."""
+        """The windows of one side of the split, or of the training people without labels."""
         return self._windows[part] if part in self._windows else self._cut(part)
 
     @cached_property
@@ -102,8 +113,39 @@ class Experiment:
         return {}
 
     def _cut(self, part: Part) -> WindowTable:
-        self._windows[part] = cut(self.prepared, self.contract, getattr(self.split, part))
-        return self._windows[part]
+        if part == "unlabelled":
+            table = cut(self.prepared, self.contract, self.sides.unlabelled, labelled=False)
+        else:
+            table = cut(self.prepared, self.contract, getattr(self.split, part))
+        self._windows[part] = table
+        return table
+
+    def paired_windows(self) -> WindowTable:
+        """What a student is trained on beside a teacher: the training people's windows, with labels or without."""
+        train = self.windows("train")
+        return joined(train, self.windows("unlabelled")) if self.sides.unlabelled else train
+
+    def data_card(self) -> dict[str, Any]:
+        """Which recordings, and who is on which side: what a run's card keeps, ready for JSON."""
+        split = self.split
+        card = {
+            "protocol": split.protocol,
+            "fold": split.fold,
+            "leaky": split.leaky,
+            "train": list(split.train_subjects),
+            "validation": list(split.validation_subjects),
+            "test": list(split.test_subjects),
+            "recordings": [len(split.train), len(split.validation), len(split.test)],
+        }
+        if self.sides.unlabelled:
+            card["unlabelled"] = list(self.sides.unlabelled_subjects)
+        return {
+            "dataset": self.prepared.name,
+            "view": self.prepared.view,
+            "key": self.prepared.key,
+            "defects": len(self.prepared.defects),
+            "split": card,
+        }
 
     @property
     def wrist_labels(self) -> tuple[str, ...]:

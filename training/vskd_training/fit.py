@@ -8,7 +8,9 @@ There is no early stopping and no best epoch: the last weights are the result.
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,25 +71,28 @@ def fit(
         raise ConfigError("bf16 was asked for, but this CPU has no instructions for it", hint="Set bf16 = false")
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack this form
     steps = task.steps(how.batch)
+    total = how.steps or how.epochs * steps
+    epochs = math.ceil(total / steps)
     optimiser = _optimiser(model, how)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=how.learning_rate, total_steps=how.epochs * steps, pct_start=0.3
+        optimiser, max_lr=how.learning_rate, total_steps=total, pct_start=0.3
     )
     first_epoch = _resume(run / RESUME, model, optimiser, schedule)
     if not first_epoch:
         (run / LOG).unlink(missing_ok=True)
-    for epoch in range(first_epoch, how.epochs):
+    for epoch in range(first_epoch, epochs):
         started_s = time.perf_counter()
         torch.manual_seed(seed * 1_000_003 + epoch)
         model.train()
         sums: dict[str, float] = {}
-        for step, batch in enumerate(task.batches(epoch, how.batch)):
+        planned = min(steps, total - epoch * steps)  # how.steps may end within an epoch
+        for step, batch in enumerate(itertools.islice(task.batches(epoch, how.batch), planned)):
             parts = _train_step(model, task, batch, optimiser, how)
             schedule.step()
             sums = {name: sums.get(name, 0.0) + value for name, value in parts.items()}
-            progress(epoch * steps + step + 1, how.epochs * steps, parts)
-        row: dict[str, float] = {name: value / steps for name, value in sums.items()}
-        last = epoch + 1 == how.epochs
+            progress(epoch * steps + step + 1, total, parts)
+        row: dict[str, float] = {name: value / planned for name, value in sums.items()}
+        last = epoch + 1 == epochs
         model.eval()
         if last or epoch % 10 == 9:
             row |= validate(model)

@@ -4,7 +4,7 @@ DASK is VSKD's "distance and angle-wise semantic knowledge" (Ni et al., ICASSP 2
 not be read; the terms follow its name, its figure and its code, and distance and angle are those of RKD (Park et al.,
 CVPR 2019). With z logits (batch, classes), f features (batch, features), S student, T teacher, i, j, k rows::
 
-    L_CE = cross entropy(z_S, label)
+    L_CE = cross entropy(z_S, label); 0 for a row without a label, which counts in the mean all the same
     L_KD = t^2 KL( softmax(z_T / t) || softmax(z_S / t) ), mean over the batch
     d_ij = |f_i - f_j|, 0 on the diagonal; off it the squared distance is never below 1e-12
     L_D  = mean over i, j of smoothL1( d^S_ij / mean(d^S > 0) - d^T_ij / mean(d^T > 0) )
@@ -128,7 +128,8 @@ def distillation_loss(
     ----------
     student : its view of a batch
     teacher : its view of the same recordings in the same order; None where no weight needs it
-    targets : (batch,) int64 class indices, or (batch, classes) probabilities (mixup)
+    targets : (batch,) int64 class indices, or (batch, classes) probabilities (mixup); a row that sums to less than 1
+        is unlabelled by as much
     weights : the weight of each term
     student_ids, teacher_ids : (batch,), the recording behind each row of each view; None without a teacher
 
@@ -160,9 +161,8 @@ def _terms(
     student: View, teacher: View | None, targets: Tensor, weights: LossWeights
 ) -> dict[str, Callable[[], Tensor]]:
     """The terms whose weight is above 0, not computed yet."""
-    smoothing = weights.label_smoothing
     every: dict[str, Callable[[], Tensor]] = {
-        "ce": lambda: F.cross_entropy(student.logits, targets, label_smoothing=smoothing)
+        "ce": lambda: _cross_entropy(student.logits, targets, smoothing=weights.label_smoothing)
     }
     if teacher is not None:
         known = _full(teacher)
@@ -171,6 +171,14 @@ def _terms(
         every["angle"] = lambda: angle(student.feature, known.feature)
         every["semantic"] = lambda: semantic(student.feature, known.feature)
     return {name: term for name, term in every.items() if getattr(weights, name) > 0}
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float) -> Tensor:
+    """Smoothing spreads what a row has, so that a row of zeros stays one; torch would make a uniform target of it."""
+    if targets.ndim == 1:
+        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    spread = smoothing * targets.sum(dim=1, keepdim=True) / targets.shape[1]
+    return F.cross_entropy(logits, (1 - smoothing) * targets + spread)
 
 
 def _relative_distances(feature: Tensor) -> Tensor:

@@ -55,13 +55,13 @@ class Run:
     contract: Contract
 
     @classmethod
-    def open(cls, path: Path, *, role: str) -> Run:
+    def open(cls, path: Path, *, role: str | None) -> Run:
         """Open a finished run.
 
         Parameters
         ----------
         path : the folder
-        role : ``teacher`` or ``student``, which it must be
+        role : ``teacher`` or ``student``, which it must be; None takes either
 
         Raises
         ------
@@ -69,13 +69,14 @@ class Run:
         """
         if not (path / CARD).is_file():
             state = "never finished" if (path / RESUME).is_file() else "holds no run"
-            raise DataError(f"{path} {state}: it has no {CARD}", hint=f"`vskd train {role} ... --out {path}` makes it")
+            made_by = f"`vskd train {role or 'teacher'} ... --out {path}`"
+            raise DataError(f"{path} {state}: it has no {CARD}", hint=f"{made_by} makes it")
         try:
             card = json.loads((path / CARD).read_text(encoding="utf-8"))
             found, config, contract = card["role"], card["config"], card["contract"]
         except (ValueError, KeyError) as error:
             raise DataError(f"{path / CARD} was changed or cut short: {error!r}", hint="Train again") from error
-        if found != role:
+        if role is not None and found != role:
             raise DataError(f"{path} holds a {found}, and a {role} is needed")
         return cls(path, card, from_mapping(Config, config, where=CARD), Contract.from_mapping(contract))
 

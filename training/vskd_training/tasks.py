@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,7 +17,7 @@ from vskd.errors import DataError
 from vskd_training.augment import Augmentation, augment, mixing
 from vskd_training.losses import LossWeights, distillation_loss
 from vskd_training.models.student import View
-from vskd_training.windows import Clips, WindowTable
+from vskd_training.windows import UNLABELLED, WindowTable
 
 
 def epoch_order(count: int, batch: int, *, seed: int, epoch: int) -> list[list[int]]:
@@ -34,6 +36,25 @@ def epoch_order(count: int, batch: int, *, seed: int, epoch: int) -> list[list[i
 def steps_per_epoch(count: int, batch: int) -> int:
     """How many batches ``epoch_order`` gives."""
     return math.ceil(count / batch) - (count % batch == 1)
+
+
+class TeacherClips(Protocol):
+    """What a teacher sees of every window of a table: ``windows.Clips`` or ``joints.JointClips``.
+
+    Attributes
+    ----------
+    ids : (n,), of the windows
+    """
+
+    ids: tuple[str, ...]
+
+    def batch(self, rows: Sequence[int], *, rng: np.random.Generator | None) -> NDArray[Any]:
+        """Some windows, (rows, ...); ``rng`` varies what is taken of each, None takes the middle or all of it."""
+        ...
+
+
+#: How a batch of clips is varied in training.
+Vary = Callable[[Tensor, np.random.Generator], Tensor]
 
 
 @dataclass(frozen=True)
@@ -68,7 +89,7 @@ class StudentTask:
 
     Parameters
     ----------
-    table : the windows
+    table : the windows; one without a label has a target of zeros, so that only the teacher speaks of it
     classes : activities
     how : augmentation of the signal
     weights : of the loss
@@ -94,7 +115,7 @@ class StudentTask:
             raise DataError(f"the teacher saw {len(teacher.ids)} windows, the student has {len(table.ids)}")
         self._ids = table.ids
         self._windows = torch.from_numpy(table.samples)
-        self._targets = F.one_hot(torch.from_numpy(table.labels), classes).float()
+        self._targets = one_hot(torch.from_numpy(table.labels), classes)
         self._how = how
         self._weights = weights
         self._teacher = teacher
@@ -140,6 +161,12 @@ class StudentTask:
         )
 
 
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """(n, classes) float32 of (n,) classes; a row of zeros for ``UNLABELLED``."""
+    known = (labels != UNLABELLED).unsqueeze(1)
+    return F.one_hot(labels.clamp_min(0), classes).float() * known
+
+
 class TeacherTask:
     """Clips in, labels out.
 
@@ -147,13 +174,15 @@ class TeacherTask:
     ----------
     table : the windows
     clips : the camera's view of them
+    vary : augmentation of the clips
     smoothing : label smoothing
-    seed : of order, frames and crops
+    seed : of order, frames and augmentation
     """
 
-    def __init__(self, table: WindowTable, clips: Clips, *, smoothing: float, seed: int) -> None:
+    def __init__(self, table: WindowTable, clips: TeacherClips, *, vary: Vary, smoothing: float, seed: int) -> None:
         self._labels = torch.from_numpy(table.labels)
         self._clips = clips
+        self._vary = vary
         self._smoothing = smoothing
         self._seed = seed
 
@@ -161,15 +190,15 @@ class TeacherTask:
         return steps_per_epoch(len(self._labels), batch)
 
     def batches(self, epoch: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """A random frame out of each segment, and a random crop of the clip."""
+        """Clips of which random instants are taken, varied; all of it from (seed, epoch)."""
         rng = np.random.default_rng([self._seed, epoch, 1])
         for rows in epoch_order(len(self._labels), batch, seed=self._seed, epoch=epoch):
-            frames = torch.from_numpy(self._clips.batch(rows, rng=rng))
-            yield multi_scale_crop(frames, rng), self._labels[rows]
+            clips = torch.from_numpy(self._clips.batch(rows, rng=rng))
+            yield self._vary(clips, rng), self._labels[rows]
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        frames, labels = batch
-        loss = F.cross_entropy(model(frames).logits, labels, label_smoothing=self._smoothing)
+        clips, labels = batch
+        loss = F.cross_entropy(model(clips).logits, labels, label_smoothing=self._smoothing)
         return loss, {"ce": loss.detach()}
 
 
@@ -202,12 +231,23 @@ def multi_scale_crop(frames: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def teacher_views(model: nn.Module, clips: Clips, *, batch: int) -> TeacherViews:
-    """What a trained teacher says of every clip, from the middle frame of each segment."""
+def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int) -> TeacherViews:
+    """What a trained teacher says of every clip, which is not varied: a film by the middle frame of each segment."""
     model.eval()
     views = [model(torch.from_numpy(clips.batch(rows, rng=None))) for rows in _in_order(len(clips.ids), batch)]
     return TeacherViews(
         clips.ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views])
+    )
+
+
+@torch.no_grad()
+def student_views(model: nn.Module, table: WindowTable, *, batch: int = 256) -> TeacherViews:
+    """What a trained student says of every window of a table, which is not varied."""
+    model.eval()
+    windows = torch.from_numpy(table.samples)
+    views = [model(windows[rows]) for rows in _in_order(len(table), batch)]
+    return TeacherViews(
+        table.ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views])
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,16 @@ from vskd.errors import ConfigError
 from vskd_training.config import Config
 from vskd_training.experiment import Experiment
 from vskd_training.fit import Task, fit
+from vskd_training.joints import vary_joints
 from vskd_training.metrics import confusion_matrix, fit_temperature, mean_probabilities, measure
+from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
-from vskd_training.models.trn import BnInceptionBackbone, SmallBackbone, Teacher
 from vskd_training.run import Run, finish_run, start_run
-from vskd_training.tasks import StudentTask, TeacherTask, TeacherViews, student_logits, teacher_views
-from vskd_training.windows import Clips, WindowTable
+from vskd_training.tasks import StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
+from vskd_training.teaching import build_teacher, clips_for, views_for
+from vskd_training.windows import WindowTable
 
 Progress = Callable[[int, int, dict[str, float]], None]
-
-
-def build_teacher(config: Config, classes: int) -> Teacher:
-    """The teacher that a config describes, with initial weights."""
-    how = config.teacher
-    backbone: BnInceptionBackbone | SmallBackbone
-    if how.backbone == "bn-inception":
-        backbone = BnInceptionBackbone(weights=Path(how.imagenet_weights) if how.imagenet_weights else None)
-    else:
-        if how.imagenet_weights:
-            raise ConfigError("teacher.imagenet_weights fit the backbone bn-inception, not small")
-        backbone = SmallBackbone(motion=how.motion, width=how.width)
-    return Teacher(backbone, classes, segments=how.segments, dropout=how.dropout)
 
 
 def train_teacher(experiment: Experiment, out: Path, *, overwrite: bool, resume: bool, progress: Progress) -> Run:
@@ -58,10 +47,16 @@ def train_teacher(experiment: Experiment, out: Path, *, overwrite: bool, resume:
     _begin(config, out, overwrite=overwrite, resume=resume)
     model = build_teacher(config, len(experiment.contract.labels))
     table = experiment.windows("train")
-    task = TeacherTask(table, _clips(experiment, model, table), smoothing=config.loss.label_smoothing, seed=config.seed)
+    task = TeacherTask(
+        table,
+        clips_for(model, experiment, table),
+        vary=vary_joints if isinstance(model, SkeletonTeacher) else multi_scale_crop,
+        smoothing=config.loss.label_smoothing,
+        seed=config.seed,
+    )
 
     def answer(part: WindowTable) -> NDArray[np.float32]:
-        views = teacher_views(model, _clips(experiment, model, part), batch=config.teacher_training.batch)
+        views = teacher_views(model, clips_for(model, experiment, part), batch=config.teacher_training.batch)
         return np.asarray(views.logits.numpy())
 
     card = _fit_and_test(experiment, model, task, out, role="teacher", answer=answer, progress=progress)
@@ -73,7 +68,7 @@ def train_student(
     experiment: Experiment,
     out: Path,
     *,
-    teacher: Run | None,
+    teachers: Sequence[Run],
     overwrite: bool,
     resume: bool,
     progress: Progress,
@@ -84,7 +79,7 @@ def train_student(
     ----------
     experiment : config and data
     out : the run's folder
-    teacher : a finished run on the same data and split; None sets the weights of distillation to 0
+    teachers : finished runs on the same data and split, averaged; none sets the weights of distillation to 0
     overwrite, resume : what to do with a folder that is there
     progress : called after every step
 
@@ -92,28 +87,43 @@ def train_student(
     ------
     DataError, ConfigError
     """
-    config = experiment.config
-    if teacher is None:
-        config = dataclasses.replace(
-            config, loss=dataclasses.replace(config.loss, kd=0.0, distance=0.0, angle=0.0, semantic=0.0)
-        )
-        experiment = dataclasses.replace(experiment, config=config)
-    elif not config.loss.needs_teacher:
-        raise ConfigError("a teacher was given, but its weights in [loss] are all 0", hint="Set loss.kd or another")
+    config = student_config(experiment.config, taught=bool(teachers))
+    experiment = dataclasses.replace(experiment, config=config)
     _begin(config, out, overwrite=overwrite, resume=resume)
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width)
-    table = experiment.windows("train")
-    views = None if teacher is None else _views_of(teacher, experiment, table)
+    table = experiment.paired_windows() if teachers else experiment.windows("train")
+    views = views_for(teachers, experiment, table) if teachers else None
     task = StudentTask(table, classes, how=config.augment, weights=config.loss, teacher=views, seed=config.seed)
 
     def answer(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
 
     card = _fit_and_test(experiment, model, task, out, role="student", answer=answer, progress=progress)
-    card["teacher"] = None if teacher is None else {"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]}
+    known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
+    card["teacher"] = known or None
     finish_run(out, model=model, card=card)
     return Run.open(out, role="student")
+
+
+def student_config(config: Config, *, taught: bool) -> Config:
+    """The config of a student with or without a teacher: without one, the weights of distillation are 0.
+
+    Raises
+    ------
+    ConfigError : a teacher without weights in the loss, or a pairing with a teacher who is not there
+    """
+    if taught:
+        if not config.loss.needs_teacher:
+            raise ConfigError("a teacher was given, but its weights in [loss] are all 0", hint="Set loss.kd or another")
+        return config
+    if config.teaching.pairing != "own":
+        raise ConfigError(
+            f"teaching.pairing is {config.teaching.pairing!r}, but there is no teacher", hint="Name one by --teacher"
+        )
+    return dataclasses.replace(
+        config, loss=dataclasses.replace(config.loss, kd=0.0, distance=0.0, angle=0.0, semantic=0.0)
+    )
 
 
 def report(experiment: Experiment, table: WindowTable, logits: NDArray[Any]) -> dict[str, Any]:
@@ -160,48 +170,6 @@ def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool) -> None:
     start_run(out, config=config, overwrite=overwrite, resume=resume)
 
 
-def _clips(experiment: Experiment, model: Teacher, table: WindowTable) -> Clips:
-    motion = model.backbone.frames_per_segment > 1
-    return Clips(experiment.prepared, table, segments=model.segments, motion=motion)
-
-
-def _views_of(teacher: Run, experiment: Experiment, table: WindowTable) -> TeacherViews:
-    """The teacher's view of the training windows. It must never have seen the people who decide or are tested."""
-    _check_same_split(teacher, experiment)
-    model = build_teacher(teacher.config, len(experiment.contract.labels))
-    teacher.load_weights(model)
-    return teacher_views(model, _clips(experiment, model, table), batch=teacher.config.teacher_training.batch)
-
-
-def _check_same_split(teacher: Run, experiment: Experiment) -> None:
-    ours = _data_card(experiment)
-    for key in ("dataset", "key", "split"):
-        if teacher.card["data"][key] != ours[key]:
-            raise ConfigError(
-                f"the teacher {teacher.path} knows another {key}: {teacher.card['data'][key]}, not {ours[key]}",
-                hint="Train the teacher with the data section of this config",
-            )
-
-
-def _data_card(experiment: Experiment) -> dict[str, Any]:
-    split = experiment.split
-    return {
-        "dataset": experiment.prepared.name,
-        "view": experiment.prepared.view,
-        "key": experiment.prepared.key,
-        "defects": len(experiment.prepared.defects),
-        "split": {
-            "protocol": split.protocol,
-            "fold": split.fold,
-            "leaky": split.leaky,
-            "train": list(split.train_subjects),
-            "validation": list(split.validation_subjects),
-            "test": list(split.test_subjects),
-            "recordings": [len(split.train), len(split.validation), len(split.test)],
-        },
-    }
-
-
 def _fit_and_test(
     experiment: Experiment,
     model: nn.Module,
@@ -234,7 +202,7 @@ def _fit_and_test(
         "role": role,
         "config": to_mapping(config),
         "contract": to_mapping(contract),
-        "data": _data_card(experiment),
+        "data": experiment.data_card(),
         "windows": {"train": len(experiment.windows("train")), "test": len(test)},
         "parameters": sum(value.numel() for value in model.parameters()),
         "metrics": metrics,

@@ -17,6 +17,9 @@ from vskd.stream import cut_windows
 from vskd_training.datasets.prepared import Prepared
 from vskd_training.models.trn import segment_indices, with_neighbours
 
+#: In place of the class of a window whose label nobody knows.
+UNLABELLED = -1
+
 
 @dataclass(frozen=True)
 class WindowTable:
@@ -26,7 +29,7 @@ class WindowTable:
     ----------
     ids : (n,), ``recording@start``, unique
     samples : (n, 3, samples), float32, g
-    labels : (n,), class indices
+    labels : (n,), class indices, or ``UNLABELLED``
     recordings : (n,), index of each window's recording in the prepared data
     spans_s : (n, 2), first and last sample, s
     subjects : (n,)
@@ -45,7 +48,7 @@ class WindowTable:
         return len(self.ids)
 
 
-def cut(prepared: Prepared, contract: Contract, recordings: Sequence[int]) -> WindowTable:
+def cut(prepared: Prepared, contract: Contract, recordings: Sequence[int], *, labelled: bool = True) -> WindowTable:
     """Cut the windows of some recordings.
 
     Parameters
@@ -53,6 +56,7 @@ def cut(prepared: Prepared, contract: Contract, recordings: Sequence[int]) -> Wi
     prepared : the data
     contract : fixes the window
     recordings : indices into ``prepared.infos``
+    labelled : read their labels; otherwise every window is ``UNLABELLED``
 
     Raises
     ------
@@ -64,7 +68,7 @@ def cut(prepared: Prepared, contract: Contract, recordings: Sequence[int]) -> Wi
         info = prepared.infos[index]
         windows = cut_windows(contract, *prepared.sensor(index))
         too_short += not windows
-        label = contract.labels.index(info.label)
+        label = contract.labels.index(info.label) if labelled else UNLABELLED
         rows += [
             (
                 f"{info.id}@{window.start_s:.3f}",
@@ -91,6 +95,19 @@ def cut(prepared: Prepared, contract: Contract, recordings: Sequence[int]) -> Wi
         spans_s=np.stack([starts, ends], axis=1).astype(np.float64),
         subjects=subjects,
         too_short=too_short,
+    )
+
+
+def joined(one: WindowTable, other: WindowTable) -> WindowTable:
+    """Both tables' windows, one's first."""
+    return WindowTable(
+        ids=one.ids + other.ids,
+        samples=np.concatenate([one.samples, other.samples]),
+        labels=np.concatenate([one.labels, other.labels]),
+        recordings=np.concatenate([one.recordings, other.recordings]),
+        spans_s=np.concatenate([one.spans_s, other.spans_s]),
+        subjects=one.subjects + other.subjects,
+        too_short=one.too_short + other.too_short,
     )
 
 

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
-from vskd_training.datasets.recording import Defect, Recording, RecordingInfo, Source
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, Source
 
 #: Goes into the key. Raise it with every change to the files below.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 _INDEX = "index.json"
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -37,6 +37,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "frame_time_s": np.dtype("<f8"),
     "frames": np.dtype("u1"),
 }
+#: Frames that are no pictures (joints) are kept as they come, in float32.
+_FRAME_DTYPES = (np.dtype("u1"), np.dtype("<f4"))
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class _Index:
     name: str
     view: str
     labels: tuple[str, ...]
+    placement: str
+    gravity: Gravity
     infos: tuple[RecordingInfo, ...]
     defects: tuple[Defect, ...]
     sensor_offsets: tuple[int, ...]
@@ -70,7 +74,7 @@ class Prepared:
     Attributes
     ----------
     folder : where it lies
-    name, view, labels : as of its ``Source``
+    name, view, labels, placement, gravity : as of its ``Source``
     infos : every recording, in the order of ``sensor`` and ``video``
     defects : what was left out, and why
     key : SHA-256 (hex) of content and settings
@@ -81,6 +85,8 @@ class Prepared:
         self.name = index.name
         self.view = index.view
         self.labels = index.labels
+        self.placement = index.placement
+        self.gravity = index.gravity
         self.infos = index.infos
         self.defects = index.defects
         self.key = index.key
@@ -116,7 +122,7 @@ class Prepared:
         rows = self._rows(self._index.sensor_offsets, recording)
         return self._arrays["time_s"][rows], self._arrays["acceleration_g"][rows]
 
-    def video(self, recording: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    def video(self, recording: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """The camera's side of one recording.
 
         Parameters
@@ -125,8 +131,8 @@ class Prepared:
 
         Returns
         -------
-        frame_time_s (frames,), s on the sensor's clock, and frames (frames, height, width); read-only, memory-mapped,
-        empty without video
+        frame_time_s (frames,), s on the sensor's clock, and frames (frames, height, width), uint8, or in the view
+        ``joints`` (frames, joints, 3), float32; read-only, memory-mapped, empty without video
         """
         rows = self._rows(self._index.frame_offsets, recording)
         return self._arrays["frame_time_s"][rows], self._arrays["frames"][rows]
@@ -200,8 +206,9 @@ def _write(source: Source, folder: Path, key: str, progress: Callable[[int, int]
     if not infos:
         raise _nothing_readable(source)
     files = tuple(column.described() for column in columns.values())
-    about = (source.name, source.view, source.labels, tuple(infos), source.defects())
-    index = _Index(CACHE_VERSION, key, *about, tuple(sensor_offsets), tuple(frame_offsets), files)
+    about = (source.name, source.view, source.labels, source.placement, source.gravity)
+    rows = (tuple(infos), source.defects(), tuple(sensor_offsets), tuple(frame_offsets))
+    index = _Index(CACHE_VERSION, key, *about, *rows, files)
     with _disk(folder):
         (folder / _INDEX).write_text(json.dumps(to_mapping(index), indent=1) + "\n", encoding="utf-8")
 
@@ -233,6 +240,8 @@ class _Column:
     def append(self, block: NDArray[Any], recording: str) -> None:
         if self._row_shape is None:
             self._row_shape = block.shape[1:]
+            if self._name == "frames" and block.dtype in _FRAME_DTYPES:
+                self._dtype = block.dtype
             self._write_header()
         if block.shape[1:] != self._row_shape:
             raise DataError(
@@ -288,7 +297,8 @@ def _map(folder: Path, name: str, index: _Index) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, mmap_mode="r" if all(described.shape) else None)
     except (OSError, ValueError) as error:
         raise _damaged(folder, f"{path.name} cannot be read ({error})") from error
-    if array.shape != described.shape or array.dtype != _DTYPES[name]:
+    allowed = _FRAME_DTYPES if name == "frames" else (_DTYPES[name],)
+    if array.shape != described.shape or array.dtype not in allowed:
         raise _damaged(folder, f"{path.name} holds {array.dtype} {array.shape} instead of {described.shape}")
     return array
 

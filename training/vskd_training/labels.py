@@ -1,0 +1,142 @@
+"""Whose labels are known: a split in which some of the training people were recorded, but never annotated.
+
+Labels cost more than recordings. With ``[labels]`` in the config, only the people named (or drawn) there are labelled;
+the recordings of the other training people stay, for a teacher to speak about, and nobody reads their labels.
+
+Who decides. Validation people come out of the labelled ones: the last quarter of them, at least one. Of two labelled
+people one trains and one decides; that is how settings are chosen. The reported run sets ``data.train_on_validation``:
+both train, nobody decides, nothing is selected, and the temperature stays as it was. One labelled person alone can
+only be trained on. No test person and no unlabelled person ever decides anything.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vskd.errors import ConfigError, did_you_mean
+from vskd_training.config import DataConfig, LabelsConfig
+from vskd_training.datasets.protocols import LEAVE_ONE_SUBJECT_OUT, Split, folds
+from vskd_training.datasets.recording import RecordingInfo
+from vskd_training.splits import split_of
+
+_VALIDATION_PARTS = 4
+
+
+@dataclass(frozen=True)
+class Sides:
+    """A split, and the training side's recordings without a label.
+
+    Attributes
+    ----------
+    split : train and validation are labelled
+    unlabelled : indices into the recordings, ascending
+    unlabelled_subjects : whose they are, in natural order
+    """
+
+    split: Split
+    unlabelled: tuple[int, ...] = ()
+    unlabelled_subjects: tuple[str, ...] = ()
+
+
+def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
+    """Split recordings, and withhold the labels of some training people.
+
+    Parameters
+    ----------
+    infos : every recording
+    data : protocol, fold and validation people
+    labels : whose labels are known
+
+    Raises
+    ------
+    ConfigError : what ``split_of`` refuses; people who are not on the training side; nobody left to train on
+    """
+    everybody_labelled = not labels.people and not labels.count
+    named = data.validation_subjects if everybody_labelled else ()
+    split = split_of(infos, data, validation_subjects=named)
+    if everybody_labelled:
+        return Sides(_all_train(split) if data.train_on_validation else split)
+    if split.leaky:
+        raise ConfigError(
+            f"[labels] withholds people, and {split.protocol} has the same people on every side",
+            hint="Take another data.protocol, or leave [labels] out",
+        )
+    pool = _in_natural_order(infos, {*split.train_subjects, *split.validation_subjects})
+    labelled = _labelled(pool, labels, fold=data.fold)
+    deciding = _deciding(labelled, data)
+    return _withhold(infos, split, pool, labelled, deciding)
+
+
+def _all_train(split: Split) -> Split:
+    return replace(
+        split,
+        train=tuple(sorted(split.train + split.validation)),
+        train_subjects=tuple(sorted({*split.train_subjects, *split.validation_subjects})),
+        validation=(),
+        validation_subjects=(),
+    )
+
+
+def _labelled(pool: Sequence[str], labels: LabelsConfig, *, fold: str) -> tuple[str, ...]:
+    """The labelled people, in the order given or drawn."""
+    for person in labels.people:
+        if person not in pool:
+            raise ConfigError(
+                f"labels.people names {person!r}, who is not on the training side", hint=did_you_mean(person, pool)
+            )
+    if labels.people:
+        return labels.people
+    if labels.count > len(pool):
+        raise ConfigError(f"labels.count is {labels.count}, and the training side has {len(pool)} people")
+    rng = np.random.default_rng([labels.seed, zlib.crc32(fold.encode())])
+    return tuple(pool[position] for position in rng.permutation(len(pool))[: labels.count])
+
+
+def _deciding(labelled: tuple[str, ...], data: DataConfig) -> tuple[str, ...]:
+    if data.train_on_validation:
+        return ()
+    for person in data.validation_subjects:
+        if person not in labelled:
+            raise ConfigError(
+                f"validation subject {person!r} is not among the labelled people",
+                hint=did_you_mean(person, labelled),
+            )
+    deciding = data.validation_subjects or labelled[-max(1, len(labelled) // _VALIDATION_PARTS) :]
+    if set(deciding) == set(labelled):
+        raise ConfigError(
+            f"the labelled people ({', '.join(labelled)}) all decide, and nobody is left to train on",
+            hint="Label one more, or set data.train_on_validation = true",
+        )
+    return deciding
+
+
+def _withhold(
+    infos: Sequence[RecordingInfo],
+    split: Split,
+    pool: Sequence[str],
+    labelled: tuple[str, ...],
+    deciding: tuple[str, ...],
+) -> Sides:
+    trained = {*labelled} - {*deciding}
+    unlabelled = {*pool} - {*labelled}
+
+    def of(people: set[str]) -> tuple[int, ...]:
+        seen = sorted(split.train + split.validation)
+        return tuple(index for index in seen if infos[index].subject in people)
+
+    changed = replace(
+        split,
+        train=of(trained),
+        validation=of({*deciding}),
+        train_subjects=_in_natural_order(infos, trained),
+        validation_subjects=_in_natural_order(infos, {*deciding}),
+    )
+    return Sides(changed, of(unlabelled), _in_natural_order(infos, unlabelled))
+
+
+def _in_natural_order(infos: Sequence[RecordingInfo], people: set[str]) -> tuple[str, ...]:
+    return tuple(person for person in folds(infos, LEAVE_ONE_SUBJECT_OUT) if person in people)

@@ -1,0 +1,192 @@
+"""What a student hears of its teachers: their views of its training windows, once, before training starts.
+
+Several teachers are averaged: their mean probability (Lakshminarayanan et al., NeurIPS 2017), and their features side
+by side, which distance and angle can compare with a student's and the semantic term cannot. A student may teach, too:
+its views of the same windows are self-distillation (Furlanello et al., "Born-Again Neural Networks", ICML 2018).
+
+The control of every gain is a teacher whose views belong to other recordings, see ``shuffled``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from vskd.contract import Contract
+from vskd.errors import ConfigError
+from vskd_training.config import Config
+from vskd_training.experiment import Experiment
+from vskd_training.joints import JointClips
+from vskd_training.models.skeleton import SkeletonTeacher
+from vskd_training.models.student import Student
+from vskd_training.models.trn import BnInceptionBackbone, SmallBackbone, Teacher
+from vskd_training.run import Run
+from vskd_training.tasks import TeacherClips, TeacherViews, student_views, teacher_views
+from vskd_training.windows import Clips, WindowTable
+
+#: Points in space and time that the temporal network sees in each view: the Kinect's joints; acceleration and turning.
+_POINTS = {"joints": 20, "sensors": 2}
+
+
+def build_teacher(config: Config, classes: int) -> Teacher | SkeletonTeacher:
+    """The teacher that a config describes, with initial weights."""
+    how = config.teacher
+    if (how.backbone == "joints") != (config.data.view in _POINTS):
+        raise ConfigError(
+            f"the teacher {how.backbone!r} cannot see the view {config.data.view!r}",
+            hint="teacher.backbone = 'joints' is for data.view = 'joints' or 'sensors', the others are for pictures",
+        )
+    if how.imagenet_weights and how.backbone != "bn-inception":
+        raise ConfigError(f"teacher.imagenet_weights fit the backbone bn-inception, not {how.backbone}")
+    if how.backbone == "joints":
+        return SkeletonTeacher(_POINTS[config.data.view], classes, width=how.width, dropout=how.dropout)
+    backbone: BnInceptionBackbone | SmallBackbone
+    if how.backbone == "bn-inception":
+        backbone = BnInceptionBackbone(weights=Path(how.imagenet_weights) if how.imagenet_weights else None)
+    else:
+        backbone = SmallBackbone(motion=how.motion, width=how.width)
+    return Teacher(backbone, classes, segments=how.segments, dropout=how.dropout)
+
+
+def clips_for(model: Teacher | SkeletonTeacher, experiment: Experiment, table: WindowTable) -> TeacherClips:
+    """The windows of a table as a teacher sees them; ``experiment`` is that of the teacher's own config."""
+    if isinstance(model, SkeletonTeacher):
+        return JointClips(experiment.prepared, table, steps=experiment.config.teacher.steps)
+    motion = model.backbone.frames_per_segment > 1
+    return Clips(experiment.prepared, table, segments=model.segments, motion=motion)
+
+
+def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> TeacherViews:
+    """What the teachers of a student say of its training windows, as its config's ``[teaching]`` has it.
+
+    Parameters
+    ----------
+    teachers : finished runs, at least one; teachers, or students of the same contract
+    experiment : the student's
+    table : its training windows
+
+    Raises
+    ------
+    ConfigError : a teacher of other data or of another split; several of them with the semantic term
+    """
+    if len(teachers) > 1 and experiment.config.loss.semantic:
+        raise ConfigError(
+            f"loss.semantic compares with one teacher's feature, and there are {len(teachers)} teachers",
+            hint="Set loss.semantic = 0, or name one teacher",
+        )
+    views = averaged([_views_of(teacher, experiment, table) for teacher in teachers])
+    pairing = experiment.config.teaching.pairing
+    if pairing == "own":
+        return views
+    within = pairing == "shuffled-within-class"
+    return shuffled(views, table, within_class=within, seed=experiment.config.seed)
+
+
+def averaged(views: Sequence[TeacherViews]) -> TeacherViews:
+    """Several teachers as one: the logarithm of their mean probability, and their features side by side.
+
+    Parameters
+    ----------
+    views : at least one, of the same windows in the same order
+
+    Returns
+    -------
+    the same windows; logits (n, classes), features (n, teachers times their width)
+    """
+    if len(views) == 1:
+        return views[0]
+    logs = torch.stack([F.log_softmax(view.logits, dim=1) for view in views])
+    mean = torch.logsumexp(logs, dim=0) - math.log(len(views))
+    return TeacherViews(views[0].ids, mean, torch.cat([view.features for view in views], dim=1))
+
+
+def shuffled(views: TeacherViews, table: WindowTable, *, within_class: bool, seed: int) -> TeacherViews:
+    """The control: every recording gets what the teacher said of another one.
+
+    Windows follow their recording; of a recording with more windows the ones at the same relative place are taken. No
+    recording keeps its own, unless it is the only one of its class.
+
+    Parameters
+    ----------
+    views, table : of the same windows
+    within_class : the other recording is of the same class, so that only what the teacher knows beyond the class is
+        lost; for an unlabelled recording the class is the teacher's own answer, since nobody may read its label
+    seed : of the exchange
+
+    Returns
+    -------
+    views that carry the ids of the windows they are given to, knowingly
+    """
+    rng = np.random.default_rng([seed, 2])
+    recordings = np.unique(table.recordings)
+    classes = _classes(views, table, recordings) if within_class else np.zeros(len(recordings), dtype=np.int64)
+    rows_of = {int(recording): np.flatnonzero(table.recordings == recording) for recording in recordings}
+    source = np.empty(len(table), dtype=np.int64)
+    for value in np.unique(classes):
+        circle = rng.permutation(recordings[classes == value])
+        for taker, giver in zip(circle, np.roll(circle, 1), strict=True):
+            own, other = rows_of[int(taker)], rows_of[int(giver)]
+            source[own] = other[np.arange(len(own)) * len(other) // len(own)]
+    return TeacherViews(views.ids, views.logits[source], views.features[source])
+
+
+def _classes(views: TeacherViews, table: WindowTable, recordings: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The class of each recording: its label, or where it has none the teacher's answer."""
+    probabilities = torch.softmax(views.logits.double(), dim=1).numpy()
+    classes = []
+    for recording in recordings:
+        rows = table.recordings == recording
+        known = int(table.labels[rows][0])
+        classes.append(known if known >= 0 else int(probabilities[rows].mean(axis=0).argmax()))
+    return np.array(classes, dtype=np.int64)
+
+
+def _views_of(teacher: Run, experiment: Experiment, table: WindowTable) -> TeacherViews:
+    """One teacher's views. It must never have seen the people who decide or are tested."""
+    check_same_split(teacher, experiment)
+    classes = len(experiment.contract.labels)
+    if teacher.card["role"] == "student":
+        return _views_of_student(teacher, experiment, table)
+    model = build_teacher(teacher.config, classes)
+    teacher.load_weights(model)
+    seen = clips_for(model, Experiment(teacher.config, experiment.prepared, experiment.sides, teacher.contract), table)
+    return teacher_views(model, seen, batch=teacher.config.teacher_training.batch)
+
+
+def _views_of_student(teacher: Run, experiment: Experiment, table: WindowTable) -> TeacherViews:
+    ours, theirs = experiment.contract, teacher.contract
+    if _as_seen(ours) != _as_seen(theirs):
+        raise ConfigError(
+            f"the student {teacher.path} reads other windows than this one, so it cannot teach it",
+            hint="Give both the same [window], [gaf] and [sensor]",
+        )
+    model = Student(theirs, width=teacher.config.student.width)
+    teacher.load_weights(model)
+    return student_views(model, table)
+
+
+def _as_seen(contract: Contract) -> tuple[Any, ...]:
+    return contract.labels, contract.window, contract.gaf, contract.sensor
+
+
+def check_same_split(teacher: Run, experiment: Experiment) -> None:
+    """Refuse a teacher of other recordings or of another split.
+
+    Raises
+    ------
+    ConfigError : naming what differs
+    """
+    ours = experiment.data_card()
+    for key in ("dataset", "key", "split"):
+        if teacher.card["data"][key] != ours[key]:
+            raise ConfigError(
+                f"the teacher {teacher.path} knows another {key}: {teacher.card['data'][key]}, not {ours[key]}",
+                hint="Train the teacher with the sections data and labels of this config",
+            )
