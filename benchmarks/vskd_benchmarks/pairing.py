@@ -114,7 +114,8 @@ def pair(baseline: Measured, candidate: Measured, choices: Choices) -> Pairing:
     """
     stamps = [*_conditions(baseline, candidate), *_machines(baseline, candidate, choices)]
     partners = _partners(baseline, candidate)
-    ours, theirs = _by_key(baseline, choices, partners), _by_key(candidate, choices, {})
+    same = {bundle["id"]: bundle["id"] for bundle in candidate.document["bundles"]}
+    ours, theirs = _by_key(baseline, choices, partners), _by_key(candidate, choices, same)
     wanted = _wanted(theirs, choices)
     pairs = tuple((ours[key], case) for key, case in theirs.items() if key in ours and case["id"] in wanted)
     if not pairs:
@@ -173,9 +174,9 @@ def _partners(baseline: Measured, candidate: Measured) -> dict[str, str]:
     """Bundle of the baseline -> bundle of the candidate: the same one, or of the same name, or the only one left."""
     ours, theirs = list(baseline.document["bundles"]), list(candidate.document["bundles"])
     found: dict[str, str] = {}
-    for key in ("sha256", "id"):
+    for keys in (("sha256", "id"), ("sha256",), ("id",)):
         for one in list(ours):
-            other = next((bundle for bundle in theirs if bundle[key] == one[key]), None)
+            other = next((bundle for bundle in theirs if all(bundle[key] == one[key] for key in keys)), None)
             if other is not None:
                 found[one["id"]] = other["id"]
                 ours.remove(one)
@@ -188,7 +189,8 @@ def _partners(baseline: Measured, candidate: Measured) -> dict[str, str]:
 def _by_key(side: Measured, choices: Choices, partners: Mapping[str, str]) -> dict[tuple[Any, ...], Case]:
     """Cases that hold the scope, by what must be equal; the bundle by its name in the candidate."""
     cases = [case for case in side.document["cases"] if choices.scope in case["scopes"]]
-    return {(partners.get(case["bundle"], case["bundle"]), *_identity(case)): case for case in cases}
+    # A bundle without a partner must not pass for the candidate's bundle of that name.
+    return {(partners.get(case["bundle"], ("alone", case["bundle"])), *_identity(case)): case for case in cases}
 
 
 def _identity(case: Case) -> tuple[Any, ...]:

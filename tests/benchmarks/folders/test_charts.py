@@ -45,9 +45,8 @@ def test_every_section_has_its_plots_and_axes_have_units(reported):
         ("share of the stages' medians, %", found["split"][0]),
     ):
         assert word in words(chart)
-    for number in (1, 2, 3, 4, 8, 9, 10, 11):  # the others have no trained weights
-        assert f"#{number}" in words(found["pareto"][0]).split()
-    assert "#5" not in words(found["pareto"][0]).split()
+    for bundle in ("wide", "narrow"):
+        assert words(found["pareto"][0]).split().count(bundle) == 1
 
 
 def test_without_an_accuracy_there_is_no_plot_of_it(single):
@@ -61,6 +60,14 @@ def test_without_readings_the_caption_says_so_and_nothing_is_drawn(single):
     chart = drawn(single, environment={**environment, "readings": silent})["time"][0]
     assert "neither temperature nor clock" in chart.caption
     assert "hottest" not in words(chart)
+
+
+def test_a_soak_shows_its_memory(single):
+    case = read_result(single)["cases"][0]
+    case["soak"] = {"resident_bytes": [80_000_000, 81_000_000], "at_s": [1.0, 2.0]}
+    found = drawn(single, cases=[case])["time"]
+    assert [chart.name for chart in found] == ["over-time-1", "memory-1"]
+    assert "resident memory, MB" in words(found[1])
 
 
 def test_a_name_with_signs_of_its_own_is_drawn_as_it_is(single):

@@ -261,6 +261,18 @@ def test_cases_without_a_counterpart_are_named(baseline, make_result, tmp_path):
     assert compared(both, baseline)["only_in_baseline"] == found["only_in_candidate"]
 
 
+def test_bundles_are_paired_by_their_hash_before_their_name(make_result, tmp_path):
+    def renamed(facts):  # what was called narrow is called wide now
+        facts["bundles"][0] |= {"id": "wide", "name": "wide.bundle"}
+        for case in facts["cases"]:
+            case["bundle"] = "wide"
+
+    both = make_result(tmp_path / "both", bundles=("wide", "narrow"), seed=1)
+    found = compared(both, make_result(tmp_path / "renamed", bundles=("narrow",), seed=2, edit=renamed))
+    assert {case["baseline_id"].partition(".")[0] for case in found["cases"] if "litert" in case["id"]} == {"narrow"}
+    assert "wide: litert fp32" in found["only_in_baseline"]
+
+
 # --- the command
 
 
