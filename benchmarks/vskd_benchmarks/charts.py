@@ -90,7 +90,7 @@ def charts(result: Mapping[str, Any], raws: Mapping[str, Raw]) -> dict[str, list
     on_path = [each for each in cases if "sensor_to_label" in each.case["scopes"]]
     with mpl.rc_context(STYLE):
         return {
-            "pareto": list(_pareto(cases, result["bundles"])),
+            "pareto": list(_pareto(cases, result["bundles"], battery=_has_battery(result))),
             "distribution": list(_distributions(on_path, raws)),
             "time": [*_over_time(on_path, raws, result["environment"]["readings"]), *_memory(on_path)],
             "split": list(_splits(on_path)),
@@ -127,7 +127,14 @@ def held_out(bundle: Mapping[str, Any]) -> tuple[str, float] | None:
     return None
 
 
-def _pareto(cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]]) -> Iterator[Chart]:
+def _has_battery(result: Mapping[str, Any]) -> bool:
+    """Whether shares of a battery may be plotted: those of no device would be an estimate in a device's place."""
+    return bool(result.get("energy", {"of": "no-device"})["of"] != "no-device")
+
+
+def _pareto(
+    cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]], *, battery: bool = False
+) -> Iterator[Chart]:
     told = {bundle["id"]: held_out(bundle) for bundle in bundles}
     own = [each for each in cases if each.case["kind"] == "bundle" and told[each.case["bundle"]]]
     threads = min((each.case["threads"] for each in own), default=1)
@@ -138,6 +145,7 @@ def _pareto(cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]]) -> 
     for key, title, axis, cost in (
         ("latency", "Accuracy and latency", "sensor to label, p50, ms", _p50_ms),
         ("size", "Accuracy and size", "model file, MB", _size_mb),
+        *((("battery", "Accuracy and battery", "% of a battery a day", _battery_percent),) if battery else ()),
     ):
         points = [_Point(each, value, accuracy[each.number]) for each in own if (value := cost(each.case)) is not None]
         if points:
@@ -172,6 +180,11 @@ class _Point:
     def area(self, *, by_size: bool) -> float:
         """Of its mark, points squared."""
         return 16 + 2 * (_size_mb(self.each.case) or 0.0) if by_size else 50.0
+
+
+def _battery_percent(case: Case) -> float | None:
+    percent = (case.get("battery") or {}).get("percent_per_day", 0.0)
+    return percent if percent > 0 else None  # within its uncertainty of 0 there is no place on a logarithmic axis
 
 
 def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: bool) -> Figure:

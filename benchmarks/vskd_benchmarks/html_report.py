@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vskd.errors import ConfigError, MissingExtraError
-from vskd_benchmarks import report_tables
+from vskd_benchmarks import energy_tables, report_tables
 from vskd_benchmarks.pairing import Measured
 from vskd_benchmarks.result_folder import MANIFEST, REPORT, read_raw
 
@@ -106,6 +106,7 @@ def page(result: Mapping[str, Any], drawn: Mapping[str, Any], identity: str) -> 
     text: str = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         result=result,
         tables=report_tables,
+        energy_tables=energy_tables,
         charts=drawn,
         identity=identity,
         headline=list(report_tables.headline(result)),
@@ -142,6 +143,9 @@ def _case_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         row = {key: case[key] for key in plain} | {"status": case["validity"]["status"]}
         row |= {f"model_{key}": (case["model"] or {}).get(key) for key in ("sha256", "size_bytes", "macs")}
         row["peak_bytes"] = case["memory"]["peak_bytes"]
+        energy, battery = case.get("energy") or {}, case.get("battery") or {}
+        row |= {key: energy.get(key) for key in ("per_inference_mj", "uncertainty_mj", "total_per_inference_mj")}
+        row |= {"energy_source": energy.get("source"), "battery_percent_per_day": battery.get("percent_per_day")}
         row["cold_start_ns"] = (case["cold_start"] or {}).get("median_ns")
         for names, place in ((_TIMED, case["scopes"]), (_STAGES, case["stages"])):
             row |= {f"{name}_{key}": (place.get(name) or {}).get(key) for name in names for key in _STATISTICS}
