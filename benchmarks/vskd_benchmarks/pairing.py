@@ -135,18 +135,30 @@ def pair(baseline: Measured, candidate: Measured, choices: Choices) -> Pairing:
 def _conditions(baseline: Measured, candidate: Measured) -> Iterator[str]:
     """Refuse different modes; tell of what may differ and bears on latency."""
     ours, theirs = (side.document["configuration"] for side in (baseline, candidate))
-    for key, what in (("mode", "mode"), ("rate_hz", "rate, windows a second")):
-        if ours[key] != theirs[key]:
-            message = (
-                f"the {what} differs: {baseline.folder} has {_said(ours[key])}, {candidate.folder} {_said(theirs[key])}"
-            )
-            raise ConfigError(message, hint="Measure both alike: the same --mode and --rate-hz")
+    for what, before, after in (
+        ("mode", ours["mode"], theirs["mode"]),
+        ("rate, windows a second", ours["rate_hz"], theirs["rate_hz"]),
+        ("batch, windows a wake-up", ours.get("batch", 1), theirs.get("batch", 1)),
+        ("profile", _limits(baseline), _limits(candidate)),
+    ):
+        if before != after:
+            message = f"the {what} differs: {baseline.folder} has {_said(before)}, {candidate.folder} {_said(after)}"
+            raise ConfigError(message, hint="Measure both alike: the same --mode, --rate-hz, --batch and --profile")
     if ours["quick"] != theirs["quick"]:
         yield f"only {baseline.folder if ours['quick'] else candidate.folder} was measured with --quick"
     for side in (baseline, candidate):
         status = side.document["validity"]["status"]
         if status != "valid":
             yield f"{side.folder} is {status}"
+
+
+def _limits(side: Measured) -> str | None:
+    """The profile and what of it was applied: the same machine under other limits has other latencies."""
+    profile = side.document.get("profile")
+    if profile is None:
+        return None
+    applied = sorted(each["setting"] for each in profile["applied"])
+    return f"{profile['name']} with {', '.join(applied)} (SHA-256 {profile['sha256'][:12]})"
 
 
 def _machines(baseline: Measured, candidate: Measured, choices: Choices) -> Iterator[str]:

@@ -128,8 +128,8 @@ def raw_of(row: tuple[Any, ...], median_ns: float, shape: tuple[int, int], draw:
 def configuration(order: list[str]) -> dict[str, Any]:
     return {
         "command": "vskd bench wide.bundle --out result", "mode": "single-stream", "quick": False, "engines": [],
-        "recipes": [], "threads": [1], "comparison": True, "rate_hz": None, "duration_s": None, "order_seed": 0,
-        "order": order, "discarded_per_round": 5,
+        "recipes": [], "threads": [1], "comparison": True, "rate_hz": None, "batch": 1, "duration_s": None,
+        "order_seed": 0, "order": order, "discarded_per_round": 5,
         "warm_up_rule": {"block": 20, "agreeing": 3, "tolerance": 0.03, "ceiling_s": 10.0},
     }  # fmt: skip
 

@@ -124,6 +124,7 @@ def test_a_bundle_without_figures_of_accuracy_is_not_judged_by_them(baseline, ca
     [
         (("configuration", "mode"), "soak", "the mode differs: .*old has single-stream, .*new soak"),
         (("configuration", "rate_hz"), 2.0, r"the rate, windows a second differs: .* has none, .* 2\.0"),
+        (("configuration", "batch"), 4, r"the batch, windows a wake-up differs: .* has 1, .* 4\."),
         (("environment", "machine", "cpu"), "Cortex-A76", "different machines: cpu Cortex-A72 against Cortex-A76"),
         (("environment", "machine", "cores"), 2, "are of different machines: cores 4 against 2"),
         (("bundles", 0, "contract_sha256"), "f" * 64, r"the contracts of wide.bundle and wide.bundle differ: SHA-256"),
@@ -138,6 +139,12 @@ def test_what_must_not_be_compared_is_refused_in_one_sentence(baseline, candidat
     with pytest.raises(ConfigError, match=message) as refused:
         compared(baseline, new)
     assert "\n" not in str(refused.value)
+
+
+def test_a_machine_under_a_profile_is_not_compared_with_itself_at_large(baseline, make_result, under, tmp_path):
+    held = make_result(tmp_path / "held", edit=under("pi-4"))
+    with pytest.raises(ConfigError, match=r"the profile differs: .*old has none, .*held pi-4 with cores \(SHA-256 "):
+        compared(baseline, held)
 
 
 def test_an_invalid_baseline_is_refused_as_well(make_result, baseline, tmp_path):
