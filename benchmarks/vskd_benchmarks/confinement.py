@@ -186,7 +186,12 @@ class Confinement:
                     self.deviate("frequency_khz", self._settings.frequency_khz, reason, "no-permission")
         self._clocks.clear()
         while self._groups:
-            self._remove(self._groups.pop())
+            group = self._groups.pop()
+            try:
+                self._remove(group)
+            except OSError as error:
+                reason = f"{group} could not be removed: {error.strerror}"
+                self.deviate("memory_bytes", self._settings.memory_bytes, reason, "not-held")
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
