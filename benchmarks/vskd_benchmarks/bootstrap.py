@@ -87,10 +87,11 @@ def spread(latency_ns: ArrayLike, percent: float, *, seed: int | Sequence[int]) 
     percent : in (0, 100)
     seed : the same one gives the same replicates
     """
-    rounds = _in_parts(np.asarray(latency_ns, dtype=np.int64))
+    readings = np.asarray(latency_ns, dtype=np.int64)
+    measured = int(np.percentile(readings, percent, method="inverted_cdf"))
+    rounds = _in_parts(readings)
     number, calls = rounds.shape
     rank = max(0, math.ceil(percent / 100 * rounds.size) - 1)
-    measured = int(np.partition(rounds, rank, axis=None)[rank])
     length = math.ceil(number / MOST_BLOCKS)
     circle = np.concatenate([rounds, rounds[: length - 1]]) if length > 1 else rounds
     draw = np.random.default_rng(seed)
@@ -104,6 +105,19 @@ def spread(latency_ns: ArrayLike, percent: float, *, seed: int | Sequence[int]) 
         drawn = circle[chosen].reshape(some, number * calls)
         replicates[done : done + some] = np.partition(drawn, rank, axis=1)[:, rank]
     return Spread(measured, replicates, number / length)
+
+
+def borrowed_spread(measured_ns: int, other: Spread, *, seed: int | Sequence[int]) -> Spread:
+    """A percentile whose readings are gone, taken to scatter as another does.
+
+    Parameters
+    ----------
+    measured_ns : as it was recorded
+    other : of the same thing on the same machine
+    seed : of the order, so that the two are independent
+    """
+    shuffled = np.random.default_rng(seed).permutation(other.replicates_ns)
+    return Spread(measured_ns, np.round(shuffled * (measured_ns / other.measured_ns)).astype(np.int64), other.blocks)
 
 
 def ratio_interval(above: Spread, below: Spread) -> Interval:

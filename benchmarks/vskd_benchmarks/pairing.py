@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vskd.errors import ConfigError, DataError, did_you_mean
-from vskd_benchmarks.result_folder import RESULT, read_manifest, read_result
+from vskd_benchmarks.result_folder import RAW, RESULT, read_manifest, read_result
 
 #: What makes a machine another one, in ``environment.machine``. Versions do not: they are often what is compared.
 MACHINE = ("board", "cpu", "cpu_part", "architecture", "features", "cores", "affinity", "virtual_machine")
@@ -77,10 +77,15 @@ class Measured:
         """
         path, entry = self.folder / name, read_manifest(self.folder).files.get(name)
         if entry is None or not path.is_file():
-            hint = "An interval takes the raw nanoseconds: keep the whole folder"
+            hint = "The raw nanoseconds are needed: keep the whole folder"
             raise DataError(f"{self.folder} has no {name}", hint=hint)
         if hashlib.sha256(path.read_bytes()).hexdigest() != entry.sha256:
             raise DataError(f"{path} was changed: its SHA-256 is not the manifest's", hint="Copy the folder again")
+
+    @property
+    def has_raw(self) -> bool:
+        """Whether the raw nanoseconds lie beside the document; a committed summary may leave them out."""
+        return (self.folder / RAW).is_dir()
 
     def bundle(self, case: Case) -> Mapping[str, Any]:
         """The bundle that a case was fed from."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -183,7 +185,7 @@ def test_a_changed_raw_file_is_refused(make_result, baseline, tmp_path):
     with pytest.raises(DataError, match=r"npz was changed: its SHA-256 is not the manifest's"):
         compared(baseline, new)
     raw.unlink()
-    with pytest.raises(DataError, match=r"has no raw/.*npz\. An interval takes the raw nanoseconds"):
+    with pytest.raises(DataError, match=r"has no raw/.*npz\. The raw nanoseconds are needed"):
         compared(baseline, new)
 
 
@@ -280,6 +282,22 @@ def test_bundles_are_paired_by_their_hash_before_their_name(make_result, tmp_pat
     assert "wide: litert fp32" in found["only_in_baseline"]
 
 
+def test_a_summary_will_do_as_a_baseline_and_is_stamped(baseline, candidate, tmp_path):
+    summary = Path(shutil.copytree(baseline, tmp_path / "summary"))
+    shutil.rmtree(summary / "raw")
+    new = candidate(slower={INT8: 1.3})
+    whole, short = compared(baseline, new), compared(summary, new)
+    assert short["stamps"] == [f"{summary} has no raw files: its readings are taken to scatter as the candidate's do"]
+    assert short["verdict"] == whole["verdict"] == "regression"
+    for name in ("p50", "p90"):
+        one, other = (case_of(found, INT8)["latency"][name] for found in (whole, short))
+        assert (one["baseline_ns"], one["ratio"]) == (other["baseline_ns"], other["ratio"])
+        assert other["low"] < 1.3 < other["high"]
+        assert 0.5 < (other["high"] - other["low"]) / (one["high"] - one["low"]) < 2
+    with pytest.raises(DataError, match=r"summary has no raw/.*: keep the whole folder"):
+        compared(baseline, summary)
+
+
 # --- the command
 
 
@@ -302,6 +320,15 @@ def test_the_command_ends_with_0_1_or_2(baseline, candidate):
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: ")
     assert "is no result folder: it has no manifest.json" in refused.stderr
+
+
+def test_a_device_compares_without_plots_and_statistics_packages():
+    code = "import sys, vskd_benchmarks.compare_command, vskd_benchmarks.compare, vskd_benchmarks.html_report\n"
+    code += (
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'scipy', 'matplotlib', 'jinja2', 'torch'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
 
 
 def test_names_are_shown_as_they_are(make_result, tmp_path):
