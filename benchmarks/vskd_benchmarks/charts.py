@@ -90,7 +90,7 @@ def charts(result: Mapping[str, Any], raws: Mapping[str, Raw]) -> dict[str, list
     on_path = [each for each in cases if "sensor_to_label" in each.case["scopes"]]
     with mpl.rc_context(STYLE):
         return {
-            "pareto": list(_pareto(cases, result["bundles"], battery=_has_battery(result))),
+            "pareto": list(_pareto(cases, result["bundles"])),
             "distribution": list(_distributions(on_path, raws)),
             "time": [*_over_time(on_path, raws, result["environment"]["readings"]), *_memory(on_path)],
             "split": list(_splits(on_path)),
@@ -127,14 +127,7 @@ def held_out(bundle: Mapping[str, Any]) -> tuple[str, float] | None:
     return None
 
 
-def _has_battery(result: Mapping[str, Any]) -> bool:
-    """Whether shares of a battery may be plotted: those of no device would be an estimate in a device's place."""
-    return bool(result.get("energy", {"of": "no-device"})["of"] != "no-device")
-
-
-def _pareto(
-    cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]], *, battery: bool = False
-) -> Iterator[Chart]:
+def _pareto(cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]]) -> Iterator[Chart]:
     told = {bundle["id"]: held_out(bundle) for bundle in bundles}
     own = [each for each in cases if each.case["kind"] == "bundle" and told[each.case["bundle"]]]
     threads = min((each.case["threads"] for each in own), default=1)
@@ -145,7 +138,7 @@ def _pareto(
     for key, title, axis, cost in (
         ("latency", "Accuracy and latency", "sensor to label, p50, ms", _p50_ms),
         ("size", "Accuracy and size", "model file, MB", _size_mb),
-        *((("battery", "Accuracy and battery", "% of a battery a day", _battery_percent),) if battery else ()),
+        ("battery", "Accuracy and battery", "of the battery a day, %", _battery_percent),
     ):
         points = [_Point(each, value, accuracy[each.number]) for each in own if (value := cost(each.case)) is not None]
         if points:
@@ -159,6 +152,14 @@ def _pareto(
 def _p50_ms(case: Case) -> float | None:
     p50_ns = case["scopes"].get("sensor_to_label", {}).get("p50_ns")
     return None if p50_ns is None else p50_ns / 1e6
+
+
+def _battery_percent(case: Case) -> float | None:
+    """As measured; a model's figure has no place in a plot of measurements, nor one below zero on its axis."""
+    energy, battery = case.get("energy"), case.get("battery")
+    if energy is None or battery is None or not energy["measured"] or battery["percent_per_day"] <= 0:
+        return None
+    return float(battery["percent_per_day"])
 
 
 def _size_mb(case: Case) -> float | None:
@@ -182,11 +183,6 @@ class _Point:
         return 16 + 2 * (_size_mb(self.each.case) or 0.0) if by_size else 50.0
 
 
-def _battery_percent(case: Case) -> float | None:
-    percent = (case.get("battery") or {}).get("percent_per_day", 0.0)
-    return percent if percent > 0 else None  # within its uncertainty of 0 there is no place on a logarithmic axis
-
-
 def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: bool) -> Figure:
     figure = Figure(figsize=(WIDTH_IN, 3.6))
     axes = figure.subplots()
@@ -201,7 +197,9 @@ def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: boo
     front = pareto_front([point.place for point in points])
     axes.plot(*zip(*front, strict=True), color="#888888", linewidth=1, zorder=0)
     axes.set(xscale="log", xlabel=axis, ylabel=ordinate)
-    axes.margins(x=0.2, y=0.2)
+    # Never less than a factor of six: a zoom into a per cent would make a difference of nothing.
+    axes.set_xlim(min(point.cost for point in points) / 2.5, max(point.cost for point in points) * 2.5)
+    axes.margins(y=0.2)
     _plain_log_ticks(axes, "x")
     handles = [
         axes.scatter([], [], facecolors="none", edgecolors="#333333", marker=MARKERS[i % len(MARKERS)], label=name)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vskd.errors import ConfigError, MissingExtraError
-from vskd_benchmarks import energy_tables, report_tables
+from vskd_benchmarks import report_tables
 from vskd_benchmarks.pairing import Measured
 from vskd_benchmarks.result_folder import MANIFEST, REPORT, read_raw
 
@@ -106,7 +106,6 @@ def page(result: Mapping[str, Any], drawn: Mapping[str, Any], identity: str) -> 
     text: str = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         result=result,
         tables=report_tables,
-        energy_tables=energy_tables,
         charts=drawn,
         identity=identity,
         headline=list(report_tables.headline(result)),

@@ -144,11 +144,11 @@ def _conditions(baseline: Measured, candidate: Measured) -> Iterator[str]:
         ("mode", ours["mode"], theirs["mode"]),
         ("rate, windows a second", ours["rate_hz"], theirs["rate_hz"]),
         ("batch, windows a wake-up", ours.get("batch", 1), theirs.get("batch", 1)),
-        ("profile", _limits(baseline), _limits(candidate)),
     ):
         if before != after:
             message = f"the {what} differs: {baseline.folder} has {_said(before)}, {candidate.folder} {_said(after)}"
-            raise ConfigError(message, hint="Measure both alike: the same --mode, --rate-hz, --batch and --profile")
+            raise ConfigError(message, hint="Measure both alike: the same --mode, --rate-hz and --batch")
+    yield from _profiles(baseline, candidate)
     if ours["quick"] != theirs["quick"]:
         yield f"only {baseline.folder if ours['quick'] else candidate.folder} was measured with --quick"
     for side in (baseline, candidate):
@@ -157,13 +157,17 @@ def _conditions(baseline: Measured, candidate: Measured) -> Iterator[str]:
             yield f"{side.folder} is {status}"
 
 
-def _limits(side: Measured) -> str | None:
-    """The profile and what of it was applied: the same machine under other limits has other latencies."""
-    profile = side.document.get("profile")
-    if profile is None:
-        return None
-    applied = sorted(each["setting"] for each in profile["applied"])
-    return f"{profile['name']} with {', '.join(applied)} (SHA-256 {profile['sha256'][:12]})"
+def _profiles(baseline: Measured, candidate: Measured) -> Iterator[str]:
+    """Refuse another profile; tell where the same one was applied otherwise."""
+    ours, theirs = (side.document.get("profile") for side in (baseline, candidate))
+    names = [_said(None if each is None else f"{each['name']} {each['sha256'][:12]}") for each in (ours, theirs)]
+    if names[0] != names[1]:
+        message = f"the profile differs: {baseline.folder} has {names[0]}, {candidate.folder} {names[1]}"
+        raise ConfigError(message, hint="Measure both alike: the same --profile")
+    if ours is not None and theirs is not None:
+        applied = [sorted(held["setting"] for held in each["applied"]) for each in (ours, theirs)]
+        if applied[0] != applied[1]:
+            yield f"applied of the profile: {_said(applied[0])} -> {_said(applied[1])}"
 
 
 def _machines(baseline: Measured, candidate: Measured, choices: Choices) -> Iterator[str]:

@@ -62,6 +62,18 @@ def test_without_readings_the_caption_says_so_and_nothing_is_drawn(single):
     assert "hottest" not in words(chart)
 
 
+def test_a_measured_battery_is_drawn_and_a_models_is_not(make_result, tmp_path):
+    def only_one(facts):
+        facts["cases"] = facts["cases"][1:2]
+
+    folder = make_result(tmp_path / "metered", active_w=2.0, edit=only_one)
+    (case,) = read_result(folder)["cases"]
+    assert case["battery"]["percent_per_day"] > 0
+    assert "of the battery a day, %" in words(drawn(folder)["pareto"][2])
+    case["energy"]["measured"] = False
+    assert [chart.name for chart in drawn(folder, cases=[case])["pareto"]] == ["accuracy-latency", "accuracy-size"]
+
+
 def test_a_soak_shows_its_memory(single):
     case = read_result(single)["cases"][0]
     case["soak"] = {"resident_bytes": [80_000_000, 81_000_000], "at_s": [1.0, 2.0]}

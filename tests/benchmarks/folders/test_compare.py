@@ -143,12 +143,6 @@ def test_what_must_not_be_compared_is_refused_in_one_sentence(baseline, candidat
     assert "\n" not in str(refused.value)
 
 
-def test_a_machine_under_a_profile_is_not_compared_with_itself_at_large(baseline, make_result, under, tmp_path):
-    held = make_result(tmp_path / "held", edit=under("pi-4"))
-    with pytest.raises(ConfigError, match=r"the profile differs: .*old has none, .*held pi-4 with cores \(SHA-256 "):
-        compared(baseline, held)
-
-
 def test_an_invalid_baseline_is_refused_as_well(make_result, baseline, tmp_path):
     old = make_result(tmp_path / "hot", edit=lambda facts: facts["environment"]["after"].update(temperature_c=90.0))
     with pytest.raises(ConfigError, match=r"of .*hot is invalid: the hottest thermal zone reached 90\.0"):
@@ -176,6 +170,22 @@ def test_results_without_a_common_case_are_refused(baseline, make_result, tmp_pa
 
     with pytest.raises(ConfigError, match=r"no case of .*old \(wide: litert fp32; .*is one of .*other"):
         compared(baseline, make_result(tmp_path / "other", edit=other))
+
+
+def profiled(name, *settings):
+    applied = [{"setting": setting, "wanted": 1, "got": 1, "means": "x"} for setting in settings]
+    return {"name": name, "sha256": "a" * 64, "applied": applied, "not_applied": [], "relation": "itself"}
+
+
+def test_another_profile_is_refused_and_the_same_applied_otherwise_is_told(baseline, make_result, tmp_path):
+    def held(name, *settings):
+        return lambda facts: facts.update(profile=profiled(name, *settings))
+
+    watch = make_result(tmp_path / "watch", edit=held("pi-4", "threads", "cores"))
+    with pytest.raises(ConfigError, match=r"the profile differs: .*old has none, .*watch pi-4 aaaaaaaaaaaa"):
+        compared(baseline, watch)
+    less = make_result(tmp_path / "less", edit=held("pi-4", "threads"))
+    assert compared(watch, less)["stamps"] == ["applied of the profile: cores threads -> threads"]
 
 
 def test_a_changed_raw_file_is_refused(make_result, baseline, tmp_path):
