@@ -140,12 +140,14 @@ def pair(baseline: Measured, candidate: Measured, choices: Choices) -> Pairing:
 def _conditions(baseline: Measured, candidate: Measured) -> Iterator[str]:
     """Refuse different modes; tell of what may differ and bears on latency."""
     ours, theirs = (side.document["configuration"] for side in (baseline, candidate))
-    for key, what in (("mode", "mode"), ("rate_hz", "rate, windows a second")):
-        if ours[key] != theirs[key]:
-            message = (
-                f"the {what} differs: {baseline.folder} has {_said(ours[key])}, {candidate.folder} {_said(theirs[key])}"
-            )
-            raise ConfigError(message, hint="Measure both alike: the same --mode and --rate-hz")
+    for what, before, after in (
+        ("mode", ours["mode"], theirs["mode"]),
+        ("rate, windows a second", ours["rate_hz"], theirs["rate_hz"]),
+        ("batch, windows a wake-up", ours.get("batch", 1), theirs.get("batch", 1)),
+    ):
+        if before != after:
+            message = f"the {what} differs: {baseline.folder} has {_said(before)}, {candidate.folder} {_said(after)}"
+            raise ConfigError(message, hint="Measure both alike: the same --mode, --rate-hz and --batch")
     yield from _profiles(baseline, candidate)
     if ours["quick"] != theirs["quick"]:
         yield f"only {baseline.folder if ours['quick'] else candidate.folder} was measured with --quick"

@@ -222,6 +222,16 @@ def boards(result: Result) -> Table:
     return Table("Boards", "An empty slot is not an estimate.", headings, tuple(rows))
 
 
+def profile_sources(result: Result) -> Table:
+    """Where every figure of the profile comes from."""
+    figures = result.get("profile", {}).get("figures", {})
+    rows = tuple(
+        (name, f"{each['value']:.10g}", each["kind"], each["text"], each["url"]) for name, each in figures.items()
+    )
+    headings = ("figure", "value", "kind", "source", "address")
+    return Table("Where the profile's figures come from", "", headings, rows, names=5)
+
+
 def not_measured(result: Result) -> Table:
     """Empty slots of this run."""
     rows = tuple((slot["name"], slot["bundle"], slot["reason"]) for slot in result["not_measured"])

@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vskd_benchmarks.confinement import Confinement
 from vskd_benchmarks.document import derive
+from vskd_benchmarks.energy import MODEL, EnergyRecord, EnergySettings, energy_facts
 from vskd_benchmarks.html_report import write_report
+from vskd_benchmarks.profile_result import profile_facts
+from vskd_benchmarks.profiles import read_profile
 from vskd_benchmarks.result_folder import KIND, SCHEMA_VERSION, write_result
 
 #: (kind, engine, recipe, encoder, network, weights, median of sensor -> label in ns, size of the file)
@@ -125,8 +129,8 @@ def raw_of(row: tuple[Any, ...], median_ns: float, shape: tuple[int, int], draw:
 def configuration(order: list[str]) -> dict[str, Any]:
     return {
         "command": "vskd bench wide.bundle --out result", "mode": "single-stream", "quick": False, "engines": [],
-        "recipes": [], "threads": [1], "comparison": True, "rate_hz": None, "duration_s": None, "order_seed": 0,
-        "order": order, "discarded_per_round": 5,
+        "recipes": [], "threads": [1], "comparison": True, "rate_hz": None, "batch": 1, "duration_s": None,
+        "order_seed": 0, "order": order, "discarded_per_round": 5,
         "warm_up_rule": {"block": 20, "agreeing": 3, "tolerance": 0.03, "ceiling_s": 10.0},
     }  # fmt: skip
 
@@ -193,6 +197,29 @@ def make_result() -> MakeResult:
         return write_result(folder, derive(facts, raws), raws)
 
     return make
+
+
+def under_profile(name: str, *, problem: str | None = None) -> Edit:
+
+    def edit(facts: dict[str, Any]) -> None:
+        profile = read_profile(name)
+        machine = facts["environment"]["machine"]
+        confinement = Confinement(profile.settings)
+        confinement.hold("cores", profile.settings.cores, [0, 1, 2, 3], "sched_setaffinity")
+        confinement.deviate("frequency_khz", profile.settings.frequency_khz, "scaling_max_freq <b>", "no-permission")
+        facts["profile"] = profile_facts(profile, confinement, machine)
+        record = EnergyRecord(EnergySettings(battery_wh=1.3), profile, MODEL, "of a core", (), 0, 0, problem=problem)
+        relation = profile.relation_to(machine["board"])
+        facts["energy"] = energy_facts(record, pace_hz=1.0, batch=1, relation=relation)
+        facts["cases"] = facts["cases"][:2]
+
+    return edit
+
+
+@pytest.fixture(scope="session")
+def under() -> Callable[..., Edit]:
+    """An edit that puts a made result under a profile, with the model's energy: (name, problem) -> edit."""
+    return under_profile
 
 
 @pytest.fixture(scope="session")
