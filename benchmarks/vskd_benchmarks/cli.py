@@ -193,6 +193,7 @@ def _add_power(folder: Path, *, bundles: tuple[Path, ...], power_meter: Path | N
         if case["energy"] is not None:
             each, plus_minus = case["energy"]["per_inference_mj"], case["energy"]["uncertainty_mj"]
             click.echo(f"{case['name']}: {each:.3g} mJ an inference, +- {plus_minus:.2g}")
+    click.echo(f"written: {folder}; its report is to be made again: vskd report {folder}", err=True)
 
 
 def _say_lack_of_energy(result: dict[str, Any]) -> None:

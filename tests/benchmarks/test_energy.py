@@ -217,7 +217,8 @@ def test_a_meters_file_that_comes_afterwards(short, tmp_path):
     assert "do not overlap the run" in str(refused.exception)
     done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "meter.csv")])
     assert done.exit_code == 0, done.output
-    assert re.search(r"onnxruntime fp32: \S+ mJ an inference, \+- \S+", done.output)
+    assert re.search(r"onnxruntime fp32: \S+ mJ an inference, \+- \S+", done.stdout)
+    assert "its report is to be made again: vskd report" in done.stderr
     assert differences(folder) == []
     figures = read_result(folder)["cases"][0]["energy"]
     assert figures["idle_w"] == pytest.approx(2.0)
