@@ -234,6 +234,17 @@ def _apply(mapping: dict[str, Any], change: str) -> None:
         if not isinstance(mapping, dict):
             raise ConfigError(f"--set {change}: {section!r} is no section")
     try:
-        mapping[name] = tomllib.loads(f"value = {value}")["value"]
+        given = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        mapping[name] = value.strip()  # a bare word is a string, as on any command line
+        given = value.strip()  # a bare word is a string, as on any command line
+    mapping[name] = _as_names(given) if key.strip() in _NAMES else given
+
+
+#: Keys that hold names of people and groups, which often are numbers; quotes around them are hard to get past a shell.
+_NAMES = ("data.fold", "data.train_subjects", "data.test_subjects", "data.validation_subjects", "labels.people")
+
+
+def _as_names(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_as_names(one) for one in given]
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
