@@ -16,6 +16,8 @@ from vskd.closed import from_mapping
 from vskd.contract import Contract, DecisionSpec, GafSpec, SensorSpec, WindowSpec
 from vskd.errors import ConfigError, DataError
 from vskd_training.augment import Augmentation
+from vskd_training.datasets.berkeley_mhad import BerkeleySettings
+from vskd_training.datasets.mmact import MmactSettings
 from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.losses import LossWeights
 
@@ -26,11 +28,11 @@ class DataConfig:
 
     Attributes
     ----------
-    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, ``folder`` (your own recordings), or
-        ``shoulder-watch`` (recordings inside the package seglearn)
+    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, ``berkeley-mhad``, ``mmact``, ``folder`` (your own
+        recordings), or ``shoulder-watch`` (recordings inside the package seglearn)
     view : what the teacher sees: pictures (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
         ``sensors`` (accelerometer and gyroscope), or ``none``; ``experiment.VIEWS`` says what each data set has
-    protocol : one of ``datasets.protocols.PROTOCOLS``
+    protocol : one of ``datasets.protocols.PROTOCOLS``; of mmact also ``cross-session`` and ``cross-scene``
     fold : what is left out: the person of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
         of a ``column``
     fold_count : of ``subject-folds``
@@ -41,9 +43,10 @@ class DataConfig:
     train_on_validation : the reported run, after every choice was made on the validation people: train on them too
     frame_height, frame_width : of the teacher's frames, pixels
     synthetic : settings of the generator
+    berkeley, mmact : which sensor and camera of these data sets
     """
 
-    dataset: Literal["synthetic", "utd-mhad", "folder", "shoulder-watch"]
+    dataset: Literal["synthetic", "utd-mhad", "berkeley-mhad", "mmact", "folder", "shoulder-watch"]
     view: Literal["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]
     protocol: str = "cross-subject"
     fold: str = ""
@@ -57,6 +60,8 @@ class DataConfig:
     frame_height: int = 60
     frame_width: int = 80
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+    berkeley: BerkeleySettings = field(default_factory=BerkeleySettings)
+    mmact: MmactSettings = field(default_factory=MmactSettings)
 
 
 @dataclass(frozen=True)
