@@ -36,7 +36,7 @@ demo: .venv/.installed
 	$(VSKD) data stream --config $(CONFIG) --subject 2 --out $(DEMO)/recording.csv --truth $(DEMO)/truth.csv
 	$(VSKD) run $(DEMO)/wrist.bundle --input $(DEMO)/recording.csv > $(DEMO)/events.jsonl
 	$(VSKD) timeline $(DEMO)/events.jsonl --truth $(DEMO)/truth.csv --out $(DEMO)/timeline.png
-	$(VSKD) bench $(DEMO)/wrist.bundle --quick --out $(DEMO)/bench.json > /dev/null
+	$(VSKD) bench $(DEMO)/wrist.bundle --quick --out $(DEMO)/bench > /dev/null
 	$(VSKD) summary $(DEMO)
 
 clean:

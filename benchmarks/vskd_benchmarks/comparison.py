@@ -1,10 +1,15 @@
-"""The pipeline that a user would write otherwise: pyts draws the image, torchvision's resnet18 reads it.
+"""What is set beside a bundle's models: the usual pipeline, the same network behind an image, other networks.
 
-Two forms: the network in eager torch, and the same network in ONNX Runtime fp32 with the image as input. Beside them
-the two encoders alone, vskd's in numpy against pyts. What is equal: the window, the fields, the size of the image, the
-threads. What is not, and cannot be: pyts knows min-max scaling only, and the network is ResNet18 as published, of full
-width, whatever the bundle holds. Weights are random; latency does not depend on them. The pipeline is handed a ready
-window, so its windowing costs nothing here.
+pyts-torch, pyts-onnxruntime
+    pyts draws the image, torchvision's ResNet18 reads it, as a user would write it: full width, random weights (latency
+    does not depend on them), min-max scaling (pyts knows no other), softmax and the winning class. Windowing is vskd's,
+    because a scope is compared with an equal scope only.
+image-input
+    the bundle's own network without its encoder (``vskd export --forms``), behind vskd's numpy encoder
+students
+    other networks at the same input, see ``vskd_benchmarks.networks``
+encoder
+    vskd's numpy encoder and pyts on the same window
 
 torch, torchvision, onnx and pyts are imported where they are used. A missing one leaves an empty slot in the result.
 """
@@ -13,9 +18,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import io
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,17 +31,22 @@ from numpy.typing import NDArray
 from vskd.bundle import Bundle
 from vskd.contract import Contract
 from vskd.decide import softmax
+from vskd.engines import open_engine
 from vskd.errors import MissingExtraError
 from vskd.gaf import GafEncoder
-from vskd_benchmarks.cases import Case
+from vskd.stream import Window
+from vskd_benchmarks.cases import Case, Network, PipelineCase, engine_network
 from vskd_benchmarks.measure import Clock
+from vskd_benchmarks.networks import require, resnet18
 from vskd_benchmarks.wrist_signal import ready_windows, wrist_signal
 
 Float32 = NDArray[np.float32]
 
-_EXTRA = {"pyts": "dev", "torch": "training", "torchvision": "training", "onnx": "export", "onnxruntime": "onnx"}
+#: Where ``vskd export --forms`` puts image -> logits, by recipe.
+IMAGE_FILE = "forms/image.{recipe}.onnx"
+SIGNATURES_FILE = "forms/signatures.{recipe}.tflite"
+
 _PYTS_METHOD = {"gasf": "summation", "gadf": "difference"}
-_NETWORK = "torchvision resnet18, as published"
 
 
 class PytsEncoder:
@@ -57,20 +68,22 @@ class PytsEncoder:
 class EncoderPair:
     """vskd's numpy encoder and pyts on the same window, in turns."""
 
-    series: tuple[str, ...] = ("vskd_numpy", "pyts")
+    series: tuple[str, ...] = ("numpy_encoder", "pyts_encoder")
+    path_series = series
 
-    def __init__(self, contract: Contract, windows: Iterator[Float32]) -> None:
-        self._numpy = GafEncoder(contract.gaf, contract.window.samples)
-        self._pyts = PytsEncoder(contract)
-        self._windows = windows
-        self._scaling = contract.gaf.scaling
+    def __init__(self, bundle: Bundle) -> None:
+        self._signal = wrist_signal(bundle)
+        self._windows = ready_windows(bundle.contract, self._signal)
+        self._next_window = itertools.cycle(self._windows)
+        self._numpy = GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)
+        self._pyts = PytsEncoder(bundle.contract)
         self._numpy_first = False
 
     def describe(self) -> dict[str, Any]:
-        return {"vskd_scaling": self._scaling, "pyts_scaling": "minmax", "pyts": _version("pyts")}
+        return {"engine_version": np.__version__, "options": {}, "signal": self._signal.describe()}
 
     def run_once(self, clock: Clock) -> tuple[int, ...]:
-        window = next(self._windows)
+        window = next(self._next_window)
         self._numpy_first = not self._numpy_first
         if self._numpy_first:
             numpy_ns = _timed(self._numpy, window, clock)
@@ -78,95 +91,109 @@ class EncoderPair:
         pyts_ns = _timed(self._pyts, window, clock)
         return _timed(self._numpy, window, clock), pyts_ns
 
+    def run_path(self, clock: Clock) -> tuple[int, ...]:
+        return self.run_once(clock)
 
-class ImagePipeline:
-    """pyts, then a network on the image, then softmax and the winning class.
+    def last_output(self) -> None:
+        return None
 
-    Parameters
-    ----------
-    contract : for the image
-    windows : ready ones, without end
-    network : (channels, size, size) -> logits (classes,)
-    description : for the result
-    """
+    def all_outputs(self) -> None:
+        return None
 
-    series: tuple[str, ...] = ("window_to_label", "encode", "infer", "decide")
+    def golden_outputs(self) -> None:
+        return None
 
-    def __init__(
-        self,
-        contract: Contract,
-        windows: Iterator[Float32],
-        network: Callable[[Float32], Float32],
-        description: dict[str, Any],
-    ) -> None:
-        self._encoder = PytsEncoder(contract)
-        self._windows = windows
-        self._network = network
-        self._labels = contract.labels
-        self._description = description
+    def inputs(self) -> Sequence[Float32]:
+        return self._windows
 
-    def describe(self) -> dict[str, Any]:
-        return {"network": _NETWORK, "scaling": "minmax", "weights": "random", **self._description}
-
-    def run_once(self, clock: Clock) -> tuple[int, ...]:
-        window = next(self._windows)
-        start = clock()
-        image = self._encoder(window)
-        encoded = clock()
-        logits = self._network(image)
-        inferred = clock()
-        _ = self._labels[int(softmax(logits).argmax())]
-        decided = clock()
-        return decided - start, encoded - start, inferred - encoded, decided - inferred
+    def call(self, ready: Float32) -> object:
+        return self._numpy(ready)
 
 
-def open_encoder_pair(bundle: Bundle, threads: int) -> Case:
-    """The encoders alone; ``threads`` is without meaning for both."""
-    return EncoderPair(bundle.contract, _windows(bundle))
+def open_encoder_pair(bundle: Bundle) -> Case:
+    """The encoders alone, each with one thread."""
+    return EncoderPair(bundle)
 
 
 def open_torch_pipeline(bundle: Bundle, threads: int) -> Case:
     """The usual pipeline in eager torch."""
-    network = _resnet18(bundle.contract, threads)
+    require("pyts")
+    network = resnet18(bundle.contract)
     torch = importlib.import_module("torch")
+    torch.set_num_threads(threads)
 
     def infer(image: Float32) -> Float32:
         with torch.inference_mode():
             logits: Float32 = network(torch.from_numpy(image[np.newaxis]))[0].numpy()
         return logits
 
-    versions = {name: _version(name) for name in ("pyts", "torch", "torchvision")}
-    return ImagePipeline(bundle.contract, _windows(bundle), infer, versions)
+    return PipelineCase(
+        bundle,
+        Network(
+            infer=infer,
+            engine_version=torch.__version__,
+            encode=PytsEncoder(bundle.contract),
+            decide=_winner(bundle.contract),
+            options={"num_threads": torch.get_num_threads()},
+            trained=False,
+        ),
+    )
 
 
-def open_onnxruntime_pipeline(bundle: Bundle, threads: int) -> Case:
-    """The usual pipeline in ONNX Runtime, fp32, the image as input."""
-    for package in ("onnx", "onnxruntime"):
-        _require(package)
-    runtime = importlib.import_module("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    model = _image_model(bundle.contract, threads)
-    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+def open_network(
+    bundle: Bundle, file: Path, *, encoder: str, threads: int, trained: bool, usual: bool = False
+) -> PipelineCase:
+    """An ONNX file in ONNX Runtime.
+
+    Parameters
+    ----------
+    bundle : gives contract and signal
+    file : takes an image, or the window where ``encoder`` is ``"none"``
+    encoder : ``"numpy"``, ``"pyts"`` or ``"none"``
+    threads : computing threads
+    trained : whether it is the bundle's network
+    usual : take the winning class, as a user would, instead of the contract's rules
+    """
+    engine = open_engine("onnxruntime", file, threads=threads)
+    return PipelineCase(
+        bundle,
+        engine_network(
+            engine,
+            threads,
+            encode=_encoder(bundle.contract, encoder),
+            decide=_winner(bundle.contract) if usual else None,
+            trained=trained,
+        ),
+    )
+
+
+def open_image_signature(bundle: Bundle, file: str, threads: int) -> PipelineCase:
+    """The signature ``image`` of a file of the bundle's forms in LiteRT, behind the numpy encoder."""
+    from importlib.metadata import version
+
+    module = importlib.import_module("ai_edge_litert.interpreter")
+    content = bundle.checked_path(file).read_bytes()
+    interpreter = module.Interpreter(model_content=content, num_threads=threads)
+    runner = interpreter.get_signature_runner("image")
+    (port,) = runner.get_input_details()
 
     def infer(image: Float32) -> Float32:
-        logits: Float32 = session.run(None, {"image": image[np.newaxis]})[0][0]
+        logits: Float32 = runner(**{port: image[np.newaxis]})["logits"][0]
         return logits
 
-    description = {"pyts": _version("pyts"), "onnxruntime": runtime.__version__, "size_bytes": len(model)}
-    return ImagePipeline(bundle.contract, _windows(bundle), infer, description)
+    encode = _encoder(bundle.contract, "numpy")
+    return PipelineCase(bundle, Network(infer, version("ai-edge-litert"), encode, options={"num_threads": threads}))
 
 
-#: What can be set beside a bundle: name -> (bundle, threads) -> Case. Each raises MissingExtraError where it cannot.
-COMPARISONS: Mapping[str, Callable[[Bundle, int], Case]] = {
-    "encoder": open_encoder_pair,
-    "pyts+torch": open_torch_pipeline,
-    "pyts+onnxruntime": open_onnxruntime_pipeline,
-}
+def _encoder(contract: Contract, name: str) -> Callable[[Float32], Float32] | None:
+    if name == "none":
+        return None
+    return PytsEncoder(contract) if name == "pyts" else GafEncoder(contract.gaf, contract.window.samples)
 
 
-def _windows(bundle: Bundle) -> Iterator[Float32]:
-    return itertools.cycle(ready_windows(bundle.contract, wrist_signal(bundle)))
+def _winner(contract: Contract) -> Callable[[Float32, Window], str]:
+    labels = contract.labels
+    return lambda logits, _: labels[int(softmax(logits).argmax())]
 
 
 def _timed(encoder: Callable[[Float32], Float32], window: Float32, clock: Clock) -> int:
@@ -175,30 +202,22 @@ def _timed(encoder: Callable[[Float32], Float32], window: Float32, clock: Clock)
     return clock() - start
 
 
-def _require(package: str) -> None:
-    if importlib.util.find_spec(package) is None:
-        raise MissingExtraError(package, extra=_EXTRA[package], purpose="the comparison")
-
-
-def _version(package: str) -> str:
-    version: str = importlib.import_module("importlib.metadata").version(package)
-    return version
-
-
 def _import_pyts_image() -> ModuleType:
     """``pyts.image``, its compiled functions compiled when they are first called.
 
     pyts 0.14 names every type of every function to numba, which compiles them all while pyts is imported: 25 s and
     more of computing, most of it for functions that are never called here. Without the list numba compiles the same
-    source for the types it meets, in a few seconds. The speed of a call was measured to be the same.
+    source for the types it meets, in a few seconds. The speed of a call was measured to be the same. Where the parent
+    names a folder for it (``NUMBA_CACHE_DIR``), the compiled code is kept for the other processes of the run.
     """
-    _require("pyts")
+    require("pyts")
     numba: Any = importlib.import_module("numba")
     eager = numba.njit
+    kept = {"cache": True} if os.environ.get("NUMBA_CACHE_DIR") else {}
 
     def lazy(*args: Any, **options: Any) -> Any:
         decorates_directly = bool(args) and callable(args[0])
-        return eager(*args, **options) if decorates_directly else eager(**options)
+        return eager(*args, **options) if decorates_directly else eager(**{**options, **kept})
 
     numba.njit = lazy
     try:
@@ -207,46 +226,11 @@ def _import_pyts_image() -> ModuleType:
         numba.njit = eager
 
 
-def _resnet18(contract: Contract, threads: int) -> Any:
-    """ResNet18 of torchvision with the student's head, in eval mode."""
-    for package in ("torch", "torchvision", "pyts"):
-        _require(package)
-    torch = importlib.import_module("torch")
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    nn = torch.nn
-    network = _torchvision_resnet(torch).resnet18(weights=None)
-    channels = contract.image_shape[0]
-    if channels != 3:
-        network.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
-    network.fc = nn.Sequential(nn.Linear(512, 300), nn.ReLU(), nn.Linear(300, len(contract.labels)))
-    return network.eval()
-
-
-def _torchvision_resnet(torch: ModuleType) -> ModuleType:
-    """``torchvision.models.resnet``, also beside a CPU build of torch.
-
-    There torchvision's compiled operators do not load and its import stops, because it registers fake kernels for two
-    operators that do not exist. Declaring them lets it go on; nothing here calls them. The workshop has the same few
-    lines, but the benchmark imports the runtime alone.
-    """
-    try:
-        return importlib.import_module("torchvision.models.resnet")
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        for name in ("nms", "qnms"):
-            schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            torch.library.define(f"torchvision::{name}", schema)
-        return importlib.import_module("torchvision.models.resnet")
-
-
-def _image_model(contract: Contract, threads: int) -> bytes:
-    """The same network as ONNX, image in, logits out."""
-    network = _resnet18(contract, threads)
-    torch = importlib.import_module("torch")
-    stream = io.BytesIO()
-    example = torch.zeros(1, *contract.image_shape)
-    # The older exporter takes 2 s, its successor 8 s; for a plain ResNet18 both write the same nodes.
-    torch.onnx.export(network, (example,), stream, dynamo=False, input_names=["image"], output_names=["logits"])
-    return stream.getvalue()
+def missing_packages(*packages: str) -> MissingExtraError | None:
+    """The error that the first missing package would raise; None if all are installed."""
+    for package in packages:
+        try:
+            require(package)
+        except MissingExtraError as error:
+            return error
+    return None

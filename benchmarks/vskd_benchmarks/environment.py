@@ -11,11 +11,15 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from vskd_benchmarks.measure import Clock
 
 #: Instructions that decide how fast int8 and fp32 run. ``asimddp`` is SDOT: without it int8 gains little on ARM.
 FEATURES = (
@@ -28,14 +32,11 @@ _PACKAGES = (
     "torch", "torchvision", "pyts", "numba", "onnx",
 )  # fmt: skip
 
-#: Cores that something else keeps busy; above it the machine is not ours to measure on.
-BUSY_CORES_LIMIT = 0.25
-
-#: Computing time over wall time of a single-threaded measurement; below it, others were given the core.
-CPU_SHARE_LIMIT = 0.95
-
-#: How long the machine is watched for other people's work, s.
+#: How long ``busy_cores`` watches the machine, s.
 WATCH_S = 0.5
+
+#: Between two readings of the machine during a run, s, unless it lasts hours.
+READING_S = 1.0
 
 
 def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "memory_bytes": _memory_bytes(root),
+        "memory_bytes": memory_bytes("MemTotal", root),
+        "virtual_machine": "hypervisor" in flags if flags else None,
         "system": platform.platform(),
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
@@ -58,67 +60,103 @@ def describe_machine(root: Path = Path("/")) -> dict[str, Any]:
     }
 
 
-def read_state(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """What changes during a run; watches the machine for ``WATCH_S``.
+def read_state(root: Path = Path("/")) -> dict[str, Any]:
+    """What changes during a run.
 
     Parameters
     ----------
     root : of the file system
-    sleep : a test passes its own
     """
-    frequency = root / "sys/devices/system/cpu/cpu0/cpufreq"
-    heat_millidegree = _text(root / "sys/class/thermal/thermal_zone0/temp")
     load = _text(root / "proc/loadavg")
     return {
-        "busy_cores": _busy_cores(root / "proc/stat", sleep),
         "load_average": [float(value) for value in load.split()[:3]] if load else None,
-        "governor": _text(frequency / "scaling_governor"),
-        "frequency_khz": _number(_text(frequency / "scaling_cur_freq")),
-        "highest_frequency_khz": _number(_text(frequency / "cpuinfo_max_freq")),
-        "temperature_c": None if heat_millidegree is None else float(heat_millidegree) / 1000,
+        "governors": sorted({text for path in _frequencies(root, "scaling_governor") if (text := _text(path))}),
+        "frequency_khz": _highest(root, "scaling_cur_freq"),
+        "highest_frequency_khz": _highest(root, "cpuinfo_max_freq"),
+        "temperature_c": temperature_c(root),
         "throttled": _throttled(),
+        "swap_used_bytes": _swap_used_bytes(root),
+        "swapped_pages": _swapped_pages(root),
     }
 
 
-def reasons_to_doubt(
-    before: Mapping[str, Any], after: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], *, threads: int
-) -> list[dict[str, str]]:
-    """Why a result is ``degraded``: coded reasons with the value and the limit; empty for a ``valid`` one.
+def temperature_c(root: Path = Path("/")) -> float | None:
+    """The hottest thermal zone, degrees Celsius."""
+    texts = [_text(path) for path in root.glob("sys/class/thermal/thermal_zone*/temp")]
+    heats = [int(text) / 1000 for text in texts if text and text.lstrip("-").isdigit()]
+    return max(heats, default=None)
+
+
+class MachineWatch:
+    """Reads frequency and temperature again and again while it is entered.
 
     Parameters
     ----------
-    before, after : as ``read_state`` gives them
-    cases : the result's, with ``name``, ``warm_up`` and ``cpu_share``
-    threads : computing threads of each case
+    epoch_ns : start of the run by ``clock``
+    every_s : between two readings
+    root, clock : a test brings its own
     """
-    reasons = []
-    for when, state in (("before", before), ("after", after)):
-        busy = state["busy_cores"]
-        if busy is not None and busy > BUSY_CORES_LIMIT:
-            reasons.append(
-                _reason("load", f"{busy:.2f} cores were busy with other work {when} the run, above {BUSY_CORES_LIMIT}")
-            )
-        if state["throttled"] not in (None, "0x0"):
-            reasons.append(_reason("throttled", f"vcgencmd get_throttled said {state['throttled']} {when} the run"))
-    if before["governor"] == "powersave":
-        reasons.append(_reason("governor", "the frequency governor is powersave"))
-    for case in cases:
-        if not case["warm_up"]["steady"]:
-            reasons.append(
-                _reason("not-steady", f"{case['name']} was not steady after {case['warm_up']['calls']} calls")
-            )
-        if threads == 1 and case["cpu_share"] < CPU_SHARE_LIMIT:
-            share = case["cpu_share"]
-            reasons.append(
-                _reason(
-                    "preempted", f"{case['name']} computed for {share:.0%} of the time, below {CPU_SHARE_LIMIT:.0%}"
-                )
-            )
-    return reasons
+
+    def __init__(
+        self, epoch_ns: int, every_s: float, root: Path = Path("/"), clock: Clock = time.perf_counter_ns
+    ) -> None:
+        self.readings: list[dict[str, Any]] = []
+        self._epoch_ns = epoch_ns
+        self._every_s = every_s
+        self._root = root
+        self._clock = clock
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self.read()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def read(self) -> None:
+        """Take one reading."""
+        self.readings.append(
+            {
+                "at_s": round((self._clock() - self._epoch_ns) / 1e9, 3),
+                "frequency_khz": _highest(self._root, "scaling_cur_freq"),
+                "temperature_c": temperature_c(self._root),
+            }
+        )
+
+    def _watch(self) -> None:
+        while not self._done.wait(self._every_s):
+            self.read()
 
 
-def _reason(code: str, detail: str) -> dict[str, str]:
-    return {"code": code, "detail": detail}
+def busy_cores(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep) -> float | None:
+    """Cores that computed, on average over ``WATCH_S``, this process asleep; None where the machine does not tell.
+
+    Parameters
+    ----------
+    root : of the file system
+    sleep : s; a test passes its own
+    """
+    before = busy_ns(root)
+    sleep(WATCH_S)
+    after = busy_ns(root)
+    return None if before is None or after is None else round((after - before) / 1e9 / WATCH_S, 3)
+
+
+def busy_ns(root: Path = Path("/")) -> int | None:
+    """Time that all cores together computed since the machine started; stolen time counts, waiting does not."""
+    text = _text(root / "proc/stat")
+    if not text:
+        return None
+    # user nice system idle iowait irq softirq steal; guest time is counted in user already
+    counts = [int(count) for count in text.splitlines()[0].split()[1:9]]
+    jiffies = sum(counts) - counts[3] - counts[4]
+    return jiffies * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 def _cpu_info(root: Path) -> dict[str, str]:
@@ -131,34 +169,37 @@ def _cpu_info(root: Path) -> dict[str, str]:
     return found
 
 
-def _memory_bytes(root: Path) -> int | None:
+def memory_bytes(name: str, root: Path = Path("/")) -> int | None:
+    """A line of /proc/meminfo, e.g. ``"MemAvailable"``."""
     for line in (_text(root / "proc/meminfo") or "").splitlines():
-        if line.startswith("MemTotal:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return None
 
 
-def _busy_cores(stat: Path, sleep: Callable[[float], None]) -> float | None:
-    """Cores that computed, on average over ``WATCH_S``, this process asleep."""
-    first = _jiffies(stat)
-    if first is None:
-        return None
-    sleep(WATCH_S)
-    second = _jiffies(stat)
-    if second is None or second[0] == first[0]:
-        return None
-    busy = 1 - (second[1] - first[1]) / (second[0] - first[0])
-    return round(busy * (os.cpu_count() or 1), 3)
+def _swap_used_bytes(root: Path) -> int | None:
+    total, free = memory_bytes("SwapTotal", root), memory_bytes("SwapFree", root)
+    return None if total is None or free is None else total - free
 
 
-def _jiffies(stat: Path) -> tuple[int, int] | None:
-    """(all, idle) time of all cores since the start of the machine."""
-    text = _text(stat)
-    if text is None:
-        return None
-    # user nice system idle iowait irq softirq steal; guest time is counted in user already
-    counts = [int(count) for count in text.splitlines()[0].split()[1:9]]
-    return sum(counts), counts[3] + counts[4]
+def _swapped_pages(root: Path) -> int | None:
+    """Pages swapped in and out since the machine started."""
+    counts = [
+        int(line.split()[1])
+        for line in (_text(root / "proc/vmstat") or "").splitlines()
+        if line.startswith(("pswpin ", "pswpout "))
+    ]
+    return sum(counts) if counts else None
+
+
+def _frequencies(root: Path, name: str) -> list[Path]:
+    return sorted(root.glob(f"sys/devices/system/cpu/cpu[0-9]*/cpufreq/{name}"))
+
+
+def _highest(root: Path, name: str) -> int | None:
+    """The highest of all processors: a core that computes is the quickest, the others may rest."""
+    values = [number for path in _frequencies(root, name) if (number := _number(_text(path))) is not None]
+    return max(values, default=None)
 
 
 def _throttled() -> str | None:

@@ -38,11 +38,11 @@ def percentile_ns(latency_ns: ArrayLike, percent: float) -> int | None:
 
 
 def summarise(latency_ns: ArrayLike) -> dict[str, int | None]:
-    """Sample size, extremes and the percentiles that the sample allows, ns."""
+    """Sample size, mean, extremes and the percentiles that the sample allows, ns."""
     values = np.asarray(latency_ns, dtype=np.int64)
     summary: dict[str, int | None] = {"windows": int(values.size)}
     summary |= {f"p{percent:g}_ns": percentile_ns(values, percent) for percent in SMALLEST_SAMPLE}
-    return summary | {"min_ns": int(values.min()), "max_ns": int(values.max())}
+    return summary | {"min_ns": int(values.min()), "max_ns": int(values.max()), "mean_ns": round(float(values.mean()))}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Peak resident memory of this process.
+"""Resident memory of this process, its peak and now.
 
 Linux keeps two marks. ``ru_maxrss`` survives ``exec``: a child that a large parent starts reports at least the parent's
 memory, so a worker under a 300 MB test runner would read 300 MB. ``VmHWM`` starts afresh with the program. It is used
@@ -22,3 +22,16 @@ def peak_memory(status: Path = _STATUS) -> dict[str, int | str]:
                 return {"bytes": int(line.split()[1]) * 1024, "source": "VmHWM"}
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS and kilobytes elsewhere
     return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "source": "ru_maxrss"}
+
+
+def resident_bytes(status: Path = _STATUS) -> int:
+    """Resident memory of this process now (Linux).
+
+    Raises
+    ------
+    OSError : the system does not tell
+    """
+    for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"{status} does not tell the resident memory")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,10 @@ TIMEOUT_S = 600.0
 
 #: Lines of a dead worker's standard error that are shown.
 LAST_LINES = 5
+
+
+#: Told the id of a process that has just started; says which limits it put on it.
+OnStart = Callable[[int], str]
 
 
 class WorkerError(EngineError):
@@ -56,6 +60,8 @@ class WorkerProcess:
     command : as ``worker_command`` gives it
     threads : computing threads
     timeout_s : how long an answer may take
+    variables : of its environment, beside those that every measured process gets
+    on_start : told the process's id as soon as it runs, to hold it to limits; says which, for the message of its death
 
     Raises
     ------
@@ -63,9 +69,19 @@ class WorkerProcess:
     WorkerError : the worker died or did not answer
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, threads: int, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        threads: int,
+        timeout_s: float = TIMEOUT_S,
+        variables: Mapping[str, str] | None = None,
+        on_start: OnStart | None = None,
+    ) -> None:
         self.name = name
         self._timeout_s = timeout_s
+        self._limits = ""
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in close()
         self._process = subprocess.Popen(
             command,
@@ -73,9 +89,11 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            env=environment(threads),
+            env={**environment(threads), **(variables or {})},
         )
         try:
+            if on_start is not None:
+                self._limits = on_start(self._process.pid)
             self.ready: dict[str, Any] = self._read()["ready"]
         except BaseException:
             self.close()
@@ -145,7 +163,7 @@ class WorkerProcess:
         self._stderr.seek(0)
         lines = [line.rstrip() for line in self._stderr.readlines() if line.strip()][-LAST_LINES:]
         said = "; its last words:\n  " + "\n  ".join(lines) if lines else "; it said nothing"
-        return WorkerError(f"the process of {self.name} ended with exit code {code}{said}")
+        return WorkerError(f"the process of {self.name} ended with exit code {code}{self._limits}{said}")
 
 
 def _close_quietly(pipe: Any) -> None:

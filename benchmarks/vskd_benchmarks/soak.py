@@ -12,12 +12,12 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd import Classifier, Contract
+from vskd_benchmarks.memory import resident_bytes
 
 #: Python's allocator rounds to arenas of 1 MiB; a growth of two is none.
 MOST_GROWTH_BYTES = 2 * 2**20
@@ -66,14 +66,6 @@ def soak(samples: int) -> dict[str, object]:
         "resident_bytes": resident,
         "growth_bytes": resident[-1] - resident[0],
     }
-
-
-def resident_bytes(status: Path = Path("/proc/self/status")) -> int:
-    """Resident memory of this process now (Linux)."""
-    for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"{status} does not tell the resident memory")
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vskd_benchmarks.measure import Clock
-from vskd_benchmarks.processes import WorkerProcess
+from vskd_benchmarks.processes import OnStart, WorkerProcess
 
 _IMPORT_SCRIPT = """
 import time
@@ -26,22 +26,30 @@ print('{"ready": {"import_ns": %d}}' % (time.perf_counter_ns() - start_ns), flus
 """
 
 
-def import_time(repeats: int, *, threads: int) -> dict[str, Any]:
+def import_time(repeats: int, *, threads: int, on_start: OnStart | None = None) -> dict[str, Any]:
     """Time to import vskd into a fresh process that has imported numpy, ns.
 
     Parameters
     ----------
     repeats : fresh processes that count
     threads : computing threads
+    on_start : see ``WorkerProcess``
     """
     command = [sys.executable, "-c", _IMPORT_SCRIPT]
-    answers = [_first_answer("import vskd", command, threads)[1] for _ in range(repeats + 1)]
+    answers = [_first_answer("import vskd", command, threads, on_start=on_start)[1] for _ in range(repeats + 1)]
     readings = [answer["import_ns"] for answer in answers[1:]]
     return {"median_ns": int(np.median(readings)), "readings_ns": readings}
 
 
 def cold_start(
-    bundle: Path, *, engine: str, recipe: str, threads: int, repeats: int, clock: Clock = time.perf_counter_ns
+    bundle: Path,
+    *,
+    engine: str,
+    recipe: str,
+    threads: int,
+    repeats: int,
+    on_start: OnStart | None = None,
+    clock: Clock = time.perf_counter_ns,
 ) -> dict[str, Any]:
     """Time from the start of a process to its first label.
 
@@ -51,6 +59,7 @@ def cold_start(
     engine, recipe : which model
     threads : computing threads
     repeats : fresh processes that count
+    on_start : see ``WorkerProcess``
 
     Returns
     -------
@@ -62,16 +71,20 @@ def cold_start(
     """
     command = [sys.executable, "-m", "vskd_benchmarks.first_label", str(bundle), engine, recipe, str(threads)]
     what = f"the cold start of {recipe} on {engine}"
-    starts = [_first_answer(what, command, threads, clock) for _ in range(repeats + 1)][1:]
+    starts = [_first_answer(what, command, threads, clock, on_start) for _ in range(repeats + 1)][1:]
     readings = [elapsed for elapsed, _ in starts]
     parts = {name: int(np.median([answer[name] for _, answer in starts])) for name in starts[0][1]}
     return {"median_ns": int(np.median(readings)), "readings_ns": readings, **parts}
 
 
 def _first_answer(
-    what: str, command: Sequence[str], threads: int, clock: Clock = time.perf_counter_ns
+    what: str,
+    command: Sequence[str],
+    threads: int,
+    clock: Clock = time.perf_counter_ns,
+    on_start: OnStart | None = None,
 ) -> tuple[int, dict[str, int]]:
     """Nanoseconds from the start of a process to its first answer, and the answer."""
     start = clock()
-    with WorkerProcess(what, command, threads=threads) as process:
+    with WorkerProcess(what, command, threads=threads, on_start=on_start) as process:
         return clock() - start, process.ready

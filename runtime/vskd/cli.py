@@ -32,7 +32,8 @@ _EXTRA_OF_PACKAGE = {
     "onnxruntime": "onnx",
     "ai_edge_litert": "litert",
     "tflite_micro": "micro",
-    "pyts": "dev",
+    "pyts": "bench",
+    "jsonschema": "bench",
 }
 
 

@@ -7,10 +7,14 @@ once it has led by ``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its 
 A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``. A gap starts
 afresh, and so does a still wrist: what came before says nothing of what comes after. Every rule comes from the
 contract (``DecisionSpec``). Knows nothing of engines.
+
+A decision is made with plain floats: right after a model's call every function of numpy is slow to come, and for a
+handful of classes it costs more than the arithmetic.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +26,6 @@ from vskd.stream import Pause, Window
 
 if TYPE_CHECKING:  # slow to import, see vskd.stream
     from numpy.typing import NDArray
-
-    Float64 = NDArray[np.float64]
 
 UNKNOWN = "unknown"
 NO_SIGNAL = "no signal"
@@ -130,9 +132,10 @@ class Decider:
             )
         if window.after_gap:
             self.reset()
-        if not np.isfinite(logits).all():
+        values = logits.tolist()
+        if not math.isfinite(sum(values)):
             return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, self._delay_s)
-        average, score, leading = self._smoothing(softmax(logits, temperature=self.spec.temperature))
+        average, score, leading = self._smoothing(_probabilities(values, self.spec.temperature))
         reported = self._choose(score, leading)
         unknown = average[reported] < self.spec.unknown_below
         reason = f"probability below {self.spec.unknown_below}" if unknown else ""
@@ -161,18 +164,18 @@ class Decider:
     def _nothing(self, label: str, reason: str, start_s: float, end_s: float, delay_s: float) -> Event:
         return Event(label, 1 / len(self.labels), reason, start_s, end_s, delay_s, self._even)
 
-    def _event(self, window: Window, probabilities: NDArray[np.float64], leading: int, reason: str) -> Event:
+    def _event(self, window: Window, probabilities: list[float], leading: int, reason: str) -> Event:
         return Event(
             label=UNKNOWN if reason else self.labels[leading],
-            probability=float(probabilities[leading]),
+            probability=probabilities[leading],
             reason=reason,
             start_s=window.start_s,
             end_s=window.end_s,
             delay_s=self._delay_s,
-            probabilities=probabilities,
+            probabilities=np.array(probabilities),
         )
 
-    def _choose(self, score: Float64, leading: int) -> int:
+    def _choose(self, score: list[float], leading: int) -> int:
         """The label to report: a new one only after it has led by enough, for long enough."""
         if self._reported < 0:
             self._reported = leading
@@ -186,6 +189,15 @@ class Decider:
         return self._reported
 
 
+def _probabilities(logits: list[float], temperature: float) -> list[float]:
+    """The softmax of one window."""
+    scaled = [value / temperature for value in logits]
+    largest = max(scaled)
+    exponents = [math.exp(value - largest) for value in scaled]
+    total = sum(exponents)
+    return [value / total for value in exponents]
+
+
 class _Exponential:
     """The exponential average of the probabilities; its values are also what leads."""
 
@@ -195,13 +207,15 @@ class _Exponential:
         self.reset()
 
     def reset(self) -> None:
-        self._average: Float64 | None = None
+        self._average: list[float] | None = None
 
-    def __call__(self, newest: Float64) -> tuple[Float64, Float64, int]:
+    def __call__(self, newest: list[float]) -> tuple[list[float], list[float], int]:
         """(classes,) of one window -> (the average, what labels are compared by, the label that leads)."""
-        before = self._average
-        self._average = newest if before is None else self._weight * newest + (1 - self._weight) * before
-        return self._average, self._average, int(self._average.argmax())
+        if self._average is not None:
+            new, old = self._weight, 1 - self._weight
+            newest = [new * now + old * before for now, before in zip(newest, self._average, strict=True)]
+        self._average = newest
+        return newest, newest, newest.index(max(newest))
 
 
 class _Majority:
@@ -215,15 +229,15 @@ class _Majority:
     def reset(self) -> None:
         self._count = 0
 
-    def __call__(self, newest: Float64) -> tuple[Float64, Float64, int]:
+    def __call__(self, newest: list[float]) -> tuple[list[float], list[float], int]:
         """(classes,) of one window -> (the average, each label's share of the votes, the label that leads)."""
         self._recent[self._count % len(self._recent)] = newest
         self._count += 1
         held = self._recent[: self._count]
-        average: Float64 = held.mean(axis=0)
+        average = held.mean(axis=0)
         votes = np.bincount(held.argmax(axis=1), minlength=held.shape[1])
         # Of labels with equally many votes the more probable one leads, and of equally probable ones the first. The
         # windows are added up in the order of the ring, so that equal means may differ in their last digit.
         probable = np.where(votes == votes.max(), average, -1.0)
         leading = int(np.flatnonzero(probable >= probable.max() - ROUNDING)[0])
-        return average, votes / len(held), leading
+        return average.tolist(), (votes / len(held)).tolist(), leading

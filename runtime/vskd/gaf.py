@@ -42,6 +42,9 @@ FLAT_G = 1e-6
 #: Largest acceleration that is encoded, g. It leaves float32 room to subtract and to sum.
 LARGEST_G = 1e30
 
+#: Arrays, because numpy takes a third longer to turn a number into one at each call.
+_ONE, _MINUS_ONE = np.array(1, dtype=np.float32), np.array(-1, dtype=np.float32)
+
 
 def paa_matrix(samples: int, size: int) -> Float32:
     """The averaging matrix of piecewise aggregate approximation, with the segment bounds of pyts.
@@ -71,6 +74,9 @@ def paa_matrix(samples: int, size: int) -> Float32:
 class GafEncoder:
     """Encodes windows of one shape.
 
+    Everything between window and image lies in buffers, made anew only for another batch size: given ``out``, a call
+    allocates no array. An encoder therefore serves one thread.
+
     Parameters
     ----------
     spec : fields, scaling and size
@@ -81,13 +87,18 @@ class GafEncoder:
         self.spec = spec
         self.samples = samples
         self._paa = paa_matrix(samples, spec.size)
+        limits_g = np.array([-spec.scale_g, spec.scale_g], dtype=np.float32)
+        self._limits: tuple[Float32, ...] = (limits_g[:1], limits_g[1:], limits_g[1:] - limits_g[:1])
+        self._per_scale = np.array(1.0 / spec.scale_g, dtype=np.float32)
+        self._space = _Workspace(1, 3, samples, spec.size)
 
-    def __call__(self, windows: NDArray[np.floating[Any]]) -> Float32:
+    def __call__(self, windows: NDArray[np.floating[Any]], *, out: Float32 | None = None) -> Float32:
         """Encode one window or a batch.
 
         Parameters
         ----------
         windows : (channels, samples) or (batch, channels, samples), g
+        out : takes the images, in the shape that is returned; without it they are a new array
 
         Returns
         -------
@@ -96,56 +107,129 @@ class GafEncoder:
 
         Raises
         ------
-        SignalError : another shape, NaN, infinity, or a value beyond 1e30 g
+        SignalError : another shape, NaN, infinity, or a value beyond 1e30 g; an ``out`` that cannot take the images
         """
-        checked = self._check(windows)
-        cosine, sine = self._rescale(checked @ self._paa)
-        batch, channels, size = cosine.shape
-        image = np.empty((batch, len(self.spec.fields), channels, size, size), dtype=np.float32)
-        left = np.empty((batch, channels, size, 2), dtype=np.float32)
-        right = np.empty((batch, channels, 2, size), dtype=np.float32)
-        right[:, :, 0] = cosine
-        np.negative(sine, out=right[:, :, 1])
-        for index, name in enumerate(self.spec.fields):
-            left[..., 0], left[..., 1] = (cosine, sine) if name == "gasf" else (sine, cosine)
-            np.matmul(left, right, out=image[:, index])
-        stacked = image.reshape(batch, len(self.spec.fields) * channels, size, size)
-        return stacked if windows.ndim == 3 else stacked[0]
-
-    def _check(self, windows: NDArray[np.floating[Any]]) -> Float32:
-        if windows.ndim not in (2, 3) or windows.shape[-1] != self.samples:
+        shape = windows.shape
+        if len(shape) not in (2, 3) or shape[-1] != self.samples:
             raise SignalError(
-                f"a window must be (channels, {self.samples}) or (batch, channels, {self.samples}), "
-                f"got shape {windows.shape}"
+                f"a window must be (channels, {self.samples}) or (batch, channels, {self.samples}), got shape {shape}"
             )
-        as_batch = windows if windows.ndim == 3 else windows[np.newaxis]
-        if as_batch.dtype == np.float32:
-            values = as_batch
-        else:
-            with np.errstate(over="ignore"):
-                values = as_batch.astype(np.float32)
-        magnitude = np.abs(values)
-        if not magnitude.max(initial=0.0) <= LARGEST_G:  # false for NaN
-            count = int(values.size - (magnitude <= LARGEST_G).sum())
-            raise SignalError(
-                f"the window holds {count} values that are NaN, infinite or beyond {LARGEST_G:g} g",
-                hint="Drop those samples",
-            )
-        return values
+        as_batch = windows if len(shape) == 3 else windows[np.newaxis]
+        batch, channels, _ = as_batch.shape
+        fields, size = self.spec.fields, self.spec.size
+        images = _images((*shape[:-2], len(fields) * channels, size, size), out)
+        space = self._workspace(batch, channels)
+        np.matmul(_checked(as_batch, space), self._paa, out=space.reduced)
+        self._rescale(space)
+        by_field, right = images.reshape(batch, len(fields), channels, size, size), space.right()
+        for index, name in enumerate(fields):
+            np.matmul(space.left(name), right, out=by_field[:, index])
+        return images
 
-    def _rescale(self, values: Float32) -> tuple[Float32, Float32]:
-        """(cosine, sine) of the polar angle, each (batch, channels, size)."""
+    def _workspace(self, batch: int, channels: int) -> _Workspace:
+        if self._space.shape != (batch, channels):
+            self._space = _Workspace(batch, channels, self.samples, self.spec.size)
+        return self._space
+
+    def _rescale(self, space: _Workspace) -> None:
+        """From the reduced window to the cosine and the sine of the polar angle."""
         if self.spec.scaling == "tanh":
-            scaled = values * np.float32(1.0 / self.spec.scale_g)
-            decay = np.exp(-np.abs(scaled))
-            return np.tanh(scaled), (decay + decay) / (1 + decay * decay)
+            _rescale_softly(space, self._per_scale)
+            return
+        values, above, below = space.reduced, space.cosine, space.sine
         if self.spec.scaling == "minmax":
-            low = values.min(axis=-1, keepdims=True)
-            high = values.max(axis=-1, keepdims=True)
-            width = np.maximum(high - low, np.float32(FLAT_G))
+            low, high, width = space.low, space.high, space.width
+            np.minimum.reduce(values, axis=-1, keepdims=True, out=low)
+            np.maximum.reduce(values, axis=-1, keepdims=True, out=high)
+            np.subtract(high, low, out=width)
+            np.maximum(width, np.float32(FLAT_G), out=width)
         else:
-            low, high = np.float32(-self.spec.scale_g), np.float32(self.spec.scale_g)
-            width = high - low
-            values = np.clip(values, low, high)
-        above, below = (values - low) / width, (high - values) / width
-        return above - below, 2 * np.sqrt(above * below)
+            low, high, width = self._limits
+            np.clip(values, low, high, out=values)
+        np.subtract(values, low, out=above)
+        np.divide(above, width, out=above)
+        np.subtract(high, values, out=below)
+        np.divide(below, width, out=below)
+        np.multiply(above, below, out=values)
+        np.subtract(above, below, out=space.cosine)
+        np.sqrt(values, out=values)
+        np.add(values, values, out=space.sine)
+
+
+class _Workspace:
+    """What lies between window and image, for a batch of one size.
+
+    Attributes
+    ----------
+    shape : (batch, channels)
+    values, magnitude : (batch, channels, samples): the windows as float32, and their magnitudes
+    reduced, cosine, sine : (batch, channels, size)
+    low, high, width : (batch, channels, 1), of ``minmax``
+    """
+
+    def __init__(self, batch: int, channels: int, samples: int, size: int) -> None:
+        self.shape = (batch, channels)
+        self.values, self.magnitude = np.empty((2, batch, channels, samples), dtype=np.float32)
+        self.reduced, self.cosine, self.sine = np.empty((3, batch, channels, size), dtype=np.float32)
+        self.low, self.high, self.width = np.empty((3, batch, channels, 1), dtype=np.float32)
+        self._left = np.empty((batch, channels, size, 2), dtype=np.float32)
+        self._right = np.empty((batch, channels, 2, size), dtype=np.float32)
+        self._columns = self._left[..., 0], self._left[..., 1]
+        self._rows = self._right[:, :, 0], self._right[:, :, 1]
+
+    def left(self, field: str) -> Float32:
+        """(batch, channels, size, 2): [c, s] of a summation field, [s, c] of a difference field."""
+        for_cosine, for_sine = self._columns if field == "gasf" else self._columns[::-1]
+        for_cosine[...], for_sine[...] = self.cosine, self.sine
+        return self._left
+
+    def right(self) -> Float32:
+        """(batch, channels, 2, size): [c, -s]."""
+        first, second = self._rows
+        np.negative(self.sine, out=self.reduced)  # straight into every other row it takes twice as long
+        first[...], second[...] = self.cosine, self.reduced
+        return self._right
+
+
+def _rescale_softly(space: _Workspace, per_scale: Float32) -> None:
+    """The scaling ``tanh``; ``per_scale`` is 1 / scale_g."""
+    scaled, decay, square = space.reduced, space.sine, space.reduced
+    np.multiply(scaled, per_scale, out=scaled)
+    np.tanh(scaled, out=space.cosine)
+    np.copysign(scaled, _MINUS_ONE, out=decay)
+    np.exp(decay, out=decay)
+    np.multiply(decay, decay, out=square)
+    np.add(square, _ONE, out=square)
+    np.add(decay, decay, out=decay)
+    np.divide(decay, square, out=decay)
+
+
+def _checked(windows: NDArray[np.floating[Any]], space: _Workspace) -> Float32:
+    """The windows as float32, none of them unusable."""
+    values: Float32 = windows
+    if windows.dtype != np.float32:
+        values = space.values
+        with np.errstate(over="ignore"):
+            values[...] = windows
+    if np.vdot(values, values) < np.inf:  # a finite sum of squares holds no NaN, and nothing beyond 1.9e19 g
+        return values
+    np.absolute(values, out=space.magnitude)
+    limit = np.float32(LARGEST_G)  # numpy 1.x would compare a Python float in float64, and refuse the limit itself
+    if not space.magnitude.max(initial=0.0) <= limit:  # false for NaN
+        count = int(values.size - (space.magnitude <= limit).sum())
+        raise SignalError(
+            f"the window holds {count} values that are NaN, infinite or beyond {LARGEST_G:g} g",
+            hint="Drop those samples",
+        )
+    return values
+
+
+def _images(shape: tuple[int, ...], out: Float32 | None) -> Float32:
+    if out is None:
+        return np.empty(shape, dtype=np.float32)
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise SignalError(
+            f"out must be float32 of shape {shape} in C order, got {out.dtype} of shape {out.shape}",
+            hint="Make it with np.empty(shape, np.float32)",
+        )
+    return out

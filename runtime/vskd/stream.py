@@ -8,7 +8,9 @@ timestamps -> unit -> axes -> order and gaps -> resampling -> windows with a hop
 - Samples that are NaN, infinite or beyond float32 are dropped. Everything dropped is counted in ``Health``.
 - Resampling is linear interpolation on a grid anchored at the first sample after a start or a gap. Each regular
   sample depends on its two neighbours and on integers alone, so that any way of cutting a stream into pushes gives
-  the same windows, bit for bit.
+  the same windows, bit for bit. One sample after another, in plain floats: a sensor gives one or some thirty at a time,
+  and right after a model's call a dozen functions of numpy cost more than the arithmetic.
+- Memory is fixed after construction: one window being filled, and the samples of a push a block at a time.
 - A wrong unit shows: a wrist's median |a| over the first second lies near 1 g. A stream far from that is refused, and
   stays refused. No window is handed out before that check, however the stream is cut.
 
@@ -17,7 +19,8 @@ This module knows nothing of models. Windows for training are cut by the same co
 
 from __future__ import annotations
 
-import itertools
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:  # numpy.typing is a quarter of the time that `import vskd` ta
 
     Float64 = NDArray[np.float64]
 
+#: Time, x, y, z.
+Sample = tuple[float, float, float, float]
+
 TimeUnit = Literal["s", "ms", "us", "ns"]
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -43,6 +49,9 @@ PLAUSIBLE_G = (0.25, 4.0)
 
 #: Windows are float32: a larger value would become infinite there.
 LARGEST = float(np.finfo(np.float32).max)
+
+#: Samples that are turned into plain numbers at a time, so that a long push takes no more memory than its arrays.
+BLOCK = 256
 
 #: The rate is named as wrong only after so long, s.
 RATE_CHECK_S = 2.0
@@ -177,12 +186,23 @@ class Stream:
         self._axes = AxisMap(axes)
         self._time_unit = time_unit
         self._per_second = per_second(time_unit)
-        self._origin: Any = None
+        self._origin: float | None = None  # time of the first sample, as it came
+        self._origin_s = 0.0
         # Magnitudes so far, g; None once the unit is believed. Without gravity there is nothing to know it by.
-        self._unit_check: list[float] | None = [] if contract.sensor.gravity == "included" else None
+        known_by_gravity = contract.sensor.gravity == "included"
+        self._unit_check: list[float] | None = [] if known_by_gravity else None
+        # No sample is plain before the unit is believed.
+        self._plain_below_g = 0.0 if known_by_gravity else contract.sensor.range_g
         self._held: list[Window | Pause] = []  # until the unit is believed
-        self._last_s = -np.inf
-        self._start_segment()
+        self._last: Sample = (-math.inf, 0.0, 0.0, 0.0)  # accepted; its time in s since the origin
+        self._anchor_s = 0.0  # time of the segment's first sample, where its grid starts
+        self._next_index = 0  # of the next regular sample, counted from the anchor
+        self._after_gap = True
+        # The window that is being filled: all the memory that samples ever take.
+        self._regular: NDArray[np.float32] = np.zeros((3, contract.window.samples), dtype=np.float32)
+        # Its rows as plain floats: to write an element of an array costs twice as much.
+        self._rows: list[memoryview[float]] = [memoryview(row).cast("B").cast("f") for row in self._regular]
+        self._filled = 0
 
     def push(self, time: ArrayLike, xyz: ArrayLike) -> list[Window]:
         """Take samples, give the windows that they complete.
@@ -205,172 +225,134 @@ class Stream:
     @property
     def last_sample_s(self) -> float | None:
         """Time of the last accepted sample, s, on the sensor's clock; None before the first."""
-        if self._origin is None or not np.isfinite(self._last_s):
-            return None
-        return float(self._origin) / self._per_second + self._last_s
+        return None if self._origin is None else self._origin_s + self._last[0]
 
     def advance(self, time: ArrayLike, xyz: ArrayLike) -> list[Window | Pause]:
         """As ``push``, and in their place the pauses between the windows."""
         times, raw = as_samples(time, xyz)
-        if not len(times):
-            return []
         self.health.samples += len(times)
-        values = self._axes(raw if self._to_g == 1 else raw * self._to_g)
-        if not self._extend_if_regular(times, values):
-            self._extend_with_what_is_good(times, values)
+        for start in range(0, len(times), BLOCK):
+            self._take(times[start : start + BLOCK], raw[start : start + BLOCK])
         if self._unit_check is not None:
             return []
         items, self._held = self._held, []
         return items
 
-    def _hold_pause(self, step_s: float, now_s: float) -> None:
-        """A clock that was set back does not tell how long the pause was; before the first sample there is none."""
-        if 0 < step_s < np.inf:
-            since_s = float(self._origin) / self._per_second + now_s
-            self._held.append(Pause(since_s - step_s, since_s))
+    def _take(self, times: NDArray[Any], raw: Float64) -> None:
+        values = self._axes(raw if self._to_g == 1 else raw * self._to_g)
+        samples: Iterator[Sample] = zip(times.tolist(), *values.T.tolist(), strict=True)
+        while (odd := self._follow(samples, self._plain_below_g)) is not None:
+            self._sort_out(odd)
 
-    def _extend_if_regular(self, time: NDArray[Any], values: Float64) -> bool:
-        """The way of nearly every push: each sample finite, within range, in order and without a gap.
+    def _follow(self, samples: Iterator[Sample], within_g: float) -> Sample | None:
+        """Take samples while each plainly follows: in order, without a gap, and within a range.
 
-        False, with nothing done, if any is not so: then the long way sorts them. A comparison with NaN is false.
+        Returns
+        -------
+        the first that does not, or None where all did; a comparison with NaN is false
         """
-        if self._unit_check is not None or not len(self._times):
-            return False
-        times = np.concatenate((self._times, self._seconds(time)))
-        steps = times[1:] - times[:-1]
-        in_order = steps.min() > 0 and steps.max() <= self.contract.resampling.max_gap_s
-        if not (in_order and np.abs(values).max() < self.contract.sensor.range_g):
-            return False
-        self._last_s = float(times[-1])
-        self._count_intervals(steps)
-        self._held += self._extend(times, values)
-        return True
+        origin, per_second = self._origin or 0, self._per_second
+        max_gap_s, rate_hz, anchor_s = self.contract.resampling.max_gap_s, self.contract.window.rate_hz, self._anchor_s
+        (xs, ys, zs), wanted, above_g = self._rows, self.contract.window.samples, -within_g
+        last_s, last_x, last_y, last_z = self._last
+        filled, next_index, odd, taken, since_s = self._filled, self._next_index, None, 0, last_s
+        due_s = anchor_s + next_index / rate_hz
+        for when, x, y, z in samples:
+            now_s = (when - origin) / per_second
+            step_s = now_s - last_s
+            if not (
+                0.0 < step_s <= max_gap_s
+                and above_g < x < within_g
+                and above_g < y < within_g
+                and above_g < z < within_g
+            ):
+                odd = (when, x, y, z)
+                break
+            while due_s <= now_s:
+                if due_s < now_s:
+                    part_s = due_s - last_s
+                    xs[filled] = (x - last_x) / step_s * part_s + last_x
+                    ys[filled] = (y - last_y) / step_s * part_s + last_y
+                    zs[filled] = (z - last_z) / step_s * part_s + last_z
+                else:  # a sample on the grid is taken as it is
+                    xs[filled], ys[filled], zs[filled] = x, y, z
+                filled += 1
+                next_index += 1
+                due_s = anchor_s + next_index / rate_hz
+                if filled == wanted:
+                    filled = self._cut(next_index)
+            last_s, last_x, last_y, last_z = now_s, x, y, z
+            taken += 1
+        self._last = (last_s, last_x, last_y, last_z)
+        self._filled, self._next_index = filled, next_index
+        self.health._intervals += taken
+        self.health._elapsed_s += last_s - since_s if taken else 0.0  # before the first sample both are infinite
+        return odd
 
-    def _extend_with_what_is_good(self, time: NDArray[Any], values: Float64) -> None:
-        """The long way: drop what is not finite or out of order, count it, check the unit, start anew after gaps."""
-        finite = _finite(time, values)
-        self.health.not_finite += int(len(time) - finite.sum())
-        time, values = time[finite], values[finite]
-        if not len(time):
+    def _sort_out(self, sample: Sample) -> None:
+        """Take or drop a sample that does not plainly follow, or that the unit is still judged by."""
+        health, (when, *values) = self.health, sample
+        if not all(abs(value) <= LARGEST for value in sample):
+            health.not_finite += 1
             return
         if self._origin is None:
-            self._origin = time[0]
-        seconds, values, steps = self._in_order(self._seconds(time), values)
-        self.health.saturated += int((np.abs(values) >= self.contract.sensor.range_g).any(axis=1).sum())
+            self._origin, self._origin_s = when, float(when) / self._per_second
+        now_s = (when - self._origin) / self._per_second
+        step_s = now_s - self._last[0]
+        max_gap_s = self.contract.resampling.max_gap_s
+        if -max_gap_s <= step_s <= 0:
+            health.out_of_order += 1
+            return
+        health.saturated += max(map(abs, values)) >= self.contract.sensor.range_g
         self._check_unit(values)
-        for start, end, anew in self._segments(steps):
-            if anew:
-                self._hold_pause(float(steps[start]), float(seconds[start]))
-                self._start_segment()
-            self._held += self._extend(np.concatenate((self._times, seconds[start:end])), values[start:end])
+        if 0 < step_s <= max_gap_s:
+            self._follow(iter([sample]), math.inf)
+            return
+        if step_s < math.inf:  # before the very first sample there is no gap
+            health.gaps += 1
+            self._hold_pause(step_s, now_s)
+        self._start_segment(now_s, values)
 
-    def _seconds(self, time: NDArray[Any]) -> Float64:
-        """Seconds since the first sample."""
-        since: Float64 = time - self._origin
-        return since if self._per_second == 1 else since / self._per_second
+    def _hold_pause(self, step_s: float, now_s: float) -> None:
+        """A clock that was set back does not tell how long the pause was."""
+        if step_s > 0:
+            since_s = self._origin_s + now_s
+            self._held.append(Pause(since_s - step_s, since_s))
 
-    def _in_order(self, seconds: Float64, values: Float64) -> tuple[Float64, Float64, Float64]:
-        """The samples that come after all before them, with each one's step from the one before, s.
-
-        A step back beyond the gap limit is a reset clock and is kept; the step of the very first sample is infinite.
-        """
-        steps = self._steps(seconds)
-        if steps.min() <= 0:
-            keep = self._after_all_before(seconds)
-            self.health.out_of_order += int(len(keep) - keep.sum())
-            seconds, values = seconds[keep], values[keep]
-            steps = self._steps(seconds)
-        self._last_s = float(seconds[-1]) if len(seconds) else self._last_s
-        return seconds, values, steps
-
-    def _steps(self, seconds: Float64) -> Float64:
-        steps = np.empty(len(seconds))
-        steps[:1] = seconds[:1] - self._last_s
-        np.subtract(seconds[1:], seconds[:-1], out=steps[1:])
-        return steps
-
-    def _after_all_before(self, seconds: Float64) -> NDArray[np.bool_]:
-        keep = np.empty(len(seconds), dtype=np.bool_)
-        last_s = self._last_s
-        for index, now_s in enumerate(seconds.tolist()):
-            step = now_s - last_s
-            keep[index] = step > 0 or step < -self.contract.resampling.max_gap_s
-            last_s = now_s if keep[index] else last_s
-        return keep
-
-    def _check_unit(self, values: Float64) -> None:
+    def _check_unit(self, values: list[float]) -> None:
         if self._unit_check is None:
             return
         wanted = min(UNIT_CHECK_SAMPLES, self.contract.window.samples)
-        self._unit_check += _magnitudes(values[: wanted - len(self._unit_check)])
+        if len(self._unit_check) < wanted:
+            self._unit_check.append(math.hypot(*values))
         if len(self._unit_check) == wanted:
             refuse_wrong_unit(self._unit_check, unit=self._unit)
             self._unit_check = None
+            self._plain_below_g = self.contract.sensor.range_g
 
-    def _segments(self, steps: Float64) -> list[tuple[int, int, bool]]:
-        """(start, end, whether it begins anew) of each run without a gap."""
-        anew = (steps > self.contract.resampling.max_gap_s) | (steps < 0)
-        if not anew.any():
-            self._count_intervals(steps)
-            return [(0, len(steps), False)] if len(steps) else []
-        self._count_intervals(steps[~anew])
-        self.health.gaps += int((anew & np.isfinite(steps)).sum())
-        cuts = [0, *np.flatnonzero(anew).tolist(), len(steps)]
-        return [(a, b, bool(anew[a])) for a, b in itertools.pairwise(cuts) if b > a]
-
-    def _count_intervals(self, steps: Float64) -> None:
-        self.health._intervals += len(steps)
-        self.health._elapsed_s += float(steps.sum())
-
-    def _start_segment(self) -> None:
-        self._times: Float64 = np.empty(0)  # the last raw sample, which the next one is interpolated from
-        self._values: Float64 = np.empty((3, 0))
-        self._anchor_s = 0.0
-        self._next_index = 0  # of the next regular sample, counted from the anchor
-        self._regular: NDArray[np.float32] = np.empty((3, 0), dtype=np.float32)  # that windows still need
+    def _start_segment(self, now_s: float, values: list[float]) -> None:
+        """Begin anew: the sample is the first of a grid, and of a window."""
+        x, y, z = values
+        self._last = (now_s, x, y, z)
+        self._anchor_s = now_s
+        self._regular[:, 0] = values
+        self._next_index = self._filled = 1
         self._after_gap = True
 
-    def _extend(self, times: Float64, values: Float64) -> list[Window]:
-        """Resample up to the newest sample; ``times`` begins with the last sample of the push before, if any."""
-        if not len(self._times):
-            self._anchor_s = float(times[0])
-        columns = np.concatenate((self._values, values.T), axis=1)
-        first, end = self._next_index, self._grid_end(float(times[-1]))
-        self._times, self._values = times[-1:].copy(), columns[:, -1:].copy()  # a view would keep the push alive
-        if end == first:
-            return []
-        grid = self._anchor_s + np.arange(first, end) / self.contract.window.rate_hz
-        self._next_index = end
-        self._regular = np.concatenate((self._regular, _interpolate(grid, times, columns)), axis=1)
-        return self._cut()
-
-    def _grid_end(self, last_s: float) -> int:
-        """Index of the first regular sample after ``last_s``."""
-        anchor_s, rate_hz = self._anchor_s, self.contract.window.rate_hz
-        index = int((last_s - anchor_s) * rate_hz)  # right but for a rounding, which the grid's own sum decides
-        near = range(index - 1, index + 2)
-        return max(self._next_index, near[0] + sum(anchor_s + k / rate_hz <= last_s for k in near))
-
-    def _cut(self) -> list[Window]:
-        """Take the complete windows off the front of the regular samples."""
+    def _cut(self, next_index: int) -> int:
+        """Take the full window; gives how many regular samples of it the next one begins with."""
         spec = self.contract.window
-        windows = []
-        available = self._regular.shape[1]
-        start, first_index = 0, self._next_index - available
-        while start + spec.samples <= available:
-            begin_s = self._absolute_s(first_index + start)
-            end_s = self._absolute_s(first_index + start + spec.samples - 1)
-            samples = self._regular[:, start : start + spec.samples].copy()
-            self.health.count_flat(samples)
-            windows.append(Window(samples, begin_s, end_s, self._after_gap))
-            self._after_gap = False
-            start += spec.hop_samples
-        self._regular = self._regular[:, start:].copy() if start else self._regular
-        return windows
+        begin_s, end_s = self._absolute_s(next_index - spec.samples), self._absolute_s(next_index - 1)
+        window = Window(self._regular.copy(), begin_s, end_s, self._after_gap)
+        self.health.count_flat(window.samples)
+        self._held.append(window)
+        self._after_gap = False
+        kept = spec.samples - spec.hop_samples
+        self._regular[:, :kept] = window.samples[:, spec.hop_samples :]
+        return kept
 
     def _absolute_s(self, index: int) -> float:
-        seconds = self._anchor_s + index / self.contract.window.rate_hz
-        return float(self._origin) / self._per_second + seconds
+        return self._origin_s + (self._anchor_s + index / self.contract.window.rate_hz)
 
 
 def cut_windows(contract: Contract, time_s: Float64, xyz: Float64) -> list[Window]:
@@ -414,7 +396,10 @@ def stretch(time_s: Float64, xyz: Float64, samples: int) -> NDArray[np.float32]:
     if not (np.abs(xyz).max() <= LARGEST and elapsed_s[-1] <= LARGEST and (elapsed_s[1:] - elapsed_s[:-1]).min() > 0):
         raise _no_recording(time_s, xyz)
     grid = np.arange(samples) * (elapsed_s[-1] / (samples - 1))
-    return _interpolate(grid, elapsed_s, xyz.T)
+    stretched = np.empty((3, samples), dtype=np.float32)
+    for row, column in zip(stretched, xyz.T, strict=True):
+        row[:] = np.interp(grid, elapsed_s, column)
+    return stretched
 
 
 def _no_recording(time_s: Float64, xyz: Float64) -> StreamError:
@@ -473,8 +458,9 @@ def as_samples(time: ArrayLike, xyz: ArrayLike) -> tuple[NDArray[Any], Float64]:
     if times.dtype.kind not in "fiu" or values.dtype.kind not in "fiu":
         raise StreamError(f"samples must be numbers, got {times.dtype} and {values.dtype}")
     # Differences of narrow or unsigned integers would wrap.
-    times = times.astype(np.float64 if times.dtype.kind == "f" else np.int64, copy=False)
-    return times, values.astype(np.float64, copy=False)
+    if times.dtype != np.float64:
+        times = times.astype(np.float64 if times.dtype.kind == "f" else np.int64, copy=False)
+    return times, values if values.dtype == np.float64 else values.astype(np.float64)
 
 
 def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit) -> None:
@@ -515,17 +501,6 @@ def _finite(time: NDArray[Any], values: Float64) -> NDArray[np.bool_]:
     """Which samples (n,) hold nothing but numbers that float32 can hold."""
     finite: NDArray[np.bool_] = (np.abs(values) <= LARGEST).all(axis=1) & (np.abs(time) <= LARGEST)
     return finite
-
-
-def _interpolate(grid: Float64, times: Float64, values: Float64) -> NDArray[np.float32]:
-    """Values (3, m) at the grid's times (m,), which lie within ``times`` (n,), from ``values`` (3, n).
-
-    Each depends on its two neighbours alone, so not on the cut; at a sample's own time it is that sample.
-    """
-    regular = np.empty((len(values), len(grid)), dtype=np.float32)
-    for row, column in zip(regular, values, strict=True):
-        row[:] = np.interp(grid, times, column)
-    return regular
 
 
 def _factor_to_g(unit: str) -> float:

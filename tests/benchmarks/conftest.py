@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,21 +15,29 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.contract import Contract, GafSpec, WindowSpec
+from vskd.decide import softmax
+from vskd.gaf import GafEncoder
+from vskd.golden import Golden, golden_to_bytes, margins
+from vskd_benchmarks.wrist_signal import synthetic_wrist
 
 SAMPLES = 128
 LABELS = ("wave", "clap", "knock")
 
 
-def gemm_model(samples: int = SAMPLES) -> bytes:
-    """(1, 3, samples) -> (1, 3 labels)."""
-    weight = np.random.default_rng(0).normal(size=(3 * samples, len(LABELS))).astype(np.float32)
+def gemm_weight(inputs: int = 3 * SAMPLES) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(inputs, len(LABELS))).astype(np.float32)
+
+
+def gemm_model(shape: tuple[int, ...] = (3, SAMPLES)) -> bytes:
+    """(1, *shape) -> (1, 3 labels)."""
+    weight = gemm_weight(int(np.prod(shape)))
     graph = helper.make_graph(
         [
             helper.make_node("Flatten", ["window"], ["flat"]),
             helper.make_node("Gemm", ["flat", "weight"], ["logits"]),
         ],
         "gemm",
-        [helper.make_tensor_value_info("window", TensorProto.FLOAT, [1, 3, samples])],
+        [helper.make_tensor_value_info("window", TensorProto.FLOAT, [1, *shape])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, len(LABELS)])],
         [numpy_helper.from_array(weight, "weight")],
     )
@@ -36,14 +46,51 @@ def gemm_model(samples: int = SAMPLES) -> bytes:
     return model.SerializeToString()
 
 
+def golden_file(count: int = 4) -> bytes:
+    """Golden vectors of ``gemm_model``: windows of a synthetic wrist, logits by numpy."""
+    long = synthetic_wrist(SAMPLES * count / 50 + 1, 50.0)[: SAMPLES * count]
+    windows = long.reshape(count, SAMPLES, 3).transpose(0, 2, 1).astype(np.float32)
+    logits = windows.reshape(count, -1) @ gemm_weight()
+    probabilities = softmax(logits)
+    return golden_to_bytes(
+        Golden(
+            names=tuple(f"real {index}" for index in range(count)),
+            windows=windows,
+            images=GafEncoder(GafSpec(scaling="minmax"), SAMPLES)(windows),
+            logits=logits,
+            probabilities=probabilities.astype(np.float32),
+            labels=logits.argmax(axis=1),
+            margins=margins(probabilities),
+            model_logits={"model.fp32.onnx": logits},
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., bytes]:
+    """``gemm_model``: shape -> ONNX file."""
+    return gemm_model
+
+
+@pytest.fixture(scope="session")
+def golden() -> bytes:
+    """The content of a golden file that fits the bundles here."""
+    return golden_file()
+
+
 MakeBundle = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
 def make_bundle() -> MakeBundle:
-    """Write a bundle: (folder, mode, further files) -> folder."""
+    """Write a bundle: (folder, mode, further files, further models) -> folder."""
 
-    def make(folder: Path, mode: str = "sliding", files: Mapping[str, bytes] | None = None) -> Path:
+    def make(
+        folder: Path,
+        mode: str = "sliding",
+        files: Mapping[str, bytes] | None = None,
+        models: tuple[ModelEntry, ...] = (),
+    ) -> Path:
         contract = Contract(
             labels=LABELS,
             window=WindowSpec(mode=mode, samples=SAMPLES, hop_samples=32),
@@ -53,7 +100,7 @@ def make_bundle() -> MakeBundle:
         return write_bundle(
             folder,
             contract=contract,
-            models=[ModelEntry("model.fp32.onnx", "onnx", "fp32")],
+            models=[ModelEntry("model.fp32.onnx", "onnx", "fp32"), *models],
             files={"model.fp32.onnx": gemm_model(), **(files or {})},
         )
 
@@ -77,3 +124,29 @@ def ticks() -> Callable[[], int]:
     """A clock whose steps are 1, 2, 4, 8, ... ns: a difference of two readings names both."""
     readings = itertools.accumulate((2**index for index in itertools.count()), initial=0)
     return lambda: next(readings)
+
+
+VskdBench = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def vskd_bench() -> VskdBench:
+    """The command, in a process of its own."""
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "vskd", "bench", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def measured(
+    make_bundle: MakeBundle, vskd_bench: VskdBench, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """What the command said of a bundle with golden windows, and the folder with ``result`` and ``tiny.bundle``."""
+    folder = tmp_path_factory.mktemp("bench")
+    bundle = make_bundle(folder / "tiny.bundle", files={"golden/vectors.npz": golden_file()})
+    done = vskd_bench(bundle, "--quick", "--no-comparison", "--out", folder / "result")
+    assert done.returncode == 0, done.stderr
+    return done, folder

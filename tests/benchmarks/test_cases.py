@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
 import pytest
 
+from vskd.bundle import Bundle
 from vskd.engines import TfliteEngine, open_engine
 from vskd.errors import EngineError
+from vskd.gaf import GafEncoder
+from vskd.golden import read_golden
 from vskd.stream import Window
-from vskd_benchmarks.cases import ModelCase, SensorPath, bare_call
+from vskd_benchmarks.cases import Network, PipelineCase, SensorPath, bare_call, open_model
 from vskd_benchmarks.wrist_signal import ready_windows, wrist_signal
 
 
 @pytest.fixture(params=["bundle", "whole_bundle"])
 def case(request):
     bundle = request.getfixturevalue(request.param)
-    return ModelCase.open(bundle, bundle.models[0], engine="onnxruntime", threads=1)
+    return open_model(bundle, bundle.models[0], engine="onnxruntime", threads=1)
+
+
+@pytest.fixture
+def image_case(bundle):
+    """Its network answers with the corner of the image, so that nobody can have skipped the encoder."""
+    encode = GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)
+    return PipelineCase(bundle, Network(lambda image: image[:, 0, 1], "1", encode, trained=False))
 
 
 def test_the_split_adds_up_in_every_window(case):
@@ -36,6 +47,7 @@ def test_each_part_is_timed_between_its_own_readings(case, ticks):
         assert len(set(parts)) == len(parts)
         assert measured["resample"] * 2 == measured["infer"]
         assert measured["infer"] * 2 == measured["decide"]
+    assert measured["sensor_to_label"] == measured["resample"] + measured["infer"] + measured["decide"]
     # Who comes first changes from call to call.
     smallest = [min(measured, key=measured.get) for measured in (first, second, third)]
     assert sorted(smallest) == ["bare_call", "model_only", "resample"]
@@ -108,7 +120,35 @@ def test_an_engine_that_nobody_knows_has_no_bare_call():
         bare_call(Strange())
 
 
+def test_an_image_is_drawn_on_the_path_and_timed_as_a_stage_of_its_own(image_case, ticks):
+    assert image_case.series == ("sensor_to_label", "resample", "encode", "infer", "decide", "model_only")
+    measured = dict(zip(image_case.path_series, image_case.run_path(ticks), strict=True))
+    parts = [measured[name] for name in ("resample", "encode", "infer", "decide")]
+    assert measured["sensor_to_label"] == sum(parts)
+    assert [later // earlier for earlier, later in itertools.pairwise(parts)] == [2, 2, 2]
+    row, logits = image_case.last_output()
+    assert np.array_equal(logits, image_case.all_outputs()[row])
+    assert np.array_equal(logits, image_case.inputs()[row][:, 0, 1])
+    assert image_case.golden_outputs() is None
+
+
+def test_outputs_of_the_path_are_those_of_all_windows(case):
+    expected = case.all_outputs()
+    for _ in range(len(expected) + 2):
+        case.run_once(time.perf_counter_ns)
+        row, logits = case.last_output()
+        assert np.array_equal(logits, expected[row])
+    assert row == 2 % len(expected)
+
+
+def test_golden_windows_go_through_the_same_network(make_bundle, golden, tmp_path):
+    bundle = Bundle.open(make_bundle(tmp_path / "golden.bundle", files={"golden/vectors.npz": golden}))
+    case = open_model(bundle, bundle.models[0], engine="onnxruntime", threads=1)
+    np.testing.assert_allclose(case.golden_outputs(), read_golden(bundle).logits, rtol=1e-4)
+
+
 def test_a_case_says_what_it_is(case):
     said = case.describe()
     assert said["engine_version"]
     assert said["signal"]["source"] == "synthetic"
+    assert said["options"]["session.intra_op.allow_spinning"] == "0"

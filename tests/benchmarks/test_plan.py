@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from vskd.bundle import Bundle, Manifest, ModelEntry
+from vskd.bundle import Bundle, FileEntry, Manifest, ModelEntry
 from vskd.contract import Contract
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_benchmarks import plan
-from vskd_benchmarks.plan import FULL, QUICK, Settings, choose
+from vskd_benchmarks.plan import FULL, PROCESS_BYTES, QUICK, PlannedCase, Settings, choose, groups, identify
 
 MODELS = tuple(
     ModelEntry(f"model.{recipe}.{kind}", kind, recipe)
     for kind in ("onnx", "tflite")
     for recipe in ("fp32", "w8a8-static-pc")
 )
-FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), Manifest(1, MODELS, {}))
+FOUR_MANIFEST = Manifest(1, MODELS, {})
+FOUR = Bundle(Path("four.bundle"), Contract(labels=("a", "b")), FOUR_MANIFEST)
 
 
 @pytest.fixture
@@ -32,9 +33,9 @@ def installed(monkeypatch):
 
 
 def chosen(**settings):
-    pairs, slots = choose(FOUR, Settings(FOUR.path, **settings))
+    pairs, slots = choose(FOUR, Settings((FOUR.path,), **settings))
     return [(engine, entry.recipe) for engine, entry in pairs], {
-        (slot.engine, slot.recipe): slot.reason for slot in slots
+        (engine, recipe): reason for engine, recipe, reason in slots
     }
 
 
@@ -104,3 +105,60 @@ def test_no_engine_at_all(installed):
 def test_calls_lie_between_what_a_percentile_needs_and_the_budget(effort, call_s, windows):
     calls = effort.calls_per_round(call_s) * effort.rounds
     assert windows <= calls < windows + effort.rounds
+
+
+def test_bundles_are_named_after_their_folders_and_numbered_where_alike():
+    paths = ["a/Wrist one.bundle", "b/wrist-one.bundle", "wrist-one", "?.bundle"]
+    bundles = [Bundle(Path(path), FOUR.contract, FOUR_MANIFEST) for path in paths]
+    assert list(identify(bundles)) == ["wrist-one", "wrist-one-2", "wrist-one-3", "bundle"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "call_s", "expected"),
+    [
+        ({}, 0.01, (8, 250)),
+        ({"mode": "paced"}, 0.01, (7, 10)),
+        ({"mode": "paced", "duration_s": 3.0, "rate_hz": 4.0}, 0.01, (1, 12)),
+        ({"mode": "paced", "duration_s": 1.0, "rate_hz": 0.1}, 0.01, (1, 1)),
+        ({"mode": "soak", "duration_s": 10.0}, 0.002, (10, 500)),
+        ({"mode": "soak", "duration_s": 10.0, "rate_hz": 2.0}, 0.002, (10, 2)),
+    ],
+)
+def test_rounds_and_calls_make_the_time_that_was_asked_for(settings, call_s, expected):
+    assert Settings((FOUR.path,), **settings).rounds_and_calls(call_s) == expected
+
+
+CONTRACTS = {name: {"contract.json": FileEntry(digit * 64, 1)} for name, digit in (("a", "0"), ("b", "1"))}
+
+
+def case(contract: str, number: int) -> PlannedCase:
+    bundle = Bundle(Path(f"{contract}.bundle"), FOUR.contract, Manifest(1, MODELS, CONTRACTS[contract]))
+    return PlannedCase(
+        id=f"{contract}{number}", name="", kind="bundle", bundle=bundle, bundle_id=contract, engine="litert",
+        recipe="fp32", threads=1, job={}, network="", weights="trained", encoder="graph",
+    )  # fmt: skip
+
+
+CASES = [case(contract, number) for contract in "ab" for number in range(4)]
+
+
+def ids(found):
+    return [[each.id for each in group] for group in found]
+
+
+def test_the_order_of_cases_is_drawn_from_the_seed():
+    first, again, other = (ids(groups(CASES, Settings((), seed=seed), None)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert sorted(name for group in first for name in group) == [each.id for each in CASES]
+
+
+def test_cases_measured_in_turns_fit_into_half_of_the_memory():
+    found = ids(groups(CASES, Settings(()), 8 * PROCESS_BYTES))
+    assert [len(group) for group in found] == [4, 4]
+    assert [{name[0] for name in group} for group in found] == [{"a"}, {"b"}]
+    assert len(groups(CASES, Settings(()), 1)) == len(CASES)
+
+
+@pytest.mark.parametrize("mode", ["paced", "soak"])
+def test_a_case_that_idles_or_grows_is_alone(mode):
+    assert {len(group) for group in groups(CASES, Settings((), mode=mode), None)} == {1}

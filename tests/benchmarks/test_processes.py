@@ -72,3 +72,9 @@ def test_peak_memory_without_proc(tmp_path):
     measured = peak_memory(tmp_path / "status")
     assert measured["source"] == "ru_maxrss"
     assert measured["bytes"] > 10**6
+
+
+def test_a_worker_gets_the_variables_that_are_named_for_it():
+    code = "import json, os; print(json.dumps({'ready': {'seen': os.environ['VSKD_TOY']}}), flush=True); input()"
+    with WorkerProcess("toy", script(code), threads=1, variables={"VSKD_TOY": "seen"}) as process:
+        assert process.ready == {"seen": "seen"}

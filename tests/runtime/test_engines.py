@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from vskd.engines import ENGINES, installed_engines, is_installed, open_engine
@@ -44,9 +46,45 @@ def test_an_answer_stays_what_it_was_when_the_next_window_runs(model_folder, nam
 @pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
 def test_a_window_of_another_shape_is_refused_and_the_engine_goes_on(model_folder, name, file):
     engine = open_engine(name, model_folder / file)
-    with pytest.raises(EngineError, match=rf"{name} cannot run a window of shape \(3, 16\)"):
+    with pytest.raises(EngineError, match=rf"{name} cannot run a float32 window of shape \(3, 16\)"):
         engine.infer(np.zeros((3, 16), np.float32))
     np.testing.assert_allclose(engine.infer(a_window()), a_window().mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
+@pytest.mark.parametrize(
+    "window", [np.zeros((3, 32)), np.zeros((1, 32), np.float32), np.zeros((3, 1), np.float32), np.zeros(32, np.float32)]
+)
+def test_a_window_that_would_broadcast_or_be_rounded_is_refused(model_folder, name, file, window):
+    engine = open_engine(name, model_folder / file)
+    with pytest.raises(EngineError, match=rf"{name} cannot run a {window.dtype} window of shape"):
+        engine.infer(window)
+
+
+@pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
+def test_a_window_that_is_a_view_is_read_as_what_it_shows(model_folder, name, file):
+    engine = open_engine(name, model_folder / file)
+    wide = np.random.default_rng(4).normal(size=(64, 3)).astype(np.float32)
+    view = wide[::2].T
+    np.testing.assert_allclose(engine.infer(view), view.mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("file", "engine"), [("mean.onnx", "onnxruntime")])
+def test_the_bound_buffers_give_the_bits_of_the_librarys_own_call(model_folder, file, engine):
+    runtime = importlib.import_module("onnxruntime")
+    session = runtime.InferenceSession(str(model_folder / file), providers=["CPUExecutionProvider"])
+    opened = open_engine(engine, model_folder / file)
+    for seed in range(5):
+        expected = session.run(None, {"window0": a_window(seed)[np.newaxis]})[0][0]
+        assert opened.infer(a_window(seed)).tobytes() == expected.tobytes()
+
+
+def test_a_model_without_a_fixed_shape_is_refused(model_folder, tmp_path):
+    model = onnx.load(model_folder / "mean.onnx")
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.save(model, tmp_path / "open.onnx")
+    with pytest.raises(EngineError, match=r"window0 of open\.onnx is tensor\(float\) of shape \['batch', 3, 32\]"):
+        open_engine("onnxruntime", tmp_path / "open.onnx")
 
 
 @pytest.mark.parametrize(("name", "file"), ENGINES_HERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import itertools
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
 from vskd.samples_csv import SampleReader
 from vskd.selftest import StageResult, check_clock, selftest
+from vskd.stream import Stream
 
 STAGES = ["integrity", "clock", "stream", "encoder", "engine", "decision"]
 
@@ -63,10 +65,12 @@ def test_one_wrong_answer_fails_its_stage(tmp_path, make_golden_bundle, contract
 
 
 def test_a_stream_that_changes_a_window_is_found(tmp_path, make_golden_bundle, contract, monkeypatch):
-    import vskd.stream
+    sound = Stream.advance
 
-    sound = vskd.stream._interpolate
-    monkeypatch.setattr(vskd.stream, "_interpolate", lambda *arguments: sound(*arguments) * np.float32(1.001))
+    def wrong(self, *samples):
+        return [dataclasses.replace(item, samples=item.samples * np.float32(1.001)) for item in sound(self, *samples)]
+
+    monkeypatch.setattr(Stream, "advance", wrong)
     results = selftest(make_golden_bundle(tmp_path / "x.bundle", contract))
     assert failed(results) == {"stream": "a window changed on its way, above 1e-05"}
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract, GafSpec, ResamplingSpec, SensorSpec, WindowSpec
 from vskd.decide import Decider, Event
 from vskd.errors import ConfigError, ContractError, StreamError
-from vskd.stream import AxisMap, Stream, TimeUnit, Window, cut_windows, stretch, to_g, whole_window
+from vskd.stream import BLOCK, AxisMap, Stream, TimeUnit, Window, cut_windows, stretch, to_g, whole_window
 
 PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 MAX_GAP_S = 0.25
@@ -466,16 +466,47 @@ def test_a_contract_of_whole_recordings_has_no_stream():
 # --- memory
 
 
-def held_bytes(stream: Stream) -> int:
-    """Bytes of every array that the stream keeps alive, whole buffers counted."""
+def held_arrays(stream: Stream) -> dict[int, int]:
+    """Address and bytes of every array that the stream keeps alive, whole buffers counted."""
     arrays = [value for value in vars(stream).values() if isinstance(value, np.ndarray)]
-    return sum((array if array.base is None else array.base).nbytes for array in arrays)
+    owners = [array if array.base is None else array.base for array in arrays]
+    return {owner.ctypes.data: owner.nbytes for owner in owners}
 
 
-def test_a_large_push_is_not_kept_alive():
+def test_the_memory_of_a_stream_is_what_it_was_made_with():
     stream = Stream(small_contract(samples=128, hop_samples=32))
-    stream.push(np.arange(200_000) / 50, np.tile([0.0, 0.0, 1.0], (200_000, 1)))
-    assert held_bytes(stream) < 128 * 3 * 8
+    made = held_arrays(stream)
+    assert sum(made.values()) == 3 * 128 * 4
+    for time, xyz in [
+        (np.arange(20_000) / 50, np.tile([0.0, 0.0, 1.0], (20_000, 1))),
+        (np.arange(400.0, 500.0, 0.2), resting(500)),  # coarser than the grid
+        (np.array([math.nan, 600.0, 599.9, 800.0]), resting(4)),
+    ]:
+        stream.push(time, xyz)
+        assert held_arrays(stream) == made
+
+
+def test_a_push_of_many_blocks_gives_what_its_samples_give_one_by_one():
+    samples = 3 * BLOCK + 5
+    rng = np.random.default_rng(8)
+    time = np.arange(samples) / 50 + rng.uniform(-0.009, 0.009, samples)
+    time[BLOCK:] += 1.0  # a gap between the first block and the second
+    xyz = resting(samples)
+    xyz[2 * BLOCK - 1 : 2 * BLOCK + 1] = math.nan
+    at_once, _, stream = pushed(small_contract(), (time, xyz, "s"), [])
+    one_by_one, _, other = pushed(small_contract(), (time, xyz, "s"), range(samples))
+    assert len(at_once) == len(one_by_one) > 200
+    assert all(map(same_window, at_once, one_by_one))
+    assert stream.health.gaps == other.health.gaps == 1
+    assert stream.health.not_finite == other.health.not_finite == 2
+
+
+@pytest.mark.parametrize("start", [1e15, 1e18, 3e38])
+def test_a_clock_too_coarse_for_the_grid_does_not_hang(start):
+    stream = Stream(small_contract())
+    stream.push(np.array([0.0, start, start]), resting(3))
+    stream.push(start + np.arange(0, 8, 0.125), resting(64))
+    assert stream.health.gaps >= 1
 
 
 def test_memory_does_not_grow_with_the_stream():

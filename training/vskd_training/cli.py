@@ -1,4 +1,4 @@
-"""The workshop's commands: ``data``, ``train``, ``evaluate``, ``timeline``.
+"""The workshop's commands: ``data``, ``train``, ``study``, ``evaluate``, ``timeline``, ``summary``.
 
 Only click is imported here; torch and the rest load inside the commands, so that ``vskd --help`` stays quick.
 """
@@ -297,6 +297,29 @@ def train_student(
             experiment, out, teachers=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
         )
     _show_card(run.path, run.card)
+
+
+@click.command(epilog="Example: vskd study training/studies/utd-mhad-scarce.toml --root DIR --out build/scarce")
+@click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the study; gone on with.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells trained at a time.")
+@_ROOT
+@_CACHE
+def study(study_file: Path, out: Path, jobs: int, root: Path | None, cache: Path) -> None:
+    """Train every arm on every fold and seed, and compare them over people.
+
+    Killed at any moment, the same command goes on; finished cells are not trained again. Leaves result.json, table.md
+    and differences.png in the folder, and prints the table.
+    """
+    from vskd_training.study import open_study, run_study
+    from vskd_training.study_report import PLOT, RESULT, report_study, table
+
+    opened = open_study(study_file, root=root)
+    with _bar(f"study {opened.spec.name}") as bar:
+        noted: Callable[..., None] = bar
+        run_study(opened, out, root=root, cache=cache, jobs=jobs, progress=noted)
+    click.echo(table(report_study(opened, out)), nl=False)
+    click.echo(f"result: {out / RESULT}; plot: {out / PLOT}", err=True)
 
 
 @click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --engine litert --recipe fp32")

@@ -25,6 +25,7 @@ class Metrics:
     accuracy : share of right ones
     macro_f1 : mean F1 over the classes that occur in the truth
     worst_subject, worst_accuracy : the person for whom it works least
+    by_subject : accuracy of each person
     """
 
     count: int
@@ -32,6 +33,7 @@ class Metrics:
     macro_f1: float
     worst_subject: str
     worst_accuracy: float
+    by_subject: dict[str, float]
 
 
 def confusion_matrix(truth: NDArray[np.int64], answers: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -61,6 +63,7 @@ def measure(truth: NDArray[np.int64], answers: NDArray[np.int64], subjects: Sequ
         macro_f1=macro_f1(confusion_matrix(truth, answers, classes)),
         worst_subject=worst,
         worst_accuracy=by_person[worst],
+        by_subject=by_person,
     )
 
 

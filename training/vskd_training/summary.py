@@ -15,7 +15,7 @@ def summarise(folder: Path) -> list[tuple[str, str, str]]:
 
     Parameters
     ----------
-    folder : holds ``teacher``, ``alone``, ``distilled``, ``int8.json``, ``wrist.bundle``, ``bench.json``
+    folder : holds ``teacher``, ``alone``, ``distilled``, ``int8.json``, ``wrist.bundle``, ``bench``
 
     Raises
     ------
@@ -33,7 +33,7 @@ def summarise(folder: Path) -> list[tuple[str, str, str]]:
     for model in bundle.models:
         size = f"{bundle.files[model.file].size_bytes / 1e6:.2f} MB"
         rows.append((model.file, size, str(bundle.path / model.file)))
-    return rows + _latencies(folder / "bench.json")
+    return rows + _latencies(folder / "bench" / "result.json")
 
 
 def _accuracy(metrics: dict[str, Any]) -> str:
@@ -45,14 +45,13 @@ def _accuracy(metrics: dict[str, Any]) -> str:
 
 
 def _latencies(path: Path) -> list[tuple[str, str, str]]:
-    """Median latency of every model, from the sensor's samples, and of the pipelines beside them, from the window."""
-    bench = _read(path)
+    """Median latency of every pipeline that was measured, from the sensor's samples to the label."""
     rows = []
-    for case in (*bench["models"], *bench["comparison"]):
-        for key in ("sensor_to_label", "window_to_label"):
-            if key in case.get("latency", {}):
-                value = f"{case['latency'][key]['p50_ns'] / 1e6:.3f} ms p50 (run: {bench['status']})"
-                rows.append((f"{case['name']}, {key.replace('_', ' ')}", value, str(path)))
+    for case in _read(path)["cases"]:
+        latency = case["scopes"].get("sensor_to_label")
+        if latency is not None:
+            value = f"{latency['p50_ns'] / 1e6:.3f} ms p50 ({case['validity']['status']})"
+            rows.append((f"{case['name']}, sensor to label", value, str(path)))
     return rows
 
 

@@ -1,0 +1,211 @@
+"""The result folder: what ``vskd bench --out DIR`` leaves, how it is written and how it is read.
+
+::
+
+    DIR/
+      manifest.json     kind, schema version, SHA-256 and size of every file below; written last
+      result.json       what was measured, as ``schemas/result.v2.schema.json`` says
+      raw/ID.npz        the raw nanoseconds of the case ID, nothing clipped, and what its audits compared
+      report/           what is derived from the rest; not in the manifest, can be made again
+
+``result.json`` holds facts (``configuration``, ``environment``, ``bundles``, and of every case its engine, warm-up,
+processor time, memory, cold start) and what follows from facts and raw files (``scopes``, ``stages``, ``overhead``,
+``audits``, ``validity``, ``ratios``, ``goals``); ``vskd bench --check`` computes the latter again.
+
+Arrays of ``raw/ID.npz``
+    every key of the case's ``scopes`` and ``stages`` that is not null : (rounds, calls), int64, ns
+    ``started`` : (rounds, calls), int64, ns since the start of the run when each call began, one clock for all
+    ``interval`` : (rounds, 2), int64, ns since the start of the run, start and end of each round
+    ``audit_varied``, ``audit_repeated`` : (blocks, calls), int64, ns, the engine's call on varied and on one input
+    ``sampled_index``, ``sampled_logits`` : (samples,) and (samples, classes), outputs of the performance run, and
+        which row of ``accuracy_logits`` (windows, classes) each must equal
+    ``golden_logits``, ``golden_network``, ``golden_recorded`` : (golden windows, classes), of this run, of the trained
+        network, and as recorded at export; absent where the weights are random
+
+``raw/power.npz``, where power was measured: ``time_ns`` (readings,), ns since the start of the run; ``power_w``
+(readings,); ``means``, whether each power is the mean since the reading before.
+
+A folder without its manifest is no result. Writing is whole or not at all: a run that ends early leaves nothing. The
+hash of the manifest is the result's identity. A later version of the toolkit may add keys to the schema; a change of
+meaning gets a new version. This module knows nothing of what the numbers mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.bundle import FileEntry
+from vskd.closed import from_mapping, to_mapping
+from vskd.errors import ConfigError, DataError
+
+KIND = "vskd-bench-result"
+SCHEMA_VERSION = 2
+SCHEMA = Path(__file__).parent / "schemas" / f"result.v{SCHEMA_VERSION}.schema.json"
+
+MANIFEST = "manifest.json"
+RESULT = "result.json"
+RAW = "raw"
+REPORT = "report"
+
+#: Arrays of one case by name.
+Raw = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` holds: every other file by its name within the folder."""
+
+    kind: str
+    schema_version: int
+    files: dict[str, FileEntry]
+
+
+def check_out(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place where the result cannot be written, before minutes are spent on measuring it.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if out.suffix == ".json":
+        raise ConfigError(f"--out names a folder, got {out}", hint=f"Say --out {out.with_suffix('')}")
+    parent = out.absolute().parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ConfigError(f"cannot write {out}: {parent} is no folder that can be written to", hint="Make it first")
+    if out.exists() and not overwrite:
+        raise ConfigError(f"{out} exists", hint="Give another name, or --overwrite")
+    if out.exists() and _kind(out / MANIFEST) != KIND:  # a bundle has a manifest too
+        raise ConfigError(f"{out} exists and is no result folder; it is not replaced", hint="Give another name")
+
+
+def _kind(manifest: Path) -> str | None:
+    """What a manifest says it is of; None where there is none."""
+    try:
+        mapping = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return mapping.get("kind") if isinstance(mapping, dict) else None
+
+
+def write_result(out: Path, result: Mapping[str, Any], raw: Mapping[str, Raw], *, overwrite: bool = False) -> Path:
+    """Write a result folder, whole or not at all.
+
+    Parameters
+    ----------
+    out : the folder to make
+    result : goes into ``result.json``
+    raw : case id -> its arrays
+    overwrite : replace a result folder that is there
+
+    Raises
+    ------
+    ConfigError : the folder exists, or cannot be written
+    """
+    check_out(out, overwrite=overwrite)
+    content = {f"{RAW}/{case}.npz": _npz(arrays) for case, arrays in raw.items()}
+    content[RESULT] = (json.dumps(result, indent=1, allow_nan=False) + "\n").encode()
+    files = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(content.items())}
+    content[MANIFEST] = (json.dumps(to_mapping(Manifest(KIND, SCHEMA_VERSION, files)), indent=1) + "\n").encode()
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    try:
+        for name, data in content.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_bytes(data)
+        _put_in_place(partial, out)
+    except OSError as error:
+        raise ConfigError(f"cannot write {out}: {error.strerror}", hint="Give another --out") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out
+
+
+def _npz(arrays: Raw) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
+
+
+def _put_in_place(partial: Path, out: Path) -> None:
+    """Rename the finished folder; a result that was there leaves only once the new one has its name."""
+    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    if out.exists():
+        out.rename(old)
+    try:
+        partial.rename(out)
+    except BaseException:
+        if old.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a result folder.
+
+    Raises
+    ------
+    DataError : no result folder, or one of another version
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DataError(
+            f"{folder} is no result folder: it has no {MANIFEST}", hint="`vskd bench BUNDLE --out DIR` makes one"
+        )
+    mapping = _json(path)
+    kind, version = (mapping.get("kind"), mapping.get("schema_version")) if isinstance(mapping, dict) else (None, None)
+    if kind != KIND:
+        raise DataError(f"{folder} is no result folder: its manifest is of kind {kind!r}", hint="Give another folder")
+    if version != SCHEMA_VERSION:
+        hint = "Install the vskd that wrote it, or measure again"
+        raise DataError(f"{path} has schema version {version}, this vskd reads {SCHEMA_VERSION}", hint=hint)
+    try:
+        return from_mapping(Manifest, mapping, where=str(path))
+    except ConfigError as error:
+        raise DataError(error.message, hint=error.hint) from error
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """``result.json`` of a result folder; it is the ``--check`` that tells whether it was changed.
+
+    Raises
+    ------
+    DataError : not a result folder, or not readable
+    """
+    read_manifest(folder)
+    result: dict[str, Any] = _json(folder / RESULT)
+    return result
+
+
+def read_raw(folder: Path, case: str) -> dict[str, NDArray[Any]]:
+    """Arrays of one case.
+
+    Raises
+    ------
+    DataError : missing, or not an archive of arrays
+    """
+    path = folder / RAW / f"{case}.npz"
+    try:
+        # From memory: given the path, numpy leaves the file open when it is no archive.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot read {path}: {error}", hint="Copy the folder again") from error
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"cannot read {path}: {error}", hint="Copy the folder again") from error

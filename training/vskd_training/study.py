@@ -1,0 +1,355 @@
+"""A study: arms x folds x seeds out of one committed file, every cell a run, and nothing that is finished done twice.
+
+::
+
+    name = "scarce"  # STUDY.toml
+    config = "../presets/utd-mhad-joints.toml"
+    seeds = [0, 1, 2]
+    folds = []  # empty: all that the protocol has
+    set = ["data.train_on_validation=true"]  # changes to the config, of every cell
+
+    [[teacher]]
+    name = "skeleton"
+    seeds = [0, 1, 2]  # so many networks are averaged; the same ones teach every seed of an arm
+
+    [[arm]]
+    name = "alone"
+
+    [[arm]]
+    name = "distilled"
+    teacher = "skeleton"  # a teacher, or another arm: its run of the same fold and seed
+
+    [[compare]]  # without any, every arm is compared with the first
+    arm = "distilled"
+    against = "alone"
+
+Cells of one fold and seed are paired: equal initial weights, and where two arms know the same recordings an equal
+batch order and augmentation stream, since all of them come from the seed (and the epoch) alone.
+
+A cell is trained in ``OUT/unfinished`` and moved to ``OUT/cells`` when its run card is written, by one rename. A study
+that was killed at any moment goes on where it was: finished cells stay, a cell in work resumes at its last epoch.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from vskd.closed import from_mapping, to_mapping
+from vskd.errors import ConfigError, DataError, did_you_mean
+from vskd_training.config import Config, load_config
+from vskd_training.datasets.prepared import prepare
+from vskd_training.datasets.protocols import folds
+from vskd_training.experiment import Experiment, source
+from vskd_training.run import CARD, Run
+from vskd_training.train import student_config, train_student, train_teacher
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """Networks that teach together: ``seeds`` of them, with changes ``set`` to the study's config."""
+
+    name: str
+    seeds: tuple[int, ...] = (0,)
+    set: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArmSpec:
+    """What is compared: a student, its teacher's or another arm's name (empty: alone), and changes to the config."""
+
+    name: str
+    teacher: str = ""
+    set: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PairSpec:
+    """Which arm is compared with which."""
+
+    arm: str
+    against: str
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """A study file, see the module.
+
+    Attributes
+    ----------
+    name, config, seeds, folds, set : as above
+    teacher, arm, compare : as above
+    activities : ``all``, or only those recorded at the ``wrist``; what the comparisons are about
+    """
+
+    name: str
+    config: str
+    seeds: tuple[int, ...]
+    arm: tuple[ArmSpec, ...]
+    teacher: tuple[TeacherSpec, ...] = ()
+    compare: tuple[PairSpec, ...] = ()
+    folds: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    activities: Literal["all", "wrist"] = "all"
+
+    def __post_init__(self) -> None:
+        if not self.seeds or not self.arm:
+            raise ConfigError("a study needs at least one seed and one [[arm]]")
+        for seeds in (self.seeds, *(teacher.seeds for teacher in self.teacher)):
+            if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
+                raise ConfigError(f"the seeds of a study must differ and not be negative, got {list(seeds)}")
+        names = [arm.name for arm in self.arm] + [teacher.name for teacher in self.teacher]
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise ConfigError(f"a name in a study holds small letters, digits and hyphens, got {name!r}")
+            if names.count(name) > 1:
+                raise ConfigError(f"two arms or teachers of the study are called {name!r}")
+        self._check_references()
+
+    def _check_references(self) -> None:
+        arms = [arm.name for arm in self.arm]
+        known = [*(teacher.name for teacher in self.teacher), *arms]
+        for position, arm in enumerate(self.arm):
+            # An arm can only be taught by one that stands before it, so no circle can arise.
+            before = known[: len(self.teacher) + position]
+            if arm.teacher and arm.teacher not in before:
+                raise ConfigError(
+                    f"the arm {arm.name!r} is taught by {arm.teacher!r}, which is no teacher and no arm before it",
+                    hint=did_you_mean(arm.teacher, before),
+                )
+        for pair in self.compare:
+            for name in (pair.arm, pair.against):
+                if name not in arms:
+                    raise ConfigError(f"[[compare]] names {name!r}, which is no arm", hint=did_you_mean(name, arms))
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The comparisons: as listed, or every arm with the first."""
+        if self.compare:
+            return tuple((pair.arm, pair.against) for pair in self.compare)
+        return tuple((arm.name, self.arm[0].name) for arm in self.arm[1:])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study.
+
+    Attributes
+    ----------
+    name : ``ITEM/FOLD/seed-N``, also its folder
+    item, fold, seed : of which arm or teacher
+    role : what is trained
+    config : of the run
+    taught_by : names of the cells that must be finished first
+    """
+
+    name: str
+    item: str
+    fold: str
+    seed: int
+    role: Literal["teacher", "student"]
+    config: Config
+    taught_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file, read, with its cells.
+
+    Attributes
+    ----------
+    spec : the file
+    sha256 : of the file and of the config that it names
+    cells : teachers first
+    """
+
+    spec: StudySpec
+    sha256: dict[str, str]
+    cells: tuple[Cell, ...]
+
+
+def open_study(path: Path, *, root: Path | None) -> Study:
+    """Read a study file and lay out its cells.
+
+    Parameters
+    ----------
+    path : TOML
+    root : folder of the data set, None for the synthetic one; only its list of recordings is read
+
+    Raises
+    ------
+    DataError : a file cannot be read
+    ConfigError : a key, name or value that cannot be
+    """
+    try:
+        content = path.read_bytes()
+        spec = from_mapping(StudySpec, tomllib.loads(content.decode("utf-8")), where=path.name)
+    except OSError as error:
+        raise DataError(f"cannot read the study {path}: {error.strerror}", hint="See training/studies") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    config_file = path.parent / spec.config
+    config = load_config(config_file, changes=spec.set)
+    infos = source(config.data, root).infos()
+    chosen = spec.folds or folds(infos, config.data.protocol) or ("",)
+    cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold)]
+    order = [teacher.name for teacher in spec.teacher] + [arm.name for arm in spec.arm]
+    hashes = {"study": _sha256(content), "config": _sha256(config_file.read_bytes())}
+    return Study(spec, hashes, tuple(sorted(cells, key=lambda cell: order.index(cell.item))))
+
+
+def _cells(spec: StudySpec, config_file: Path, fold: str) -> Iterator[Cell]:
+    """The cells of one fold."""
+
+    def config(changes: tuple[str, ...], seed: int) -> Config:
+        placed = (f'data.fold="{fold}"', f"seed={seed}")
+        return load_config(config_file, changes=(*spec.set, *changes, *placed))
+
+    for teacher in spec.teacher:
+        for seed in teacher.seeds:
+            name = _cell_name(teacher.name, fold, seed)
+            yield Cell(name, teacher.name, fold, seed, "teacher", config(teacher.set, seed), ())
+    networks = {teacher.name: teacher.seeds for teacher in spec.teacher}
+    for arm in spec.arm:
+        for seed in spec.seeds:
+            seeds = networks.get(arm.teacher, (seed,)) if arm.teacher else ()
+            taught_by = tuple(_cell_name(arm.teacher, fold, number) for number in seeds)
+            made = student_config(config(arm.set, seed), taught=bool(taught_by))
+            yield Cell(_cell_name(arm.name, fold, seed), arm.name, fold, seed, "student", made, taught_by)
+
+
+def _cell_name(item: str, fold: str, seed: int) -> str:
+    return f"{item}/{'fold-' + fold if fold else 'all'}/seed-{seed}"
+
+
+def run_study(
+    study: Study,
+    out: Path,
+    *,
+    root: Path | None,
+    cache: Path,
+    jobs: int,
+    progress: Callable[[int, int, str], None],
+) -> None:
+    """Train every cell that is not finished.
+
+    Parameters
+    ----------
+    study : what to run
+    out : its folder; one that is there is gone on with
+    root, cache : of the data set and of prepared recordings
+    jobs : processes at a time, each with the config's ``threads``
+    progress : called with (cells finished, in all, name of the cell that was finished last)
+
+    Raises
+    ------
+    DataError : another process is at work there; a cell was made with another config; whatever a cell raises
+    """
+    from joblib import Parallel, delayed
+
+    with _alone(out):
+        done = {cell.name for cell in study.cells if is_finished(out, cell)}
+        progress(len(done), len(study.cells), "")
+        if len(done) < len(study.cells):
+            _prepare(study, root, cache)
+        while len(done) < len(study.cells):
+            ready = [cell for cell in study.cells if cell.name not in done and set(cell.taught_by) <= done]
+            run = Parallel(n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered")
+            for name in run(delayed(run_cell)(cell, out, root=root, cache=cache) for cell in ready):
+                done.add(name)
+                progress(len(done), len(study.cells), name)
+
+
+def _prepare(study: Study, root: Path | None, cache: Path) -> None:
+    """Decode the recordings once, before several processes want them."""
+    seen = {replace(cell.config.data, fold=""): None for cell in study.cells}
+    for data in seen:
+        prepare(source(data, root), cache)
+
+
+def is_finished(out: Path, cell: Cell) -> bool:
+    """Whether a cell is there, made with its present config.
+
+    Raises
+    ------
+    DataError : it is there with another config
+    """
+    folder = out / "cells" / cell.name
+    if not (folder / CARD).is_file():
+        return False
+    if to_mapping(Run.open(folder, role=cell.role).config) != to_mapping(cell.config):
+        raise DataError(
+            f"{folder} was made with another config than the study has now",
+            hint="A study is frozen once it runs: give another --out",
+        )
+    return True
+
+
+def run_cell(cell: Cell, out: Path, *, root: Path | None, cache: Path) -> str:
+    """Train one cell, or go on with it; returns its name. Runs in a process of its own."""
+    work, place = out / "unfinished" / cell.name, out / "cells" / cell.name
+    # A kill between card and rename leaves a finished run here.
+    if not (work / CARD).is_file():
+        _train(cell, work, [out / "cells" / name for name in cell.taught_by], root=root, cache=cache)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    work.rename(place)
+    return cell.name
+
+
+def _train(cell: Cell, work: Path, teachers: Sequence[Path], *, root: Path | None, cache: Path) -> None:
+    experiment = Experiment.open(cell.config, root=root, cache=cache, progress=None)
+    options: dict[str, Any] = {"overwrite": False, "resume": True, "progress": _silent}
+    if cell.role == "teacher":
+        train_teacher(experiment, work, **options)
+    else:
+        train_student(experiment, work, teachers=[Run.open(path, role=None) for path in teachers], **options)
+
+
+def _silent(done: int, total: int, parts: dict[str, float]) -> None:
+    del done, total, parts
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """One study at a time in a folder; the lock falls with the process, however it ends."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / ".lock").open("w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DataError(f"another process runs a study in {out}", hint="Wait for it, or stop it") from error
+            yield
+    except OSError as error:
+        raise DataError(f"the study cannot be written in {out}: {error.strerror or error}") from error
+
+
+def cards(study: Study, out: Path, item: str) -> list[tuple[Cell, dict[str, Any]]]:
+    """The finished cells of an arm or a teacher, with their run cards.
+
+    Raises
+    ------
+    DataError : one is not finished
+    """
+    return [
+        (cell, Run.open(out / "cells" / cell.name, role=cell.role).card) for cell in study.cells if cell.item == item
+    ]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a document, sorted, so that equal results are equal bytes."""
+    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
