@@ -15,7 +15,7 @@ from vskd_training.config import DataConfig
 from vskd_training.datasets.check import check
 from vskd_training.datasets.mmact import LABELS, NAMES, MmactSettings, MmactSource
 from vskd_training.datasets.recording import RecordingInfo
-from vskd_training.splits import split_of
+from vskd_training.splits import folds_of, split_of
 
 PLACES = (
     "subject1/scene1/session1/carrying",
@@ -192,6 +192,12 @@ def test_cross_session_and_cross_scene_have_the_same_people_on_both_sides(
     assert tested not in {INFOS[i].groups[column] for i in (*split.train, *split.validation)}
     with pytest.raises(ConfigError, match="has one split and no folds, got fold '3'"):
         split_of(INFOS, replace(data, fold="3"), validation_subjects=())
+
+
+def test_published_splits_have_no_folds_and_the_others_theirs() -> None:
+    assert folds_of(INFOS, DATA) == folds_of(INFOS, replace(DATA, protocol="cross-session")) == ()
+    assert folds_of(INFOS, replace(DATA, protocol="subject-folds", fold_count=4)) == ("1", "2", "3", "4")
+    assert folds_of(INFOS, replace(DATA, protocol="column", split_column="scene")) == ("1", "2", "3", "4")
 
 
 def test_cross_view_is_refused_with_its_reason() -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from vskd.errors import ConfigError
 from vskd_training.config import DataConfig
-from vskd_training.datasets.protocols import COLUMN, FIXED, Rules, Split, make_split, refuse_leak
+from vskd_training.datasets.protocols import COLUMN, FIXED, Rules, Split, folds, make_split, refuse_leak
 from vskd_training.datasets.recording import RecordingInfo
 
 
@@ -42,6 +42,11 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
         split = replace(split, protocol=data.protocol, fold=None)
     refuse_leak(split, allowed=data.allow_leak)
     return split
+
+
+def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...]:
+    """The folds of a config's protocol; empty where it has one split only. Errors as ``split_of``."""
+    return () if _published(infos, data) else folds(infos, data.protocol, _rules(data))
 
 
 def _rules(data: DataConfig) -> Rules:

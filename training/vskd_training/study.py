@@ -47,9 +47,9 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd_training.config import Config, load_config
 from vskd_training.datasets.prepared import prepare
-from vskd_training.datasets.protocols import folds
 from vskd_training.experiment import Experiment, source
 from vskd_training.run import CARD, Run
+from vskd_training.splits import folds_of
 from vskd_training.train import student_config, train_student, train_teacher
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -201,7 +201,7 @@ def open_study(path: Path, *, root: Path | None) -> Study:
     config_file = path.parent / spec.config
     config = load_config(config_file, changes=spec.set)
     infos = source(config.data, root).infos()
-    chosen = spec.folds or folds(infos, config.data.protocol) or ("",)
+    chosen = spec.folds or folds_of(infos, config.data) or ("",)
     cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold)]
     order = [teacher.name for teacher in spec.teacher] + [arm.name for arm in spec.arm]
     hashes = {"study": _sha256(content), "config": _sha256(config_file.read_bytes())}
