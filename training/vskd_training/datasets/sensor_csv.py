@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vskd.errors import did_you_mean
 from vskd.samples_csv import AXES, TIME_COLUMNS
-from vskd.stream import per_second
+from vskd.stream import LARGEST, per_second
 from vskd_training.datasets.recording import BrokenFileError, Defect
 
 Float64 = NDArray[np.float64]
@@ -127,7 +127,8 @@ def drop_bad_samples(
     -------
     what is left of both, and one defect for each kind
     """
-    finite = np.isfinite(values).all(axis=1) & np.isfinite(seconds)
+    # As in the stream: what float32 cannot hold is no number. A comparison with NaN is false.
+    finite = (np.abs(values) <= LARGEST).all(axis=1) & (np.abs(seconds) <= LARGEST)
     latest = np.maximum.accumulate(np.where(finite, seconds, -np.inf))
     before = np.concatenate(([-np.inf], latest[:-1]))
     repeated, backward = finite & (seconds == before), finite & (seconds < before)
