@@ -121,9 +121,7 @@ def student_config(config: Config, *, taught: bool) -> Config:
         raise ConfigError(
             f"teaching.pairing is {config.teaching.pairing!r}, but there is no teacher", hint="Name one by --teacher"
         )
-    return dataclasses.replace(
-        config, loss=dataclasses.replace(config.loss, kd=0.0, distance=0.0, angle=0.0, semantic=0.0)
-    )
+    return dataclasses.replace(config, loss=config.loss.without_teacher())
 
 
 def report(experiment: Experiment, table: WindowTable, logits: NDArray[Any]) -> dict[str, Any]:
