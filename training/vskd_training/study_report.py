@@ -45,7 +45,14 @@ def report_study(study: Study, out: Path) -> dict[str, Any]:
 def summarise_study(study: Study, out: Path) -> dict[str, Any]:
     """Accuracies of every teacher and arm, and the comparisons, as plain values; no date, so equal runs are equal."""
     spec = study.spec
-    teachers = {item.name: _item(cards(study, out, item.name), spec.activities) for item in spec.teacher}
+    # Networks that left a person out serve cross-fitting, and are no measure of the teacher.
+    teachers = {
+        item.name: _item(
+            [(cell, card) for cell, card in cards(study, out, item.name) if not cell.config.labels.left_out],
+            spec.activities,
+        )
+        for item in spec.teacher
+    }
     arms = {item.name: _item(cards(study, out, item.name), spec.activities) for item in spec.arm}
     people = {name: item["by_subject"] for name, item in arms.items()}
     first = cards(study, out, spec.arm[0].name)[0][1]
