@@ -3,8 +3,9 @@
 A bundle carries one contract, and so do both model files. Everything that a stranger must know to feed the model is
 here; nothing about how the model was trained. This module imports no numerics.
 
-Inside vskd acceleration is in g (1 g = 9.80665 m/s^2) and *includes gravity*: a wrist at rest reads 1 g upwards
-(the reaction to gravity, as every MEMS accelerometer reports it). Streams in other units are converted at the door.
+Inside vskd acceleration is in g (1 g = 9.80665 m/s^2) and *includes gravity* unless the contract says that it was
+removed: a wrist at rest reads 1 g upwards (the reaction to gravity, as every MEMS accelerometer reports it). Streams in
+other units are converted at the door.
 """
 
 from __future__ import annotations
@@ -104,14 +105,15 @@ class SensorSpec:
     axes : the axes in the order of the model's input, in the frame of the device's screen
         (x to the right, y to the top, z out of the screen)
     unit : of the model's input; always g
-    gravity : ``included``: a sensor at rest reads +1 g along the axis that points up
+    gravity : ``included``: a sensor at rest reads +1 g along the axis that points up. ``removed``: it reads 0, as
+        Android's linear acceleration does; then no wrong unit can be seen
     placement : where the training sensor sat
     range_g : readings beyond this were never seen in training
     """
 
     axes: tuple[str, ...] = ("x", "y", "z")
     unit: Literal["g"] = "g"
-    gravity: Literal["included"] = "included"
+    gravity: Literal["included", "removed"] = "included"
     placement: str = "right wrist"
     range_g: float = 8.0
 

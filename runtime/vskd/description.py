@@ -58,11 +58,12 @@ def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
         "tanh": f"tanh(reading / {gaf.scale_g:g} g)",
     }[gaf.scaling]
     channels, height, width = contract.image_shape
+    at_rest = "+1 g upwards" if sensor.gravity == "included" else "0 g"
     return [
         ("sensor", f"accelerometer on the {sensor.placement}; axes {', '.join(sensor.axes)} of the device's screen"),
         (
             "input",
-            f"{sensor.unit}, gravity {sensor.gravity} (at rest +1 g upwards), trained within +-{sensor.range_g:g} g",
+            f"{sensor.unit}, gravity {sensor.gravity} (at rest {at_rest}), trained within +-{sensor.range_g:g} g",
         ),
         ("window", _window_in_words(contract)),
         ("resampling", f"linear; a pause above {contract.resampling.max_gap_s:g} s empties the window")

@@ -178,7 +178,8 @@ class Stream:
         self._time_unit = time_unit
         self._per_second = per_second(time_unit)
         self._origin: Any = None
-        self._unit_check: list[float] | None = []  # magnitudes so far, g; None once the unit is believed
+        # Magnitudes so far, g; None once the unit is believed. Without gravity there is nothing to know it by.
+        self._unit_check: list[float] | None = [] if contract.sensor.gravity == "included" else None
         self._held: list[Window | Pause] = []  # until the unit is believed
         self._last_s = -np.inf
         self._start_segment()
@@ -450,7 +451,8 @@ def whole_window(
     values = to_g(raw, unit=unit, axes=axes)
     elapsed_s = (times - times[:1]) / per_second(time_unit)
     samples = stretch(elapsed_s, values, contract.window.samples)
-    refuse_wrong_unit(_magnitudes(values), unit=unit)
+    if contract.sensor.gravity == "included":
+        refuse_wrong_unit(_magnitudes(values), unit=unit)
     start_s = float(times[0]) / per_second(time_unit)
     return Window(samples, start_s, start_s + float(elapsed_s[-1]), after_gap=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import itertools
 import math
 import tracemalloc
@@ -580,3 +581,15 @@ def test_the_contracts_own_gap_limit_and_range_hold():
     stream.push(np.array([0, 0.02, 0.08, 0.1]), np.array([[0, 0, 1.0], [0, 1.5, 0], [0, -1.6, 0], [0, 0, 1.49]]))
     assert stream.health.gaps == 1
     assert stream.health.saturated == 2
+
+
+def test_where_gravity_was_removed_no_unit_can_be_told_wrong() -> None:
+    """A wrist at rest reads 0 then, which with gravity is a sensor in another unit."""
+    still = 0.01 * (resting(60) - [0.1, -0.2, 1.0])
+    time_s = np.arange(60) / 50
+    with_gravity = small_contract()
+    removed = dataclasses.replace(with_gravity, sensor=SensorSpec(gravity="removed"))
+    with pytest.raises(StreamError, match="acceleration without gravity"):
+        Stream(with_gravity).push(time_s, still)
+    assert len(Stream(removed).push(time_s, still)) == len(Stream(with_gravity).push(time_s, resting(60)))
+    assert whole_window(removed, time_s, still).samples.shape == (3, 8)

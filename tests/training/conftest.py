@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from training.command_line import Command, Outcome
+from vskd.cli import main
 from vskd_training.config import Config, load_config
 from vskd_training.experiment import Experiment
 
@@ -46,6 +49,18 @@ distance = 0.1
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def vskd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["vskd", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")

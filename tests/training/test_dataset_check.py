@@ -11,7 +11,7 @@ from scipy.io import savemat
 
 from vskd.closed import to_mapping
 from vskd_training.datasets.check import Lengths, check
-from vskd_training.datasets.recording import Defect, Recording, RecordingInfo
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.utd_mhad import UtdMhadSource
 
 
@@ -21,6 +21,8 @@ class TwoClips:
     name = "two clips"
     view = "depth"
     labels: tuple[str, ...] = ("sit", "walk", "jump")
+    placement = "left wrist"
+    gravity: Gravity = "included"
 
     def fingerprint(self) -> str:
         return "f"

@@ -18,7 +18,7 @@ from scipy.io import savemat
 
 from vskd.errors import DataError
 from vskd_training.datasets.prepared import Prepared, prepare
-from vskd_training.datasets.recording import Defect, Recording, RecordingInfo
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.utd_mhad import UtdMhadSource, relative_joints
 
 ARRAYS = ("time_s", "acceleration_g", "frame_time_s", "frames")
@@ -42,6 +42,8 @@ class MemorySource:
     name = "memory"
     view = "depth"
     labels: tuple[str, ...] = ("walk", "sit")
+    placement = "left wrist"
+    gravity: Gravity = "included"
 
     def __init__(
         self, recordings: list[Recording], *, key: str = "k", before: Callable[[int], None] = lambda _: None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.protocols import PROTOCOLS, Split, folds, make_split
+from vskd_training.datasets.protocols import PROTOCOLS, Rules, Split, folds, make_split, refuse_leak
 from vskd_training.datasets.recording import RecordingInfo
 
 
@@ -32,6 +33,11 @@ UTD = grid(
     trials=4,
     missing=frozenset({(8, "1", 4), (23, "6", 4), (27, "8", 4)}),
 )
+
+
+#: Those that need no column and no list; three folds, so that three people are enough.
+BY_PERSON_OR_TRIAL = [name for name in PROTOCOLS if name not in ("column", "fixed")]
+THREE = Rules(fold_count=3)
 
 
 def sizes(split: Split) -> tuple[int, int, int]:
@@ -100,7 +106,7 @@ def test_validation_subjects_can_be_named() -> None:
     people=st.lists(st.integers(0, 40), min_size=3, max_size=12, unique=True),
     labels=st.integers(2, 5),
     trials=st.integers(2, 5),
-    protocol=st.sampled_from(PROTOCOLS),
+    protocol=st.sampled_from(BY_PERSON_OR_TRIAL),
     data=st.data(),
 )
 def test_no_recording_is_on_two_sides_and_none_is_lost(
@@ -112,27 +118,116 @@ def test_no_recording_is_on_two_sides_and_none_is_lost(
         with pytest.raises(ConfigError, match="cross-subject leaves no recording for"):
             make_split(infos, protocol, fold=None)
         return
-    names = folds(infos, protocol)
-    split = make_split(infos, protocol, fold=data.draw(st.sampled_from(names)) if names else None)
+    names = folds(infos, protocol, THREE)
+    split = make_split(infos, protocol, fold=data.draw(st.sampled_from(names)) if names else None, rules=THREE)
     together = [*split.train, *split.validation, *split.test]
     assert sorted(together) == list(range(len(infos)))
     assert all(list(side) == sorted(side) for side in (split.train, split.validation, split.test))
     known = {infos[i].subject for i in (*split.train, *split.validation)}
     assert split.leaky == bool(known & {infos[i].subject for i in split.test})
     assert split.leaky == (protocol == "subject-specific")
-    assert split == make_split(infos, protocol, fold=split.fold)
+    assert split == make_split(infos, protocol, fold=split.fold, rules=THREE)
 
 
 @given(data=st.data())
 def test_the_order_of_recordings_does_not_change_the_sides(data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(grid(subjects=["1", "2", "3", "5"], labels=3, trials=2)))
-    protocol = data.draw(st.sampled_from(PROTOCOLS))
-    names = folds(shuffled, protocol)
-    split = make_split(shuffled, protocol, fold=names[0] if names else None)
+    protocol = data.draw(st.sampled_from(BY_PERSON_OR_TRIAL))
+    names = folds(shuffled, protocol, THREE)
+    split = make_split(shuffled, protocol, fold=names[0] if names else None, rules=THREE)
     straight = sorted(shuffled, key=lambda info: info.id)
-    again = make_split(straight, protocol, fold=names[0] if names else None)
+    again = make_split(straight, protocol, fold=names[0] if names else None, rules=THREE)
     assert {shuffled[i] for i in split.validation} == {straight[i] for i in again.validation}
     assert {shuffled[i] for i in split.test} == {straight[i] for i in again.test}
+
+
+def with_groups(infos: tuple[RecordingInfo, ...], column: str, values: list[str]) -> tuple[RecordingInfo, ...]:
+    return tuple(replace(info, groups={column: values[i % len(values)]}) for i, info in enumerate(infos))
+
+
+@given(people=st.integers(3, 15), folds_wanted=st.integers(2, 15))
+def test_every_person_is_tested_in_exactly_one_of_the_folds(people: int, folds_wanted: int) -> None:
+    infos = grid(subjects=[f"p{person}" for person in range(people)], labels=2, trials=1)
+    rules = Rules(fold_count=folds_wanted)
+    if folds_wanted > people:
+        with pytest.raises(ConfigError, match=f"needs 2 to {people} folds for {people} people, got {folds_wanted}"):
+            folds(infos, "subject-folds", rules)
+        return
+    if people - -(-people // folds_wanted) < 2:
+        return
+    splits = [
+        make_split(infos, "subject-folds", fold=fold, rules=rules) for fold in folds(infos, "subject-folds", rules)
+    ]
+    tested = [person for split in splits for person in split.test_subjects]
+    assert sorted(tested) == sorted({info.subject for info in infos})
+    assert max(len(split.test_subjects) for split in splits) - min(len(split.test_subjects) for split in splits) <= 1
+    assert not any(split.leaky for split in splits)
+
+
+def test_a_column_that_says_the_sides_is_the_split() -> None:
+    people = grid(subjects=["ann", "bob", "cem", "dan"], labels=2, trials=2)
+    sides = {"ann": "train", "bob": "train", "cem": "validation", "dan": "test"}
+    infos = tuple(replace(info, groups={"side": sides[info.subject]}) for info in people)
+    rules = Rules(column="side")
+    assert folds(infos, "column", rules) == ()
+    split = make_split(infos, "column", fold=None, rules=rules)
+    assert (split.train_subjects, split.validation_subjects, split.test_subjects) == (
+        ("ann", "bob"),
+        ("cem",),
+        ("dan",),
+    )
+    assert not split.leaky
+
+
+def test_a_column_of_sessions_leaves_one_value_out_and_says_that_people_are_on_both_sides() -> None:
+    infos = with_groups(grid(subjects=["1", "2", "3"], labels=2, trials=4), "session", ["1", "2", "3", "10"])
+    rules = Rules(column="session")
+    assert folds(infos, "column", rules) == ("1", "2", "3", "10")
+    split = make_split(infos, "column", fold="2", rules=rules)
+    assert {infos[i].groups["session"] for i in split.test} == {"2"}
+    assert {infos[i].groups["session"] for i in (*split.train, *split.validation)} == {"1", "3", "10"}
+    assert split.validation_subjects == ("3",)
+    assert split.leaky
+    refuse_leak(split, allowed=True)
+    with pytest.raises(ConfigError, match=r"column puts '1', '2', '3' into training and test.*--allow-leak"):
+        refuse_leak(split, allowed=False)
+
+
+def test_a_leak_names_three_people_and_counts_the_others() -> None:
+    with pytest.raises(ConfigError, match="subject-specific puts '1', '2', '3' and 5 more into training and test"):
+        refuse_leak(make_split(UTD, "subject-specific", fold=None), allowed=False)
+    refuse_leak(make_split(UTD, "cross-subject", fold=None), allowed=False)
+
+
+def test_fixed_lists_of_people() -> None:
+    rules = Rules(train_subjects=("1", "2", "3"), test_subjects=("7",))
+    split = make_split(UTD, "fixed", fold=None, rules=rules)
+    assert (split.train_subjects, split.validation_subjects, split.test_subjects) == (("1", "2"), ("3",), ("7",))
+    everybody_else = make_split(UTD, "fixed", fold=None, rules=Rules(test_subjects=("7",)), validation_subjects=("1",))
+    assert everybody_else.train_subjects == ("2", "3", "4", "5", "6", "8")
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (Rules(), r"needs data\.test_subjects\. Name some of: 1, 2"),
+        (Rules(test_subjects=("9",)), "names an unknown person '9'"),
+        (Rules(train_subjects=("1", "2"), test_subjects=("2", "3")), "names '2' for training and for test"),
+    ],
+)
+def test_fixed_lists_that_cannot_be_meant(rules: Rules, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_split(UTD, "fixed", fold=None, rules=rules)
+
+
+def test_a_column_must_be_there_and_full() -> None:
+    infos = with_groups(UTD, "session", ["1", ""])
+    with pytest.raises(ConfigError, match=r"no column 'sesion' .*Did you mean 'session'\?"):
+        make_split(infos, "column", fold=None, rules=Rules(column="sesion"))
+    with pytest.raises(ConfigError, match="a1_s1_t2 has no value in the column 'session'"):
+        make_split(infos, "column", fold=None, rules=Rules(column="session"))
+    with pytest.raises(ConfigError, match="The data set has no further columns"):
+        make_split(UTD, "column", fold=None, rules=Rules(column="session"))
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------
@@ -141,7 +236,7 @@ def test_the_order_of_recordings_does_not_change_the_sides(data: st.DataObject) 
 def test_an_unknown_protocol_is_refused_with_a_suggestion() -> None:
     for call in (lambda: make_split(UTD, "cross_subject", fold=None), lambda: folds(UTD, "cross_subject")):
         with pytest.raises(
-            ConfigError, match=r"'cross_subject'\. Did you mean 'cross-subject'\? Known: cross-subject, "
+            ConfigError, match=r"'cross_subject'\. Did you mean 'cross-subject'\? Known: column, cross-subject, "
         ):
             call()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vskd_training.config import Config, DataConfig
+    from vskd_training.datasets.check import DatasetReport
+    from vskd_training.datasets.recording import Defect
     from vskd_training.experiment import Experiment
 
 _CONFIG = click.option(
@@ -75,35 +78,60 @@ def data() -> None:
     """Look at data sets, and take recordings out of them."""
 
 
-@data.command("check", epilog="Example: vskd data check --dataset utd-mhad --root ~/data/utd-mhad --view depth")
-@click.option("--dataset", type=click.Choice(["synthetic", "utd-mhad"]), required=True)
+@data.command("check", epilog="Example: vskd data check --dataset folder --root ~/my-recordings --list")
+@click.option("--dataset", type=click.Choice(["synthetic", "utd-mhad", "folder", "shoulder-watch"]), required=True)
 @_ROOT
 @click.option(
     "--view",
-    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "joints", "none"]),
+    type=click.Choice(["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]),
     default=None,
-    help="What the teacher sees.  [default: rendered (synthetic), skeleton (utd-mhad)]",
+    help="What the teacher sees.  [default: the data set's first: rendered, skeleton, video, sensors]",
 )
-def data_check(dataset: str, root: Path | None, view: str | None) -> None:
+@click.option("--list", "list_defects", is_flag=True, help="Name every defect instead of the first of each kind.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a recording had to be left out.")
+def data_check(dataset: str, root: Path | None, view: str | None, list_defects: bool, strict: bool) -> None:
     """Read a whole data set and print counts, missing trials and defects."""
+    from vskd.errors import DataError
     from vskd_training.datasets.check import check
-    from vskd_training.experiment import source
+    from vskd_training.experiment import VIEWS, source
 
-    chosen = view or ("rendered" if dataset == "synthetic" else "skeleton")
     with _bar("read recordings") as progress:
-        report = check(source(_data_config(dataset, chosen), root), progress=progress)
+        report = check(source(_data_config(dataset, view or VIEWS[dataset][0]), root), progress=progress)
+    _show_counts(report)
+    _show_defects(report.defects, report.defects_by_kind, left_out=report.left_out, every=list_defects)
+    if not report.recordings:
+        raise DataError(f"{report.name} holds no recording that can be read", hint="The defects above say why")
+    if strict and report.left_out:
+        raise DataError(f"{report.left_out} recordings were left out", hint="Mend what is listed above")
+
+
+def _show_counts(report: DatasetReport) -> None:
     click.echo(f"{report.name}, view {report.view}: {report.recordings} recordings")
     click.echo("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
     click.echo("subjects    " + ", ".join(f"{name}: {count}" for name, count in report.by_subject.items()))
     click.echo("activities  " + ", ".join(f"{name}: {count}" for name, count in report.by_label.items()))
-    for name, lengths in (("samples", report.samples), ("frames", report.frames), ("duration, s", report.duration_s)):
-        if lengths is not None:
-            click.echo(f"{name:11} {lengths.shortest:g} / {lengths.median:g} / {lengths.longest:g}  (min/median/max)")
+    for column, values in report.groups.items():
+        click.echo(f"{column:11} " + ", ".join(f"{value or '(empty)'}: {count}" for value, count in values.items()))
+    lengths = (
+        ("samples", report.samples),
+        ("frames", report.frames),
+        ("duration, s", report.duration_s),
+        ("rate, Hz", report.rate_hz),
+    )
+    for name, length in lengths:
+        if length is not None:
+            click.echo(f"{name:11} {length.shortest:g} / {length.median:g} / {length.longest:g}  (min/median/max)")
     click.echo(f"largest |reading| {report.largest_acceleration_g:.2f} g")
     click.echo(f"missing     {len(report.missing_trials)}: {', '.join(report.missing_trials) or 'none'}")
-    click.echo(f"defects     {len(report.defects)}")
-    for defect in report.defects:
-        click.echo(f"  {defect.where}: {defect.what}")
+
+
+def _show_defects(defects: tuple[Defect, ...], by_kind: dict[str, int], *, left_out: int, every: bool) -> None:
+    click.echo(f"defects     {len(defects)}, of which {left_out} cost a recording")
+    for kind, count in by_kind.items():
+        click.echo(f"  {count} x {kind}")
+        of_kind = [defect for defect in defects if defect.kind == kind]
+        for defect in of_kind if every else of_kind[:1]:
+            click.echo(f"    {'' if every or count == 1 else 'e.g. '}{defect.where}: {defect.what}")
 
 
 def _data_config(dataset: str, view: str) -> DataConfig:
@@ -184,10 +212,26 @@ def _train_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run."),
         click.option("--overwrite", is_flag=True, help="Replace a run that is there."),
         click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+        click.option(
+            "--allow-leak",
+            is_flag=True,
+            help="Take a split with the same people in training and test; every report is stamped LEAKY.",
+        ),
     )
+    wrapped = _with_leak(command)
     for option in reversed(options):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _with_leak(command: Callable[..., None]) -> Callable[..., None]:
+    """`--allow-leak` is a short way to write a key of the config."""
+
+    @wraps(command)
+    def wrapped(*, changes: tuple[str, ...], allow_leak: bool, **rest: Any) -> None:
+        command(changes=(*changes, "data.allow_leak=true") if allow_leak else changes, **rest)
+
+    return wrapped
 
 
 @train.command("teacher", epilog="Example: vskd train teacher --config training/presets/demo.toml --out runs/teacher")
@@ -339,6 +383,12 @@ def _say_split(experiment: Experiment) -> None:
         sides["without labels"] = experiment.sides.unlabelled_subjects
     people = "; ".join(f"{side} {', '.join(names) or 'nobody'}" for side, names in sides.items())
     click.echo(f"{experiment.prepared.name}, {split.protocol}: people {people}", err=True)
+    defects = experiment.prepared.defects
+    if defects:
+        left_out = sum(defect.left_out for defect in defects)
+        click.echo(
+            f"{left_out} recordings left out, {len(defects) - left_out} in part; see `vskd data check`", err=True
+        )
     if split.leaky:
         click.echo("LEAKY: the people of the test are also in the training; this says nothing of new people", err=True)
 

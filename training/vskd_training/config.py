@@ -26,20 +26,32 @@ class DataConfig:
 
     Attributes
     ----------
-    dataset : ``synthetic`` (the embedded default) or ``utd-mhad``
-    view : what the teacher sees: ``rendered`` (synthetic), ``depth``, ``rgb``, ``skeleton`` (drawn) or ``joints``
-    protocol : ``cross-subject``, ``leave-one-subject-out`` or ``subject-specific``
-    fold : the person left out, for ``leave-one-subject-out``
+    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, ``folder`` (your own recordings), or
+        ``shoulder-watch`` (recordings inside the package seglearn)
+    view : what the teacher sees: pictures (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
+        ``sensors`` (accelerometer and gyroscope), or ``none``; ``experiment.VIEWS`` says what each data set has
+    protocol : one of ``datasets.protocols.PROTOCOLS``
+    fold : what is left out: the person of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
+        of a ``column``
+    fold_count : of ``subject-folds``
+    split_column : of ``column``
+    train_subjects, test_subjects : of ``fixed``; no training people take everybody else
+    allow_leak : take a split with the same people in training and test; every report is stamped LEAKY
     validation_subjects : out of the training people; empty takes the protocol's default
     train_on_validation : the reported run, after every choice was made on the validation people: train on them too
     frame_height, frame_width : of the teacher's frames, pixels
     synthetic : settings of the generator
     """
 
-    dataset: Literal["synthetic", "utd-mhad"]
-    view: Literal["rendered", "depth", "rgb", "skeleton", "joints"]
+    dataset: Literal["synthetic", "utd-mhad", "folder", "shoulder-watch"]
+    view: Literal["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]
     protocol: str = "cross-subject"
     fold: str = ""
+    fold_count: int = 5
+    split_column: str = ""
+    train_subjects: tuple[str, ...] = ()
+    test_subjects: tuple[str, ...] = ()
+    allow_leak: bool = False
     validation_subjects: tuple[str, ...] = ()
     train_on_validation: bool = False
     frame_height: int = 60
@@ -227,6 +239,24 @@ def _apply(mapping: dict[str, Any], change: str) -> None:
         if not isinstance(mapping, dict):
             raise ConfigError(f"--set {change}: {section!r} is no section")
     try:
-        mapping[name] = tomllib.loads(f"value = {value}")["value"]
+        given = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        mapping[name] = value.strip()  # a bare word is a string, as on any command line
+        given = value.strip()  # a bare word is a string, as on any command line
+    mapping[name] = _as_names(given) if key.strip() in _NAMES else given
+
+
+#: Keys that hold names of people and groups, which often are numbers; quotes around them are hard to get past a shell.
+_NAMES = (
+    "data.fold",
+    "data.train_subjects",
+    "data.test_subjects",
+    "data.validation_subjects",
+    "labels.people",
+    "labels.left_out",
+)
+
+
+def _as_names(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_as_names(one) for one in given]
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given

@@ -56,5 +56,6 @@ def evaluate_bundle(
         "engine": name,
         "model": entry.file,
         "bundle_sha256": opened.sha256(),
+        "leaky": experiment.split.leaky,
         "metrics": report(experiment, table, np.stack(logits)),
     }

@@ -6,7 +6,7 @@ Everything that ``train``, ``evaluate`` and ``export`` must agree on is decided 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,15 +14,25 @@ from typing import Any, Literal
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.config import Config, DataConfig
+from vskd_training.datasets.folder import FolderSource
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.datasets.protocols import Split
 from vskd_training.datasets.recording import Source
+from vskd_training.datasets.shoulder_watch import ShoulderWatchSource
 from vskd_training.datasets.synthetic import SyntheticSource
 from vskd_training.datasets.utd_mhad import WRIST_LABELS, UtdMhadSource
 from vskd_training.labels import Sides, sides
 from vskd_training.windows import WindowTable, cut, joined
 
 Part = Literal["train", "validation", "test", "unlabelled"]
+
+#: What the teacher may see of each data set; the first is what `vskd data check` reads.
+VIEWS: dict[str, tuple[str, ...]] = {
+    "synthetic": ("rendered",),
+    "utd-mhad": ("skeleton", "joints", "depth", "rgb", "none"),
+    "folder": ("video", "sensors", "none"),
+    "shoulder-watch": ("sensors", "none"),
+}
 
 
 def source(data: DataConfig, root: Path | None) -> Source:
@@ -31,22 +41,28 @@ def source(data: DataConfig, root: Path | None) -> Source:
     Parameters
     ----------
     data : which one
-    root : its folder; None for the synthetic one
+    root : its folder; None for the synthetic one, and for the one inside a package
 
     Raises
     ------
     ConfigError : the view does not exist there, or no folder was given
     DataError : the folder does not hold it
     """
+    if data.view not in VIEWS[data.dataset]:
+        raise ConfigError(
+            f"{data.dataset} has no view {data.view!r}", hint=f"Set data.view to {' or '.join(VIEWS[data.dataset])}"
+        )
     if data.dataset == "synthetic":
-        if data.view != "rendered":
-            raise ConfigError(f"the synthetic data set has no view {data.view!r}", hint="Set data.view = 'rendered'")
         return SyntheticSource(data.synthetic)
+    view: Any = data.view  # one of the data set's own, as was just seen
+    if data.dataset == "shoulder-watch":
+        return ShoulderWatchSource(root, view=view)
     if root is None:
         raise ConfigError(f"{data.dataset} needs the folder that holds it", hint="Give --root DIR")
-    if data.view == "rendered":
-        raise ConfigError("utd-mhad has no view 'rendered'", hint="Set data.view to depth, rgb, skeleton or joints")
-    return UtdMhadSource(root, view=data.view, height=data.frame_height, width=data.frame_width)
+    size = {"height": data.frame_height, "width": data.frame_width}
+    if data.dataset == "folder":
+        return FolderSource(root, view=view, **size)
+    return UtdMhadSource(root, view=view, **size)
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,9 @@ class Experiment:
         """
         prepared = prepare(source(config.data, root), cache, progress=progress)
         known = sides(prepared.infos, config.data, config.labels)
-        return cls(config, prepared, known, config.contract(prepared.labels, prepared.name))
+        sensor = replace(config.sensor, placement=prepared.placement, gravity=prepared.gravity)
+        contract = replace(config, sensor=sensor).contract(prepared.labels, prepared.name)
+        return cls(config, prepared, known, contract)
 
     @property
     def split(self) -> Split:

@@ -19,8 +19,9 @@ import numpy as np
 
 from vskd.errors import ConfigError, did_you_mean
 from vskd_training.config import DataConfig, LabelsConfig
-from vskd_training.datasets.protocols import LEAVE_ONE_SUBJECT_OUT, Split, folds, make_split
+from vskd_training.datasets.protocols import LEAVE_ONE_SUBJECT_OUT, Split, folds
 from vskd_training.datasets.recording import RecordingInfo
+from vskd_training.splits import split_of
 
 _VALIDATION_PARTS = 4
 
@@ -54,7 +55,7 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
 
     Raises
     ------
-    ConfigError : what ``make_split`` refuses; people who are not on the training side; nobody left to train on
+    ConfigError : what ``split_of`` refuses; people who are not on the training side; nobody left to train on
     """
     found = _with_labels(infos, data, labels)
     return _without(infos, found, labels.left_out) if labels.left_out else found
@@ -63,7 +64,7 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
 def _with_labels(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
     everybody_labelled = not labels.people and not labels.count
     named = data.validation_subjects if everybody_labelled else ()
-    split = make_split(infos, data.protocol, fold=data.fold or None, validation_subjects=named)
+    split = split_of(infos, data, validation_subjects=named)
     if everybody_labelled:
         return Sides(_all_train(split) if data.train_on_validation else split)
     if split.leaky:

@@ -47,7 +47,7 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd_training.config import Config, load_config
 from vskd_training.datasets.prepared import prepare
-from vskd_training.datasets.protocols import folds
+from vskd_training.datasets.protocols import Rules, folds
 from vskd_training.datasets.recording import RecordingInfo
 from vskd_training.experiment import Experiment, source
 from vskd_training.labels import sides
@@ -207,8 +207,10 @@ def open_study(path: Path, *, root: Path | None) -> Study:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     config_file = path.parent / spec.config
     config = load_config(config_file, changes=spec.set)
-    infos = source(config.data, root).infos()
-    chosen = spec.folds or folds(infos, config.data.protocol) or ("",)
+    data = config.data
+    infos = source(data, root).infos()
+    rules = Rules(data.fold_count, data.split_column, data.train_subjects, data.test_subjects)
+    chosen = spec.folds or folds(infos, data.protocol, rules) or ("",)
     cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold, infos)]
     order = [teacher.name for teacher in spec.teacher] + [arm.name for arm in spec.arm]
     hashes = {"study": _sha256(content), "config": _sha256(config_file.read_bytes())}

@@ -35,22 +35,22 @@ from vskd_training.run import Run
 from vskd_training.tasks import TeacherClips, TeacherViews, student_views, teacher_views
 from vskd_training.windows import Clips, WindowTable
 
-#: Of the Kinect's skeleton.
-_JOINTS = 20
+#: Points in space and time that the temporal network sees in each view: the Kinect's joints; acceleration and turning.
+_POINTS = {"joints": 20, "sensors": 2}
 
 
 def build_teacher(config: Config, classes: int) -> Teacher | SkeletonTeacher:
     """The teacher that a config describes, with initial weights."""
     how = config.teacher
-    if (how.backbone == "joints") != (config.data.view == "joints"):
+    if (how.backbone == "joints") != (config.data.view in _POINTS):
         raise ConfigError(
             f"the teacher {how.backbone!r} cannot see the view {config.data.view!r}",
-            hint="Set both teacher.backbone and data.view to 'joints', or neither",
+            hint="teacher.backbone = 'joints' is for data.view = 'joints' or 'sensors', the others are for pictures",
         )
     if how.imagenet_weights and how.backbone != "bn-inception":
         raise ConfigError(f"teacher.imagenet_weights fit the backbone bn-inception, not {how.backbone}")
     if how.backbone == "joints":
-        return SkeletonTeacher(_JOINTS, classes, width=how.width, dropout=how.dropout)
+        return SkeletonTeacher(_POINTS[config.data.view], classes, width=how.width, dropout=how.dropout)
     backbone: BnInceptionBackbone | SmallBackbone
     if how.backbone == "bn-inception":
         backbone = BnInceptionBackbone(weights=Path(how.imagenet_weights) if how.imagenet_weights else None)

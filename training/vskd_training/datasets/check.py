@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vskd_training.datasets.recording import Defect, Recording, Source
+from vskd_training.datasets.recording import Defect, Recording, RecordingInfo, Source
 
 
 @runtime_checkable
@@ -49,6 +49,8 @@ class DatasetReport:
     by_stream : trials in each folder of the tree; for other sources, recordings with sensor and with frames
     samples, frames : lengths of a recording; ``frames`` is None without video
     duration_s : lengths of a recording, s
+    rate_hz : mean rates of a recording, Hz
+    groups : recordings with each value of each further column
     largest_acceleration_g : largest reading of any axis, g; near 80 it is in m/s^2
     missing_trials : ids of trials of which there is no file; empty where the source does not know what should be there
     defects : everything else that was left out, and why
@@ -63,9 +65,21 @@ class DatasetReport:
     samples: Lengths | None
     frames: Lengths | None
     duration_s: Lengths | None
+    rate_hz: Lengths | None
+    groups: dict[str, dict[str, int]]
     largest_acceleration_g: float
     missing_trials: tuple[str, ...]
     defects: tuple[Defect, ...]
+
+    @property
+    def defects_by_kind(self) -> dict[str, int]:
+        """How many defects of each kind, the most frequent first."""
+        return dict(Counter(defect.kind for defect in self.defects).most_common())
+
+    @property
+    def left_out(self) -> int:
+        """How many defects cost a recording; the others cost a part of one."""
+        return sum(defect.left_out for defect in self.defects)
 
 
 def check(source: Source, *, progress: Callable[[int, int], None] | None = None) -> DatasetReport:
@@ -96,6 +110,8 @@ def check(source: Source, *, progress: Callable[[int, int], None] | None = None)
         samples=_lengths([one.samples for one in seen]),
         frames=_lengths([one.frames for one in seen]) if with_frames else None,
         duration_s=_lengths([one.duration_s for one in seen]),
+        rate_hz=_lengths([(one.samples - 1) / one.duration_s for one in seen]),
+        groups=_groups(source.infos()),
         largest_acceleration_g=max((one.largest_g for one in seen), default=0.0),
         missing_trials=missing,
         defects=tuple(defect for defect in source.defects() if defect.where not in elsewhere),
@@ -129,6 +145,14 @@ def _counts(values: Iterable[str], known: Iterable[str]) -> dict[str, int]:
     counter = Counter(dict.fromkeys(known, 0))
     counter.update(values)
     return dict(counter)
+
+
+def _groups(infos: Iterable[RecordingInfo]) -> dict[str, dict[str, int]]:
+    values: dict[str, list[str]] = {}
+    for info in infos:
+        for column, value in info.groups.items():
+            values.setdefault(column, []).append(value)
+    return {column: _counts(sorted(found), ()) for column, found in values.items()}
 
 
 def _lengths(values: Sequence[float]) -> Lengths | None:

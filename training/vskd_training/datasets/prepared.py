@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
-from vskd_training.datasets.recording import Defect, Recording, RecordingInfo, Source
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, Source
 
 #: Goes into the key. Raise it with every change to the files below.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 _INDEX = "index.json"
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -59,6 +59,8 @@ class _Index:
     name: str
     view: str
     labels: tuple[str, ...]
+    placement: str
+    gravity: Gravity
     infos: tuple[RecordingInfo, ...]
     defects: tuple[Defect, ...]
     sensor_offsets: tuple[int, ...]
@@ -72,7 +74,7 @@ class Prepared:
     Attributes
     ----------
     folder : where it lies
-    name, view, labels : as of its ``Source``
+    name, view, labels, placement, gravity : as of its ``Source``
     infos : every recording, in the order of ``sensor`` and ``video``
     defects : what was left out, and why
     key : SHA-256 (hex) of content and settings
@@ -83,6 +85,8 @@ class Prepared:
         self.name = index.name
         self.view = index.view
         self.labels = index.labels
+        self.placement = index.placement
+        self.gravity = index.gravity
         self.infos = index.infos
         self.defects = index.defects
         self.key = index.key
@@ -202,8 +206,9 @@ def _write(source: Source, folder: Path, key: str, progress: Callable[[int, int]
     if not infos:
         raise _nothing_readable(source)
     files = tuple(column.described() for column in columns.values())
-    about = (source.name, source.view, source.labels, tuple(infos), source.defects())
-    index = _Index(CACHE_VERSION, key, *about, tuple(sensor_offsets), tuple(frame_offsets), files)
+    about = (source.name, source.view, source.labels, source.placement, source.gravity)
+    rows = (tuple(infos), source.defects(), tuple(sensor_offsets), tuple(frame_offsets))
+    index = _Index(CACHE_VERSION, key, *about, *rows, files)
     with _disk(folder):
         (folder / _INDEX).write_text(json.dumps(to_mapping(index), indent=1) + "\n", encoding="utf-8")
 

@@ -11,12 +11,18 @@ Validation is always taken from the training side, by default about a quarter of
   equally often, so that no one person's habits choose every model.
 - ``subject-specific``: of the last training trial every second pair of person and action, as on a chessboard, so that
   every person and every action is on both sides.
+- ``subject-folds``: people in natural order are dealt into k folds; one fold is tested, the next quarter decides.
+- ``column``: a further column of the table. One that holds ``train``, ``validation`` and ``test`` is the split; of any
+  other the fold names the value that is tested, and the last quarter of the other people decides.
+- ``fixed``: lists of people.
+
+A split with one person on both sides says nothing about new people: ``refuse_leak`` refuses it unless it was asked for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vskd.errors import ConfigError, did_you_mean
@@ -25,9 +31,30 @@ from vskd_training.datasets.recording import RecordingInfo
 SUBJECT_SPECIFIC = "subject-specific"
 CROSS_SUBJECT = "cross-subject"
 LEAVE_ONE_SUBJECT_OUT = "leave-one-subject-out"
-PROTOCOLS = (SUBJECT_SPECIFIC, CROSS_SUBJECT, LEAVE_ONE_SUBJECT_OUT)
+SUBJECT_FOLDS = "subject-folds"
+COLUMN = "column"
+FIXED = "fixed"
+PROTOCOLS = (SUBJECT_SPECIFIC, CROSS_SUBJECT, LEAVE_ONE_SUBJECT_OUT, SUBJECT_FOLDS, COLUMN, FIXED)
+SIDES = ("train", "validation", "test")
 
 _VALIDATION_PARTS = 4
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What some protocols need beside the recordings.
+
+    Attributes
+    ----------
+    fold_count : of ``subject-folds``
+    column : of ``column``
+    train_subjects, test_subjects : of ``fixed``; no training people take everybody else
+    """
+
+    fold_count: int = 5
+    column: str = ""
+    train_subjects: tuple[str, ...] = ()
+    test_subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +64,7 @@ class Split:
     Attributes
     ----------
     protocol : its name
-    fold : the left-out person; None where the protocol has one split only
+    fold : the left-out person, group of people or value; None where the protocol has one split only
     train, validation, test : indices into ``infos``, ascending
     train_subjects, validation_subjects, test_subjects : the people on each side, in natural order
     leaky : a person of the test side was seen in training or validation. Such a result says nothing about new people
@@ -54,20 +81,31 @@ class Split:
     leaky: bool
 
 
-def folds(infos: Sequence[RecordingInfo], protocol: str) -> tuple[str, ...]:
+def folds(infos: Sequence[RecordingInfo], protocol: str, rules: Rules = Rules()) -> tuple[str, ...]:
     """The folds of a protocol, in natural order; empty where it has one split only.
 
     Parameters
     ----------
     infos : every recording
     protocol : one of ``PROTOCOLS``
+    rules : of the protocol
 
     Raises
     ------
-    ConfigError : an unknown protocol
+    ConfigError : an unknown protocol or column, or more folds than people
     """
     _check_protocol(protocol)
-    return _people(infos) if protocol == LEAVE_ONE_SUBJECT_OUT else ()
+    if protocol == LEAVE_ONE_SUBJECT_OUT:
+        return _people(infos)
+    if protocol == SUBJECT_FOLDS:
+        people = len(_people(infos))
+        if not 2 <= rules.fold_count <= people:
+            raise ConfigError(f"{SUBJECT_FOLDS} needs 2 to {people} folds for {people} people, got {rules.fold_count}")
+        return tuple(str(number) for number in range(1, rules.fold_count + 1))
+    if protocol == COLUMN:
+        values = set(_values(infos, rules.column))
+        return () if _are_sides(values) else tuple(sorted(values, key=_natural))
+    return ()
 
 
 def make_split(
@@ -76,6 +114,7 @@ def make_split(
     *,
     fold: str | None,
     validation_subjects: tuple[str, ...] = (),
+    rules: Rules = Rules(),
 ) -> Split:
     """Split recordings by a protocol.
 
@@ -83,21 +122,48 @@ def make_split(
     ----------
     infos : every recording
     protocol : one of ``PROTOCOLS``
-    fold : the left-out person of ``leave-one-subject-out``, None for the others
+    fold : one of ``folds``, None where there is none
     validation_subjects : people of the training side who decide instead of training; empty for the default above
+    rules : of the protocol
 
     Raises
     ------
-    ConfigError : an unknown protocol, fold or person, or a side without recordings
+    ConfigError : an unknown protocol, fold, column or person, or a side without recordings
     """
-    _check_protocol(protocol)
-    if protocol == LEAVE_ONE_SUBJECT_OUT:
-        return _leave_one_out(infos, fold, validation_subjects)
-    if fold is not None:
-        raise ConfigError(f"{protocol} has one split and no folds, got fold {fold!r}", hint="Leave the fold out")
-    if protocol == CROSS_SUBJECT:
-        return _cross_subject(infos, validation_subjects)
-    return _subject_specific(infos, validation_subjects)
+    _check_fold(protocol, fold, folds(infos, protocol, rules))
+    splitters: dict[str, Callable[[], Split]] = {
+        SUBJECT_SPECIFIC: lambda: _subject_specific(infos, validation_subjects),
+        CROSS_SUBJECT: lambda: _cross_subject(infos, validation_subjects),
+        LEAVE_ONE_SUBJECT_OUT: lambda: _leave_out(infos, protocol, fold, {fold or ""}, validation_subjects),
+        SUBJECT_FOLDS: lambda: _leave_out(
+            infos, protocol, fold, set(_people(infos)[int(fold or 1) - 1 :: rules.fold_count]), validation_subjects
+        ),
+        COLUMN: lambda: _by_column(infos, rules.column, fold, validation_subjects),
+        FIXED: lambda: _fixed(infos, rules, validation_subjects),
+    }
+    return splitters[protocol]()
+
+
+def refuse_leak(split: Split, *, allowed: bool) -> None:
+    """Refuse a split that tests people who were trained on, unless that was asked for.
+
+    Raises
+    ------
+    ConfigError : the split is leaky and not allowed
+    """
+    if not split.leaky or allowed:
+        return
+    shared = [person for person in split.test_subjects if person in {*split.train_subjects, *split.validation_subjects}]
+    raise ConfigError(
+        f"{split.protocol} puts {_some(shared)} into training and test, so its result says nothing of new people",
+        hint=f"Take {LEAVE_ONE_SUBJECT_OUT} or {SUBJECT_FOLDS}, or add --allow-leak (data.allow_leak = true), which "
+        "stamps every report LEAKY",
+    )
+
+
+def _some(people: Sequence[str]) -> str:
+    named = ", ".join(repr(person) for person in people[:3])
+    return named if len(people) <= 3 else f"{named} and {len(people) - 3} more"
 
 
 def _cross_subject(infos: Sequence[RecordingInfo], validation_subjects: tuple[str, ...]) -> Split:
@@ -107,32 +173,97 @@ def _cross_subject(infos: Sequence[RecordingInfo], validation_subjects: tuple[st
     return _by_people(infos, CROSS_SUBJECT, None, seen, validation_subjects or default)
 
 
-def _leave_one_out(infos: Sequence[RecordingInfo], fold: str | None, validation_subjects: tuple[str, ...]) -> Split:
+def _leave_out(
+    infos: Sequence[RecordingInfo],
+    protocol: str,
+    fold: str | None,
+    tested: set[str],
+    validation_subjects: tuple[str, ...],
+) -> Split:
+    """Test some people; of the others, the quarter that follows the first of them decides."""
     people = _people(infos)
+    at = min(people.index(person) for person in tested)
+    seen = [person for person in (*people[at + 1 :], *people[:at]) if person not in tested]
+    return _by_people(infos, protocol, fold, seen, validation_subjects or seen[: _quarter(seen)])
+
+
+def _by_column(
+    infos: Sequence[RecordingInfo], column: str, fold: str | None, validation_subjects: tuple[str, ...]
+) -> Split:
+    values = _values(infos, column)
     if fold is None:
-        raise ConfigError(
-            f"{LEAVE_ONE_SUBJECT_OUT} needs a fold", hint=f"Name the left-out person: {', '.join(people)}"
-        )
-    if fold not in people:
-        raise ConfigError(f"unknown fold {fold!r} of {LEAVE_ONE_SUBJECT_OUT}", hint=did_you_mean(fold, people))
-    at = people.index(fold)
-    seen = [*people[at + 1 :], *people[:at]]
-    return _by_people(infos, LEAVE_ONE_SUBJECT_OUT, fold, seen, validation_subjects or seen[: _quarter(seen)])
+        sides = [[i for i, value in enumerate(values) if value == side] for side in SIDES]
+        if validation_subjects and sides[1]:
+            raise ConfigError(f"the column {column!r} says who decides, got validation subjects {validation_subjects}")
+        train, validation, test = sides
+    else:
+        train = [i for i, value in enumerate(values) if value != fold]
+        validation, test = [], [i for i, value in enumerate(values) if value == fold]
+    if not validation:
+        people = _people([infos[i] for i in train])
+        deciding = validation_subjects or people[-_quarter(people) :]
+        _check_deciding(COLUMN, deciding, people)
+        validation = [i for i in train if infos[i].subject in deciding]
+        train = [i for i in train if infos[i].subject not in deciding]
+    return _split(infos, COLUMN, fold, train, validation, test)
+
+
+def _values(infos: Sequence[RecordingInfo], column: str) -> list[str]:
+    """What the column holds for each recording."""
+    known = sorted({name for info in infos for name in info.groups})
+    if column not in known:
+        hint = did_you_mean(column, known) if known else "The data set has no further columns"
+        raise ConfigError(f"there is no column {column!r} to split by (data.split_column)", hint=hint)
+    for info in infos:
+        if not info.groups.get(column):
+            raise ConfigError(f"{info.id} has no value in the column {column!r}", hint="Give every clip one")
+    return [info.groups[column] for info in infos]
+
+
+def _are_sides(values: set[str]) -> bool:
+    return {"train", "test"} <= values <= set(SIDES)
+
+
+def _fixed(infos: Sequence[RecordingInfo], rules: Rules, validation_subjects: tuple[str, ...]) -> Split:
+    people = _people(infos)
+    if not rules.test_subjects:
+        raise ConfigError(f"{FIXED} needs data.test_subjects", hint=f"Name some of: {', '.join(people)}")
+    for person in (*rules.train_subjects, *rules.test_subjects):
+        if person not in people:
+            raise ConfigError(f"{FIXED} names an unknown person {person!r}", hint=did_you_mean(person, people))
+    seen = [person for person in people if person in (rules.train_subjects or people)]
+    if not rules.train_subjects:
+        seen = [person for person in seen if person not in rules.test_subjects]
+    if both := [person for person in seen if person in rules.test_subjects]:
+        raise ConfigError(f"{FIXED} names {_some(both)} for training and for test", hint="Take one of the two")
+    used = [i for i, info in enumerate(infos) if info.subject in {*seen, *rules.test_subjects}]
+    return _by_people(infos, FIXED, None, seen, validation_subjects or seen[-_quarter(seen) :], used=used)
 
 
 def _by_people(
-    infos: Sequence[RecordingInfo], protocol: str, fold: str | None, seen: list[str], deciding: Sequence[str]
+    infos: Sequence[RecordingInfo],
+    protocol: str,
+    fold: str | None,
+    seen: Sequence[str],
+    deciding: Sequence[str],
+    *,
+    used: Sequence[int] | None = None,
 ) -> Split:
+    _check_deciding(protocol, deciding, seen)
+    mine = [(i, infos[i].subject) for i in (range(len(infos)) if used is None else used)]
+    train = [i for i, person in mine if person in seen and person not in deciding]
+    validation = [i for i, person in mine if person in deciding]
+    test = [i for i, person in mine if person not in seen]
+    return _split(infos, protocol, fold, train, validation, test)
+
+
+def _check_deciding(protocol: str, deciding: Sequence[str], seen: Sequence[str]) -> None:
     for person in deciding:
         if person not in seen:
             raise ConfigError(
                 f"validation subject {person!r} is not among the training subjects of {protocol}",
                 hint=did_you_mean(person, seen),
             )
-    train = [i for i, info in enumerate(infos) if info.subject in seen and info.subject not in deciding]
-    validation = [i for i, info in enumerate(infos) if info.subject in deciding]
-    test = [i for i, info in enumerate(infos) if info.subject not in seen]
-    return _split(infos, protocol, fold, train, validation, test)
 
 
 def _subject_specific(infos: Sequence[RecordingInfo], validation_subjects: tuple[str, ...]) -> Split:
@@ -190,6 +321,17 @@ def _split(
 def _check_protocol(protocol: str) -> None:
     if protocol not in PROTOCOLS:
         raise ConfigError(f"unknown protocol {protocol!r}", hint=did_you_mean(protocol, PROTOCOLS))
+
+
+def _check_fold(protocol: str, fold: str | None, known: tuple[str, ...]) -> None:
+    if fold is None and known:
+        names = {LEAVE_ONE_SUBJECT_OUT: "the left-out person", SUBJECT_FOLDS: "one", COLUMN: "the value to test"}
+        hint = f"Name {names[protocol]}: {', '.join(known)} (data.fold)"
+        raise ConfigError(f"{protocol} needs a fold", hint=hint)
+    if fold is not None and not known:
+        raise ConfigError(f"{protocol} has one split and no folds, got fold {fold!r}", hint="Leave the fold out")
+    if fold is not None and fold not in known:
+        raise ConfigError(f"unknown fold {fold!r} of {protocol}", hint=did_you_mean(fold, known))
 
 
 def _people(infos: Sequence[RecordingInfo]) -> tuple[str, ...]:

@@ -6,11 +6,15 @@ A reader is a ``Source``. It knows its tree on disk and nothing of windows, spli
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vskd.errors import DataError
+
+Gravity = Literal["included", "removed"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,14 @@ class RecordingInfo:
     subject : the person; splits go by it
     label : the activity
     trial : which repetition by this person
+    groups : further properties that a split may go by, e.g. ``{"session": "2"}``
     """
 
     id: str
     subject: str
     label: str
     trial: int
+    groups: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Recording:
     ----------
     info : who did what
     time_s : (samples,), float64, strictly increasing, s; the sensor's clock
-    acceleration_g : (samples, 3), float64, g, gravity included, in the sensor's axes
+    acceleration_g : (samples, 3), float64, g, in the contract's axes, with gravity if the source says so
     frame_time_s : (frames,), float64, s; each frame's time *on the sensor's clock*; empty without video
     frames : (frames, height, width), uint8, or (frames, joints, 3), float32, without unit; empty without video
     """
@@ -59,10 +65,29 @@ class Defect:
     ----------
     where : a path relative to the data set's root, or a recording's id
     what : one sentence
+    kind : what defects are counted by, a few words, e.g. ``"empty file"``
+    left_out : the recording is not used; otherwise it is, without what was broken in it
     """
 
     where: str
     what: str
+    kind: str = "left out"
+    left_out: bool = True
+
+
+class BrokenFileError(DataError):
+    """A file whose recording has to be left out.
+
+    Parameters
+    ----------
+    where : its path below the data set's root, with the line where there is one
+    what : one sentence
+    kind : of the defect
+    """
+
+    def __init__(self, where: str, what: str, *, kind: str = "left out") -> None:
+        super().__init__(f"{where}: {what}")
+        self.defect = Defect(where, what, kind)
 
 
 class Source(Protocol):
@@ -73,11 +98,15 @@ class Source(Protocol):
     name : e.g. ``"utd-mhad"``; a synthetic one says so
     view : what the camera's side shows, e.g. ``"depth"``; ``"none"`` without video
     labels : activity names in the order of the classes
+    placement : where the sensor sat, e.g. ``"right wrist"``
+    gravity : whether the readings hold it
     """
 
     name: str
     view: str
     labels: tuple[str, ...]
+    placement: str
+    gravity: Gravity
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the content and of every setting that changes what ``recordings`` yields."""
@@ -88,7 +117,7 @@ class Source(Protocol):
         ...
 
     def defects(self) -> tuple[Defect, ...]:
-        """What is missing or broken. Recordings named here are not in ``infos``."""
+        """What is missing or broken. What was left out is not in ``infos``."""
         ...
 
     def recordings(self) -> Iterator[Recording]:

@@ -33,7 +33,7 @@ from scipy.spatial.transform import Rotation
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd_training.datasets import body, render, virtual_sensor
-from vskd_training.datasets.recording import Defect, Recording, RecordingInfo
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
 
 Float64 = NDArray[np.float64]
 
@@ -113,6 +113,8 @@ class SyntheticSource:
     name = "synthetic"
     view = "rendered"
     labels = LABELS
+    placement = "right wrist"
+    gravity: Gravity = "included"
 
     def __init__(self, settings: SyntheticSettings) -> None:
         self.settings = settings

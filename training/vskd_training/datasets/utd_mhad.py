@@ -36,7 +36,8 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from vskd.errors import ConfigError, DataError, did_you_mean
-from vskd_training.datasets.recording import Defect, Recording, RecordingInfo
+from vskd_training.datasets.pictures import Crop, picture_frame, to_uint8
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.render import draw_bones
 
 View = Literal["none", "rgb", "depth", "skeleton", "joints"]
@@ -119,14 +120,6 @@ class _Trial(NamedTuple):
         return f"a{self.action}_s{self.subject}_t{self.trial}"
 
 
-class _BrokenFileError(DataError):
-    """A file whose recording has to be left out; ``where`` is its path below the root."""
-
-    def __init__(self, where: str, what: str) -> None:
-        super().__init__(f"{where}: {what}")
-        self.defect = Defect(where, what)
-
-
 class UtdMhadSource:
     """The published tree: ``Inertial/`` and, for a view, one of ``RGB/``, ``Depth/``, ``Skeleton/``.
 
@@ -148,6 +141,8 @@ class UtdMhadSource:
 
     name = "utd-mhad"
     labels: tuple[str, ...] = ACTIONS
+    placement = "right wrist"
+    gravity: Gravity = "included"
 
     def __init__(self, root: Path, *, view: View, height: int = 60, width: int = 80) -> None:
         if view not in get_args(View):
@@ -202,7 +197,7 @@ class UtdMhadSource:
         for trial in self._complete():
             try:
                 recording = self._read(trial)
-            except _BrokenFileError as error:
+            except BrokenFileError as error:
                 self._broken[trial] = error.defect
                 continue
             yield recording
@@ -216,7 +211,7 @@ class UtdMhadSource:
     def _acceleration_g(self, path: Path) -> NDArray[np.float64]:
         table = self._variable(path, "d_iner", dims=2)
         if table.shape[1] != 6 or len(table) < 2:
-            raise _BrokenFileError(self._where(path), f"d_iner must be (samples >= 2, 6), got shape {table.shape}")
+            raise BrokenFileError(self._where(path), f"d_iner must be (samples >= 2, 6), got shape {table.shape}")
         return np.ascontiguousarray(table[:, :3], dtype=np.float64)
 
     def _frames(self, trial: _Trial) -> NDArray[Any]:
@@ -232,21 +227,21 @@ class UtdMhadSource:
         depth = self._variable(path, "d_depth", dims=3)
         if depth.shape[2] < 2 or not depth.any():
             what = f"d_depth must be (rows, columns, frames >= 2) and hold a person, got shape {depth.shape}"
-            raise _BrokenFileError(self._where(path), what if depth.any() else f"{what}, all 0")
+            raise BrokenFileError(self._where(path), what if depth.any() else f"{what}, all 0")
         return depth_frames(depth, height=self.height, width=self.width)
 
     def _joints_m(self, path: Path) -> NDArray[Any]:
         joints = self._variable(path, "d_skel", dims=3)
         if joints.shape[:2] != (20, 3) or joints.shape[2] < 2:
             shape = joints.shape
-            raise _BrokenFileError(self._where(path), f"d_skel must be (20, 3, frames >= 2), got shape {shape}")
+            raise BrokenFileError(self._where(path), f"d_skel must be (20, 3, frames >= 2), got shape {shape}")
         return joints
 
     def _relative(self, path: Path) -> NDArray[np.float32]:
         try:
             return relative_joints(self._joints_m(path))
         except DataError as error:
-            raise _BrokenFileError(self._where(path), str(error)) from error
+            raise BrokenFileError(self._where(path), str(error)) from error
 
     def _variable(self, path: Path, key: str, *, dims: int) -> NDArray[Any]:
         """One numeric array of a MATLAB file, finite and not empty."""
@@ -254,18 +249,18 @@ class UtdMhadSource:
         try:
             with path.open("rb") as file:
                 if file.read(len(_MATLAB_5)) != _MATLAB_5:
-                    raise _BrokenFileError(where, f"is not a MATLAB 5 file ({path.stat().st_size} bytes)")
+                    raise BrokenFileError(where, f"is not a MATLAB 5 file ({path.stat().st_size} bytes)")
             content = loadmat(path, appendmat=False, variable_names=[key])
         except _UNREADABLE as error:
-            raise _BrokenFileError(where, f"cannot be read as a MATLAB file ({error})") from error
+            raise BrokenFileError(where, f"cannot be read as a MATLAB file ({error})") from error
         if key not in content:
-            raise _BrokenFileError(where, f"holds no variable {key}")
+            raise BrokenFileError(where, f"holds no variable {key}")
         array = content[key]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim != dims or not array.size:
-            raise _BrokenFileError(where, f"{key} must hold numbers in {dims} dimensions, got {_describe(array)}")
+            raise BrokenFileError(where, f"{key} must hold numbers in {dims} dimensions, got {_describe(array)}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             count = int(array.size - np.isfinite(array).sum())
-            raise _BrokenFileError(where, f"{key} holds {count} values that are NaN or infinite")
+            raise BrokenFileError(where, f"{key} holds {count} values that are NaN or infinite")
         return array
 
     def _decode(self, path: Path) -> NDArray[np.uint8]:
@@ -277,10 +272,10 @@ class UtdMhadSource:
                     for frame in (container.decode(video=0) if container.streams.video else ())
                 ]
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise _BrokenFileError(self._where(path), f"cannot be read as a video ({error})") from error
+            raise BrokenFileError(self._where(path), f"cannot be read as a video ({error})") from error
         # A clip that was cut short would be stretched over the whole trial. Headers may be off by a frame or two.
         if len(decoded) < max(2, 0.9 * promised):
-            raise _BrokenFileError(self._where(path), f"holds {len(decoded)} frames of {max(2, promised)}")
+            raise BrokenFileError(self._where(path), f"holds {len(decoded)} frames of {max(2, promised)}")
         return np.stack(decoded)
 
     def _scan(self) -> tuple[dict[tuple[str, str], frozenset[_Trial]], list[Defect]]:
@@ -354,10 +349,10 @@ def depth_frames(depth_mm: NDArray[Any], *, height: int, width: int) -> NDArray[
     middle = np.float32(np.median(inside[foreground]))
     nearness = (middle - inside) * np.float32(127 / DEPTH_SPAN_MM) + np.float32(128)
     code = np.where(foreground, np.clip(nearness, 1, 255), np.float32(0))
-    crop = _Crop.around(top, bottom, left, right, height=height, width=width)
+    crop = Crop.around(top, bottom, left, right, height=height, width=width)
     rows = crop.rows(bottom - top, first=top, count=height)
     columns = crop.columns(right - left, first=left, count=width)
-    return np.ascontiguousarray(_to_uint8(columns @ (code @ rows.T)).transpose(0, 2, 1))
+    return np.ascontiguousarray(to_uint8(columns @ (code @ rows.T)).transpose(0, 2, 1))
 
 
 def skeleton_frames(joints_m: NDArray[Any], *, height: int, width: int) -> NDArray[np.uint8]:
@@ -378,7 +373,7 @@ def skeleton_frames(joints_m: NDArray[Any], *, height: int, width: int) -> NDArr
     plane = joints[:, :, :2] * (1.0, -1.0)
     left, top = plane.min(axis=(0, 1)) - _SKELETON_MARGIN_M
     right, bottom = plane.max(axis=(0, 1)) + _SKELETON_MARGIN_M
-    crop = _Crop.around(top, bottom, left, right, height=height, width=width)
+    crop = Crop.around(top, bottom, left, right, height=height, width=width)
     bones = [bone for bone, _ in _BONES]
     radius_px = np.maximum([radius_m / crop.scale for _, radius_m in _BONES], 0.5)
     away_m = joints[:, bones, 2].mean(axis=2)
@@ -417,65 +412,12 @@ def relative_joints(joints_m: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(relative / torso_m, dtype=np.float32)
 
 
-def picture_frame(grey: NDArray[Any], *, height: int, width: int) -> NDArray[np.uint8]:
-    """A whole picture averaged down by area, its aspect kept by black borders.
-
-    Parameters
-    ----------
-    grey : (rows, columns), 0..255
-    height, width : of the frame, pixels
-
-    Returns
-    -------
-    (height, width)
-    """
-    rows, columns = grey.shape
-    crop = _Crop.around(0, rows, 0, columns, height=height, width=width)
-    picture = grey.astype(np.float32)
-    return _to_uint8(crop.rows(rows, first=0, count=height) @ picture @ crop.columns(columns, first=0, count=width).T)
-
-
-class _Crop(NamedTuple):
-    """The part of a picture that becomes the frame; pixel (r, c) of the frame is a square of side ``scale`` in it."""
-
-    top: float
-    left: float
-    scale: float
-
-    @classmethod
-    def around(cls, top: float, bottom: float, left: float, right: float, *, height: int, width: int) -> _Crop:
-        """The smallest part with the frame's aspect around a box; it may reach beyond the picture."""
-        scale = max((bottom - top) / height, (right - left) / width)
-        return cls((top + bottom - scale * height) / 2, (left + right - scale * width) / 2, scale)
-
-    def rows(self, size: int, *, first: int, count: int) -> Float32:
-        """Area averaging from rows ``first`` .. ``first + size`` of the picture: (count, size)."""
-        return _area_matrix(size, start=self.top - first, step=self.scale, count=count)
-
-    def columns(self, size: int, *, first: int, count: int) -> Float32:
-        """The same for columns."""
-        return _area_matrix(size, start=self.left - first, step=self.scale, count=count)
-
-
-def _area_matrix(size: int, *, start: float, step: float, count: int) -> Float32:
-    """(count, size): the share of segment [start + i step, start + (i + 1) step] that lies on pixel [j, j + 1]."""
-    edges = start + step * np.arange(count + 1)
-    pixels = np.arange(size)
-    overlap = np.minimum(edges[1:, np.newaxis], pixels + 1) - np.maximum(edges[:-1, np.newaxis], pixels)
-    share: Float32 = (np.maximum(overlap, 0) / step).astype(np.float32)
-    return share
-
-
 def _extent(counts: NDArray[np.intp]) -> tuple[int, int]:
     """First and one past the last index that hold the foreground, all but ``_CROP_TAIL`` of it on each side."""
     share = np.cumsum(counts) / counts.sum()
     first = int(np.searchsorted(share, _CROP_TAIL, side="right"))
     last = int(np.searchsorted(share, 1 - _CROP_TAIL, side="left"))
     return first, last + 1
-
-
-def _to_uint8(values: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    return (values + 0.5).astype(np.uint8)
 
 
 def _info(trial: _Trial) -> RecordingInfo:

@@ -1,0 +1,117 @@
+"""A user's own recordings through the command line: checked, prepared, trained on, and leaks refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.command_line import Command
+from training.own_recordings import read_table, write_folder, write_table
+
+CONFIG = """
+threads = 1
+[data]
+dataset = "folder"
+view = "video"
+protocol = "leave-one-subject-out"
+fold = "p2"
+frame_height = 12
+frame_width = 16
+[window]
+samples = 64
+rate_hz = 25.0
+hop_samples = 16
+[gaf]
+size = 16
+[student]
+width = 0.125
+[student_training]
+epochs = 2
+batch = 16
+[teacher]
+width = 0.125
+segments = 3
+[teacher_training]
+epochs = 1
+batch = 16
+[loss]
+kd = 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four people, three activities, two sessions each; one clip has lost its samples."""
+    root = write_folder(tmp_path_factory.mktemp("own") / "kitchen", subjects=4, duration_s=4.0)
+    rows = [[*row[:5], str(1 + (index + index // 4) % 2)] for index, row in enumerate(read_table(root))]
+    write_table(root, rows)
+    (root / rows[-1][3]).write_text("")
+    (root / "config.toml").write_text(CONFIG)
+    return root
+
+
+@pytest.fixture
+def settings(folder: Path) -> tuple[object, ...]:
+    return ("--config", folder / "config.toml", "--root", folder, "--cache", folder / "cache")
+
+
+def test_the_check_counts_people_columns_and_what_was_left_out(vskd: Command, folder: Path) -> None:
+    done = vskd("data", "check", "--dataset", "folder", "--root", folder)
+    assert done.code == 0, done.err
+    assert done.out.startswith("kitchen, view video: 11 recordings\n")
+    assert "subjects    p1: 3, p2: 3, p3: 3, p4: 2\n" in done.out
+    assert "session     1: 6, 2: 5\n" in done.out
+    assert "defects     1, of which 1 cost a recording\n  1 x empty file\n" in done.out
+    assert "clips.csv, line 13" in done.out
+    strict = vskd("data", "check", "--dataset", "folder", "--root", folder, "--view", "none", "--strict")
+    assert strict.code == 1
+    assert "1 recordings were left out\n" in strict.err
+
+
+def test_a_teacher_on_its_videos_and_a_student_that_learns_from_it(
+    vskd: Command, settings: tuple[object, ...], tmp_path: Path
+) -> None:
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    done = vskd("train", "teacher", *settings, "--out", teacher)
+    assert done.code == 0, done.err
+    assert "kitchen, leave-one-subject-out: people train p1, p4; validation p3; test p2" in done.err
+    assert "1 recordings left out, 0 in part" in done.err
+    done = vskd("train", "student", *settings, "--teacher", teacher, "--out", student)
+    assert done.code == 0, done.err
+    card = json.loads((student / "run.json").read_text())
+    assert card["data"]["dataset"] == card["contract"]["trained_on"] == "kitchen"
+    assert card["data"]["split"]["test"] == ["p2"]
+    assert not card["data"]["split"]["leaky"]
+    assert card["contract"]["sensor"]["placement"] == "left wrist"
+    assert card["contract"]["labels"] == ["jog", "squat", "wave"]
+    assert [teacher["run"] for teacher in card["teacher"]] == ["teacher"]
+
+
+def test_a_student_needs_no_video(vskd: Command, settings: tuple[object, ...], tmp_path: Path) -> None:
+    words = ("--set", "data.view=none", "--set", "data.protocol=subject-folds", "--set", "data.fold_count=2")
+    done = vskd("train", "student", *settings, *words, "--set", 'data.fold="1"', "--out", tmp_path / "alone")
+    assert done.code == 0, done.err
+    assert "people train p4; validation p2; test p1, p3" in done.err
+    done = vskd("train", "teacher", *settings, "--set", "data.view=none", "--out", tmp_path / "teacher")
+    assert done.code == 1
+    assert "has no video, which the teacher needs" in done.err
+
+
+def test_one_person_on_both_sides_is_refused_unless_asked_for_and_then_stamped(
+    vskd: Command, settings: tuple[object, ...], tmp_path: Path
+) -> None:
+    words = ("--set", "data.view=none", "--set", "data.protocol=column", "--set", "data.split_column=session")
+    words = (*words, "--set", 'data.fold="2"', "--out", tmp_path / "run")
+    done = vskd("train", "student", *settings, *words)
+    assert done.code == 1
+    assert "column puts 'p1', 'p2', 'p3' and 1 more into training and test" in done.err
+    assert "--allow-leak" in done.err
+    assert not (tmp_path / "run").exists()
+    done = vskd("train", "student", *settings, *words, "--allow-leak")
+    assert done.code == 0, done.err
+    assert "LEAKY" in done.err
+    card = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert card["data"]["split"]["leaky"]
+    assert card["config"]["data"]["allow_leak"]
