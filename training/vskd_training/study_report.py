@@ -165,10 +165,10 @@ def draw_differences(document: Mapping[str, Any], path: Path) -> None:
         axes.plot(100 * row["mean"], place - 0.22, "D", color="#08306b", label=_MEAN if not place else None)
     names = [f"{row['arm']}\n- {row['against']}{'' if row['significant'] else ' (n. s.)'}" for row in rows]
     axes.set_yticks(range(len(rows)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.6, -0.6)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("difference in accuracy per person, points")
-    axes.set_title(f"{document['study']['name']} (n. s.: not significant, adjusted p at least {LEVEL})", fontsize=10)
+    axes.set_title(f"{document['study']['name']} (n. s.: not significant at {LEVEL})", fontsize=10)
     if rows:
         axes.legend(loc="best", fontsize=8)
     figure.savefig(path, dpi=110)
