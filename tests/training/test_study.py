@@ -278,3 +278,16 @@ def test_a_cross_fitted_teacher_has_a_network_without_each_labelled_person(study
     assert cells["distilled/all/seed-0"].taught_by == networks
     assert cells["distilled/all/seed-0"].config.teaching.cross_fitted
     assert not cells["again/all/seed-0"].config.teaching.cross_fitted
+
+
+def test_a_study_of_one_arm_compares_nothing(study_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
+    path = study_file.with_name("one.toml")
+    path.write_text(
+        STUDY.partition("[[teacher]]")[0].replace("seeds = [0, 1]", "seeds = [1]") + '[[arm]]\nname = "alone"\n'
+    )
+    opened = open_study(path, root=None)
+    run(opened, tmp_path, tiny_cache)
+    document = report_study(opened, tmp_path)
+    assert document["comparisons"] == []
+    assert "Differences" not in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "differences.png").is_file()

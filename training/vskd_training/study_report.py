@@ -165,7 +165,7 @@ def draw_differences(document: Mapping[str, Any], path: Path) -> None:
         axes.plot(100 * row["mean"], place - 0.22, "D", color="#08306b", label=_MEAN if not place else None)
     names = [f"{row['arm']}\n- {row['against']}{'' if row['significant'] else ' (n. s.)'}" for row in rows]
     axes.set_yticks(range(len(rows)), names)
-    axes.set_ylim(len(rows) - 0.6, -0.6)
+    axes.set_ylim(max(1, len(rows)) - 0.4, -0.6)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("difference in accuracy per person, points")
     axes.set_title(f"{document['study']['name']} (n. s.: not significant at {LEVEL})", fontsize=10)
