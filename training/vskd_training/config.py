@@ -73,11 +73,13 @@ class LabelsConfig:
     people : the training people with labels; the others stay as recordings without
     count : instead of names, so many of the training people, drawn by ``seed`` and the fold
     seed : of the draw; not the run's, so that all seeds of a study know the same labels
+    left_out : a labelled person whom this run does not train on at all: a teacher for cross-fitting
     """
 
     people: tuple[str, ...] = ()
     count: int = 0
     seed: int = 0
+    left_out: str = ""
 
     def __post_init__(self) -> None:
         if self.count < 0 or self.seed < 0:
@@ -96,9 +98,12 @@ class TeachingConfig:
     ----------
     pairing : ``own`` (the teacher's view of the same recording), or a control: ``shuffled`` (of any other recording)
         or ``shuffled-within-class`` (of another recording of the same class)
+    cross_fitted : of several teachers, each person's recordings are spoken of only by those who never saw that person,
+        and among them by those who saw most people. For ``loss.kd`` and its like, which need no features
     """
 
     pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"
+    cross_fitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -246,7 +251,14 @@ def _apply(mapping: dict[str, Any], change: str) -> None:
 
 
 #: Keys that hold names of people and groups, which often are numbers; quotes around them are hard to get past a shell.
-_NAMES = ("data.fold", "data.train_subjects", "data.test_subjects", "data.validation_subjects", "labels.people")
+_NAMES = (
+    "data.fold",
+    "data.train_subjects",
+    "data.test_subjects",
+    "data.validation_subjects",
+    "labels.people",
+    "labels.left_out",
+)
 
 
 def _as_names(given: Any) -> Any:

@@ -147,6 +147,8 @@ class Experiment:
         }
         if self.sides.unlabelled:
             card["unlabelled"] = list(self.sides.unlabelled_subjects)
+        if self.sides.left_out:
+            card["left_out"] = self.sides.left_out
         return {
             "dataset": self.prepared.name,
             "view": self.prepared.view,
