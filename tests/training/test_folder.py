@@ -188,9 +188,14 @@ LEFT_OUT = [
         HEAD + GOOD.replace("9.8", "980"),
         "implausible readings",
         "c.csv",
-        "the median |a| is 99.9 g if the unit",
+        "the median |a| is 99.9 g, and gravity",
     ),
-    (HEAD + GOOD.replace("9.8", "1.0"), "implausible readings", "c.csv", "mend unit or gravity in dataset.toml"),
+    (
+        HEAD + GOOD.replace("9.8", "1.0"),
+        "implausible readings",
+        "c.csv",
+        "mend unit ('m/s^2') or gravity in dataset.toml",
+    ),
 ]
 
 

@@ -67,6 +67,14 @@ def test_the_interval_is_bias_corrected_and_accelerated(seed: int) -> None:
     assert found == bca_interval(values)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-3, 3), min_size=3, max_size=8))
+def test_the_interval_is_finite_and_within_the_values(points: list[int]) -> None:
+    found = bca_interval(np.array(points, dtype=float))
+    assert found is not None
+    assert min(points) <= found[0] <= found[1] <= max(points)
+
+
 def test_an_interval_of_equal_or_of_too_few_values() -> None:
     assert bca_interval(np.full(5, 0.25)) == (0.25, 0.25)
     assert bca_interval(np.array([0.1, 0.2])) is None

@@ -264,3 +264,30 @@ def test_committed_studies_open(path: Path, utd_mhad_root: Path) -> None:
         assert cell.config.data.train_on_validation
         for name in set(cell.taught_by) & set(teachers):
             assert (teachers[name].data, teachers[name].labels) == (cell.config.data, cell.config.labels)
+
+
+def test_a_cross_fitted_teacher_has_a_network_without_each_labelled_person(study_file: Path) -> None:
+    path = study_file.with_name("crossed.toml")
+    path.write_text(
+        STUDY.replace("seeds = [5]", "seeds = [5]\ncross_fitted = true").replace("seeds = [0, 1]", "seeds = [0]")
+    )
+    cells = {cell.name: cell for cell in open_study(path, root=None).cells}
+    networks = ("camera/all/seed-5", "camera/all/seed-5-without-1", "camera/all/seed-5-without-3")
+    assert tuple(cells)[:3] == networks
+    assert cells[networks[1]].config.labels.left_out == "1"
+    assert cells["distilled/all/seed-0"].taught_by == networks
+    assert cells["distilled/all/seed-0"].config.teaching.cross_fitted
+    assert not cells["again/all/seed-0"].config.teaching.cross_fitted
+
+
+def test_a_study_of_one_arm_compares_nothing(study_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
+    path = study_file.with_name("one.toml")
+    path.write_text(
+        STUDY.partition("[[teacher]]")[0].replace("seeds = [0, 1]", "seeds = [1]") + '[[arm]]\nname = "alone"\n'
+    )
+    opened = open_study(path, root=None)
+    run(opened, tmp_path, tiny_cache)
+    document = report_study(opened, tmp_path)
+    assert document["comparisons"] == []
+    assert "Differences" not in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "differences.png").is_file()

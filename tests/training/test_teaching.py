@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vskd.errors import ConfigError
-from vskd_training.config import TeachingConfig
+from vskd_training.config import LabelsConfig, TeachingConfig, load_config
 from vskd_training.experiment import Experiment
 from vskd_training.run import Run
 from vskd_training.tasks import TeacherViews
-from vskd_training.teaching import averaged, shuffled, views_for
+from vskd_training.teaching import averaged, cross_fitted, shuffled, views_for
 from vskd_training.train import train_student, train_teacher
 from vskd_training.windows import UNLABELLED
 
@@ -162,7 +162,7 @@ def test_shuffled_pairs_are_an_arm_of_the_config(tiny: Experiment, teachers: lis
     run = student(control, tmp_path / "shuffled", teachers[0])
     assert run.config.teaching.pairing == "shuffled"
     assert run.card["weights_sha256"] != student(tiny, tmp_path / "own", teachers[0]).card["weights_sha256"]
-    with pytest.raises(ConfigError, match="'shuffled', but there is no teacher"):
+    with pytest.raises(ConfigError, match=r"\[teaching\] sets .*'shuffled'.*but there is no teacher"):
         student(control, tmp_path / "alone")
 
 
@@ -170,3 +170,65 @@ def test_the_semantic_term_needs_one_teacher(tiny: Experiment, teachers: list[Ru
     loss = dataclasses.replace(tiny.config.loss, semantic=1.0)
     with pytest.raises(ConfigError, match="one teacher's feature, and there are 2 teachers"):
         student(_with(tiny, loss=loss), tmp_path / "student", *teachers)
+
+
+# --- cross-fitting --------------------------------------------------------------------------------------------------
+
+
+def test_a_person_is_spoken_of_by_teachers_who_never_saw_that_person() -> None:
+    table = SimpleTable(recordings=np.arange(6), labels=np.zeros(6, int), subjects=("1", "1", "3", "3", "5", "5"))
+    each = [views(torch.nn.functional.one_hot(torch.full((6,), index), 4) * 9.0) for index in range(4)]
+    # Two that saw both labelled people, one that left 1 out, one that left 3 out.
+    got = cross_fitted(each, [{"1", "3"}, {"1", "3"}, {"3"}, {"1"}], table)
+    assert got.logits.argmax(1)[:4].tolist() == [2, 2, 3, 3]
+    # The unlabelled person 5 is new to all four: those who saw most people speak, in equal parts.
+    shares = torch.softmax(got.logits[4], dim=0)
+    assert shares[0] == pytest.approx(float(shares[1]))
+    assert float(shares[:2].sum()) > 0.99
+    assert got.features.shape == (6, 0)
+
+
+def test_a_person_whom_every_teacher_saw_is_refused() -> None:
+    table = SimpleTable(recordings=np.arange(2), labels=np.zeros(2, int), subjects=("1", "3"))
+    each = [views(torch.zeros(2, 4))] * 2
+    with pytest.raises(ConfigError, match=r"every teacher was trained on person 1.*labels.left_out = '1'"):
+        cross_fitted(each, [{"1", "3"}, {"1"}], table)
+
+
+@pytest.fixture(scope="module")
+def everybody(tiny_config_file: Path, tiny_cache: Path) -> Experiment:
+    """Both training people train; nobody decides. The loss needs no features."""
+    changes = ("data.train_on_validation=true", "loss.distance=0", "student_training.epochs=1")
+    config = load_config(tiny_config_file, changes=changes)
+    return Experiment.open(config, root=None, cache=tiny_cache, progress=None)
+
+
+def without(experiment: Experiment, person: str, cache: Path) -> Experiment:
+    config = dataclasses.replace(experiment.config, labels=LabelsConfig(left_out=person))
+    return Experiment.open(config, root=None, cache=cache, progress=None)
+
+
+def test_cross_fitted_teachers_teach_and_are_refused_elsewhere(
+    everybody: Experiment, tiny_cache: Path, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"overwrite": False, "resume": False, "progress": silent}
+    halves = [
+        train_teacher(without(everybody, person, tiny_cache), tmp_path / person, **options) for person in ("1", "3")
+    ]
+    assert [run.card["data"]["split"]["train"] for run in halves] == [["3"], ["1"]]
+    crossed = _with(everybody, teaching=TeachingConfig(cross_fitted=True))
+    run = student(crossed, tmp_path / "student", *halves)
+    assert len(run.card["teacher"]) == 2
+    with pytest.raises(ConfigError, match="knows another split"):
+        student(everybody, tmp_path / "plain", *halves)
+    with pytest.raises(ConfigError, match="every teacher was trained on person 3"):
+        student(crossed, tmp_path / "one", halves[0])
+    loss = dataclasses.replace(crossed.config.loss, angle=1.0)
+    with pytest.raises(ConfigError, match="have no common features"):
+        student(_with(crossed, loss=loss), tmp_path / "features", *halves)
+
+
+def test_only_a_labelled_training_person_can_be_left_out(everybody: Experiment, tiny_cache: Path) -> None:
+    for person in ("2", "9"):
+        with pytest.raises(ConfigError, match=f"labels.left_out is '{person}', and the labelled people .* are 1, 3"):
+            without(everybody, person, tiny_cache)

@@ -79,13 +79,17 @@ def data() -> None:
 
 
 @data.command("check", epilog="Example: vskd data check --dataset folder --root ~/my-recordings --list")
-@click.option("--dataset", type=click.Choice(["synthetic", "utd-mhad", "folder", "shoulder-watch"]), required=True)
+@click.option(
+    "--dataset",
+    type=click.Choice(["synthetic", "utd-mhad", "berkeley-mhad", "mmact", "folder", "shoulder-watch"]),
+    required=True,
+)
 @_ROOT
 @click.option(
     "--view",
     type=click.Choice(["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]),
     default=None,
-    help="What the teacher sees.  [default: the data set's first: rendered, skeleton, video, sensors]",
+    help="What the teacher sees.  [default: rendered, skeleton, rgb, rgb, video, sensors]",
 )
 @click.option("--list", "list_defects", is_flag=True, help="Name every defect instead of the first of each kind.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a recording had to be left out.")

@@ -16,6 +16,8 @@ from vskd.closed import from_mapping
 from vskd.contract import Contract, DecisionSpec, GafSpec, SensorSpec, WindowSpec
 from vskd.errors import ConfigError, DataError
 from vskd_training.augment import Augmentation
+from vskd_training.datasets.berkeley_mhad import BerkeleySettings
+from vskd_training.datasets.mmact import MmactSettings
 from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.losses import LossWeights
 
@@ -26,11 +28,11 @@ class DataConfig:
 
     Attributes
     ----------
-    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, ``folder`` (your own recordings), or
-        ``shoulder-watch`` (recordings inside the package seglearn)
+    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, ``berkeley-mhad``, ``mmact``, ``folder`` (your own
+        recordings), or ``shoulder-watch`` (recordings inside the package seglearn)
     view : what the teacher sees: pictures (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
         ``sensors`` (accelerometer and gyroscope), or ``none``; ``experiment.VIEWS`` says what each data set has
-    protocol : one of ``datasets.protocols.PROTOCOLS``
+    protocol : one of ``datasets.protocols.PROTOCOLS``; of mmact also ``cross-session`` and ``cross-scene``
     fold : what is left out: the person of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
         of a ``column``
     fold_count : of ``subject-folds``
@@ -41,9 +43,10 @@ class DataConfig:
     train_on_validation : the reported run, after every choice was made on the validation people: train on them too
     frame_height, frame_width : of the teacher's frames, pixels
     synthetic : settings of the generator
+    berkeley, mmact : which sensor and camera of these data sets
     """
 
-    dataset: Literal["synthetic", "utd-mhad", "folder", "shoulder-watch"]
+    dataset: Literal["synthetic", "utd-mhad", "berkeley-mhad", "mmact", "folder", "shoulder-watch"]
     view: Literal["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]
     protocol: str = "cross-subject"
     fold: str = ""
@@ -57,6 +60,8 @@ class DataConfig:
     frame_height: int = 60
     frame_width: int = 80
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+    berkeley: BerkeleySettings = field(default_factory=BerkeleySettings)
+    mmact: MmactSettings = field(default_factory=MmactSettings)
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,13 @@ class LabelsConfig:
     people : the training people with labels; the others stay as recordings without
     count : instead of names, so many of the training people, drawn by ``seed`` and the fold
     seed : of the draw; not the run's, so that all seeds of a study know the same labels
+    left_out : a labelled person whom this run does not train on at all: a teacher for cross-fitting
     """
 
     people: tuple[str, ...] = ()
     count: int = 0
     seed: int = 0
+    left_out: str = ""
 
     def __post_init__(self) -> None:
         if self.count < 0 or self.seed < 0:
@@ -91,9 +98,12 @@ class TeachingConfig:
     ----------
     pairing : ``own`` (the teacher's view of the same recording), or a control: ``shuffled`` (of any other recording)
         or ``shuffled-within-class`` (of another recording of the same class)
+    cross_fitted : of several teachers, each person's recordings are spoken of only by those who never saw that person,
+        and among them by those who saw most people. For ``loss.kd`` and its like, which need no features
     """
 
     pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"
+    cross_fitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,6 +244,24 @@ def _apply(mapping: dict[str, Any], change: str) -> None:
         if not isinstance(mapping, dict):
             raise ConfigError(f"--set {change}: {section!r} is no section")
     try:
-        mapping[name] = tomllib.loads(f"value = {value}")["value"]
+        given = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        mapping[name] = value.strip()  # a bare word is a string, as on any command line
+        given = value.strip()  # a bare word is a string, as on any command line
+    mapping[name] = _as_names(given) if key.strip() in _NAMES else given
+
+
+#: Keys that hold names of people and groups, which often are numbers; quotes around them are hard to get past a shell.
+_NAMES = (
+    "data.fold",
+    "data.train_subjects",
+    "data.test_subjects",
+    "data.validation_subjects",
+    "labels.people",
+    "labels.left_out",
+)
+
+
+def _as_names(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_as_names(one) for one in given]
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given

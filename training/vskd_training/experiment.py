@@ -14,7 +14,9 @@ from typing import Any, Literal
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.config import Config, DataConfig
+from vskd_training.datasets.berkeley_mhad import BerkeleyMhadSource
 from vskd_training.datasets.folder import FolderSource
+from vskd_training.datasets.mmact import MmactSource
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.datasets.protocols import Split
 from vskd_training.datasets.recording import Source
@@ -30,6 +32,8 @@ Part = Literal["train", "validation", "test", "unlabelled"]
 VIEWS: dict[str, tuple[str, ...]] = {
     "synthetic": ("rendered",),
     "utd-mhad": ("skeleton", "joints", "depth", "rgb", "none"),
+    "berkeley-mhad": ("rgb", "depth", "none"),
+    "mmact": ("rgb", "none"),
     "folder": ("video", "sensors", "none"),
     "shoulder-watch": ("sensors", "none"),
 }
@@ -62,6 +66,10 @@ def source(data: DataConfig, root: Path | None) -> Source:
     size = {"height": data.frame_height, "width": data.frame_width}
     if data.dataset == "folder":
         return FolderSource(root, view=view, **size)
+    if data.dataset == "berkeley-mhad":
+        return BerkeleyMhadSource(root, view=view, settings=data.berkeley, **size)
+    if data.dataset == "mmact":
+        return MmactSource(root, view=view, settings=data.mmact, **size)
     return UtdMhadSource(root, view=view, **size)
 
 
@@ -139,6 +147,8 @@ class Experiment:
         }
         if self.sides.unlabelled:
             card["unlabelled"] = list(self.sides.unlabelled_subjects)
+        if self.sides.left_out:
+            card["left_out"] = self.sides.left_out
         return {
             "dataset": self.prepared.name,
             "view": self.prepared.view,

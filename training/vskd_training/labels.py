@@ -35,11 +35,13 @@ class Sides:
     split : train and validation are labelled
     unlabelled : indices into the recordings, ascending
     unlabelled_subjects : whose they are, in natural order
+    left_out : a labelled person who is on no side, empty for nobody
     """
 
     split: Split
     unlabelled: tuple[int, ...] = ()
     unlabelled_subjects: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
@@ -55,6 +57,11 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
     ------
     ConfigError : what ``split_of`` refuses; people who are not on the training side; nobody left to train on
     """
+    found = _with_labels(infos, data, labels)
+    return _without(infos, found, labels.left_out) if labels.left_out else found
+
+
+def _with_labels(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
     everybody_labelled = not labels.people and not labels.count
     named = data.validation_subjects if everybody_labelled else ()
     split = split_of(infos, data, validation_subjects=named)
@@ -69,6 +76,18 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
     labelled = _labelled(pool, labels, fold=data.fold)
     deciding = _deciding(labelled, data)
     return _withhold(infos, split, pool, labelled, deciding)
+
+
+def _without(infos: Sequence[RecordingInfo], found: Sides, person: str) -> Sides:
+    trained = found.split.train_subjects
+    if person not in trained or len(trained) == 1 or found.split.leaky:
+        raise ConfigError(
+            f"labels.left_out is {person!r}, and the labelled people to train on are {', '.join(trained)}",
+            hint="Leave out one of at least two, on a split by people",
+        )
+    train = tuple(row for row in found.split.train if infos[row].subject != person)
+    subjects = tuple(name for name in trained if name != person)
+    return replace(found, split=replace(found.split, train=train, train_subjects=subjects), left_out=person)
 
 
 def _all_train(split: Split) -> Split:

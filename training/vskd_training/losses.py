@@ -12,6 +12,7 @@ CVPR 2019). With z logits (batch, classes), f features (batch, features), S stud
     L_A  = mean over i, j, k of smoothL1( <e^S_ij, e^S_ik> - <e^T_ij, e^T_ik> )
     L_S  = mean squared error( f_S, f_T )
     L    = ce L_CE + kd L_KD + distance L_D + angle L_A + semantic L_S
+           + decoupled and dist times the two losses of ``logit_losses``
 
 smoothL1(x) is x^2 / 2 up to |x| = 1 and |x| - 1/2 beyond. The student's feature comes after a ReLU and the teacher's
 is signed, so L_S seldom reaches 0.
@@ -24,14 +25,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vskd.errors import ConfigError, DataError
+from vskd_training.logit_losses import decoupled, dist, standardised, target_classes
 from vskd_training.models.student import View
+
+#: The terms that compare with a teacher.
+OF_A_TEACHER = ("kd", "distance", "angle", "semantic", "decoupled", "dist")
 
 #: Squared distances below this are two features that coincide.
 _COINCIDE = 1e-12
@@ -48,7 +53,10 @@ class LossWeights:
     ce : cross entropy with the labels
     kd : soft targets
     distance, angle, semantic : the three terms of DASK
-    temperature : divides both sides' logits in the soft targets
+    decoupled, dist : see ``logit_losses``
+    decoupled_other : weight, within ``decoupled``, of what is said about the classes that are not the target
+    standardised : bring each row of logits to mean 0 and deviation 1 ahead of ``kd`` and ``decoupled``
+    temperature : divides both sides' logits in ``kd``, ``decoupled`` and ``dist``
     label_smoothing : of the cross entropy, in [0, 1)
     """
 
@@ -57,6 +65,10 @@ class LossWeights:
     distance: float = 0.0
     angle: float = 0.0
     semantic: float = 0.0
+    decoupled: float = 0.0
+    dist: float = 0.0
+    decoupled_other: float = 8.0
+    standardised: bool = False
     temperature: float = 4.0
     label_smoothing: float = 0.0
 
@@ -70,12 +82,17 @@ class LossWeights:
         if self.label_smoothing >= 1:
             raise ConfigError(f"loss.label_smoothing must lie in [0, 1), got {self.label_smoothing}")
         if self.ce == 0 and not self.needs_teacher:
-            raise ConfigError("every weight of the loss is 0", hint="Set one of loss.ce, kd, distance, angle, semantic")
+            names = ", ".join(OF_A_TEACHER)
+            raise ConfigError("every weight of the loss is 0", hint=f"Set one of loss.ce, {names}")
 
     @property
     def needs_teacher(self) -> bool:
         """Whether any term looks at the teacher."""
-        return max(self.kd, self.distance, self.angle, self.semantic) > 0
+        return any(getattr(self, name) > 0 for name in OF_A_TEACHER)
+
+    def without_teacher(self) -> LossWeights:
+        """The same, with every term that looks at a teacher turned off."""
+        return replace(self, kd=0.0, distance=0.0, angle=0.0, semantic=0.0, decoupled=0.0, dist=0.0)
 
 
 def soft_targets(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
@@ -146,7 +163,7 @@ def distillation_loss(
     if teacher is None and weights.needs_teacher:
         raise ConfigError(
             "the loss weighs the teacher's outputs, but there is no teacher",
-            hint="Name a teacher, or set loss.kd, distance, angle and semantic to 0",
+            hint=f"Name a teacher, or set loss.{', '.join(OF_A_TEACHER)} to 0",
         )
     if teacher is not None:
         _check_ids(student_ids, teacher_ids, batch=len(student.logits))
@@ -166,11 +183,25 @@ def _terms(
     }
     if teacher is not None:
         known = _full(teacher)
-        every["kd"] = lambda: soft_targets(student.logits, known.logits, temperature=weights.temperature)
+        every |= _logit_terms(student.logits, known.logits, targets, weights)
         every["distance"] = lambda: distance(student.feature, known.feature)
         every["angle"] = lambda: angle(student.feature, known.feature)
         every["semantic"] = lambda: semantic(student.feature, known.feature)
     return {name: term for name, term in every.items() if getattr(weights, name) > 0}
+
+
+def _logit_terms(
+    student: Tensor, teacher: Tensor, targets: Tensor, weights: LossWeights
+) -> dict[str, Callable[[], Tensor]]:
+    _check_equal_shapes("logits", student, teacher)
+    temperature = weights.temperature
+    ours, theirs = (standardised(student), standardised(teacher)) if weights.standardised else (student, teacher)
+    about = target_classes(targets, teacher)
+    return {
+        "kd": lambda: soft_targets(ours, theirs, temperature=temperature),
+        "decoupled": lambda: decoupled(ours, theirs, about, temperature=temperature, other=weights.decoupled_other),
+        "dist": lambda: dist(student, teacher, temperature=temperature),
+    }
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float) -> Tensor:

@@ -6,9 +6,11 @@ This module knows configs and recordings' names. It reads no samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from vskd.errors import ConfigError
 from vskd_training.config import DataConfig
-from vskd_training.datasets.protocols import Rules, Split, make_split, refuse_leak
+from vskd_training.datasets.protocols import COLUMN, FIXED, Rules, Split, folds, make_split, refuse_leak
 from vskd_training.datasets.recording import RecordingInfo
 
 
@@ -25,12 +27,47 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     ------
     ConfigError : it cannot be made of these recordings, or is leaky and ``allow_leak`` is not set
     """
-    split = make_split(
-        infos,
-        data.protocol,
-        fold=data.fold or None,
-        validation_subjects=validation_subjects,
-        rules=Rules(data.fold_count, data.split_column, data.train_subjects, data.test_subjects),
-    )
+    if data.dataset == "mmact" and data.protocol == "cross-view":
+        raise ConfigError(
+            "cross-view trains on cameras 1 to 3 and tests on camera 4, but the sensor file is the same for all of "
+            "them: a student that sees the sensor alone would be tested on what it was trained on",
+            hint="Take cross-subject",
+        )
+    published = _published(infos, data)
+    protocol, fold, rules = published or (data.protocol, data.fold or None, _rules(data))
+    if published and data.fold:
+        raise ConfigError(f"{data.protocol} of {data.dataset} has one split and no folds, got fold {data.fold!r}")
+    split = make_split(infos, protocol, fold=fold, validation_subjects=validation_subjects, rules=rules)
+    if published:
+        split = replace(split, protocol=data.protocol, fold=None)
     refuse_leak(split, allowed=data.allow_leak)
     return split
+
+
+def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...]:
+    """The folds of a config's protocol; empty where it has one split only. Errors as ``split_of``."""
+    return () if _published(infos, data) else folds(infos, data.protocol, _rules(data))
+
+
+def _rules(data: DataConfig) -> Rules:
+    return Rules(data.fold_count, data.split_column, data.train_subjects, data.test_subjects)
+
+
+def _published(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, str | None, Rules] | None:
+    """Protocol, fold and rules of a data set's own split; where a person is missing, the others stay."""
+    there = {info.subject for info in infos}
+    if (data.dataset, data.protocol) in _LAST_OF_TRAINING:
+        last = _LAST_OF_TRAINING[data.dataset, data.protocol]
+        train = tuple(sorted((person for person in there if int(person) <= last), key=int))
+        test = tuple(sorted((person for person in there if int(person) > last), key=int))
+        return FIXED, None, Rules(train_subjects=train, test_subjects=test)
+    if (data.dataset, data.protocol) in _LEFT_OUT:
+        column, value = _LEFT_OUT[data.dataset, data.protocol]
+        return COLUMN, value, Rules(column=column)
+    return None
+
+
+#: The data sets' own splits, by their names in the literature: people up to this number train, the others test.
+_LAST_OF_TRAINING = {("berkeley-mhad", "cross-subject"): 7, ("mmact", "cross-subject"): 16}
+#: The column, and its value that tests.
+_LEFT_OUT = {("mmact", "cross-session"): ("session", "5"), ("mmact", "cross-scene"): ("scene", "2")}

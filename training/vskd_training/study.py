@@ -47,9 +47,11 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd_training.config import Config, load_config
 from vskd_training.datasets.prepared import prepare
-from vskd_training.datasets.protocols import folds
+from vskd_training.datasets.recording import RecordingInfo
 from vskd_training.experiment import Experiment, source
+from vskd_training.labels import sides
 from vskd_training.run import CARD, Run
+from vskd_training.splits import folds_of
 from vskd_training.train import student_config, train_student, train_teacher
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -57,11 +59,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """Networks that teach together: ``seeds`` of them, with changes ``set`` to the study's config."""
+    """Networks that teach together: ``seeds`` of them, with changes ``set`` to the study's config.
+
+    With ``cross_fitted`` as many again for every labelled person, who is left out; arms that name this teacher then
+    hear of each person only from networks that never saw that person (``teaching.cross_fitted``).
+    """
 
     name: str
     seeds: tuple[int, ...] = (0,)
     set: tuple[str, ...] = ()
+    cross_fitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ class Cell:
 
     Attributes
     ----------
-    name : ``ITEM/FOLD/seed-N``, also its folder
+    name : ``ITEM/FOLD/seed-N``, also its folder; ``...-without-P`` of a network that leaves the person P out
     item, fold, seed : of which arm or teacher
     role : what is trained
     config : of the run
@@ -201,31 +208,48 @@ def open_study(path: Path, *, root: Path | None) -> Study:
     config_file = path.parent / spec.config
     config = load_config(config_file, changes=spec.set)
     infos = source(config.data, root).infos()
-    chosen = spec.folds or folds(infos, config.data.protocol) or ("",)
-    cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold)]
+    chosen = spec.folds or folds_of(infos, config.data) or ("",)
+    cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold, infos)]
     order = [teacher.name for teacher in spec.teacher] + [arm.name for arm in spec.arm]
     hashes = {"study": _sha256(content), "config": _sha256(config_file.read_bytes())}
     return Study(spec, hashes, tuple(sorted(cells, key=lambda cell: order.index(cell.item))))
 
 
-def _cells(spec: StudySpec, config_file: Path, fold: str) -> Iterator[Cell]:
+def _cells(spec: StudySpec, config_file: Path, fold: str, infos: Sequence[RecordingInfo]) -> Iterator[Cell]:
     """The cells of one fold."""
 
     def config(changes: tuple[str, ...], seed: int) -> Config:
         placed = (f'data.fold="{fold}"', f"seed={seed}")
         return load_config(config_file, changes=(*spec.set, *changes, *placed))
 
+    networks: dict[str, tuple[str, ...]] = {}
     for teacher in spec.teacher:
-        for seed in teacher.seeds:
-            name = _cell_name(teacher.name, fold, seed)
-            yield Cell(name, teacher.name, fold, seed, "teacher", config(teacher.set, seed), ())
-    networks = {teacher.name: teacher.seeds for teacher in spec.teacher}
+        cells = [
+            cell for seed in teacher.seeds for cell in _networks(teacher, fold, seed, config(teacher.set, seed), infos)
+        ]
+        networks[teacher.name] = tuple(cell.name for cell in cells)
+        yield from cells
+    crossed = {teacher.name for teacher in spec.teacher if teacher.cross_fitted}
     for arm in spec.arm:
+        changes = (*arm.set, "teaching.cross_fitted=true") if arm.teacher in crossed else arm.set
         for seed in spec.seeds:
-            seeds = networks.get(arm.teacher, (seed,)) if arm.teacher else ()
-            taught_by = tuple(_cell_name(arm.teacher, fold, number) for number in seeds)
-            made = student_config(config(arm.set, seed), taught=bool(taught_by))
+            own = (_cell_name(arm.teacher, fold, seed),) if arm.teacher else ()
+            taught_by = networks.get(arm.teacher, own)
+            made = student_config(config(changes, seed), taught=bool(taught_by))
             yield Cell(_cell_name(arm.name, fold, seed), arm.name, fold, seed, "student", made, taught_by)
+
+
+def _networks(
+    teacher: TeacherSpec, fold: str, seed: int, config: Config, infos: Sequence[RecordingInfo]
+) -> Iterator[Cell]:
+    """A teacher's network of one seed, and for cross-fitting one without each labelled person."""
+    name = _cell_name(teacher.name, fold, seed)
+    yield Cell(name, teacher.name, fold, seed, "teacher", config, ())
+    if not teacher.cross_fitted:
+        return
+    for person in sides(infos, config.data, config.labels).split.train_subjects:
+        without = replace(config, labels=replace(config.labels, left_out=person))
+        yield Cell(f"{name}-without-{person}", teacher.name, fold, seed, "teacher", without, ())
 
 
 def _cell_name(item: str, fold: str, seed: int) -> str:

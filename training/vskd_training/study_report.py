@@ -45,7 +45,14 @@ def report_study(study: Study, out: Path) -> dict[str, Any]:
 def summarise_study(study: Study, out: Path) -> dict[str, Any]:
     """Accuracies of every teacher and arm, and the comparisons, as plain values; no date, so equal runs are equal."""
     spec = study.spec
-    teachers = {item.name: _item(cards(study, out, item.name), spec.activities) for item in spec.teacher}
+    # Networks that left a person out serve cross-fitting, and are no measure of the teacher.
+    teachers = {
+        item.name: _item(
+            [(cell, card) for cell, card in cards(study, out, item.name) if not cell.config.labels.left_out],
+            spec.activities,
+        )
+        for item in spec.teacher
+    }
     arms = {item.name: _item(cards(study, out, item.name), spec.activities) for item in spec.arm}
     people = {name: item["by_subject"] for name, item in arms.items()}
     first = cards(study, out, spec.arm[0].name)[0][1]
@@ -158,10 +165,10 @@ def draw_differences(document: Mapping[str, Any], path: Path) -> None:
         axes.plot(100 * row["mean"], place - 0.22, "D", color="#08306b", label=_MEAN if not place else None)
     names = [f"{row['arm']}\n- {row['against']}{'' if row['significant'] else ' (n. s.)'}" for row in rows]
     axes.set_yticks(range(len(rows)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(max(1, len(rows)) - 0.4, -0.6)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("difference in accuracy per person, points")
-    axes.set_title(f"{document['study']['name']} (n. s.: not significant, adjusted p at least {LEVEL})", fontsize=10)
+    axes.set_title(f"{document['study']['name']} (n. s.: not significant at {LEVEL})", fontsize=10)
     if rows:
         axes.legend(loc="best", fontsize=8)
     figure.savefig(path, dpi=110)

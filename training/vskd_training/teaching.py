@@ -4,6 +4,10 @@ Several teachers are averaged: their mean probability (Lakshminarayanan et al., 
 by side, which distance and angle can compare with a student's and the semantic term cannot. A student may teach, too:
 its views of the same windows are self-distillation (Furlanello et al., "Born-Again Neural Networks", ICML 2018).
 
+Cross-fitted teachers, as in stacking (Wolpert, Neural Networks 1992), never speak of a person whom they were trained
+on: their answers about their own training recordings are surer than they should be. Each leaves one labelled person
+out (``labels.left_out``).
+
 The control of every gain is a teacher whose views belong to other recordings, see ``shuffled``.
 """
 
@@ -74,19 +78,66 @@ def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTabl
 
     Raises
     ------
-    ConfigError : a teacher of other data or of another split; several of them with the semantic term
+    ConfigError : a teacher of other data or of another split; several of them with terms that need one feature
     """
-    if len(teachers) > 1 and experiment.config.loss.semantic:
-        raise ConfigError(
-            f"loss.semantic compares with one teacher's feature, and there are {len(teachers)} teachers",
-            hint="Set loss.semantic = 0, or name one teacher",
-        )
-    views = averaged([_views_of(teacher, experiment, table) for teacher in teachers])
+    _check_features(experiment.config, len(teachers))
+    each = [_views_of(teacher, experiment, table) for teacher in teachers]
+    if experiment.config.teaching.cross_fitted:
+        views = cross_fitted(each, [set(teacher.card["data"]["split"]["train"]) for teacher in teachers], table)
+    else:
+        views = averaged(each)
     pairing = experiment.config.teaching.pairing
     if pairing == "own":
         return views
     within = pairing == "shuffled-within-class"
     return shuffled(views, table, within_class=within, seed=experiment.config.seed)
+
+
+def _check_features(config: Config, teachers: int) -> None:
+    loss = config.loss
+    if config.teaching.cross_fitted and max(loss.distance, loss.angle, loss.semantic) > 0:
+        raise ConfigError(
+            "cross-fitted teachers have no common features, which loss.distance, angle and semantic compare",
+            hint="Set them to 0, or teaching.cross_fitted = false",
+        )
+    if teachers > 1 and loss.semantic:
+        raise ConfigError(
+            f"loss.semantic compares with one teacher's feature, and there are {teachers} teachers",
+            hint="Set loss.semantic = 0, or name one teacher",
+        )
+
+
+def cross_fitted(views: Sequence[TeacherViews], seen: Sequence[set[str]], table: WindowTable) -> TeacherViews:
+    """Of every window, the mean of those teachers who never saw its person, and among them who saw most people.
+
+    Parameters
+    ----------
+    views : of each teacher, of the same windows
+    seen : the people whom each teacher was trained on
+    table : the windows
+
+    Returns
+    -------
+    the same windows; features of no width, since the teachers have none in common
+
+    Raises
+    ------
+    ConfigError : every teacher saw a person of the table
+    """
+    logits = torch.empty_like(views[0].logits)
+    subjects = np.array(table.subjects)
+    for person in np.unique(subjects):
+        strangers = [index for index, people in enumerate(seen) if person not in people]
+        if not strangers:
+            raise ConfigError(
+                f"every teacher was trained on person {person}, so none can speak of that person cross-fitted",
+                hint=f"Add one trained with labels.left_out = '{person}'",
+            )
+        most = max(len(seen[index]) for index in strangers)
+        chosen = averaged([views[index] for index in strangers if len(seen[index]) == most])
+        rows = torch.from_numpy(np.flatnonzero(subjects == person))
+        logits[rows] = chosen.logits[rows]
+    return TeacherViews(views[0].ids, logits, logits.new_zeros(len(logits), 0))
 
 
 def averaged(views: Sequence[TeacherViews]) -> TeacherViews:
@@ -183,10 +234,22 @@ def check_same_split(teacher: Run, experiment: Experiment) -> None:
     ------
     ConfigError : naming what differs
     """
-    ours = experiment.data_card()
+    ours, theirs = experiment.data_card(), dict(teacher.card["data"])
+    if experiment.config.teaching.cross_fitted:
+        theirs["split"] = _with_left_out(theirs["split"], ours["split"])
     for key in ("dataset", "key", "split"):
-        if teacher.card["data"][key] != ours[key]:
+        if theirs[key] != ours[key]:
             raise ConfigError(
-                f"the teacher {teacher.path} knows another {key}: {teacher.card['data'][key]}, not {ours[key]}",
+                f"the teacher {teacher.path} knows another {key}: {theirs[key]}, not {ours[key]}",
                 hint="Train the teacher with the sections data and labels of this config",
             )
+
+
+def _with_left_out(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """A teacher's split with the person it left out put back, so that it can be compared with the student's."""
+    person = theirs.get("left_out")
+    if person is None or {*theirs["train"], person} != {*ours["train"]}:
+        return theirs
+    kept = {key: value for key, value in theirs.items() if key != "left_out"}
+    recordings = [ours["recordings"][0], *theirs["recordings"][1:]]
+    return {**kept, "train": ours["train"], "recordings": recordings}

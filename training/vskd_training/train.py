@@ -14,7 +14,7 @@ from torch import nn
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
-from vskd_training.config import Config
+from vskd_training.config import Config, TeachingConfig
 from vskd_training.experiment import Experiment
 from vskd_training.fit import Task, fit
 from vskd_training.joints import vary_joints
@@ -117,13 +117,11 @@ def student_config(config: Config, *, taught: bool) -> Config:
         if not config.loss.needs_teacher:
             raise ConfigError("a teacher was given, but its weights in [loss] are all 0", hint="Set loss.kd or another")
         return config
-    if config.teaching.pairing != "own":
+    if config.teaching != TeachingConfig():
         raise ConfigError(
-            f"teaching.pairing is {config.teaching.pairing!r}, but there is no teacher", hint="Name one by --teacher"
+            f"[teaching] sets {to_mapping(config.teaching)}, but there is no teacher", hint="Name one by --teacher"
         )
-    return dataclasses.replace(
-        config, loss=dataclasses.replace(config.loss, kd=0.0, distance=0.0, angle=0.0, semantic=0.0)
-    )
+    return dataclasses.replace(config, loss=config.loss.without_teacher())
 
 
 def report(experiment: Experiment, table: WindowTable, logits: NDArray[Any]) -> dict[str, Any]:

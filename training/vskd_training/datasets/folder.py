@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
-from vskd.errors import ConfigError, StreamError, did_you_mean
-from vskd.stream import UNIT_CHECK_SAMPLES, AxisMap, refuse_wrong_unit, to_g
+from vskd.errors import ConfigError, did_you_mean
+from vskd.stream import AxisMap, to_g
 from vskd_training.datasets.folder_table import DESCRIPTION, TABLE, ClipRow, Description, read_description, read_table
+from vskd_training.datasets.ledger import Ledger, by_content, refuse_implausible
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.sensor_csv import SensorTable, read_sensor
 from vskd_training.datasets.video import on_sensor_clock, read_clip
@@ -84,8 +86,7 @@ class FolderSource:
             for row in self.table
             if view == "video" and not row.video
         )
-        self._broken: dict[str, Defect] = {}
-        self._passed_over: dict[str, tuple[Defect, ...]] = {}
+        self._ledger = Ledger()
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every file that ``recordings`` reads and of the settings; hashed anew on each call."""
@@ -95,22 +96,18 @@ class FolderSource:
             "description": to_mapping(self.description),
             "clips": [list(row) for row in self.table],
         }
-        total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for row in self._used:
-            for name in (row.sensor, row.video if self.view == "video" else ""):
-                for path in _files(self.root / name) if name else ():
-                    total.update(f"{path.relative_to(self.root).as_posix()} {_digest(path)}\n".encode())
-        return total.hexdigest()
+        names = [name for row in self._used for name in (row.sensor, row.video if self.view == "video" else "") if name]
+        paths = [path for name in names for path in _files(self.root / name)]
+        text = json.dumps(settings, sort_keys=True) + by_content(paths, self.root)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every clip that is not known to be broken, in the order of the table."""
-        return tuple(self._infos[row.clip] for row in self._used if row.clip not in self._broken)
+        return self._ledger.kept(self._infos[row.clip] for row in self._used)
 
     def defects(self) -> tuple[Defect, ...]:
         """Clips without video, and what ``recordings`` has found broken or passed over so far."""
-        passed_over = [defect for row in self._used for defect in self._passed_over.get(row.clip, ())]
-        broken = [self._broken[row.clip] for row in self._used if row.clip in self._broken]
-        return (*self._unseen, *broken, *passed_over)
+        return (*self._unseen, *self._ledger.defects(self._infos[row.clip] for row in self._used))
 
     def files_by_stream(self) -> dict[str, int]:
         """Clips of the table that name a file of each kind."""
@@ -124,16 +121,12 @@ class FolderSource:
         """Read and decode them one by one, in the order of the table; broken ones become defects."""
         seen: dict[bytes, str] = {}
         for row in self._used:
-            try:
-                recording, passed_over = self._read(row)
-                _refuse_copy(recording, row, seen)
-            except BrokenFileError as error:
-                self._broken[row.clip] = _with_line(error.defect, row)
-                continue
-            self._passed_over[row.clip] = passed_over
-            yield recording
+            note = f" (clip {row.clip!r}, {TABLE}, line {row.line})"
+            recording = self._ledger.take(self._infos[row.clip], partial(self._read, row, seen), note=note)
+            if recording:
+                yield recording
 
-    def _read(self, row: ClipRow) -> tuple[Recording, tuple[Defect, ...]]:
+    def _read(self, row: ClipRow, seen: dict[bytes, str]) -> tuple[Recording, tuple[Defect, ...]]:
         path = self.root / row.sensor
         if not path.is_file():
             raise BrokenFileError(row.sensor, "does not exist; mend the path, or drop the line", kind="missing sensor")
@@ -142,6 +135,7 @@ class FolderSource:
         table = read_sensor(path, where=row.sensor, rate_hz=rate_hz, further=further)
         acceleration_g = to_g(table.xyz, unit=self.description.unit, axes=self.description.axis_map)
         _check_readings(acceleration_g, self.description, where=row.sensor)
+        _refuse_copy(acceleration_g, row, seen)
         defects = [*table.defects, *_rate_defects(table, self.description, row.sensor)]
         frame_time_s, frames, of_frames = self._frames(row, table, acceleration_g)
         recording = Recording(self._infos[row.clip], table.time_s, acceleration_g, frame_time_s, frames)
@@ -179,18 +173,8 @@ def _check_readings(acceleration_g: Float64, description: Description, *, where:
             what = f"the mean reading is {mean_g:.2f} g long, so gravity is in it; set gravity = true in {DESCRIPTION}"
             raise BrokenFileError(where, what, kind="gravity where there should be none")
         return
-    magnitudes_g = np.linalg.norm(acceleration_g, axis=1).tolist()
-    try:
-        refuse_wrong_unit(magnitudes_g, unit="g")
-        # The stream decides by its first second, and would refuse the recording later.
-        refuse_wrong_unit(magnitudes_g[:UNIT_CHECK_SAMPLES], unit="g")
-    except StreamError as error:
-        median_g = float(np.median(magnitudes_g))
-        what = (
-            f"the median |a| is {median_g:.3g} g if the unit is {description.unit}, and gravity alone makes it 1 g; "
-            f"mend unit or gravity in {DESCRIPTION}"
-        )
-        raise BrokenFileError(where, what, kind="implausible readings") from error
+    way_out = f"mend unit ({description.unit!r}) or gravity in {DESCRIPTION}"
+    refuse_implausible(acceleration_g, where=where, way_out=way_out)
 
 
 def _rate_defects(table: SensorTable, description: Description, where: str) -> list[Defect]:
@@ -203,16 +187,12 @@ def _rate_defects(table: SensorTable, description: Description, where: str) -> l
     return [Defect(where, what, "another rate than stated", left_out=False)]
 
 
-def _refuse_copy(recording: Recording, row: ClipRow, seen: dict[bytes, str]) -> None:
-    content = hashlib.sha256(np.ascontiguousarray(recording.acceleration_g).tobytes()).digest()
+def _refuse_copy(acceleration_g: Float64, row: ClipRow, seen: dict[bytes, str]) -> None:
+    content = hashlib.sha256(np.ascontiguousarray(acceleration_g).tobytes()).digest()
     original = seen.setdefault(content, row.clip)
     if original != row.clip:
         what = f"holds the same samples as the clip {original!r}; drop the line or give the right file"
         raise BrokenFileError(row.sensor, what, kind="copy of another clip")
-
-
-def _with_line(defect: Defect, row: ClipRow) -> Defect:
-    return Defect(defect.where, f"{defect.what} (clip {row.clip!r}, {TABLE}, line {row.line})", defect.kind)
 
 
 def _files(path: Path) -> list[Path]:
@@ -220,8 +200,3 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(child for child in path.iterdir() if child.is_file())
     return [path] if path.is_file() else []
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vskd.errors import did_you_mean
 from vskd.samples_csv import AXES, TIME_COLUMNS
-from vskd.stream import per_second
+from vskd.stream import LARGEST, per_second
 from vskd_training.datasets.recording import BrokenFileError, Defect
 
 Float64 = NDArray[np.float64]
@@ -77,6 +77,40 @@ def read_sensor(path: Path, *, where: str, rate_hz: float | None, further: Seque
     return _usable(seconds, values, numbers, where, cut_short)
 
 
+def read_lines(path: Path, *, where: str, parse: Callable[[str], Sequence[float]]) -> SensorTable:
+    """Read a published file without a header, in which a broken line is a known defect: dropped, and counted.
+
+    Parameters
+    ----------
+    path : text
+    where : how a defect names it
+    parse : a line to time, s, and x, y, z; raises ValueError for a broken one
+
+    Raises
+    ------
+    BrokenFileError : it cannot be read, is empty, or less than half of it is usable
+    """
+    lines = _lines(path, where)
+    rows: list[Sequence[float]] = []
+    numbers: list[int] = []
+    broken: list[int] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(parse(line))
+            numbers.append(number)
+        except ValueError:
+            broken.append(number)
+    if len(rows) < _LEAST_KEPT * (len(rows) + len(broken)):
+        what = f"{len(broken)} of {len(rows) + len(broken)} lines are broken, the first is line {broken[0]}"
+        raise BrokenFileError(where, what, kind="mostly broken lines")
+    what = f"{len(broken)} lines are broken and were dropped, the first is line {(broken or [0])[0]}"
+    defects = [Defect(where, what, "broken lines", left_out=False)] if broken else []
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return _usable(table[:, 0], table[:, 1:], numbers, where, defects)
+
+
 def drop_bad_samples(
     seconds: Float64, values: Float64, *, where: str, lines: Sequence[int]
 ) -> tuple[Float64, Float64, list[Defect]]:
@@ -93,7 +127,8 @@ def drop_bad_samples(
     -------
     what is left of both, and one defect for each kind
     """
-    finite = np.isfinite(values).all(axis=1) & np.isfinite(seconds)
+    # As in the stream: what float32 cannot hold is no number. A comparison with NaN is false.
+    finite = (np.abs(values) <= LARGEST).all(axis=1) & (np.abs(seconds) <= LARGEST)
     latest = np.maximum.accumulate(np.where(finite, seconds, -np.inf))
     before = np.concatenate(([-np.inf], latest[:-1]))
     repeated, backward = finite & (seconds == before), finite & (seconds < before)

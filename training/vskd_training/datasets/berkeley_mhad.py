@@ -1,0 +1,369 @@
+"""Berkeley MHAD, read from the tree as its authors publish it.
+
+Ofli, Chaudhry, Kurillo, Vidal, Bajcsy, "Berkeley MHAD: A Comprehensive Multimodal Human Action Database", WACV 2013:
+11 actions x 12 subjects x 5 repetitions, of which s04_a08_r05 was never published; six accelerometers at about 30 Hz,
+twelve cameras, two Kinects. A twelfth action, the T-pose, is a calibration and is left out.
+
+Sensors. 1 is the left wrist, 2 the right one. Loaders disagree on which of 3 to 6 are hips and which ankles, so they
+keep their numbers. Nobody says which unit the files are in: it is told from gravity, over all files at once, and
+counted in the check.
+
+Views. ``rgb`` is one of the cameras: raw Bayer pictures (grbg), demosaiced and taken in grey.
+``depth`` is a Kinect: nearer is brighter, 1 m is white and 5 m is black; the room is in it. Pictures carry numbers and
+no times; they are stretched over the recording, whose sensor ran alongside.
+
+This module does not know windows, splits or caches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.closed import to_mapping
+from vskd.contract import STANDARD_GRAVITY_M_S2
+from vskd.errors import ConfigError, DataError, did_you_mean
+from vskd_training.datasets.ledger import Ledger, by_content, by_size_and_time, refuse_implausible
+from vskd_training.datasets.netpbm import read_greymap
+from vskd_training.datasets.pictures import picture_frame, to_uint8
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.sensor_csv import SensorTable, read_lines
+from vskd_training.datasets.video import Clip, on_sensor_clock
+
+View = Literal["rgb", "depth", "none"]
+
+#: The official numbering: action 1 is the first.
+ACTIONS = (
+    "jumping_in_place",
+    "jumping_jacks",
+    "bending",
+    "punching",
+    "waving_two_hands",
+    "waving_one_hand",
+    "clapping",
+    "throwing",
+    "sit_down_stand_up",
+    "sit_down",
+    "stand_up",
+)
+T_POSE = 12
+SUBJECTS = 12
+REPETITIONS = 5
+
+#: Goes into the fingerprint. Raise it with every change to what ``recordings`` yields.
+READER_VERSION = 1
+
+#: What gravity reads in each unit that the files may be in.
+_UNITS = {"g": 1.0, "m/s^2": STANDARD_GRAVITY_M_S2, "mg": 1000.0}
+#: The median |a| of a data set lies within this factor of gravity.
+_NEAR = 2.0
+_NEAREST_MM, _FARTHEST_MM = 1000.0, 5000.0
+_SENSOR = re.compile(r"acc_h(\d\d)_s(\d\d)_a(\d\d)_r(\d\d)\.txt")
+_LAYOUT = "Give the folder that holds Accelerometer/ and one of Camera/, Kinect/, as Berkeley MHAD is published"
+
+
+@dataclass(frozen=True)
+class BerkeleySettings:
+    """Which of the sensors and cameras are read.
+
+    Attributes
+    ----------
+    shimmer : accelerometer, 1 (left wrist), 2 (right wrist) to 6
+    cluster, camera : of the view ``rgb``: clusters 1 and 2 have four cameras, 3 and 4 have two
+    kinect : of the view ``depth``, 1 or 2
+    """
+
+    shimmer: int = 2
+    cluster: int = 1
+    camera: int = 1
+    kinect: int = 1
+
+    def __post_init__(self) -> None:
+        cameras = 4 if self.cluster in (1, 2) else 2
+        for name, value, most in (
+            ("shimmer", self.shimmer, 6),
+            ("cluster", self.cluster, 4),
+            ("camera", self.camera, cameras),
+            ("kinect", self.kinect, 2),
+        ):
+            if not 1 <= value <= most:
+                raise ConfigError(f"berkeley.{name} must lie in 1..{most}, got {value}")
+
+
+class _Trial(NamedTuple):
+    subject: int
+    action: int
+    repetition: int
+
+    @property
+    def id(self) -> str:
+        return f"s{self.subject:02}_a{self.action:02}_r{self.repetition:02}"
+
+    @property
+    def folder(self) -> str:
+        return f"S{self.subject:02}/A{self.action:02}/R{self.repetition:02}"
+
+
+class BerkeleyMhadSource:
+    """The published tree as a ``Source``; a recording that turns out to be broken becomes a defect.
+
+    Parameters
+    ----------
+    root : the folder that holds ``Accelerometer``
+    view : what the camera's side shows
+    settings : which sensor and camera
+    height, width : of a frame, pixels
+
+    Raises
+    ------
+    DataError : the root or a folder is missing
+    ConfigError : an unknown view, or frames without a pixel
+    """
+
+    name = "berkeley-mhad"
+    labels: tuple[str, ...] = ACTIONS
+    gravity: Gravity = "included"
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        view: View = "none",
+        settings: BerkeleySettings = BerkeleySettings(),
+        height: int = 60,
+        width: int = 80,
+    ) -> None:
+        if view not in get_args(View):
+            raise ConfigError(f"unknown view {view!r} of berkeley-mhad", hint=did_you_mean(view, get_args(View)))
+        if height < 1 or width < 1:
+            raise ConfigError(f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}")
+        self.root, self.view, self.settings = root, str(view), settings
+        self.height, self.width = height, width
+        number = settings.shimmer
+        self.placement = {1: "left wrist", 2: "right wrist"}.get(number, f"Shimmer {number}, no wrist")
+        self._sensors = root / "Accelerometer" / f"Shimmer{number:02}"
+        _check_tree(root, self._sensors, self._pictures_root if view != "none" else None)
+        self._trials, self._t_poses, self._misnamed = self._scan()
+        self._infos = {trial: _info(trial) for trial in self._trials}
+        self._ledger = Ledger()
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the sensor files, of names, sizes and times of the pictures, and of the settings."""
+        settings = {
+            "reader": [self.name, READER_VERSION],
+            "frames": [self.view, self.height, self.width],
+            "settings": to_mapping(self.settings),
+            "trials": [trial.id for trial in self._trials],
+            "sensors": by_content([self._path(trial) for trial in self._trials], self.root),
+        }
+        if self.view != "none":
+            pictures = (path for trial in self._trials for _, path in self._pictures(trial))
+            settings["pictures"] = by_size_and_time(pictures, self.root)
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def infos(self) -> tuple[RecordingInfo, ...]:
+        """Every recording that is not known to be broken, by subject, action and repetition."""
+        return self._ledger.kept(self._infos.values())
+
+    def defects(self) -> tuple[Defect, ...]:
+        """Missing trials, misnamed files, and what ``recordings`` has found so far."""
+        missing = tuple(Defect(trial, "this trial is missing", "missing trial") for trial in self.missing_trials())
+        return (*missing, *self._misnamed, *self._ledger.defects(self._infos.values()))
+
+    def missing_trials(self) -> tuple[str, ...]:
+        """Ids of the 660 trials of which there is no sensor file; one in the tree as published."""
+        return tuple(trial.id for trial in _every_trial() if trial not in self._infos)
+
+    def files_by_stream(self) -> dict[str, int]:
+        """Files of the sensor, with what was left out on purpose, and its unit."""
+        streams = {self._sensors.name: len(self._trials), "T-pose, left out": self._t_poses}
+        if self._trials:
+            streams[f"unit told from gravity: {self._unit}"] = len(self._trials)
+        return streams
+
+    def recordings(self) -> Iterator[Recording]:
+        """Read and decode them one by one; broken ones become defects."""
+        for trial, info in self._infos.items():
+            recording = self._ledger.take(info, partial(self._read, trial))
+            if recording:
+                yield recording
+
+    def _read(self, trial: _Trial) -> tuple[Recording, Sequence[Defect]]:
+        path = self._path(trial)
+        where = self._where(path)
+        table = _read_table(path, where)
+        acceleration_g = table.xyz / _UNITS[self._unit]
+        way_out = f"the other files are in {self._unit}; look at this one"
+        refuse_implausible(acceleration_g, where=where, way_out=way_out)
+        frame_time_s, frames, lost = self._frames(trial, table.time_s)
+        recording = Recording(self._infos[trial], table.time_s, acceleration_g, frame_time_s, frames)
+        return recording, (*table.defects, *lost)
+
+    def _frames(
+        self, trial: _Trial, time_s: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint8], tuple[Defect, ...]]:
+        if self.view == "none":
+            return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
+        folder = self._pictures_root / trial.folder
+        where = self._where(folder)
+        pictures = self._pictures(trial)
+        if len(pictures) < 2:
+            what = f"holds {len(pictures)} pictures of this view, a clip needs 2"
+            raise BrokenFileError(where, what if folder.is_dir() else "is missing", kind="missing camera")
+        read = self._grey if self.view == "rgb" else self._nearness
+        frames = np.stack([read(path) for _, path in pictures])
+        clip = Clip(frames, np.array([number for number, _ in pictures], dtype=np.float64), "none")
+        lost = pictures[-1][0] - pictures[0][0] + 1 - len(pictures)
+        frame_time_s, _ = on_sensor_clock(clip, time_s, where=where)
+        what = f"{lost} pictures are missing; the others keep their times"
+        return frame_time_s, frames, (Defect(where, what, "missing pictures", left_out=False),) if lost else ()
+
+    def _grey(self, path: Path) -> NDArray[np.uint8]:
+        raw = read_greymap(path, where=self._where(path))
+        if raw.dtype != np.uint8 or any(side % 2 for side in raw.shape):
+            what = f"holds {raw.dtype} {raw.shape}, and a Bayer picture has bytes and even sides"
+            raise BrokenFileError(self._where(path), what, kind="unreadable")
+        return picture_frame(grey_of_bayer(raw.astype(np.uint8)), height=self.height, width=self.width)
+
+    def _nearness(self, path: Path) -> NDArray[np.uint8]:
+        depth_mm = read_greymap(path, where=self._where(path)).astype(np.float32)
+        near = 255 * (_FARTHEST_MM - depth_mm) / (_FARTHEST_MM - _NEAREST_MM)
+        code = np.where(depth_mm > 0, np.clip(near, 0, 255), 0)
+        return picture_frame(code, height=self.height, width=self.width)
+
+    @property
+    def _pictures_root(self) -> Path:
+        if self.view == "depth":
+            return self.root / "Kinect" / f"Kin{self.settings.kinect:02}"
+        return self.root / "Camera" / f"Cluster{self.settings.cluster:02}" / f"Cam{self.settings.camera:02}"
+
+    def _pictures(self, trial: _Trial) -> list[tuple[int, Path]]:
+        """Numbers and paths of a trial's pictures, in order."""
+        kind = "depth_" if self.view == "depth" else ""
+        name = re.compile(rf"(?:kin|img)_\w+_{trial.id}_{kind}(\d+)\.pgm")
+        folder = self._pictures_root / trial.folder
+        found = (name.fullmatch(path.name) for path in folder.glob("*.pgm"))
+        return sorted((int(match[1]), folder / match[0]) for match in found if match)
+
+    @cached_property
+    def _unit(self) -> str:
+        """The unit in which the median |a| over all readable files is nearest to gravity."""
+        medians = []
+        for trial in self._trials:
+            try:
+                table = _read_table(self._path(trial), "")
+            except BrokenFileError:
+                continue  # becomes a defect when it is read
+            medians.append(float(np.median(np.linalg.norm(table.xyz, axis=1))))
+        median = float(np.median(medians)) if medians else 1.0
+        for unit, gravity in _UNITS.items():
+            if gravity / _NEAR <= median <= gravity * _NEAR:
+                return unit
+        raise DataError(
+            f"{self._sensors}: the median |a| is {median:.4g}, which is gravity in none of {', '.join(_UNITS)}",
+            hint="Are these the files of the accelerometer as published?",
+        )
+
+    def _scan(self) -> tuple[list[_Trial], int, tuple[Defect, ...]]:
+        """Trials of the sensor's folder, how many T-poses, and files named otherwise."""
+        trials, t_poses, misnamed = [], 0, []
+        for path in sorted(self._sensors.glob("*.txt")):
+            match = _SENSOR.fullmatch(path.name)
+            shimmer, *rest = (int(digits) for digits in match.groups()) if match else (0, 0, 0, 0)
+            trial = _Trial(*rest)
+            if shimmer == self.settings.shimmer and trial in _EVERY_TRIAL:
+                trials.append(trial)
+            elif shimmer == self.settings.shimmer and trial.action == T_POSE:
+                t_poses += 1
+            else:
+                what = f"is not named acc_h{self.settings.shimmer:02}_s01..12_a01..12_r01..05.txt"
+                misnamed.append(Defect(self._where(path), what, "misnamed file"))
+        return sorted(trials), t_poses, tuple(misnamed)
+
+    def _path(self, trial: _Trial) -> Path:
+        return self._sensors / f"acc_h{self.settings.shimmer:02}_{trial.id}.txt"
+
+    def _where(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def grey_of_bayer(raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A raw picture of a colour camera as grey, demosaiced bilinearly.
+
+    A colour that a pixel lacks is the mean of its nearest neighbours that have it: two, four in a cross, or four in the
+    corners. At the edges the picture is mirrored. FFmpeg's scaler would do, but copies pixels where its threads' slices
+    meet, so that its result depends on the machine.
+
+    Parameters
+    ----------
+    raw : (rows, columns), green and red in even rows, blue and green in odd ones; both even in number
+
+    Returns
+    -------
+    (rows, columns)
+
+    Raises
+    ------
+    DataError : an odd number of rows or columns, or none
+    """
+    rows, columns = raw.shape
+    if rows % 2 or columns % 2 or not raw.size:
+        raise DataError(f"a Bayer picture has even sides, got {rows} x {columns} pixels")
+    around = np.pad(raw.astype(np.float32), 1, mode="reflect")
+    beside = (around[1:-1, :-2] + around[1:-1, 2:]) / 2
+    above = (around[:-2, 1:-1] + around[2:, 1:-1]) / 2
+    cross = (beside + above) / 2
+    corners = (around[:-2, :-2] + around[:-2, 2:] + around[2:, :-2] + around[2:, 2:]) / 4
+    red, green, blue = _LUMA
+    grey = green * raw.astype(np.float32)
+    grey[::2, ::2] += (red * beside + blue * above)[::2, ::2]
+    grey[1::2, 1::2] += (red * above + blue * beside)[1::2, 1::2]
+    grey[::2, 1::2] = (red * raw + green * cross + blue * corners)[::2, 1::2]
+    grey[1::2, ::2] = (blue * raw + green * cross + red * corners)[1::2, ::2]
+    return to_uint8(grey)
+
+
+#: Brightness of red, green and blue (ITU-R BT.601).
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def _read_table(path: Path, where: str) -> SensorTable:
+    return read_lines(path, where=where, parse=_parse)
+
+
+def _parse(line: str) -> tuple[float, float, float, float]:
+    x, y, z, time_s = (float(value) for value in line.split())
+    return time_s, x, y, z
+
+
+def _info(trial: _Trial) -> RecordingInfo:
+    return RecordingInfo(trial.id, str(trial.subject), ACTIONS[trial.action - 1], trial.repetition)
+
+
+def _every_trial() -> Iterator[_Trial]:
+    for subject in range(1, SUBJECTS + 1):
+        for action in range(1, len(ACTIONS) + 1):
+            for repetition in range(1, REPETITIONS + 1):
+                yield _Trial(subject, action, repetition)
+
+
+_EVERY_TRIAL = frozenset(_every_trial())
+
+
+def _check_tree(root: Path, sensors: Path, pictures: Path | None) -> None:
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}", hint=_LAYOUT)
+    for folder in (sensors, pictures):
+        if folder is not None and not folder.is_dir():
+            beside = sorted(child.name for child in folder.parent.iterdir()) if folder.parent.is_dir() else []
+            there = f"{folder.parent.name}/ holds {', '.join(beside)}" if beside else _LAYOUT
+            raise DataError(f"{root} has no folder {folder.relative_to(root).as_posix()}/", hint=there)

@@ -1,0 +1,280 @@
+"""MMAct, read from the tree as its authors publish it, with the defects that its files are known for.
+
+Kong et al., "MMAct: A Large-Scale Dataset for Cross Modal Human Action Understanding", ICCV 2019: 20 subjects, 4
+scenes, 5 sessions, 35 file names; a watch on the right wrist at 100 Hz, four cameras and one worn by the subject.
+
+Classes. There are 37: `using_phone` and `talking_on_phone` in scene 3 happen at a desk and are classes of their own.
+
+Defects. Files are empty, lines are cut, times repeat or run backward, fractions of a second are missing, a name has a
+capital, and some recordings have no sensor or no film. Names are compared in lower case; every defect is counted, and
+costs its samples or its recording.
+
+A film and the watch were cut to the same clip and share no clock: the film is stretched over the recording.
+
+This module does not know windows, splits or caches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.closed import to_mapping
+from vskd.contract import STANDARD_GRAVITY_M_S2
+from vskd.errors import ConfigError, DataError, did_you_mean
+from vskd_training.datasets.ledger import Ledger, by_content, by_size_and_time, refuse_implausible
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.sensor_csv import read_lines
+from vskd_training.datasets.video import on_sensor_clock, read_clip
+
+View = Literal["rgb", "none"]
+
+#: The files' names, in alphabetical order, then the two that become classes of their own at the desk.
+NAMES = (
+    "carrying", "carrying_heavy", "carrying_light", "checking_time", "closing", "crouching", "drinking", "entering",
+    "exiting", "fall", "jumping", "kicking", "loitering", "looking_around", "opening", "picking_up", "pocket_in",
+    "pocket_out", "pointing", "pulling", "pushing", "running", "setting_down", "sitting", "sitting_down", "standing",
+    "standing_up", "talking", "talking_on_phone", "throwing", "transferring_object", "using_pc", "using_phone",
+    "walking", "waving_hand",
+)  # fmt: skip
+DESK_SCENE = 3
+AT_THE_DESK = {"using_phone": "using_phone_desk", "talking_on_phone": "talking_on_phone_desk"}
+LABELS = (*NAMES, *AT_THE_DESK.values())
+
+#: Goes into the fingerprint. Raise it with every change to what ``recordings`` yields.
+READER_VERSION = 1
+
+_WATCH = "acc_watch_clip"
+#: One of the releases has these two in front of the subjects' films.
+_FILM_ROOTS = ("", "cross_view/trainval")
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)_(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
+_PLACE = re.compile(r"subject(\d+)/scene(\d+)/session(\d+)/(\w+)\.csv", re.IGNORECASE)
+_LAYOUT = f"Give the folder that holds {_WATCH}/ and, for films, subject1/, subject2/, ..., as MMAct is published"
+
+
+@dataclass(frozen=True)
+class MmactSettings:
+    """Which camera is read.
+
+    Attributes
+    ----------
+    camera : 1 to 4
+    """
+
+    camera: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.camera <= 4:
+            raise ConfigError(f"mmact.camera must lie in 1..4, got {self.camera}")
+
+
+class _Trial(NamedTuple):
+    subject: int
+    scene: int
+    session: int
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"subject{self.subject}_scene{self.scene}_session{self.session}_{self.name}"
+
+    @property
+    def label(self) -> str:
+        return AT_THE_DESK.get(self.name, self.name) if self.scene == DESK_SCENE else self.name
+
+
+class MmactSource:
+    """The published tree as a ``Source``; a recording that turns out to be broken becomes a defect.
+
+    Parameters
+    ----------
+    root : the folder that holds ``acc_watch_clip``
+    view : what the camera's side shows
+    settings : which camera
+    height, width : of a frame, pixels
+
+    Raises
+    ------
+    DataError : the root, the sensor's folder, or every film of the camera is missing
+    ConfigError : an unknown view, or frames without a pixel
+    """
+
+    name = "mmact"
+    labels: tuple[str, ...] = LABELS
+    placement = "right wrist"
+    gravity: Gravity = "included"
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        view: View = "none",
+        settings: MmactSettings = MmactSettings(),
+        height: int = 60,
+        width: int = 80,
+    ) -> None:
+        if view not in get_args(View):
+            raise ConfigError(f"unknown view {view!r} of mmact", hint=did_you_mean(view, get_args(View)))
+        if height < 1 or width < 1:
+            raise ConfigError(f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}")
+        if not (root / _WATCH).is_dir():
+            raise DataError(f"{root} has no folder {_WATCH}/", hint=_LAYOUT)
+        self.root, self.view, self.settings = root, str(view), settings
+        self.height, self.width = height, width
+        self._sensors, self._misnamed = self._scan()
+        self._films = self._scan_films() if view == "rgb" else {}
+        if view == "rgb" and not self._films:
+            raise DataError(f"{root} has no film subject*/cam{settings.camera}/scene*/session*/*.mp4", hint=_LAYOUT)
+        known = [trial for trial in sorted(self._sensors) if view == "none" or trial in self._films]
+        self._infos = {trial: _info(trial) for trial in known}
+        self._ledger = Ledger()
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the sensor files, of names, sizes and times of the films, and of the settings."""
+        settings = {
+            "reader": [self.name, READER_VERSION],
+            "frames": [self.view, self.height, self.width],
+            "settings": to_mapping(self.settings),
+            "sensors": by_content([self._sensors[trial] for trial in self._infos], self.root),
+        }
+        if self.view == "rgb":
+            settings["films"] = by_size_and_time([self._films[trial] for trial in self._infos], self.root)
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def infos(self) -> tuple[RecordingInfo, ...]:
+        """Every recording that is not known to be broken, by subject, scene, session and name."""
+        return self._ledger.kept(self._infos.values())
+
+    def defects(self) -> tuple[Defect, ...]:
+        """Misnamed files, recordings without sensor or film, and what ``recordings`` has found so far."""
+        return (*self._misnamed, *self._unpaired(), *self._ledger.defects(self._infos.values()))
+
+    def missing_trials(self) -> tuple[str, ...]:
+        """None: how many trials there should be is not published."""
+        return ()
+
+    def files_by_stream(self) -> dict[str, int]:
+        """Files of the watch and, for films, of the camera."""
+        films = {f"cam{self.settings.camera}": len(self._films)} if self.view == "rgb" else {}
+        return {_WATCH: len(self._sensors), **films}
+
+    def recordings(self) -> Iterator[Recording]:
+        """Read and decode them one by one; broken ones become defects."""
+        for trial, info in self._infos.items():
+            recording = self._ledger.take(info, partial(self._read, trial))
+            if recording:
+                yield recording
+
+    def _read(self, trial: _Trial) -> tuple[Recording, Sequence[Defect]]:
+        path = self._sensors[trial]
+        where = self._where(path)
+        without_fraction: list[str] = []
+        table = read_lines(path, where=where, parse=partial(_parse, without_fraction=without_fraction))
+        defects = list(table.defects)
+        if without_fraction:
+            what = f"{len(without_fraction)} times have no fraction of a second, the first is {without_fraction[0]}"
+            defects.append(Defect(where, what, "times without a fraction", left_out=False))
+        time_s = table.time_s - table.time_s[0]
+        acceleration_g = table.xyz / STANDARD_GRAVITY_M_S2
+        refuse_implausible(acceleration_g, where=where, way_out="the files are in m/s^2; look at this one")
+        frame_time_s, frames, of_film = self._frames(trial, time_s)
+        recording = Recording(self._infos[trial], time_s, acceleration_g, frame_time_s, frames)
+        return recording, (*defects, *of_film)
+
+    def _frames(
+        self, trial: _Trial, time_s: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint8], tuple[Defect, ...]]:
+        if self.view == "none":
+            return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
+        path = self._films[trial]
+        clip = read_clip(path, where=self._where(path), height=self.height, width=self.width)
+        frame_time_s, differs = on_sensor_clock(clip, time_s, where=self._where(path))
+        return frame_time_s, clip.frames, (*clip.defects, *differs)
+
+    def _scan(self) -> tuple[dict[_Trial, Path], list[Defect]]:
+        """Sensor files by trial, and files that are named otherwise or twice."""
+        found: dict[_Trial, Path] = {}
+        defects = []
+        for path in sorted((self.root / _WATCH).rglob("*.[cC][sS][vV]")):
+            trial = _trial(path.relative_to(self.root / _WATCH).as_posix())
+            if trial is None:
+                what = f"is not subjectS/sceneC/sessionE/NAME.csv with one of the {len(NAMES)} known names"
+                defects.append(Defect(self._where(path), what, "misnamed file"))
+            elif trial in found:
+                what = f"is {self._where(found[trial])} but for its capitals"
+                defects.append(Defect(self._where(path), what, "file that is there twice"))
+            else:
+                found[trial] = path
+                if trial.name != path.stem:
+                    defects.append(Defect(self._where(path), "has capitals", "capitals in a name", left_out=False))
+        return found, defects
+
+    def _scan_films(self) -> dict[_Trial, Path]:
+        camera = f"cam{self.settings.camera}"
+        films: dict[_Trial, Path] = {}
+        for prefix in _FILM_ROOTS:
+            for path in sorted((self.root / prefix).glob(f"subject*/{camera}/scene*/session*/*.[mM][pP]4")):
+                place = path.relative_to(self.root / prefix).as_posix().replace(f"/{camera}/", "/", 1)
+                trial = _trial(place[:-4] + ".csv")
+                if trial:
+                    films.setdefault(trial, path)
+        return films
+
+    def _unpaired(self) -> tuple[Defect, ...]:
+        if self.view == "none":
+            return ()
+        camera = f"cam{self.settings.camera}"
+        no_film = [
+            Defect(self._where(self._sensors[trial]), f"has no film of {camera}; view 'none' uses it", "missing camera")
+            for trial in sorted(self._sensors)
+            if trial not in self._films
+        ]
+        no_sensor = [
+            Defect(self._where(self._films[trial]), f"has no file in {_WATCH}/", "missing sensor")
+            for trial in sorted(self._films)
+            if trial not in self._sensors
+        ]
+        return (*no_film, *no_sensor)
+
+    def _where(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def _trial(place: str) -> _Trial | None:
+    match = _PLACE.fullmatch(place)
+    if match is None or match[4].lower() not in NAMES:
+        return None
+    return _Trial(int(match[1]), int(match[2]), int(match[3]), match[4].lower())
+
+
+def _info(trial: _Trial) -> RecordingInfo:
+    groups = {"scene": str(trial.scene), "session": str(trial.session)}
+    return RecordingInfo(trial.id, str(trial.subject), trial.label, trial.session, groups)
+
+
+def _parse(line: str, *, without_fraction: list[str]) -> tuple[float, float, float, float]:
+    """A line ``time,x,y,z`` to seconds and readings; ValueError if it is none."""
+    text, *axes = (value.strip() for value in line.split(","))
+    match = _TIME.fullmatch(text)
+    x, y, z = (float(value) for value in axes)
+    if match is None:
+        raise ValueError(f"the time {text!r}")
+    *date, fraction = match.groups()
+    # Summer time does not matter: a clip lasts seconds, and only differences of time are used.
+    seconds = (datetime(*(int(digits) for digits in date)) - _ORIGIN).total_seconds()  # type: ignore[arg-type]
+    if fraction is None:
+        without_fraction.append(text)
+    return seconds + float(f"0.{fraction or 0}"), x, y, z
+
+
+_ORIGIN = datetime(2018, 1, 1)
