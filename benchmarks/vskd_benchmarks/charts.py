@@ -8,6 +8,7 @@ not drawn. Needs matplotlib, so this module is imported only where a report is w
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -91,7 +92,7 @@ def charts(result: Mapping[str, Any], raws: Mapping[str, Raw]) -> dict[str, list
         return {
             "pareto": list(_pareto(cases, result["bundles"])),
             "distribution": list(_distributions(on_path, raws)),
-            "time": list(_over_time(on_path, raws, result["environment"]["readings"])),
+            "time": [*_over_time(on_path, raws, result["environment"]["readings"]), *_memory(on_path)],
             "split": list(_splits(on_path)),
         }
 
@@ -128,19 +129,23 @@ def held_out(bundle: Mapping[str, Any]) -> tuple[str, float] | None:
 
 def _pareto(cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]]) -> Iterator[Chart]:
     told = {bundle["id"]: held_out(bundle) for bundle in bundles}
-    trained = [each for each in cases if each.case["weights"] == "trained" and told[each.case["bundle"]]]
-    accuracy = {each.number: 100 * (told[each.case["bundle"]] or ("", 0.0))[1] for each in trained}
+    own = [each for each in cases if each.case["kind"] == "bundle" and told[each.case["bundle"]]]
+    threads = min((each.case["threads"] for each in own), default=1)
+    own = [each for each in own if each.case["threads"] == threads]
+    accuracy = {each.number: 100 * (told[each.case["bundle"]] or ("", 0.0))[1] for each in own}
     name = next((said[0] for said in told.values() if said), "accuracy")
     note = f"The {name} is the trained network's on held-out people; recipes of one bundle share it."
     for key, title, axis, cost in (
         ("latency", "Accuracy and latency", "sensor to label, p50, ms", _p50_ms),
         ("size", "Accuracy and size", "model file, MB", _size_mb),
+        ("battery", "Accuracy and battery", "of the battery a day, %", _battery_percent),
     ):
-        points = [(each, value, accuracy[each.number]) for each in trained if (value := cost(each.case)) is not None]
+        points = [_Point(each, value, accuracy[each.number]) for each in own if (value := cost(each.case)) is not None]
         if points:
             figure = _scatter(points, axis, f"held-out {name}, %", by_size=key == "latency")
-            caption = f"{note} The line joins what nothing else beats in both."
-            caption += " The area of a mark is the size of the model's file." if key == "latency" else ""
+            caption = f"{note} A name stands by its bundle's cheapest mark; the line joins "
+            caption += f"what nothing else beats in both. Threads: {threads}."
+            caption += " The area of a mark grows with the model's file." if key == "latency" else ""
             yield _chart(f"accuracy-{key}", title, caption, figure)
 
 
@@ -149,25 +154,52 @@ def _p50_ms(case: Case) -> float | None:
     return None if p50_ns is None else p50_ns / 1e6
 
 
+def _battery_percent(case: Case) -> float | None:
+    """As measured; a model's figure has no place in a plot of measurements, nor one below zero on its axis."""
+    energy, battery = case.get("energy"), case.get("battery")
+    if energy is None or battery is None or not energy["measured"] or battery["percent_per_day"] <= 0:
+        return None
+    return float(battery["percent_per_day"])
+
+
 def _size_mb(case: Case) -> float | None:
     return None if case["model"] is None else case["model"]["size_bytes"] / 1e6
 
 
-def _scatter(points: Sequence[tuple[Numbered, float, float]], axis: str, ordinate: str, *, by_size: bool) -> Figure:
-    figure = Figure(figsize=(WIDTH_IN, 3.4))
+@dataclass(frozen=True)
+class _Point:
+    """A case by what it costs and what it gains."""
+
+    each: Numbered
+    cost: float
+    gain: float
+
+    @property
+    def place(self) -> tuple[float, float]:
+        return self.cost, self.gain
+
+    def area(self, *, by_size: bool) -> float:
+        """Of its mark, points squared."""
+        return 16 + 2 * (_size_mb(self.each.case) or 0.0) if by_size else 50.0
+
+
+def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: bool) -> Figure:
+    figure = Figure(figsize=(WIDTH_IN, 3.6))
     axes = figure.subplots()
-    engines = list(dict.fromkeys(each.case["engine"] for each, _, _ in points))
-    recipes = list(dict.fromkeys(each.case["recipe"] for each, _, _ in points))
-    for each, cost, accuracy in points:
-        area = 12 + 4 * (_size_mb(each.case) or 0.0) if by_size else 50
-        colour = COLOURS[recipes.index(each.case["recipe"]) % len(COLOURS)]
-        marker = MARKERS[engines.index(each.case["engine"]) % len(MARKERS)]
+    engines = list(dict.fromkeys(point.each.case["engine"] for point in points))
+    recipes = list(dict.fromkeys(point.each.case["recipe"] for point in points))
+    for point in points:
+        colour = COLOURS[recipes.index(point.each.case["recipe"]) % len(COLOURS)]
+        marker = MARKERS[engines.index(point.each.case["engine"]) % len(MARKERS)]
+        area = point.area(by_size=by_size)
         # Hollow: files of one recipe are of nearly one size in every engine, and both marks must be seen.
-        axes.scatter(cost, accuracy, s=area, marker=marker, facecolors="none", edgecolors=colour, linewidths=1.6)
-    front = pareto_front([(cost, accuracy) for _, cost, accuracy in points])
+        axes.scatter(*point.place, s=area, marker=marker, facecolors="none", edgecolors=colour, linewidths=1.5)
+    front = pareto_front([point.place for point in points])
     axes.plot(*zip(*front, strict=True), color="#888888", linewidth=1, zorder=0)
     axes.set(xscale="log", xlabel=axis, ylabel=ordinate)
-    axes.margins(x=0.15, y=0.25)
+    # Never less than a factor of six: a zoom into a per cent would make a difference of nothing.
+    axes.set_xlim(min(point.cost for point in points) / 2.5, max(point.cost for point in points) * 2.5)
+    axes.margins(y=0.2)
     _plain_log_ticks(axes, "x")
     handles = [
         axes.scatter([], [], facecolors="none", edgecolors="#333333", marker=MARKERS[i % len(MARKERS)], label=name)
@@ -175,7 +207,7 @@ def _scatter(points: Sequence[tuple[Numbered, float, float]], axis: str, ordinat
     ]
     handles += [axes.scatter([], [], color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(recipes)]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    _number_points(figure, axes, points)
+    _name_bundles(figure, axes, points, by_size=by_size)
     return figure
 
 
@@ -193,21 +225,33 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
     return front
 
 
-def _number_points(figure: Figure, axes: Axes, points: Sequence[tuple[Numbered, float, float]]) -> None:
-    """Write each case's number beside its mark, where no other number stands yet."""
+def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point], *, by_size: bool) -> None:
+    """Write each bundle's name beside its cheapest mark, where neither a mark nor another name stands."""
     figure.draw_without_rendering()  # the scales are known only now
-    taken: list[NDArray[np.float64]] = []
     scale = figure.dpi / 72
-    for each, cost, accuracy in sorted(points, key=lambda point: point[1]):
-        at = np.asarray(axes.transData.transform((cost, accuracy)), np.float64) / scale
-        offsets = [(0.0, float(sign * step)) for step in range(12, 60, 9) for sign in (1, -1)]
-        free = [o for o in offsets if all(np.abs((at + o - place) / (15, 9)).max() >= 1 for place in taken)]
-        offset = free[0] if free else offsets[0]
-        taken.append(at + offset)
-        axes.annotate(
-            f"#{each.number}", (cost, accuracy), xytext=offset, textcoords="offset points", ha="center", va="center",
-            fontsize=8,
-        )  # fmt: skip
+    at = {p.place: np.asarray(axes.transData.transform(p.place), np.float64) / scale for p in points}
+    taken = [(at[point.place], np.full(2, math.sqrt(point.area(by_size=by_size)) / 2)) for point in points]
+    for name in dict.fromkeys(point.each.case["bundle"] for point in points):
+        cheapest = min(point.place for point in points if point.each.case["bundle"] == name)
+        half = np.array([2.4 * len(name) + 2, 5.0])
+        offset = next((o for o in _offsets(half[0]) if _is_free(at[cheapest] + o, half, taken)), (0.0, 12.0))
+        taken.append((at[cheapest] + offset, half))
+        axes.annotate(name, cheapest, xytext=offset, textcoords="offset points", ha="center", va="center", fontsize=8)
+
+
+def _offsets(half: float) -> Iterator[tuple[float, float]]:
+    """Where a name may stand around its mark, points, the best place first."""
+    for away in (10.0, 20.0, 32.0):
+        yield from ((0.0, away), (0.0, -away), (-half - away, 0.0), (half + away, 0.0))
+        yield from ((sign * (half + away / 2), rise) for sign in (-1, 1) for rise in (away, -away))
+
+
+def _is_free(
+    centre: NDArray[np.float64],
+    half: NDArray[np.float64],
+    taken: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> bool:
+    return all((np.abs(centre - other) >= half + other_half).any() for other, other_half in taken)
 
 
 # --- distributions
@@ -284,6 +328,22 @@ def _draw_readings(axes: Axes, readings: Sequence[Mapping[str, Any]], key: str) 
     clock = key == "frequency_khz"
     axes.plot(at_s, values / 1e3 if clock else values, color="#555555", linewidth=1)
     axes.set_ylabel("clock, MHz" if clock else "hottest, °C")
+
+
+def _memory(cases: Sequence[Numbered]) -> Iterator[Chart]:
+    """Resident memory of soaks."""
+    soaked = [each for each in cases if each.case["soak"] is not None]
+    for index, (group, chosen) in enumerate(_groups(soaked, MOST_LINES), start=1):
+        figure = Figure(figsize=(WIDTH_IN, 2.6 + 0.19 * len(chosen)))
+        axes = figure.subplots()
+        for each, colour, line in zip(chosen, cycle(COLOURS), cycle(LINES), strict=False):
+            soak = each.case["soak"]
+            resident_mb = np.array(soak["resident_bytes"]) / 1e6
+            axes.plot(soak["at_s"], resident_mb, color=colour, linestyle=line, label=each.label)
+        axes.set(xlabel="since the start of the run, s", ylabel="resident memory, MB")
+        figure.legend(loc="outside lower left")
+        caption = "After each round of a soak. A slope that goes on is a leak."
+        yield _chart(f"memory-{index}", f"Memory of {group} over time", caption, figure)
 
 
 # --- split

@@ -54,6 +54,13 @@ _ENERGY = ("energy", "power_meter", "meter_later", "meter_clock", "meter_offset_
     help="Windows a second.  [default: 1 in mode paced; back to back in a soak]",
 )
 @click.option(
+    "--batch",
+    "windows_at_once",
+    type=click.IntRange(1, 1000),
+    default=None,
+    help="Windows that a sensor's buffer collects and one wake-up computes.  [default: the profile's, or 1]",
+)
+@click.option(
     "--duration-s",
     type=click.FloatRange(1, 86400),
     default=None,
@@ -133,8 +140,20 @@ def bench(check: Path | None, add_power: Path | None, out: Path | None, overwrit
     print_tables(result, console)
     if out is not None:
         console.print(f"written: {out}; verify it with: vskd bench --check {out}", markup=False)
+        console.print(_report(out), markup=False)
     click.echo(json.dumps(result))
     _say_lack_of_energy(result)
+
+
+def _report(out: Path) -> str:
+    """Where the page for people is; or, on a device without a plotting library, how to make it elsewhere."""
+    from vskd.errors import MissingExtraError
+    from vskd_benchmarks.html_report import write_report
+
+    try:
+        return f"report: {write_report(out)}"
+    except MissingExtraError as error:
+        return f"no report.html: {error}. Or copy the folder to a machine that has it: vskd report {out}"
 
 
 def _raws(run: Run) -> dict[str, Any]:
@@ -156,6 +175,10 @@ def _add_power(folder: Path, *, bundles: tuple[Path, ...], power_meter: Path | N
 
     if bundles:
         raise click.UsageError("--add-power takes a result folder and no BUNDLE: nothing is measured")
+    for name in ("battery_wh", "duty_cycle"):
+        if choices[name] is not None:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} belongs to the measurement; leave it out with --add-power")
     result = read_result(folder)
     clock: MeterClock = choices["meter_clock"] or "unix"
     asked = EnergySettings(power_meter, meter_clock=clock, meter_offset_s=choices["meter_offset_s"] or 0.0)
@@ -203,6 +226,8 @@ def _settings(
             if choices[name] is not None:
                 option = "--" + name.replace("_", "-")
                 raise click.UsageError(f"{option} means nothing in mode single-stream; add --mode paced or --mode soak")
+    if choices["windows_at_once"] is not None and mode != "paced" and choices["rate_hz"] is None:
+        raise click.UsageError("--batch means nothing back to back; add --mode paced, or --rate-hz in a soak")
     return Settings(
         bundles,
         threads=_threads(threads, device),

@@ -1,8 +1,10 @@
 """Two results, case by case: ratios with their intervals, and what a policy says of them.
 
 A latency is a regression only if the whole interval of its ratio lies above the limit; where the limit lies inside the
-interval, the two runs do not decide. Memory is a single reading of each run and size is exact: they have no interval.
-The accuracy is the trained network's as the bundle's report tells it, one figure for all recipes of a bundle.
+interval, the two runs do not decide. A baseline may be a summary, a folder without its raw files; then its readings are
+taken to scatter as the candidate's do, and the comparison says so. Memory is a single reading of each run and size is
+exact: they have no interval. The accuracy is the trained network's as the bundle's report tells it, one figure for all
+recipes of a bundle.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vskd_benchmarks.bootstrap import CONFIDENCE, Interval, Spread, ratio_interval, spread
+from numpy.typing import NDArray
+
+from vskd_benchmarks.bootstrap import CONFIDENCE, Interval, Spread, borrowed_spread, ratio_interval, spread
 from vskd_benchmarks.measure import SMALLEST_SAMPLE
 from vskd_benchmarks.pairing import Case, Choices, Measured, Pairing, pair
 from vskd_benchmarks.policy import Policy
@@ -30,7 +34,7 @@ def compare(baseline: Path, candidate: Path, choices: Choices, policy: Policy, *
 
     Parameters
     ----------
-    baseline, candidate : result folders
+    baseline, candidate : result folders; the baseline's ``raw`` may be left out
     choices, policy : what may differ, and what is a regression
     seed : of the resampling
 
@@ -57,10 +61,15 @@ def compare(baseline: Path, candidate: Path, choices: Choices, policy: Policy, *
         "confidence": CONFIDENCE,
         "seed": seed,
         "policy": asdict(policy),
-        "stamps": list(pairing.stamps),
+        "stamps": [*pairing.stamps, *_borrowed(sides[0])],
         "cases": cases,
         **_unmatched(pairing),
     }
+
+
+def _borrowed(baseline: Measured) -> Iterator[str]:
+    if not baseline.has_raw:
+        yield f"{baseline.folder} has no raw files: its readings are taken to scatter as the candidate's do"
 
 
 def _unmatched(pairing: Pairing) -> dict[str, Any]:
@@ -87,21 +96,27 @@ def _latency(
     sides: tuple[Measured, Measured], cases: tuple[Case, Case], scope: str, seed: tuple[int, int]
 ) -> dict[str, Any]:
     """Percentile -> both readings, their ratio and its interval; None where a sample is too small for it."""
-    arrays = []
-    for side, case in zip(sides, cases, strict=True):
-        side.check_file(case["raw"])
-        arrays.append(read_raw(side.folder, case["id"])[scope])
+    baseline, candidate = sides
+    after = _raw(candidate, cases[1], scope)
+    before = _raw(baseline, cases[0], scope) if baseline.has_raw else None
+    windows = min(case["scopes"][scope]["windows"] for case in cases)
     found: dict[str, Any] = {}
     for percent in PERCENTILES:
-        enough = all(array.size >= SMALLEST_SAMPLE[percent] for array in arrays)
-        if not enough:
-            found[f"p{percent:g}"] = None
-            continue
-        below, above = (
-            spread(array, percent, seed=(*seed, number, int(percent))) for number, array in enumerate(arrays)
-        )
-        found[f"p{percent:g}"] = _readings(below, above, ratio_interval(above, below))
+        name, key = f"p{percent:g}", int(percent)
+        found[name] = None
+        if windows >= SMALLEST_SAMPLE[percent]:
+            above = spread(after, percent, seed=(*seed, 1, key))
+            if before is not None:
+                below = spread(before, percent, seed=(*seed, 0, key))
+            else:
+                below = borrowed_spread(cases[0]["scopes"][scope][f"{name}_ns"], above, seed=(*seed, 0, key))
+            found[name] = _readings(below, above, ratio_interval(above, below))
     return found
+
+
+def _raw(side: Measured, case: Case, scope: str) -> NDArray[Any]:
+    side.check_file(case["raw"])
+    return read_raw(side.folder, case["id"])[scope]
 
 
 def _readings(below: Spread, above: Spread, interval: Interval) -> dict[str, Any]:

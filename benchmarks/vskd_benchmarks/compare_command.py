@@ -53,7 +53,8 @@ def compare(
 ) -> None:
     """Compare the result folder CANDIDATE with BASELINE, case by case.
 
-    Each ratio is candidate over baseline, with an interval of 95 % from resampling. Exit code 0: within the policy,
+    Each ratio is candidate over baseline, with an interval of 95 % from resampling whole rounds. BASELINE may be a
+    folder without its raw files. Exit code 0: within the policy,
     1: a regression, 2: the two must not be compared.
     """
     from rich.console import Console

@@ -1,9 +1,9 @@
 """A profile applied to this machine with the permissions at hand, and undone afterwards.
 
-The clock and the memory group belong to the machine: they are set on entering and undone on leaving, also on Ctrl-C
-and on SIGTERM. Cores and memory are set on every measured process as soon as it has started, before it loads anything;
-its children and threads inherit them. Every setting is read back. What could not be applied is recorded with a code and
-the reason, and nothing is applied by halves in silence.
+The clock and the memory groups belong to the machine: they are undone on leaving, also on Ctrl-C and on SIGTERM (not on
+SIGKILL: a clock that was left capped is set back by a restart). Cores and memory are set on every measured process as
+soon as it has started, before it loads anything; its children and threads inherit them. Every setting is read back.
+What could not be applied is recorded with a code and the reason, and nothing is applied by halves in silence.
 
 Memory is held down by a group of cgroup version 2 where this process may make one, which counts what is resident.
 Elsewhere by ``RLIMIT_DATA``, which counts what was asked for, used or not, and is the stricter of the two. The limit of
@@ -186,7 +186,12 @@ class Confinement:
                     self.deviate("frequency_khz", self._settings.frequency_khz, reason, "no-permission")
         self._clocks.clear()
         while self._groups:
-            self._remove(self._groups.pop())
+            group = self._groups.pop()
+            try:
+                self._remove(group)
+            except OSError as error:
+                reason = f"{group} could not be removed: {error.strerror}"
+                self.deviate("memory_bytes", self._settings.memory_bytes, reason, "not-held")
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()

@@ -71,7 +71,7 @@ def _energy(run: Run) -> dict[str, Any]:
     if run.energy is None:
         return {}
     relation = None if settings.profile is None else settings.profile.relation_to(run.machine["board"])
-    return {"energy": energy_facts(run.energy, pace_hz=settings.pace_hz, relation=relation)}
+    return {"energy": energy_facts(run.energy, pace_hz=settings.pace_hz, batch=settings.batch, relation=relation)}
 
 
 def _configuration(run: Run) -> dict[str, Any]:
@@ -85,6 +85,7 @@ def _configuration(run: Run) -> dict[str, Any]:
         "threads": list(settings.threads),
         "comparison": settings.comparison,
         "rate_hz": settings.pace_hz,
+        "batch": settings.batch,
         "duration_s": settings.lasting_s,
         "order_seed": settings.seed,
         "order": list(run.order),

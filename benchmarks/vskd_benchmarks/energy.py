@@ -174,21 +174,21 @@ def _read_meter(
     )
 
 
-def energy_facts(record: EnergyRecord, *, pace_hz: float | None, relation: str | None) -> dict[str, Any]:
+def energy_facts(record: EnergyRecord, *, pace_hz: float | None, batch: int, relation: str | None) -> dict[str, Any]:
     """The run's part of the result: what was recorded, used and assumed.
 
     Parameters
     ----------
     record : of the run
-    pace_hz : of the mode; None is back to back
+    pace_hz, batch : of the mode; None is back to back, where the profile's pace and batch make up the day
     relation : of the machine to the profile; None without one
     """
     profile, settings = record.profile, record.settings
     own_wh = None if profile is None or profile.battery is None else profile.battery.capacity_wh
-    usual_hz = 1.0 if profile is None else profile.settings.rate_hz
+    usual_hz, usual_batch = (1.0, 1) if profile is None else (profile.settings.rate_hz, profile.settings.batch)
     use = {
         "rate_hz": pace_hz or usual_hz,
-        "batch": 1 if profile is None else profile.settings.batch,
+        "batch": usual_batch if pace_hz is None else batch,
         "duty_cycle": settings.duty_cycle,
         "battery_wh": settings.battery_wh or own_wh,
     }

@@ -142,6 +142,9 @@ def _case_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         row = {key: case[key] for key in plain} | {"status": case["validity"]["status"]}
         row |= {f"model_{key}": (case["model"] or {}).get(key) for key in ("sha256", "size_bytes", "macs")}
         row["peak_bytes"] = case["memory"]["peak_bytes"]
+        energy, battery = case.get("energy") or {}, case.get("battery") or {}
+        row |= {key: energy.get(key) for key in ("per_inference_mj", "uncertainty_mj", "total_per_inference_mj")}
+        row |= {"energy_source": energy.get("source"), "battery_percent_per_day": battery.get("percent_per_day")}
         row["cold_start_ns"] = (case["cold_start"] or {}).get("median_ns")
         for names, place in ((_TIMED, case["scopes"]), (_STAGES, case["stages"])):
             row |= {f"{name}_{key}": (place.get(name) or {}).get(key) for name in names for key in _STATISTICS}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vskd.errors import ConfigError, DataError, did_you_mean
-from vskd_benchmarks.result_folder import RESULT, read_manifest, read_result
+from vskd_benchmarks.result_folder import RAW, RESULT, read_manifest, read_result
 
 #: What makes a machine another one, in ``environment.machine``. Versions do not: they are often what is compared.
 MACHINE = ("board", "cpu", "cpu_part", "architecture", "features", "cores", "affinity", "virtual_machine")
@@ -77,10 +77,15 @@ class Measured:
         """
         path, entry = self.folder / name, read_manifest(self.folder).files.get(name)
         if entry is None or not path.is_file():
-            hint = "An interval takes the raw nanoseconds: keep the whole folder"
+            hint = "The raw nanoseconds are needed: keep the whole folder"
             raise DataError(f"{self.folder} has no {name}", hint=hint)
         if hashlib.sha256(path.read_bytes()).hexdigest() != entry.sha256:
             raise DataError(f"{path} was changed: its SHA-256 is not the manifest's", hint="Copy the folder again")
+
+    @property
+    def has_raw(self) -> bool:
+        """Whether the raw nanoseconds lie beside the document; a committed summary may leave them out."""
+        return (self.folder / RAW).is_dir()
 
     def bundle(self, case: Case) -> Mapping[str, Any]:
         """The bundle that a case was fed from."""
@@ -114,7 +119,8 @@ def pair(baseline: Measured, candidate: Measured, choices: Choices) -> Pairing:
     """
     stamps = [*_conditions(baseline, candidate), *_machines(baseline, candidate, choices)]
     partners = _partners(baseline, candidate)
-    ours, theirs = _by_key(baseline, choices, partners), _by_key(candidate, choices, {})
+    same = {bundle["id"]: bundle["id"] for bundle in candidate.document["bundles"]}
+    ours, theirs = _by_key(baseline, choices, partners), _by_key(candidate, choices, same)
     wanted = _wanted(theirs, choices)
     pairs = tuple((ours[key], case) for key, case in theirs.items() if key in ours and case["id"] in wanted)
     if not pairs:
@@ -134,18 +140,34 @@ def pair(baseline: Measured, candidate: Measured, choices: Choices) -> Pairing:
 def _conditions(baseline: Measured, candidate: Measured) -> Iterator[str]:
     """Refuse different modes; tell of what may differ and bears on latency."""
     ours, theirs = (side.document["configuration"] for side in (baseline, candidate))
-    for key, what in (("mode", "mode"), ("rate_hz", "rate, windows a second")):
-        if ours[key] != theirs[key]:
-            message = (
-                f"the {what} differs: {baseline.folder} has {_said(ours[key])}, {candidate.folder} {_said(theirs[key])}"
-            )
-            raise ConfigError(message, hint="Measure both alike: the same --mode and --rate-hz")
+    for what, before, after in (
+        ("mode", ours["mode"], theirs["mode"]),
+        ("rate, windows a second", ours["rate_hz"], theirs["rate_hz"]),
+        ("batch, windows a wake-up", ours.get("batch", 1), theirs.get("batch", 1)),
+    ):
+        if before != after:
+            message = f"the {what} differs: {baseline.folder} has {_said(before)}, {candidate.folder} {_said(after)}"
+            raise ConfigError(message, hint="Measure both alike: the same --mode, --rate-hz and --batch")
+    yield from _profiles(baseline, candidate)
     if ours["quick"] != theirs["quick"]:
         yield f"only {baseline.folder if ours['quick'] else candidate.folder} was measured with --quick"
     for side in (baseline, candidate):
         status = side.document["validity"]["status"]
         if status != "valid":
             yield f"{side.folder} is {status}"
+
+
+def _profiles(baseline: Measured, candidate: Measured) -> Iterator[str]:
+    """Refuse another profile; tell where the same one was applied otherwise."""
+    ours, theirs = (side.document.get("profile") for side in (baseline, candidate))
+    names = [_said(None if each is None else f"{each['name']} {each['sha256'][:12]}") for each in (ours, theirs)]
+    if names[0] != names[1]:
+        message = f"the profile differs: {baseline.folder} has {names[0]}, {candidate.folder} {names[1]}"
+        raise ConfigError(message, hint="Measure both alike: the same --profile")
+    if ours is not None and theirs is not None:
+        applied = [sorted(held["setting"] for held in each["applied"]) for each in (ours, theirs)]
+        if applied[0] != applied[1]:
+            yield f"applied of the profile: {_said(applied[0])} -> {_said(applied[1])}"
 
 
 def _machines(baseline: Measured, candidate: Measured, choices: Choices) -> Iterator[str]:
@@ -173,9 +195,9 @@ def _partners(baseline: Measured, candidate: Measured) -> dict[str, str]:
     """Bundle of the baseline -> bundle of the candidate: the same one, or of the same name, or the only one left."""
     ours, theirs = list(baseline.document["bundles"]), list(candidate.document["bundles"])
     found: dict[str, str] = {}
-    for key in ("sha256", "id"):
+    for keys in (("sha256", "id"), ("sha256",), ("id",)):
         for one in list(ours):
-            other = next((bundle for bundle in theirs if bundle[key] == one[key]), None)
+            other = next((bundle for bundle in theirs if all(bundle[key] == one[key] for key in keys)), None)
             if other is not None:
                 found[one["id"]] = other["id"]
                 ours.remove(one)
@@ -188,7 +210,8 @@ def _partners(baseline: Measured, candidate: Measured) -> dict[str, str]:
 def _by_key(side: Measured, choices: Choices, partners: Mapping[str, str]) -> dict[tuple[Any, ...], Case]:
     """Cases that hold the scope, by what must be equal; the bundle by its name in the candidate."""
     cases = [case for case in side.document["cases"] if choices.scope in case["scopes"]]
-    return {(partners.get(case["bundle"], case["bundle"]), *_identity(case)): case for case in cases}
+    # A bundle without a partner must not pass for the candidate's bundle of that name.
+    return {(partners.get(case["bundle"], ("alone", case["bundle"])), *_identity(case)): case for case in cases}
 
 
 def _identity(case: Case) -> tuple[Any, ...]:

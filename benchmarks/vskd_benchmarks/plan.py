@@ -128,6 +128,7 @@ class Settings:
     seed : of the order of the cases
     command : as typed
     profile : the device that this machine is to stand for
+    windows_at_once : computed at one wake-up, where there is a pace; None takes the profile's or 1
     energy : how energy is measured and used; None where it is not asked for
     """
 
@@ -143,6 +144,7 @@ class Settings:
     seed: int = 0
     command: str = ""
     profile: Profile | None = None
+    windows_at_once: int | None = None
     energy: EnergySettings | None = None
 
     @property
@@ -164,7 +166,8 @@ class Settings:
     @property
     def batch(self) -> int:
         """Windows that are computed at one wake-up."""
-        return 1 if self.profile is None or self.pace_hz is None else self.profile.settings.batch
+        usual = 1 if self.profile is None else self.profile.settings.batch
+        return 1 if self.pace_hz is None else self.windows_at_once or usual
 
     @property
     def lasting_s(self) -> float | None:

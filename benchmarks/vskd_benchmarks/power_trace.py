@@ -122,7 +122,8 @@ def _check_cover(trace: PowerTrace, start_ns: int, end_ns: int) -> None:
         raise DataError(
             f"the power readings span {first / 1e9:.1f} to {last / 1e9:.1f} s since the start of the run, "
             f"the idle time and the measurement {start_ns / 1e9:.1f} to {end_ns / 1e9:.1f} s",
-            hint="Start the meter before the run and stop it afterwards",
+            hint="Start the meter before the run and stop it afterwards; a log that was written late can be added by "
+            "vskd bench --add-power RESULT --power-meter FILE",
         )
 
 

@@ -133,6 +133,47 @@ def processor(result: Result) -> Table:
     return Table("Processor and memory over time", caption, headings, tuple(rows))
 
 
+def energy(result: Result) -> Table:
+    """Energy and battery, where energy was asked for; a model is called one in every row."""
+    told = result.get("energy", {"source": "", "detail": "", "of": ""})
+    source = ("measured, " if told.get("measured") else "") + f"{told['source']}, of {told['of'].replace('-', ' ')}"
+    rows = []
+    for label, case in numbered(result):
+        if case.get("energy") is not None:
+            battery = case["battery"] or {}
+            values = [case["energy"][key] for key in ("per_inference_mj", "uncertainty_mj", "total_per_inference_mj")]
+            values += [battery.get("percent_per_day"), battery.get("uncertainty_percent")]
+            rows.append((label, source, *("" if value is None else f"{value:.3g}" for value in values)))
+    headings = ("case", "source", "over idle, mJ a window", "uncertainty, mJ", "with idle, mJ a window",
+                "of the battery a day, %", "uncertainty, points")  # fmt: skip
+    return Table("Energy and battery", f"Source: {told['detail']}.", headings, tuple(rows), names=2)
+
+
+def battery_slot(result: Result) -> str:
+    """What stands in the place of the battery's plot where no battery was measured."""
+    told = result.get("energy")
+    if told is None:
+        return "Battery per day: not measured. This result holds no energy."
+    if told["problem"] is not None:
+        return f"Battery per day: no figures. {told['problem']}"
+    if not told["measured"]:
+        return "Battery per day: not measured. The table below holds a model's figures."
+    return "Battery per day: no figures above zero, or no capacity to divide by; see the table below."
+
+
+def profile(result: Result) -> Table:
+    """What of the profile was applied, and what was not."""
+    told = result.get("profile", {"title": "", "note": "", "applied": (), "not_applied": ()})
+    rows = [(held["setting"], f"{held['wanted']:g}", f"applied: {_text(held['got'])}, by {held['means']}")
+            for held in told["applied"]]  # fmt: skip
+    rows += [
+        (lack["setting"], f"{lack['wanted']:g}", f"NOT applied ({lack['code']}): {lack['reason']}")
+        for lack in told["not_applied"]
+    ]
+    headings = ("setting", "wanted", "what became of it")
+    return Table(f"Profile: {told['title']}", told["note"], headings, tuple(rows), names=3)
+
+
 def ratios(result: Result) -> list[Table]:
     """How many times faster than what was measured beside it: a table for each bundle whose windows that was fed."""
     label = {case["id"]: text for text, case in numbered(result)}
@@ -179,6 +220,16 @@ def boards(result: Result) -> Table:
     rows += [(board, "not measured", "") for board in BOARDS if board != filled]
     headings = ("board", "quickest bundle model, p50, ms", "status")
     return Table("Boards", "An empty slot is not an estimate.", headings, tuple(rows))
+
+
+def profile_sources(result: Result) -> Table:
+    """Where every figure of the profile comes from."""
+    figures = result.get("profile", {}).get("figures", {})
+    rows = tuple(
+        (name, f"{each['value']:.10g}", each["kind"], each["text"], each["url"]) for name, each in figures.items()
+    )
+    headings = ("figure", "value", "kind", "source", "address")
+    return Table("Where the profile's figures come from", "", headings, rows, names=5)
 
 
 def not_measured(result: Result) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -112,12 +113,15 @@ def test_the_clock_is_set_back_whatever_ends_the_run(tmp_path, error):
 def test_a_signal_ends_the_run_and_sets_the_clock_back(tmp_path, number):
     paths = cpufreq(tmp_path)
     script = (
-        "import sys, time; from pathlib import Path; from vskd_benchmarks.confinement import Confinement\n"
+        "import signal, sys, time; from pathlib import Path; from vskd_benchmarks.confinement import Confinement\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it\n"
         "from vskd_benchmarks.profiles import ProfileSettings\n"
         "with Confinement(ProfileSettings(1, 1, 1_000_000, 10**9, 1.0), root=Path(sys.argv[1])):\n"
         "    print('capped', flush=True); time.sleep(60)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, stderr=-3)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == b"capped\n"
@@ -168,6 +172,18 @@ def test_memory_is_held_by_a_group_where_one_hands_the_controller_down(child, tm
         assert resource.prlimit(child.pid, resource.RLIMIT_DATA)[0] != 400_000_000
     assert confinement.applied["memory_bytes"]["means"] == "cgroup v2, memory.max"
     assert not group.exists()
+
+
+def test_a_group_that_stays_behind_is_named_and_the_rest_is_undone(child, tmp_path):
+    groups(tmp_path)
+    paths = cpufreq(tmp_path)
+    handler = signal.getsignal(signal.SIGTERM)
+    with Confinement(SETTINGS, root=tmp_path) as confinement:  # rmdir: a folder with files in it is busy
+        confinement.on_process(child.pid)
+        assert signal.getsignal(signal.SIGTERM) != handler
+    assert re.search(r"vskd-bench-\d+ could not be removed: ", confinement.not_applied["memory_bytes"]["reason"])
+    assert paths[-1].read_text() == "1800000\n"
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 def test_a_group_that_may_not_be_made_leaves_the_limit_of_the_process(child, tmp_path, monkeypatch):

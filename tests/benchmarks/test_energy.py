@@ -65,7 +65,7 @@ def test_nothing_that_tells_energy_is_an_error_with_the_ways_out():
 
 
 def modelled(relation, pace_hz=1.0, **settings):
-    said = energy_facts(record(**settings), pace_hz=pace_hz, relation=relation)
+    said = energy_facts(record(**settings), pace_hz=pace_hz, batch=1, relation=relation)
     case = {"id": "a", "name": "a", "scopes": {"sensor_to_label": 1}, "rounds": 2, "calls_per_round": 10}
     cases = [{**case, "cpu": {"busy_ns": 40_000_000}}]
     return derive_energy(said, cases, {"a": {}}), cases[0]
@@ -103,7 +103,7 @@ def test_a_battery_and_a_day_of_the_users_own():
 
 def test_without_a_capacity_there_is_no_share_and_it_is_said():
     run, case = modelled("itself")
-    said = energy_facts(record(profile=read_profile("pi-4")), pace_hz=1.0, relation="itself")
+    said = energy_facts(record(profile=read_profile("pi-4")), pace_hz=1.0, batch=1, relation="itself")
     run = derive_energy(said, [case], {"a": {}})
     assert case["battery"] is None
     assert case["energy"] is not None
@@ -112,7 +112,7 @@ def test_without_a_capacity_there_is_no_share_and_it_is_said():
 
 @pytest.mark.parametrize(("pace_hz", "wake_up"), [(1.0, None), (None, pytest.approx(4.2624e-5))])
 def test_wake_ups_are_counted_once(pace_hz, wake_up):
-    said = energy_facts(record("power-meter"), pace_hz=pace_hz, relation="stand-in")
+    said = energy_facts(record("power-meter"), pace_hz=pace_hz, batch=1, relation="stand-in")
     assert said["wake_up_j"] == wake_up
     assert ("wake-ups lie within the measured energy" in said["assumptions"]) == (wake_up is None)
 
@@ -265,6 +265,12 @@ def test_the_machines_own_counter_beside_a_run(short, monkeypatch):
         (["--profile", "pi-4", "--mode", "single-stream", "--duty-cycle", "0.5"], "--duty-cycle means nothing in"),
         (["--mode", "soak", "--meter-offset-s", "3"], "--meter-offset-s means nothing without --power-meter"),
         (["--mode", "soak", "--meter-later", "--power-meter", __file__], "--meter-later contradicts --power-meter"),
+        (["--mode", "soak", "--batch", "4"], "--batch means nothing back to back; add --mode paced"),
+        (["--batch", "4"], "--batch means nothing back to back"),
+        (
+            ["--profile", "generic-watch", "--threads", "2"],
+            "--threads 2 contradicts --profile generic-watch, which has 1",
+        ),
         (["--add-power", "x"], "--add-power takes a result folder and no BUNDLE"),
         (["--mode", "soak", "--power-meter", "gone.csv"], "gone.csv' does not exist"),
         (["--mode", "soak", "--battery-wh", "0"], "0.0 is not in the range x>0"),
@@ -275,6 +281,19 @@ def test_options_that_contradict_are_misuse(words, message):
     done = CliRunner().invoke(command, ["x.bundle", *words], terminal_width=200)
     assert done.exit_code == 2
     assert message in re.sub(r"\s+", " ", done.output)
+
+
+@pytest.mark.parametrize("option", ["--battery-wh", "--duty-cycle"])
+def test_a_day_cannot_be_changed_when_the_meters_file_is_added(option):
+    done = CliRunner().invoke(command, ["--add-power", "x", option, "1"], terminal_width=200)
+    assert done.exit_code == 2
+    assert f"{option} belongs to the measurement" in done.output
+
+
+def test_a_batch_of_the_users_own_is_the_day_of_the_battery():
+    said = energy_facts(record(), pace_hz=1.0, batch=10, relation="itself")
+    assert said["use"]["batch"] == 10
+    assert "10 windows a wake-up, at 1 Hz for 100% of the day" in said["assumptions"]
 
 
 def test_a_meter_without_its_columns_is_refused_before_anything_is_measured(short, tmp_path):

@@ -64,9 +64,11 @@ def test_a_run_under_a_profile_says_what_held_and_what_did_not(paced):
 
 
 def test_a_pace_of_the_users_own_is_noted(paced):
-    result = document(run_bench(paced(with_settings(rate_hz=50.0), rate_hz=40.0), quiet))
+    result = document(run_bench(paced(with_settings(rate_hz=50.0), rate_hz=40.0, windows_at_once=2), quiet))
     lacks = {lack["setting"]: lack for lack in result["profile"]["not_applied"]}
     assert (lacks["rate_hz"]["code"], lacks["rate_hz"]["reason"]) == ("asked-otherwise", "--rate-hz 40")
+    assert (lacks["batch"]["code"], lacks["batch"]["reason"]) == ("asked-otherwise", "--batch 2")
+    assert (result["configuration"]["rate_hz"], result["configuration"]["batch"]) == (40.0, 2)
 
 
 def test_too_little_memory_for_the_only_model_is_an_error_that_says_what_ended_it(paced):

@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vskd_benchmarks.confinement import Confinement
 from vskd_benchmarks.document import derive
+from vskd_benchmarks.energy import MODEL, EnergyRecord, EnergySettings, energy_facts
 from vskd_benchmarks.html_report import write_report
+from vskd_benchmarks.profile_result import profile_facts
+from vskd_benchmarks.profiles import read_profile
 from vskd_benchmarks.result_folder import KIND, SCHEMA_VERSION, write_result
 
 #: (kind, engine, recipe, encoder, network, weights, median of sensor -> label in ns, size of the file)
@@ -108,7 +112,8 @@ def latencies(median_ns: float, shape: tuple[int, int], draw: np.random.Generato
 def raw_of(row: tuple[Any, ...], median_ns: float, shape: tuple[int, int], draw: np.random.Generator) -> dict[str, Any]:
     whole = latencies(median_ns, shape, draw)
     started = np.cumsum(whole, axis=None).reshape(shape) + np.arange(shape[0])[:, np.newaxis] * 500_000_000
-    arrays = {"started": started, "audit_varied": whole[:, :20], "audit_repeated": whole[:, :20]}
+    interval = np.stack([started[:, 0], started[:, -1] + whole[:, -1]], axis=1)
+    arrays = {"started": started, "interval": interval, "audit_varied": whole[:, :20], "audit_repeated": whole[:, :20]}
     if row[0] == "encoder":
         return arrays | {"numpy_encoder": whole, "pyts_encoder": latencies(17 * median_ns, shape, draw)}
     split = {"resample": 0.06, "decide": 0.04, **({} if row[3] in ("graph", "none") else {"encode": 0.1})}
@@ -124,10 +129,25 @@ def raw_of(row: tuple[Any, ...], median_ns: float, shape: tuple[int, int], draw:
 def configuration(order: list[str]) -> dict[str, Any]:
     return {
         "command": "vskd bench wide.bundle --out result", "mode": "single-stream", "quick": False, "engines": [],
-        "recipes": [], "threads": [1], "comparison": True, "rate_hz": None, "duration_s": None, "order_seed": 0,
-        "order": order, "discarded_per_round": 5,
+        "recipes": [], "threads": [1], "comparison": True, "rate_hz": None, "batch": 1, "duration_s": None,
+        "order_seed": 0, "order": order, "discarded_per_round": 5,
         "warm_up_rule": {"block": 20, "agreeing": 3, "tolerance": 0.03, "ceiling_s": 10.0},
     }  # fmt: skip
+
+
+#: Idle for two seconds at 1 W, then 2 W above it; a battery of one watt-hour.
+ENERGY = {
+    "source": "power-meter", "measured": True, "detail": "a power meter's file", "lacks": [], "unix_ns": 0,
+    "monotonic_ns": 0, "idle_ns": [-3_000_000_000, -1_000_000_000], "core_active_w": None, "wake_up_j": None,
+    "use": {"rate_hz": 1.0, "batch": 1, "duty_cycle": 1.0, "battery_wh": 1.0}, "problem": None,
+    "assumptions": ["One window a second, all day."], "of": "device",
+}  # fmt: skip
+
+
+def power_raw(active_w: float) -> dict[str, Any]:
+    time_ns = np.arange(-4_000_000_000, 120_000_000_000, 20_000_000)
+    power_w = np.where(time_ns < 0, 1.0, 1.0 + active_w) + 1e-3 * np.sin(np.arange(time_ns.size))
+    return {"time_ns": time_ns, "power_w": power_w, "means": np.array(False)}
 
 
 MakeResult = Callable[..., Path]
@@ -145,6 +165,7 @@ def make_result() -> MakeResult:
         shape: tuple[int, int] = (8, 100),
         seed: int = 0,
         edit: Edit | None = None,
+        active_w: float | None = None,
     ) -> Path:
         draw = np.random.default_rng(seed)
         planned = [(name, row) for name in bundles for row in CASES if row[0] == "bundle" or name == bundles[0]]
@@ -167,12 +188,38 @@ def make_result() -> MakeResult:
             "not_measured": [{"name": "tensorflow fp32", "bundle": "wide", "reason": "tensorflow is not installed"}],
             "import_vskd": {"readings_ns": [20_000_000, 21_000_000, 19_000_000]},
         }  # fmt: skip
+        if active_w is not None:
+            facts["energy"] = ENERGY
+            raws["power"] = power_raw(active_w)
         facts = json.loads(json.dumps(facts))  # so that an edit changes nothing that is shared
         if edit is not None:
             edit(facts)
         return write_result(folder, derive(facts, raws), raws)
 
     return make
+
+
+def under_profile(name: str, *, problem: str | None = None) -> Edit:
+
+    def edit(facts: dict[str, Any]) -> None:
+        profile = read_profile(name)
+        machine = facts["environment"]["machine"]
+        confinement = Confinement(profile.settings)
+        confinement.hold("cores", profile.settings.cores, [0, 1, 2, 3], "sched_setaffinity")
+        confinement.deviate("frequency_khz", profile.settings.frequency_khz, "scaling_max_freq <b>", "no-permission")
+        facts["profile"] = profile_facts(profile, confinement, machine)
+        record = EnergyRecord(EnergySettings(battery_wh=1.3), profile, MODEL, "of a core", (), 0, 0, problem=problem)
+        relation = profile.relation_to(machine["board"])
+        facts["energy"] = energy_facts(record, pace_hz=1.0, batch=1, relation=relation)
+        facts["cases"] = facts["cases"][:2]
+
+    return edit
+
+
+@pytest.fixture(scope="session")
+def under() -> Callable[..., Edit]:
+    """An edit that puts a made result under a profile, with the model's energy: (name, problem) -> edit."""
+    return under_profile
 
 
 @pytest.fixture(scope="session")

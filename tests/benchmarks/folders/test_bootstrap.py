@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from vskd_benchmarks.bootstrap import ratio_interval, spread, widening
+from vskd_benchmarks.bootstrap import Spread, ratio_interval, spread, widening
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 30))
 
@@ -20,9 +20,7 @@ def test_replicates_are_readings_and_the_seed_decides(shape, percent, seed):
     one, same = (spread(readings, percent, seed=seed) for _ in range(2))
     assert np.array_equal(one.replicates_ns, same.replicates_ns)
     assert set(one.replicates_ns) <= set(readings.ravel())
-    # Fewer than four rounds are cut into eight parts, and the last readings that fill none are left out.
-    used = readings.ravel()[: readings.size // 8 * 8] if shape[0] < 4 and readings.size >= 8 else readings
-    assert one.measured_ns == np.percentile(used, percent, method="inverted_cdf")
+    assert one.measured_ns == np.percentile(readings, percent, method="inverted_cdf")
 
 
 def test_other_seeds_give_other_replicates():
@@ -59,6 +57,17 @@ def test_a_known_ratio_lies_within_its_interval():
     assert interval.low < 1.2 < interval.high
     assert interval.low < interval.ratio < interval.high
     assert interval.high / interval.low < 1.05
+
+
+def test_few_blocks_widen_the_interval_around_the_measured_ratio():
+    draw = np.random.default_rng(0).normal(size=2000)
+    few, many = (Spread(1_000_000, (1e6 * np.exp(0.01 * draw)).astype(np.int64), blocks) for blocks in (8.0, 1000.0))
+    fixed = Spread(500_000, np.full(2000, 500_000), 1000.0)
+    narrow, wide = ratio_interval(many, fixed), ratio_interval(few, fixed)
+    assert narrow.ratio == wide.ratio == 2.0
+    assert np.log(narrow.high / 2) == pytest.approx(0.0196, rel=0.1)
+    assert np.log(wide.high / 2) / np.log(narrow.high / 2) == pytest.approx(widening(8) / widening(1000), rel=1e-6)
+    assert np.log(wide.low / 2) / np.log(narrow.low / 2) == pytest.approx(widening(8) / widening(1000), rel=1e-6)
 
 
 def test_equal_constant_readings_have_the_ratio_one_and_no_width():

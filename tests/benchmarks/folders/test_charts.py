@@ -45,9 +45,8 @@ def test_every_section_has_its_plots_and_axes_have_units(reported):
         ("share of the stages' medians, %", found["split"][0]),
     ):
         assert word in words(chart)
-    for number in (1, 2, 3, 4, 8, 9, 10, 11):  # the others have no trained weights
-        assert f"#{number}" in words(found["pareto"][0]).split()
-    assert "#5" not in words(found["pareto"][0]).split()
+    for bundle in ("wide", "narrow"):
+        assert words(found["pareto"][0]).split().count(bundle) == 1
 
 
 def test_without_an_accuracy_there_is_no_plot_of_it(single):
@@ -61,6 +60,26 @@ def test_without_readings_the_caption_says_so_and_nothing_is_drawn(single):
     chart = drawn(single, environment={**environment, "readings": silent})["time"][0]
     assert "neither temperature nor clock" in chart.caption
     assert "hottest" not in words(chart)
+
+
+def test_a_measured_battery_is_drawn_and_a_models_is_not(make_result, tmp_path):
+    def only_one(facts):
+        facts["cases"] = facts["cases"][1:2]
+
+    folder = make_result(tmp_path / "metered", active_w=2.0, edit=only_one)
+    (case,) = read_result(folder)["cases"]
+    assert case["battery"]["percent_per_day"] > 0
+    assert "of the battery a day, %" in words(drawn(folder)["pareto"][2])
+    case["energy"]["measured"] = False
+    assert [chart.name for chart in drawn(folder, cases=[case])["pareto"]] == ["accuracy-latency", "accuracy-size"]
+
+
+def test_a_soak_shows_its_memory(single):
+    case = read_result(single)["cases"][0]
+    case["soak"] = {"resident_bytes": [80_000_000, 81_000_000], "at_s": [1.0, 2.0]}
+    found = drawn(single, cases=[case])["time"]
+    assert [chart.name for chart in found] == ["over-time-1", "memory-1"]
+    assert "resident memory, MB" in words(found[1])
 
 
 def test_a_name_with_signs_of_its_own_is_drawn_as_it_is(single):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +126,7 @@ def test_a_bundle_without_figures_of_accuracy_is_not_judged_by_them(baseline, ca
     [
         (("configuration", "mode"), "soak", "the mode differs: .*old has single-stream, .*new soak"),
         (("configuration", "rate_hz"), 2.0, r"the rate, windows a second differs: .* has none, .* 2\.0"),
+        (("configuration", "batch"), 4, r"the batch, windows a wake-up differs: .* has 1, .* 4\."),
         (("environment", "machine", "cpu"), "Cortex-A76", "different machines: cpu Cortex-A72 against Cortex-A76"),
         (("environment", "machine", "cores"), 2, "are of different machines: cores 4 against 2"),
         (("bundles", 0, "contract_sha256"), "f" * 64, r"the contracts of wide.bundle and wide.bundle differ: SHA-256"),
@@ -169,6 +172,22 @@ def test_results_without_a_common_case_are_refused(baseline, make_result, tmp_pa
         compared(baseline, make_result(tmp_path / "other", edit=other))
 
 
+def profiled(name, *settings):
+    applied = [{"setting": setting, "wanted": 1, "got": 1, "means": "x"} for setting in settings]
+    return {"name": name, "sha256": "a" * 64, "applied": applied, "not_applied": [], "relation": "itself"}
+
+
+def test_another_profile_is_refused_and_the_same_applied_otherwise_is_told(baseline, make_result, tmp_path):
+    def held(name, *settings):
+        return lambda facts: facts.update(profile=profiled(name, *settings))
+
+    watch = make_result(tmp_path / "watch", edit=held("pi-4", "threads", "cores"))
+    with pytest.raises(ConfigError, match=r"the profile differs: .*old has none, .*watch pi-4 aaaaaaaaaaaa"):
+        compared(baseline, watch)
+    less = make_result(tmp_path / "less", edit=held("pi-4", "threads"))
+    assert compared(watch, less)["stamps"] == ["applied of the profile: cores threads -> threads"]
+
+
 def test_a_changed_raw_file_is_refused(make_result, baseline, tmp_path):
     new = make_result(tmp_path / "new", seed=2)
     raw = new / "raw" / f"{INT8}.npz"
@@ -176,7 +195,7 @@ def test_a_changed_raw_file_is_refused(make_result, baseline, tmp_path):
     with pytest.raises(DataError, match=r"npz was changed: its SHA-256 is not the manifest's"):
         compared(baseline, new)
     raw.unlink()
-    with pytest.raises(DataError, match=r"has no raw/.*npz\. An interval takes the raw nanoseconds"):
+    with pytest.raises(DataError, match=r"has no raw/.*npz\. The raw nanoseconds are needed"):
         compared(baseline, new)
 
 
@@ -261,6 +280,34 @@ def test_cases_without_a_counterpart_are_named(baseline, make_result, tmp_path):
     assert compared(both, baseline)["only_in_baseline"] == found["only_in_candidate"]
 
 
+def test_bundles_are_paired_by_their_hash_before_their_name(make_result, tmp_path):
+    def renamed(facts):  # what was called narrow is called wide now
+        facts["bundles"][0] |= {"id": "wide", "name": "wide.bundle"}
+        for case in facts["cases"]:
+            case["bundle"] = "wide"
+
+    both = make_result(tmp_path / "both", bundles=("wide", "narrow"), seed=1)
+    found = compared(both, make_result(tmp_path / "renamed", bundles=("narrow",), seed=2, edit=renamed))
+    assert {case["baseline_id"].partition(".")[0] for case in found["cases"] if "litert" in case["id"]} == {"narrow"}
+    assert "wide: litert fp32" in found["only_in_baseline"]
+
+
+def test_a_summary_will_do_as_a_baseline_and_is_stamped(baseline, candidate, tmp_path):
+    summary = Path(shutil.copytree(baseline, tmp_path / "summary"))
+    shutil.rmtree(summary / "raw")
+    new = candidate(slower={INT8: 1.3})
+    whole, short = compared(baseline, new), compared(summary, new)
+    assert short["stamps"] == [f"{summary} has no raw files: its readings are taken to scatter as the candidate's do"]
+    assert short["verdict"] == whole["verdict"] == "regression"
+    for name in ("p50", "p90"):
+        one, other = (case_of(found, INT8)["latency"][name] for found in (whole, short))
+        assert (one["baseline_ns"], one["ratio"]) == (other["baseline_ns"], other["ratio"])
+        assert other["low"] < 1.3 < other["high"]
+        assert 0.5 < (other["high"] - other["low"]) / (one["high"] - one["low"]) < 2
+    with pytest.raises(DataError, match=r"summary has no raw/.*: keep the whole folder"):
+        compared(baseline, summary)
+
+
 # --- the command
 
 
@@ -283,6 +330,15 @@ def test_the_command_ends_with_0_1_or_2(baseline, candidate):
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: ")
     assert "is no result folder: it has no manifest.json" in refused.stderr
+
+
+def test_a_device_compares_without_plots_and_statistics_packages():
+    code = "import sys, vskd_benchmarks.compare_command, vskd_benchmarks.compare, vskd_benchmarks.html_report\n"
+    code += (
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'scipy', 'matplotlib', 'jinja2', 'torch'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
 
 
 def test_names_are_shown_as_they_are(make_result, tmp_path):

@@ -14,6 +14,7 @@ import pytest
 from vskd.errors import ConfigError, DataError, MissingExtraError
 from vskd_benchmarks import report_tables
 from vskd_benchmarks.check import differences
+from vskd_benchmarks.cli import _report as report_line
 from vskd_benchmarks.html_report import PAGE, page, report_files, write_report
 from vskd_benchmarks.result_folder import read_result
 
@@ -182,6 +183,43 @@ def test_a_pace_adds_what_the_processor_did(make_result, tmp_path, mode):
     assert table.rows[0][3] == ("2" if mode == "soak" else "")
 
 
+def test_energy_tells_its_source_its_uncertainty_and_what_it_rests_on(make_result, tmp_path):
+    one = {"edit": lambda facts: facts.update(cases=facts["cases"][1:2])}
+    folder = make_result(tmp_path / "metered", active_w=2.0, **one)
+    result = read_result(folder)
+    (row,) = report_tables.energy(result).rows
+    assert row[:2] == ("#1 wide: litert w8a8-static-pc", "measured, power-meter, of device")
+    assert float(row[2]) == pytest.approx(result["cases"][0]["energy"]["per_inference_mj"], rel=0.01)
+    assert float(row[5]) == pytest.approx(float(row[2]) / 1e3 * 86_400 / 3600 * 100, rel=0.01)
+    text = read(page_of(folder)).text
+    assert text.index("What the energy rests on:") < text.index("One window a second, all day.")
+    assert "no figures above zero" in text  # the plot was left out of this page
+
+
+@pytest.mark.parametrize(
+    ("change", "slot"),
+    [
+        ({"problem": "the meter's file ends early"}, "no figures. the meter's file ends early"),
+        ({"measured": False}, "not measured. The table below holds a model's figures."),
+    ],
+)
+def test_no_estimate_stands_in_the_slot_of_the_battery(change, slot):
+    assert report_tables.battery_slot({"energy": {"problem": None, "measured": True, **change}}).endswith(slot)
+
+
+def test_a_profile_is_named_with_what_was_not_applied(reported):
+    profile = {
+        "name": "generic-watch", "title": "a watch", "note": "No watch.", "statement": "Measured on a PC.",
+        "applied": [{"setting": "threads", "wanted": 1, "got": 1, "means": "the engine's option"}],
+        "not_applied": [{"setting": "frequency_khz", "wanted": 1e6, "code": "no-cpufreq", "reason": "no such file"}],
+    }  # fmt: skip
+    empty = dict.fromkeys(("pareto", "distribution", "time", "split"), ())
+    text = read(page({**read_result(reported), "profile": profile}, empty, "0" * 64)).text
+    assert text.index("Measured on a PC.") < text.index("Latency of one window")
+    assert "applied: 1, by the engine's option" in text
+    assert "NOT applied (no-cpufreq): no such file" in text
+
+
 # --- what is refused
 
 
@@ -191,6 +229,15 @@ def test_a_missing_package_names_the_extra(single, monkeypatch, package):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
     with pytest.raises(MissingExtraError, match=rf"a report needs {package}.*pip install 'vskd\[bench\]'"):
         write_report(single)
+    # A measurement does not fail for want of a page: the bench says how to get one.
+    assert f"vskd report {single}" in report_line(single)
+    assert "pip install 'vskd[bench]'" in report_line(single)
+
+
+def test_a_bench_ends_with_its_page(make_result, tmp_path):
+    folder = make_result(tmp_path / "result")
+    assert report_line(folder) == f"report: {folder / 'report' / PAGE}"
+    assert (folder / "report" / PAGE).is_file()
 
 
 def test_a_changed_result_gets_no_report(make_result, tmp_path):

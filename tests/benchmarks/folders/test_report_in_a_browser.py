@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from vskd_benchmarks.html_report import PAGE
+from vskd_benchmarks.html_report import PAGE, write_report
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -75,6 +75,15 @@ def test_a_report_fits_a_phone_and_a_desk_and_shows_every_figure(reported, tmp_p
         assert frame["scroll"] <= frame["width"]
         assert (frame["images"], frame["broken"], frame["small"], frame["beyond"]) == (9, 0, 0, [])
     assert frames[0]["width"] <= 400
+
+
+def test_energy_and_profile_fit_a_phone_and_a_desk(make_result, under, tmp_path):
+    folder = make_result(tmp_path / "result", edit=under("pi-4"))
+    frames, said = seen(tmp_path, write_report(folder).read_text(encoding="utf-8"))
+    assert said == []
+    assert [(frame["scroll"] <= frame["width"], frame["broken"], frame["beyond"]) for frame in frames] == [
+        (True, 0, [])
+    ] * 2
 
 
 def test_the_probe_sees_what_is_wrong(tmp_path):

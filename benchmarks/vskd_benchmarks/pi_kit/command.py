@@ -1,0 +1,50 @@
+"""The command ``vskd pi-kit``. Progress on stderr, what was made on stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vskd.errors import ConfigError
+from vskd_benchmarks.pi_kit.boards import BOARDS, PYTHONS, board_for
+
+
+@click.command(name="pi-kit", epilog="Example: vskd pi-kit wrist.bundle --out pi.tar.gz --python 3.13")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Write the kit here, NAME.tar.gz.")
+@click.option(
+    "--machine", type=click.Choice(list(BOARDS)), default="aarch64", help="What `uname -m` says: 64 or 32 bit."
+)
+@click.option(
+    "--python", type=click.Choice(PYTHONS), default="3.11", help="What `python3 --version` says on the board."
+)
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Build vskd from this clone.  [default: the clone that this vskd runs from]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a kit that is there.")
+def pi_kit(bundle: Path, out: Path, machine: str, python: str, source: Path | None, overwrite: bool) -> None:
+    """Pack a bundle with all that a Raspberry Pi without a network needs to test and measure it."""
+    from vskd_benchmarks.pi_kit.kit import make_kit
+    from vskd_benchmarks.pi_kit.wheels import check_tools, clone_of
+
+    try:
+        board = board_for(machine, python)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    check_tools()
+    kit = make_kit(
+        bundle,
+        out,
+        board=board,
+        python=python,
+        clone=clone_of(source),
+        overwrite=overwrite,
+        progress=lambda sentence: click.echo(sentence, err=True),
+    )
+    click.echo(f"{kit.path}: {kit.size_bytes / 1e6:.1f} MB, sha256 {kit.sha256}")
+    click.echo(f"holds {bundle.name}, {', '.join(kit.wheels)}")
+    click.echo(f"On the board: tar xf {kit.path.name} && sh {kit.folder}/install-and-run.sh")
