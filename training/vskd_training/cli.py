@@ -169,6 +169,24 @@ def data_recording(
     click.echo(f"{out}: {name}, {prepared.infos[known[name]].label}", err=True)
 
 
+@data.command("virtual", epilog="Example: vskd data virtual --root ~/data/utd-mhad --out virtual-wrists")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of UTD-MHAD.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, for --dataset folder.")
+def data_virtual(root: Path, out: Path) -> None:
+    """Turn UTD-MHAD's skeletons into recordings of a virtual watch, as a folder of recordings of one's own."""
+    from vskd_training.datasets.utd_mhad import UtdMhadSource
+    from vskd_training.virtual_recordings import write_virtual
+
+    source = UtdMhadSource(root, view="skeleton")
+    with _bar("differentiate skeletons") as progress:
+        count, unusable = write_virtual(source, out, progress=progress)
+    absent = set(source.missing_trials())
+    left_out = [*(defect for defect in source.defects() if defect.where not in absent), *unusable]
+    click.echo(f"{out}: {count} virtual recordings, {len(left_out)} left out", err=True)
+    for defect in left_out:
+        click.echo(f"  {defect.where}: {defect.what}", err=True)
+
+
 @data.command(
     "stream",
     epilog="Example: vskd data stream --config training/presets/demo.toml --subject 2 --out day.csv --truth truth.csv",

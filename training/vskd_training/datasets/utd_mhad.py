@@ -93,6 +93,8 @@ _SKELETON = ("Skeleton", "skeleton.mat")
 _FOLDERS = {"rgb": ("RGB", "color.avi"), "depth": ("Depth", "depth.mat"), "skeleton": _SKELETON, "joints": _SKELETON}
 #: Rows of the joints, from 0.
 _NECK, _HIP = 1, 3
+#: Shoulder, elbow and wrist.
+RIGHT_ARM = (8, 9, 10)
 
 #: What scipy raises on a damaged MATLAB file; found by truncating and flipping bits.
 _UNREADABLE = (MatReadError, OSError, EOFError, ValueError, TypeError, LookupError, zlib.error)
@@ -201,6 +203,20 @@ class UtdMhadSource:
                 self._broken[trial] = error.defect
                 continue
             yield recording
+
+    def skeletons(self) -> Iterator[tuple[RecordingInfo, NDArray[np.float64], NDArray[np.float64]]]:
+        """Each recording with the frames' times (frames,), s, and the joints (frames, 20, 3), m, y up.
+
+        For the views ``skeleton`` and ``joints``; broken recordings become defects.
+        """
+        for trial in self._complete():
+            try:
+                samples = len(self._acceleration_g(self._path(_SENSOR, trial)))
+                joints_m = np.moveaxis(self._joints_m(self._path(_SKELETON, trial)), 2, 0).astype(np.float64)
+            except BrokenFileError as error:
+                self._broken[trial] = error.defect
+                continue
+            yield _info(trial), frame_times_s(np.arange(samples) / SENSOR_RATE_HZ, len(joints_m)), joints_m
 
     def _read(self, trial: _Trial) -> Recording:
         acceleration_g = self._acceleration_g(self._path(_SENSOR, trial))

@@ -1,0 +1,95 @@
+"""A virtual accelerometer on the wrist of a measured skeleton: what a watch would have read.
+
+Skeletons of depth cameras come at 15 to 30 frames/s and shake by centimetres. Differentiated twice, that noise would be
+all there is; so the joints are smoothed by a Savitzky-Golay filter first (a cubic over ``SMOOTHING_S``), which keeps
+motion below about 3 Hz. Impacts are lost.
+
+The watch's axes, which no skeleton shows, are built from the arm: x from the wrist towards the elbow, z square to the
+plane of upper arm and forearm, y to complete them. Where the arm is straight that plane is unknown; then it is carried
+on from the instant before. So a virtual sensor differs from a real one by an unknown turn of the strap, and by more
+where the forearm is twisted, which no joint shows either.
+
+This module does not know data sets or files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import savgol_filter
+
+from vskd.contract import STANDARD_GRAVITY_M_S2
+from vskd.errors import DataError
+from vskd_training.datasets.virtual_sensor import specific_force_g
+
+Float64 = NDArray[np.float64]
+
+SMOOTHING_S = 0.4
+_CUBIC = 3
+#: Sine of the elbow's angle below which the plane of the arm is carried on.
+_STRAIGHT = 0.2
+
+
+def virtual_wrist_g(
+    time_s: Float64,
+    arm_m: Float64,
+    *,
+    rate_hz: float,
+    up: tuple[float, float, float],
+) -> tuple[Float64, Float64]:
+    """What a watch on the wrist would have read.
+
+    Parameters
+    ----------
+    time_s : (frames,), evenly spaced, s
+    arm_m : (frames, 3, 3), shoulder, elbow and wrist in the world, m
+    rate_hz : of the virtual sensor
+    up : unit vector against gravity, in the world's axes
+
+    Returns
+    -------
+    time_s (samples,), from the first frame to the last, and acceleration_g (samples, 3), gravity included
+
+    Raises
+    ------
+    DataError : a wrong shape, too few frames, values that are not finite, or bones of no length
+    """
+    if arm_m.shape != (len(time_s), 3, 3) or len(time_s) < 2 * _CUBIC:
+        raise DataError(f"an arm needs {2 * _CUBIC} frames or more of (3 joints, 3), got {arm_m.shape}")
+    if not np.isfinite(arm_m).all():
+        raise DataError("the arm holds values that are NaN or infinite", hint="Fill them from their neighbours first")
+    frame_s = float(time_s[-1] - time_s[0]) / (len(time_s) - 1)
+    longest = (len(time_s) - 1) // 2 * 2 + 1
+    width = min(max(round(SMOOTHING_S / frame_s) // 2 * 2 + 1, _CUBIC + 2), longest)
+    smooth = savgol_filter(arm_m, width, _CUBIC, axis=0)
+    axes = arm_axes(smooth)
+    at_s = time_s[0] + np.arange(int((time_s[-1] - time_s[0]) * rate_hz + 1e-9) + 1) / rate_hz
+    gravity = (-STANDARD_GRAVITY_M_S2 * up[0], -STANDARD_GRAVITY_M_S2 * up[1], -STANDARD_GRAVITY_M_S2 * up[2])
+    reading_g = specific_force_g(time_s, smooth[:, 2], axes, at_s=at_s, gravity_m_s2=gravity)
+    return at_s, reading_g
+
+
+def arm_axes(arm_m: Float64) -> Float64:
+    """The watch's axes in the world, as columns: (frames, 3, 3) of shoulder, elbow and wrist to (frames, 3, 3).
+
+    Raises
+    ------
+    DataError : a bone of no length
+    """
+    upper, fore = arm_m[:, 1] - arm_m[:, 0], arm_m[:, 1] - arm_m[:, 2]
+    lengths = np.linalg.norm(np.stack([upper, fore]), axis=2)
+    if not (lengths > 0).all():
+        raise DataError("two joints of the arm are in one place, so it points nowhere")
+    x = fore / lengths[1][:, np.newaxis]
+    across = np.cross(upper / lengths[0][:, np.newaxis], x)
+    sine = np.linalg.norm(across, axis=1)
+    bent = np.flatnonzero(sine > _STRAIGHT)
+    z = np.empty_like(x)
+    carried = across[bent[0]] if len(bent) else np.cross(x[0], np.roll(x[0], 1))
+    for frame in range(len(x)):
+        if sine[frame] > _STRAIGHT:
+            # The plane has two sides; the one nearer to the last is meant, as no arm turns over between two frames.
+            carried = across[frame] * (1 if across[frame] @ carried >= 0 else -1)
+        square = carried - (carried @ x[frame]) * x[frame]
+        z[frame] = square / np.linalg.norm(square)
+    return np.stack([x, np.cross(z, x), z], axis=2)
