@@ -67,7 +67,7 @@ def test_a_signed_copy_passes(folder):
 
 
 def test_a_report_beside_it_is_no_part_of_it_but_any_other_file_is(folder):
-    (folder / "report").mkdir()
+    (folder / "report").mkdir(exist_ok=True)
     (folder / "report" / "report.html").write_text("x")
     assert differences(folder) == []
     (folder / "note.txt").write_text("x")
