@@ -56,7 +56,7 @@ class Comparison:
 
 def _mean(differences: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     # A mean that is 0 but for rounding must tie with one that is 0: scipy's tolerance is relative, and none at 0.
-    return np.round(np.asarray(np.mean(differences, axis=axis), dtype=np.float64), 12)
+    return np.asarray(differences.mean(axis=axis), dtype=np.float64).round(12)
 
 
 def sign_flip_p(differences: NDArray[np.float64]) -> float:
