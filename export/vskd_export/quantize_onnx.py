@@ -96,7 +96,9 @@ def narrow_weights(proto: Any, *, half: bool) -> Any:
 def int8_per_channel(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Symmetric int8, -127 to 127: weights (outputs, ...) -> integers of that shape, and scales (outputs,)."""
     largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
-    scales: NDArray[np.float32] = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
+    steps = largest / np.float32(127)
+    # A channel of zeros, or of weights so small that their step would be none, becomes zeros with any step.
+    scales: NDArray[np.float32] = np.where(steps >= np.finfo(np.float32).tiny, steps, np.float32(1)).astype(np.float32)
     integers = np.rint(weights / scales.reshape(-1, *[1] * (weights.ndim - 1)))
     return integers.clip(-127, 127).astype(np.int8), scales
 

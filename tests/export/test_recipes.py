@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -73,6 +73,7 @@ _VALUES = st.floats(-1e3, 1e3, width=32)
 
 
 @given(weights=hnp.arrays(np.float32, _SHAPES, elements=_VALUES))
+@example(weights=np.array([[1e-45]], dtype=np.float32))  # the smallest of all: its step would be 0
 def test_int8_weights_are_within_half_a_step_of_their_channel(weights: NDArray[np.float32]) -> None:
     integers, scales = int8_per_channel(weights)
 
