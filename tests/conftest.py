@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# New examples at every run find new bugs, at a desk. A gate must answer a commit twice alike.
+settings.register_profile("repeatable", derandomize=True)
+if os.environ.get("VSKD_REPEATABLE"):
+    settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
