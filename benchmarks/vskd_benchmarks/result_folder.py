@@ -38,7 +38,6 @@ import io
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,7 +200,7 @@ def read_raw(folder: Path, case: str) -> dict[str, NDArray[Any]]:
         # From memory: given the path, numpy leaves the file open when it is no archive.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
         raise DataError(f"cannot read {path}: {error}", hint="Copy the folder again") from error
 
 

@@ -6,7 +6,6 @@ one array ``xyz`` (samples, 3). Other arrays are passed over.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +40,9 @@ class NpzReader:
                 self._read(archive)
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}", hint="Give an NPZ file") from error
-        except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except DataError:
+            raise
+        except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
             raise DataError(f"{path} is no NPZ file of numbers: {error}", hint="Write it with numpy.savez") from error
 
     def _read(self, archive: np.lib.npyio.NpzFile) -> None:

@@ -82,6 +82,13 @@ def test_a_changed_byte_is_named(folder, name):
     assert differences(folder)[0] == f"{name} was changed: its SHA-256 is not the manifest's"
 
 
+def test_a_byte_changed_anywhere_in_the_raw_file_is_named_and_never_a_crash(folder):
+    whole = (folder / RAW).read_bytes()
+    for position in range(0, len(whole), max(1, len(whole) // 60)):
+        (folder / RAW).write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        assert differences(folder)[0] == f"{RAW} was changed: its SHA-256 is not the manifest's"
+
+
 def test_a_cut_file_is_named(folder):
     content = (folder / RAW).read_bytes()
     (folder / RAW).write_bytes(content[:-10])

@@ -73,3 +73,17 @@ def test_an_npy_and_a_missing_file_are_refused(tmp_path):
         NpzReader(tmp_path / "walk.npz")
     with pytest.raises(DataError, match=r"cannot read .*no\.npz: No such file"):
         NpzReader(tmp_path / "no.npz")
+
+
+def test_a_compressed_recording_with_a_changed_byte_is_refused_or_read_and_never_a_crash(tmp_path):
+    path = tmp_path / "walk.npz"
+    noise = np.random.default_rng(0).normal(size=(200, 3)).round(2)
+    np.savez_compressed(path, time_s=np.arange(200) / 50, xyz=noise)
+    whole, refused = path.read_bytes(), 0
+    for position in range(0, len(whole), 7):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        try:
+            NpzReader(path)
+        except DataError:
+            refused += 1
+    assert refused > 50
