@@ -3,7 +3,7 @@
 # with its other forms, and measured: all of them in one run, then full and quarter width at 64 px beside other pipelines.
 # Nothing is chosen by it.
 #   benchmarks/results/sweep.sh DIR OUT        DIR: UTD-MHAD; OUT: folder for runs, bundles and the result
-# On two idle cores: about half an hour. At 224 px only the quarter width: the full one would train for an hour.
+# On two idle cores: by estimate half an hour; it was run part by part. At 224 px only the quarter width: the full one would train for an hour.
 set -euo pipefail
 dir=$1 out=$2
 here=$(cd "$(dirname "$0")/../.." && pwd)
