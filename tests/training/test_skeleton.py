@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vskd.errors import ConfigError, DataError
 from vskd_training.config import Config, DataConfig, TeacherConfig
 from vskd_training.datasets.utd_mhad import relative_joints
-from vskd_training.joints import CROP, JointClips, vary_joints
+from vskd_training.joints import ARMS, CROP, JointClips, vary_joints
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import FEATURE_SIZE
 from vskd_training.teaching import build_teacher
@@ -123,6 +123,23 @@ def test_the_network_gives_logits_and_a_feature_as_the_students(width: float) ->
     assert view.logits.shape == (3, 27)
     assert view.feature.shape == (3, FEATURE_SIZE)
     assert float(view.feature.detach().min()) >= 0.0
+
+
+def test_an_arm_is_also_seen_from_its_shoulder() -> None:
+    """Wherever the body goes: of what the network takes in, the part about the arms stays when all of it is moved."""
+    model = SkeletonTeacher(20, 5, width=0.125, chains=ARMS).eval()
+    taken: list[torch.Tensor] = []
+    model.network.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0]))
+    joints = torch.randn(2, 8, 20, 3)
+    model(joints)
+    model(joints + torch.tensor([0.5, -1.0, 2.0]))
+
+    assert taken[0].shape == (2, 2 * 3 * 26, 8)
+    arms = slice(3 * 20, 3 * 26)
+    torch.testing.assert_close(taken[1][:, arms], taken[0][:, arms], rtol=0, atol=1e-5)
+    assert not torch.allclose(taken[1][:, : 3 * 20], taken[0][:, : 3 * 20])
+    expected = joints[:, :, [5, 6, 7, 9, 10, 11]] - joints[:, :, [4, 4, 4, 8, 8, 8]]
+    torch.testing.assert_close(taken[0][:, arms], expected.flatten(2).transpose(1, 2))
 
 
 def test_the_network_tells_movements_of_one_joint_apart() -> None:

@@ -17,6 +17,8 @@ from vskd.errors import ConfigError, DataError
 from vskd_training.datasets.prepared import Prepared
 from vskd_training.windows import WindowTable
 
+#: Each shoulder with the elbow, wrist and hand below it, in the order of UTD-MHAD's Skeleton_joint_order.txt, from 0.
+ARMS = ((4, (5, 6, 7)), (8, (9, 10, 11)))
 #: Largest part of a clip that training cuts off at its ends.
 CROP = 0.1
 #: Largest turn about the vertical: a person who does not quite face the camera.

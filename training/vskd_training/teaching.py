@@ -27,7 +27,7 @@ from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.config import Config
 from vskd_training.experiment import Experiment
-from vskd_training.joints import JointClips
+from vskd_training.joints import ARMS, JointClips
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
 from vskd_training.models.trn import BnInceptionBackbone, SmallBackbone, Teacher
@@ -37,6 +37,8 @@ from vskd_training.windows import Clips, WindowTable
 
 #: Points in space and time that the temporal network sees in each view: the Kinect's joints; acceleration and turning.
 _POINTS = {"joints": 20, "sensors": 2}
+#: Which of them it also sees relative to another one.
+_CHAINS: dict[str, tuple[tuple[int, tuple[int, ...]], ...]] = {"joints": ARMS, "sensors": ()}
 
 
 def build_teacher(config: Config, classes: int) -> Teacher | SkeletonTeacher:
@@ -50,7 +52,8 @@ def build_teacher(config: Config, classes: int) -> Teacher | SkeletonTeacher:
     if how.imagenet_weights and how.backbone != "bn-inception":
         raise ConfigError(f"teacher.imagenet_weights fit the backbone bn-inception, not {how.backbone}")
     if how.backbone == "joints":
-        return SkeletonTeacher(_POINTS[config.data.view], classes, width=how.width, dropout=how.dropout)
+        view = config.data.view
+        return SkeletonTeacher(_POINTS[view], classes, width=how.width, dropout=how.dropout, chains=_CHAINS[view])
     backbone: BnInceptionBackbone | SmallBackbone
     if how.backbone == "bn-inception":
         backbone = BnInceptionBackbone(weights=Path(how.imagenet_weights) if how.imagenet_weights else None)

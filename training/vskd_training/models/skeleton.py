@@ -1,6 +1,7 @@
 """A teacher that sees joints instead of pictures: temporal convolutions over a moving skeleton.
 
-Positions and their differences from step to step go through residual one-dimensional convolutions (as in Kim & Reiter,
+Positions, the arms once more as seen from their own shoulders, and the differences of all of them from step to step go
+through residual one-dimensional convolutions (as in Kim & Reiter,
 "Interpretable 3D Human Action Analysis with Temporal Convolutional Networks", CVPR workshops 2017), are averaged over
 time, and become the feature that distillation compares and the logits. The feature ends in a ReLU, as the student's.
 
@@ -8,6 +9,8 @@ This module knows nothing of where joints come from or of how a clip is brought 
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +32,8 @@ class SkeletonTeacher(nn.Module):
     classes : activities
     width : factor on the channels
     dropout : ahead of the feature
+    chains : (origin, members): joints that are also shown relative to another one, as a hand to its shoulder; how a
+        person stands and how a camera places the hip is gone from them
 
     Shape
     -----
@@ -40,7 +45,15 @@ class SkeletonTeacher(nn.Module):
     DataError : (on call) joints of another shape
     """
 
-    def __init__(self, joints: int, classes: int, *, width: float = 1.0, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        joints: int,
+        classes: int,
+        *,
+        width: float = 1.0,
+        dropout: float = 0.5,
+        chains: Sequence[tuple[int, tuple[int, ...]]] = (),
+    ) -> None:
         super().__init__()
         if classes < 2:
             raise ConfigError(f"a teacher needs at least 2 classes, got {classes}")
@@ -49,11 +62,14 @@ class SkeletonTeacher(nn.Module):
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout must lie in [0, 1), got {dropout}")
         self.joints = joints
+        self._members = [member for _, members in chains for member in members]
+        self._origins = [origin for origin, members in chains for _ in members]
+        shown = joints + len(self._members)
         first = round(_CHANNELS * width)
         self.network = nn.Sequential(
             # Differences are some ten times smaller than positions; the norm learns both scales.
-            nn.BatchNorm1d(2 * 3 * joints, affine=False),
-            nn.Conv1d(2 * 3 * joints, first, kernel_size=1),
+            nn.BatchNorm1d(2 * 3 * shown, affine=False),
+            nn.Conv1d(2 * 3 * shown, first, kernel_size=1),
             _Residual(first, first, stride=1),
             _Residual(first, first, stride=2),
             _Residual(first, 2 * first, stride=2),
@@ -65,7 +81,8 @@ class SkeletonTeacher(nn.Module):
     def forward(self, joints: Tensor) -> View:
         if joints.ndim != 4 or tuple(joints.shape[2:]) != (self.joints, 3):
             raise DataError(f"joints must be (batch, steps, {self.joints}, 3), got {tuple(joints.shape)}")
-        position = joints.flatten(2).transpose(1, 2)
+        chained = joints[:, :, self._members] - joints[:, :, self._origins]
+        position = torch.cat([joints, chained], dim=2).flatten(2).transpose(1, 2)
         difference = torch.diff(position, dim=2, prepend=position[:, :, :1])
         pooled = self.network(torch.cat([position, difference], dim=1)).mean(dim=2)
         feature = torch.relu(self.feature(self.dropout(pooled)))
