@@ -113,7 +113,8 @@ def _show_counts(report: DatasetReport) -> None:
     click.echo(f"{report.name}, view {report.view}: {report.recordings} recordings")
     click.echo("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
     click.echo("subjects    " + ", ".join(f"{name}: {count}" for name, count in report.by_subject.items()))
-    click.echo("activities  " + ", ".join(f"{name}: {count}" for name, count in report.by_label.items()))
+    labels = {name or "(no label)": count for name, count in report.by_label.items()}
+    click.echo("activities  " + ", ".join(f"{name}: {count}" for name, count in labels.items()))
     for column, values in report.groups.items():
         click.echo(f"{column:11} " + ", ".join(f"{value or '(empty)'}: {count}" for value, count in values.items()))
     lengths = (
@@ -166,7 +167,7 @@ def data_recording(
         near = [other for other in known if other.partition("_")[0] == name.partition("_")[0]]
         raise DataError(f"there is no recording {name!r}", hint=did_you_mean(name, near or list(known)[:20]))
     write_samples(out, *prepared.sensor(known[name]))
-    click.echo(f"{out}: {name}, {prepared.infos[known[name]].label}", err=True)
+    click.echo(f"{out}: {name}, {prepared.infos[known[name]].label or '(no label)'}", err=True)
 
 
 @data.command("virtual", epilog="Example: vskd data virtual --root ~/data/utd-mhad --out virtual-wrists")
@@ -448,6 +449,13 @@ def _say_split(experiment: Experiment) -> None:
         left_out = sum(defect.left_out for defect in defects)
         click.echo(
             f"{left_out} recordings left out, {len(defects) - left_out} in part; see `vskd data check`", err=True
+        )
+    without = experiment.without_label()
+    if any(without.values()):
+        click.echo(
+            f"recordings without a label: {without['distillation']} of training people, for a teacher to speak of; "
+            f"{without['unused']} of others, not used",
+            err=True,
         )
     if experiment.sides.unknown:
         names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)

@@ -134,6 +134,11 @@ class Experiment:
         train = self.windows("train")
         return joined(train, self.windows("unlabelled")) if self.sides.unlabelled else train
 
+    def without_label(self) -> dict[str, int]:
+        """How many recordings without a label a teacher may speak of, and how many nobody uses."""
+        heard = sum(not self.prepared.infos[row].label for row in self.sides.unlabelled)
+        return {"distillation": heard, "unused": len(self.sides.unused)}
+
     def data_card(self) -> dict[str, Any]:
         """Which recordings, and who is on which side: what a run's card keeps, ready for JSON."""
         split = self.split
@@ -148,6 +153,8 @@ class Experiment:
         }
         if self.sides.unlabelled:
             card["unlabelled"] = list(self.sides.unlabelled_subjects)
+        if any(not info.label for info in self.prepared.infos):
+            card["without_label"] = self.without_label()
         if self.sides.left_out:
             card["left_out"] = self.sides.left_out
         if self.sides.unknown:

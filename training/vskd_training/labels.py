@@ -8,6 +8,9 @@ people one trains and one decides; that is how settings are chosen. The reported
 both train, nobody decides, nothing is selected, and the temperature stays as it was. One labelled person alone can
 only be trained on. No test person and no unlabelled person ever decides anything.
 
+Of single recordings without a label those of training people join the ones of unlabelled people. The others, whose
+people decide or are tested, are used by nobody, and counted.
+
 Activities of ``data.unknown_labels`` are on no side, and not among the recordings without a label either; the test
 people's recordings of them are kept apart.
 """
@@ -24,7 +27,7 @@ from vskd.errors import ConfigError, did_you_mean
 from vskd_training.config import DataConfig, LabelsConfig
 from vskd_training.datasets.protocols import LEAVE_ONE_SUBJECT_OUT, Split, folds
 from vskd_training.datasets.recording import RecordingInfo
-from vskd_training.splits import split_of
+from vskd_training.splits import may_be_heard, split_of
 
 _VALIDATION_PARTS = 4
 
@@ -36,10 +39,11 @@ class Sides:
     Attributes
     ----------
     split : train and validation are labelled
-    unlabelled : indices into the recordings, ascending
+    unlabelled : indices into the recordings, ascending; a teacher may speak of them
     unlabelled_subjects : whose they are, in natural order
     left_out : a labelled person who is on no side, empty for nobody
     unknown : the test people's recordings of activities that the network does not know, ascending
+    unused : recordings without a label that nobody uses, ascending
     """
 
     split: Split
@@ -47,6 +51,7 @@ class Sides:
     unlabelled_subjects: tuple[str, ...] = ()
     left_out: str = ""
     unknown: tuple[int, ...] = ()
+    unused: tuple[int, ...] = ()
 
 
 def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
@@ -63,7 +68,7 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
     ConfigError : what ``split_of`` refuses; people who are not on the training side; nobody left to train on; unknown
         activities that are in no recording, or that leave a side without one
     """
-    found = _with_labels(infos, data, labels)
+    found = _with_nameless(infos, _with_labels(infos, data, labels), data)
     if labels.left_out:
         found = _without(infos, found, labels.left_out)
     return _without_activities(infos, found, data.unknown_labels) if data.unknown_labels else found
@@ -84,6 +89,18 @@ def _with_labels(infos: Sequence[RecordingInfo], data: DataConfig, labels: Label
     labelled = _labelled(pool, labels, fold=data.fold)
     deciding = _deciding(labelled, data)
     return _withhold(infos, split, pool, labelled, deciding)
+
+
+def _with_nameless(infos: Sequence[RecordingInfo], found: Sides, data: DataConfig) -> Sides:
+    """Put the recordings without a label where they belong."""
+    nameless = tuple(row for row, info in enumerate(infos) if not info.label)
+    if not nameless:
+        return found
+    heard = {row for row in nameless if may_be_heard(infos[row], found.split, data)}
+    unlabelled = tuple(sorted({*found.unlabelled, *heard}))
+    people = _in_natural_order(infos, {infos[row].subject for row in unlabelled})
+    unused = tuple(row for row in nameless if row not in heard)
+    return replace(found, unlabelled=unlabelled, unlabelled_subjects=people, unused=unused)
 
 
 def _without(infos: Sequence[RecordingInfo], found: Sides, person: str) -> Sides:

@@ -7,6 +7,8 @@ left out and becomes a defect, so that one bad afternoon does not stop a study. 
 Two recordings with the same samples are one recording: the second is left out, since a copy under another name could
 lie on the other side of a split.
 
+A clip without a label is read like any other, if it has what the view shows: a teacher may speak of it.
+
 Views: ``video`` (clips without one are left out, and counted), ``sensors`` (the accelerometer beside the gyroscope's
 columns gx, gy, gz, which every file must have then), ``none`` (every clip, for a student without a teacher).
 
@@ -75,17 +77,15 @@ class FolderSource:
         self.table = read_table(root, self.description)
         self.name = self.description.name
         self.view: str = view
-        self.labels = self.description.labels or tuple(sorted({row.label for row in self.table}))
+        self.labels = self.description.labels or tuple(sorted({row.label for row in self.table if row.label}))
         self.placement = self.description.placement
         self.gravity: Gravity = "included" if self.description.gravity else "removed"
         self.height, self.width = height, width
         self._infos = _infos(self.table)
-        self._used = [row for row in self.table if view != "video" or row.video]
-        self._unseen = tuple(
-            Defect(row.clip, f"has no video ({TABLE}, line {row.line}); view 'none' uses it", "no video")
-            for row in self.table
-            if view == "video" and not row.video
-        )
+        # Of two copies the first is kept: let it be the one with a label.
+        in_order = sorted(self.table, key=lambda row: not row.label)
+        self._used = [row for row in in_order if view != "video" or row.video]
+        self._unseen = tuple(_without_video(row) for row in self.table if view == "video" and not row.video)
         self._ledger = Ledger()
 
     def fingerprint(self) -> str:
@@ -102,7 +102,7 @@ class FolderSource:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def infos(self) -> tuple[RecordingInfo, ...]:
-        """Every clip that is not known to be broken, in the order of the table."""
+        """Every clip that is not known to be broken, in the order of the table, those without a label last."""
         return self._ledger.kept(self._infos[row.clip] for row in self._used)
 
     def defects(self) -> tuple[Defect, ...]:
@@ -118,7 +118,7 @@ class FolderSource:
         return ()
 
     def recordings(self) -> Iterator[Recording]:
-        """Read and decode them one by one, in the order of the table; broken ones become defects."""
+        """Read and decode them one by one, in the order of ``infos``; broken ones become defects."""
         seen: dict[bytes, str] = {}
         for row in self._used:
             note = f" (clip {row.clip!r}, {TABLE}, line {row.line})"
@@ -153,6 +153,14 @@ class FolderSource:
         clip = read_clip(self.root / row.video, where=row.video, height=self.height, width=self.width)
         frame_time_s, differs = on_sensor_clock(clip, table.time_s, where=row.video)
         return frame_time_s, clip.frames, (*clip.defects, *differs)
+
+
+def _without_video(row: ClipRow) -> Defect:
+    where = f"{TABLE}, line {row.line}"
+    if row.label:
+        return Defect(row.clip, f"has no video ({where}); view 'none' uses it", "no video")
+    what = f"has neither label nor video ({where}), so nobody can say anything of it"
+    return Defect(row.clip, what, "neither label nor video")
 
 
 def _infos(table: tuple[ClipRow, ...]) -> dict[str, RecordingInfo]:

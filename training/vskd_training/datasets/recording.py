@@ -25,7 +25,7 @@ class RecordingInfo:
     ----------
     id : unique within the data set, e.g. ``"a1_s1_t1"``
     subject : the person; splits go by it
-    label : the activity
+    label : the activity; empty where nobody said, and then only a teacher may speak of the recording
     trial : which repetition by this person
     groups : further properties that a split may go by, e.g. ``{"session": "2"}``
     """
