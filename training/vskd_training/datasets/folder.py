@@ -18,7 +18,6 @@ This module does not know windows, splits or caches. Clips may be long; windows 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -28,11 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
-from vskd.errors import ConfigError, did_you_mean
 from vskd.stream import AxisMap, to_g
+from vskd_training.datasets.fingerprint import by_content, fingerprint
 from vskd_training.datasets.folder_table import DESCRIPTION, TABLE, ClipRow, Description, read_description, read_table
-from vskd_training.datasets.ledger import Ledger, by_content, refuse_implausible
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.ledger import Ledger, refuse_implausible
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
 from vskd_training.datasets.sensor_csv import SensorTable, read_sensor
 from vskd_training.datasets.video import on_sensor_clock, read_clip
 
@@ -68,10 +67,7 @@ class FolderSource:
     """
 
     def __init__(self, root: Path, *, view: View, height: int = 60, width: int = 80) -> None:
-        if view not in get_args(View):
-            raise ConfigError(f"unknown view {view!r} of a folder", hint=did_you_mean(view, get_args(View)))
-        if height < 1 or width < 1:
-            raise ConfigError(f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}")
+        check_view(view, get_args(View), of="a folder", height=height, width=width)
         self.root = root
         self.description = read_description(root)
         self.table = read_table(root, self.description)
@@ -98,8 +94,7 @@ class FolderSource:
         }
         names = [name for row in self._used for name in (row.sensor, row.video if self.view == "video" else "") if name]
         paths = [path for name in names for path in _files(self.root / name)]
-        text = json.dumps(settings, sort_keys=True) + by_content(paths, self.root)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return fingerprint(settings, by_content(paths, self.root))
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every clip that is not known to be broken, in the order of the table, those without a label last."""
