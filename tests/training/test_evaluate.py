@@ -20,7 +20,14 @@ from vskd.stream import Window
 from vskd_training import evaluate as module
 from vskd_training.config import Config, LabelsConfig, load_config
 from vskd_training.datasets.synthetic import SyntheticSettings, SyntheticSource
-from vskd_training.evaluate import evaluate, model_of, network_of, windows_to_test, write_evaluation
+from vskd_training.evaluate import (
+    evaluate,
+    model_of,
+    network_of,
+    refuse_trained_on,
+    windows_to_test,
+    write_evaluation,
+)
 from vskd_training.evaluation_plots import draw_confusion
 from vskd_training.evaluation_tables import evaluation_sentences
 from vskd_training.experiment import Experiment
@@ -328,10 +335,42 @@ def test_the_command_prints_one_document_and_writes_where_asked(
     assert "written" not in silently.err
 
 
+def test_a_run_card_of_before_is_opened_and_tested(
+    vskd: Command, reported: tuple[Run, Experiment], tiny_cache: Path, tmp_path: Path
+) -> None:
+    """It lacks the key for unknown activities, and everything that is reported beside accuracies."""
+    run, _ = reported
+    card = json.loads(json.dumps(run.card))
+    del card["config"]["data"]["unknown_labels"]
+    for key in ("confusion_window", "by_class", "calibration"):
+        del card["metrics"]["test"][key]
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "run.json").write_text(json.dumps(card))
+    (old / "model.safetensors").write_bytes((run.path / "model.safetensors").read_bytes())
+    done = vskd("evaluate", old, "--cache", tiny_cache)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["metrics"]["recording"] == card["metrics"]["test"]["recording"]
+    assert "not fitted: nobody decided" in " ".join(done.err.split())
+
+
+def test_people_whom_the_run_was_trained_on_are_not_tested(run: Run, experiment: Experiment) -> None:
+    refuse_trained_on(run, experiment)
+    for side in ("test_subjects", "validation_subjects"):
+        split = dataclasses.replace(experiment.split, **{side: ("2", "1")})
+        other = dataclasses.replace(experiment, sides=dataclasses.replace(experiment.sides, split=split))
+        with pytest.raises(ConfigError, match=r"was trained on person 1, who would be tested or decide"):
+            refuse_trained_on(run, other)
+    card = json.loads(json.dumps(run.card))
+    card["data"]["split"]["leaky"] = True
+    refuse_trained_on(dataclasses.replace(run, card=card), other)
+
+
 MISUSES = [
     (("nowhere",), 1, "nowhere holds no run"),
     (("nowhere", "--engine", "litert"), 2, "give --bundle too"),
     (("nowhere", "--keep", "0"), 2, "0.0 is not in the range 0<x<=1"),
+    (("nowhere", "--out", __file__), 2, "is a file"),
     (("nowhere", "--keep", "95"), 2, "95.0 is not in the range 0<x<=1"),
 ]
 

@@ -353,7 +353,12 @@ def study(study_file: Path, out: Path, jobs: int, root: Path | None, cache: Path
     show_default=True,
     help="Share of validation windows that the offered threshold for unknown activities keeps.",
 )
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for the JSON and the plots.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder for the JSON and the plots; other files in it stay.",
+)
 @_ROOT
 @_CACHE
 def evaluate(
@@ -374,12 +379,13 @@ def evaluate(
     if bundle is None and (engine or recipe):
         raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
     from vskd_training.evaluate import evaluate as evaluated
-    from vskd_training.evaluate import model_of, network_of, windows_to_test, write_evaluation
+    from vskd_training.evaluate import model_of, network_of, refuse_trained_on, windows_to_test, write_evaluation
     from vskd_training.evaluation_tables import evaluation_sentences, evaluation_tables
     from vskd_training.run import Run
 
     opened = Run.open(run, role="student" if bundle else None)
     experiment = _experiment(opened.config, root, cache)
+    refuse_trained_on(opened, experiment)
     with _bar("test windows") as bar:
         total = windows_to_test(opened, experiment)
         tested = (

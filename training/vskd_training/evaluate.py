@@ -18,12 +18,12 @@ from vskd.bundle import Bundle
 from vskd.contract import Contract
 from vskd.decide import Decider
 from vskd.engines import open_engine
-from vskd.errors import ContractError, DataError
+from vskd.errors import ConfigError, ContractError, DataError
 from vskd.stream import Window
 from vskd_training.evaluation_plots import draw_confusion, draw_reliability
 from vskd_training.experiment import Experiment
 from vskd_training.models.student import Student
-from vskd_training.report import Temperature, report, report_unknown
+from vskd_training.report import Temperature, report_test
 from vskd_training.run import WEIGHTS, Run, write_atomically
 from vskd_training.tasks import student_logits, teacher_views
 from vskd_training.teaching import build_teacher, clips_for
@@ -108,6 +108,25 @@ def model_of(
     return Tested({"engine": name, "model": entry.file, "bundle_sha256": opened.sha256()}, answer)
 
 
+def refuse_trained_on(run: Run, experiment: Experiment) -> None:
+    """Refuse recordings whose split tests, or lets decide, people whom the run was trained on.
+
+    Raises
+    ------
+    ConfigError : naming them; a split that was leaky when the run was trained is taken as it was
+    """
+    known = run.card["data"]["split"]
+    if known["leaky"]:
+        return
+    split = experiment.split
+    for person in (*split.test_subjects, *split.validation_subjects):
+        if person in known["train"]:
+            raise ConfigError(
+                f"{run.path} was trained on person {person}, who would be tested or decide in these recordings",
+                hint="Give --root the recordings that the run was trained on",
+            )
+
+
 def windows_to_test(run: Run, experiment: Experiment) -> int:
     """How many windows ``evaluate`` asks about."""
     return sum(len(experiment.windows(part)) for part in _parts(run, experiment))
@@ -137,19 +156,16 @@ def evaluate(run: Run, experiment: Experiment, tested: Tested, *, keep: float) -
     plain values, ready for JSON; ``unknown_below`` is None without validation people, and of a teacher
     """
     tables = {part: experiment.windows(part) for part in _parts(run, experiment)}
-    logits = {part: tested.answer(table) for part, table in tables.items()}
+    answered = {part: (table, tested.answer(table)) for part, table in tables.items()}
     temperature = Temperature.of(run.contract, experiment)
-    metrics = report(experiment, tables["test"], logits["test"], temperature)
-    if "unknown" in tables:
-        known, unknown = ((tables[part], logits[part]) for part in ("test", "unknown"))
-        metrics["unknown"] = report_unknown(known, unknown, experiment.config.data.unknown_labels, temperature)
-    reported = {part: reported_probabilities(run.contract, tables[part], logits[part]) for part in tables}
+    metrics = report_test(experiment, answered["test"], answered.get("unknown"), temperature)
+    reported = {part: reported_probabilities(run.contract, *answered[part]) for part in answered}
     return {
         **tested.about,
         "labels": list(run.contract.labels),
         "leaky": experiment.split.leaky,
         "metrics": metrics,
-        "unknown_below": _threshold(reported, keep) if "validation" in tables else None,
+        "unknown_below": _threshold(reported, keep) if "validation" in answered else None,
     }
 
 

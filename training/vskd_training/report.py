@@ -28,6 +28,8 @@ from vskd_training.unknown import negative_energy, separate
 from vskd_training.windows import WindowTable
 
 Logits = NDArray[np.floating[Any]]
+#: Windows (n), and their logits (n, classes).
+Answered = tuple[WindowTable, Logits]
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,18 @@ def report(experiment: Experiment, table: WindowTable, logits: Logits, temperatu
     }
 
 
+def report_test(
+    experiment: Experiment, test: Answered, unknown: Answered | None, temperature: Temperature
+) -> dict[str, Any]:
+    """``report`` of the test people and, where there are recordings of unknown activities, ``report_unknown``."""
+    metrics = report(experiment, *test, temperature)
+    if unknown is not None:
+        metrics["unknown"] = report_unknown(test, unknown, experiment.config.data.unknown_labels, temperature)
+    return metrics
+
+
 def report_unknown(
-    known: tuple[WindowTable, Logits],
-    unknown: tuple[WindowTable, Logits],
-    labels: tuple[str, ...],
-    temperature: Temperature,
+    known: Answered, unknown: Answered, labels: tuple[str, ...], temperature: Temperature
 ) -> dict[str, Any]:
     """How well activities that the network does not know are told from those that it does.
 

@@ -57,13 +57,10 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     if published:
         split = replace(split, protocol=data.protocol, fold=None)
     refuse_leak(split, allowed=data.allow_leak)
-
-    def among_all(side: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(rows[position] for position in side)
-
-    return replace(
-        split, train=among_all(split.train), validation=among_all(split.validation), test=among_all(split.test)
+    train, validation, test = (
+        tuple(rows[position] for position in side) for side in (split.train, split.validation, split.test)
     )
+    return replace(split, train=train, validation=validation, test=test)
 
 
 def may_be_heard(info: RecordingInfo, split: Split, data: DataConfig) -> bool:

@@ -21,7 +21,7 @@ from vskd_training.joints import vary_joints
 from vskd_training.metrics import fit_temperature
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
-from vskd_training.report import Temperature, report, report_unknown
+from vskd_training.report import Temperature, report, report_test
 from vskd_training.run import Run, finish_run, start_run
 from vskd_training.tasks import StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
 from vskd_training.teaching import build_teacher, clips_for, views_for
@@ -158,14 +158,14 @@ def _fit_and_test(
         logits = answer(validation)
         contract = contract.with_decision(temperature=fit_temperature(logits, validation.labels))
         metrics["validation"] = report(experiment, validation, logits, Temperature.of(contract, experiment))
-    test, temperature = experiment.windows("test"), Temperature.of(contract, experiment)
-    tested = answer(test)
-    metrics["test"] = report(experiment, test, tested, temperature)
-    if experiment.sides.unknown:
-        unknown = experiment.windows("unknown")
-        metrics["test"]["unknown"] = report_unknown(
-            (test, tested), (unknown, answer(unknown)), experiment.config.data.unknown_labels, temperature
-        )
+    test = experiment.windows("test")
+    unknown = experiment.windows("unknown") if experiment.sides.unknown else None
+    metrics["test"] = report_test(
+        experiment,
+        (test, answer(test)),
+        None if unknown is None else (unknown, answer(unknown)),
+        Temperature.of(contract, experiment),
+    )
     return {
         "role": role,
         "config": to_mapping(config),
