@@ -159,6 +159,43 @@ def test_a_clip_without_video_is_used_without_a_teacher_and_counted_with_one(own
     )
 
 
+def test_a_clip_without_a_label_is_read_and_is_no_class(own: Path) -> None:
+    rows = read_table(own)
+    rows[0][2] = rows[1][2] = ""
+    write_table(own, rows)
+    source, recordings = read(own, "video")
+    assert source.labels == tuple(sorted({row[2] for row in rows[2:]}))
+    assert [recording.info.id for recording in recordings] == [row[0] for row in [*rows[2:], *rows[:2]]]
+    assert [recording.info.label for recording in recordings[-2:]] == ["", ""]
+    assert source.defects() == ()
+    report = check(FolderSource(own, view="video", height=12, width=16))
+    assert report.by_label[""] == 2
+    (own / "dataset.toml").write_text(DESCRIPTION + 'labels = ["wave", "squat", "jog"]\n')
+    assert read(own)[0].labels == ("wave", "squat", "jog")
+
+
+def test_a_clip_with_neither_label_nor_video_is_left_out_and_counted(own: Path) -> None:
+    rows = read_table(own)
+    rows[1][2] = rows[1][4] = ""
+    write_table(own, rows)
+    source, recordings = read(own, "video")
+    assert len(recordings) == len(source.infos()) == 5
+    what = "has neither label nor video (clips.csv, line 3), so nobody can say anything of it"
+    assert source.defects() == (Defect(rows[1][0], what, "neither label nor video"),)
+    assert len(read(own, "none")[1]) == 6
+
+
+def test_of_two_copies_the_one_with_a_label_is_kept(own: Path) -> None:
+    rows = read_table(own)
+    rows[0][2] = ""
+    write_table(own, rows)
+    (own / rows[1][3]).write_bytes((own / rows[0][3]).read_bytes())
+    source, recordings = read(own)
+    assert [recording.info.id for recording in recordings] == [row[0] for row in rows[1:]]
+    (defect,) = source.defects()
+    assert (defect.where, defect.kind) == (rows[0][3], "copy of another clip")
+
+
 def test_the_video_column_may_be_left_out(own: Path) -> None:
     write_table(own, [row[:4] for row in read_table(own)], HEADER[:4])
     assert len(read(own)[1]) == 6
@@ -330,6 +367,12 @@ TABLES = [
     ([*HEADER, "session"], [], r"line 1: the column 'session' has no name of its own"),
     (HEADER, [["a", "ann", "wave", "a.csv", ""]], r"line 2: 5 values, the header has 6"),
     (HEADER, [["a", "", "wave", "a.csv", "", ""]], r"line 2: the subject is empty"),
+    (HEADER, [["a", "ann", "wave", "", "", ""]], r"line 2: the sensor is empty"),
+    (
+        HEADER,
+        [["a", "ann", "", "a.csv", "", ""], ["b", "bob", " ", "b.csv", "", ""]],
+        r"clips\.csv: the label is empty in every line \(2\).*only join the others in distillation",
+    ),
     (HEADER, [["a", "ann", "wave", "/etc/a.csv", "", ""]], r"line 2: the sensor '/etc/a.csv' lies outside the folder"),
     (HEADER, [["a", "ann", "wave", "a.csv", "../b.avi", ""]], r"line 2: the video '../b.avi' lies outside"),
     (HEADER, [["a", "ann", "wave", "C:\\a.csv", "", ""]], r"lies outside the folder"),

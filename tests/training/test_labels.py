@@ -124,6 +124,113 @@ def test_a_section_that_contradicts_itself_is_refused(labels: dict[str, object],
         LabelsConfig(**labels)  # type: ignore[arg-type]
 
 
+# --- single recordings without a label --------------------------------------------------------------------------------
+
+
+def without_labels(nameless: set[int], *, groups: tuple[str, ...] = ()) -> tuple[RecordingInfo, ...]:
+    """Some recordings lose their label; a column `part` holds one of the groups in turn."""
+    return tuple(
+        dataclasses.replace(
+            info,
+            label="" if row in nameless else info.label,
+            groups={"part": groups[row % len(groups)]} if groups else {},
+        )
+        for row, info in enumerate(INFOS)
+    )
+
+
+PROTOCOLS: list[dict[str, object]] = [
+    {},
+    {"train_on_validation": True},
+    {"protocol": "leave-one-subject-out", "fold": "3"},
+    {"protocol": "subject-folds", "fold_count": 3, "fold": "2"},
+    {"protocol": "fixed", "test_subjects": ("1", "2")},
+    {"protocol": "fixed", "test_subjects": ("1", "2"), "train_subjects": ("3", "4", "5")},
+    {"protocol": "subject-specific", "allow_leak": True},
+]
+
+
+@given(st.sets(st.integers(0, len(INFOS) - 1), max_size=40), st.sampled_from(PROTOCOLS))
+def test_recordings_without_a_label_join_training_people_or_nobody(
+    nameless: set[int], settings: dict[str, object]
+) -> None:
+    infos = without_labels(nameless)
+    found = sides(infos, data(**settings), LabelsConfig())
+    labelled = [row for row in range(len(INFOS)) if row not in nameless]
+    split = sides([INFOS[row] for row in labelled], data(**settings), LabelsConfig()).split
+    for part in ("train", "validation", "test"):
+        assert getattr(found.split, part) == tuple(labelled[row] for row in getattr(split, part))
+    assert sorted([*found.unlabelled, *found.unused]) == sorted(nameless)
+    apart = {*found.split.validation_subjects, *found.split.test_subjects}
+    assert people(found.unlabelled).isdisjoint(apart)
+    for row in found.unused:
+        person = INFOS[row].subject
+        assert person in apart or person not in found.split.train_subjects
+    assert people(found.unlabelled) == set(found.unlabelled_subjects)
+
+
+def rows_of(person: str) -> set[int]:
+    return {row for row, info in enumerate(INFOS) if info.subject == person}
+
+
+@pytest.mark.parametrize(
+    ("settings", "joins"),
+    [
+        ({"protocol": "leave-one-subject-out", "fold": "1"}, ("5", "6")),
+        ({}, ("5",)),
+        ({"protocol": "fixed", "test_subjects": ("1",)}, ("5", "6")),
+        ({"protocol": "fixed", "test_subjects": ("1",), "train_subjects": ("2", "3", "6")}, ("6",)),
+    ],
+    ids=["left out", "odd and even", "everybody else", "listed"],
+)
+def test_people_without_any_label_are_where_the_protocol_has_them(
+    settings: dict[str, object], joins: tuple[str, ...]
+) -> None:
+    infos = without_labels(rows_of("5") | rows_of("6"))
+    found = sides(infos, data(**settings), LabelsConfig())
+    assert found.unlabelled_subjects == joins
+    assert {*found.split.train_subjects, *found.split.validation_subjects}.isdisjoint({"5", "6"})
+    assert len(found.unlabelled) + len(found.unused) == len(rows_of("5")) * 2
+
+
+def test_a_column_says_of_each_recording_where_it_may_be_heard() -> None:
+    column = {"protocol": "column", "split_column": "part"}
+    nameless = rows_of("1") | rows_of("2")
+    infos = without_labels(nameless, groups=("train", "train", "validation", "test"))
+    # Everybody else has recordings in every part, so the split leaks; 1 and 2 have no label and test nothing.
+    found = sides(infos, data(**column, allow_leak=True), LabelsConfig())
+    assert {infos[row].groups["part"] for row in found.unlabelled} == {"train"}
+    assert {infos[row].groups["part"] for row in found.unused} == {"validation", "test"}
+    folded = without_labels(nameless, groups=("1", "2"))
+    found = sides(folded, data(**column, fold="2", allow_leak=True), LabelsConfig())
+    assert {folded[row].groups["part"] for row in found.unlabelled} == {"1"}
+    assert {folded[row].groups["part"] for row in found.unused} == {"2"}
+
+
+def test_withheld_people_and_recordings_without_a_label_are_heard_alike() -> None:
+    infos = without_labels({0, *rows_of("5"), *rows_of("2")})
+    found = sides(infos, data(train_on_validation=True), LabelsConfig(people=("1", "3")))
+    assert INFOS[0].subject == "1"
+    assert 0 in found.unlabelled
+    assert 0 not in found.split.train
+    assert found.unlabelled_subjects == ("1", "5", "7")
+    assert found.unused == tuple(sorted(rows_of("2")))
+
+
+def test_a_teacher_for_cross_fitting_knows_the_same_recordings_without_a_label() -> None:
+    """It leaves a person out of its training, and the student may still hear of that person's clips from it."""
+    infos = without_labels({0, *rows_of("5")})
+    whole, without = (sides(infos, data(), LabelsConfig(left_out=person)) for person in ("", "1"))
+    assert without.split.train_subjects == ("3",)
+    assert (without.unlabelled, without.unused) == (whole.unlabelled, whole.unused)
+
+
+def test_a_training_list_without_a_label_is_refused() -> None:
+    settings = data(protocol="fixed", test_subjects=("1",), train_subjects=("5", "6"))
+    with pytest.raises(ConfigError, match=r"nobody in data\.train_subjects has a recording with a label: 5, 6"):
+        sides(without_labels(rows_of("5") | rows_of("6")), settings, LabelsConfig())
+
+
 # --- from the config to the weights ---------------------------------------------------------------------------------
 
 

@@ -115,3 +115,68 @@ def test_one_person_on_both_sides_is_refused_unless_asked_for_and_then_stamped(
     card = json.loads((tmp_path / "run" / "run.json").read_text())
     assert card["data"]["split"]["leaky"]
     assert card["config"]["data"]["allow_leak"]
+
+
+@pytest.fixture(scope="module")
+def partly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of p1 (trains), p2 (tests) and p3 (decides) a clip has no label, and of p4 (trains) one has no video either."""
+    root = write_folder(tmp_path_factory.mktemp("partly") / "kitchen", subjects=4, duration_s=4.0)
+    rows = read_table(root)
+    for person, activity in (("p1", "wave"), ("p2", "jog"), ("p3", "squat"), ("p4", "jog")):
+        (row,) = (row for row in rows if (row[1], row[2]) == (person, activity))
+        row[2] = ""
+        row[4] = "" if person == "p4" else row[4]
+    write_table(root, rows)
+    (root / "config.toml").write_text(CONFIG)
+    return root
+
+
+def test_clips_without_a_label_join_distillation_where_their_person_trains(
+    vskd: Command, partly: Path, tmp_path: Path
+) -> None:
+    words = ("--config", partly / "config.toml", "--root", partly, "--cache", partly / "cache")
+    checked = vskd("data", "check", "--dataset", "folder", "--root", partly)
+    assert checked.code == 0, checked.err
+    assert "(no label): 3\n" in checked.out
+    assert "1 x neither label nor video\n" in checked.out
+    done = vskd("train", "teacher", *words, "--out", tmp_path / "teacher")
+    assert done.code == 0, done.err
+    assert "people train p1, p4; validation p3; test p2; without labels p1" in done.err
+    assert "recordings without a label: 1 of training people, for a teacher to speak of; 2 of others, not used" in (
+        " ".join(done.err.split())
+    )
+    teacher = ("--teacher", tmp_path / "teacher")
+    done = vskd("train", "student", *words, *teacher, "--out", tmp_path / "student")
+    assert done.code == 0, done.err
+    card = json.loads((tmp_path / "student" / "run.json").read_text())
+    assert card["data"]["split"]["unlabelled"] == ["p1"]
+    assert card["data"]["split"]["without_label"] == {"distillation": 1, "unused": 2}
+    assert card["data"]["split"]["recordings"] == [4, 2, 2]
+    assert card["contract"]["labels"] == ["jog", "squat", "wave"]
+
+
+def test_what_is_not_used_changes_nothing_and_what_joins_does(vskd: Command, partly: Path, tmp_path: Path) -> None:
+    """Drop the clips without a label one person after the other: only the training person's changes the student."""
+    rows = read_table(partly)
+
+    def weights(name: str, dropped: set[str]) -> str:
+        root = tmp_path / name
+        root.mkdir()
+        for folder in ("sensors", "videos"):
+            (root / folder).symlink_to(partly / folder)
+        (root / "dataset.toml").write_text((partly / "dataset.toml").read_text())
+        write_table(root, [row for row in rows if row[2] or row[1] not in dropped])
+        words = ("--config", partly / "config.toml", "--root", root, "--cache", tmp_path / "cache")
+        for role, more in (("teacher", ()), ("student", ("--teacher", root / "teacher"))):
+            done = vskd("train", role, *words, *more, "--out", root / role)
+            assert done.code == 0, done.err
+        cards = [json.loads((root / role / "run.json").read_text()) for role in ("teacher", "student")]
+        assert len({card["weights_sha256"] for card in cards}) == 2
+        return "".join(str(card["weights_sha256"]) for card in cards)
+
+    whole = weights("whole", set())
+    assert weights("unused", {"p2", "p3", "p4"}) == whole
+    teacher_length = len(whole) // 2
+    without = weights("without", {"p1"})
+    assert without[:teacher_length] == whole[:teacher_length]
+    assert without[teacher_length:] != whole[teacher_length:]

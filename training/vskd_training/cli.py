@@ -113,7 +113,8 @@ def _show_counts(report: DatasetReport) -> None:
     click.echo(f"{report.name}, view {report.view}: {report.recordings} recordings")
     click.echo("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
     click.echo("subjects    " + ", ".join(f"{name}: {count}" for name, count in report.by_subject.items()))
-    click.echo("activities  " + ", ".join(f"{name}: {count}" for name, count in report.by_label.items()))
+    labels = {name or "(no label)": count for name, count in report.by_label.items()}
+    click.echo("activities  " + ", ".join(f"{name}: {count}" for name, count in labels.items()))
     for column, values in report.groups.items():
         click.echo(f"{column:11} " + ", ".join(f"{value or '(empty)'}: {count}" for value, count in values.items()))
     lengths = (
@@ -166,7 +167,7 @@ def data_recording(
         near = [other for other in known if other.partition("_")[0] == name.partition("_")[0]]
         raise DataError(f"there is no recording {name!r}", hint=did_you_mean(name, near or list(known)[:20]))
     write_samples(out, *prepared.sensor(known[name]))
-    click.echo(f"{out}: {name}, {prepared.infos[known[name]].label}", err=True)
+    click.echo(f"{out}: {name}, {prepared.infos[known[name]].label or '(no label)'}", err=True)
 
 
 @data.command("virtual", epilog="Example: vskd data virtual --root ~/data/utd-mhad --out virtual-wrists")
@@ -340,23 +341,67 @@ def study(study_file: Path, out: Path, jobs: int, root: Path | None, cache: Path
     click.echo(f"result: {out / RESULT}; plot: {out / PLOT}", err=True)
 
 
-@click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --engine litert --recipe fp32")
+@click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --recipe fp32 --out evaluation")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--bundle", type=click.Path(path_type=Path), required=True, help="Exported from this run.")
-@click.option("--engine", default=None, help="What runs the model.  [default: what is installed]")
-@click.option("--recipe", default=None, help="Which model, e.g. fp32.  [default: the most compact]")
+@click.option("--bundle", type=click.Path(path_type=Path), default=None, help="Exported from this run.")
+@click.option("--engine", default=None, help="What runs the bundle's model.  [default: what is installed]")
+@click.option("--recipe", default=None, help="Which of its models, e.g. fp32.  [default: the most compact]")
+@click.option(
+    "--keep",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.95,
+    show_default=True,
+    help="Share of validation windows that the offered threshold for unknown activities keeps.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder for the JSON and the plots; other files in it stay.",
+)
 @_ROOT
 @_CACHE
-def evaluate(run: Path, bundle: Path, engine: str | None, recipe: str | None, root: Path | None, cache: Path) -> None:
-    """Test a bundle's model on the run's test people, through the engine that ships."""
-    from vskd_training.evaluate import evaluate_bundle
+def evaluate(
+    run: Path,
+    bundle: Path | None,
+    engine: str | None,
+    recipe: str | None,
+    keep: float,
+    out: Path | None,
+    root: Path | None,
+    cache: Path,
+) -> None:
+    """Test a run's network on its test people, or with --bundle the exported model through the engine that ships.
+
+    Prints tables, and one JSON document on stdout: each class, confusion, calibration before and after the temperature,
+    how well activities of data.unknown_labels are told from the others, and a threshold for decision.unknown_below.
+    """
+    if bundle is None and (engine or recipe):
+        raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
+    from vskd_training.evaluate import evaluate as evaluated
+    from vskd_training.evaluate import model_of, network_of, refuse_trained_on, windows_to_test, write_evaluation
+    from vskd_training.evaluation_tables import evaluation_sentences, evaluation_tables
     from vskd_training.run import Run
 
-    opened = Run.open(run, role="student")
+    opened = Run.open(run, role="student" if bundle else None)
     experiment = _experiment(opened.config, root, cache)
-    with _bar("test windows") as progress:
-        result = evaluate_bundle(opened, experiment, bundle, engine=engine, recipe=recipe, progress=progress)
-    _show(_metrics_table(f"{result['model']} on {result['engine']}", {"test": result["metrics"]}))
+    refuse_trained_on(opened, experiment)
+    with _bar("test windows") as bar:
+        total = windows_to_test(opened, experiment)
+        tested = (
+            model_of(opened, bundle, engine=engine, recipe=recipe, progress=lambda done: bar(done, total))
+            if bundle
+            else network_of(opened, experiment)
+        )
+        result = evaluated(opened, experiment, tested, keep=keep)
+    title = f"{opened.card['role']} {run.name}, {result['model']} on {result['engine']}"
+    title += " LEAKY" if result["leaky"] else ""
+    for table in evaluation_tables(title, result):
+        _show(table)
+    for sentence in evaluation_sentences(result):
+        click.echo(sentence, err=True)
+    for path in write_evaluation(result, out, title=title) if out else ():
+        click.echo(f"written: {path}", err=True)
     click.echo(json.dumps(result, sort_keys=True))
 
 
@@ -411,31 +456,28 @@ def _say_split(experiment: Experiment) -> None:
         click.echo(
             f"{left_out} recordings left out, {len(defects) - left_out} in part; see `vskd data check`", err=True
         )
+    without = experiment.without_label()
+    if any(without.values()):
+        click.echo(
+            f"recordings without a label: {without['distillation']} of training people, for a teacher to speak of; "
+            f"{without['unused']} of others, not used",
+            err=True,
+        )
+    if experiment.sides.unknown:
+        names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)
+        click.echo(f"left-out activities: {names} ({count} recordings of test people)", err=True)
     if split.leaky:
         click.echo("LEAKY: the people of the test are also in the training; this says nothing of new people", err=True)
 
 
 def _show_card(path: Path, card: dict[str, Any]) -> None:
+    from vskd_training.evaluate import draw_card
+    from vskd_training.evaluation_tables import metrics_table
+
     leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""
-    _show(_metrics_table(f"{card['role']} {path} ({card['data']['dataset']}{leaky})", card["metrics"]))
-    click.echo(f"run: {path}", err=True)
-
-
-def _metrics_table(title: str, metrics: dict[str, Any]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title)
-    for column in ("people", "per", "activities", "count", "accuracy", "macro-F1", "worst person"):
-        table.add_column(column)
-    for part, values in metrics.items():
-        for per in ("window", "recording"):
-            for which, numbers in values[per].items():
-                worst = f"{numbers['worst_accuracy']:.3f} (person {numbers['worst_subject']})"
-                table.add_row(
-                    part, per, which, str(numbers["count"]), f"{numbers['accuracy']:.3f}", f"{numbers['macro_f1']:.3f}",
-                    worst,
-                )  # fmt: skip
-    return table
+    title = f"{card['role']} {path} ({card['data']['dataset']}{leaky})"
+    _show(metrics_table(title, card["metrics"]))
+    click.echo(f"run: {path}; confusion matrix: {draw_card(path, card, title=title)}", err=True)
 
 
 def _show(table: Table) -> None:

@@ -41,6 +41,8 @@ class DataConfig:
     allow_leak : take a split with the same people in training and test; every report is stamped LEAKY
     validation_subjects : out of the training people; empty takes the protocol's default
     train_on_validation : the reported run, after every choice was made on the validation people: train on them too
+    unknown_labels : activities that the network does not know: no class, not trained on, no say in any choice. The test
+        people's recordings of them show whether it can be seen that they are unknown
     frame_height, frame_width : of the teacher's frames, pixels
     synthetic : settings of the generator
     berkeley, mmact : which sensor and camera of these data sets
@@ -57,6 +59,7 @@ class DataConfig:
     allow_leak: bool = False
     validation_subjects: tuple[str, ...] = ()
     train_on_validation: bool = False
+    unknown_labels: tuple[str, ...] = ()
     frame_height: int = 60
     frame_width: int = 80
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
@@ -256,6 +259,7 @@ _NAMES = (
     "data.train_subjects",
     "data.test_subjects",
     "data.validation_subjects",
+    "data.unknown_labels",
     "labels.people",
     "labels.left_out",
 )

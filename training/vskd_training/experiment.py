@@ -26,7 +26,7 @@ from vskd_training.datasets.utd_mhad import WRIST_LABELS, UtdMhadSource
 from vskd_training.labels import Sides, sides
 from vskd_training.windows import WindowTable, cut, joined
 
-Part = Literal["train", "validation", "test", "unlabelled"]
+Part = Literal["train", "validation", "test", "unlabelled", "unknown"]
 
 #: What the teacher may see of each data set; the first is what `vskd data check` reads.
 VIEWS: dict[str, tuple[str, ...]] = {
@@ -104,7 +104,8 @@ class Experiment:
         prepared = prepare(source(config.data, root), cache, progress=progress)
         known = sides(prepared.infos, config.data, config.labels)
         sensor = replace(config.sensor, placement=prepared.placement, gravity=prepared.gravity)
-        contract = replace(config, sensor=sensor).contract(prepared.labels, prepared.name)
+        classes = tuple(label for label in prepared.labels if label not in config.data.unknown_labels)
+        contract = replace(config, sensor=sensor).contract(classes, prepared.name)
         return cls(config, prepared, known, contract)
 
     @property
@@ -113,7 +114,7 @@ class Experiment:
         return self.sides.split
 
     def windows(self, part: Part) -> WindowTable:
-        """The windows of one side of the split, or of the training people without labels."""
+        """The windows of one side of the split, of the training people without labels, or of unknown activities."""
         return self._windows[part] if part in self._windows else self._cut(part)
 
     @cached_property
@@ -121,8 +122,8 @@ class Experiment:
         return {}
 
     def _cut(self, part: Part) -> WindowTable:
-        if part == "unlabelled":
-            table = cut(self.prepared, self.contract, self.sides.unlabelled, labelled=False)
+        if part in ("unlabelled", "unknown"):
+            table = cut(self.prepared, self.contract, getattr(self.sides, part), labelled=False)
         else:
             table = cut(self.prepared, self.contract, getattr(self.split, part))
         self._windows[part] = table
@@ -133,10 +134,15 @@ class Experiment:
         train = self.windows("train")
         return joined(train, self.windows("unlabelled")) if self.sides.unlabelled else train
 
+    def without_label(self) -> dict[str, int]:
+        """How many recordings without a label a teacher may speak of, and how many nobody uses."""
+        heard = sum(not self.prepared.infos[row].label for row in self.sides.unlabelled)
+        return {"distillation": heard, "unused": len(self.sides.unused)}
+
     def data_card(self) -> dict[str, Any]:
         """Which recordings, and who is on which side: what a run's card keeps, ready for JSON."""
         split = self.split
-        card = {
+        card: dict[str, Any] = {
             "protocol": split.protocol,
             "fold": split.fold,
             "leaky": split.leaky,
@@ -147,8 +153,12 @@ class Experiment:
         }
         if self.sides.unlabelled:
             card["unlabelled"] = list(self.sides.unlabelled_subjects)
+        if any(not info.label for info in self.prepared.infos):
+            card["without_label"] = self.without_label()
         if self.sides.left_out:
             card["left_out"] = self.sides.left_out
+        if self.sides.unknown:
+            card["unknown"] = {"labels": list(self.config.data.unknown_labels), "recordings": len(self.sides.unknown)}
         return {
             "dataset": self.prepared.name,
             "view": self.prepared.view,
@@ -159,5 +169,6 @@ class Experiment:
 
     @property
     def wrist_labels(self) -> tuple[str, ...]:
-        """The activities recorded at the wrist: all, but for UTD-MHAD, whose last six wore the sensor on the thigh."""
-        return WRIST_LABELS if self.prepared.name == "utd-mhad" else self.contract.labels
+        """The classes recorded at the wrist: all, but for UTD-MHAD, whose last six wore the sensor on the thigh."""
+        known = self.contract.labels
+        return tuple(name for name in known if name in WRIST_LABELS) if self.prepared.name == "utd-mhad" else known

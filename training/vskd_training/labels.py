@@ -7,6 +7,12 @@ Who decides. Validation people come out of the labelled ones: the last quarter o
 people one trains and one decides; that is how settings are chosen. The reported run sets ``data.train_on_validation``:
 both train, nobody decides, nothing is selected, and the temperature stays as it was. One labelled person alone can
 only be trained on. No test person and no unlabelled person ever decides anything.
+
+Of single recordings without a label those of training people join the ones of unlabelled people. The others, whose
+people decide or are tested, are used by nobody, and counted.
+
+Activities of ``data.unknown_labels`` are on no side, and not among the recordings without a label either; the test
+people's recordings of them are kept apart.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from vskd.errors import ConfigError, did_you_mean
 from vskd_training.config import DataConfig, LabelsConfig
 from vskd_training.datasets.protocols import LEAVE_ONE_SUBJECT_OUT, Split, folds
 from vskd_training.datasets.recording import RecordingInfo
-from vskd_training.splits import split_of
+from vskd_training.splits import may_be_heard, split_of
 
 _VALIDATION_PARTS = 4
 
@@ -33,15 +39,19 @@ class Sides:
     Attributes
     ----------
     split : train and validation are labelled
-    unlabelled : indices into the recordings, ascending
+    unlabelled : indices into the recordings, ascending; a teacher may speak of them
     unlabelled_subjects : whose they are, in natural order
     left_out : a labelled person who is on no side, empty for nobody
+    unknown : the test people's recordings of activities that the network does not know, ascending
+    unused : recordings without a label that nobody uses, ascending
     """
 
     split: Split
     unlabelled: tuple[int, ...] = ()
     unlabelled_subjects: tuple[str, ...] = ()
     left_out: str = ""
+    unknown: tuple[int, ...] = ()
+    unused: tuple[int, ...] = ()
 
 
 def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
@@ -55,10 +65,13 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
 
     Raises
     ------
-    ConfigError : what ``split_of`` refuses; people who are not on the training side; nobody left to train on
+    ConfigError : what ``split_of`` refuses; people who are not on the training side; nobody left to train on; unknown
+        activities that are in no recording, or that leave a side without one
     """
-    found = _with_labels(infos, data, labels)
-    return _without(infos, found, labels.left_out) if labels.left_out else found
+    found = _with_nameless(infos, _with_labels(infos, data, labels), data)
+    if labels.left_out:
+        found = _without(infos, found, labels.left_out)
+    return _without_activities(infos, found, data.unknown_labels) if data.unknown_labels else found
 
 
 def _with_labels(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
@@ -78,6 +91,18 @@ def _with_labels(infos: Sequence[RecordingInfo], data: DataConfig, labels: Label
     return _withhold(infos, split, pool, labelled, deciding)
 
 
+def _with_nameless(infos: Sequence[RecordingInfo], found: Sides, data: DataConfig) -> Sides:
+    """Put the recordings without a label where they belong."""
+    nameless = tuple(row for row, info in enumerate(infos) if not info.label)
+    if not nameless:
+        return found
+    heard = {row for row in nameless if may_be_heard(infos[row], found.split, data)}
+    unlabelled = tuple(sorted({*found.unlabelled, *heard}))
+    people = _in_natural_order(infos, {infos[row].subject for row in unlabelled})
+    unused = tuple(row for row in nameless if row not in heard)
+    return replace(found, unlabelled=unlabelled, unlabelled_subjects=people, unused=unused)
+
+
 def _without(infos: Sequence[RecordingInfo], found: Sides, person: str) -> Sides:
     trained = found.split.train_subjects
     if person not in trained or len(trained) == 1 or found.split.leaky:
@@ -88,6 +113,46 @@ def _without(infos: Sequence[RecordingInfo], found: Sides, person: str) -> Sides
     train = tuple(row for row in found.split.train if infos[row].subject != person)
     subjects = tuple(name for name in trained if name != person)
     return replace(found, split=replace(found.split, train=train, train_subjects=subjects), left_out=person)
+
+
+def _without_activities(infos: Sequence[RecordingInfo], found: Sides, unknown: tuple[str, ...]) -> Sides:
+    _check_unknown(infos, found.split.test, unknown)
+
+    def known(rows: tuple[int, ...], side: str = "") -> tuple[int, ...]:
+        kept = tuple(row for row in rows if infos[row].label not in unknown)
+        if side and rows and not kept:
+            raise ConfigError(f"data.unknown_labels leaves no recording for {side}: {', '.join(unknown)}")
+        return kept
+
+    def people(rows: tuple[int, ...]) -> tuple[str, ...]:
+        return _in_natural_order(infos, {infos[row].subject for row in rows})
+
+    split, unlabelled = found.split, known(found.unlabelled)
+    train, validation = known(split.train, "train"), known(split.validation, "validation")
+    test = known(split.test, "test")
+    changed = replace(
+        split,
+        train=train,
+        validation=validation,
+        test=test,
+        train_subjects=people(train),
+        validation_subjects=people(validation),
+        test_subjects=people(test),
+    )
+    apart = tuple(row for row in split.test if infos[row].label in unknown)
+    return replace(found, split=changed, unlabelled=unlabelled, unlabelled_subjects=people(unlabelled), unknown=apart)
+
+
+def _check_unknown(infos: Sequence[RecordingInfo], test: Sequence[int], unknown: tuple[str, ...]) -> None:
+    tested = {infos[row].label for row in test}
+    for label in unknown:
+        if label not in tested:
+            raise ConfigError(
+                f"data.unknown_labels names {label!r}, of which the test people have no recording",
+                hint=did_you_mean(label, tested),
+            )
+    if len(set(unknown)) < len(unknown):
+        raise ConfigError(f"data.unknown_labels names an activity twice: {', '.join(unknown)}")
 
 
 def _all_train(split: Split) -> Split:

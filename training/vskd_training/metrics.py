@@ -1,4 +1,4 @@
-"""How good a set of answers is: accuracy, macro-F1, the confusion matrix, and a temperature.
+"""How good a set of answers is: accuracy, macro-F1, each class, the confusion matrix, and a temperature.
 
 Counts only; knows nothing of networks. Tests compare it with scikit-learn.
 """
@@ -67,6 +67,48 @@ def measure(truth: NDArray[np.int64], answers: NDArray[np.int64], subjects: Sequ
     )
 
 
+@dataclass(frozen=True)
+class ClassMetrics:
+    """What is reported of one activity.
+
+    Attributes
+    ----------
+    label : its name
+    count : how often it was true
+    answered : how often it was the answer
+    precision : share of its answers that are right; None if it never was the answer
+    recall : share of its occurrences that were found; None if it never was true
+    f1 : 2 TP / (2 TP + FP + FN); None if it was neither
+    """
+
+    label: str
+    count: int
+    answered: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def by_class(matrix: NDArray[np.int64], labels: Sequence[str]) -> tuple[ClassMetrics, ...]:
+    """Each activity of a confusion matrix (classes, classes), whose rows are the truth."""
+    right, true, answered = (values.tolist() for values in (np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)))
+    return tuple(
+        ClassMetrics(
+            label=label,
+            count=true[row],
+            answered=answered[row],
+            precision=_share(right[row], answered[row]),
+            recall=_share(right[row], true[row]),
+            f1=_share(2 * right[row], true[row] + answered[row]),
+        )
+        for row, label in enumerate(labels)
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
 def mean_probabilities(
     logits: NDArray[np.floating[Any]], groups: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -85,6 +127,29 @@ def mean_probabilities(
     sums = np.zeros((len(unique), logits.shape[1]))
     np.add.at(sums, inverse, softmax(logits.astype(np.float64), axis=1))
     return unique, sums / np.bincount(inverse)[:, np.newaxis]
+
+
+def log_probabilities(logits: NDArray[np.floating[Any]], *, temperature: float) -> NDArray[np.float64]:
+    """Logarithms of softmax(logits / temperature), (n, classes)."""
+    return np.asarray(log_softmax(logits.astype(np.float64) / temperature, axis=1))
+
+
+def mean_log_probabilities(logs: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Logarithms of the mean probabilities within each group, in the order of ``mean_probabilities``.
+
+    Parameters
+    ----------
+    logs : (n, classes), logarithms of probabilities
+    groups : (n,)
+
+    Returns
+    -------
+    (m, classes)
+    """
+    unique, inverse = np.unique(groups, return_inverse=True)
+    sums = np.full((len(unique), logs.shape[1]), -np.inf)
+    np.logaddexp.at(sums, inverse, logs)
+    return sums - np.log(np.bincount(inverse))[:, np.newaxis]
 
 
 def fit_temperature(logits: NDArray[np.floating[Any]], truth: NDArray[np.int64]) -> float:

@@ -6,6 +6,7 @@
       run.json            the run card: config, versions, data hash, split, contract, metrics; written last
       model.safetensors   weights
       log.jsonl           one line per epoch
+      confusion.png       of the test recordings; drawn by `vskd train`
       resume.pt           only while the run is not finished: weights, optimiser, schedule
 
 A folder without ``run.json`` is a run that never finished.

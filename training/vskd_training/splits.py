@@ -1,21 +1,33 @@
 """The split that a config names: a protocol with its rules, and the refusal of a split that leaks.
 
+Recordings without a label are on no side of it; ``may_be_heard`` says which of them a teacher may speak of.
+
 This module knows configs and recordings' names. It reads no samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from vskd.errors import ConfigError
 from vskd_training.config import DataConfig
-from vskd_training.datasets.protocols import COLUMN, FIXED, Rules, Split, folds, make_split, refuse_leak
+from vskd_training.datasets.protocols import (
+    COLUMN,
+    CROSS_SUBJECT,
+    FIXED,
+    Rules,
+    Split,
+    folds,
+    make_split,
+    refuse_leak,
+    trains_cross_subject,
+)
 from vskd_training.datasets.recording import RecordingInfo
 
 
 def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_subjects: tuple[str, ...]) -> Split:
-    """Split recordings as a config says.
+    """Split recordings as a config says; those without a label are on no side.
 
     Parameters
     ----------
@@ -33,24 +45,61 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
             "them: a student that sees the sensor alone would be tested on what it was trained on",
             hint="Take cross-subject",
         )
-    published = _published(infos, data)
-    protocol, fold, rules = published or (data.protocol, data.fold or None, _rules(data))
+    rows = [row for row, info in enumerate(infos) if info.label]
+    labelled = [infos[row] for row in rows]
+    published = _published(labelled, data)
+    people = {info.subject for info in labelled}
+    nobody_labelled = {info.subject for info in infos} - people
+    protocol, fold, rules = published or (data.protocol, data.fold or None, _rules(data, nobody_labelled))
     if published and data.fold:
         raise ConfigError(f"{data.protocol} of {data.dataset} has one split and no folds, got fold {data.fold!r}")
-    split = make_split(infos, protocol, fold=fold, validation_subjects=validation_subjects, rules=rules)
+    split = make_split(labelled, protocol, fold=fold, validation_subjects=validation_subjects, rules=rules)
     if published:
         split = replace(split, protocol=data.protocol, fold=None)
     refuse_leak(split, allowed=data.allow_leak)
-    return split
+    train, validation, test = (
+        tuple(rows[position] for position in side) for side in (split.train, split.validation, split.test)
+    )
+    return replace(split, train=train, validation=validation, test=test)
+
+
+def may_be_heard(info: RecordingInfo, split: Split, data: DataConfig) -> bool:
+    """Whether a recording without a label may join distillation.
+
+    Its person may neither decide nor be tested. Of people without any label the protocol decides where they would be:
+    ``cross-subject`` by their number, ``fixed`` by its list, ``column`` by what the table says of the recording.
+
+    Parameters
+    ----------
+    info : the recording
+    split : of the recordings with a label
+    data : what the split was made by
+    """
+    if info.subject in (*split.test_subjects, *split.validation_subjects):
+        return False
+    if data.protocol == COLUMN:
+        value = info.groups.get(data.split_column, "")
+        return value not in ("", data.fold) if data.fold else value == "train"
+    if data.protocol == CROSS_SUBJECT:
+        return trains_cross_subject(info.subject)
+    return data.protocol != FIXED or not data.train_subjects or info.subject in data.train_subjects
 
 
 def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...]:
     """The folds of a config's protocol; empty where it has one split only. Errors as ``split_of``."""
-    return () if _published(infos, data) else folds(infos, data.protocol, _rules(data))
+    labelled = [info for info in infos if info.label]
+    return () if _published(labelled, data) else folds(labelled, data.protocol, _rules(data))
 
 
-def _rules(data: DataConfig) -> Rules:
-    return Rules(data.fold_count, data.split_column, data.train_subjects, data.test_subjects)
+def _rules(data: DataConfig, nobody_labelled: Collection[str] = ()) -> Rules:
+    """The protocol's rules. People without any label may be named for training; they are on no side of the split."""
+    train = tuple(person for person in data.train_subjects if person not in nobody_labelled)
+    if data.train_subjects and not train:
+        raise ConfigError(
+            f"nobody in data.train_subjects has a recording with a label: {', '.join(data.train_subjects)}",
+            hint="Name somebody who has",
+        )
+    return Rules(data.fold_count, data.split_column, train, data.test_subjects)
 
 
 def _published(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, str | None, Rules] | None:

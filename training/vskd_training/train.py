@@ -18,9 +18,10 @@ from vskd_training.config import Config, TeachingConfig
 from vskd_training.experiment import Experiment
 from vskd_training.fit import Task, fit
 from vskd_training.joints import vary_joints
-from vskd_training.metrics import confusion_matrix, fit_temperature, mean_probabilities, measure
+from vskd_training.metrics import fit_temperature
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
+from vskd_training.report import Temperature, report, report_test
 from vskd_training.run import Run, finish_run, start_run
 from vskd_training.tasks import StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
 from vskd_training.teaching import build_teacher, clips_for, views_for
@@ -124,43 +125,6 @@ def student_config(config: Config, *, taught: bool) -> Config:
     return dataclasses.replace(config, loss=config.loss.without_teacher())
 
 
-def report(experiment: Experiment, table: WindowTable, logits: NDArray[Any]) -> dict[str, Any]:
-    """Metrics per window and per recording, over all activities and over those of the wrist.
-
-    Parameters
-    ----------
-    table : the windows, n of them
-    logits : (n, classes)
-
-    Returns
-    -------
-    plain values, ready for JSON
-    """
-    labels = experiment.contract.labels
-    recordings, probabilities = mean_probabilities(logits, table.recordings)
-    infos = [experiment.prepared.infos[index] for index in recordings]
-    truth = np.array([labels.index(info.label) for info in infos], dtype=np.int64)
-    by_window = _both(experiment, table.labels, logits.argmax(axis=1), table.subjects)
-    by_recording = _both(experiment, truth, probabilities.argmax(axis=1), [info.subject for info in infos])
-    return {
-        "window": by_window,
-        "recording": by_recording,
-        "recordings_too_short": table.too_short,
-        "confusion": confusion_matrix(truth, probabilities.argmax(axis=1), len(labels)).tolist(),
-    }
-
-
-def _both(experiment: Experiment, truth: NDArray[Any], answers: NDArray[Any], subjects: Any) -> dict[str, Any]:
-    classes = len(experiment.contract.labels)
-    result = {"all": to_mapping(measure(truth, answers, subjects, classes))}
-    wrist = np.array([experiment.contract.labels.index(name) for name in experiment.wrist_labels])
-    if len(wrist) < classes:
-        kept = np.isin(truth, wrist)
-        people = [subject for subject, keep in zip(subjects, kept, strict=True) if keep]
-        result["wrist"] = to_mapping(measure(truth[kept], answers[kept], people, classes))
-    return result
-
-
 def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool) -> None:
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
@@ -192,10 +156,16 @@ def _fit_and_test(
     metrics: dict[str, Any] = {}
     if validation is not None:
         logits = answer(validation)
-        metrics["validation"] = report(experiment, validation, logits)
         contract = contract.with_decision(temperature=fit_temperature(logits, validation.labels))
+        metrics["validation"] = report(experiment, validation, logits, Temperature.of(contract, experiment))
     test = experiment.windows("test")
-    metrics["test"] = report(experiment, test, answer(test))
+    unknown = experiment.windows("unknown") if experiment.sides.unknown else None
+    metrics["test"] = report_test(
+        experiment,
+        (test, answer(test)),
+        None if unknown is None else (unknown, answer(unknown)),
+        Temperature.of(contract, experiment),
+    )
     return {
         "role": role,
         "config": to_mapping(config),

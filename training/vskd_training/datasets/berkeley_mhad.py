@@ -17,8 +17,6 @@ This module does not know windows, splits or caches.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,11 +29,12 @@ from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
-from vskd.errors import ConfigError, DataError, did_you_mean
-from vskd_training.datasets.ledger import Ledger, by_content, by_size_and_time, refuse_implausible
+from vskd.errors import ConfigError, DataError
+from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
+from vskd_training.datasets.ledger import Ledger, refuse_implausible
 from vskd_training.datasets.netpbm import read_greymap
 from vskd_training.datasets.pictures import picture_frame, to_uint8
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
 from vskd_training.datasets.sensor_csv import SensorTable, read_lines
 from vskd_training.datasets.video import Clip, on_sensor_clock
 
@@ -142,10 +141,7 @@ class BerkeleyMhadSource:
         height: int = 60,
         width: int = 80,
     ) -> None:
-        if view not in get_args(View):
-            raise ConfigError(f"unknown view {view!r} of berkeley-mhad", hint=did_you_mean(view, get_args(View)))
-        if height < 1 or width < 1:
-            raise ConfigError(f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}")
+        check_view(view, get_args(View), of="berkeley-mhad", height=height, width=width)
         self.root, self.view, self.settings = root, str(view), settings
         self.height, self.width = height, width
         number = settings.shimmer
@@ -168,7 +164,7 @@ class BerkeleyMhadSource:
         if self.view != "none":
             pictures = (path for trial in self._trials for _, path in self._pictures(trial))
             settings["pictures"] = by_size_and_time(pictures, self.root)
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return fingerprint(settings)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every recording that is not known to be broken, by subject, action and repetition."""

@@ -45,7 +45,7 @@ class DatasetReport:
     ----------
     name, view : as of the source
     recordings : how many could be read
-    by_subject, by_label : recordings of each; labels that never occur are listed with 0
+    by_subject, by_label : recordings of each; labels that never occur are listed with 0, "" holds those without one
     by_stream : trials in each folder of the tree; for other sources, recordings with sensor and with frames
     samples, frames : lengths of a recording; ``frames`` is None without video
     duration_s : lengths of a recording, s

@@ -7,6 +7,8 @@ left out and becomes a defect, so that one bad afternoon does not stop a study. 
 Two recordings with the same samples are one recording: the second is left out, since a copy under another name could
 lie on the other side of a split.
 
+A clip without a label is read like any other, if it has what the view shows: a teacher may speak of it.
+
 Views: ``video`` (clips without one are left out, and counted), ``sensors`` (the accelerometer beside the gyroscope's
 columns gx, gy, gz, which every file must have then), ``none`` (every clip, for a student without a teacher).
 
@@ -16,7 +18,6 @@ This module does not know windows, splits or caches. Clips may be long; windows 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -26,11 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
-from vskd.errors import ConfigError, did_you_mean
 from vskd.stream import AxisMap, to_g
+from vskd_training.datasets.fingerprint import by_content, fingerprint
 from vskd_training.datasets.folder_table import DESCRIPTION, TABLE, ClipRow, Description, read_description, read_table
-from vskd_training.datasets.ledger import Ledger, by_content, refuse_implausible
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.ledger import Ledger, refuse_implausible
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
 from vskd_training.datasets.sensor_csv import SensorTable, read_sensor
 from vskd_training.datasets.video import on_sensor_clock, read_clip
 
@@ -66,26 +67,21 @@ class FolderSource:
     """
 
     def __init__(self, root: Path, *, view: View, height: int = 60, width: int = 80) -> None:
-        if view not in get_args(View):
-            raise ConfigError(f"unknown view {view!r} of a folder", hint=did_you_mean(view, get_args(View)))
-        if height < 1 or width < 1:
-            raise ConfigError(f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}")
+        check_view(view, get_args(View), of="a folder", height=height, width=width)
         self.root = root
         self.description = read_description(root)
         self.table = read_table(root, self.description)
         self.name = self.description.name
         self.view: str = view
-        self.labels = self.description.labels or tuple(sorted({row.label for row in self.table}))
+        self.labels = self.description.labels or tuple(sorted({row.label for row in self.table if row.label}))
         self.placement = self.description.placement
         self.gravity: Gravity = "included" if self.description.gravity else "removed"
         self.height, self.width = height, width
         self._infos = _infos(self.table)
-        self._used = [row for row in self.table if view != "video" or row.video]
-        self._unseen = tuple(
-            Defect(row.clip, f"has no video ({TABLE}, line {row.line}); view 'none' uses it", "no video")
-            for row in self.table
-            if view == "video" and not row.video
-        )
+        # Of two copies the first is kept: let it be the one with a label.
+        in_order = sorted(self.table, key=lambda row: not row.label)
+        self._used = [row for row in in_order if view != "video" or row.video]
+        self._unseen = tuple(_without_video(row) for row in self.table if view == "video" and not row.video)
         self._ledger = Ledger()
 
     def fingerprint(self) -> str:
@@ -98,11 +94,10 @@ class FolderSource:
         }
         names = [name for row in self._used for name in (row.sensor, row.video if self.view == "video" else "") if name]
         paths = [path for name in names for path in _files(self.root / name)]
-        text = json.dumps(settings, sort_keys=True) + by_content(paths, self.root)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return fingerprint(settings, by_content(paths, self.root))
 
     def infos(self) -> tuple[RecordingInfo, ...]:
-        """Every clip that is not known to be broken, in the order of the table."""
+        """Every clip that is not known to be broken, in the order of the table, those without a label last."""
         return self._ledger.kept(self._infos[row.clip] for row in self._used)
 
     def defects(self) -> tuple[Defect, ...]:
@@ -118,7 +113,7 @@ class FolderSource:
         return ()
 
     def recordings(self) -> Iterator[Recording]:
-        """Read and decode them one by one, in the order of the table; broken ones become defects."""
+        """Read and decode them one by one, in the order of ``infos``; broken ones become defects."""
         seen: dict[bytes, str] = {}
         for row in self._used:
             note = f" (clip {row.clip!r}, {TABLE}, line {row.line})"
@@ -153,6 +148,14 @@ class FolderSource:
         clip = read_clip(self.root / row.video, where=row.video, height=self.height, width=self.width)
         frame_time_s, differs = on_sensor_clock(clip, table.time_s, where=row.video)
         return frame_time_s, clip.frames, (*clip.defects, *differs)
+
+
+def _without_video(row: ClipRow) -> Defect:
+    where = f"{TABLE}, line {row.line}"
+    if row.label:
+        return Defect(row.clip, f"has no video ({where}); view 'none' uses it", "no video")
+    what = f"has neither label nor video ({where}), so nobody can say anything of it"
+    return Defect(row.clip, what, "neither label nor video")
 
 
 def _infos(table: tuple[ClipRow, ...]) -> dict[str, RecordingInfo]:

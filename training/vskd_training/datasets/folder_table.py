@@ -5,6 +5,8 @@
     dataset.toml   name, unit, gravity, placement; optional [axes], rate_hz, labels
     clips.csv      clip,subject,label,sensor,video and any further columns, paths relative to the folder
 
+A clip whose label is empty is a recording that nobody annotated.
+
 A mistake in either is an error that names file, line, value and way out: somebody wrote it by hand and can mend it.
 This module reads no recording; whether the files named there are any good is found out later.
 """
@@ -28,6 +30,7 @@ from vskd.stream import AxisMap
 DESCRIPTION = "dataset.toml"
 TABLE = "clips.csv"
 _NEEDED = ("clip", "subject", "label", "sensor")
+_NEVER_EMPTY = ("clip", "subject", "sensor")
 _OWN = (*_NEEDED, "video")
 #: Reports and caches tell data sets apart by these names.
 _TAKEN = ("synthetic", "utd-mhad", "berkeley-mhad", "mmact", "shoulder-watch")
@@ -87,7 +90,7 @@ class Description:
 
 
 class ClipRow(NamedTuple):
-    """One row of ``clips.csv``; ``video`` is empty where there is none, ``line`` counts from 1."""
+    """One row of ``clips.csv``; ``label`` and ``video`` are empty where there is none, ``line`` counts from 1."""
 
     line: int
     clip: str
@@ -123,16 +126,21 @@ def read_table(root: Path, description: Description) -> tuple[ClipRow, ...]:
 
     Raises
     ------
-    DataError : the file is missing or empty, lacks a column, or holds a row that cannot be meant
+    DataError : the file is missing or empty, lacks a column or every label, or holds a row that cannot be meant
     """
     rows = tuple(_rows(root / TABLE))
     if not rows:
         raise DataError(f"{TABLE} holds a header and no clips", hint="Add a line for each recording")
+    if not any(row.label for row in rows):
+        raise DataError(
+            f"{TABLE}: the label is empty in every line ({len(rows)})",
+            hint="Fill it in for some people at least; clips without a label can only join the others in distillation",
+        )
     _refuse_repeats(rows)
     for column in ("subject", "label"):
         _refuse_spellings(rows, column)
     for row in rows:
-        if description.labels and row.label not in description.labels:
+        if row.label and description.labels and row.label not in description.labels:
             hint = f"{did_you_mean(row.label, description.labels)}. They stand in {DESCRIPTION}, labels"
             raise DataError(f"{TABLE}, line {row.line}: unknown label {row.label!r}", hint=hint)
     return rows
@@ -176,7 +184,7 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str]) -> ClipRow:
             hint="Give every column a value, or leave it empty between two commas",
         )
     values = {"video": "", **dict(zip(header, cells, strict=True))}
-    for name in _NEEDED:
+    for name in _NEVER_EMPTY:
         if not values[name]:
             raise DataError(f"{where}: the {name} is empty", hint="Fill it in, or drop the line")
     for name in ("sensor", "video"):

@@ -1,13 +1,11 @@
-"""What became of each recording while a source was read: kept, kept in part, or left out; and what a tree's content is.
+"""What became of each recording while a source was read: kept, kept in part, or left out.
 
-This module knows recordings and files. It does not know any data set.
+This module knows recordings. It does not know any data set.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,22 +79,3 @@ def refuse_implausible(acceleration_g: NDArray[np.float64], *, where: str, way_o
         median_g = float(np.median(magnitudes_g))
         what = f"the median |a| is {median_g:.3g} g, and gravity alone makes it 1 g; {way_out}"
         raise BrokenFileError(where, what, kind="implausible readings") from error
-
-
-def by_content(paths: Iterable[Path], root: Path) -> str:
-    """SHA-256 (hex) over names and bytes of files."""
-    total = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())
-    return total.hexdigest()
-
-
-def by_size_and_time(paths: Iterable[Path], root: Path) -> str:
-    """SHA-256 (hex) over names, sizes and times of change: for hundreds of gigabytes of pictures, which take hours."""
-    total = hashlib.sha256()
-    for path in paths:
-        state = path.stat()
-        total.update(f"{path.relative_to(root).as_posix()} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return total.hexdigest()

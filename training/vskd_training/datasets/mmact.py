@@ -16,8 +16,6 @@ This module does not know windows, splits or caches.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,9 +29,10 @@ from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
-from vskd.errors import ConfigError, DataError, did_you_mean
-from vskd_training.datasets.ledger import Ledger, by_content, by_size_and_time, refuse_implausible
-from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
+from vskd.errors import ConfigError, DataError
+from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
+from vskd_training.datasets.ledger import Ledger, refuse_implausible
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, check_view
 from vskd_training.datasets.sensor_csv import read_lines
 from vskd_training.datasets.video import on_sensor_clock, read_clip
 
@@ -123,10 +122,7 @@ class MmactSource:
         height: int = 60,
         width: int = 80,
     ) -> None:
-        if view not in get_args(View):
-            raise ConfigError(f"unknown view {view!r} of mmact", hint=did_you_mean(view, get_args(View)))
-        if height < 1 or width < 1:
-            raise ConfigError(f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}")
+        check_view(view, get_args(View), of="mmact", height=height, width=width)
         if not (root / _WATCH).is_dir():
             raise DataError(f"{root} has no folder {_WATCH}/", hint=_LAYOUT)
         self.root, self.view, self.settings = root, str(view), settings
@@ -149,7 +145,7 @@ class MmactSource:
         }
         if self.view == "rgb":
             settings["films"] = by_size_and_time([self._films[trial] for trial in self._infos], self.root)
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return fingerprint(settings)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every recording that is not known to be broken, by subject, scene, session and name."""

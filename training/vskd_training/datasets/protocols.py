@@ -168,7 +168,7 @@ def _some(people: Sequence[str]) -> str:
 
 def _cross_subject(infos: Sequence[RecordingInfo], validation_subjects: tuple[str, ...]) -> Split:
     people = _people(infos)
-    seen = [person for person in people if _number(person) % 2 == 1]
+    seen = [person for person in people if trains_cross_subject(person)]
     default = seen[-_quarter(seen) :]
     return _by_people(infos, CROSS_SUBJECT, None, seen, validation_subjects or default)
 
@@ -341,6 +341,16 @@ def _people(infos: Sequence[RecordingInfo]) -> tuple[str, ...]:
 
 def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def trains_cross_subject(person: str) -> bool:
+    """Whether ``cross-subject`` has this person on the training side: the odd numbers.
+
+    Raises
+    ------
+    ConfigError : the name ends in no number
+    """
+    return _number(person) % 2 == 1
 
 
 def _number(person: str) -> int:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +23,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.errors import ConfigError, DataError, MissingExtraError, did_you_mean
-from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
+from vskd.errors import DataError, MissingExtraError
+from vskd_training.datasets.fingerprint import fingerprint
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, check_view
 
 View = Literal["sensors", "none"]
 
@@ -71,8 +71,7 @@ class ShoulderWatchSource:
     gravity: Gravity = "included"
 
     def __init__(self, folder: Path | None = None, *, view: View = "sensors") -> None:
-        if view not in get_args(View):
-            raise ConfigError(f"unknown view {view!r} of shoulder-watch", hint=did_you_mean(view, get_args(View)))
+        check_view(view, get_args(View), of="shoulder-watch")
         self.view: str = view
         path = (folder or _package_folder()) / FILE
         content = read_arrays(path)
@@ -82,7 +81,7 @@ class ShoulderWatchSource:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the file and of the settings."""
         settings = {"reader": [self.name, READER_VERSION], "view": self.view, "file": self._digest}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return fingerprint(settings)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every recording, by exercise, person and side; ``groups`` hold the side."""

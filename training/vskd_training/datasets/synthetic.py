@@ -21,8 +21,6 @@ unknown, and so is the best possible teacher.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +31,7 @@ from scipy.spatial.transform import Rotation
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd_training.datasets import body, render, virtual_sensor
+from vskd_training.datasets.fingerprint import fingerprint
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
 
 Float64 = NDArray[np.float64]
@@ -122,7 +121,7 @@ class SyntheticSource:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the settings and the generator's version."""
         content = {"generator": GENERATOR_VERSION, "settings": to_mapping(self.settings)}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return fingerprint(content)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every recording, by activity, subject and trial."""

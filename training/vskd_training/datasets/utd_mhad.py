@@ -21,11 +21,8 @@ This module does not know windows, splits or caches.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -35,9 +32,10 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from vskd.errors import ConfigError, DataError, did_you_mean
+from vskd.errors import DataError
+from vskd_training.datasets.fingerprint import content_lines, fingerprint
 from vskd_training.datasets.pictures import Crop, picture_frame, to_uint8
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
 from vskd_training.datasets.render import draw_bones
 
 View = Literal["none", "rgb", "depth", "skeleton", "joints"]
@@ -147,10 +145,7 @@ class UtdMhadSource:
     gravity: Gravity = "included"
 
     def __init__(self, root: Path, *, view: View, height: int = 60, width: int = 80) -> None:
-        if view not in get_args(View):
-            raise ConfigError(f"unknown view {view!r} of utd-mhad", hint=did_you_mean(view, get_args(View)))
-        if height < 1 or width < 1:
-            raise ConfigError(f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}")
+        check_view(view, get_args(View), of="utd-mhad", height=height, width=width)
         _check_tree(root, view)
         self.root = root
         self.view: str = view
@@ -168,12 +163,8 @@ class UtdMhadSource:
             "frames": [self.view, self.height, self.width],
             "defects": [[defect.where, defect.what] for defect in self._name_defects],
         }
-        total = hashlib.sha256(json.dumps(settings).encode())
         paths = [self._path(stream, trial) for stream in self._streams for trial in sorted(self._present[stream])]
-        with ThreadPoolExecutor(max_workers=2) as threads:
-            for path, digest in zip(paths, threads.map(_digest, paths), strict=True):
-                total.update(f"{self._where(path)} {digest}\n".encode())
-        return total.hexdigest()
+        return fingerprint(settings, "".join(content_lines(paths, self.root)), sort_keys=False)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every recording that is not known to be broken, by action, subject and trial."""
@@ -479,8 +470,3 @@ def _check_tree(root: Path, view: str) -> None:
 
 def _describe(value: Any) -> str:
     return f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,97 @@
+"""What `vskd train` and `vskd evaluate` show on a terminal, out of the plain values of a run card or an evaluation.
+
+Builds tables and sentences; prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+_SOURCES = {
+    "validation people": "fitted on validation people",
+    "config": "set in the config; nobody decided",
+    "nobody": 'not fitted: nobody decided (data.train_on_validation), so there is no "after"',
+}
+
+
+def metrics_table(title: str, metrics: Mapping[str, Any]) -> Table:
+    """Accuracy, macro-F1 and the worst person, of each side in ``metrics``."""
+    table = _table(title, ("people", "per", "activities", "count", "accuracy", "macro-F1", "worst person"))
+    for part, values in metrics.items():
+        for per in ("window", "recording"):
+            for which, numbers in values[per].items():
+                worst = f"{numbers['worst_accuracy']:.3f} (person {numbers['worst_subject']})"
+                scores = (f"{numbers[score]:.3f}" for score in ("accuracy", "macro_f1"))
+                table.add_row(part, per, which, str(numbers["count"]), *scores, worst)
+    return table
+
+
+def evaluation_tables(title: str, result: Mapping[str, Any]) -> Iterator[Table]:
+    """Every table of an evaluation."""
+    metrics = result["metrics"]
+    yield metrics_table(title, {"test": metrics})
+    several = metrics["window"]["all"]["count"] != metrics["recording"]["all"]["count"]
+    for per in ("recording", "window") if several else ("recording",):
+        yield _class_table(f"each activity, per {per}", metrics["by_class"][per])
+    yield _calibration_table(metrics["calibration"])
+    if "unknown" in metrics:
+        yield _unknown_table(metrics["unknown"])
+
+
+def evaluation_sentences(result: Mapping[str, Any]) -> Iterator[str]:
+    """What an evaluation offers, and what it cannot."""
+    if result["leaky"]:
+        yield "LEAKY: the people of the test are also in the training; this says nothing of new people"
+    offer = result["unknown_below"]
+    if offer is None:
+        yield "unknown: no threshold is offered; it takes a student's run with validation people"
+        return
+    rejected = f", {1 - offer['unknown_kept']:.1%} of the left-out activities' fall" if "unknown_kept" in offer else ""
+    yield (
+        f"unknown: decision.unknown_below = {offer['threshold']} keeps {offer['validation_kept']:.1%} of the "
+        f"{offer['validation_windows']} validation windows it was chosen on; of the test windows "
+        f"{offer['test_kept']:.1%} stay{rejected}. To use it: vskd run --set unknown_below={offer['threshold']}"
+    )
+
+
+def _class_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table(title, ("activity", "count", "answered", "precision", "recall", "F1"))
+    for row in rows:
+        scores = ("n/a" if row[key] is None else f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
+        table.add_row(row["label"], str(row["count"]), str(row["answered"]), *scores)
+    return table
+
+
+def _calibration_table(calibration: Mapping[str, Any]) -> Table:
+    temperature = calibration["temperature"]
+    title = f"calibration; temperature {temperature['value']:.3f}, {_SOURCES[temperature['source']]}"
+    table = _table(title, ("per", "temperature", "accuracy", "mean confidence", "ECE", "NLL", "Brier"))
+    for per in ("window", "recording"):
+        for name, value in (("before", 1.0), ("after", temperature["value"])):
+            if calibration[name] is not None:
+                found = calibration[name][per]
+                scores = (found[key] for key in ("accuracy", "confidence", "ece", "nll", "brier"))
+                table.add_row(per, f"{name}: {value:.3f}", *(f"{score:.3f}" for score in scores))
+    return table
+
+
+def _unknown_table(unknown: Mapping[str, Any]) -> Table:
+    title = f"left-out activities: {', '.join(unknown['labels'])}"
+    table = _table(title, ("per", "known", "unknown", "score", "AUROC", "taken for known at 95 %"))
+    names = {"max_probability": f"probability, temperature {unknown['temperature']['value']:.3f}", "energy": "energy"}
+    for per in ("window", "recording"):
+        found = unknown[per]
+        for score, name in names.items():
+            values = (f"{found[score][key]:.3f}" for key in ("auroc", "taken_for_known"))
+            table.add_row(per, str(found["known"]), str(found["unknown"]), name, *values)
+    return table
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column)
+    return table
