@@ -107,6 +107,42 @@ class TeachingConfig:
 
 
 @dataclass(frozen=True)
+class VirtualConfig:
+    """Virtual windows beside the real ones in a student's training, see ``virtual_windows``. For ``view = "joints"``.
+
+    Attributes
+    ----------
+    per_real : virtual windows in a batch for each real one; 0 turns them off
+    torso_m : from hip to neck, which is the unit of the joints, m; a Kinect measures 0.39 to 0.42 on UTD-MHAD's people
+    strap_rad : largest turn of the strap round the limb, either way
+    length : standard deviation of a factor on all lengths of the body around 1
+    bias_g, noise_g : standard deviations of a window's constant offset and of white noise, g
+    both_sides : of activities that both sides do alike, a second sensor on the left, mirrored
+    without_sensor : training people of whom only the skeleton is used; nobody sees their real windows
+    """
+
+    per_real: float = 0.0
+    torso_m: float = 0.4
+    strap_rad: float = 0.35
+    length: float = 0.1
+    bias_g: float = 0.03
+    noise_g: float = 0.02
+    both_sides: bool = False
+    without_sensor: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("per_real", "strap_rad", "length", "bias_g", "noise_g"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"virtual.{name} must not be negative, got {getattr(self, name)}")
+        if self.per_real > 8:
+            raise ConfigError(f"virtual.per_real must be 8 at most, got {self.per_real}")
+        if not self.torso_m > 0:
+            raise ConfigError(f"virtual.torso_m must be above 0 m, got {self.torso_m}")
+        if self.without_sensor and not self.per_real:
+            raise ConfigError("virtual.without_sensor needs virtual windows", hint="Set virtual.per_real above 0")
+
+
+@dataclass(frozen=True)
 class StudentConfig:
     """The student: ``width`` is the factor on ResNet18's channels."""
 
@@ -189,6 +225,7 @@ class Config:
     teacher_training: Optimisation = field(default_factory=Optimisation)
     loss: LossWeights = field(default_factory=LossWeights)
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
+    virtual: VirtualConfig = field(default_factory=VirtualConfig)
     seed: int = 0
     threads: int = 2
 
@@ -258,6 +295,7 @@ _NAMES = (
     "data.validation_subjects",
     "labels.people",
     "labels.left_out",
+    "virtual.without_sensor",
 )
 
 
