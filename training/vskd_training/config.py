@@ -38,6 +38,8 @@ class DataConfig:
     fold_count : of ``subject-folds``
     split_column : of ``column``
     train_subjects, test_subjects : of ``fixed``; no training people take everybody else
+    people : only these take part, on any side; nobody else's recordings are used. Empty: everybody. Choices are made
+        among people who are not those of the reported run's test
     allow_leak : take a split with the same people in training and test; every report is stamped LEAKY
     validation_subjects : out of the training people; empty takes the protocol's default
     train_on_validation : the reported run, after every choice was made on the validation people: train on them too
@@ -54,6 +56,7 @@ class DataConfig:
     split_column: str = ""
     train_subjects: tuple[str, ...] = ()
     test_subjects: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
     allow_leak: bool = False
     validation_subjects: tuple[str, ...] = ()
     train_on_validation: bool = False
@@ -290,6 +293,7 @@ def _apply(mapping: dict[str, Any], change: str) -> None:
 #: Keys that hold names of people and groups, which often are numbers; quotes around them are hard to get past a shell.
 _NAMES = (
     "data.fold",
+    "data.people",
     "data.train_subjects",
     "data.test_subjects",
     "data.validation_subjects",

@@ -1,4 +1,4 @@
-"""The split that a config names: a protocol with its rules, and the refusal of a split that leaks.
+"""The split that a config names: a protocol with its rules among the people who take part, and no split that leaks.
 
 This module knows configs and recordings' names. It reads no samples.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vskd.errors import ConfigError
+from vskd.errors import ConfigError, did_you_mean
 from vskd_training.config import DataConfig
-from vskd_training.datasets.protocols import COLUMN, FIXED, Rules, Split, folds, make_split, refuse_leak
+from vskd_training.datasets.protocols import COLUMN, FIXED, SIDES, Rules, Split, folds, make_split, refuse_leak
 from vskd_training.datasets.recording import RecordingInfo
 
 
@@ -33,6 +33,8 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
             "them: a student that sees the sensor alone would be tested on what it was trained on",
             hint="Take cross-subject",
         )
+    kept = _kept(infos, data)
+    infos = [infos[index] for index in kept]
     published = _published(infos, data)
     protocol, fold, rules = published or (data.protocol, data.fold or None, _rules(data))
     if published and data.fold:
@@ -41,12 +43,25 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     if published:
         split = replace(split, protocol=data.protocol, fold=None)
     refuse_leak(split, allowed=data.allow_leak)
-    return split
+    train, validation, test = (tuple(kept[index] for index in getattr(split, side)) for side in SIDES)
+    return replace(split, train=train, validation=validation, test=test)
 
 
 def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...]:
     """The folds of a config's protocol; empty where it has one split only. Errors as ``split_of``."""
+    infos = [infos[index] for index in _kept(infos, data)]
     return () if _published(infos, data) else folds(infos, data.protocol, _rules(data))
+
+
+def _kept(infos: Sequence[RecordingInfo], data: DataConfig) -> list[int]:
+    """Indices of the recordings of those who take part."""
+    there = dict.fromkeys(info.subject for info in infos)
+    for person in data.people:
+        if person not in there:
+            raise ConfigError(
+                f"data.people names {person!r}, of whom there is no recording", hint=did_you_mean(person, there)
+            )
+    return [index for index, info in enumerate(infos) if not data.people or info.subject in data.people]
 
 
 def _rules(data: DataConfig) -> Rules:
