@@ -213,6 +213,21 @@ def test_folds_are_the_protocols(study_file: Path) -> None:
     assert opened.cells[-1].taught_by == ("alone/fold-4/seed-1",)
 
 
+def test_a_study_can_choose_among_some_people(study_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
+    path = study_file.with_name("choice.toml")
+    among = 'set = ["data.people=[1,3,4]", "data.protocol=leave-one-subject-out", "'
+    text = STUDY.partition("[[teacher]]")[0].replace("seeds = [0, 1]", "seeds = [1]")
+    path.write_text(text.replace('set = ["', among) + '[[arm]]\nname = "alone"\n')
+    opened = open_study(path, root=None)
+    assert [cell.fold for cell in opened.cells] == ["1", "3", "4"]
+    run(opened, tmp_path, tiny_cache)
+    document = report_study(opened, tmp_path)
+    assert set(document["arms"]["alone"]["by_subject"]) == {"1", "3", "4"}
+    for row in document["arms"]["alone"]["cells"]:
+        assert sorted(row["people"]["train"] + row["people"]["test"]) == ["1", "3", "4"]
+    assert "Among people 1, 3, 4 only." in (tmp_path / "table.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

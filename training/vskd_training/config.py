@@ -38,6 +38,8 @@ class DataConfig:
     fold_count : of ``subject-folds``
     split_column : of ``column``
     train_subjects, test_subjects : of ``fixed``; no training people take everybody else
+    people : only these take part, on any side; nobody else's recordings are used. Empty: everybody. Choices are made
+        among people who are not those of the reported run's test
     allow_leak : take a split with the same people in training and test; every report is stamped LEAKY
     validation_subjects : out of the training people; empty takes the protocol's default
     train_on_validation : the reported run, after every choice was made on the validation people: train on them too
@@ -56,6 +58,7 @@ class DataConfig:
     split_column: str = ""
     train_subjects: tuple[str, ...] = ()
     test_subjects: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
     allow_leak: bool = False
     validation_subjects: tuple[str, ...] = ()
     train_on_validation: bool = False
@@ -107,6 +110,42 @@ class TeachingConfig:
 
     pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"
     cross_fitted: bool = False
+
+
+@dataclass(frozen=True)
+class VirtualConfig:
+    """Virtual windows beside the real ones in a student's training, see ``virtual_windows``. For ``view = "joints"``.
+
+    Attributes
+    ----------
+    per_real : virtual windows in a batch for each real one; 0 turns them off
+    torso_m : from hip to neck, which is the unit of the joints, m; a Kinect measures 0.39 to 0.42 on UTD-MHAD's people
+    strap_rad : largest turn of the strap round the limb, either way
+    length : standard deviation of a factor on all lengths of the body around 1
+    bias_g, noise_g : standard deviations of a window's constant offset and of white noise, g
+    both_sides : of activities that both sides do alike, a second sensor on the left, mirrored
+    without_sensor : training people of whom only the skeleton is used; nobody sees their real windows
+    """
+
+    per_real: float = 0.0
+    torso_m: float = 0.4
+    strap_rad: float = 0.35
+    length: float = 0.1
+    bias_g: float = 0.03
+    noise_g: float = 0.02
+    both_sides: bool = False
+    without_sensor: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("per_real", "strap_rad", "length", "bias_g", "noise_g"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"virtual.{name} must not be negative, got {getattr(self, name)}")
+        if self.per_real > 8:
+            raise ConfigError(f"virtual.per_real must be 8 at most, got {self.per_real}")
+        if not self.torso_m > 0:
+            raise ConfigError(f"virtual.torso_m must be above 0 m, got {self.torso_m}")
+        if self.without_sensor and not self.per_real:
+            raise ConfigError("virtual.without_sensor needs virtual windows", hint="Set virtual.per_real above 0")
 
 
 @dataclass(frozen=True)
@@ -192,6 +231,7 @@ class Config:
     teacher_training: Optimisation = field(default_factory=Optimisation)
     loss: LossWeights = field(default_factory=LossWeights)
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
+    virtual: VirtualConfig = field(default_factory=VirtualConfig)
     seed: int = 0
     threads: int = 2
 
@@ -256,12 +296,14 @@ def _apply(mapping: dict[str, Any], change: str) -> None:
 #: Keys that hold names of people and groups, which often are numbers; quotes around them are hard to get past a shell.
 _NAMES = (
     "data.fold",
+    "data.people",
     "data.train_subjects",
     "data.test_subjects",
     "data.validation_subjects",
     "data.unknown_labels",
     "labels.people",
     "labels.left_out",
+    "virtual.without_sensor",
 )
 
 

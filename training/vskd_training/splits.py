@@ -1,4 +1,4 @@
-"""The split that a config names: a protocol with its rules, and the refusal of a split that leaks.
+"""The split that a config names: a protocol with its rules among the people who take part, and no split that leaks.
 
 Recordings without a label are on no side of it; ``may_be_heard`` says which of them a teacher may speak of.
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from vskd.errors import ConfigError
+from vskd.errors import ConfigError, did_you_mean
 from vskd_training.config import DataConfig
 from vskd_training.datasets.protocols import (
     COLUMN,
     CROSS_SUBJECT,
     FIXED,
+    SIDES,
     Rules,
     Split,
     folds,
@@ -45,7 +46,7 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
             "them: a student that sees the sensor alone would be tested on what it was trained on",
             hint="Take cross-subject",
         )
-    rows = [row for row, info in enumerate(infos) if info.label]
+    rows = _kept(infos, data)
     labelled = [infos[row] for row in rows]
     published = _published(labelled, data)
     people = {info.subject for info in labelled}
@@ -57,17 +58,16 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     if published:
         split = replace(split, protocol=data.protocol, fold=None)
     refuse_leak(split, allowed=data.allow_leak)
-    train, validation, test = (
-        tuple(rows[position] for position in side) for side in (split.train, split.validation, split.test)
-    )
+    train, validation, test = (tuple(rows[position] for position in getattr(split, side)) for side in SIDES)
     return replace(split, train=train, validation=validation, test=test)
 
 
 def may_be_heard(info: RecordingInfo, split: Split, data: DataConfig) -> bool:
     """Whether a recording without a label may join distillation.
 
-    Its person may neither decide nor be tested. Of people without any label the protocol decides where they would be:
-    ``cross-subject`` by their number, ``fixed`` by its list, ``column`` by what the table says of the recording.
+    Its person takes part, and may neither decide nor be tested. Of people without any label the protocol decides where
+    they would be: ``cross-subject`` by their number, ``fixed`` by its list, ``column`` by what the table says of the
+    recording.
 
     Parameters
     ----------
@@ -75,6 +75,8 @@ def may_be_heard(info: RecordingInfo, split: Split, data: DataConfig) -> bool:
     split : of the recordings with a label
     data : what the split was made by
     """
+    if data.people and info.subject not in data.people:
+        return False
     if info.subject in (*split.test_subjects, *split.validation_subjects):
         return False
     if data.protocol == COLUMN:
@@ -87,8 +89,19 @@ def may_be_heard(info: RecordingInfo, split: Split, data: DataConfig) -> bool:
 
 def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...]:
     """The folds of a config's protocol; empty where it has one split only. Errors as ``split_of``."""
-    labelled = [info for info in infos if info.label]
+    labelled = [infos[row] for row in _kept(infos, data)]
     return () if _published(labelled, data) else folds(labelled, data.protocol, _rules(data))
+
+
+def _kept(infos: Sequence[RecordingInfo], data: DataConfig) -> list[int]:
+    """Rows of the recordings with a label of those who take part."""
+    there = dict.fromkeys(info.subject for info in infos)
+    for person in data.people:
+        if person not in there:
+            raise ConfigError(
+                f"data.people names {person!r}, of whom there is no recording", hint=did_you_mean(person, there)
+            )
+    return [row for row, info in enumerate(infos) if info.label and (not data.people or info.subject in data.people)]
 
 
 def _rules(data: DataConfig, nobody_labelled: Collection[str] = ()) -> Rules:

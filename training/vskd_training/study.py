@@ -26,6 +26,10 @@
 Cells of one fold and seed are paired: equal initial weights, and where two arms know the same recordings an equal
 batch order and augmentation stream, since all of them come from the seed (and the epoch) alone.
 
+A study that chooses (a setting, a loss, an image) must not look at the people of the reported run's test. With
+``set = ["data.people=['1','3','5','7']", "data.protocol='leave-one-subject-out'"]`` only those four take part, each is
+tested once by networks trained on the other three, and nobody else's recordings are on any side.
+
 A cell is trained in ``OUT/unfinished`` and moved to ``OUT/cells`` when its run card is written, by one rename. A study
 that was killed at any moment goes on where it was: finished cells stay, a cell in work resumes at its last epoch.
 """

@@ -61,6 +61,7 @@ def summarise_study(study: Study, out: Path) -> dict[str, Any]:
         "sha256": study.sha256,
         "dataset": {key: first["data"][key] for key in ("dataset", "key", "defects")},
         "leaky": first["data"]["split"]["leaky"],
+        "people": first["config"]["data"]["people"],
         "versions": first["versions"],
         "teachers": teachers,
         "arms": arms,
@@ -104,10 +105,11 @@ def _row(cell: Cell, card: dict[str, Any], activities: str) -> dict[str, Any]:
 def table(document: Mapping[str, Any]) -> str:
     """The document as Markdown."""
     spec = document["study"]
+    only = f" Among people {', '.join(document['people'])} only." if document["people"] else ""
     leaky = " LEAKY: the people of the test are also in the training." if document["leaky"] else ""
     lines = [
         f"{spec['name']}, {document['dataset']['dataset']}: decisions per recording, mean over "
-        f"{len(spec['seeds'])} seeds and all folds.{leaky}",
+        f"{len(spec['seeds'])} seeds and all folds.{only}{leaky}",
         "",
         "| | accuracy | sd over cells | macro-F1 | wrist accuracy | wrist macro-F1 | worst person |",
         "|---|---|---|---|---|---|---|",

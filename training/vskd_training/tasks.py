@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from vskd.errors import DataError
 from vskd_training.augment import Augmentation, augment, mixing
 from vskd_training.losses import LossWeights, distillation_loss
 from vskd_training.models.student import View
+from vskd_training.virtual_windows import VirtualWindows
 from vskd_training.windows import UNLABELLED, WindowTable
 
 
@@ -95,6 +97,8 @@ class StudentTask:
     weights : of the loss
     teacher : its views of the same windows in the same order, or None
     seed : of order and augmentation
+    virtual : sensors on the skeletons of the same windows; each batch of real windows, which stays what it is without
+        them, is followed by some of theirs
 
     Raises
     ------
@@ -110,6 +114,7 @@ class StudentTask:
         weights: LossWeights,
         teacher: TeacherViews | None,
         seed: int,
+        virtual: VirtualWindows | None = None,
     ) -> None:
         if teacher is not None and len(teacher.ids) != len(table.ids):
             raise DataError(f"the teacher saw {len(teacher.ids)} windows, the student has {len(table.ids)}")
@@ -120,17 +125,36 @@ class StudentTask:
         self._weights = weights
         self._teacher = teacher
         self._seed = seed
+        self._virtual = virtual
+        unseen = frozenset() if virtual is None else virtual.without_sensor
+        self._real = [row for row in range(len(table.ids)) if row not in unseen]
 
     def steps(self, batch: int) -> int:
-        return steps_per_epoch(len(self._ids), batch)
+        return steps_per_epoch(len(self._real), batch)
 
     def batches(self, epoch: int, batch: int) -> Iterator[StudentBatch]:
         """Augmented batches; the generator of each epoch is seeded by (seed, epoch)."""
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
-        for rows in epoch_order(len(self._ids), batch, seed=self._seed, epoch=epoch):
-            windows = augment(self._windows[rows], self._how, generator)
-            made = self._batch(rows, windows)
-            yield self._mixed(made, generator) if self._how.mixup else made
+        more = self._virtual_batches(self._virtual, epoch) if self._virtual else None
+        for places in epoch_order(len(self._real), batch, seed=self._seed, epoch=epoch):
+            rows = [self._real[place] for place in places]
+            made = self._varied(rows, self._windows[rows], generator)
+            yield made if more is None else _together(made, more(len(rows)))
+
+    def _virtual_batches(self, virtual: VirtualWindows, epoch: int) -> Callable[[int], StudentBatch]:
+        """Gives the virtual windows beside so many real ones; a generator of its own leaves the real ones alone."""
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch + _VIRTUAL_STREAM)
+        order = _endless(len(virtual), generator)
+
+        def batch(real: int) -> StudentBatch:
+            chosen = list(itertools.islice(order, max(1, round(virtual.how.per_real * real))))
+            return self._varied(virtual.rows[chosen].tolist(), virtual.draw(chosen, generator), generator)
+
+        return batch
+
+    def _varied(self, rows: list[int], windows: Tensor, generator: torch.Generator) -> StudentBatch:
+        made = self._batch(rows, augment(windows, self._how, generator))
+        return self._mixed(made, generator) if self._how.mixup else made
 
     def _batch(self, rows: list[int], windows: Tensor) -> StudentBatch:
         ids = tuple(self._ids[row] for row in rows)
@@ -159,6 +183,26 @@ class StudentTask:
             student_ids=batch.ids,
             teacher_ids=batch.teacher_ids,
         )
+
+
+#: Keeps the virtual windows' generators apart from the real ones'.
+_VIRTUAL_STREAM = 1 << 40
+
+
+def _endless(count: int, generator: torch.Generator) -> Iterator[int]:
+    """Every number below ``count`` in random order, again and again."""
+    while True:
+        yield from torch.randperm(count, generator=generator).tolist()
+
+
+def _together(one: StudentBatch, other: StudentBatch) -> StudentBatch:
+    """Both batches' windows, one's first."""
+    view, ids = None, None
+    if one.teacher is not None and other.teacher is not None:
+        view = View(*(torch.cat(values) for values in zip(one.teacher, other.teacher, strict=True)))
+        ids = (one.teacher_ids or ()) + (other.teacher_ids or ())
+    windows, targets = torch.cat([one.windows, other.windows]), torch.cat([one.targets, other.targets])
+    return StudentBatch(one.ids + other.ids, windows, targets, view, ids)
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:

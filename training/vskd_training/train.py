@@ -25,6 +25,7 @@ from vskd_training.report import Temperature, report, report_test
 from vskd_training.run import Run, finish_run, start_run
 from vskd_training.tasks import StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
 from vskd_training.teaching import build_teacher, clips_for, views_for
+from vskd_training.virtual_windows import virtual_windows
 from vskd_training.windows import WindowTable
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -95,7 +96,10 @@ def train_student(
     model = Student(experiment.contract, width=config.student.width)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
     views = views_for(teachers, experiment, table) if teachers else None
-    task = StudentTask(table, classes, how=config.augment, weights=config.loss, teacher=views, seed=config.seed)
+    virtual = virtual_windows(experiment.prepared, table, config.virtual) if config.virtual.per_real else None
+    task = StudentTask(
+        table, classes, how=config.augment, weights=config.loss, teacher=views, seed=config.seed, virtual=virtual
+    )
 
     def answer(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
@@ -103,6 +107,8 @@ def train_student(
     card = _fit_and_test(experiment, model, task, out, role="student", answer=answer, progress=progress)
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
     card["teacher"] = known or None
+    if virtual is not None:
+        card["virtual"] = {"sensors": len(virtual), "left_out": list(virtual.left_out)}
     finish_run(out, model=model, card=card)
     return Run.open(out, role="student")
 

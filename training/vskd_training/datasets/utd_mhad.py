@@ -73,6 +73,8 @@ ACTIONS = (
 )
 #: Actions with the sensor on the right wrist. In the other six it sat on the right thigh, which gives the group away.
 WRIST_LABELS = ACTIONS[:21]
+#: Actions that both sides of the body do in the same way, together or in turn.
+ALIKE_ON_BOTH_SIDES = ("two_hand_front_clap", "jog", "walk", "sit_to_stand", "stand_to_sit", "squat")
 SUBJECTS = 8
 TRIALS = 4
 SENSOR_RATE_HZ = 50.0
@@ -92,7 +94,9 @@ _FOLDERS = {"rgb": ("RGB", "color.avi"), "depth": ("Depth", "depth.mat"), "skele
 #: Rows of the joints, from 0.
 _NECK, _HIP = 1, 3
 #: Shoulder, elbow and wrist.
-RIGHT_ARM = (8, 9, 10)
+LEFT_ARM, RIGHT_ARM = (4, 5, 6), (8, 9, 10)
+#: The other hip, its own hip, and the knee.
+LEFT_THIGH, RIGHT_THIGH = (16, 12, 13), (12, 16, 17)
 
 #: What scipy raises on a damaged MATLAB file; found by truncating and flipping bits.
 _UNREADABLE = (MatReadError, OSError, EOFError, ValueError, TypeError, LookupError, zlib.error)
@@ -417,6 +421,17 @@ def relative_joints(joints_m: NDArray[Any]) -> NDArray[np.float32]:
     relative = joints - hip[:, np.newaxis]
     relative[:, _HIP] = hip - np.median(hip, axis=0)
     return np.asarray(relative / torso_m, dtype=np.float32)
+
+
+def joints_in_torsos(relative: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The joints in space again, from ``relative_joints``: (frames, 20, 3), in lengths of the torso.
+
+    The person's place is lost, and so is the length of the torso in metres.
+    """
+    hip = relative[:, _HIP].astype(np.float64)
+    joints = relative + hip[:, np.newaxis]
+    joints[:, _HIP] = hip
+    return joints
 
 
 def _extent(counts: NDArray[np.intp]) -> tuple[int, int]:
