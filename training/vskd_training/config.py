@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vskd.closed import from_mapping
-from vskd.contract import Contract, DecisionSpec, GafSpec, SensorSpec, WindowSpec
+from vskd.contract import Contract, DecisionSpec, GafSpec, ResamplingSpec, SensorSpec, WindowSpec
 from vskd.errors import ConfigError, DataError
 from vskd_training.augment import Augmentation
 from vskd_training.datasets.berkeley_mhad import BerkeleySettings
@@ -191,6 +191,23 @@ class Config:
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
     seed: int = 0
     threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.window.mode == "whole":
+            if self.augment.rate:
+                raise ConfigError(
+                    f"augment.rate is {self.augment.rate}, and window.mode = 'whole' stretches each recording to its "
+                    "window, whatever its clock says",
+                    hint="Set augment.rate = 0; crop and time_warp change the tempo of whole recordings",
+                )
+            return
+        longest_s = (self.augment.dropped_run + 1) / self.window.rate_hz
+        if self.augment.dropped and longest_s > ResamplingSpec().max_gap_s:
+            raise ConfigError(
+                f"augment.dropped_run = {self.augment.dropped_run} leaves {longest_s:g} s between two samples, and the "
+                f"stream bridges no more than {ResamplingSpec().max_gap_s:g} s",
+                hint="Lower augment.dropped_run",
+            )
 
     def contract(self, labels: tuple[str, ...], dataset_name: str) -> Contract:
         """The contract of a student trained with this config."""
