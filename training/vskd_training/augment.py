@@ -33,7 +33,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vskd.errors import ConfigError
@@ -124,6 +126,12 @@ class Change:
         if self.noise_g is not None:
             windows = windows + self.noise_g
         return windows if self.lost is None else _bridged(windows, self.lost)
+
+    def times(self) -> NDArray[np.float64] | None:
+        """(batch, samples), where in the window's time each of its samples is read, in [0, 1]; None where it was."""
+        if self.positions is None:
+            return None
+        return np.asarray((self.positions.double() / (self.positions.shape[1] - 1)).numpy(), dtype=np.float64)
 
     def of_turning(self, rates: Tensor) -> Tensor:
         """What a gyroscope in the same case reads, (batch, 3, instants), at instants that are chosen already.

@@ -100,10 +100,13 @@ class TeachingConfig:
         or ``shuffled-within-class`` (of another recording of the same class)
     cross_fitted : of several teachers, each person's recordings are spoken of only by those who never saw that person,
         and among them by those who saw most people. For ``loss.kd`` and its like, which need no features
+    consistent : the teacher speaks in every step, of the window as the student's augmentation changed it, as far as
+        that exists in the teacher's view; see ``consistent``. Otherwise it speaks once, of the window as it was
     """
 
     pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"
     cross_fitted: bool = False
+    consistent: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vskd.errors import DataError
-from vskd_training.augment import Augmentation, augment, mixing
+from vskd_training.augment import Augmentation, Change, drawn, mixing
 from vskd_training.losses import LossWeights, distillation_loss
 from vskd_training.models.student import View
 from vskd_training.windows import UNLABELLED, WindowTable
@@ -52,14 +52,31 @@ class TeacherClips(Protocol):
         """Some windows, (rows, ...); ``rng`` varies what is taken of each, None takes the middle or all of it."""
         ...
 
+    def at(self, rows: Sequence[int], times: NDArray[np.float64] | None) -> NDArray[Any]:
+        """Some windows as ``batch`` without ``rng`` takes them, their time changed as ``augment.Change.times`` says."""
+        ...
+
 
 #: How a batch of clips is varied in training.
 Vary = Callable[[Tensor, np.random.Generator], Tensor]
 
 
+class Heard(Protocol):
+    """What a student hears of its teacher: ``TeacherViews``, or ``consistent.ConsistentTeachers``."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """(n,), of the windows."""
+        ...
+
+    def view(self, rows: list[int], change: Change) -> View:
+        """What is said of some windows, which the student sees changed; without gradient."""
+        ...
+
+
 @dataclass(frozen=True)
 class TeacherViews:
-    """What the teacher says of every window of a table: once, since its clips are not augmented.
+    """What the teacher says of every window of a table: once, whatever the student's augmentation makes of it.
 
     Attributes
     ----------
@@ -71,6 +88,11 @@ class TeacherViews:
     ids: tuple[str, ...]
     logits: Tensor
     features: Tensor
+
+    def view(self, rows: list[int], change: Change) -> View:
+        """What was said of some windows; the change did not reach the teacher."""
+        del change
+        return View(self.logits[rows], self.features[rows])
 
 
 @dataclass(frozen=True)
@@ -93,7 +115,7 @@ class StudentTask:
     classes : activities
     how : augmentation of the signal
     weights : of the loss
-    teacher : its views of the same windows in the same order, or None
+    teacher : what it says of the same windows in the same order, or None
     seed : of order and augmentation
 
     Raises
@@ -108,7 +130,7 @@ class StudentTask:
         *,
         how: Augmentation,
         weights: LossWeights,
-        teacher: TeacherViews | None,
+        teacher: Heard | None,
         seed: int,
     ) -> None:
         if teacher is not None and len(teacher.ids) != len(table.ids):
@@ -128,15 +150,16 @@ class StudentTask:
         """Augmented batches; the generator of each epoch is seeded by (seed, epoch)."""
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
         for rows in epoch_order(len(self._ids), batch, seed=self._seed, epoch=epoch):
-            windows = augment(self._windows[rows], self._how, generator)
-            made = self._batch(rows, windows)
+            windows = self._windows[rows]
+            change = drawn(windows.shape, self._how, generator)
+            made = self._batch(rows, change.of_windows(windows), change)
             yield self._mixed(made, generator) if self._how.mixup else made
 
-    def _batch(self, rows: list[int], windows: Tensor) -> StudentBatch:
+    def _batch(self, rows: list[int], windows: Tensor, change: Change) -> StudentBatch:
         ids = tuple(self._ids[row] for row in rows)
         if self._teacher is None:
             return StudentBatch(ids, windows, self._targets[rows], None, None)
-        view = View(self._teacher.logits[rows], self._teacher.features[rows])
+        view = self._teacher.view(rows, change)
         teacher_ids = tuple(self._teacher.ids[row] for row in rows)
         return StudentBatch(ids, windows, self._targets[rows], view, teacher_ids)
 

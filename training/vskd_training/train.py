@@ -15,6 +15,7 @@ from torch import nn
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd_training.config import Config, TeachingConfig
+from vskd_training.consistent import consistent_teachers
 from vskd_training.experiment import Experiment
 from vskd_training.fit import Task, fit
 from vskd_training.joints import vary_joints
@@ -22,7 +23,7 @@ from vskd_training.metrics import confusion_matrix, fit_temperature, mean_probab
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
 from vskd_training.run import Run, finish_run, start_run
-from vskd_training.tasks import StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
+from vskd_training.tasks import Heard, StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
 from vskd_training.teaching import build_teacher, clips_for, views_for
 from vskd_training.windows import WindowTable
 
@@ -93,8 +94,8 @@ def train_student(
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
-    views = views_for(teachers, experiment, table) if teachers else None
-    task = StudentTask(table, classes, how=config.augment, weights=config.loss, teacher=views, seed=config.seed)
+    heard = _heard(teachers, experiment, table) if teachers else None
+    task = StudentTask(table, classes, how=config.augment, weights=config.loss, teacher=heard, seed=config.seed)
 
     def answer(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
@@ -104,6 +105,12 @@ def train_student(
     card["teacher"] = known or None
     finish_run(out, model=model, card=card)
     return Run.open(out, role="student")
+
+
+def _heard(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> Heard:
+    if experiment.config.teaching.consistent:
+        return consistent_teachers(teachers, experiment, table)
+    return views_for(teachers, experiment, table)
 
 
 def student_config(config: Config, *, taught: bool) -> Config:
