@@ -30,14 +30,14 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from vskd_training.augment import Change
 from vskd_training.experiment import Experiment
 from vskd_training.models.student import Student, View
 from vskd_training.run import Run
-from vskd_training.tasks import TeacherClips, TeacherViews
+from vskd_training.tasks import TeacherClips, TeacherViews, asked
 from vskd_training.teaching import (
     averaged,
     check_features,
@@ -62,14 +62,14 @@ class ConsistentTeachers:
     Attributes
     ----------
     ids : (n,), of the windows
-    networks : in evaluation mode, each with what it sees
+    networks : each as it is asked, in evaluation mode, and what it sees
     source : (n,), the window that is spoken of in place of each: itself, or another's in the shuffled control, changed
         in the same way
     speaks : (n, networks), who is heard of each source; None for all
     """
 
     ids: tuple[str, ...]
-    networks: Sequence[tuple[nn.Module, Input]]
+    networks: Sequence[tuple[Callable[[Tensor], View], Input]]
     source: NDArray[np.int64]
     speaks: NDArray[np.bool_] | None
 
@@ -78,10 +78,10 @@ class ConsistentTeachers:
         """What the teachers say of some windows under a change, averaged as ``teaching`` averages."""
         spoken_of = self.source[rows].tolist()
         ids = tuple(self.ids[row] for row in rows)
-        said = [network(see(spoken_of, change)) for network, see in self.networks]
-        each = [TeacherViews(ids, view.logits, view.feature) for view in said]
+        said = [ask(see(spoken_of, change)) for ask, see in self.networks]
+        each = [TeacherViews(ids, *view) for view in said]
         together = averaged(each) if self.speaks is None else said_by(each, self.speaks[spoken_of])
-        return View(together.logits, together.features)
+        return View(together.logits, together.features, together.middles)
 
 
 def consistent_teachers(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> ConsistentTeachers:
@@ -108,15 +108,16 @@ def consistent_teachers(teachers: Sequence[Run], experiment: Experiment, table: 
     return ConsistentTeachers(table.ids, networks, source, speaks)
 
 
-def _with_its_view(teacher: Run, experiment: Experiment, table: WindowTable) -> tuple[nn.Module, Input]:
+def _with_its_view(teacher: Run, experiment: Experiment, table: WindowTable) -> tuple[Callable[[Tensor], View], Input]:
     model = network_of(teacher, experiment)
+    ask = asked(model, middle=experiment.config.loss.needs_middle)
     windows = torch.from_numpy(table.samples)
     if isinstance(model, Student):
-        return model, partial(changed_windows, windows)
+        return ask, partial(changed_windows, windows)
     clips = clips_of(teacher, model, experiment, table)
     if teacher.config.data.view == "sensors":
-        return model, partial(changed_sensors, clips, windows)
-    return model, partial(changed_clips, clips)
+        return ask, partial(changed_sensors, clips, windows)
+    return ask, partial(changed_clips, clips)
 
 
 def changed_windows(windows: Tensor, rows: list[int], change: Change) -> Tensor:

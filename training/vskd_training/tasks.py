@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from vskd.errors import DataError
 from vskd_training.augment import Augmentation, Change, drawn, mixing
+from vskd_training.feature_losses import InTraining
 from vskd_training.losses import LossWeights, distillation_loss
 from vskd_training.models.student import View
 from vskd_training.windows import UNLABELLED, WindowTable
@@ -83,23 +84,34 @@ class TeacherViews:
     ids : (n,), of the windows
     logits : (n, classes)
     features : (n, FEATURE_SIZE)
+    middles : (n, ...), intermediate maps, see ``View``; only where a loss asks for them
     """
 
     ids: tuple[str, ...]
     logits: Tensor
     features: Tensor
+    middles: Tensor | None = None
 
     def view(self, rows: list[int], change: Change) -> View:
         """What was said of some windows; the change did not reach the teacher."""
         del change
-        return View(self.logits[rows], self.features[rows])
+        return View(self.logits[rows], self.features[rows], None if self.middles is None else self.middles[rows])
+
+    def exchanged(self, source: NDArray[np.int64]) -> TeacherViews:
+        """The same ids with the views of other windows: ``source`` (n,) says whose."""
+        middles = None if self.middles is None else self.middles[source]
+        return TeacherViews(self.ids, self.logits[source], self.features[source], middles)
 
 
 @dataclass(frozen=True)
 class StudentBatch:
-    """Some windows, the answers, and the teacher's view of the same windows if there is one."""
+    """Some windows, the answers, and the teacher's view of the same windows if there is one.
+
+    ``recordings`` (batch, parts) are those that each window was cut from: one, or the two of a mixed row.
+    """
 
     ids: tuple[str, ...]
+    recordings: Tensor
     windows: Tensor
     targets: Tensor
     teacher: View | None
@@ -136,6 +148,7 @@ class StudentTask:
         if teacher is not None and len(teacher.ids) != len(table.ids):
             raise DataError(f"the teacher saw {len(teacher.ids)} windows, the student has {len(table.ids)}")
         self._ids = table.ids
+        self._recordings = torch.from_numpy(table.recordings).unsqueeze(1)
         self._windows = torch.from_numpy(table.samples)
         self._targets = one_hot(torch.from_numpy(table.labels), classes)
         self._how = how
@@ -156,12 +169,12 @@ class StudentTask:
             yield self._mixed(made, generator) if self._how.mixup else made
 
     def _batch(self, rows: list[int], windows: Tensor, change: Change) -> StudentBatch:
-        ids = tuple(self._ids[row] for row in rows)
+        ids, recordings = tuple(self._ids[row] for row in rows), self._recordings[rows]
         if self._teacher is None:
-            return StudentBatch(ids, windows, self._targets[rows], None, None)
+            return StudentBatch(ids, recordings, windows, self._targets[rows], None, None)
         view = self._teacher.view(rows, change)
         teacher_ids = tuple(self._teacher.ids[row] for row in rows)
-        return StudentBatch(ids, windows, self._targets[rows], view, teacher_ids)
+        return StudentBatch(ids, recordings, windows, self._targets[rows], view, teacher_ids)
 
     def _mixed(self, batch: StudentBatch, generator: torch.Generator) -> StudentBatch:
         """Mixup of the signals; answers and the teacher's view are mixed in the same shares."""
@@ -170,8 +183,12 @@ class StudentTask:
         def mix(values: Tensor) -> Tensor:
             return share * values + (1 - share) * values[partner]
 
-        view = None if batch.teacher is None else View(mix(batch.teacher.logits), mix(batch.teacher.feature))
-        return StudentBatch(batch.ids, mix(batch.windows), mix(batch.targets), view, batch.teacher_ids)
+        view = batch.teacher
+        if view is not None:
+            middle = None if view.middle is None else mix(view.middle)
+            view = View(mix(view.logits), mix(view.feature), middle)
+        recordings = torch.cat([batch.recordings, batch.recordings[partner]], dim=1)
+        return StudentBatch(batch.ids, recordings, mix(batch.windows), mix(batch.targets), view, batch.teacher_ids)
 
     def loss(self, model: nn.Module, batch: StudentBatch) -> tuple[Tensor, dict[str, Tensor]]:
         return distillation_loss(
@@ -181,6 +198,8 @@ class StudentTask:
             self._weights,
             student_ids=batch.ids,
             teacher_ids=batch.teacher_ids,
+            heads=model.heads if isinstance(model, InTraining) else None,
+            recordings=batch.recordings,
         )
 
 
@@ -254,23 +273,38 @@ def multi_scale_crop(frames: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int) -> TeacherViews:
-    """What a trained teacher says of every clip, which is not varied: a film by the middle frame of each segment."""
+def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int, middle: bool = False) -> TeacherViews:
+    """What a trained teacher says of every clip, which is not varied: a film by the middle frame of each segment.
+
+    With ``middle`` its maps, too.
+    """
     model.eval()
-    views = [model(torch.from_numpy(clips.batch(rows, rng=None))) for rows in _in_order(len(clips.ids), batch)]
-    return TeacherViews(
-        clips.ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views])
-    )
+    ask = asked(model, middle=middle)
+    views = [ask(torch.from_numpy(clips.batch(rows, rng=None))) for rows in _in_order(len(clips.ids), batch)]
+    return _gathered(clips.ids, views)
 
 
 @torch.no_grad()
-def student_views(model: nn.Module, table: WindowTable, *, batch: int = 256) -> TeacherViews:
-    """What a trained student says of every window of a table, which is not varied."""
+def student_views(model: nn.Module, table: WindowTable, *, batch: int = 256, middle: bool = False) -> TeacherViews:
+    """What a trained student says of every window of a table, which is not varied; with ``middle`` its maps, too."""
     model.eval()
+    ask = asked(model, middle=middle)
     windows = torch.from_numpy(table.samples)
-    views = [model(windows[rows]) for rows in _in_order(len(table), batch)]
+    return _gathered(table.ids, [ask(windows[rows]) for rows in _in_order(len(table), batch)])
+
+
+def asked(model: nn.Module, *, middle: bool) -> Callable[[Tensor], View]:
+    """How a network is called: for its view, or with its intermediate map."""
+    return cast(Callable[[Tensor], View], model.with_middle if middle else model)
+
+
+def _gathered(ids: tuple[str, ...], views: list[View]) -> TeacherViews:
+    maps = [view.middle for view in views if view.middle is not None]
     return TeacherViews(
-        table.ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views])
+        ids,
+        torch.cat([view.logits for view in views]),
+        torch.cat([view.feature for view in views]),
+        torch.cat(maps) if maps else None,
     )
 
 

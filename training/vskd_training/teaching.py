@@ -110,16 +110,18 @@ def check_features(config: Config, teachers: int) -> None:
     ConfigError : naming the terms
     """
     loss = config.loss
-    if config.teaching.cross_fitted and max(loss.distance, loss.angle, loss.semantic) > 0:
+    of_features = ("distance", "angle", "semantic", "hint", "attention", "contrastive")
+    if config.teaching.cross_fitted and max(getattr(loss, name) for name in of_features) > 0:
         raise ConfigError(
-            "cross-fitted teachers have no common features, which loss.distance, angle and semantic compare",
+            f"cross-fitted teachers have no common features, which loss.{', '.join(of_features)} compare",
             hint="Set them to 0, or teaching.cross_fitted = false",
         )
-    if teachers > 1 and loss.semantic:
-        raise ConfigError(
-            f"loss.semantic compares with one teacher's feature, and there are {teachers} teachers",
-            hint="Set loss.semantic = 0, or name one teacher",
-        )
+    for name, what in (("semantic", "feature"), ("hint", "map"), ("attention", "map")):
+        if teachers > 1 and getattr(loss, name):
+            raise ConfigError(
+                f"loss.{name} compares with one teacher's {what}, and there are {teachers} teachers",
+                hint=f"Set loss.{name} = 0, or name one teacher",
+            )
 
 
 def cross_fitted(views: Sequence[TeacherViews], seen: Sequence[set[str]], table: WindowTable) -> TeacherViews:
@@ -183,7 +185,8 @@ def averaged(views: Sequence[TeacherViews]) -> TeacherViews:
 
     Returns
     -------
-    the same windows; logits (n, classes), features (n, teachers times their width)
+    the same windows; logits (n, classes), features (n, teachers times their width), and no maps: those of several
+    networks have no mean
     """
     if len(views) == 1:
         return views[0]
@@ -209,8 +212,7 @@ def shuffled(views: TeacherViews, table: WindowTable, *, within_class: bool, see
     -------
     views that carry the ids of the windows they are given to, knowingly
     """
-    source = exchange(views if within_class else None, table, seed=seed)
-    return TeacherViews(views.ids, views.logits[source], views.features[source])
+    return views.exchanged(exchange(views if within_class else None, table, seed=seed))
 
 
 def exchange(views: TeacherViews | None, table: WindowTable, *, seed: int) -> NDArray[np.int64]:
@@ -241,11 +243,11 @@ def _classes(views: TeacherViews, table: WindowTable, recordings: NDArray[np.int
 
 def _views_of(teacher: Run, experiment: Experiment, table: WindowTable) -> TeacherViews:
     """One teacher's views."""
-    model = network_of(teacher, experiment)
+    model, middle = network_of(teacher, experiment), experiment.config.loss.needs_middle
     if isinstance(model, Student):
-        return student_views(model, table)
+        return student_views(model, table, middle=middle)
     seen = clips_of(teacher, model, experiment, table)
-    return teacher_views(model, seen, batch=teacher.config.teacher_training.batch)
+    return teacher_views(model, seen, batch=teacher.config.teacher_training.batch, middle=middle)
 
 
 def clips_of(

@@ -14,11 +14,14 @@ from torch import nn
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
+from vskd_training.augment import Change
 from vskd_training.config import Config, TeachingConfig
 from vskd_training.consistent import consistent_teachers
 from vskd_training.experiment import Experiment
+from vskd_training.feature_losses import FeatureHeads, InTraining
 from vskd_training.fit import Task, fit
 from vskd_training.joints import vary_joints
+from vskd_training.losses import LossWeights
 from vskd_training.metrics import confusion_matrix, fit_temperature, mean_probabilities, measure
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
@@ -100,11 +103,23 @@ def train_student(
     def answer(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
 
-    card = _fit_and_test(experiment, model, task, out, role="student", answer=answer, progress=progress)
+    trained = _in_training(model, heard, config.loss)
+    card = _fit_and_test(
+        experiment, model, task, out, role="student", answer=answer, progress=progress, trained=trained
+    )
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
     card["teacher"] = known or None
     finish_run(out, model=model, card=card)
     return Run.open(out, role="student")
+
+
+def _in_training(model: Student, heard: Heard | None, weights: LossWeights) -> nn.Module:
+    """What the loop trains: the student, with what some losses need beside it."""
+    if heard is None or not (weights.needs_middle or weights.needs_heads):
+        return model
+    sample = heard.view([0], Change())
+    heads = FeatureHeads(model, sample, for_hint=weights.hint > 0, for_contrast=weights.contrastive > 0)
+    return InTraining(model, heads, middle=weights.needs_middle)
 
 
 def _heard(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> Heard:
@@ -184,8 +199,12 @@ def _fit_and_test(
     role: str,
     answer: Callable[[WindowTable], NDArray[np.float32]],
     progress: Progress,
+    trained: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """Train, fit the temperature on the validation people, test once; the run card."""
+    """Train, fit the temperature on the validation people, test once; the run card.
+
+    ``trained`` is what the loop takes in place of the model: the model with heads that are not kept.
+    """
     config, contract = experiment.config, experiment.contract
     validation = experiment.windows("validation") if experiment.split.validation else None
 
@@ -195,7 +214,7 @@ def _fit_and_test(
         return {"validation_accuracy": float((answer(validation).argmax(axis=1) == validation.labels).mean())}
 
     how = config.teacher_training if role == "teacher" else config.student_training
-    fit(model, task, how, seed=config.seed, run=out, validate=validate, progress=progress)
+    fit(trained or model, task, how, seed=config.seed, run=out, validate=validate, progress=progress)
     metrics: dict[str, Any] = {}
     if validation is not None:
         logits = answer(validation)
