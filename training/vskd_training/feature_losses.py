@@ -134,6 +134,8 @@ class FeatureHeads(nn.Module):
 class InTraining(nn.Module):
     """A student with its heads, as the training loop takes it: both are trained and kept for resuming.
 
+    The loop clips the norm of both their gradients together.
+
     Parameters
     ----------
     student : what is left when training is finished
