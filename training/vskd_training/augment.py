@@ -1,17 +1,47 @@
-"""Augmentation of the signal, before the encoder: what another wrist, strap or day could have done to the same motion.
+"""Augmentation of the signal, before the encoder: what another wrist, strap, sensor or day could have done to it.
 
 Never applied to the image: a flipped or cropped Gramian field belongs to no motion. Works on whole batches of tensors;
-all randomness comes from the generator that is handed in.
+all randomness comes from the generator that is handed in. What is done to a batch is drawn first, as a ``Change``, so
+that it can be done to another view of the same windows, too. A setting of 0 draws nothing.
+
+**Three ways to change time.** ``crop`` looks at a part of the window, so a motion only ever becomes slower.
+``time_warp`` is a person whose tempo varies within the window; its ends stay where they are. ``rate`` is a wrong clock:
+every sample stands for a little more time than is assumed, or for a little less, by one factor throughout the window.
+None of the three changes a reading, and in ``rate`` that is exact: a person who moves faster accelerates more, a clock
+that is wrong changes the time axis alone. Where a window would begin before its first sample or end after its last,
+that reading is held.
+
+**The mirror.** A person who does the same with the other hand moves as the image of the first in a vertical mirror,
+S. Let R turn the sensor's frame into the room's; the sensor reads R^T f of the specific force f, which is S f in the
+mirrored motion, gravity included, since it lies within a vertical mirror. The image of the frame, S R, is left-handed,
+which no sensor is: the watch on the other wrist has R' = S R D, where D turns one axis around. So it reads
+
+    R'^T S f = D R^T S^T S f = D (what the first one read)
+
+and one axis changes its sign: the one whose place on the forearm is *not* mirrored. A watch that is turned so that it
+can be read keeps 12 o'clock (y) on the side of the little finger and its face (z) outward on either wrist, while
+3 o'clock (x) points to the hand on the left wrist and to the elbow on the right one: x changes. One that is moved over
+with the crown still towards the hand changes y. A rate of turn w is an axial vector, -S w in the mirrored motion, and
+a gyroscope there reads -D w. All this holds for axes that lie along the forearm, across it and out of it.
+
+The answer is taken to be the same on both sides. Where a class says which side or which way ("swipe left"), leave the
+mirror out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vskd.errors import ConfigError
+
+#: A sensor whose clock is further off than this is broken, and the stream's check of the rate names it.
+_LARGEST_RATE = 0.2
 
 
 @dataclass(frozen=True)
@@ -26,6 +56,11 @@ class Augmentation:
     crop : largest part of the window cut off at its ends; the rest is stretched over the window
     time_warp : largest relative change of the local tempo
     mixup : alpha of the Beta distribution (Zhang et al., ICLR 2018)
+    rate : largest relative error of the time between two samples, the same throughout a window
+    dropped : largest mean share of a window's samples that are lost and bridged as the stream bridges them: linearly
+    dropped_run : longest run of lost samples
+    mirror : probability that a window is worn on the other wrist, see the module
+    mirror_axis : which axis changes its sign there: ``x`` for a watch that is turned to be read on either wrist
     """
 
     rotation_rad: float = 0.35
@@ -34,15 +69,79 @@ class Augmentation:
     crop: float = 0.1
     time_warp: float = 0.1
     mixup: float = 0.2
+    rate: float = 0.0
+    dropped: float = 0.0
+    dropped_run: int = 5
+    mirror: float = 0.0
+    mirror_axis: Literal["x", "y", "z"] = "x"
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            if getattr(self, item.name) < 0:
+            if item.name != "mirror_axis" and getattr(self, item.name) < 0:
                 raise ConfigError(f"augment.{item.name} must not be negative, got {getattr(self, item.name)}")
         if self.crop >= 0.9 or self.time_warp >= 0.5:
             raise ConfigError(
                 f"augment.crop must stay below 0.9 and time_warp below 0.5, got {self.crop} and {self.time_warp}"
             )
+        if self.rate > _LARGEST_RATE or self.dropped > 0.5 or self.mirror > 1:
+            raise ConfigError(
+                f"augment.rate must be at most {_LARGEST_RATE}, dropped at most 0.5 and mirror at most 1, "
+                f"got {self.rate}, {self.dropped} and {self.mirror}"
+            )
+        if self.dropped_run < 1:
+            raise ConfigError("augment.dropped_run must be at least 1, got 0", hint="augment.dropped = 0 turns it off")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to each window of a batch; None leaves a step out.
+
+    Attributes
+    ----------
+    positions : (batch, samples), where the window is read, in samples of it; never decreasing
+    reflection : (batch, 3, 1), 1 on every axis, or -1 on the mirrored one
+    rotation : (batch, 3, 3)
+    factor : (batch, 1, 1)
+    noise_g : (batch, 3, samples)
+    lost : (batch, samples), bool, never the first and the last
+    """
+
+    positions: Tensor | None = None
+    reflection: Tensor | None = None
+    rotation: Tensor | None = None
+    factor: Tensor | None = None
+    noise_g: Tensor | None = None
+    lost: Tensor | None = None
+
+    def of_windows(self, windows: Tensor) -> Tensor:
+        """The changed windows; (batch, 3, samples), g, of accelerometers."""
+        if self.positions is not None:
+            windows = _resample(windows, self.positions)
+        if self.reflection is not None:
+            windows = self.reflection * windows
+        if self.rotation is not None:
+            windows = self.rotation @ windows
+        if self.factor is not None:
+            windows = windows * self.factor
+        if self.noise_g is not None:
+            windows = windows + self.noise_g
+        return windows if self.lost is None else _bridged(windows, self.lost)
+
+    def times(self) -> NDArray[np.float64] | None:
+        """(batch, samples), where in the window's time each of its samples is read, in [0, 1]; None where it was."""
+        if self.positions is None:
+            return None
+        return np.asarray((self.positions.double() / (self.positions.shape[1] - 1)).numpy(), dtype=np.float64)
+
+    def of_turning(self, rates: Tensor) -> Tensor:
+        """What a gyroscope in the same case reads, (batch, 3, instants), at instants that are chosen already.
+
+        It is mirrored and turned with the accelerometer. Its strength, its noise and its losses are its own.
+        """
+        if self.reflection is not None:
+            # All three axes are 1, or one of them is -1: the determinant makes an axial vector of it.
+            rates = self.reflection.prod(dim=1, keepdim=True) * self.reflection * rates
+        return rates if self.rotation is None else self.rotation @ rates
 
 
 def augment(windows: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
@@ -58,15 +157,31 @@ def augment(windows: Tensor, how: Augmentation, generator: torch.Generator) -> T
     -------
     (batch, 3, samples), g
     """
-    if how.crop or how.time_warp:
-        windows = _resample(windows, _warped_positions(windows, how, generator))
-    if how.rotation_rad:
-        windows = _rotations(len(windows), how.rotation_rad, generator) @ windows
-    if how.scale:
-        windows = windows * (1 + how.scale * torch.randn(len(windows), 1, 1, generator=generator))
-    if how.jitter_g:
-        windows = windows + how.jitter_g * torch.randn(windows.shape, generator=generator)
-    return windows
+    return drawn(windows.shape, how, generator).of_windows(windows)
+
+
+def drawn(shape: tuple[int, ...], how: Augmentation, generator: torch.Generator) -> Change:
+    """Draw what is done to each window of a batch.
+
+    Parameters
+    ----------
+    shape : (batch, 3, samples) of the windows
+    how : the limits
+    generator : source of all randomness
+    """
+    batch, _, samples = shape
+    positions = _read_positions(batch, samples, how, generator) if how.crop or how.time_warp or how.rate else None
+    rotation = _rotations(batch, how.rotation_rad, generator) if how.rotation_rad else None
+    factor = 1 + how.scale * torch.randn(batch, 1, 1, generator=generator) if how.scale else None
+    noise_g = how.jitter_g * torch.randn(shape, generator=generator) if how.jitter_g else None
+    return Change(
+        positions=positions,
+        rotation=rotation,
+        factor=factor,
+        noise_g=noise_g,
+        reflection=_reflections(batch, how, generator) if how.mirror else None,
+        lost=_lost(batch, samples, how, generator) if how.dropped else None,
+    )
 
 
 def mixing(batch: int, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -98,17 +213,58 @@ def _rotations(batch: int, limit_rad: float, generator: torch.Generator) -> Tens
     return torch.eye(3) + torch.sin(angle) * cross + (1 - torch.cos(angle)) * (cross @ cross)
 
 
-def _warped_positions(windows: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """(batch, samples) positions to read at, increasing, within the window."""
-    batch, _, samples = windows.shape
+def _reflections(batch: int, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """(batch, 3, 1): of each window 1 on every axis, or -1 on the mirrored one."""
+    worn_on_the_other = torch.rand(batch, generator=generator) < how.mirror
+    signs = torch.ones(batch, 3, 1)
+    signs[worn_on_the_other, "xyz".index(how.mirror_axis)] = -1.0
+    return signs
+
+
+def _read_positions(batch: int, samples: int, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """(batch, samples) positions to read at, never decreasing, within the window."""
     kept = 1 - how.crop * torch.rand(batch, 1, generator=generator)
-    start = (1 - kept) * torch.rand(batch, 1, generator=generator)
+    place = torch.rand(batch, 1, generator=generator)
     phase = 2 * torch.pi * torch.rand(batch, 1, generator=generator)
     depth = how.time_warp * (2 * torch.rand(batch, 1, generator=generator) - 1)
+    if how.rate:
+        kept = kept * (1 + how.rate * (2 * torch.rand(batch, 1, generator=generator) - 1))
+    start = (1 - kept) * place
     time = torch.linspace(0, 1, samples).expand(batch, samples)
     # d/dt of the bump is depth * (cos(2 pi t + phase) - mean), so the tempo never changes by more than ``time_warp``.
     bump = depth / (2 * torch.pi) * (torch.sin(2 * torch.pi * time + phase) - torch.sin(phase))
     return ((start + kept * (time + bump)).clamp(0, 1)) * (samples - 1)
+
+
+def _lost(batch: int, samples: int, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """(batch, samples), which are lost, in runs of 1 to ``dropped_run``.
+
+    The window is cut into blocks of ``dropped_run`` + 1 at a random offset. A block loses at most one run and never its
+    last sample, so that no two runs make a longer one. A run takes half of its block in the mean.
+    """
+    longest = how.dropped_run
+    blocks = samples // (longest + 1) + 2
+    offset = torch.randint(longest + 1, (batch, 1), generator=generator)
+    share = 2 * how.dropped * torch.rand(batch, 1, generator=generator)
+    broken = torch.rand(batch, blocks, generator=generator) < share
+    length = torch.randint(1, longest + 1, (batch, blocks), generator=generator)
+    begin = (torch.rand(batch, blocks, generator=generator) * (longest - length + 1)).long()
+    place = torch.arange(samples) + offset
+    block, within = place // (longest + 1), place % (longest + 1)
+    begin, length, broken = (values.gather(1, block) for values in (begin, length, broken))
+    lost = broken & (begin <= within) & (within < begin + length)
+    lost[:, 0] = lost[:, -1] = False
+    return lost
+
+
+def _bridged(windows: Tensor, lost: Tensor) -> Tensor:
+    """Put a straight line from the last sample before each loss to the first after it."""
+    index = torch.arange(lost.shape[1]).expand(lost.shape)
+    before = torch.where(lost, 0, index).cummax(dim=1).values
+    after = torch.where(lost, lost.shape[1], index).flip(1).cummin(dim=1).values.flip(1)
+    share = (index - before) / (after - before).clamp_min(1)
+    left, right = (place.unsqueeze(1).expand(windows.shape) for place in (before, after))
+    return torch.lerp(windows.gather(2, left), windows.gather(2, right), share.unsqueeze(1).expand(windows.shape))
 
 
 def _resample(windows: Tensor, positions: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vskd.closed import from_mapping
-from vskd.contract import Contract, DecisionSpec, GafSpec, SensorSpec, WindowSpec
+from vskd.contract import Contract, DecisionSpec, GafSpec, ResamplingSpec, SensorSpec, WindowSpec
 from vskd.errors import ConfigError, DataError
 from vskd_training.augment import Augmentation
 from vskd_training.datasets.berkeley_mhad import BerkeleySettings
@@ -106,10 +106,13 @@ class TeachingConfig:
         or ``shuffled-within-class`` (of another recording of the same class)
     cross_fitted : of several teachers, each person's recordings are spoken of only by those who never saw that person,
         and among them by those who saw most people. For ``loss.kd`` and its like, which need no features
+    consistent : the teacher speaks in every step, of the window as the student's augmentation changed it, as far as
+        that exists in the teacher's view; see ``consistent``. Otherwise it speaks once, of the window as it was
     """
 
     pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"
     cross_fitted: bool = False
+    consistent: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,23 @@ class Config:
     virtual: VirtualConfig = field(default_factory=VirtualConfig)
     seed: int = 0
     threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.window.mode == "whole":
+            if self.augment.rate:
+                raise ConfigError(
+                    f"augment.rate is {self.augment.rate}, and window.mode = 'whole' stretches each recording to its "
+                    "window, whatever its clock says",
+                    hint="Set augment.rate = 0; crop and time_warp change the tempo of whole recordings",
+                )
+            return
+        longest_s = (self.augment.dropped_run + 1) / self.window.rate_hz
+        if self.augment.dropped and longest_s > ResamplingSpec().max_gap_s:
+            raise ConfigError(
+                f"augment.dropped_run = {self.augment.dropped_run} leaves {longest_s:g} s between two samples, and the "
+                f"stream bridges no more than {ResamplingSpec().max_gap_s:g} s",
+                hint="Lower augment.dropped_run",
+            )
 
     def contract(self, labels: tuple[str, ...], dataset_name: str) -> Contract:
         """The contract of a student trained with this config."""

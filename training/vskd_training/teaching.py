@@ -83,12 +83,8 @@ def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTabl
     ------
     ConfigError : a teacher of other data or of another split; several of them with terms that need one feature
     """
-    _check_features(experiment.config, len(teachers))
-    each = [_views_of(teacher, experiment, table) for teacher in teachers]
-    if experiment.config.teaching.cross_fitted:
-        views = cross_fitted(each, [set(teacher.card["data"]["split"]["train"]) for teacher in teachers], table)
-    else:
-        views = averaged(each)
+    check_features(experiment.config, len(teachers))
+    views = own_views(teachers, experiment, table)
     pairing = experiment.config.teaching.pairing
     if pairing == "own":
         return views
@@ -96,18 +92,39 @@ def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTabl
     return shuffled(views, table, within_class=within, seed=experiment.config.seed)
 
 
-def _check_features(config: Config, teachers: int) -> None:
+def own_views(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> TeacherViews:
+    """What the teachers say of the same recordings, whatever ``teaching.pairing`` makes of it."""
+    each = [_views_of(teacher, experiment, table) for teacher in teachers]
+    if experiment.config.teaching.cross_fitted:
+        return cross_fitted(each, [people_seen(teacher) for teacher in teachers], table)
+    return averaged(each)
+
+
+def people_seen(teacher: Run) -> set[str]:
+    """Whom a run was trained on."""
+    return set(teacher.card["data"]["split"]["train"])
+
+
+def check_features(config: Config, teachers: int) -> None:
+    """Refuse what a loss cannot compare with so many teachers.
+
+    Raises
+    ------
+    ConfigError : naming the terms
+    """
     loss = config.loss
-    if config.teaching.cross_fitted and max(loss.distance, loss.angle, loss.semantic) > 0:
+    of_features = ("distance", "angle", "semantic", "hint", "attention", "contrastive")
+    if config.teaching.cross_fitted and max(getattr(loss, name) for name in of_features) > 0:
         raise ConfigError(
-            "cross-fitted teachers have no common features, which loss.distance, angle and semantic compare",
+            f"cross-fitted teachers have no common features, which loss.{', '.join(of_features)} compare",
             hint="Set them to 0, or teaching.cross_fitted = false",
         )
-    if teachers > 1 and loss.semantic:
-        raise ConfigError(
-            f"loss.semantic compares with one teacher's feature, and there are {teachers} teachers",
-            hint="Set loss.semantic = 0, or name one teacher",
-        )
+    for name, what in (("semantic", "feature"), ("hint", "map"), ("attention", "map")):
+        if teachers > 1 and getattr(loss, name):
+            raise ConfigError(
+                f"loss.{name} compares with one teacher's {what}, and there are {teachers} teachers",
+                hint=f"Set loss.{name} = 0, or name one teacher",
+            )
 
 
 def cross_fitted(views: Sequence[TeacherViews], seen: Sequence[set[str]], table: WindowTable) -> TeacherViews:
@@ -127,8 +144,18 @@ def cross_fitted(views: Sequence[TeacherViews], seen: Sequence[set[str]], table:
     ------
     ConfigError : every teacher saw a person of the table
     """
-    logits = torch.empty_like(views[0].logits)
+    return said_by(views, speakers(seen, table))
+
+
+def speakers(seen: Sequence[set[str]], table: WindowTable) -> NDArray[np.bool_]:
+    """(n, teachers): who speaks of each window under ``cross_fitted``.
+
+    Raises
+    ------
+    ConfigError : every teacher saw a person of the table
+    """
     subjects = np.array(table.subjects)
+    speaks = np.zeros((len(table), len(seen)), dtype=np.bool_)
     for person in np.unique(subjects):
         strangers = [index for index, people in enumerate(seen) if person not in people]
         if not strangers:
@@ -137,8 +164,17 @@ def cross_fitted(views: Sequence[TeacherViews], seen: Sequence[set[str]], table:
                 hint=f"Add one trained with labels.left_out = '{person}'",
             )
         most = max(len(seen[index]) for index in strangers)
-        chosen = averaged([views[index] for index in strangers if len(seen[index]) == most])
-        rows = torch.from_numpy(np.flatnonzero(subjects == person))
+        chosen = [index for index in strangers if len(seen[index]) == most]
+        speaks[np.ix_(subjects == person, chosen)] = True
+    return speaks
+
+
+def said_by(views: Sequence[TeacherViews], speaks: NDArray[np.bool_]) -> TeacherViews:
+    """Of every window, the mean of those who speak of it, (n, teachers); without features, see ``cross_fitted``."""
+    logits = torch.empty_like(views[0].logits)
+    for group in np.unique(speaks, axis=0):
+        chosen = averaged([view for view, one in zip(views, group, strict=True) if one])
+        rows = torch.from_numpy(np.flatnonzero((speaks == group).all(axis=1)))
         logits[rows] = chosen.logits[rows]
     return TeacherViews(views[0].ids, logits, logits.new_zeros(len(logits), 0))
 
@@ -152,7 +188,8 @@ def averaged(views: Sequence[TeacherViews]) -> TeacherViews:
 
     Returns
     -------
-    the same windows; logits (n, classes), features (n, teachers times their width)
+    the same windows; logits (n, classes), features (n, teachers times their width), and no maps: those of several
+    networks have no mean
     """
     if len(views) == 1:
         return views[0]
@@ -178,9 +215,14 @@ def shuffled(views: TeacherViews, table: WindowTable, *, within_class: bool, see
     -------
     views that carry the ids of the windows they are given to, knowingly
     """
+    return views.exchanged(exchange(views if within_class else None, table, seed=seed))
+
+
+def exchange(views: TeacherViews | None, table: WindowTable, *, seed: int) -> NDArray[np.int64]:
+    """(n,): the window whose views each window is given under ``shuffled``; with views, one of the same class."""
     rng = np.random.default_rng([seed, 2])
     recordings = np.unique(table.recordings)
-    classes = _classes(views, table, recordings) if within_class else np.zeros(len(recordings), dtype=np.int64)
+    classes = np.zeros(len(recordings), dtype=np.int64) if views is None else _classes(views, table, recordings)
     rows_of = {int(recording): np.flatnonzero(table.recordings == recording) for recording in recordings}
     source = np.empty(len(table), dtype=np.int64)
     for value in np.unique(classes):
@@ -188,7 +230,7 @@ def shuffled(views: TeacherViews, table: WindowTable, *, within_class: bool, see
         for taker, giver in zip(circle, np.roll(circle, 1), strict=True):
             own, other = rows_of[int(taker)], rows_of[int(giver)]
             source[own] = other[np.arange(len(own)) * len(other) // len(own)]
-    return TeacherViews(views.ids, views.logits[source], views.features[source])
+    return source
 
 
 def _classes(views: TeacherViews, table: WindowTable, recordings: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -203,18 +245,42 @@ def _classes(views: TeacherViews, table: WindowTable, recordings: NDArray[np.int
 
 
 def _views_of(teacher: Run, experiment: Experiment, table: WindowTable) -> TeacherViews:
-    """One teacher's views. It must never have seen the people who decide or are tested."""
+    """One teacher's views."""
+    model, middle = network_of(teacher, experiment), experiment.config.loss.needs_middle
+    if isinstance(model, Student):
+        return student_views(model, table, middle=middle)
+    seen = clips_of(teacher, model, experiment, table)
+    return teacher_views(model, seen, batch=teacher.config.teacher_training.batch, middle=middle)
+
+
+def clips_of(
+    teacher: Run, model: Teacher | SkeletonTeacher, experiment: Experiment, table: WindowTable
+) -> TeacherClips:
+    """The windows of a student's table as the teacher of a finished run sees them."""
+    return clips_for(model, Experiment(teacher.config, experiment.prepared, experiment.sides, teacher.contract), table)
+
+
+def network_of(teacher: Run, experiment: Experiment) -> Teacher | SkeletonTeacher | Student:
+    """A teacher's network, in evaluation mode. It must never have seen the people who decide or are tested.
+
+    Parameters
+    ----------
+    teacher : a finished run, of a teacher or of a student
+    experiment : the student's
+
+    Raises
+    ------
+    ConfigError : of other data or of another split; a student of other windows
+    """
     check_same_split(teacher, experiment)
-    classes = len(experiment.contract.labels)
     if teacher.card["role"] == "student":
-        return _views_of_student(teacher, experiment, table)
-    model = build_teacher(teacher.config, classes)
+        return _student_network(teacher, experiment)
+    model = build_teacher(teacher.config, len(experiment.contract.labels))
     teacher.load_weights(model)
-    seen = clips_for(model, Experiment(teacher.config, experiment.prepared, experiment.sides, teacher.contract), table)
-    return teacher_views(model, seen, batch=teacher.config.teacher_training.batch)
+    return model
 
 
-def _views_of_student(teacher: Run, experiment: Experiment, table: WindowTable) -> TeacherViews:
+def _student_network(teacher: Run, experiment: Experiment) -> Student:
     ours, theirs = experiment.contract, teacher.contract
     if _as_seen(ours) != _as_seen(theirs):
         raise ConfigError(
@@ -223,7 +289,7 @@ def _views_of_student(teacher: Run, experiment: Experiment, table: WindowTable) 
         )
     model = Student(theirs, width=teacher.config.student.width)
     teacher.load_weights(model)
-    return student_views(model, table)
+    return model
 
 
 def _as_seen(contract: Contract) -> tuple[Any, ...]:

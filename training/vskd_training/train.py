@@ -14,16 +14,20 @@ from torch import nn
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
+from vskd_training.augment import Change
 from vskd_training.config import Config, TeachingConfig
+from vskd_training.consistent import consistent_teachers
 from vskd_training.experiment import Experiment
+from vskd_training.feature_losses import FeatureHeads, InTraining
 from vskd_training.fit import Task, fit
 from vskd_training.joints import vary_joints
+from vskd_training.losses import LossWeights
 from vskd_training.metrics import fit_temperature
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
 from vskd_training.report import Temperature, report, report_test
 from vskd_training.run import Run, finish_run, start_run
-from vskd_training.tasks import StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
+from vskd_training.tasks import Heard, StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
 from vskd_training.teaching import build_teacher, clips_for, views_for
 from vskd_training.virtual_windows import virtual_windows
 from vskd_training.windows import WindowTable
@@ -95,22 +99,40 @@ def train_student(
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
-    views = views_for(teachers, experiment, table) if teachers else None
+    heard = _heard(teachers, experiment, table) if teachers else None
     virtual = virtual_windows(experiment.prepared, table, config.virtual) if config.virtual.per_real else None
     task = StudentTask(
-        table, classes, how=config.augment, weights=config.loss, teacher=views, seed=config.seed, virtual=virtual
+        table, classes, how=config.augment, weights=config.loss, teacher=heard, seed=config.seed, virtual=virtual
     )
 
     def answer(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
 
-    card = _fit_and_test(experiment, model, task, out, role="student", answer=answer, progress=progress)
+    trained = _in_training(model, heard, config.loss)
+    card = _fit_and_test(
+        experiment, model, task, out, role="student", answer=answer, progress=progress, trained=trained
+    )
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
     card["teacher"] = known or None
     if virtual is not None:
         card["virtual"] = {"sensors": len(virtual), "left_out": list(virtual.left_out)}
     finish_run(out, model=model, card=card)
     return Run.open(out, role="student")
+
+
+def _in_training(model: Student, heard: Heard | None, weights: LossWeights) -> nn.Module:
+    """What the loop trains: the student, with what some losses need beside it."""
+    if heard is None or not (weights.needs_middle or weights.needs_heads):
+        return model
+    sample = heard.view([0], Change())
+    heads = FeatureHeads(model, sample, for_hint=weights.hint > 0, for_contrast=weights.contrastive > 0)
+    return InTraining(model, heads, middle=weights.needs_middle)
+
+
+def _heard(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> Heard:
+    if experiment.config.teaching.consistent:
+        return consistent_teachers(teachers, experiment, table)
+    return views_for(teachers, experiment, table)
 
 
 def student_config(config: Config, *, taught: bool) -> Config:
@@ -147,8 +169,12 @@ def _fit_and_test(
     role: str,
     answer: Callable[[WindowTable], NDArray[np.float32]],
     progress: Progress,
+    trained: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """Train, fit the temperature on the validation people, test once; the run card."""
+    """Train, fit the temperature on the validation people, test once; the run card.
+
+    ``trained`` is what the loop takes in place of the model: the model with heads that are not kept.
+    """
     config, contract = experiment.config, experiment.contract
     validation = experiment.windows("validation") if experiment.split.validation else None
 
@@ -158,7 +184,7 @@ def _fit_and_test(
         return {"validation_accuracy": float((answer(validation).argmax(axis=1) == validation.labels).mean())}
 
     how = config.teacher_training if role == "teacher" else config.student_training
-    fit(model, task, how, seed=config.seed, run=out, validate=validate, progress=progress)
+    fit(trained or model, task, how, seed=config.seed, run=out, validate=validate, progress=progress)
     metrics: dict[str, Any] = {}
     if validation is not None:
         logits = answer(validation)

@@ -16,15 +16,28 @@ from vskd.errors import ConfigError
 from vskd_training.models.encoder import Encoder
 from vskd_training.torchvision_import import torchvision_resnet
 
+#: The trunk, cut after the second of its four stages.
+_FIRST_HALF = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2")
+_SECOND_HALF = ("layer3", "layer4", "avgpool")
+
 #: Width of the distilled feature. DASK's semantic term compares it with the teacher's, so both use this one.
 FEATURE_SIZE = 300
 
 
 class View(NamedTuple):
-    """What a network says of a batch: logits (batch, classes) and the distilled feature (batch, FEATURE_SIZE)."""
+    """What a network says of a batch.
+
+    Attributes
+    ----------
+    logits : (batch, classes)
+    feature : (batch, FEATURE_SIZE), what is distilled
+    middle : its intermediate map over time, (batch, channels, instants), or of a student's image (batch, channels,
+        instants, instants); only out of ``with_middle``, where a loss asks for it
+    """
 
     logits: Tensor
     feature: Tensor
+    middle: Tensor | None = None
 
 
 def resnet18_trunk(image_channels: int, *, width: float) -> nn.Module:
@@ -76,6 +89,10 @@ class Student(nn.Module):
     contract : fixes the window, the image and the classes
     width : factor on ResNet18's channels
 
+    Attributes
+    ----------
+    middle_channels : of the map that ``with_middle`` gives
+
     Shape
     -----
     (batch, channels, samples), g -> ``View``
@@ -85,7 +102,9 @@ class Student(nn.Module):
         super().__init__()
         self.encoder = Encoder(contract.gaf, contract.window.samples)
         self.trunk = resnet18_trunk(contract.image_shape[0], width=width)
-        self.feature = nn.Linear(cast(int, self.trunk.out_features), FEATURE_SIZE)
+        pooled = cast(int, self.trunk.out_features)
+        self.middle_channels = pooled // 4
+        self.feature = nn.Linear(pooled, FEATURE_SIZE)
         self.classifier = nn.Linear(FEATURE_SIZE, len(contract.labels))
 
     def forward(self, windows: Tensor) -> View:
@@ -95,3 +114,15 @@ class Student(nn.Module):
         """What ``forward`` does after the encoder; images (batch, channels, size, size)."""
         feature = torch.relu(self.feature(self.trunk(images)))
         return View(self.classifier(feature), feature)
+
+    def with_middle(self, windows: Tensor) -> View:
+        """What ``forward`` gives, and the map after the second stage, of an eighth of the image's side."""
+        middle = self._through(_FIRST_HALF, self.encoder(windows))
+        pooled = self._through(_SECOND_HALF, middle).flatten(1)
+        feature = torch.relu(self.feature(pooled))
+        return View(self.classifier(feature), feature, middle)
+
+    def _through(self, names: tuple[str, ...], values: Tensor) -> Tensor:
+        for name in names:
+            values = self.trunk.get_submodule(name)(values)
+        return values
