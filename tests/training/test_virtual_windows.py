@@ -382,6 +382,24 @@ def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open
     assert unlabelled
 
 
+def test_maps_and_recordings_follow_the_windows_of_both_kinds(opened: Open) -> None:
+    """The inner losses compare maps, and must know which rows, real or virtual, come out of one recording."""
+    experiment = opened()
+    table = experiment.paired_windows()
+    places = torch.arange(len(table)).float().reshape(-1, 1)
+    views = TeacherViews(table.ids, places.repeat(1, 27), places, places.unsqueeze(2))
+    virtual = virtual_windows(experiment.prepared, table, VirtualConfig(per_real=1))
+    options: Any = {"how": Augmentation(mixup=0.2), "weights": LossWeights(), "seed": 5}
+    batch = next(iter(StudentTask(table, 27, teacher=views, virtual=virtual, **options).batches(0, 4)))
+
+    assert batch.teacher is not None
+    assert batch.teacher.middle is not None
+    assert len(batch.windows) == len(batch.recordings) == len(batch.teacher.middle) == 8
+    torch.testing.assert_close(batch.teacher.middle[:, :, 0], batch.teacher.feature)
+    for row, name in enumerate(batch.ids):
+        assert int(batch.recordings[row, 0]) == table.recordings[table.ids.index(name)]
+
+
 def test_nobody_sees_the_real_windows_of_people_without_a_sensor(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     how = dataclasses.replace(STILL, without_sensor=("2",), per_real=2.0)
