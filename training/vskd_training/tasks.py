@@ -234,7 +234,7 @@ def multi_scale_crop(frames: Tensor, rng: np.random.Generator) -> Tensor:
 def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int) -> TeacherViews:
     """What a trained teacher says of every clip, which is not varied: a film by the middle frame of each segment."""
     model.eval()
-    views = [model(torch.from_numpy(clips.batch(rows, rng=None))) for rows in _in_order(len(clips.ids), batch)]
+    views = [_seen(model, torch.from_numpy(clips.batch(rows, rng=None))) for rows in _in_order(len(clips.ids), batch)]
     return TeacherViews(
         clips.ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views])
     )
@@ -245,7 +245,7 @@ def student_views(model: nn.Module, table: WindowTable, *, batch: int = 256) -> 
     """What a trained student says of every window of a table, which is not varied."""
     model.eval()
     windows = torch.from_numpy(table.samples)
-    views = [model(windows[rows]) for rows in _in_order(len(table), batch)]
+    views = [_seen(model, windows[rows]) for rows in _in_order(len(table), batch)]
     return TeacherViews(
         table.ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views])
     )
@@ -256,7 +256,13 @@ def student_logits(model: nn.Module, table: WindowTable, *, batch: int = 256) ->
     """Logits (n, classes) of a trained student on every window of a table."""
     model.eval()
     windows = torch.from_numpy(table.samples)
-    return torch.cat([model(windows[rows]).logits for rows in _in_order(len(table), batch)])
+    return torch.cat([_seen(model, windows[rows]).logits for rows in _in_order(len(table), batch)])
+
+
+def _seen(model: nn.Module, inputs: Tensor) -> View:
+    """What a network says of inputs, on the CPU wherever it lives."""
+    view = model(inputs.to(next(model.parameters()).device))
+    return View(*(values.cpu() for values in view))
 
 
 def _in_order(count: int, batch: int) -> Iterator[Sequence[int]]:

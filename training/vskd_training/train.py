@@ -15,6 +15,7 @@ from torch import nn
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd_training.config import Config, TeachingConfig
+from vskd_training.distributed import ALONE, Processes
 from vskd_training.experiment import Experiment
 from vskd_training.fit import Task, fit
 from vskd_training.joints import vary_joints
@@ -29,7 +30,15 @@ from vskd_training.windows import WindowTable
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
-def train_teacher(experiment: Experiment, out: Path, *, overwrite: bool, resume: bool, progress: Progress) -> Run:
+def train_teacher(
+    experiment: Experiment,
+    out: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    progress: Progress,
+    processes: Processes = ALONE,
+) -> Run:
     """Train the teacher of a config.
 
     Parameters
@@ -38,13 +47,14 @@ def train_teacher(experiment: Experiment, out: Path, *, overwrite: bool, resume:
     out : the run's folder
     overwrite, resume : what to do with a folder that is there
     progress : called after every step
+    processes : those that train together; the first one's run is what all return
 
     Raises
     ------
     DataError, ConfigError
     """
     config = experiment.config
-    _begin(config, out, overwrite=overwrite, resume=resume)
+    _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     model = build_teacher(config, len(experiment.contract.labels))
     table = experiment.windows("train")
     task = TeacherTask(
@@ -59,9 +69,14 @@ def train_teacher(experiment: Experiment, out: Path, *, overwrite: bool, resume:
         views = teacher_views(model, clips_for(model, experiment, part), batch=config.teacher_training.batch)
         return np.asarray(views.logits.numpy())
 
-    card = _fit_and_test(experiment, model, task, out, role="teacher", answer=answer, progress=progress)
-    finish_run(out, model=model, card=card)
-    return Run.open(out, role="teacher")
+    _fit(experiment, model, task, out, role="teacher", answer=answer, progress=progress, processes=processes)
+
+    def finish() -> Run:
+        card = _tested(experiment, model, role="teacher", answer=answer)
+        finish_run(out, model=model, card={**card, **processes.card()})
+        return Run.open(out, role="teacher")
+
+    return processes.by_first(finish)
 
 
 def train_student(
@@ -72,6 +87,7 @@ def train_student(
     overwrite: bool,
     resume: bool,
     progress: Progress,
+    processes: Processes = ALONE,
 ) -> Run:
     """Train the student of a config, with or without a teacher.
 
@@ -82,6 +98,7 @@ def train_student(
     teachers : finished runs on the same data and split, averaged; none sets the weights of distillation to 0
     overwrite, resume : what to do with a folder that is there
     progress : called after every step
+    processes : those that train together; the first one's run is what all return
 
     Raises
     ------
@@ -89,7 +106,7 @@ def train_student(
     """
     config = student_config(experiment.config, taught=bool(teachers))
     experiment = dataclasses.replace(experiment, config=config)
-    _begin(config, out, overwrite=overwrite, resume=resume)
+    _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
@@ -99,11 +116,15 @@ def train_student(
     def answer(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
 
-    card = _fit_and_test(experiment, model, task, out, role="student", answer=answer, progress=progress)
-    known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
-    card["teacher"] = known or None
-    finish_run(out, model=model, card=card)
-    return Run.open(out, role="student")
+    _fit(experiment, model, task, out, role="student", answer=answer, progress=progress, processes=processes)
+
+    def finish() -> Run:
+        card = _tested(experiment, model, role="student", answer=answer)
+        known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
+        finish_run(out, model=model, card={**card, "teacher": known or None, **processes.card()})
+        return Run.open(out, role="student")
+
+    return processes.by_first(finish)
 
 
 def student_config(config: Config, *, taught: bool) -> Config:
@@ -161,14 +182,15 @@ def _both(experiment: Experiment, truth: NDArray[Any], answers: NDArray[Any], su
     return result
 
 
-def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool) -> None:
+def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool, processes: Processes) -> None:
     torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True)
+    # CUDA has no deterministic gradient of max pooling, which every network here contains.
+    torch.use_deterministic_algorithms(processes.device.type == "cpu")
     torch.manual_seed(config.seed)
-    start_run(out, config=config, overwrite=overwrite, resume=resume)
+    processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
 
 
-def _fit_and_test(
+def _fit(
     experiment: Experiment,
     model: nn.Module,
     task: Task,
@@ -177,10 +199,10 @@ def _fit_and_test(
     role: str,
     answer: Callable[[WindowTable], NDArray[np.float32]],
     progress: Progress,
-) -> dict[str, Any]:
-    """Train, fit the temperature on the validation people, test once; the run card."""
-    config, contract = experiment.config, experiment.contract
-    validation = experiment.windows("validation") if experiment.split.validation else None
+    processes: Processes,
+) -> None:
+    config = experiment.config
+    validation = _validation(experiment)
 
     def validate(_: nn.Module) -> dict[str, float]:
         if validation is None:
@@ -188,7 +210,22 @@ def _fit_and_test(
         return {"validation_accuracy": float((answer(validation).argmax(axis=1) == validation.labels).mean())}
 
     how = config.teacher_training if role == "teacher" else config.student_training
-    fit(model, task, how, seed=config.seed, run=out, validate=validate, progress=progress)
+    fit(model, task, how, seed=config.seed, run=out, validate=validate, progress=progress, processes=processes)
+
+
+def _validation(experiment: Experiment) -> WindowTable | None:
+    return experiment.windows("validation") if experiment.split.validation else None
+
+
+def _tested(
+    experiment: Experiment,
+    model: nn.Module,
+    *,
+    role: str,
+    answer: Callable[[WindowTable], NDArray[np.float32]],
+) -> dict[str, Any]:
+    """Fit the temperature on the validation people, test once; the run card."""
+    config, contract, validation = experiment.config, experiment.contract, _validation(experiment)
     metrics: dict[str, Any] = {}
     if validation is not None:
         logits = answer(validation)
