@@ -76,7 +76,7 @@ def fit(
     steps = task.steps(how.batch)
     total = how.steps or how.epochs * steps
     epochs = math.ceil(total / steps)
-    optimiser = _optimiser(model, how)
+    optimiser = adamw(model, how)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=how.learning_rate, total_steps=total, pct_start=0.3
     )
@@ -90,7 +90,7 @@ def fit(
         sums: dict[str, float] = {}
         planned = min(steps, total - epoch * steps)  # how.steps may end within an epoch
         for step, batch in enumerate(itertools.islice(task.batches(epoch, how.batch), planned)):
-            parts = _train_step(network, task, batch, optimiser, how)
+            parts = train_step(network, task, batch, optimiser, how)
             schedule.step()
             sums = {name: sums.get(name, 0.0) + value for name, value in parts.items()}
             if processes.first:
@@ -115,9 +115,15 @@ def _check_bf16(how: Optimisation, device: torch.device) -> None:
         )
 
 
-def _train_step(
+def train_step(
     model: nn.Module, task: Task, batch: Any, optimiser: torch.optim.Optimizer, how: Optimisation
 ) -> dict[str, float]:
+    """One step of a model in training mode; the loss and its parts.
+
+    Raises
+    ------
+    DataError : a loss that is not finite
+    """
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=how.bf16):
         loss, parts = task.loss(model, batch)
     if not torch.isfinite(loss):
@@ -132,7 +138,7 @@ def _train_step(
     return {"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}}
 
 
-def _optimiser(model: nn.Module, how: Optimisation) -> torch.optim.Optimizer:
+def adamw(model: nn.Module, how: Optimisation) -> torch.optim.Optimizer:
     """AdamW; biases and norms (one-dimensional parameters) do not decay."""
     trained = [value for value in model.parameters() if value.requires_grad]
     groups = [
