@@ -142,7 +142,7 @@ def verdicts(summary: Mapping[str, Any]) -> Iterator[Verdict]:
 
 def tables(result: Mapping[str, Any]) -> Iterator[Table]:
     """The result for people."""
-    title = f"Useful images trained, {result['threads']} thread(s): median over rounds (lowest to highest)"
+    title = f"Useful images, {result['threads']} thread(s): median (lowest to highest round)"
     speed = Table(title=title, title_justify="left")
     for column in ("", "a second", "a processor second"):
         speed.add_column(column, justify="right" if column else "left")

@@ -129,7 +129,7 @@ def play(name: str, count: int, task: dict[str, Any]) -> list[int | None]:
     for process in started:
         process.start()
     for process in started:
-        process.join(60)
+        process.join(240)
         process.kill()
     return [process.exitcode for process in started]
 

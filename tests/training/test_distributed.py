@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -78,7 +80,7 @@ def played(tiny_config_file: Path, tiny_cache: Path, teacher: Run, tmp_path_fact
         [sys.executable, str(WORKER), json.dumps(task)],
         env=environment(),
         stdout=subprocess.PIPE,
-        timeout=300,
+        timeout=1500,
         check=True,
     )
     return Played(Path(task["out"]), json.loads(done.stdout))
@@ -138,6 +140,16 @@ def test_what_one_process_finds_wrong_stops_all(played: Played) -> None:
     assert "process 0 of 2 stops, because another one stopped" in played.said("fail", 0)
 
 
+def test_a_loss_that_leaves_the_classifier_out_is_refused(tiny: Experiment, teacher: Run, tmp_path: Path) -> None:
+    """DDP would stop in its second step, with a message that names no setting."""
+    loss = dataclasses.replace(tiny.config.loss, ce=0.0, kd=0.0)
+    experiment = dataclasses.replace(tiny, config=dataclasses.replace(tiny.config, loss=loss))
+    options: dict[str, Any] = {"overwrite": False, "resume": False, "progress": silent, "processes": Processes(0, 2)}
+    with pytest.raises(ConfigError, match=r"no gradient reaches the classifier\. Set loss\.ce or loss\.kd"):
+        train_student(experiment, tmp_path / "run", teachers=[teacher], **options)
+    assert not (tmp_path / "run").exists()
+
+
 def test_torchrun_starts_the_command(tiny_config_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
     """As the README has it, and refused as a whole: the folder is there already."""
     (tmp_path / "run").mkdir()
@@ -149,7 +161,7 @@ def test_torchrun_starts_the_command(tiny_config_file: Path, tiny_cache: Path, t
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1

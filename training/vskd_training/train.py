@@ -106,6 +106,7 @@ def train_student(
     """
     config = student_config(experiment.config, taught=bool(teachers))
     experiment = dataclasses.replace(experiment, config=config)
+    _check_shared_loss(config, processes)
     _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width)
@@ -143,6 +144,16 @@ def student_config(config: Config, *, taught: bool) -> Config:
             f"[teaching] sets {to_mapping(config.teaching)}, but there is no teacher", hint="Name one by --teacher"
         )
     return dataclasses.replace(config, loss=config.loss.without_teacher())
+
+
+def _check_shared_loss(config: Config, processes: Processes) -> None:
+    """DDP waits for a gradient of every layer, and the classifier gets one from the logits alone."""
+    loss = config.loss
+    if processes.count > 1 and not any((loss.ce, loss.kd, loss.decoupled, loss.dist)):
+        raise ConfigError(
+            "several processes cannot train on the terms of the feature alone: no gradient reaches the classifier",
+            hint="Set loss.ce or loss.kd, or train in one process",
+        )
 
 
 def report(experiment: Experiment, table: WindowTable, logits: NDArray[Any]) -> dict[str, Any]:
