@@ -4,8 +4,8 @@
 
 For every bundle of sliding windows and every engine: the time from samples to event beyond the library's own call, with
 its split; the share of a core and the growth of memory at one push a second; the cold start; the peak of memory over an
-interpreter that has numpy and the engine loaded. For the first bundle also the numpy encoder against pyts. Each
-measurement is a process of its own, one at a time.
+interpreter that has numpy and the engine loaded. For the first bundle also the numpy encoder against pyts. And once the
+time of ``vskd --help``. Each measurement is a process of its own, one at a time.
 
 A table goes to standard error, one JSON document is the last line of standard output. The exit code is 0 whether or not
 the goals are met, 1 where something could not be measured, 2 for a wrong command line.
@@ -29,7 +29,7 @@ from vskd.engines import is_installed
 from vskd.errors import VskdError
 from vskd_benchmarks.environment import busy_cores, describe_machine, read_state
 from vskd_benchmarks.processes import WorkerProcess
-from vskd_benchmarks.startup import cold_start
+from vskd_benchmarks.startup import cold_start, help_time
 from vskd_benchmarks.validity import load_reasons, run_reasons
 
 #: Models from this size on have the full width; a share of a smaller one's call has no goal.
@@ -109,6 +109,11 @@ def encoder_verdicts(encoder: Mapping[str, Any]) -> Iterator[Verdict]:
         yield _at_least("encoder, batches: times faster than pyts", 3, encoder["batches"]["ratio"])
 
 
+def help_verdict(measured: Mapping[str, Any]) -> Verdict:
+    """The goal of the command line."""
+    return _at_most("`vskd --help`, ms", 200, measured["median_ns"] / 1e6)
+
+
 def _at_most(what: str, goal: float, measured: float) -> Verdict:
     return Verdict(what, goal, round(measured, 3), measured <= goal)
 
@@ -155,9 +160,10 @@ def measure(
         for engine in engines
     ]  # fmt: skip
     encoder = _measure_encoder(bundles[0], rounds) if with_encoder else {"left_out": "--no-encoder"}
+    helped = help_time(starts)
     after = {**read_state(), "busy_cores": busy_cores()}
     goals = [goal for row in measured for goal in verdicts(row["bundle"], row["engine"], row)]
-    goals += encoder_verdicts(encoder)
+    goals += [*encoder_verdicts(encoder), help_verdict(helped)]
     machine = describe_machine()
     seen = {"machine": machine, "before": before, "after": after, "readings": []}
     return {
@@ -168,6 +174,7 @@ def measure(
         "reasons_to_doubt": [*load_reasons(before["busy_cores"], after["busy_cores"]), *run_reasons(seen)],
         "engines": measured,
         "encoder": encoder,
+        "help": helped,
         "goals": [asdict(goal) for goal in goals],
     }
 

@@ -8,8 +8,8 @@ import platform
 
 import pytest
 
-from vskd.errors import ConfigError
-from vskd_benchmarks import overhead, runtime_cost
+from vskd.errors import ConfigError, EngineError
+from vskd_benchmarks import overhead, runtime_cost, startup
 
 SPLIT = ("push", "infer", "decide", "bare_call", "overhead", "wrapper")
 ALONE = ("push_without_model", "decide_without_model", "push_of_one_sample")
@@ -124,6 +124,20 @@ def test_the_encoders_goals_are_lower_limits_and_need_pyts():
     assert list(runtime_cost.encoder_verdicts({"not_installed": "pyts"})) == []
 
 
+def test_the_help_is_timed_without_its_first_process():
+    result = startup.help_time(2, clock=constant_clock())
+    assert (result["median_ns"], result["readings_ns"]) == (1000, [1000, 1000])
+    assert result["cpu_median_ns"] > 0
+    assert runtime_cost.help_verdict({"median_ns": 200e6}).met
+    assert not runtime_cost.help_verdict({"median_ns": 201e6}).met
+
+
+def test_a_help_that_fails_is_no_time(monkeypatch):
+    monkeypatch.setattr(startup.sys, "executable", "false")
+    with pytest.raises(EngineError, match="`vskd --help` ended with exit code 1: no message"):
+        startup.help_time(1)
+
+
 def test_the_command_ends_in_one_json_document(bundle, capsys):
     code = runtime_cost.main(
         [str(bundle.path), "--engine", "onnxruntime", "--rounds", "20", "--seconds", "5", "--no-encoder"]
@@ -136,6 +150,7 @@ def test_the_command_ends_in_one_json_document(bundle, capsys):
     assert row["paced"]["windows"] == 1 + (5 * 50 - 128) // 32
     assert row["peak_over_empty_bytes"] == row["paced"]["peak"]["bytes"] - row["empty"]["bytes"]
     assert len(row["cold_start"]["readings_ns"]) == 11
+    assert len(result["help"]["readings_ns"]) == 11
     assert result["machine"]["python"] == platform.python_version()
     assert "Medians a window, us" in captured.err
     assert "Goals" in captured.err

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vskd_training.config import Config, DataConfig
     from vskd_training.datasets.check import DatasetReport
     from vskd_training.datasets.recording import Defect
+    from vskd_training.distributed import Processes
     from vskd_training.experiment import Experiment
 
 _CONFIG = click.option(
@@ -37,8 +38,11 @@ _CACHE = click.option(
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr; yields a function that takes (done, in all)."""
+def _bar(title: str, *, shown: bool = True) -> Iterator[Callable[..., None]]:
+    """A progress bar on stderr; yields a function that takes (done, in all, a note)."""
+    if not shown:
+        yield lambda done, total, note="": None
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -66,10 +70,10 @@ def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
         yield update
 
 
-def _experiment(config: Config, root: Path | None, cache: Path) -> Experiment:
+def _experiment(config: Config, root: Path | None, cache: Path, *, shown: bool = True) -> Experiment:
     from vskd_training.experiment import Experiment
 
-    with _bar("prepare recordings") as progress:
+    with _bar("prepare recordings", shown=shown) as progress:
         return Experiment.open(config, root=root, cache=cache, progress=progress)
 
 
@@ -221,7 +225,9 @@ def data_stream(
     click.echo(f"{out}: person {subject}, {len(spans)} activities, {recording.time_s[-1]:.0f} s (synthetic)", err=True)
 
 
-@click.group()
+@click.group(
+    epilog="Several processes or machines share out each batch: torchrun --nproc-per-node 2 -m vskd train student ..."
+)
 def train() -> None:
     """Train a teacher or a student."""
 
@@ -235,6 +241,13 @@ def _train_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run."),
         click.option("--overwrite", is_flag=True, help="Replace a run that is there."),
         click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "cuda"]),
+            default="cpu",
+            show_default=True,
+            help="Where the network is trained; under torchrun each process takes a CUDA device of its own.",
+        ),
         click.option(
             "--allow-leak",
             is_flag=True,
@@ -267,16 +280,27 @@ def train_teacher(
     out: Path,
     overwrite: bool,
     resume: bool,
+    device: str,
 ) -> None:
     """Train the video network."""
     from vskd_training import train as training
     from vskd_training.config import load_config
+    from vskd_training.distributed import open_processes
 
-    experiment = _experiment(load_config(config_file, changes=changes), root, cache)
-    _say_split(experiment)
-    with _bar("train teacher") as bar:
-        run = training.train_teacher(experiment, out, overwrite=overwrite, resume=resume, progress=_with_loss(bar))
-    _show_card(run.path, run.card)
+    config = load_config(config_file, changes=changes)
+    with open_processes(device) as processes:
+        experiment = _shared_experiment(config, root, cache, processes)
+        with _bar("train teacher", shown=processes.first) as bar:
+            run = training.train_teacher(
+                experiment,
+                out,
+                overwrite=overwrite,
+                resume=resume,
+                progress=_with_loss(bar),
+                processes=processes,
+            )
+    if processes.first:
+        _show_card(run.path, run.card)
 
 
 @train.command(
@@ -299,23 +323,40 @@ def train_student(
     out: Path,
     overwrite: bool,
     resume: bool,
+    device: str,
     teachers: tuple[Path, ...],
 ) -> None:
     """Train the wrist network, alone or with teachers."""
     from vskd_training import train as training
     from vskd_training.config import load_config
+    from vskd_training.distributed import open_processes
     from vskd_training.run import Run
 
     config = load_config(config_file, changes=changes)
     taught_by = [Run.open(teacher, role=None) for teacher in teachers]
-    experiment = _experiment(config, root, cache)
-    _say_split(experiment)
     names = ", ".join(teacher.path.name for teacher in taught_by)
-    with _bar(f"train student, taught by {names}" if names else "train student alone") as bar:
-        run = training.train_student(
-            experiment, out, teachers=taught_by, overwrite=overwrite, resume=resume, progress=_with_loss(bar)
-        )
-    _show_card(run.path, run.card)
+    title = f"train student, taught by {names}" if names else "train student alone"
+    with open_processes(device) as processes:
+        experiment = _shared_experiment(config, root, cache, processes)
+        with _bar(title, shown=processes.first) as bar:
+            run = training.train_student(
+                experiment,
+                out,
+                teachers=taught_by,
+                overwrite=overwrite,
+                resume=resume,
+                progress=_with_loss(bar),
+                processes=processes,
+            )
+    if processes.first:
+        _show_card(run.path, run.card)
+
+
+def _shared_experiment(config: Config, root: Path | None, cache: Path, processes: Processes) -> Experiment:
+    experiment = processes.in_turn(lambda: _experiment(config, root, cache, shown=processes.first))
+    if processes.first:
+        _say_split(experiment)
+    return experiment
 
 
 @click.command(epilog="Example: vskd study training/studies/utd-mhad-scarce.toml --root DIR --out build/scarce")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from vskd.errors import ConfigError, DataError
 from vskd_training.config import Optimisation
+from vskd_training.distributed import ALONE, Processes
 from vskd_training.run import LOG, RESUME, write_atomically
 
 
@@ -49,6 +50,7 @@ def fit(
     run: Path,
     validate: Callable[[nn.Module], dict[str, float]],
     progress: Callable[[int, int, dict[str, float]], None],
+    processes: Processes = ALONE,
 ) -> None:
     """Train a model in place.
 
@@ -61,24 +63,25 @@ def fit(
     run : folder for the log and the resume file; one that is there is taken up
     validate : called after the last epoch and every tenth, on people who are not trained on
     progress : called after every step with (steps done, steps in all, the parts of the loss)
+    processes : those that train together; the first one alone writes, validates and tells of progress
 
     Raises
     ------
-    ConfigError : bf16 on a CPU without it
+    ConfigError : bf16 on a device without it
     DataError : a loss that is not finite; a resume file that cannot be read
     """
-    if how.bf16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        raise ConfigError("bf16 was asked for, but this CPU has no instructions for it", hint="Set bf16 = false")
+    _check_bf16(how, processes.device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack this form
+    network = processes.spread(model, bf16=how.bf16)
     steps = task.steps(how.batch)
     total = how.steps or how.epochs * steps
     epochs = math.ceil(total / steps)
-    optimiser = _optimiser(model, how)
+    optimiser = adamw(model, how)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=how.learning_rate, total_steps=total, pct_start=0.3
     )
-    first_epoch = _resume(run / RESUME, model, optimiser, schedule)
-    if not first_epoch:
+    first_epoch = _resume(run / RESUME, model, optimiser, schedule, processes)
+    if not first_epoch and processes.first:
         (run / LOG).unlink(missing_ok=True)
     for epoch in range(first_epoch, epochs):
         started_s = time.perf_counter()
@@ -87,22 +90,40 @@ def fit(
         sums: dict[str, float] = {}
         planned = min(steps, total - epoch * steps)  # how.steps may end within an epoch
         for step, batch in enumerate(itertools.islice(task.batches(epoch, how.batch), planned)):
-            parts = _train_step(model, task, batch, optimiser, how)
+            parts = train_step(network, task, batch, optimiser, how)
             schedule.step()
             sums = {name: sums.get(name, 0.0) + value for name, value in parts.items()}
-            progress(epoch * steps + step + 1, total, parts)
+            if processes.first:
+                progress(epoch * steps + step + 1, total, parts)
         row: dict[str, float] = {name: value / planned for name, value in sums.items()}
         last = epoch + 1 == epochs
         model.eval()
+        if not processes.first:
+            continue
         if last or epoch % 10 == 9:
             row |= validate(model)
         _log(run / LOG, {"epoch": epoch + 1, "seconds": round(time.perf_counter() - started_s, 3), **row})
         _save(run / RESUME, epoch + 1, model, optimiser, schedule)
 
 
-def _train_step(
+def _check_bf16(how: Optimisation, device: torch.device) -> None:
+    cuda = device.type == "cuda"
+    if how.bf16 and not (torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        raise ConfigError(
+            f"bf16 was asked for, but this {'GPU' if cuda else 'CPU'} has no instructions for it",
+            hint="Set bf16 = false",
+        )
+
+
+def train_step(
     model: nn.Module, task: Task, batch: Any, optimiser: torch.optim.Optimizer, how: Optimisation
 ) -> dict[str, float]:
+    """One step of a model in training mode; the loss and its parts.
+
+    Raises
+    ------
+    DataError : a loss that is not finite
+    """
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=how.bf16):
         loss, parts = task.loss(model, batch)
     if not torch.isfinite(loss):
@@ -117,7 +138,7 @@ def _train_step(
     return {"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}}
 
 
-def _optimiser(model: nn.Module, how: Optimisation) -> torch.optim.Optimizer:
+def adamw(model: nn.Module, how: Optimisation) -> torch.optim.Optimizer:
     """AdamW; biases and norms (one-dimensional parameters) do not decay."""
     trained = [value for value in model.parameters() if value.requires_grad]
     groups = [
@@ -151,13 +172,18 @@ def _save(
 
 
 def _resume(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    processes: Processes,
 ) -> int:
-    """Load what ``_save`` wrote, if it is there; the epochs already done."""
-    if not path.is_file():
+    """Load what ``_save`` wrote, if it is there; the epochs already done. Only the first process needs the file."""
+    content = processes.by_first(lambda: path.read_bytes() if path.is_file() else None)
+    if content is None:
         return 0
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as error:
         raise DataError(f"{path} cannot be read: {error}", hint="Start again with --overwrite") from error
     model.load_state_dict(state["model"])

@@ -333,8 +333,10 @@ def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int, middle: 
     With ``middle`` its maps, too.
     """
     model.eval()
-    ask = asked(model, middle=middle)
-    views = [ask(torch.from_numpy(clips.batch(rows, rng=None))) for rows in _in_order(len(clips.ids), batch)]
+    views = [
+        _seen(model, torch.from_numpy(clips.batch(rows, rng=None)), middle=middle)
+        for rows in _in_order(len(clips.ids), batch)
+    ]
     return _gathered(clips.ids, views)
 
 
@@ -342,9 +344,9 @@ def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int, middle: 
 def student_views(model: nn.Module, table: WindowTable, *, batch: int = 256, middle: bool = False) -> TeacherViews:
     """What a trained student says of every window of a table, which is not varied; with ``middle`` its maps, too."""
     model.eval()
-    ask = asked(model, middle=middle)
     windows = torch.from_numpy(table.samples)
-    return _gathered(table.ids, [ask(windows[rows]) for rows in _in_order(len(table), batch)])
+    views = [_seen(model, windows[rows], middle=middle) for rows in _in_order(len(table), batch)]
+    return _gathered(table.ids, views)
 
 
 def asked(model: nn.Module, *, middle: bool) -> Callable[[Tensor], View]:
@@ -367,7 +369,13 @@ def student_logits(model: nn.Module, table: WindowTable, *, batch: int = 256) ->
     """Logits (n, classes) of a trained student on every window of a table."""
     model.eval()
     windows = torch.from_numpy(table.samples)
-    return torch.cat([model(windows[rows]).logits for rows in _in_order(len(table), batch)])
+    return torch.cat([_seen(model, windows[rows]).logits for rows in _in_order(len(table), batch)])
+
+
+def _seen(model: nn.Module, inputs: Tensor, *, middle: bool = False) -> View:
+    """What a network says of inputs, on the CPU wherever it lives."""
+    view = asked(model, middle=middle)(inputs.to(next(model.parameters()).device))
+    return View(view.logits.cpu(), view.feature.cpu(), None if view.middle is None else view.middle.cpu())
 
 
 def _in_order(count: int, batch: int) -> Iterator[Sequence[int]]:

@@ -17,6 +17,7 @@ from vskd.errors import ConfigError
 from vskd_training.augment import Change
 from vskd_training.config import Config, TeachingConfig
 from vskd_training.consistent import consistent_teachers
+from vskd_training.distributed import ALONE, Processes
 from vskd_training.experiment import Experiment
 from vskd_training.feature_losses import FeatureHeads, InTraining
 from vskd_training.fit import Task, fit
@@ -35,7 +36,15 @@ from vskd_training.windows import WindowTable
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
-def train_teacher(experiment: Experiment, out: Path, *, overwrite: bool, resume: bool, progress: Progress) -> Run:
+def train_teacher(
+    experiment: Experiment,
+    out: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    progress: Progress,
+    processes: Processes = ALONE,
+) -> Run:
     """Train the teacher of a config.
 
     Parameters
@@ -44,13 +53,14 @@ def train_teacher(experiment: Experiment, out: Path, *, overwrite: bool, resume:
     out : the run's folder
     overwrite, resume : what to do with a folder that is there
     progress : called after every step
+    processes : those that train together; the first one's run is what all return
 
     Raises
     ------
     DataError, ConfigError
     """
     config = experiment.config
-    _begin(config, out, overwrite=overwrite, resume=resume)
+    _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     model = build_teacher(config, len(experiment.contract.labels))
     table = experiment.windows("train")
     task = TeacherTask(
@@ -65,9 +75,14 @@ def train_teacher(experiment: Experiment, out: Path, *, overwrite: bool, resume:
         views = teacher_views(model, clips_for(model, experiment, part), batch=config.teacher_training.batch)
         return np.asarray(views.logits.numpy())
 
-    card = _fit_and_test(experiment, model, task, out, role="teacher", answer=answer, progress=progress)
-    finish_run(out, model=model, card=card)
-    return Run.open(out, role="teacher")
+    _fit(experiment, model, task, out, role="teacher", answer=answer, progress=progress, processes=processes)
+
+    def finish() -> Run:
+        card = _tested(experiment, model, role="teacher", answer=answer)
+        finish_run(out, model=model, card={**card, **processes.card()})
+        return Run.open(out, role="teacher")
+
+    return processes.by_first(finish)
 
 
 def train_student(
@@ -78,6 +93,7 @@ def train_student(
     overwrite: bool,
     resume: bool,
     progress: Progress,
+    processes: Processes = ALONE,
 ) -> Run:
     """Train the student of a config, with or without a teacher.
 
@@ -88,6 +104,7 @@ def train_student(
     teachers : finished runs on the same data and split, averaged; none sets the weights of distillation to 0
     overwrite, resume : what to do with a folder that is there
     progress : called after every step
+    processes : those that train together; the first one's run is what all return
 
     Raises
     ------
@@ -95,7 +112,8 @@ def train_student(
     """
     config = student_config(experiment.config, taught=bool(teachers))
     experiment = dataclasses.replace(experiment, config=config)
-    _begin(config, out, overwrite=overwrite, resume=resume)
+    _check_shared_loss(config, processes)
+    _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
@@ -108,16 +126,28 @@ def train_student(
     def answer(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
 
-    trained = _in_training(model, heard, config.loss)
-    card = _fit_and_test(
-        experiment, model, task, out, role="student", answer=answer, progress=progress, trained=trained
+    _fit(
+        experiment,
+        model,
+        task,
+        out,
+        role="student",
+        answer=answer,
+        progress=progress,
+        processes=processes,
+        trained=_in_training(model, heard, config.loss),
     )
-    known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
-    card["teacher"] = known or None
-    if virtual is not None:
-        card["virtual"] = {"sensors": len(virtual), "left_out": list(virtual.left_out)}
-    finish_run(out, model=model, card=card)
-    return Run.open(out, role="student")
+
+    def finish() -> Run:
+        card = _tested(experiment, model, role="student", answer=answer)
+        known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
+        card["teacher"] = known or None
+        if virtual is not None:
+            card["virtual"] = {"sensors": len(virtual), "left_out": list(virtual.left_out)}
+        finish_run(out, model=model, card={**card, **processes.card()})
+        return Run.open(out, role="student")
+
+    return processes.by_first(finish)
 
 
 def _in_training(model: Student, heard: Heard | None, weights: LossWeights) -> nn.Module:
@@ -153,14 +183,32 @@ def student_config(config: Config, *, taught: bool) -> Config:
     return dataclasses.replace(config, loss=config.loss.without_teacher())
 
 
-def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool) -> None:
+def _check_shared_loss(config: Config, processes: Processes) -> None:
+    """What one process on a CPU can do and several, or a CUDA device, cannot."""
+    loss = config.loss
+    if not processes.plain and (loss.needs_middle or loss.needs_heads):
+        raise ConfigError(
+            "loss.hint, attention and contrastive look inside the networks or train heads beside them, which is done "
+            "in one process on a CPU only",
+            hint="Set them to 0, or train there",
+        )
+    # DDP waits for a gradient of every layer, and the classifier gets one from the logits alone.
+    if processes.count > 1 and not any((loss.ce, loss.kd, loss.decoupled, loss.dist)):
+        raise ConfigError(
+            "several processes cannot train on the terms of the feature alone: no gradient reaches the classifier",
+            hint="Set loss.ce or loss.kd, or train in one process",
+        )
+
+
+def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool, processes: Processes) -> None:
     torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True)
+    # CUDA has no deterministic gradient of max pooling, which every network here contains.
+    torch.use_deterministic_algorithms(processes.device.type == "cpu")
     torch.manual_seed(config.seed)
-    start_run(out, config=config, overwrite=overwrite, resume=resume)
+    processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
 
 
-def _fit_and_test(
+def _fit(
     experiment: Experiment,
     model: nn.Module,
     task: Task,
@@ -169,14 +217,12 @@ def _fit_and_test(
     role: str,
     answer: Callable[[WindowTable], NDArray[np.float32]],
     progress: Progress,
+    processes: Processes,
     trained: nn.Module | None = None,
-) -> dict[str, Any]:
-    """Train, fit the temperature on the validation people, test once; the run card.
-
-    ``trained`` is what the loop takes in place of the model: the model with heads that are not kept.
-    """
-    config, contract = experiment.config, experiment.contract
-    validation = experiment.windows("validation") if experiment.split.validation else None
+) -> None:
+    """Train; ``trained`` is what the loop takes in place of the model: the model with heads that are not kept."""
+    config = experiment.config
+    validation = _validation(experiment)
 
     def validate(_: nn.Module) -> dict[str, float]:
         if validation is None:
@@ -184,7 +230,31 @@ def _fit_and_test(
         return {"validation_accuracy": float((answer(validation).argmax(axis=1) == validation.labels).mean())}
 
     how = config.teacher_training if role == "teacher" else config.student_training
-    fit(trained or model, task, how, seed=config.seed, run=out, validate=validate, progress=progress)
+    fit(
+        trained or model,
+        task,
+        how,
+        seed=config.seed,
+        run=out,
+        validate=validate,
+        progress=progress,
+        processes=processes,
+    )
+
+
+def _validation(experiment: Experiment) -> WindowTable | None:
+    return experiment.windows("validation") if experiment.split.validation else None
+
+
+def _tested(
+    experiment: Experiment,
+    model: nn.Module,
+    *,
+    role: str,
+    answer: Callable[[WindowTable], NDArray[np.float32]],
+) -> dict[str, Any]:
+    """Fit the temperature on the validation people, test once; the run card."""
+    config, contract, validation = experiment.config, experiment.contract, _validation(experiment)
     metrics: dict[str, Any] = {}
     if validation is not None:
         logits = answer(validation)

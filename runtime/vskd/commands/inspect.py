@@ -9,14 +9,13 @@ from typing import Any
 
 import click
 
-from vskd.bundle import Bundle
-
 
 @click.command(epilog="Example: vskd inspect wrist.bundle, or vskd inspect wrist.bundle --json")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for machines.")
 def inspect(bundle: Path, as_json: bool) -> None:
     """Print a bundle's contract in words, and what every model file is made of."""
+    from vskd.bundle import Bundle
     from vskd.description import contract_in_words, describe
 
     opened = Bundle.open(bundle)

@@ -13,27 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from vskd.bundle import Bundle
-from vskd.classifier import Classifier
-from vskd.contract import Contract, Unit
-from vskd.decide import Event
-from vskd.engines import ENGINES, Engine, open_engine
+from vskd.commands.choices import ENGINES, SENSOR_PREFIX, SENSORS
 from vskd.errors import ConfigError, DataError
-from vskd.feed import OnEvent, Source, feed, paced
-from vskd.live_text import POLL_S, Waiting, followed_lines, pipe_lines
-from vskd.samples_csv import Chunk, SampleReader
-from vskd.samples_i2c import PREFIX, SENSORS, I2cSource, Place
-from vskd.samples_npz import NpzReader
-from vskd.sinks import JsonLinesSink, file_sink, open_output
-from vskd.stream import Health, to_g
-from vskd.watchdog import Watchdog
 
-if TYPE_CHECKING:  # rich is slow to import, and most runs have no view
+if TYPE_CHECKING:  # numpy and rich are slow to import, and `vskd --help` needs neither
+    import numpy as np
     from numpy.typing import NDArray
 
+    from vskd.classifier import Classifier
     from vskd.commands.view import View
+    from vskd.contract import Contract, Unit
+    from vskd.decide import Event
+    from vskd.engines import Engine
+    from vskd.feed import OnEvent, Source
+    from vskd.live_text import Waiting
+    from vskd.samples_csv import Chunk
+    from vskd.samples_i2c import Place
+    from vskd.stream import Health
+    from vskd.watchdog import Watchdog
 
 Note = Callable[[str], object]
 
@@ -44,8 +42,8 @@ Note = Callable[[str], object]
     "--input",
     "source",
     required=True,
-    help=f"CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input; {PREFIX}SENSOR[,bus=1][,address=0x6b] "
-    f"reads a sensor at the bundle's rate: {', '.join(SENSORS)}.",
+    help="CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input; "
+    f"{SENSOR_PREFIX}SENSOR[,bus=1][,address=0x6b] reads a sensor at the bundle's rate: {', '.join(SENSORS)}.",
 )
 @click.option("--follow", is_flag=True, help="The CSV is still being written: wait for more, until Ctrl-C or SIGTERM.")
 @click.option(
@@ -63,7 +61,7 @@ Note = Callable[[str], object]
 @click.option("--append", is_flag=True, help="Go on at the end of an --output that is there.")
 @click.option(
     "--engine",
-    type=click.Choice(list(ENGINES)),
+    type=click.Choice(ENGINES),
     default=None,
     help="What runs the model.  [default: what is installed]",
 )
@@ -72,7 +70,7 @@ Note = Callable[[str], object]
     "--unit",
     type=click.Choice(["g", "m/s^2"]),
     default=None,
-    help=f"Unit of ax, ay, az.  [default: g; m/s^2 for {PREFIX}...]",
+    help=f"Unit of ax, ay, az.  [default: g; m/s^2 for {SENSOR_PREFIX}...]",
 )
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
@@ -104,6 +102,10 @@ def run(
 
     A bundle that is replaced meanwhile changes nothing: what was opened goes on.
     """
+    from vskd.bundle import Bundle
+    from vskd.engines import open_engine
+    from vskd.feed import feed
+
     wanted = Wanted(source, follow, replay_speed, unit, in_view=view)
     wanted.refuse_what_does_not_fit()
     opened = Bundle.open(bundle)
@@ -123,7 +125,7 @@ def run(
     if contract.window.mode == "sliding":
         _note_health(run_.classifier.health, contract, run_.events)
     else:
-        _note_recording(to_g(np.concatenate(run_.kept), unit=wanted.unit_given, axes=axes), contract)
+        _note_recording(run_.kept, wanted.unit_given, axes, contract)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Wanted:
     @property
     def is_sensor(self) -> bool:
         """Whether samples come out of a sensor of this machine."""
-        return self.source.startswith(PREFIX)
+        return self.source.startswith(SENSOR_PREFIX)
 
     @property
     def has_no_end(self) -> bool:
@@ -161,7 +163,7 @@ class Wanted:
         if self.is_sensor:
             self._place()
         if self.is_sensor and self.unit == "g":
-            raise click.UsageError(f"the drivers of {PREFIX} sensors give m/s^2; leave out --unit")
+            raise click.UsageError(f"the drivers of {SENSOR_PREFIX} sensors give m/s^2; leave out --unit")
         if self.follow and self.is_sensor:
             raise click.UsageError(f"--follow waits for more of a CSV file; {self.source} has no end anyway")
         if self.follow and (self.source == "-" or self.source.endswith(".npz")):
@@ -180,6 +182,8 @@ class Wanted:
             raise click.UsageError(f"{name} has no end, and this bundle decides on whole recordings")
 
     def _place(self) -> Place:
+        from vskd.samples_i2c import Place
+
         try:
             return Place.parse(self.source)
         except ConfigError as error:
@@ -188,8 +192,14 @@ class Wanted:
     def open(self, contract: Contract, *, waiting: Waiting, note: Note, resources: ExitStack) -> Source:
         """Open the source and read its header, or set up its sensor for the contract."""
         if self.is_sensor:
+            from vskd.samples_i2c import I2cSource
+
             rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
             return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
+        from vskd.live_text import followed_lines, pipe_lines
+        from vskd.samples_csv import SampleReader
+        from vskd.samples_npz import NpzReader
+
         path = Path(self.source)
         if self.source == "-":
             return SampleReader(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
@@ -206,6 +216,8 @@ class Wanted:
 
     def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
         """The source's chunks at the speed that was asked for."""
+        from vskd.feed import paced
+
         speed = self.replay_speed or (1.0 if self.in_view and not self.is_live else None)
         chunks = samples.chunks(rows=1 if self.is_live or speed else 1024)
         if speed is None:
@@ -229,6 +241,8 @@ class _Run:
         self, contract: Contract, engine: Engine, samples: Source, unit: Unit, axes: str, *, title: str | None
     ) -> None:
         """Classify from now on; a title asks for the view."""
+        from vskd.classifier import Classifier
+
         if title is None:
             self.classifier = Classifier(contract, engine, unit=unit, axes=axes, time_unit=samples.time_unit)
             return
@@ -280,6 +294,8 @@ class _Run:
 
     def sleep(self, seconds: float) -> None:
         """Sleep through a replay's pause, alive."""
+        from vskd.live_text import POLL_S
+
         while seconds > 0:
             time.sleep(min(seconds, POLL_S))
             seconds -= POLL_S
@@ -290,6 +306,8 @@ class _Run:
 def _sink(
     output: Path | None, contract: Contract, *, append: bool, in_view: bool, resources: ExitStack
 ) -> OnEvent | None:
+    from vskd.sinks import JsonLinesSink, file_sink, open_output
+
     if output is None and in_view and sys.stdout.isatty():
         return None  # the view shows them where they would be printed
     if output is None:
@@ -299,6 +317,8 @@ def _sink(
 
 
 def _watchdog(resources: ExitStack, status: str) -> Watchdog:
+    from vskd.watchdog import Watchdog
+
     watchdog = Watchdog()
     resources.callback(watchdog.close)
     watchdog.ready(status)
@@ -362,8 +382,13 @@ def _note_health(health: Health, contract: Contract, events: int) -> None:
         )
 
 
-def _note_recording(xyz_g: NDArray[np.float64], contract: Contract) -> None:
+def _note_recording(kept: list[NDArray[np.float64]], unit: Unit, axes: str, contract: Contract) -> None:
     """What a stream would have counted of a recording that is one window; the rest of it was refused."""
+    import numpy as np
+
+    from vskd.stream import to_g
+
+    xyz_g = to_g(np.concatenate(kept), unit=unit, axes=axes)
     saturated = int((np.abs(xyz_g) >= contract.sensor.range_g).any(axis=1).sum())
     if saturated:
         _note(f"warning: {saturated} of {len(xyz_g)} samples beyond +-{contract.sensor.range_g:g} g")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from vskd.bundle import Bundle
 from vskd.commands.run import Wanted
 from vskd.errors import BundleError
-from vskd.feed import Source
+
+if TYPE_CHECKING:
+    from vskd.feed import Source
 
 
 @click.command(epilog="Example: vskd selftest wrist.bundle --input recording.csv")
@@ -25,6 +27,7 @@ from vskd.feed import Source
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> None:
     """Try every stage on this machine, one line each; exit code 1 if one fails."""
+    from vskd.bundle import Bundle
     from vskd.selftest import selftest as try_stages
 
     wanted = Wanted(source or "", unit=unit)

@@ -18,6 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from vskd.errors import DataError
 
@@ -123,8 +124,8 @@ class BnInception(nn.Module):
                 norm.eval()
         return self
 
-    def _norms(self) -> list[nn.BatchNorm2d]:
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+    def _norms(self) -> list[_BatchNorm]:
+        return [module for module in self.modules() if isinstance(module, _BatchNorm)]
 
     def _add(self, name: str, channels_in: int, channels_out: int, *, kernel: int = 1, stride: int = 1) -> None:
         convolution = nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2)
