@@ -23,6 +23,9 @@ from vskd.errors import ConfigError, DataError
 from vskd_training.config import Optimisation
 from vskd_training.run import LOG, RESUME, write_atomically
 
+#: Of ``sgd``, as in TRN and in the public code of VSKD.
+_MOMENTUM = 0.9
+
 
 class Task(Protocol):
     """What is trained on what."""
@@ -74,9 +77,7 @@ def fit(
     total = how.steps or how.epochs * steps
     epochs = math.ceil(total / steps)
     optimiser = _optimiser(model, how)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=how.learning_rate, total_steps=total, pct_start=0.3
-    )
+    schedule = _schedule(optimiser, how, total)
     first_epoch = _resume(run / RESUME, model, optimiser, schedule)
     if not first_epoch:
         (run / LOG).unlink(missing_ok=True)
@@ -118,13 +119,27 @@ def _train_step(
 
 
 def _optimiser(model: nn.Module, how: Optimisation) -> torch.optim.Optimizer:
-    """AdamW; biases and norms (one-dimensional parameters) do not decay."""
+    """As asked for; biases and norms (one-dimensional parameters) do not decay."""
     trained = [value for value in model.parameters() if value.requires_grad]
     groups = [
         {"params": [value for value in trained if value.ndim > 1], "weight_decay": how.weight_decay},
         {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=how.learning_rate)
+    if how.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=how.learning_rate, momentum=_MOMENTUM)
+    kind = torch.optim.Adam if how.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=how.learning_rate)
+
+
+def _schedule(optimiser: torch.optim.Optimizer, how: Optimisation, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """The rate of each of so many steps."""
+    if how.schedule == "one-cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, max_lr=how.learning_rate, total_steps=steps, pct_start=0.3
+        )
+    if how.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=1)
+    return torch.optim.lr_scheduler.StepLR(optimiser, step_size=math.ceil(steps / 2), gamma=0.1)
 
 
 def _log(path: Path, row: dict[str, Any]) -> None:

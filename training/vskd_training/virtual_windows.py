@@ -15,6 +15,7 @@ the body do alike. Where a sensor sat is known of every recording, labelled or n
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vskd.errors import ConfigError, DataError
-from vskd_training.config import VirtualConfig
+from vskd_training.config import Config, VirtualConfig
 from vskd_training.datasets.prepared import Prepared
+from vskd_training.datasets.protocols import natural
 from vskd_training.datasets.utd_mhad import (
     ALIKE_ON_BOTH_SIDES,
     LEFT_ARM,
@@ -36,6 +38,7 @@ from vskd_training.datasets.utd_mhad import (
     joints_in_torsos,
 )
 from vskd_training.datasets.virtual_wrist import Limb, limb_parts_g
+from vskd_training.labels import drawn
 from vskd_training.windows import UNLABELLED, WindowTable
 
 Float64 = NDArray[np.float64]
@@ -145,6 +148,24 @@ def virtual_windows(prepared: Prepared, table: WindowTable, how: VirtualConfig) 
         left_out=tuple(left_out),
         how=how,
     )
+
+
+def with_people(config: Config, table: WindowTable) -> VirtualConfig:
+    """``[virtual]`` of a config with the names of the training people who have no sensor.
+
+    Raises
+    ------
+    ConfigError : more sensors than people
+    """
+    how = config.virtual
+    if not how.sensor_count:
+        return how
+    people = sorted(set(table.subjects), key=natural)
+    if how.sensor_count > len(people):
+        raise ConfigError(f"virtual.sensor_count is {how.sensor_count}, and there are {len(people)} training people")
+    worn = drawn(people, how.sensor_count, seed=config.labels.seed, fold=config.data.fold)
+    without = tuple(person for person in people if person not in worn)
+    return dataclasses.replace(how, without_sensor=without, sensor_count=0)
 
 
 def _worn(table: WindowTable, how: VirtualConfig) -> NDArray[np.bool_]:
