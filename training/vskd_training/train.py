@@ -109,12 +109,7 @@ def train_student(
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
     card["teacher"] = known or None
     if virtual is not None:
-        known_by_skeleton = list(virtual.how.without_sensor)
-        card["virtual"] = {
-            "windows": len(virtual),
-            "without_sensor": known_by_skeleton,
-            "left_out": list(virtual.left_out),
-        }
+        card["virtual"] = virtual.card()
     finish_run(out, model=model, card=card)
     return Run.open(out, role="student")
 

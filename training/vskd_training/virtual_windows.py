@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,6 +78,11 @@ class VirtualWindows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def card(self) -> dict[str, Any]:
+        """What a run's card keeps of them, ready for JSON."""
+        people = list(self.how.without_sensor)
+        return {"windows": len(self), "without_sensor": people, "left_out": list(self.left_out)}
 
     def draw(self, chosen: Sequence[int], generator: torch.Generator) -> Tensor:
         """Readings of some of them, each varied in its own way.
