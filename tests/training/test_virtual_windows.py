@@ -28,7 +28,7 @@ from vskd_training.losses import LossWeights
 from vskd_training.run import Run
 from vskd_training.tasks import StudentTask, TeacherViews
 from vskd_training.train import train_student
-from vskd_training.virtual_windows import VirtualWindows, nearest_rotation, virtual_windows
+from vskd_training.virtual_windows import VirtualWindows, nearest_rotation, virtual_windows, with_people
 from vskd_training.windows import UNLABELLED
 
 G = 9.80665
@@ -281,6 +281,21 @@ def test_a_person_without_a_sensor_gets_the_strap_of_the_others(opened: Open) ->
             assert (Rotation.from_matrix(strap).inv() * between).magnitude() < 0.8 * apart
 
 
+def test_people_with_a_sensor_are_drawn_like_people_with_a_label(opened: Open) -> None:
+    for seed in range(4):
+        changes = (*ALL_TRAIN, f"labels.seed={seed}")
+        labelled = opened(*changes, "labels.count=1").split.train_subjects
+        experiment = opened(*changes, "virtual.per_real=1", "virtual.sensor_count=1")
+        how = with_people(experiment.config, experiment.windows("train"))
+        assert {*how.without_sensor, *labelled} == {"1", "2", "3"}
+        assert len(how.without_sensor) == 2
+    experiment = opened(*changes, "virtual.per_real=1", "virtual.sensor_count=4")
+    with pytest.raises(ConfigError, match="sensor_count is 4, and there are 3 training people"):
+        with_people(experiment.config, experiment.windows("train"))
+    with pytest.raises(ConfigError, match="without_sensor and sensor_count exclude each other"):
+        VirtualConfig(per_real=1, sensor_count=1, without_sensor=("1",))
+
+
 def test_a_skeleton_without_a_limb_is_left_out_and_counted(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = opened(*ALL_TRAIN)
     table = experiment.windows("train")
@@ -333,7 +348,8 @@ def test_a_data_set_without_joints_is_refused(tiny: Experiment, tmp_path: Path) 
         ("per_real", 9, "virtual.per_real must be 8 at most, got 9"),
         ("torso_m", 0, "virtual.torso_m must be above 0 m, got 0"),
         ("noise_g", -1, "virtual.noise_g must not be negative, got -1"),
-        ("without_sensor", '["1"]', "without_sensor needs virtual windows.*per_real above 0"),
+        ("without_sensor", '["1"]', "without a sensor need virtual windows.*per_real above 0"),
+        ("sensor_count", 1, "without a sensor need virtual windows.*per_real above 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(config_file: Path, key: str, value: Any, message: str) -> None:
@@ -433,7 +449,7 @@ def test_a_run_repeats_resumes_and_says_what_it_had(opened: Open, tmp_path: Path
     two = train(experiment, tmp_path / "two", resume=True)
     for name in ("run.json", "model.safetensors"):
         assert (one.path / name).read_bytes() == (two.path / name).read_bytes()
-    assert one.card["virtual"] == {"sensors": len(experiment.windows("train")), "left_out": []}
+    assert one.card["virtual"] == {"windows": len(experiment.windows("train")), "without_sensor": [], "left_out": []}
     alone = train(opened(), tmp_path / "alone")
     assert "virtual" not in alone.card
     assert alone.card["weights_sha256"] != one.card["weights_sha256"]

@@ -128,6 +128,7 @@ class VirtualConfig:
     bias_g, noise_g : standard deviations of a window's constant offset and of white noise, g
     both_sides : of activities that both sides do alike, a second sensor on the left, mirrored
     without_sensor : training people of whom only the skeleton is used; nobody sees their real windows
+    sensor_count : instead of names, so many of the training people have a sensor, drawn as ``labels.count`` is
     """
 
     per_real: float = 0.0
@@ -138,17 +139,20 @@ class VirtualConfig:
     noise_g: float = 0.02
     both_sides: bool = False
     without_sensor: tuple[str, ...] = ()
+    sensor_count: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("per_real", "strap_rad", "length", "bias_g", "noise_g"):
+        for name in ("per_real", "strap_rad", "length", "bias_g", "noise_g", "sensor_count"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"virtual.{name} must not be negative, got {getattr(self, name)}")
         if self.per_real > 8:
             raise ConfigError(f"virtual.per_real must be 8 at most, got {self.per_real}")
         if not self.torso_m > 0:
             raise ConfigError(f"virtual.torso_m must be above 0 m, got {self.torso_m}")
-        if self.without_sensor and not self.per_real:
-            raise ConfigError("virtual.without_sensor needs virtual windows", hint="Set virtual.per_real above 0")
+        if self.without_sensor and self.sensor_count:
+            raise ConfigError("virtual.without_sensor and sensor_count exclude each other", hint="Name or draw people")
+        if (self.without_sensor or self.sensor_count) and not self.per_real:
+            raise ConfigError("people without a sensor need virtual windows", hint="Set virtual.per_real above 0")
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,7 @@ class TeacherConfig:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How a network is trained: AdamW with a one-cycle rate and no early stopping: the last weights are the result.
+    """How a network is trained. There is no early stopping: the last weights are the result.
 
     Attributes
     ----------
@@ -197,6 +201,8 @@ class Optimisation:
     steps : steps in all, whatever the number of clips, in place of ``epochs``; 0 goes by epochs. Arms that know more
         recordings than others are compared at equal steps
     learning_rate : the peak
+    optimiser : ``adamw``; ``adam``, whose decay is a part of the gradient; or ``sgd`` with a momentum of 0.9
+    schedule : ``one-cycle`` (up to the rate and down to nearly 0), ``constant``, or ``step`` (a tenth from half on)
     weight_decay : none on biases and norms
     clip_norm : largest norm of the gradient; 0 turns it off
     bf16 : bfloat16 autocast; refused on a CPU without it
@@ -206,6 +212,8 @@ class Optimisation:
     steps: int = 0
     batch: int = 32
     learning_rate: float = 2e-3
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    schedule: Literal["one-cycle", "constant", "step"] = "one-cycle"
     weight_decay: float = 0.05
     clip_norm: float = 20.0
     bf16: bool = False

@@ -24,6 +24,9 @@ from vskd_training.config import Optimisation
 from vskd_training.distributed import ALONE, Processes
 from vskd_training.run import LOG, RESUME, write_atomically
 
+#: Of ``sgd``, as in TRN and in the public code of VSKD.
+_MOMENTUM = 0.9
+
 
 class Task(Protocol):
     """What is trained on what."""
@@ -76,10 +79,8 @@ def fit(
     steps = task.steps(how.batch)
     total = how.steps or how.epochs * steps
     epochs = math.ceil(total / steps)
-    optimiser = adamw(model, how)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=how.learning_rate, total_steps=total, pct_start=0.3
-    )
+    optimiser = optimiser_for(model, how)
+    schedule = _schedule(optimiser, how, total)
     first_epoch = _resume(run / RESUME, model, optimiser, schedule, processes)
     if not first_epoch and processes.first:
         (run / LOG).unlink(missing_ok=True)
@@ -138,14 +139,28 @@ def train_step(
     return {"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}}
 
 
-def adamw(model: nn.Module, how: Optimisation) -> torch.optim.Optimizer:
-    """AdamW; biases and norms (one-dimensional parameters) do not decay."""
+def optimiser_for(model: nn.Module, how: Optimisation) -> torch.optim.Optimizer:
+    """As asked for; biases and norms (one-dimensional parameters) do not decay."""
     trained = [value for value in model.parameters() if value.requires_grad]
     groups = [
         {"params": [value for value in trained if value.ndim > 1], "weight_decay": how.weight_decay},
         {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=how.learning_rate)
+    if how.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=how.learning_rate, momentum=_MOMENTUM)
+    kind = torch.optim.Adam if how.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=how.learning_rate)
+
+
+def _schedule(optimiser: torch.optim.Optimizer, how: Optimisation, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """The rate of each of so many steps."""
+    if how.schedule == "one-cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, max_lr=how.learning_rate, total_steps=steps, pct_start=0.3
+        )
+    if how.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=1)
+    return torch.optim.lr_scheduler.StepLR(optimiser, step_size=math.ceil(steps / 2), gamma=0.1)
 
 
 def _log(path: Path, row: dict[str, Any]) -> None:

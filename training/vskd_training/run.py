@@ -17,10 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import shutil
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.errors import DataError
 from vskd_training.config import Config
+from vskd_training.versions import versions
 
 CARD = "run.json"
 WEIGHTS = "model.safetensors"
@@ -106,7 +105,7 @@ def finish_run(path: Path, *, model: nn.Module, card: dict[str, Any]) -> None:
     """Write weights and card, the card last, and drop what was kept for resuming."""
     weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
     write_atomically(path / WEIGHTS, weights)
-    full = {**card, "weights_sha256": hashlib.sha256(weights).hexdigest(), "versions": _versions()}
+    full = {**card, "weights_sha256": hashlib.sha256(weights).hexdigest(), "versions": versions()}
     write_atomically(path / CARD, (json.dumps(full, indent=2, sort_keys=True) + "\n").encode())
     (path / RESUME).unlink(missing_ok=True)
 
@@ -145,8 +144,3 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in ("vskd", "torch", "torchvision", "numpy", "scipy", "safetensors")}
-    return {**packages, "python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}

@@ -37,7 +37,7 @@ from vskd.errors import ConfigError
 from vskd.gaf import GafEncoder
 from vskd_training.augment import Augmentation
 from vskd_training.config import Optimisation
-from vskd_training.fit import adamw, train_step
+from vskd_training.fit import optimiser_for, train_step
 from vskd_training.losses import LossWeights
 from vskd_training.models.student import FEATURE_SIZE, Student, resnet18_trunk
 from vskd_training.tasks import StudentBatch, StudentTask
@@ -103,7 +103,7 @@ class OwnSteps:
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in fit
         self._model.train()
         self._time_encoder(self._model.encoder)
-        self._optimiser = adamw(self._model, self.how)
+        self._optimiser = optimiser_for(self._model, self.how)
         self._batches = self._endless_batches()
 
     def step(self) -> None:

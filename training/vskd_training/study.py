@@ -44,16 +44,18 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
-from vskd_training.config import Config, load_config
+from vskd_training.config import Config, DataConfig, load_config
 from vskd_training.datasets.prepared import prepare
 from vskd_training.datasets.recording import RecordingInfo
 from vskd_training.experiment import Experiment, source
 from vskd_training.labels import sides
+from vskd_training.ray_cells import Shared, on_cluster
 from vskd_training.run import CARD, Run
 from vskd_training.splits import folds_of
 from vskd_training.train import student_config, train_student, train_teacher
@@ -172,6 +174,11 @@ class Cell:
     config: Config
     taught_by: tuple[str, ...]
 
+    @property
+    def threads(self) -> int:
+        """Cores that it keeps busy."""
+        return self.config.threads
+
 
 @dataclass(frozen=True)
 class Study:
@@ -266,8 +273,9 @@ def run_study(
     *,
     root: Path | None,
     cache: Path,
-    jobs: int,
+    jobs: int | None,
     progress: Callable[[int, int, str], None],
+    ray_address: str = "",
 ) -> None:
     """Train every cell that is not finished.
 
@@ -276,32 +284,57 @@ def run_study(
     study : what to run
     out : its folder; one that is there is gone on with
     root, cache : of the data set and of prepared recordings
-    jobs : processes at a time, each with the config's ``threads``
+    jobs : cells at a time, each with the config's ``threads``; None is one, or on a cluster what its cores allow
     progress : called with (cells finished, in all, name of the cell that was finished last)
+    ray_address : HOST:PORT of a Ray cluster to train them on, see ``ray_cells``; empty for the cores of this machine
 
     Raises
     ------
     DataError : another process is at work there; a cell was made with another config; whatever a cell raises
     """
-    from joblib import Parallel, delayed
-
     with _alone(out):
         done = {cell.name for cell in study.cells if is_finished(out, cell)}
         progress(len(done), len(study.cells), "")
-        if len(done) < len(study.cells):
-            _prepare(study, root, cache)
-        while len(done) < len(study.cells):
-            ready = [cell for cell in study.cells if cell.name not in done and set(cell.taught_by) <= done]
-            run = Parallel(n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered")
-            for name in run(delayed(run_cell)(cell, out, root=root, cache=cache) for cell in ready):
-                done.add(name)
-                progress(len(done), len(study.cells), name)
+        if len(done) == len(study.cells):
+            return
+        _prepare(study, root, cache)
+        # Workers have working folders of their own.
+        out, cache, root = out.resolve(), cache.resolve(), root and root.resolve()
+        call = partial(run_cell, out=out, root=root, cache=cache)
+        shared = Shared((out, cache), partial(_fingerprints, _data_of(study), root))
+        where = on_cluster(ray_address, shared, at_a_time=jobs) if ray_address else _on_cores(jobs or 1)
+        with where as run:
+            while len(done) < len(study.cells):
+                ready = [cell for cell in study.cells if cell.name not in done and set(cell.taught_by) <= done]
+                for name in run(call, ready):
+                    done.add(name)
+                    progress(len(done), len(study.cells), name)
+
+
+@contextmanager
+def _on_cores(jobs: int) -> Iterator[Callable[[Callable[[Cell], str], Sequence[Cell]], Iterator[str]]]:
+    """What ``ray_cells.on_cluster`` is, on the cores of this machine."""
+    from joblib import Parallel, delayed
+
+    def run(call: Callable[[Cell], str], cells: Sequence[Cell]) -> Iterator[str]:
+        parallel = Parallel(n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered")
+        yield from parallel(delayed(call)(cell) for cell in cells)
+
+    yield run
+
+
+def _data_of(study: Study) -> tuple[DataConfig, ...]:
+    """The data that the cells read, each once."""
+    return tuple(dict.fromkeys(replace(cell.config.data, fold="") for cell in study.cells))
+
+
+def _fingerprints(data: Sequence[DataConfig], root: Path | None) -> tuple[str, ...]:
+    return tuple(source(one, root).fingerprint() for one in data)
 
 
 def _prepare(study: Study, root: Path | None, cache: Path) -> None:
     """Decode the recordings once, before several processes want them."""
-    seen = {replace(cell.config.data, fold=""): None for cell in study.cells}
-    for data in seen:
+    for data in _data_of(study):
         prepare(source(data, root), cache)
 
 

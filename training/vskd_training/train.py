@@ -30,7 +30,7 @@ from vskd_training.report import Temperature, report, report_test
 from vskd_training.run import Run, finish_run, start_run
 from vskd_training.tasks import Heard, StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
 from vskd_training.teaching import build_teacher, clips_for, views_for
-from vskd_training.virtual_windows import virtual_windows
+from vskd_training.virtual_windows import virtual_windows, with_people
 from vskd_training.windows import WindowTable
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -118,7 +118,9 @@ def train_student(
     model = Student(experiment.contract, width=config.student.width)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
     heard = _heard(teachers, experiment, table) if teachers else None
-    virtual = virtual_windows(experiment.prepared, table, config.virtual) if config.virtual.per_real else None
+    virtual = None
+    if config.virtual.per_real:
+        virtual = virtual_windows(experiment.prepared, table, with_people(config, table))
     task = StudentTask(
         table, classes, how=config.augment, weights=config.loss, teacher=heard, seed=config.seed, virtual=virtual
     )
@@ -143,7 +145,7 @@ def train_student(
         known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
         card["teacher"] = known or None
         if virtual is not None:
-            card["virtual"] = {"sensors": len(virtual), "left_out": list(virtual.left_out)}
+            card["virtual"] = virtual.card()
         finish_run(out, model=model, card={**card, **processes.card()})
         return Run.open(out, role="student")
 

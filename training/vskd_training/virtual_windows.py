@@ -15,8 +15,10 @@ the body do alike. Where a sensor sat is known of every recording, labelled or n
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +26,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vskd.errors import ConfigError, DataError
-from vskd_training.config import VirtualConfig
+from vskd_training.config import Config, VirtualConfig
 from vskd_training.datasets.prepared import Prepared
+from vskd_training.datasets.protocols import natural
 from vskd_training.datasets.utd_mhad import (
     ALIKE_ON_BOTH_SIDES,
     LEFT_ARM,
@@ -36,6 +39,7 @@ from vskd_training.datasets.utd_mhad import (
     joints_in_torsos,
 )
 from vskd_training.datasets.virtual_wrist import Limb, limb_parts_g
+from vskd_training.labels import drawn
 from vskd_training.windows import UNLABELLED, WindowTable
 
 Float64 = NDArray[np.float64]
@@ -74,6 +78,11 @@ class VirtualWindows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def card(self) -> dict[str, Any]:
+        """What a run's card keeps of them, ready for JSON."""
+        people = list(self.how.without_sensor)
+        return {"windows": len(self), "without_sensor": people, "left_out": list(self.left_out)}
 
     def draw(self, chosen: Sequence[int], generator: torch.Generator) -> Tensor:
         """Readings of some of them, each varied in its own way.
@@ -145,6 +154,24 @@ def virtual_windows(prepared: Prepared, table: WindowTable, how: VirtualConfig) 
         left_out=tuple(left_out),
         how=how,
     )
+
+
+def with_people(config: Config, table: WindowTable) -> VirtualConfig:
+    """``[virtual]`` of a config with the names of the training people who have no sensor.
+
+    Raises
+    ------
+    ConfigError : more sensors than people
+    """
+    how = config.virtual
+    if not how.sensor_count:
+        return how
+    people = sorted(set(table.subjects), key=natural)
+    if how.sensor_count > len(people):
+        raise ConfigError(f"virtual.sensor_count is {how.sensor_count}, and there are {len(people)} training people")
+    worn = drawn(people, how.sensor_count, seed=config.labels.seed, fold=config.data.fold)
+    without = tuple(person for person in people if person not in worn)
+    return dataclasses.replace(how, without_sensor=without, sensor_count=0)
 
 
 def _worn(table: WindowTable, how: VirtualConfig) -> NDArray[np.bool_]:

@@ -104,7 +104,7 @@ def folds(infos: Sequence[RecordingInfo], protocol: str, rules: Rules = Rules())
         return tuple(str(number) for number in range(1, rules.fold_count + 1))
     if protocol == COLUMN:
         values = set(_values(infos, rules.column))
-        return () if _are_sides(values) else tuple(sorted(values, key=_natural))
+        return () if _are_sides(values) else tuple(sorted(values, key=natural))
     return ()
 
 
@@ -336,10 +336,11 @@ def _check_fold(protocol: str, fold: str | None, known: tuple[str, ...]) -> None
 
 def _people(infos: Sequence[RecordingInfo]) -> tuple[str, ...]:
     """Everybody, in natural order: 2 before 10."""
-    return tuple(sorted({info.subject for info in infos}, key=_natural))
+    return tuple(sorted({info.subject for info in infos}, key=natural))
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def natural(text: str) -> list[tuple[int, str]]:
+    """A key that sorts names in natural order: 2 before 10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
