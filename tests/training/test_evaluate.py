@@ -366,11 +366,30 @@ def test_people_whom_the_run_was_trained_on_are_not_tested(run: Run, experiment:
     refuse_trained_on(dataclasses.replace(run, card=card), other)
 
 
+def test_recordings_of_other_activities_are_refused(run: Run, experiment: Experiment) -> None:
+    """What the network calls its second class would be counted as somebody else's second class."""
+    labels = experiment.contract.labels
+    for others in (labels[1:], (*labels[1:], "yodel")):
+        other = dataclasses.replace(experiment, contract=dataclasses.replace(experiment.contract, labels=others))
+        with pytest.raises(
+            ConfigError, match=rf"knows the activities {labels[0]}, .*; these recordings have {labels[1]}"
+        ):
+            refuse_trained_on(run, other)
+
+
+def test_people_whom_a_teacher_spoke_of_are_not_tested_either(run: Run, experiment: Experiment) -> None:
+    card = json.loads(json.dumps(run.card))
+    card["data"]["split"]["unlabelled"] = [experiment.split.test_subjects[0]]
+    with pytest.raises(ConfigError, match=r"who would be tested or decide"):
+        refuse_trained_on(dataclasses.replace(run, card=card), experiment)
+
+
 MISUSES = [
     (("nowhere",), 1, "nowhere holds no run"),
     (("nowhere", "--engine", "litert"), 2, "give --bundle too"),
     (("nowhere", "--keep", "0"), 2, "0.0 is not in the range 0<x<=1"),
     (("nowhere", "--out", __file__), 2, "is a file"),
+    (("nowhere", "--keep", "nan"), 2, "--keep must be above 0 and at most 1, got nan"),
     (("nowhere", "--keep", "95"), 2, "95.0 is not in the range 0<x<=1"),
 ]
 

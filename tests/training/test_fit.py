@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vskd.errors import ConfigError
+from vskd.errors import ConfigError, DataError
+from vskd_training import fit as fit_module
 from vskd_training.config import Optimisation, load_config
-from vskd_training.fit import fit
+from vskd_training.fit import fit, optimiser_for
 
 STEPS = 5
 
@@ -112,6 +113,33 @@ def test_the_default_is_adamw_with_one_cycle(tmp_path: Path) -> None:
         made.step()
         schedule.step()
     assert torch.equal(trained(how, tmp_path).weight, model.weight)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant", "step"])
+def test_the_momentum_of_sgd_is_the_same_in_every_step(schedule: Any) -> None:
+    """One-cycle would change it from 0.95 to 0.85 and back, unasked."""
+    how = Optimisation(**HOW, optimiser="sgd", schedule=schedule)
+    made = optimiser_for(nn.Linear(3, 1), how)
+    plan = fit_module._schedule(made, how, 10)
+    for _ in range(9):
+        assert [group["momentum"] for group in made.param_groups] == [0.9, 0.9]
+        made.step()
+        plan.step()
+
+
+def test_one_window_alone_is_refused(tmp_path: Path) -> None:
+    task = Line()
+    task.steps = lambda batch: 0  # type: ignore[method-assign]  # as of a table of one row
+    with pytest.raises(DataError, match=r"one window alone cannot be trained on"):
+        fit(
+            nn.Linear(3, 1),
+            task,
+            Optimisation(**HOW),
+            seed=0,
+            run=tmp_path,
+            validate=lambda _: {},
+            progress=lambda done, total, parts: None,
+        )
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])

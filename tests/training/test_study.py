@@ -181,6 +181,14 @@ def test_a_kill_within_a_cell_resumes_it(
         assert (out / "cells" / cell.name / name).read_bytes() == (finished / "cells" / cell.name / name).read_bytes()
 
 
+def test_a_cell_that_is_asked_for_again_is_not_trained_again(study: Study, finished: Path, tiny_cache: Path) -> None:
+    """A cluster repeats a task whose worker died with the result on its way."""
+    before = contents(finished)
+    for cell in study.cells:
+        assert run_cell(cell, finished, root=None, cache=tiny_cache) == cell.name
+    assert contents(finished) == before
+
+
 def test_several_processes_give_the_same_bytes(
     study_file: Path, finished: Path, tiny_cache: Path, tmp_path: Path
 ) -> None:

@@ -349,12 +349,26 @@ def test_a_data_set_without_joints_is_refused(tiny: Experiment, tmp_path: Path) 
         ("torso_m", 0, "virtual.torso_m must be above 0 m, got 0"),
         ("noise_g", -1, "virtual.noise_g must not be negative, got -1"),
         ("without_sensor", '["1"]', "without a sensor need virtual windows.*per_real above 0"),
+        ("length", "nan", "virtual.length must be a finite number, got nan"),
         ("sensor_count", 1, "without a sensor need virtual windows.*per_real above 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(config_file: Path, key: str, value: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(config_file, changes=(f"virtual.{key}={value}",))
+
+
+def test_sensors_drawn_among_people_drawn_for_their_labels_are_refused(config_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"sensor_count and \[labels\] exclude each other.*virtual.without_sensor"):
+        load_config(config_file, changes=("virtual.per_real=1", "virtual.sensor_count=1", "labels.count=2"))
+
+
+def test_a_student_does_not_teach_of_virtual_windows(opened: Open, tmp_path: Path) -> None:
+    alone = train(opened(*ALL_TRAIN), tmp_path / "alone")
+    taught = opened(*ALL_TRAIN, "virtual.per_real=1", "loss.kd=0.5")
+    with pytest.raises(ConfigError, match=r"a student cannot teach of virtual windows.*virtual.per_real = 0"):
+        train(taught, tmp_path / "taught", teachers=[alone])
+    assert not (tmp_path / "taught").exists()
 
 
 # --- batches --------------------------------------------------------------------------------------------------------

@@ -77,17 +77,16 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            if item.name != "mirror_axis" and getattr(self, item.name) < 0:
-                raise ConfigError(f"augment.{item.name} must not be negative, got {getattr(self, item.name)}")
+            value = getattr(self, item.name)
+            if item.name != "mirror_axis" and value < 0:
+                raise ConfigError(f"augment.{item.name} must not be negative, got {value}")
         if self.crop >= 0.9 or self.time_warp >= 0.5:
             raise ConfigError(
                 f"augment.crop must stay below 0.9 and time_warp below 0.5, got {self.crop} and {self.time_warp}"
             )
-        if self.rate > _LARGEST_RATE or self.dropped > 0.5 or self.mirror > 1:
-            raise ConfigError(
-                f"augment.rate must be at most {_LARGEST_RATE}, dropped at most 0.5 and mirror at most 1, "
-                f"got {self.rate}, {self.dropped} and {self.mirror}"
-            )
+        for name, limit in (("rate", _LARGEST_RATE), ("dropped", 0.5), ("mirror", 1.0)):
+            if getattr(self, name) > limit:
+                raise ConfigError(f"augment.{name} must be at most {limit:g}, got {getattr(self, name)}")
         if self.dropped_run < 1:
             raise ConfigError("augment.dropped_run must be at least 1, got 0", hint="augment.dropped = 0 turns it off")
 

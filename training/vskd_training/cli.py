@@ -6,6 +6,7 @@ Only click is imported here; torch and the rest load inside the commands, so tha
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -443,6 +444,8 @@ def evaluate(
     Prints tables, and one JSON document on stdout: each class, confusion, calibration before and after the temperature,
     how well activities of data.unknown_labels are told from the others, and a threshold for decision.unknown_below.
     """
+    if math.isnan(keep):  # which lies in every range, as click compares
+        raise click.UsageError("--keep must be above 0 and at most 1, got nan")
     if bundle is None and (engine or recipe):
         raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
     from vskd_training.evaluate import evaluate as evaluated

@@ -247,6 +247,12 @@ class Config:
     threads: int = 2
 
     def __post_init__(self) -> None:
+        if self.virtual.sensor_count and (self.labels.people or self.labels.count):
+            raise ConfigError(
+                "virtual.sensor_count and [labels] exclude each other: with a teacher there are more people to draw "
+                "from than without, and arms would not be paired",
+                hint="Name the people in virtual.without_sensor",
+            )
         if self.window.mode == "whole":
             if self.augment.rate:
                 raise ConfigError(

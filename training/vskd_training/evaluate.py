@@ -109,18 +109,25 @@ def model_of(
 
 
 def refuse_trained_on(run: Run, experiment: Experiment) -> None:
-    """Refuse recordings whose split tests, or lets decide, people whom the run was trained on.
+    """Refuse recordings of other activities, or whose split tests, or lets decide, people whom the run was trained on.
 
     Raises
     ------
     ConfigError : naming them; a split that was leaky when the run was trained is taken as it was
     """
+    ours, theirs = run.contract.labels, experiment.contract.labels
+    if ours != theirs:
+        raise ConfigError(
+            f"{run.path} knows the activities {', '.join(ours)}; these recordings have {', '.join(theirs)}",
+            hint="Give --root the recordings that the run was trained on",
+        )
     known = run.card["data"]["split"]
     if known["leaky"]:
         return
     split = experiment.split
+    heard = {*known["train"], *known.get("unlabelled", ())}
     for person in (*split.test_subjects, *split.validation_subjects):
-        if person in known["train"]:
+        if person in heard:
             raise ConfigError(
                 f"{run.path} was trained on person {person}, who would be tested or decide in these recordings",
                 hint="Give --root the recordings that the run was trained on",

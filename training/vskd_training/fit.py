@@ -71,12 +71,14 @@ def fit(
     Raises
     ------
     ConfigError : bf16 on a device without it
-    DataError : a loss that is not finite; a resume file that cannot be read
+    DataError : fewer than two windows; a loss that is not finite; a resume file that cannot be read
     """
     _check_bf16(how, processes.device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack this form
     network = processes.spread(model, bf16=how.bf16)
     steps = task.steps(how.batch)
+    if not steps:
+        raise DataError("one window alone cannot be trained on: a batch norm needs two", hint="Record more")
     total = how.steps or how.epochs * steps
     epochs = math.ceil(total / steps)
     optimiser = optimiser_for(model, how)
@@ -156,7 +158,11 @@ def _schedule(optimiser: torch.optim.Optimizer, how: Optimisation, steps: int) -
     """The rate of each of so many steps."""
     if how.schedule == "one-cycle":
         return torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, max_lr=how.learning_rate, total_steps=steps, pct_start=0.3
+            optimiser,
+            max_lr=how.learning_rate,
+            total_steps=steps,
+            pct_start=0.3,
+            cycle_momentum=how.optimiser != "sgd",  # whose momentum is what the config says
         )
     if how.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=1)

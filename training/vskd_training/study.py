@@ -297,13 +297,13 @@ def run_study(
         progress(len(done), len(study.cells), "")
         if len(done) == len(study.cells):
             return
-        _prepare(study, root, cache)
         # Workers have working folders of their own.
         out, cache, root = out.resolve(), cache.resolve(), root and root.resolve()
         call = partial(run_cell, out=out, root=root, cache=cache)
         shared = Shared((out, cache), partial(_fingerprints, _data_of(study), root))
         where = on_cluster(ray_address, shared, at_a_time=jobs) if ray_address else _on_cores(jobs or 1)
         with where as run:
+            _prepare(study, root, cache)
             while len(done) < len(study.cells):
                 ready = [cell for cell in study.cells if cell.name not in done and set(cell.taught_by) <= done]
                 for name in run(call, ready):
@@ -324,8 +324,14 @@ def _on_cores(jobs: int) -> Iterator[Callable[[Callable[[Cell], str], Sequence[C
 
 
 def _data_of(study: Study) -> tuple[DataConfig, ...]:
-    """The data that the cells read, each once."""
-    return tuple(dict.fromkeys(replace(cell.config.data, fold="") for cell in study.cells))
+    """The data that the cells read, each once, whatever split they make of it."""
+    return tuple(dict.fromkeys(_recordings_of(cell.config.data) for cell in study.cells))
+
+
+def _recordings_of(data: DataConfig) -> DataConfig:
+    """What of it names recordings; the rest says who is on which side."""
+    names = ("dataset", "view", "frame_height", "frame_width", "synthetic", "berkeley", "mmact")
+    return DataConfig(**{name: getattr(data, name) for name in names})
 
 
 def _fingerprints(data: Sequence[DataConfig], root: Path | None) -> tuple[str, ...]:
@@ -359,6 +365,9 @@ def is_finished(out: Path, cell: Cell) -> bool:
 def run_cell(cell: Cell, out: Path, *, root: Path | None, cache: Path) -> str:
     """Train one cell, or go on with it; returns its name. Runs in a process of its own."""
     work, place = out / "unfinished" / cell.name, out / "cells" / cell.name
+    # A worker that dies with its result on the way leaves a finished cell, and a cluster asks for it again.
+    if (place / CARD).is_file():
+        return cell.name
     # A kill between card and rename leaves a finished run here.
     if not (work / CARD).is_file():
         _train(cell, work, [out / "cells" / name for name in cell.taught_by], root=root, cache=cache)

@@ -113,6 +113,7 @@ def train_student(
     config = student_config(experiment.config, taught=bool(teachers))
     experiment = dataclasses.replace(experiment, config=config)
     _check_shared_loss(config, processes)
+    _check_virtual(config, teachers)
     _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width)
@@ -183,6 +184,15 @@ def student_config(config: Config, *, taught: bool) -> Config:
             f"[teaching] sets {to_mapping(config.teaching)}, but there is no teacher", hint="Name one by --teacher"
         )
     return dataclasses.replace(config, loss=config.loss.without_teacher())
+
+
+def _check_virtual(config: Config, teachers: Sequence[Run]) -> None:
+    """A student that teaches has seen real readings only, and would be shown those of people who wore no sensor."""
+    if config.virtual.per_real and any(teacher.card["role"] == "student" for teacher in teachers):
+        raise ConfigError(
+            "a student cannot teach of virtual windows: it would be shown the real ones of the same recordings",
+            hint="Name a teacher of joints, or set virtual.per_real = 0",
+        )
 
 
 def _check_shared_loss(config: Config, processes: Processes) -> None:
