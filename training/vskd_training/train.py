@@ -30,7 +30,7 @@ from vskd_training.report import Temperature, report, report_test
 from vskd_training.run import Run, finish_run, start_run
 from vskd_training.tasks import Heard, StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
 from vskd_training.teaching import build_teacher, clips_for, views_for
-from vskd_training.virtual_windows import virtual_windows, with_people
+from vskd_training.virtual_windows import VirtualWindows, virtual_windows, with_people
 from vskd_training.windows import WindowTable
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -119,9 +119,7 @@ def train_student(
     model = Student(experiment.contract, width=config.student.width)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
     heard = _heard(teachers, experiment, table) if teachers else None
-    virtual = None
-    if config.virtual.per_real:
-        virtual = virtual_windows(experiment.prepared, table, with_people(config, table))
+    virtual = _virtual(experiment, table)
     task = StudentTask(
         table, classes, how=config.augment, weights=config.loss, teacher=heard, seed=config.seed, virtual=virtual
     )
@@ -184,6 +182,12 @@ def student_config(config: Config, *, taught: bool) -> Config:
             f"[teaching] sets {to_mapping(config.teaching)}, but there is no teacher", hint="Name one by --teacher"
         )
     return dataclasses.replace(config, loss=config.loss.without_teacher())
+
+
+def _virtual(experiment: Experiment, table: WindowTable) -> VirtualWindows | None:
+    if not experiment.config.virtual.per_real:
+        return None
+    return virtual_windows(experiment.prepared, table, with_people(experiment.config, table))
 
 
 def _check_virtual(config: Config, teachers: Sequence[Run]) -> None:
