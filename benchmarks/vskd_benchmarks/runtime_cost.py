@@ -30,6 +30,7 @@ from vskd.errors import VskdError
 from vskd_benchmarks.environment import busy_cores, describe_machine, read_state
 from vskd_benchmarks.processes import WorkerProcess
 from vskd_benchmarks.startup import cold_start, help_time
+from vskd_benchmarks.tables import tell
 from vskd_benchmarks.validity import load_reasons, run_reasons
 
 #: Models from this size on have the full width; a share of a smaller one's call has no goal.
@@ -241,11 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VskdError as error:
         console.print(f"Error: {error}", markup=False)
         return 1
-    for table in tables(result):
-        console.print(table)
-    for reason in result["reasons_to_doubt"]:
-        console.print(f"{reason['severity']}: {reason['message']}", markup=False)
-    sys.stdout.write(json.dumps(result) + "\n")
+    tell(result, tables(result), console)
     return 0
 
 

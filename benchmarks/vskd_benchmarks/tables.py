@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -34,6 +36,15 @@ def print_tables(result: Mapping[str, Any], console: Console) -> None:
     console.print(f"result: {result['validity']['status']}", style="bold")
     for text, names in _reasons(result).items():
         console.print(f"  {'; '.join(names)}: {text}", markup=False)
+
+
+def tell(result: Mapping[str, Any], tables: Iterable[Table], console: Console) -> None:
+    """Show a benchmark's tables and what is to be doubted of it to people; its document goes to stdout."""
+    for table in tables:
+        console.print(table)
+    for reason in result["reasons_to_doubt"]:
+        console.print(f"{reason['severity']}: {reason['message']}", markup=False)
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 def _print_profile(profile: Mapping[str, Any], console: Console) -> None:

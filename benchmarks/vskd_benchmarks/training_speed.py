@@ -33,6 +33,7 @@ from vskd.errors import DataError, MissingExtraError, VskdError
 from vskd_benchmarks.environment import busy_cores, describe_machine, read_state
 from vskd_benchmarks.processes import WorkerProcess
 from vskd_benchmarks.runtime_cost import Verdict
+from vskd_benchmarks.tables import tell
 from vskd_benchmarks.validity import load_reasons, run_reasons
 
 NAMES = {"vskd": "vskd, 64 px", "public": "public recipe, 224 px"}
@@ -212,11 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VskdError as error:
         console.print(f"Error: {error}", markup=False)
         return 1
-    for table in tables(result):
-        console.print(table)
-    for reason in result["reasons_to_doubt"]:
-        console.print(f"{reason['severity']}: {reason['message']}", markup=False)
-    sys.stdout.write(json.dumps(result) + "\n")
+    tell(result, tables(result), console)
     return 0
 
 

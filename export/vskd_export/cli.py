@@ -51,6 +51,7 @@ def export(
     """Write a run's student as a bundle, or fail and write nothing."""
     from vskd.bundle import refuse_existing
     from vskd_export.recipes import parse_recipes
+    from vskd_training.evaluate import refuse_trained_on
     from vskd_training.experiment import Experiment
     from vskd_training.models.student import Student
     from vskd_training.run import Run
@@ -60,6 +61,8 @@ def export(
     refuse_existing(out, overwrite=overwrite)
     opened = Run.open(run, role="student")
     experiment = Experiment.open(opened.config, root=root, cache=cache, progress=None)
+    # The gate's verdict is about people whom the student never saw, in the order of its own classes.
+    refuse_trained_on(opened, experiment)
     student = Student(opened.contract, width=opened.config.student.width)
     opened.load_weights(student)
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from vskd.closed import to_mapping
 from vskd.contract import Contract
-from vskd.errors import BundleError, DataError, VskdError
+from vskd.errors import BundleError, ConfigError, DataError, VskdError
 from vskd_export.build import write_bundle
 from vskd_export.cli import export
 from vskd_export.recipes import MODELS
@@ -25,7 +25,7 @@ from vskd_training.run import finish_run
 from .conftest import Workshop, synthetic_windows
 
 
-def make_run(folder: Path, contract: Contract, *, width: float = 0.125) -> Path:
+def make_run(folder: Path, contract: Contract, *, width: float = 0.125, trained_on: tuple[str, ...] = ()) -> Path:
     """A finished run of an untrained student, whose card says width 0.125."""
     folder.mkdir()
     config = Config(data=DataConfig(dataset="synthetic", view="rendered"), student=StudentConfig(width=0.125))
@@ -33,14 +33,16 @@ def make_run(folder: Path, contract: Contract, *, width: float = 0.125) -> Path:
         "role": "student",
         "config": to_mapping(config),
         "contract": json.loads(contract.to_json()),
-        "data": {},
+        "data": {"split": {"leaky": False, "train": list(trained_on)}},
         "teacher": None,
     }
     finish_run(folder, model=Student(contract, width=width), card=card)
     return folder
 
 
-def with_windows(monkeypatch: pytest.MonkeyPatch, workshop: Workshop, *, test_person: str) -> None:
+def with_windows(
+    monkeypatch: pytest.MonkeyPatch, workshop: Workshop, *, test_person: str, labels: tuple[str, ...] = ()
+) -> None:
     """Let the command find these recordings instead of preparing a data set."""
     sets = {
         "train": workshop.calibration,
@@ -50,7 +52,9 @@ def with_windows(monkeypatch: pytest.MonkeyPatch, workshop: Workshop, *, test_pe
         part: SimpleNamespace(samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects)
         for part, found in sets.items()
     }
-    opened = SimpleNamespace(windows=tables.__getitem__, split=SimpleNamespace(leaky=False))
+    split = SimpleNamespace(leaky=False, test_subjects=(test_person,), validation_subjects=())
+    found_contract = SimpleNamespace(labels=labels or workshop.contract.labels)
+    opened = SimpleNamespace(windows=tables.__getitem__, split=split, contract=found_contract)
     monkeypatch.setattr(Experiment, "open", lambda *_, **__: opened)
 
 
@@ -99,6 +103,33 @@ def test_calibration_with_people_of_the_test_set(
     sentence = refused(run_command(run, tmp_path / "x.bundle", "--allow-degraded"), DataError)
 
     assert "calibration would use people of the held-out set: ben" in sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_recordings_that_test_people_whom_the_run_was_trained_on(
+    tmp_path: Path, contract: Contract, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another --root than at training: its split may test anybody, and the gate would pass what was learnt."""
+    run = make_run(tmp_path / "run", contract, trained_on=("cara",))
+    with_windows(monkeypatch, workshop, test_person="cara")
+
+    sentence = refused(run_command(run, tmp_path / "x.bundle"), ConfigError)
+
+    assert "was trained on person cara, who would be tested" in sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_recordings_of_other_activities(
+    tmp_path: Path, contract: Contract, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate would count the answers of one list of classes against the truths of another."""
+    run = make_run(tmp_path / "run", contract)
+    with_windows(monkeypatch, workshop, test_person="cara", labels=(*contract.labels[1:], "yodel"))
+
+    sentence = refused(run_command(run, tmp_path / "x.bundle"), ConfigError)
+
+    assert "these recordings have" in sentence
+    assert "yodel" in sentence
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

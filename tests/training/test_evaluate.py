@@ -23,7 +23,7 @@ from vskd_training.datasets.synthetic import SyntheticSettings, SyntheticSource
 from vskd_training.evaluate import (
     evaluate,
     model_of,
-    network_of,
+    own_network,
     refuse_trained_on,
     windows_to_test,
     write_evaluation,
@@ -64,7 +64,7 @@ def run(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 @pytest.fixture(scope="module")
 def result(run: Run, experiment: Experiment) -> dict[str, Any]:
-    return evaluate(run, experiment, network_of(run, experiment), keep=0.9)
+    return evaluate(run, experiment, own_network(run, experiment), keep=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_the_card_and_the_evaluation_agree_on_them(run: Run, result: dict[str, A
     assert card["window"]["known"] == len(experiment.windows("test"))
     assert card["window"]["unknown"] == len(experiment.windows("unknown"))
     assert card["recording"]["unknown"] == len(experiment.sides.unknown) == 4
-    logits = network_of(run, experiment).answer
+    logits = own_network(run, experiment).answer
     known, unknown = (logits(experiment.windows(part)).astype(float) for part in ("test", "unknown"))
     energies = [np.log(np.exp(side).sum(axis=1)) for side in (known, unknown)]
     pairs = [(a > b) + (a == b) / 2 for a in energies[0] for b in energies[1]]
@@ -169,7 +169,7 @@ def test_calibration_is_told_before_and_after_the_fitted_temperature(run: Run, r
 
 def test_where_nobody_decided_there_is_no_after_and_no_threshold(reported: tuple[Run, Experiment]) -> None:
     run, experiment = reported
-    found = evaluate(run, experiment, network_of(run, experiment), keep=0.95)
+    found = evaluate(run, experiment, own_network(run, experiment), keep=0.95)
     assert found["metrics"]["calibration"]["temperature"] == {"value": 1.0, "source": "nobody"}
     assert found["metrics"]["calibration"]["after"] is None
     assert found["unknown_below"] is None
@@ -182,7 +182,7 @@ def test_a_temperature_of_the_config_is_called_that(reported: tuple[Run, Experim
     found = Temperature.of(run.contract.with_decision(temperature=2.0), experiment)
     assert found == Temperature(2.0, "config")
     table = experiment.windows("test")
-    answers = network_of(run, experiment).answer(table)
+    answers = own_network(run, experiment).answer(table)
     assert report(experiment, table, answers, found)["calibration"]["after"]["window"]["count"] == len(table)
 
 
@@ -214,7 +214,7 @@ def test_the_offered_threshold_keeps_its_share_on_a_device(
 ) -> None:
     """Played through the device's own decision, with the threshold in its contract."""
     ruled = dataclasses.replace(run, contract=run.contract.with_decision(**rules))
-    tested = network_of(ruled, experiment)
+    tested = own_network(ruled, experiment)
     offer = evaluate(ruled, experiment, tested, keep=0.8)["unknown_below"]
 
     def kept(part: Any, threshold: float) -> float:
@@ -236,7 +236,7 @@ def test_the_offered_threshold_keeps_its_share_on_a_device(
 
 
 def test_a_teacher_is_tested_and_gets_no_threshold(tiny: Experiment, teacher: Run) -> None:
-    found = evaluate(teacher, tiny, network_of(teacher, tiny), keep=0.95)
+    found = evaluate(teacher, tiny, own_network(teacher, tiny), keep=0.95)
     assert found["unknown_below"] is None
     card = teacher.card["metrics"]["test"]
     for key in ("window", "recording", "confusion", "by_class"):
@@ -252,7 +252,7 @@ def test_a_teacher_is_tested_and_gets_no_threshold(tiny: Experiment, teacher: Ru
 def test_a_bundles_model_is_tested_window_by_window(
     run: Run, experiment: Experiment, result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = network_of(run, experiment).answer
+    answer = own_network(run, experiment).answer
     tables = [experiment.windows(part) for part in ("test", "validation", "unknown")]
     known = {
         window.tobytes(): row for table in tables for window, row in zip(table.samples, answer(table), strict=True)

@@ -449,7 +449,7 @@ def evaluate(
     if bundle is None and (engine or recipe):
         raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
     from vskd_training.evaluate import evaluate as evaluated
-    from vskd_training.evaluate import model_of, network_of, refuse_trained_on, windows_to_test, write_evaluation
+    from vskd_training.evaluate import model_of, own_network, refuse_trained_on, windows_to_test, write_evaluation
     from vskd_training.evaluation_tables import evaluation_sentences, evaluation_tables
     from vskd_training.run import Run
 
@@ -461,7 +461,7 @@ def evaluate(
         tested = (
             model_of(opened, bundle, engine=engine, recipe=recipe, progress=lambda done: bar(done, total))
             if bundle
-            else network_of(opened, experiment)
+            else own_network(opened, experiment)
         )
         result = evaluated(opened, experiment, tested, keep=keep)
     title = f"{opened.card['role']} {run.name}, {result['model']} on {result['engine']}"

@@ -26,7 +26,7 @@ from vskd_training.models.student import Student
 from vskd_training.report import Temperature, report_test
 from vskd_training.run import WEIGHTS, Run, write_atomically
 from vskd_training.tasks import student_logits, teacher_views
-from vskd_training.teaching import build_teacher, clips_for
+from vskd_training.teaching import clips_for, trained_network
 from vskd_training.unknown import rounded_down, threshold_that_keeps
 from vskd_training.windows import WindowTable
 
@@ -51,7 +51,7 @@ class Tested:
     answer: Answer
 
 
-def network_of(run: Run, experiment: Experiment) -> Tested:
+def own_network(run: Run, experiment: Experiment) -> Tested:
     """The run's own network, in torch.
 
     Raises
@@ -59,16 +59,12 @@ def network_of(run: Run, experiment: Experiment) -> Tested:
     DataError : its weights are missing or changed
     """
     about = {"engine": "torch", "model": WEIGHTS, "weights_sha256": run.card["weights_sha256"]}
-    if run.card["role"] == "student":
-        student = Student(run.contract, width=run.config.student.width)
-        run.load_weights(student)
-        return Tested(about, lambda table: np.asarray(student_logits(student, table).numpy()))
-    teacher = build_teacher(run.config, len(run.contract.labels))
-    run.load_weights(teacher)
-    batch = run.config.teacher_training.batch
+    network, batch = trained_network(run), run.config.teacher_training.batch
 
     def answer(table: WindowTable) -> NDArray[np.float32]:
-        return np.asarray(teacher_views(teacher, clips_for(teacher, experiment, table), batch=batch).logits.numpy())
+        if isinstance(network, Student):
+            return np.asarray(student_logits(network, table).numpy())
+        return np.asarray(teacher_views(network, clips_for(network, experiment, table), batch=batch).logits.numpy())
 
     return Tested(about, answer)
 

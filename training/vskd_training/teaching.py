@@ -273,22 +273,27 @@ def network_of(teacher: Run, experiment: Experiment) -> Teacher | SkeletonTeache
     ConfigError : of other data or of another split; a student of other windows
     """
     check_same_split(teacher, experiment)
-    if teacher.card["role"] == "student":
-        return _student_network(teacher, experiment)
-    model = build_teacher(teacher.config, len(experiment.contract.labels))
-    teacher.load_weights(model)
-    return model
-
-
-def _student_network(teacher: Run, experiment: Experiment) -> Student:
-    ours, theirs = experiment.contract, teacher.contract
-    if _as_seen(ours) != _as_seen(theirs):
+    if teacher.card["role"] == "student" and _as_seen(experiment.contract) != _as_seen(teacher.contract):
         raise ConfigError(
             f"the student {teacher.path} reads other windows than this one, so it cannot teach it",
             hint="Give both the same [window], [gaf] and [sensor]",
         )
-    model = Student(theirs, width=teacher.config.student.width)
-    teacher.load_weights(model)
+    return trained_network(teacher)
+
+
+def trained_network(run: Run) -> Teacher | SkeletonTeacher | Student:
+    """The network of a finished run, a teacher's or a student's, with its weights.
+
+    Raises
+    ------
+    DataError : the weights are missing or changed
+    """
+    model: Teacher | SkeletonTeacher | Student
+    if run.card["role"] == "student":
+        model = Student(run.contract, width=run.config.student.width)
+    else:
+        model = build_teacher(run.config, len(run.contract.labels))
+    run.load_weights(model)
     return model
 
 
