@@ -303,6 +303,61 @@ def test_a_cross_fitted_teacher_has_a_network_without_each_labelled_person(study
     assert not cells["again/all/seed-0"].config.teaching.cross_fitted
 
 
+TOGETHER = """
+[[teacher]]
+name = "both"
+of = ["camera", "alone"]
+
+[[arm]]
+name = "last"
+teacher = "both"
+"""
+
+
+def test_networks_of_teachers_and_arms_can_teach_together(study_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
+    path = study_file.with_name("together.toml")
+    path.write_text(STUDY + TOGETHER)
+    opened = open_study(path, root=None)
+    teachers = ("camera/all/seed-5", "alone/all/seed-0", "alone/all/seed-1")
+    assert {cell.seed: cell.taught_by for cell in opened.cells if cell.item == "last"} == {0: teachers, 1: teachers}
+    run(opened, tmp_path, tiny_cache)
+    document = report_study(opened, tmp_path)
+    assert list(document["teachers"]) == ["camera"]
+    assert list(document["arms"]) == ["alone", "distilled", "again", "last"]
+    card = json.loads((tmp_path / "cells/last/all/seed-0/run.json").read_text())
+    hashes = [json.loads((tmp_path / "cells" / name / "run.json").read_text())["weights_sha256"] for name in teachers]
+    assert [known["sha256"] for known in card["teacher"]] == hashes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'of = ["camera", "alone"]',
+            'of = ["camera", "alnoe"]',
+            r"'both' consists of 'alnoe', which is no arm.*'alone'",
+        ),
+        (
+            'of = ["camera", "alone"]',
+            'of = ["both"]',
+            "'both' consists of 'both', which is no arm, and no teacher that",
+        ),
+        (
+            'of = ["camera", "alone"]',
+            'of = ["last"]',
+            "'last' is taught by 'both'.* consists of an arm that is not before",
+        ),
+        ('of = ["camera", "alone"]', 'of = ["alone"]\nseeds = [0, 1]', "'both' consists of others, so it has no seeds"),
+        ("seeds = [5]", "seeds = [5]\ncross_fitted = true", "no teacher that has networks and is not cross-fitted"),
+    ],
+)
+def test_a_teacher_of_others_that_cannot_be_is_refused(study_file: Path, old: str, new: str, message: str) -> None:
+    path = study_file.with_name("bad.toml")
+    path.write_text((STUDY + TOGETHER).replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        open_study(path, root=None)
+
+
 def test_a_study_of_one_arm_compares_nothing(study_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
     path = study_file.with_name("one.toml")
     path.write_text(

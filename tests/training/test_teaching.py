@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vskd.contract import GafSpec
 from vskd.errors import ConfigError
 from vskd_training.config import LabelsConfig, TeachingConfig, load_config
 from vskd_training.experiment import Experiment
@@ -148,13 +149,27 @@ def test_a_student_can_teach_the_next(tiny: Experiment, tmp_path: Path) -> None:
     assert heard.features.shape == (len(heard.ids), 300)
 
 
+def _of_contract(experiment: Experiment, **changes: Any) -> Experiment:
+    """With another [gaf] or [window]."""
+    other = _with(experiment, **changes)
+    contract = other.config.contract(other.prepared.labels, other.prepared.name)
+    return Experiment(other.config, other.prepared, other.sides, contract)
+
+
 def test_a_student_of_other_windows_cannot_teach(tiny: Experiment, tmp_path: Path) -> None:
     alone = student(tiny, tmp_path / "alone")
-    gaf = dataclasses.replace(tiny.config.gaf, size=32)
-    other = _with(tiny, gaf=gaf)
-    other = dataclasses.replace(other, contract=other.config.contract(other.prepared.labels, other.prepared.name))
+    other = _of_contract(tiny, window=dataclasses.replace(tiny.config.window, hop_samples=8))
     with pytest.raises(ConfigError, match="reads other windows than this one"):
         student(other, tmp_path / "other", alone)
+
+
+def test_a_student_that_draws_another_image_can_teach(tiny: Experiment, tmp_path: Path) -> None:
+    alone = student(tiny, tmp_path / "alone")
+    other = _of_contract(tiny, gaf=GafSpec(fields=("gasf", "gadf"), size=24))
+    table = other.windows("train")
+    np.testing.assert_array_equal(table.samples, tiny.windows("train").samples)
+    assert torch.equal(views_for([alone], other, table).logits, views_for([alone], tiny, table).logits)
+    assert student(other, tmp_path / "other", alone).card["teacher"][0]["run"] == "alone"
 
 
 def test_shuffled_pairs_are_an_arm_of_the_config(tiny: Experiment, teachers: list[Run], tmp_path: Path) -> None:

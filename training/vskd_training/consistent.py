@@ -89,7 +89,7 @@ def consistent_teachers(teachers: Sequence[Run], experiment: Experiment, table: 
 
     Parameters
     ----------
-    teachers : finished runs, at least one; teachers, or students of the same contract
+    teachers : finished runs, at least one; teachers, or students of the same windows, whatever their image
     experiment : the student's
     table : its training windows
 

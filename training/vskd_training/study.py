@@ -12,6 +12,10 @@
     name = "skeleton"
     seeds = [0, 1, 2]  # so many networks are averaged; the same ones teach every seed of an arm
 
+    [[teacher]]
+    name = "both"
+    of = ["skeleton", "alone"]  # networks of other teachers, and all seeds of an arm, averaged; it trains none itself
+
     [[arm]]
     name = "alone"
 
@@ -69,12 +73,22 @@ class TeacherSpec:
 
     With ``cross_fitted`` as many again for every labelled person, who is left out; arms that name this teacher then
     hear of each person only from networks that never saw that person (``teaching.cross_fitted``).
+
+    With ``of`` the teacher has no networks of its own: those of the teachers and arms that are named teach together.
     """
 
     name: str
     seeds: tuple[int, ...] = (0,)
     set: tuple[str, ...] = ()
     cross_fitted: bool = False
+    of: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.of and (self.seeds, self.set, self.cross_fitted) != ((0,), (), False):
+            raise ConfigError(
+                f"the teacher {self.name!r} consists of others, so it has no seeds, set or cross_fitted of its own",
+                hint="Leave these to the teachers and arms that 'of' names",
+            )
 
 
 @dataclass(frozen=True)
@@ -131,19 +145,37 @@ class StudySpec:
 
     def _check_references(self) -> None:
         arms = [arm.name for arm in self.arm]
-        known = [*(teacher.name for teacher in self.teacher), *arms]
+        trained = [teacher.name for teacher in self.trained_teachers]
+        # Who speaks of whom in cross-fitting is one teacher's affair.
+        parts = [*(teacher.name for teacher in self.trained_teachers if not teacher.cross_fitted), *arms]
+        together = {teacher.name: teacher.of for teacher in self.teacher if teacher.of}
+        for name, of in together.items():
+            for part in of:
+                if part not in parts:
+                    raise ConfigError(
+                        f"the teacher {name!r} consists of {part!r}, which is no arm, and no teacher that has networks "
+                        "and is not cross-fitted",
+                        hint=did_you_mean(part, parts),
+                    )
         for position, arm in enumerate(self.arm):
             # An arm can only be taught by one that stands before it, so no circle can arise.
-            before = known[: len(self.teacher) + position]
-            if arm.teacher and arm.teacher not in before:
+            before = [*trained, *arms[:position]]
+            ready = [*before, *(name for name, of in together.items() if set(of) <= set(before))]
+            if arm.teacher and arm.teacher not in ready:
                 raise ConfigError(
-                    f"the arm {arm.name!r} is taught by {arm.teacher!r}, which is no teacher and no arm before it",
-                    hint=did_you_mean(arm.teacher, before),
+                    f"the arm {arm.name!r} is taught by {arm.teacher!r}, which is no teacher and no arm before it, or "
+                    "consists of an arm that is not before it",
+                    hint=did_you_mean(arm.teacher, ready),
                 )
         for pair in self.compare:
             for name in (pair.arm, pair.against):
                 if name not in arms:
                     raise ConfigError(f"[[compare]] names {name!r}, which is no arm", hint=did_you_mean(name, arms))
+
+    @property
+    def trained_teachers(self) -> tuple[TeacherSpec, ...]:
+        """Those with networks of their own."""
+        return tuple(teacher for teacher in self.teacher if not teacher.of)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -221,7 +253,7 @@ def open_study(path: Path, *, root: Path | None) -> Study:
     infos = source(config.data, root).infos()
     chosen = spec.folds or folds_of(infos, config.data) or ("",)
     cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold, infos)]
-    order = [teacher.name for teacher in spec.teacher] + [arm.name for arm in spec.arm]
+    order = [teacher.name for teacher in spec.trained_teachers] + [arm.name for arm in spec.arm]
     hashes = {"study": _sha256(content), "config": _sha256(config_file.read_bytes())}
     return Study(spec, hashes, tuple(sorted(cells, key=lambda cell: order.index(cell.item))))
 
@@ -234,12 +266,16 @@ def _cells(spec: StudySpec, config_file: Path, fold: str, infos: Sequence[Record
         return load_config(config_file, changes=(*spec.set, *changes, *placed))
 
     networks: dict[str, tuple[str, ...]] = {}
-    for teacher in spec.teacher:
+    for teacher in spec.trained_teachers:
         cells = [
             cell for seed in teacher.seeds for cell in _networks(teacher, fold, seed, config(teacher.set, seed), infos)
         ]
         networks[teacher.name] = tuple(cell.name for cell in cells)
         yield from cells
+    of_arms = {arm.name: tuple(_cell_name(arm.name, fold, seed) for seed in spec.seeds) for arm in spec.arm}
+    for teacher in spec.teacher:
+        if teacher.of:
+            networks[teacher.name] = tuple(cell for part in teacher.of for cell in (networks | of_arms)[part])
     crossed = {teacher.name for teacher in spec.teacher if teacher.cross_fitted}
     for arm in spec.arm:
         changes = (*arm.set, "teaching.cross_fitted=true") if arm.teacher in crossed else arm.set

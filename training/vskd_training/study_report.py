@@ -51,7 +51,7 @@ def summarise_study(study: Study, out: Path) -> dict[str, Any]:
             [(cell, card) for cell, card in cards(study, out, item.name) if not cell.config.labels.left_out],
             spec.activities,
         )
-        for item in spec.teacher
+        for item in spec.trained_teachers
     }
     arms = {item.name: _item(cards(study, out, item.name), spec.activities) for item in spec.arm}
     people = {name: item["by_subject"] for name, item in arms.items()}

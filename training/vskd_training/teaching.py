@@ -75,7 +75,7 @@ def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTabl
 
     Parameters
     ----------
-    teachers : finished runs, at least one; teachers, or students of the same contract
+    teachers : finished runs, at least one; teachers, or students of the same windows, whatever their image
     experiment : the student's
     table : its training windows
 
@@ -276,7 +276,7 @@ def network_of(teacher: Run, experiment: Experiment) -> Teacher | SkeletonTeache
     if teacher.card["role"] == "student" and _as_seen(experiment.contract) != _as_seen(teacher.contract):
         raise ConfigError(
             f"the student {teacher.path} reads other windows than this one, so it cannot teach it",
-            hint="Give both the same [window], [gaf] and [sensor]",
+            hint="Give both the same [window] and [sensor]; [gaf] may differ",
         )
     return trained_network(teacher)
 
@@ -298,7 +298,7 @@ def trained_network(run: Run) -> Teacher | SkeletonTeacher | Student:
 
 
 def _as_seen(contract: Contract) -> tuple[Any, ...]:
-    return contract.labels, contract.window, contract.gaf, contract.sensor
+    return contract.labels, contract.window, contract.sensor
 
 
 def check_same_split(teacher: Run, experiment: Experiment) -> None:
