@@ -117,6 +117,7 @@ class StudySpec:
     name, config, seeds, folds, set : as above
     teacher, arm, compare : as above
     activities : ``all``, or only those recorded at the ``wrist``; what the comparisons are about
+    decisions : of every figure: one per ``recording``, or one per ``window``
     """
 
     name: str
@@ -128,6 +129,7 @@ class StudySpec:
     folds: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     activities: Literal["all", "wrist"] = "all"
+    decisions: Literal["recording", "window"] = "recording"
 
     def __post_init__(self) -> None:
         if not self.seeds or not self.arm:

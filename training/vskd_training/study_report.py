@@ -14,7 +14,7 @@ import numpy as np
 
 from vskd.closed import to_mapping
 from vskd_training.statistics import LEVEL, compare
-from vskd_training.study import Cell, Study, cards, write_json
+from vskd_training.study import Cell, Study, StudySpec, cards, write_json
 
 RESULT, TABLE, PLOT = "result.json", "table.md", "differences.png"
 
@@ -48,12 +48,11 @@ def summarise_study(study: Study, out: Path) -> dict[str, Any]:
     # Networks that left a person out serve cross-fitting, and are no measure of the teacher.
     teachers = {
         item.name: _item(
-            [(cell, card) for cell, card in cards(study, out, item.name) if not cell.config.labels.left_out],
-            spec.activities,
+            [(cell, card) for cell, card in cards(study, out, item.name) if not cell.config.labels.left_out], spec
         )
         for item in spec.trained_teachers
     }
-    arms = {item.name: _item(cards(study, out, item.name), spec.activities) for item in spec.arm}
+    arms = {item.name: _item(cards(study, out, item.name), spec) for item in spec.arm}
     people = {name: item["by_subject"] for name, item in arms.items()}
     first = cards(study, out, spec.arm[0].name)[0][1]
     return {
@@ -69,9 +68,9 @@ def summarise_study(study: Study, out: Path) -> dict[str, Any]:
     }
 
 
-def _item(found: Sequence[tuple[Cell, dict[str, Any]]], activities: str) -> dict[str, Any]:
+def _item(found: Sequence[tuple[Cell, dict[str, Any]]], spec: StudySpec) -> dict[str, Any]:
     """One arm or teacher: per cell as tested, and per person over its seeds."""
-    rows = [_row(cell, card, activities) for cell, card in found]
+    rows = [_row(cell, card, spec) for cell, card in found]
     by_subject: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         for person, accuracy in row["by_subject"].items():
@@ -85,10 +84,10 @@ def _item(found: Sequence[tuple[Cell, dict[str, Any]]], activities: str) -> dict
     }
 
 
-def _row(cell: Cell, card: dict[str, Any], activities: str) -> dict[str, Any]:
-    tested = card["metrics"]["test"]["recording"]
+def _row(cell: Cell, card: dict[str, Any], spec: StudySpec) -> dict[str, Any]:
+    tested = card["metrics"]["test"][spec.decisions]
     wrist = tested.get("wrist", tested["all"])
-    chosen = wrist if activities == "wrist" else tested["all"]
+    chosen = wrist if spec.activities == "wrist" else tested["all"]
     return {
         "fold": cell.fold,
         "seed": cell.seed,
@@ -108,7 +107,7 @@ def table(document: Mapping[str, Any]) -> str:
     only = f" Among people {', '.join(document['people'])} only." if document["people"] else ""
     leaky = " LEAKY: the people of the test are also in the training." if document["leaky"] else ""
     lines = [
-        f"{spec['name']}, {document['dataset']['dataset']}: decisions per recording, mean over "
+        f"{spec['name']}, {document['dataset']['dataset']}: decisions per {spec['decisions']}, mean over "
         f"{len(spec['seeds'])} seeds and all folds.{only}{leaky}",
         "",
         "| | accuracy | sd over cells | macro-F1 | wrist accuracy | wrist macro-F1 | worst person |",
