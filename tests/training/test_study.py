@@ -120,6 +120,7 @@ def test_a_study_can_count_windows(study_file: Path, finished: Path, tmp_path: P
         card_file.write_text(json.dumps(card))
     document = summarise_study(open_study(path, root=None), tmp_path)
     assert document["arms"]["alone"]["accuracy"] == document["teachers"]["camera"]["accuracy"] == 0.75
+    assert document["arms"]["alone"]["window_accuracy"] == 0.75
     assert document["arms"]["distilled"]["by_subject"]["4"] == 0.875
     assert "decisions per window" in table(document)
 

@@ -75,7 +75,7 @@ def _item(found: Sequence[tuple[Cell, dict[str, Any]]], spec: StudySpec) -> dict
     for row in rows:
         for person, accuracy in row["by_subject"].items():
             by_subject[person].append(accuracy)
-    scores = ("accuracy", "macro_f1", "wrist_accuracy", "wrist_macro_f1")
+    scores = ("accuracy", "macro_f1", "wrist_accuracy", "wrist_macro_f1", "window_accuracy")
     return {
         **{score: float(np.mean([row[score] for row in rows])) for score in scores},
         "accuracy_sd_over_cells": float(np.std([row["accuracy"] for row in rows])),
@@ -95,6 +95,7 @@ def _row(cell: Cell, card: dict[str, Any], spec: StudySpec) -> dict[str, Any]:
         "macro_f1": tested["all"]["macro_f1"],
         "wrist_accuracy": wrist["accuracy"],
         "wrist_macro_f1": wrist["macro_f1"],
+        "window_accuracy": card["metrics"]["test"]["window"]["all"]["accuracy"],
         "by_subject": chosen["by_subject"],
         "people": {key: card["data"]["split"].get(key, []) for key in ("train", "unlabelled", "validation", "test")},
         "weights_sha256": card["weights_sha256"],
@@ -110,8 +111,8 @@ def table(document: Mapping[str, Any]) -> str:
         f"{spec['name']}, {document['dataset']['dataset']}: decisions per {spec['decisions']}, mean over "
         f"{len(spec['seeds'])} seeds and all folds.{only}{leaky}",
         "",
-        "| | accuracy | sd over cells | macro-F1 | wrist accuracy | wrist macro-F1 | worst person |",
-        "|---|---|---|---|---|---|---|",
+        "| | accuracy | sd over cells | macro-F1 | wrist accuracy | wrist macro-F1 | worst person | per window |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for kind in ("teachers", "arms"):
         lines += [_line(name if kind == "arms" else f"teacher {name}", item) for name, item in document[kind].items()]
@@ -124,7 +125,7 @@ def _line(name: str, item: Mapping[str, Any]) -> str:
     worst = min(item["by_subject"], key=lambda person: item["by_subject"][person])
     values = [item[key] for key in ("accuracy", "accuracy_sd_over_cells", "macro_f1", "wrist_accuracy")]
     numbers = " | ".join(f"{value:.3f}" for value in (*values, item["wrist_macro_f1"]))
-    return f"| {name} | {numbers} | {item['by_subject'][worst]:.3f} ({worst}) |"
+    return f"| {name} | {numbers} | {item['by_subject'][worst]:.3f} ({worst}) | {item['window_accuracy']:.3f} |"
 
 
 def _comparison_lines(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
