@@ -53,8 +53,8 @@ def export(
     from vskd_export.recipes import parse_recipes
     from vskd_training.evaluate import refuse_trained_on
     from vskd_training.experiment import Experiment
-    from vskd_training.models.student import Student
     from vskd_training.run import Run
+    from vskd_training.teaching import trained_student
 
     # Refusals come before the minute of work, not after it.
     models = parse_recipes(recipes)
@@ -63,8 +63,7 @@ def export(
     experiment = Experiment.open(opened.config, root=root, cache=cache, progress=None)
     # The gate's verdict is about people whom the student never saw, in the order of its own classes.
     refuse_trained_on(opened, experiment)
-    student = Student(opened.contract, width=opened.config.student.width)
-    opened.load_weights(student)
+    student = trained_student(opened)
 
     from vskd_export.build import export_bundle
 

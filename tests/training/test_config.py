@@ -45,6 +45,7 @@ def test_people_and_folds_may_be_bare_numbers_on_the_command_line(tiny_config_fi
         ("seed.x=1", "'seed' is no section"),
         ("window.hop_samples=65", "must lie between 1 and the window's 64 samples, got 65"),
         ("student.width=0", r"student.width must lie in \[0.125, 2\]"),
+        ("student.depth=50", "student.depth cannot be 50"),
         ("student_training.epochs=0", "epochs must be at least 1"),
     ],
 )

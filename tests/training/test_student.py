@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.errors import ConfigError
-from vskd_training.models.student import FEATURE_SIZE, Student, resnet18_trunk
+from vskd_training.models.student import FEATURE_SIZE, Student, resnet_trunk
 from vskd_training.torchvision_import import torchvision_resnet
 
 torch.set_num_threads(1)
@@ -42,12 +42,22 @@ def multiply_accumulates(network: Student, image: Tensor) -> int:
     return total
 
 
-def test_the_full_width_trunk_has_torchvisions_keys_and_shapes() -> None:
-    ours = resnet18_trunk(3, width=1.0).state_dict()
-    theirs = torchvision_resnet().resnet18().state_dict()
+@pytest.mark.parametrize("depth", [18, 34])
+def test_the_full_width_trunk_has_torchvisions_keys_and_shapes(depth: int) -> None:
+    ours = resnet_trunk(3, width=1.0, depth=depth).state_dict()
+    theirs = getattr(torchvision_resnet(), f"resnet{depth}")().state_dict()
     expected = {key: value.shape for key, value in theirs.items() if not key.startswith("fc.")}
     assert {key: value.shape for key, value in ours.items()} == expected
     assert list(ours) == list(expected)
+
+
+@pytest.mark.parametrize("depth", [10, 18, 34])
+def test_depth_counts_the_layers_with_weights(depth: int) -> None:
+    trunk = resnet_trunk(3, width=0.25, depth=depth)
+    # A shortcut's 1 x 1 convolution is not counted, the last linear layer is.
+    counted = [module for module in trunk.modules() if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1)]
+    assert len(counted) + 1 == depth
+    assert trunk(torch.zeros(2, 3, 64, 64)).shape == (2, 128)
 
 
 @pytest.mark.parametrize("size", [64, 224])
@@ -59,7 +69,7 @@ def test_torchvisions_weights_give_torchvisions_pooled_vector(size: int) -> None
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 2)
     state = {key: value for key, value in reference.state_dict().items() if not key.startswith("fc.")}
-    trunk = resnet18_trunk(3, width=1.0).eval()
+    trunk = resnet_trunk(3, width=1.0).eval()
     trunk.load_state_dict(state, strict=True)
     reference.fc = nn.Identity()
     images = torch.randn(2, 3, size, size)
@@ -75,10 +85,10 @@ def test_sizes_of_the_paper() -> None:
     # The trunk of torchvision (11,689,512 less its last layer), 512 -> 300, 300 -> 27.
     assert parameters(full) == 11_689_512 - 513_000 + 512 * 300 + 300 + 300 * 27 + 27
     assert parameters(full) == pytest.approx(11.34e6, rel=0.001)
-    assert parameters(resnet18_trunk(3, width=0.25)) == pytest.approx(0.70e6, rel=0.005)
+    assert parameters(resnet_trunk(3, width=0.25)) == pytest.approx(0.70e6, rel=0.005)
     assert parameters(Student(contract(), width=0.25)) == pytest.approx(0.75e6, rel=0.005)
     assert full.trunk.out_features == 512
-    assert resnet18_trunk(3, width=0.25).out_features == 128
+    assert resnet_trunk(3, width=0.25).out_features == 128
 
 
 @pytest.mark.parametrize(
@@ -110,7 +120,7 @@ def test_any_image(size: int, fields: tuple[str, ...], channels: int, width: flo
 
 @pytest.mark.parametrize("width", [0.125, 0.25, 0.5, 0.75, 2.0])
 def test_a_width_scales_every_stage(width: float) -> None:
-    trunk = resnet18_trunk(3, width=width)
+    trunk = resnet_trunk(3, width=width)
     first = round(64 * width)
     outputs = [trunk.get_submodule(f"layer{stage}")[-1].conv2.out_channels for stage in range(1, 5)]  # type: ignore[index]
     assert outputs == [first, 2 * first, 4 * first, 8 * first]
@@ -122,13 +132,13 @@ def test_a_width_scales_every_stage(width: float) -> None:
 @pytest.mark.parametrize("width", [0.0, -1.0, 0.1, float("nan")])
 def test_a_width_of_less_than_an_eighth_is_refused(width: float) -> None:
     with pytest.raises(ConfigError, match=rf"at least 0\.125 \(8 channels in its first stage\), got {width}"):
-        resnet18_trunk(3, width=width)
+        resnet_trunk(3, width=width)
 
 
 @pytest.mark.parametrize(("width", "channels"), [(1.0, 3), (1.0, 6), (0.25, 3), (0.25, 6)])
 def test_every_convolution_starts_as_torchvision_starts_it(width: float, channels: int) -> None:
     torch.manual_seed(0)
-    for name, module in resnet18_trunk(channels, width=width).named_modules():
+    for name, module in resnet_trunk(channels, width=width).named_modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
             assert module.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.15), name

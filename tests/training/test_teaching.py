@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from vskd.contract import GafSpec
 from vskd.errors import ConfigError
-from vskd_training.config import LabelsConfig, TeachingConfig, load_config
+from vskd_training.config import LabelsConfig, StudentConfig, TeachingConfig, load_config
 from vskd_training.experiment import Experiment
 from vskd_training.run import Run
 from vskd_training.tasks import TeacherViews
-from vskd_training.teaching import averaged, cross_fitted, shuffled, views_for
+from vskd_training.teaching import averaged, cross_fitted, shuffled, trained_student, views_for
 from vskd_training.train import train_student, train_teacher
 from vskd_training.windows import UNLABELLED
 
@@ -147,6 +147,16 @@ def test_a_student_can_teach_the_next(tiny: Experiment, tmp_path: Path) -> None:
     heard = views_for([alone], tiny, tiny.windows("train"))
     assert heard.ids == tiny.windows("train").ids
     assert heard.features.shape == (len(heard.ids), 300)
+
+
+@pytest.mark.parametrize("depth", [10, 34])
+def test_a_student_of_another_depth_is_trained_and_found_again(tiny: Experiment, tmp_path: Path, depth: int) -> None:
+    how = StudentConfig(width=0.125, depth=depth)
+    run = student(_with(tiny, student=how), tmp_path / "run")
+    again = Run.open(run.path, role="student")
+    assert again.config.student == how
+    assert sum(value.numel() for value in trained_student(again).parameters()) == run.card["parameters"]
+    assert run.card["parameters"] != student(tiny, tmp_path / "18").card["parameters"]
 
 
 def _of_contract(experiment: Experiment, **changes: Any) -> Experiment:

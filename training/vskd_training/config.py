@@ -157,9 +157,10 @@ class VirtualConfig:
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """The student: ``width`` is the factor on ResNet18's channels."""
+    """The student: ``width`` is the factor on the channels of ResNet, ``depth`` its layers with weights."""
 
     width: float = 1.0
+    depth: Literal[10, 18, 34] = 18
 
     def __post_init__(self) -> None:
         if not 0.125 <= self.width <= 2:

@@ -39,7 +39,7 @@ from vskd_training.augment import Augmentation
 from vskd_training.config import Optimisation
 from vskd_training.fit import optimiser_for, train_step
 from vskd_training.losses import LossWeights
-from vskd_training.models.student import FEATURE_SIZE, Student, resnet18_trunk
+from vskd_training.models.student import FEATURE_SIZE, Student, resnet_trunk
 from vskd_training.tasks import StudentBatch, StudentTask
 from vskd_training.torchvision_import import torchvision_resnet
 from vskd_training.windows import WindowTable
@@ -134,7 +134,7 @@ class PublicSteps:
         self._transform = _public_transform()
         self._watch = Stopwatch()
         self.parts_s = self._watch.parts_s
-        trunk = resnet18_trunk(3, width=1.0)
+        trunk = resnet_trunk(3, width=1.0)
         self._model = nn.Sequential(trunk, nn.Linear(512, FEATURE_SIZE), nn.ReLU(), nn.Linear(FEATURE_SIZE, CLASSES))
         self._optimiser = torch.optim.Adam(self._model.parameters(), lr=2e-4, weight_decay=1e-5)
         self._rng = np.random.default_rng(0)

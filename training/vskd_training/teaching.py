@@ -288,11 +288,22 @@ def trained_network(run: Run) -> Teacher | SkeletonTeacher | Student:
     ------
     DataError : the weights are missing or changed
     """
-    model: Teacher | SkeletonTeacher | Student
     if run.card["role"] == "student":
-        model = Student(run.contract, width=run.config.student.width)
-    else:
-        model = build_teacher(run.config, len(run.contract.labels))
+        return trained_student(run)
+    model = build_teacher(run.config, len(run.contract.labels))
+    run.load_weights(model)
+    return model
+
+
+def trained_student(run: Run) -> Student:
+    """The network of a student's finished run, with its weights.
+
+    Raises
+    ------
+    DataError : the weights are missing or changed
+    """
+    how = run.config.student
+    model = Student(run.contract, width=how.width, depth=how.depth)
     run.load_weights(model)
     return model
 

@@ -116,7 +116,7 @@ def train_student(
     _check_virtual(config, teachers)
     _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     classes = len(experiment.contract.labels)
-    model = Student(experiment.contract, width=config.student.width)
+    model = Student(experiment.contract, width=config.student.width, depth=config.student.depth)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
     heard = _heard(teachers, experiment, table) if teachers else None
     virtual = _virtual(experiment, table)

@@ -1,4 +1,4 @@
-"""The student: ResNet18 (He et al., CVPR 2016) on torchvision's ``BasicBlock``, with a width factor.
+"""The student: ResNet18 (He et al., CVPR 2016) on torchvision's ``BasicBlock``, with a width factor and other depths.
 
 As in VSKD: the pooled vector, then Linear(-> 300) + ReLU, the feature that distillation compares, then
 Linear(300 -> classes). At width 1.0 and three image channels the trunk is torchvision's own resnet18, key by key.
@@ -40,13 +40,18 @@ class View(NamedTuple):
     middle: Tensor | None = None
 
 
-def resnet18_trunk(image_channels: int, *, width: float) -> nn.Module:
-    """ResNet18 up to the pooled vector, of ``trunk.out_features`` values.
+#: Blocks in each stage, by the network's depth. 18 and 34 are the paper's, 10 is half of 18.
+_BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+
+
+def resnet_trunk(image_channels: int, *, width: float, depth: int = 18) -> nn.Module:
+    """A residual network of basic blocks up to the pooled vector, of ``trunk.out_features`` values.
 
     Parameters
     ----------
     image_channels : channels of the image; 3 is torchvision's own stem
-    width : factor on every layer's channels; 1.0 is torchvision's resnet18, 0.125 the least
+    width : factor on every layer's channels; 1.0 is torchvision's resnet18 or resnet34, 0.125 the least
+    depth : 10, 18 or 34 layers with weights
 
     Raises
     ------
@@ -56,9 +61,10 @@ def resnet18_trunk(image_channels: int, *, width: float) -> nn.Module:
         raise ConfigError(f"a ResNet18 needs a width of at least 0.125 (8 channels in its first stage), got {width}")
     resnet = torchvision_resnet()
     first = round(64 * width)
-    trunk: nn.Module = resnet.ResNet(resnet.BasicBlock, [2, 2, 2, 2], num_classes=1)
+    blocks = _BLOCKS[depth]
+    trunk: nn.Module = resnet.ResNet(resnet.BasicBlock, list(blocks), num_classes=1)
     if first != 64:
-        _rebuild_narrow(trunk, first)
+        _rebuild_narrow(trunk, first, blocks)
     if first != 64 or image_channels != 3:
         trunk.conv1 = nn.Conv2d(image_channels, first, kernel_size=7, stride=2, padding=3, bias=False)
         nn.init.kaiming_normal_(trunk.conv1.weight, mode="fan_out", nonlinearity="relu")
@@ -67,14 +73,14 @@ def resnet18_trunk(image_channels: int, *, width: float) -> nn.Module:
     return trunk
 
 
-def _rebuild_narrow(trunk: nn.Module, first: int) -> None:
+def _rebuild_narrow(trunk: nn.Module, first: int, blocks: tuple[int, ...]) -> None:
     """Replace the stem's norm and the four stages by ones that start with ``first`` channels."""
     resnet = torchvision_resnet()
     trunk.bn1 = nn.BatchNorm2d(first)
     trunk.inplanes = first  # type: ignore[assignment]
     make_layer = trunk._make_layer
-    for stage in range(4):
-        layer = make_layer(resnet.BasicBlock, first * 2**stage, 2, stride=1 if stage == 0 else 2)  # type: ignore[operator]
+    for stage, count in enumerate(blocks):
+        layer = make_layer(resnet.BasicBlock, first * 2**stage, count, stride=1 if stage == 0 else 2)  # type: ignore[operator]
         setattr(trunk, f"layer{stage + 1}", layer)
     for module in trunk.modules():
         if isinstance(module, nn.Conv2d):
@@ -87,7 +93,8 @@ class Student(nn.Module):
     Parameters
     ----------
     contract : fixes the window, the image and the classes
-    width : factor on ResNet18's channels
+    width : factor on the channels of ResNet
+    depth : its layers with weights: 10, 18 or 34
 
     Attributes
     ----------
@@ -98,10 +105,10 @@ class Student(nn.Module):
     (batch, channels, samples), g -> ``View``
     """
 
-    def __init__(self, contract: Contract, *, width: float) -> None:
+    def __init__(self, contract: Contract, *, width: float, depth: int = 18) -> None:
         super().__init__()
         self.encoder = Encoder(contract.gaf, contract.window.samples)
-        self.trunk = resnet18_trunk(contract.image_shape[0], width=width)
+        self.trunk = resnet_trunk(contract.image_shape[0], width=width, depth=depth)
         pooled = cast(int, self.trunk.out_features)
         self.middle_channels = pooled // 4
         self.feature = nn.Linear(pooled, FEATURE_SIZE)

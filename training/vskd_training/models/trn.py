@@ -35,7 +35,7 @@ from vskd_training.models.bn_inception import (
     BnInception,
     load_imagenet_weights,
 )
-from vskd_training.models.student import FEATURE_SIZE, View, resnet18_trunk
+from vskd_training.models.student import FEATURE_SIZE, View, resnet_trunk
 
 #: Most subsets of one scale in one pass.
 SUBSETS_PER_SCALE = 3
@@ -197,7 +197,7 @@ class SmallBackbone(nn.Module):
         super().__init__()
         self.frames_per_segment = 3 if motion else 1
         self.input = GreyInput(motion=motion)
-        self.network = resnet18_trunk(self.frames_per_segment, width=width)
+        self.network = resnet_trunk(self.frames_per_segment, width=width)
         self.out_features = cast(int, self.network.out_features)
 
     def forward(self, frames: Tensor) -> Tensor:
