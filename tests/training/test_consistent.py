@@ -173,7 +173,7 @@ def echo(count: int) -> ConsistentTeachers:
         def forward(self, shown: Tensor) -> View:
             return View(self.one * shown[:, :1], self.one * shown[:, 1:])
 
-    return ConsistentTeachers(tuple(map(str, range(count))), [(Network(), see)], np.arange(count), None)
+    return ConsistentTeachers(tuple(map(str, range(count))), [(Network(), see)], np.arange(count), None, "arithmetic")
 
 
 def test_the_student_and_its_teacher_get_one_change(tiny: Experiment) -> None:

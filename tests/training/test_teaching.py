@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from vskd.contract import GafSpec
 from vskd.errors import ConfigError
+from vskd_training.augment import Change
 from vskd_training.config import LabelsConfig, StudentConfig, TeachingConfig, load_config
+from vskd_training.consistent import consistent_teachers
 from vskd_training.experiment import Experiment
 from vskd_training.run import Run
 from vskd_training.tasks import TeacherViews
@@ -35,17 +37,43 @@ def views(logits: torch.Tensor) -> TeacherViews:
 def test_several_teachers_are_averaged_by_probability() -> None:
     generator = torch.Generator().manual_seed(0)
     each = [views(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
-    together = averaged(each)
+    together = averaged(each, mean="arithmetic")
     expected = np.mean([torch.softmax(one.logits.double(), 1).numpy() for one in each], axis=0)
     np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
     assert together.features.shape == (7, 3)
-    assert averaged(each[:1]) is each[0]
+    assert averaged(each[:1], mean="arithmetic") is each[0]
+
+
+def test_several_teachers_are_averaged_by_the_logarithm() -> None:
+    generator = torch.Generator().manual_seed(1)
+    each = [views(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
+    together = averaged(each, mean="geometric")
+    product = np.prod([torch.softmax(one.logits.double(), 1).numpy() for one in each], axis=0) ** (1 / 3)
+    expected = product / product.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_the_config_chooses_the_mean(tiny: Experiment, teachers: list[Run], tmp_path: Path, consistent: bool) -> None:
+    table = tiny.windows("train")
+    said = {}
+    for mean in ("arithmetic", "geometric"):
+        teaching = TeachingConfig(mean=mean, consistent=consistent)
+        experiment = _with(tiny, teaching=teaching)
+        heard = (consistent_teachers if consistent else views_for)(teachers, experiment, table)
+        said[mean] = heard.view([0, 1, 2], Change()).logits
+    each = [views_for([teacher], tiny, table) for teacher in teachers]
+    for mean, logits in said.items():
+        torch.testing.assert_close(logits, averaged(each, mean=mean).logits[:3], atol=1e-5, rtol=0)
+    assert (said["arithmetic"] - said["geometric"]).abs().max() > 1e-3
 
 
 def test_teachers_who_are_sure_of_different_classes_stay_finite() -> None:
     one, other = torch.zeros(1, 2), torch.zeros(1, 2)
     one[0, 0], other[0, 1] = 500.0, 500.0
-    assert torch.softmax(averaged([views(one), views(other)]).logits, 1)[0].tolist() == pytest.approx([0.5, 0.5])
+    assert torch.softmax(averaged([views(one), views(other)], mean="arithmetic").logits, 1)[
+        0
+    ].tolist() == pytest.approx([0.5, 0.5])
 
 
 def table_of(windows: list[int], labels: list[int]) -> Any:
@@ -204,7 +232,7 @@ def test_a_person_is_spoken_of_by_teachers_who_never_saw_that_person() -> None:
     table = SimpleTable(recordings=np.arange(6), labels=np.zeros(6, int), subjects=("1", "1", "3", "3", "5", "5"))
     each = [views(torch.nn.functional.one_hot(torch.full((6,), index), 4) * 9.0) for index in range(4)]
     # Two that saw both labelled people, one that left 1 out, one that left 3 out.
-    got = cross_fitted(each, [{"1", "3"}, {"1", "3"}, {"3"}, {"1"}], table)
+    got = cross_fitted(each, [{"1", "3"}, {"1", "3"}, {"3"}, {"1"}], table, mean="arithmetic")
     assert got.logits.argmax(1)[:4].tolist() == [2, 2, 3, 3]
     # The unlabelled person 5 is new to all four: those who saw most people speak, in equal parts.
     shares = torch.softmax(got.logits[4], dim=0)
@@ -217,7 +245,7 @@ def test_a_person_whom_every_teacher_saw_is_refused() -> None:
     table = SimpleTable(recordings=np.arange(2), labels=np.zeros(2, int), subjects=("1", "3"))
     each = [views(torch.zeros(2, 4))] * 2
     with pytest.raises(ConfigError, match=r"every teacher was trained on person 1.*labels.left_out = '1'"):
-        cross_fitted(each, [{"1", "3"}, {"1"}], table)
+        cross_fitted(each, [{"1", "3"}, {"1"}], table, mean="arithmetic")
 
 
 @pytest.fixture(scope="module")

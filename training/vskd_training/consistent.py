@@ -34,6 +34,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vskd_training.augment import Change
+from vskd_training.config import Mean
 from vskd_training.experiment import Experiment
 from vskd_training.models.student import Student, View
 from vskd_training.run import Run
@@ -66,12 +67,14 @@ class ConsistentTeachers:
     source : (n,), the window that is spoken of in place of each: itself, or another's in the shuffled control, changed
         in the same way
     speaks : (n, networks), who is heard of each source; None for all
+    mean : of those who are heard
     """
 
     ids: tuple[str, ...]
     networks: Sequence[tuple[Callable[[Tensor], View], Input]]
     source: NDArray[np.int64]
     speaks: NDArray[np.bool_] | None
+    mean: Mean
 
     @torch.no_grad()
     def view(self, rows: list[int], change: Change) -> View:
@@ -80,7 +83,10 @@ class ConsistentTeachers:
         ids = tuple(self.ids[row] for row in rows)
         said = [ask(see(spoken_of, change)) for ask, see in self.networks]
         each = [TeacherViews(ids, *view) for view in said]
-        together = averaged(each) if self.speaks is None else said_by(each, self.speaks[spoken_of])
+        if self.speaks is None:
+            together = averaged(each, mean=self.mean)
+        else:
+            together = said_by(each, self.speaks[spoken_of], mean=self.mean)
         return View(together.logits, together.features, together.middles)
 
 
@@ -105,7 +111,7 @@ def consistent_teachers(teachers: Sequence[Run], experiment: Experiment, table: 
         within = teaching.pairing == "shuffled-within-class"
         source = exchange(own_views(teachers, experiment, table) if within else None, table, seed=seed)
     speaks = speakers([people_seen(teacher) for teacher in teachers], table) if teaching.cross_fitted else None
-    return ConsistentTeachers(table.ids, networks, source, speaks)
+    return ConsistentTeachers(table.ids, networks, source, speaks, teaching.mean)
 
 
 def _with_its_view(teacher: Run, experiment: Experiment, table: WindowTable) -> tuple[Callable[[Tensor], View], Input]:

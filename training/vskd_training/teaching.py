@@ -1,7 +1,8 @@
 """What a student hears of its teachers: their views of its training windows, once, before training starts.
 
-Several teachers are averaged: their mean probability (Lakshminarayanan et al., NeurIPS 2017), and their features side
-by side, which distance and angle can compare with a student's and the semantic term cannot. A student may teach, too:
+Several teachers are averaged: the arithmetic mean of their probabilities (Lakshminarayanan et al., NeurIPS 2017) or the
+geometric one (both in Hinton et al., "Distilling the Knowledge in a Neural Network", 2015), and their features side by
+side, which distance and angle can compare with a student's and the semantic term cannot. A student may teach, too:
 its views of the same windows are self-distillation (Furlanello et al., "Born-Again Neural Networks", ICML 2018).
 
 Cross-fitted teachers, as in stacking (Wolpert, Neural Networks 1992), never speak of a person whom they were trained
@@ -25,7 +26,7 @@ from torch.nn import functional as F
 
 from vskd.contract import Contract
 from vskd.errors import ConfigError
-from vskd_training.config import Config
+from vskd_training.config import Config, Mean
 from vskd_training.experiment import Experiment
 from vskd_training.joints import ARMS, JointClips
 from vskd_training.models.skeleton import SkeletonTeacher
@@ -95,9 +96,10 @@ def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTabl
 def own_views(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> TeacherViews:
     """What the teachers say of the same recordings, whatever ``teaching.pairing`` makes of it."""
     each = [_views_of(teacher, experiment, table) for teacher in teachers]
-    if experiment.config.teaching.cross_fitted:
-        return cross_fitted(each, [people_seen(teacher) for teacher in teachers], table)
-    return averaged(each)
+    teaching = experiment.config.teaching
+    if teaching.cross_fitted:
+        return cross_fitted(each, [people_seen(teacher) for teacher in teachers], table, mean=teaching.mean)
+    return averaged(each, mean=teaching.mean)
 
 
 def people_seen(teacher: Run) -> set[str]:
@@ -127,7 +129,9 @@ def check_features(config: Config, teachers: int) -> None:
             )
 
 
-def cross_fitted(views: Sequence[TeacherViews], seen: Sequence[set[str]], table: WindowTable) -> TeacherViews:
+def cross_fitted(
+    views: Sequence[TeacherViews], seen: Sequence[set[str]], table: WindowTable, *, mean: Mean
+) -> TeacherViews:
     """Of every window, the mean of those teachers who never saw its person, and among them who saw most people.
 
     Parameters
@@ -135,6 +139,7 @@ def cross_fitted(views: Sequence[TeacherViews], seen: Sequence[set[str]], table:
     views : of each teacher, of the same windows
     seen : the people whom each teacher was trained on
     table : the windows
+    mean : of those who speak of one window
 
     Returns
     -------
@@ -144,7 +149,7 @@ def cross_fitted(views: Sequence[TeacherViews], seen: Sequence[set[str]], table:
     ------
     ConfigError : every teacher saw a person of the table
     """
-    return said_by(views, speakers(seen, table))
+    return said_by(views, speakers(seen, table), mean=mean)
 
 
 def speakers(seen: Sequence[set[str]], table: WindowTable) -> NDArray[np.bool_]:
@@ -169,22 +174,23 @@ def speakers(seen: Sequence[set[str]], table: WindowTable) -> NDArray[np.bool_]:
     return speaks
 
 
-def said_by(views: Sequence[TeacherViews], speaks: NDArray[np.bool_]) -> TeacherViews:
+def said_by(views: Sequence[TeacherViews], speaks: NDArray[np.bool_], *, mean: Mean) -> TeacherViews:
     """Of every window, the mean of those who speak of it, (n, teachers); without features, see ``cross_fitted``."""
     logits = torch.empty_like(views[0].logits)
     for group in np.unique(speaks, axis=0):
-        chosen = averaged([view for view, one in zip(views, group, strict=True) if one])
+        chosen = averaged([view for view, one in zip(views, group, strict=True) if one], mean=mean)
         rows = torch.from_numpy(np.flatnonzero((speaks == group).all(axis=1)))
         logits[rows] = chosen.logits[rows]
     return TeacherViews(views[0].ids, logits, logits.new_zeros(len(logits), 0))
 
 
-def averaged(views: Sequence[TeacherViews]) -> TeacherViews:
+def averaged(views: Sequence[TeacherViews], *, mean: Mean) -> TeacherViews:
     """Several teachers as one: the logarithm of their mean probability, and their features side by side.
 
     Parameters
     ----------
     views : at least one, of the same windows in the same order
+    mean : see ``TeachingConfig``; the geometric one is left unnormalised, as logits are
 
     Returns
     -------
@@ -194,8 +200,8 @@ def averaged(views: Sequence[TeacherViews]) -> TeacherViews:
     if len(views) == 1:
         return views[0]
     logs = torch.stack([F.log_softmax(view.logits, dim=1) for view in views])
-    mean = torch.logsumexp(logs, dim=0) - math.log(len(views))
-    return TeacherViews(views[0].ids, mean, torch.cat([view.features for view in views], dim=1))
+    together = logs.mean(dim=0) if mean == "geometric" else torch.logsumexp(logs, dim=0) - math.log(len(views))
+    return TeacherViews(views[0].ids, together, torch.cat([view.features for view in views], dim=1))
 
 
 def shuffled(views: TeacherViews, table: WindowTable, *, within_class: bool, seed: int) -> TeacherViews:
