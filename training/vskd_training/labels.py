@@ -176,10 +176,10 @@ def _labelled(pool: Sequence[str], labels: LabelsConfig, *, fold: str) -> tuple[
         return labels.people
     if labels.count > len(pool):
         raise ConfigError(f"labels.count is {labels.count}, and the training side has {len(pool)} people")
-    return drawn(pool, labels.count, seed=labels.seed, fold=fold)
+    return people_drawn(pool, labels.count, seed=labels.seed, fold=fold)
 
 
-def drawn(pool: Sequence[str], count: int, *, seed: int, fold: str) -> tuple[str, ...]:
+def people_drawn(pool: Sequence[str], count: int, *, seed: int, fold: str) -> tuple[str, ...]:
     """So many people of a pool, in the order drawn; of a larger count the first ones are the same."""
     rng = np.random.default_rng([seed, zlib.crc32(fold.encode())])
     return tuple(pool[position] for position in rng.permutation(len(pool))[:count])

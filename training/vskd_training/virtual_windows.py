@@ -39,7 +39,7 @@ from vskd_training.datasets.utd_mhad import (
     joints_in_torsos,
 )
 from vskd_training.datasets.virtual_wrist import Limb, limb_parts_g
-from vskd_training.labels import drawn
+from vskd_training.labels import people_drawn
 from vskd_training.windows import UNLABELLED, WindowTable
 
 Float64 = NDArray[np.float64]
@@ -169,7 +169,7 @@ def with_people(config: Config, table: WindowTable) -> VirtualConfig:
     people = sorted(set(table.subjects), key=natural)
     if how.sensor_count > len(people):
         raise ConfigError(f"virtual.sensor_count is {how.sensor_count}, and there are {len(people)} training people")
-    worn = drawn(people, how.sensor_count, seed=config.labels.seed, fold=config.data.fold)
+    worn = people_drawn(people, how.sensor_count, seed=config.labels.seed, fold=config.data.fold)
     without = tuple(person for person in people if person not in worn)
     return dataclasses.replace(how, without_sensor=without, sensor_count=0)
 
