@@ -48,7 +48,7 @@ def test_a_changed_contract_inside_is_noticed(bundle: Bundle, files: dict[str, b
     assert all("is not that of contract.json" in contract_problem(Bundle.open(folder), model) for model in MODELS)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_ends_in_a_contract_or_an_error_of_ours(files: dict[str, bytes], tmp_path: Path, data) -> None:
     name = data.draw(st.sampled_from(["onnx", "tflite"]))

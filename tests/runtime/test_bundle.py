@@ -297,7 +297,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_in_any_place_of_the_manifest_ends_in_a_bundle_or_an_error_of_ours(shared_bundle, data):
     manifest_path = shared_bundle / MANIFEST
@@ -314,7 +314,7 @@ def test_any_value_in_any_place_of_the_manifest_ends_in_a_bundle_or_an_error_of_
     _open_and_restore(manifest_path, json.dumps(manifest).encode(), original)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.booleans())
 def test_any_changed_byte_of_the_manifest_ends_in_a_bundle_or_an_error_of_ours(shared_bundle, position, value, cut):
     manifest_path = shared_bundle / MANIFEST

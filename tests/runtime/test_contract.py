@@ -45,7 +45,7 @@ def with_value(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     return mapping
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     labels=st.lists(st.text(max_size=6), min_size=2, max_size=5, unique=True),
     samples=st.integers(64, 300),
@@ -59,7 +59,7 @@ def test_a_contract_reads_back_what_it_writes(labels, samples, rate_hz, temperat
     assert Contract.from_json(contract.to_json()).to_json() == contract.to_json()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(path=st.sampled_from(PATHS), value=JSON)
 def test_any_value_in_any_place_gives_a_contract_or_a_contract_error(path, value):
     try:

@@ -138,7 +138,7 @@ def test_a_model_with_another_number_of_classes_is_refused(shape):
         decider().decide(np.zeros(shape, np.float32), window())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(hnp.arrays(np.float32, (4, 5), elements=st.floats(-(2.0**100), 2.0**100, width=32)), st.floats(0.01, 100))
 def test_probabilities_are_probabilities_whatever_the_logits(logits, temperature):
     probabilities = softmax(logits, temperature=temperature)
@@ -148,7 +148,7 @@ def test_probabilities_are_probabilities_whatever_the_logits(logits, temperature
     np.testing.assert_array_equal(best, probabilities.max(axis=-1))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     answers=st.lists(st.sampled_from([SIT, WALK, WAVE]), min_size=1, max_size=30),
     smoothing=st.floats(0.05, 1.0),
@@ -217,7 +217,7 @@ def plain_score(past: list[np.ndarray], rules: dict[str, object]) -> tuple[list[
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     answers=st.lists(
         st.sampled_from([SIT, WALK, WAVE, logits_of(0.5, 0.3, 0.2), logits_of(0.3, 0.5, 0.2)]), max_size=40

@@ -107,7 +107,7 @@ def test_uneven_segments_are_within_2e_6_of_float64(field: str, scaling: str, sa
         np.testing.assert_allclose(encode(window, field, scaling, size), expected, rtol=0, atol=TOLERANCE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     window=windows_of_16.filter(lambda w: bool((np.ptp(w, axis=-1) > 0).all())),
     field=st.sampled_from(EVERY_FIELD),
@@ -138,7 +138,7 @@ def test_golden_file_is_what_its_script_makes() -> None:
             np.testing.assert_allclose(golden[name], array, rtol=0, atol=1e-12, err_msg=name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(window=windows_of_16, scaling=st.sampled_from(EVERY_SCALING))
 def test_symmetry_range_and_identity(window: np.ndarray, scaling: str) -> None:
     summation, difference = encode(window, "gasf", scaling, 16), encode(window, "gadf", scaling, 16)
@@ -149,14 +149,14 @@ def test_symmetry_range_and_identity(window: np.ndarray, scaling: str) -> None:
     assert np.abs(difference).max() <= 1 + 1e-6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(level_g=st.floats(-20, 20, width=32), scaling=st.sampled_from(EVERY_SCALING))
 def test_gadf_of_a_constant_is_zero(level_g: float, scaling: str) -> None:
     image = encode(np.full((3, 16), level_g, dtype=np.float32), "gadf", scaling, 8)
     np.testing.assert_allclose(image, 0, rtol=0, atol=2e-7)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(window=windows_of_16, beyond=st.floats(1.0, 1e6))
 def test_range_saturates(window: np.ndarray, beyond: float) -> None:
     clipped = np.clip(window, -1.0, 1.0)
@@ -167,7 +167,7 @@ def test_range_saturates(window: np.ndarray, beyond: float) -> None:
         )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     window=windows_of_16.filter(lambda w: bool((np.ptp(w, axis=-1) > 0.05).all())),
     exponent=st.integers(-4, 6),
@@ -254,7 +254,7 @@ def test_impossible_specs_are_refused(settings_: dict[str, object], message: str
         GafSpec(**settings_)  # type: ignore[arg-type]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(samples=st.integers(1, 400), part=st.floats(0.001, 1))
 def test_every_sample_is_averaged_once(samples: int, part: float) -> None:
     size = max(1, round(samples * part))

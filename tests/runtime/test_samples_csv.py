@@ -21,7 +21,7 @@ def read(text: str, rows: int = 100):
     return reader, list(reader.chunks(rows))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.tuples(*[st.floats(allow_nan=False)] * 4), min_size=1, max_size=20),
     rows=st.integers(1, 25),

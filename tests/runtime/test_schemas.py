@@ -172,7 +172,7 @@ def beyond_the_schema(mapping: dict[str, Any]) -> bool:
     )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_reader_and_schema_agree_on_any_changed_contract(data):
     mapping = changed(data, to_mapping(Contract(labels=("a", "b"))))
@@ -185,7 +185,7 @@ def test_reader_and_schema_agree_on_any_changed_contract(data):
     assert valid == read or (valid and beyond_the_schema(mapping))
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_reader_and_schema_agree_on_any_changed_manifest(data):
     plain = to_plain(Manifest(1, (ModelEntry("m.onnx", "onnx", "fp32"),), {"m.onnx": FileEntry("0" * 64, 3)}))

@@ -144,7 +144,7 @@ def plain(event: Event) -> tuple[object, ...]:
     return event.label, event.reason, event.start_s, event.end_s, event.probabilities.tobytes()
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(recording=recordings(), cuts=st.lists(st.integers(0, 95), max_size=12), hop=st.integers(1, 8))
 def test_any_way_of_cutting_gives_the_same_windows_events_and_counts(recording, cuts, hop):
     contract = small_contract(hop_samples=hop, smoothing=0.6, min_dwell_windows=2, unknown_below=0.4)
@@ -159,7 +159,7 @@ def test_any_way_of_cutting_gives_the_same_windows_events_and_counts(recording, 
         assert other.health.rate_hz == pytest.approx(stream.health.rate_hz)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(recording=recordings(), hop=st.integers(1, 8), rate_hz=st.sampled_from([20.0, 33.3, 50.0, 64.0]))
 def test_a_stream_gives_what_the_offline_reference_gives(recording, hop, rate_hz):
     contract = small_contract(hop_samples=hop, rate_hz=rate_hz)
@@ -537,7 +537,7 @@ def test_stretch_takes_the_ends_and_is_linear_between():
     assert window.flags.c_contiguous
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 9999), samples=st.integers(2, 60), wanted=st.integers(2, 80))
 def test_stretch_is_linear_interpolation(seed, samples, wanted):
     rng = np.random.default_rng(seed)

@@ -186,7 +186,7 @@ def test_a_clock_of_whole_recordings_is_refused(tiny_config_file: Any) -> None:
 # --- lost samples ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     samples=st.integers(8, 90),
@@ -215,7 +215,7 @@ def test_the_share_of_lost_samples_is_the_stated_one() -> None:
         assert int(runs.sum()) / begins == pytest.approx((longest + 1) / 2, rel=0.1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), slope=st.floats(-3, 3), start=st.floats(-2, 2))
 def test_a_straight_line_does_not_notice_that_samples_were_lost(seed: int, slope: float, start: float) -> None:
     line = (start + slope * torch.linspace(0, 1, 50)).expand(6, 3, 50)
@@ -251,7 +251,7 @@ def test_runs_that_the_stream_would_not_bridge_are_refused(tiny_config_file: Any
 # --- the mirror -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), axis=st.sampled_from(["x", "y", "z"]))
 def test_a_mirror_keeps_magnitudes_and_is_its_own_inverse(seed: int, axis: str) -> None:
     signal = torch.randn(9, 3, 20, generator=seeded(seed))

@@ -218,7 +218,7 @@ def bilinear_grey(raw: NDArray[np.uint8]) -> NDArray[np.float64]:
     return grey
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), rows=st.integers(3, 8), columns=st.integers(3, 8))
 def test_bayer_pictures_are_demosaiced_bilinearly(seed: int, rows: int, columns: int) -> None:
     raw = np.random.default_rng(seed).integers(0, 256, (2 * rows, 2 * columns)).astype(np.uint8)

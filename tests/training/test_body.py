@@ -103,7 +103,7 @@ def test_the_watch_sits_on_the_back_of_the_right_wrist():
 
 
 @given(seeds, labels)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_limbs_keep_their_length(seed, label):
     person, _, motion = performed(seed, label)
     first, second = np.array(body.BONES).T
@@ -118,7 +118,7 @@ def test_limbs_keep_their_length(seed, label):
 
 
 @given(seeds, labels)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_watch_frame_is_a_rotation_along_the_forearm(seed, label):
     _, _, motion = performed(seed, label)
     rotation = motion.watch_to_world
@@ -133,7 +133,7 @@ def test_the_watch_frame_is_a_rotation_along_the_forearm(seed, label):
 
 
 @given(seeds, labels)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_carrying_foot_stays_on_the_ground(seed, label):
     _, track, motion = performed(seed, label)
     ankles = motion.joints_m[:, [body.JOINTS.index("right_ankle"), body.JOINTS.index("left_ankle")], 2]
@@ -143,7 +143,7 @@ def test_the_carrying_foot_stays_on_the_ground(seed, label):
 
 
 @given(seeds, labels)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_key_poses_follow_each_other_within_the_span(seed, label):
     rng = np.random.default_rng(seed)
     person, style = body.draw_person(rng), body.draw_style(rng)
@@ -157,7 +157,7 @@ def test_key_poses_follow_each_other_within_the_span(seed, label):
 
 
 @given(seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_way_between_key_poses_does_not_overshoot(seed):
     rng = np.random.default_rng(seed)
     times = np.sort(rng.uniform(0, 3, 6))

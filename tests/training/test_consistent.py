@@ -85,7 +85,7 @@ def time_seen_by_the_student(table: WindowTable, change: Change, at: NDArray[np.
 ROWS = list(range(len(BEGINS_S)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), steps=st.integers(2, 70))
 def test_joints_are_seen_at_the_time_that_the_student_sees(seed: int, steps: int) -> None:
     prepared, table = recording_of_time("joints")
@@ -96,7 +96,7 @@ def test_joints_are_seen_at_the_time_that_the_student_sees(seed: int, steps: int
     np.testing.assert_allclose(seen[:, :, 7, 1].numpy(), expected, atol=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), segments=st.integers(2, 12))
 def test_frames_are_of_the_time_that_the_student_sees(seed: int, segments: int) -> None:
     prepared, table = recording_of_time("pictures")
@@ -125,7 +125,7 @@ def test_an_unchanged_window_is_seen_as_it_always_was(view: str) -> None:
         np.testing.assert_allclose(clips.at(ROWS, still), as_ever, atol=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), axis=st.sampled_from(["x", "y", "z"]))
 def test_a_gyroscope_goes_through_the_same_times_strap_and_mirror(seed: int, axis: Any) -> None:
     """Turning as large as acceleration stays that, but for the sign in the mirror, and for the accelerometer's own."""

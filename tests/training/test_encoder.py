@@ -59,7 +59,7 @@ def test_minmax_of_uneven_segments_differs_by_the_rounding_of_a_mean(samples: in
     assert difference(GafSpec(fields=("gasf", "gadf"), scaling="minmax", size=size), windows) <= 2e-5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(windows=windows_of_32, scaling=st.sampled_from(EVERY_SCALING), scale_g=st.sampled_from([1.0, 2.0, 7.5]))
 def test_torch_is_numpy_on_any_readings(windows: np.ndarray, scaling: str, scale_g: float) -> None:
     spec = GafSpec(fields=("gasf", "gadf"), scaling=scaling, scale_g=scale_g, size=16)  # type: ignore[arg-type]

@@ -99,14 +99,14 @@ def plain_contrast(student: Array, teacher: Array, recordings: list[set[int]], t
 SHAPES = st.sampled_from([(4, 4), (8, 4), (4, 8), (6, 2), (5, 5)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), instants=SHAPES)
 def test_a_hint_is_its_formula(seed: int, instants: tuple[int, int]) -> None:
     student, teacher = normal(3, 5, instants[0], seed=seed), normal(3, 5, instants[1], seed=seed + 1)
     assert hint(student, teacher).item() == pytest.approx(plain_hint(student.numpy(), teacher.numpy()), abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), instants=SHAPES)
 def test_attention_is_its_formula(seed: int, instants: tuple[int, int]) -> None:
     ours, theirs = instants
@@ -119,7 +119,7 @@ def test_attention_is_its_formula(seed: int, instants: tuple[int, int]) -> None:
 PARTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), parts=PARTS, temperature=st.floats(0.05, 2))
 def test_the_contrast_is_its_formula(seed: int, parts: list[tuple[int, int]], temperature: float) -> None:
     student, teacher = normal(len(parts), 6, seed=seed), normal(len(parts), 6, seed=seed + 1)
@@ -157,7 +157,7 @@ def test_mixed_rows_are_related_to_both_their_recordings() -> None:
     assert rows.int().tolist() == [[1, 1, 0, 1], [1, 1, 0, 1], [0, 0, 1, 0], [1, 1, 0, 1]]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 100))
 def test_attention_ignores_strength_channels_order_and_which_axis_is_time(seed: int, factor: float) -> None:
     field, steps = normal(3, 5, 8, 8, seed=seed), normal(3, 4, 8, seed=seed + 1)

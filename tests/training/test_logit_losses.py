@@ -29,7 +29,7 @@ def divergence(teacher: Float64, student: Float64) -> float:
     return float((teacher * np.log(teacher / student)).sum())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.sampled_from([1.0, 4.0]), st.sampled_from([1.0, 8.0]))
 def test_decoupled_is_the_papers_two_divergences(seed: int, temperature: float, other: float) -> None:
     student, teacher, target = two(seed)
@@ -44,7 +44,7 @@ def test_decoupled_is_the_papers_two_divergences(seed: int, temperature: float, 
     assert float(found) == pytest.approx(temperature**2 * total / len(target), rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS)
 def test_soft_targets_are_the_decoupled_terms_with_the_papers_weight(seed: int) -> None:
     """Equation 7 of the paper, row by row: KD = TCKD + (1 - p_y of the teacher) NCKD."""
@@ -56,7 +56,7 @@ def test_soft_targets_are_the_decoupled_terms_with_the_papers_weight(seed: int) 
         assert float(found) == pytest.approx(float(soft_targets(*one, temperature=4.0)), rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.sampled_from([1.0, 4.0]))
 def test_dist_is_one_minus_pearsons_correlation_of_rows_and_of_classes(seed: int, temperature: float) -> None:
     student, teacher, _ = two(seed)
@@ -67,7 +67,7 @@ def test_dist_is_one_minus_pearsons_correlation_of_rows_and_of_classes(seed: int
     assert found == pytest.approx(temperature**2 * (rows + classes), rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.floats(0.1, 10), st.floats(-5, 5))
 def test_standardised_logits_forget_scale_and_shift(seed: int, scale: float, shift: float) -> None:
     _, teacher, _ = two(seed)

@@ -145,7 +145,7 @@ def test_semantic_by_hand() -> None:
     assert semantic(student.feature, teacher.feature).item() == pytest.approx(by_hand, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), batch=st.integers(2, 6), width=st.integers(1, 5))
 def test_every_term_is_its_definition(seed: int, batch: int, width: int) -> None:
     student, teacher = random_views(seed, batch, width)
@@ -238,7 +238,7 @@ def test_a_student_that_is_its_teacher_pays_nothing(term: Callable[[View, View],
         assert term(view, other).item() > 1e-3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 100), shift=st.floats(-10, 10))
 def test_distance_ignores_scale_and_angle_ignores_scale_and_shift(seed: int, factor: float, shift: float) -> None:
     student, teacher = random_views(seed)

@@ -45,7 +45,7 @@ def drawn_pixel_by_pixel(joints, bones, radius: float, light: float):
 coordinates = st.tuples(st.floats(-6, WIDTH + 6), st.floats(-6, HEIGHT + 6))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(coordinates, min_size=3, max_size=3), st.floats(0.3, 4.0))
 @example([(0.0, 0.0), (0.0, 6.0), (18.0, 0.0)], 0.5)  # pixel centres that lie on the bone
 def test_frames_are_those_of_the_definition(joints, radius):

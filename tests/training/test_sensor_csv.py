@@ -16,7 +16,7 @@ from vskd_training.datasets.netpbm import read_greymap
 from vskd_training.datasets.recording import BrokenFileError, Defect
 from vskd_training.datasets.sensor_csv import drop_bad_samples, read_lines, read_sensor
 
-IN_ONE_FOLDER = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+IN_ONE_FOLDER = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CELL = st.one_of(
     st.floats(-1e3, 1e3).map(str),
     st.integers(-9, 99).map(str),
@@ -75,7 +75,6 @@ def four_numbers(line: str) -> tuple[float, float, float, float]:
     return time_s, x, y, z
 
 
-@settings(deadline=None)
 @given(times=st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, -1.0, math.nan, math.inf]), max_size=12))
 def test_what_is_kept_is_the_greedy_increasing_part(times: list[float]) -> None:
     """The oracle: go through the samples, keep each that is finite and later than all that were kept."""

@@ -18,7 +18,7 @@ from vskd_training.statistics import bca_interval, compare, holm, sign_flip_p
 POINTS = st.lists(st.integers(-20, 20), min_size=2, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(POINTS)
 @example([0, 0, 0, 0, 0, -1, -2, 3])  # its mean is 0 but for rounding
 def test_the_sign_flip_test_counts_every_sign_vector(points: list[int]) -> None:
@@ -68,7 +68,7 @@ def test_the_interval_is_bias_corrected_and_accelerated(seed: int) -> None:
     assert found == bca_interval(values)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-3, 3), min_size=3, max_size=8))
 def test_the_interval_is_finite_and_within_the_values(points: list[int]) -> None:
     found = bca_interval(np.array(points, dtype=float))

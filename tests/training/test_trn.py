@@ -56,7 +56,7 @@ def test_evaluation_takes_the_middle_of_each_part(frames: int, expected: list[in
     assert segment_indices(frames, 8, rng=None).tolist() == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(frames=st.integers(1, 200), segments=st.integers(1, 12), seed=st.integers(0, 1000))
 def test_every_choice_lies_in_its_part(frames: int, segments: int, seed: int) -> None:
     for rng in (None, np.random.default_rng(seed)):

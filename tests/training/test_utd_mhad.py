@@ -307,7 +307,7 @@ def test_a_broken_file_of_another_view_does_no_harm(tree: Path) -> None:
     assert not defects_but_missing_trials(source)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_file_is_a_defect_wherever_it_ends(tree: Path, share: float) -> None:
     path = tree / "Inertial" / "a1_s1_t1_inertial.mat"
@@ -319,7 +319,7 @@ def test_a_truncated_file_is_a_defect_wherever_it_ends(tree: Path, share: float)
     assert [defect.where for defect in defects_but_missing_trials(source)] == ["Inertial/a1_s1_t1_inertial.mat"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(data=st.data())
 def test_a_flipped_bit_is_a_defect_or_changes_nothing(tree: Path, data: st.DataObject) -> None:
     path = tree / "Inertial" / "a1_s1_t1_inertial.mat"

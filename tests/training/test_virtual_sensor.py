@@ -31,7 +31,7 @@ def some_motion(seed: int, label: str = "throw"):
 
 
 @given(seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_still_wrist_reads_one_g_along_up(seed):
     orientation = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
     position = np.tile([0.3, -0.2, 1.1], (len(TIME_S), 1))
@@ -74,7 +74,7 @@ def test_integrating_twice_returns_the_path(label):
 
 
 @given(seeds, seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_turning_the_world_and_gravity_with_it_changes_nothing(motion_seed, turn_seed):
     time_s, wrist_m, watch_to_world = some_motion(motion_seed)
     turn = Rotation.random(rng=np.random.default_rng(turn_seed)).as_matrix()
@@ -93,7 +93,7 @@ def test_turning_the_world_without_gravity_is_noticed():
 
 
 @given(seeds, st.floats(0.0, 10.0), st.floats(0.0, 1.0), st.sampled_from([25.0, 50.0, 100.0, 200.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_jittered_timestamps_strictly_increase(seed, duration_s, jitter_s, rate_hz):
     times = sampling_times(duration_s, rate_hz, jitter_s=jitter_s, rng=np.random.default_rng(seed))
     assert (np.diff(times) > 0).all()

@@ -14,7 +14,7 @@ shapes = st.tuples(st.integers(1, 40), st.integers(1, 30))
 
 
 @given(shape=shapes, percent=st.sampled_from([50.0, 90.0, 99.0]), seed=st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_replicates_are_readings_and_the_seed_decides(shape, percent, seed):
     readings = np.random.default_rng(seed).integers(1000, 2000, size=shape)
     one, same = (spread(readings, percent, seed=seed) for _ in range(2))
