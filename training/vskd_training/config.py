@@ -112,8 +112,8 @@ class TeachingConfig:
         and among them by those who saw most people. For ``loss.kd`` and its like, which need no features
     consistent : the teacher speaks in every step, of the window as the student's augmentation changed it, as far as
         that exists in the teacher's view; see ``consistent``. Otherwise it speaks once, of the window as it was
-    mean : of several teachers' probabilities: ``arithmetic``, or ``geometric``, where one teacher's certainty that
-        it is not a class counts for more
+    mean : of several teachers' probabilities: ``arithmetic``, or ``geometric``, where a class that one teacher
+        rules out is out
     """
 
     pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"

@@ -146,23 +146,13 @@ class StudySpec:
         self._check_references()
 
     def _check_references(self) -> None:
+        self._check_parts()
         arms = [arm.name for arm in self.arm]
         trained = [teacher.name for teacher in self.trained_teachers]
-        # Who speaks of whom in cross-fitting is one teacher's affair.
-        parts = [*(teacher.name for teacher in self.trained_teachers if not teacher.cross_fitted), *arms]
-        together = {teacher.name: teacher.of for teacher in self.teacher if teacher.of}
-        for name, of in together.items():
-            for part in of:
-                if part not in parts:
-                    raise ConfigError(
-                        f"the teacher {name!r} consists of {part!r}, which is no arm, and no teacher that has networks "
-                        "and is not cross-fitted",
-                        hint=did_you_mean(part, parts),
-                    )
         for position, arm in enumerate(self.arm):
             # An arm can only be taught by one that stands before it, so no circle can arise.
             before = [*trained, *arms[:position]]
-            ready = [*before, *(name for name, of in together.items() if set(of) <= set(before))]
+            ready = [*before, *(teacher.name for teacher in self.teacher if teacher.of and {*teacher.of} <= {*before})]
             if arm.teacher and arm.teacher not in ready:
                 raise ConfigError(
                     f"the arm {arm.name!r} is taught by {arm.teacher!r}, which is no teacher and no arm before it, or "
@@ -173,6 +163,19 @@ class StudySpec:
             for name in (pair.arm, pair.against):
                 if name not in arms:
                     raise ConfigError(f"[[compare]] names {name!r}, which is no arm", hint=did_you_mean(name, arms))
+
+    def _check_parts(self) -> None:
+        """A teacher consists of arms and of teachers with networks, whom cross-fitting does not bind to some people."""
+        whole = [teacher.name for teacher in self.trained_teachers if not teacher.cross_fitted]
+        parts = [*whole, *(arm.name for arm in self.arm)]
+        for teacher in self.teacher:
+            for part in teacher.of:
+                if part not in parts:
+                    raise ConfigError(
+                        f"the teacher {teacher.name!r} consists of {part!r}, which is no arm, and no teacher that has "
+                        "networks and is not cross-fitted",
+                        hint=did_you_mean(part, parts),
+                    )
 
     @property
     def trained_teachers(self) -> tuple[TeacherSpec, ...]:

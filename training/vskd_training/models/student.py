@@ -58,7 +58,7 @@ def resnet_trunk(image_channels: int, *, width: float, depth: int = 18) -> nn.Mo
     ConfigError : a width below 0.125
     """
     if not width >= 0.125:
-        raise ConfigError(f"a ResNet18 needs a width of at least 0.125 (8 channels in its first stage), got {width}")
+        raise ConfigError(f"a ResNet needs a width of at least 0.125 (8 channels in its first stage), got {width}")
     resnet = torchvision_resnet()
     first = round(64 * width)
     blocks = _BLOCKS[depth]
