@@ -16,11 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from vskd.cli import main
 from vskd.errors import ConfigError, DataError
 from vskd_training import fit as fit_module
 from vskd_training import study as study_module
+from vskd_training.evaluate import own_network
+from vskd_training.experiment import Experiment
+from vskd_training.run import Run
 from vskd_training.study import Study, is_finished, open_study, run_cell, run_study
 from vskd_training.study_report import report_study, summarise_study, table
 
@@ -98,6 +102,10 @@ def test_the_report_averages_seeds_within_each_person(study: Study, finished: Pa
     for person in ("2", "4"):
         each = [cell["by_subject"][person] for cell in cells]
         assert document["arms"]["distilled"]["by_subject"][person] == pytest.approx(np.mean(each))
+    # One network speaks alone: what the student hears of unseen people is as right as the network itself.
+    heard = document["arms"]["distilled"]["heard_accuracy"]
+    assert heard == document["teachers"]["camera"]["accuracy"] > 0
+    assert document["arms"]["alone"]["heard_accuracy"] is None
     first = document["comparisons"][0]
     assert (first["arm"], first["against"]) == ("distilled", "alone")
     alone = document["arms"]["alone"]["by_subject"]["4"]
@@ -348,6 +356,13 @@ def test_networks_of_teachers_and_arms_can_teach_together(study_file: Path, tiny
     card = json.loads((tmp_path / "cells/last/all/seed-0/run.json").read_text())
     hashes = [json.loads((tmp_path / "cells" / name / "run.json").read_text())["weights_sha256"] for name in teachers]
     assert [known["sha256"] for known in card["teacher"]] == hashes
+    cell = next(cell for cell in opened.cells if cell.name == "last/all/seed-0")
+    experiment = Experiment.open(cell.config, root=None, cache=tiny_cache, progress=None)
+    test = experiment.windows("test")
+    networks = [Run.open(tmp_path / "cells" / name, role=None) for name in teachers]
+    said = [softmax(own_network(network, experiment).answer(test), axis=1) for network in networks]
+    right = np.mean(said, axis=0).argmax(axis=1) == test.labels
+    assert card["heard"]["test"]["window"]["all"]["accuracy"] == pytest.approx(right.mean())
 
 
 @pytest.mark.parametrize(

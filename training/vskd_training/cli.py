@@ -546,7 +546,8 @@ def _show_card(path: Path, card: dict[str, Any]) -> None:
 
     leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""
     title = f"{card['role']} {path} ({card['data']['dataset']}{leaky})"
-    _show(metrics_table(title, card["metrics"]))
+    heard = {f"{part}, by its teachers": values for part, values in card.get("heard", {}).items()}
+    _show(metrics_table(title, {**card["metrics"], **heard}))
     click.echo(f"run: {path}; confusion matrix: {draw_card(path, card, title=title)}", err=True)
 
 

@@ -70,22 +70,32 @@ def report(experiment: Experiment, table: WindowTable, logits: Logits, temperatu
     plain values, ready for JSON
     """
     labels = experiment.contract.labels
-    recordings, probabilities = mean_probabilities(logits, table.recordings)
-    infos = [experiment.prepared.infos[index] for index in recordings]
-    truth = np.array([labels.index(info.label) for info in infos], dtype=np.int64)
-    answers = {"window": logits.argmax(axis=1), "recording": probabilities.argmax(axis=1)}
-    matrices = {
-        "window": confusion_matrix(table.labels, answers["window"], len(labels)),
-        "recording": confusion_matrix(truth, answers["recording"], len(labels)),
-    }
+    decided = _decided(experiment, table, logits)
+    matrices = {per: confusion_matrix(truth, answers, len(labels)) for per, (truth, answers, _) in decided.items()}
+    truth = decided["recording"][0]
     return {
-        "window": _both(experiment, table.labels, answers["window"], table.subjects),
-        "recording": _both(experiment, truth, answers["recording"], [info.subject for info in infos]),
+        **{per: _both(experiment, *those) for per, those in decided.items()},
         "recordings_too_short": table.too_short,
         "confusion": matrices["recording"].tolist(),
         "confusion_window": matrices["window"].tolist(),
         "by_class": {per: [to_mapping(row) for row in by_class(matrix, labels)] for per, matrix in matrices.items()},
         "calibration": _calibration(table, logits, truth, temperature),
+    }
+
+
+def report_scores(experiment: Experiment, table: WindowTable, logits: Logits) -> dict[str, Any]:
+    """The part of ``report`` that is about right and wrong answers: ``window`` and ``recording``."""
+    return {per: _both(experiment, *those) for per, those in _decided(experiment, table, logits).items()}
+
+
+def _decided(experiment: Experiment, table: WindowTable, logits: Logits) -> dict[str, tuple[Any, Any, Any]]:
+    """Per window and per recording: the true classes, the answers, and whose they are."""
+    recordings, probabilities = mean_probabilities(logits, table.recordings)
+    infos = [experiment.prepared.infos[index] for index in recordings]
+    truth = np.array([experiment.contract.labels.index(info.label) for info in infos], dtype=np.int64)
+    return {
+        "window": (table.labels, logits.argmax(axis=1), table.subjects),
+        "recording": (truth, probabilities.argmax(axis=1), [info.subject for info in infos]),
     }
 
 

@@ -76,8 +76,10 @@ def _item(found: Sequence[tuple[Cell, dict[str, Any]]], spec: StudySpec) -> dict
         for person, accuracy in row["by_subject"].items():
             by_subject[person].append(accuracy)
     scores = ("accuracy", "macro_f1", "wrist_accuracy", "wrist_macro_f1", "window_accuracy")
+    heard = [row["heard_accuracy"] for row in rows]
     return {
         **{score: float(np.mean([row[score] for row in rows])) for score in scores},
+        "heard_accuracy": None if None in heard else float(np.mean(heard)),
         "accuracy_sd_over_cells": float(np.std([row["accuracy"] for row in rows])),
         "by_subject": {person: float(np.mean(values)) for person, values in sorted(by_subject.items())},
         "cells": rows,
@@ -88,6 +90,7 @@ def _row(cell: Cell, card: dict[str, Any], spec: StudySpec) -> dict[str, Any]:
     tested = card["metrics"]["test"][spec.decisions]
     wrist = tested.get("wrist", tested["all"])
     chosen = wrist if spec.activities == "wrist" else tested["all"]
+    heard = card.get("heard")  # of a student without a teacher there is none, and none in cards of older versions
     return {
         "fold": cell.fold,
         "seed": cell.seed,
@@ -96,6 +99,7 @@ def _row(cell: Cell, card: dict[str, Any], spec: StudySpec) -> dict[str, Any]:
         "wrist_accuracy": wrist["accuracy"],
         "wrist_macro_f1": wrist["macro_f1"],
         "window_accuracy": card["metrics"]["test"]["window"]["all"]["accuracy"],
+        "heard_accuracy": None if heard is None else heard["test"][spec.decisions]["all"]["accuracy"],
         "by_subject": chosen["by_subject"],
         "people": {key: card["data"]["split"].get(key, []) for key in ("train", "unlabelled", "validation", "test")},
         "weights_sha256": card["weights_sha256"],
@@ -111,8 +115,9 @@ def table(document: Mapping[str, Any]) -> str:
         f"{spec['name']}, {document['dataset']['dataset']}: decisions per {spec['decisions']}, mean over "
         f"{len(spec['seeds'])} seeds and all folds.{only}{leaky}",
         "",
-        "| | accuracy | sd over cells | macro-F1 | wrist accuracy | wrist macro-F1 | worst person | per window |",
-        "|---|---|---|---|---|---|---|---|",
+        "| | accuracy | sd over cells | macro-F1 | wrist accuracy | wrist macro-F1 | worst person | per window | "
+        "its teachers |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for kind in ("teachers", "arms"):
         lines += [_line(name if kind == "arms" else f"teacher {name}", item) for name, item in document[kind].items()]
@@ -125,7 +130,10 @@ def _line(name: str, item: Mapping[str, Any]) -> str:
     worst = min(item["by_subject"], key=lambda person: item["by_subject"][person])
     values = [item[key] for key in ("accuracy", "accuracy_sd_over_cells", "macro_f1", "wrist_accuracy")]
     numbers = " | ".join(f"{value:.3f}" for value in (*values, item["wrist_macro_f1"]))
-    return f"| {name} | {numbers} | {item['by_subject'][worst]:.3f} ({worst}) | {item['window_accuracy']:.3f} |"
+    heard = "" if item["heard_accuracy"] is None else f"{item['heard_accuracy']:.3f}"
+    return (
+        f"| {name} | {numbers} | {item['by_subject'][worst]:.3f} ({worst}) | {item['window_accuracy']:.3f} | {heard} |"
+    )
 
 
 def _comparison_lines(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -26,10 +26,10 @@ from vskd_training.losses import LossWeights
 from vskd_training.metrics import fit_temperature
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
-from vskd_training.report import Temperature, report, report_test
+from vskd_training.report import Temperature, report, report_scores, report_test
 from vskd_training.run import Run, finish_run, start_run
 from vskd_training.tasks import Heard, StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
-from vskd_training.teaching import build_teacher, clips_for, views_for
+from vskd_training.teaching import build_teacher, clips_for, own_views, views_for
 from vskd_training.virtual_windows import VirtualWindows, virtual_windows, with_people
 from vskd_training.windows import WindowTable
 
@@ -143,6 +143,10 @@ def train_student(
         card = _tested(experiment, model, role="student", answer=answer)
         known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
         card["teacher"] = known or None
+        if teachers:
+            test = experiment.windows("test")
+            said = own_views(teachers, experiment, test).logits.numpy()
+            card["heard"] = {"test": report_scores(experiment, test, said)}
         if virtual is not None:
             card["virtual"] = virtual.card()
         finish_run(out, model=model, card={**card, **processes.card()})
