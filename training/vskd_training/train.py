@@ -141,15 +141,9 @@ def train_student(
 
     def finish() -> Run:
         card = _tested(experiment, model, role="student", answer=answer)
-        known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
-        card["teacher"] = known or None
-        if teachers:
-            test = experiment.windows("test")
-            said = own_views(teachers, experiment, test).logits.numpy()
-            card["heard"] = {"test": report_scores(experiment, test, said)}
         if virtual is not None:
             card["virtual"] = virtual.card()
-        finish_run(out, model=model, card={**card, **processes.card()})
+        finish_run(out, model=model, card={**card, **_taught_by(teachers, experiment), **processes.card()})
         return Run.open(out, role="student")
 
     return processes.by_first(finish)
@@ -186,6 +180,16 @@ def student_config(config: Config, *, taught: bool) -> Config:
             f"[teaching] sets {to_mapping(config.teaching)}, but there is no teacher", hint="Name one by --teacher"
         )
     return dataclasses.replace(config, loss=config.loss.without_teacher())
+
+
+def _taught_by(teachers: Sequence[Run], experiment: Experiment) -> dict[str, Any]:
+    """The part of a student's card that is about its teachers: who, and how often they are right together."""
+    if not teachers:
+        return {"teacher": None}
+    known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
+    test = experiment.windows("test")
+    said = own_views(teachers, experiment, test).logits.numpy()
+    return {"teacher": known, "heard": {"test": report_scores(experiment, test, said)}}
 
 
 def _virtual(experiment: Experiment, table: WindowTable) -> VirtualWindows | None:
