@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -27,6 +28,37 @@ def test_the_sign_flip_test_counts_every_sign_vector(points: list[int]) -> None:
     extreme = sum(abs(sum(s * x for s, x in zip(sign, points, strict=True))) >= observed for sign in signs)
     expected = extreme / len(signs)
     assert sign_flip_p(np.array(points, dtype=float) / 100) == pytest.approx(expected, abs=1e-12)
+
+
+#: Of each person recordings in all, and how many each arm recognised; two seeds, whose accuracies are averaged.
+COUNTS = st.sampled_from([107, 108]).flatmap(
+    lambda total: st.tuples(st.just(total), *[st.integers(total - 20, total) for _ in range(4)])
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(COUNTS, min_size=2, max_size=8))
+@example([(108, 107, 107, 90, 90), (107, 100, 101, 80, 81), (108, 99, 101, 70, 75), (107, 105, 107, 66, 61)])
+def test_ties_are_those_of_the_counts(people: list[tuple[int, int, int, int, int]]) -> None:
+    """Against fractions: a sum of accuracies that is equal but for rounding is as far from 0."""
+    arms = {
+        name: {str(row): np.mean([counts[at] / counts[0] for at in seeds]) for row, counts in enumerate(people)}
+        for name, seeds in (("a", (1, 2)), ("b", (3, 4)))
+    }
+    exact = [Fraction(one + two - three - four, 2 * total) for total, one, two, three, four in people]
+    sums = [
+        sum(s * x for s, x in zip(sign, exact, strict=True)) for sign in itertools.product((1, -1), repeat=len(exact))
+    ]
+    expected = sum(abs(value) >= abs(sum(exact)) for value in sums) / len(sums)
+    (found,) = compare(arms, [("a", "b")])
+    assert found.p == pytest.approx(expected, abs=1e-12)
+
+
+def test_everybody_better_is_the_smallest_p_whatever_the_digits() -> None:
+    """A mean that ended in a 5 at the 13th digit once gave p = 0."""
+    better = [0.219626168224, 0.300925925926, 0.263888888889, 0.365740740741]
+    better += [0.319444444444, 0.369158878505, 0.282407407407, 0.294392523364]
+    assert sign_flip_p(np.array(better)) == 2 / 256
 
 
 @pytest.mark.parametrize(("people", "smallest"), [(4, 0.125), (8, 1 / 128), (12, 2 / 4096)])
