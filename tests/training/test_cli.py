@@ -26,7 +26,12 @@ def test_train_teacher_then_student_and_look_at_the_result(
     done = vskd("train", "student", *settings, "--teacher", teacher, "--out", student)
     assert done.code == 0, done.err
     assert "recording" in done.err
-    assert json.loads((student / "run.json").read_text())["teacher"][0]["run"] == "teacher"
+    card = json.loads((student / "run.json").read_text())
+    assert card["teacher"][0]["run"] == "teacher"
+    assert (
+        card["heard"]["test"]["window"] == json.loads((teacher / "run.json").read_text())["metrics"]["test"]["window"]
+    )
+    assert "│ teachers" in done.err
 
 
 def test_a_stream_and_its_truth_are_written(vskd: Command, tiny_config_file: Path, tmp_path: Path) -> None:

@@ -546,7 +546,8 @@ def _show_card(path: Path, card: dict[str, Any]) -> None:
 
     leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""
     title = f"{card['role']} {path} ({card['data']['dataset']}{leaky})"
-    heard = {f"{part}, by its teachers": values for part, values in card.get("heard", {}).items()}
+    # What the teachers together answered about the test people: a student that is far from it did not listen.
+    heard = {"teachers": card["heard"]["test"]} if "heard" in card else {}
     _show(metrics_table(title, {**card["metrics"], **heard}))
     click.echo(f"run: {path}; confusion matrix: {draw_card(path, card, title=title)}", err=True)
 
