@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from vskd_training import study as study_module
 from vskd_training.evaluate import own_network
 from vskd_training.experiment import Experiment
 from vskd_training.run import Run
+from vskd_training.statistics import bca_interval
 from vskd_training.study import Study, is_finished, open_study, run_cell, run_study
 from vskd_training.study_report import report_study, summarise_study, table
 
@@ -106,6 +108,7 @@ def test_the_report_averages_seeds_within_each_person(study: Study, finished: Pa
     heard = document["arms"]["distilled"]["heard_accuracy"]
     assert heard == document["teachers"]["camera"]["accuracy"] > 0
     assert document["arms"]["alone"]["heard_accuracy"] is None
+    assert document["arms"]["alone"]["interval_over_people"] is None  # two people are too few
     first = document["comparisons"][0]
     assert (first["arm"], first["against"]) == ("distilled", "alone")
     alone = document["arms"]["alone"]["by_subject"]["4"]
@@ -131,6 +134,25 @@ def test_a_study_can_count_windows(study_file: Path, finished: Path, tmp_path: P
     assert document["arms"]["alone"]["window_accuracy"] == 0.75
     assert document["arms"]["distilled"]["by_subject"]["4"] == 0.875
     assert "decisions per window" in table(document)
+
+
+def test_the_interval_of_an_arm_is_over_people_and_not_over_seeds(study: Study, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "cells", tmp_path / "cells")
+    people = {"2": 0.5, "4": 0.7, "6": 0.9, "8": 0.8}
+    for seed, sign in ((0, -1), (1, 1)):
+        card_file = tmp_path / f"cells/alone/all/seed-{seed}/run.json"
+        card = json.loads(card_file.read_text())
+        card["metrics"]["test"]["recording"]["all"]["by_subject"] = {
+            person: value + sign * 0.05 for person, value in people.items()
+        }
+        card_file.write_text(json.dumps(card))
+    other = {arm.name: arm for arm in study.spec.arm}
+    alone_only = replace(study, spec=replace(study.spec, arm=(other["alone"],), compare=(), teacher=()))
+    document = summarise_study(alone_only, tmp_path)
+    expected = bca_interval(np.array(list(people.values())))
+    assert expected is not None
+    assert document["arms"]["alone"]["interval_over_people"] == pytest.approx(expected)
+    assert f"{expected[0]:.3f} to {expected[1]:.3f}" in table(document)
 
 
 def test_arms_of_one_seed_start_alike_and_see_alike(

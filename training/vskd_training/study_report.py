@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vskd.closed import to_mapping
-from vskd_training.statistics import LEVEL, compare
+from vskd_training.statistics import LEVEL, bca_interval, compare
 from vskd_training.study import Cell, Study, StudySpec, cards, write_json
 
 RESULT, TABLE, PLOT = "result.json", "table.md", "differences.png"
@@ -77,11 +77,13 @@ def _item(found: Sequence[tuple[Cell, dict[str, Any]]], spec: StudySpec) -> dict
             by_subject[person].append(accuracy)
     scores = ("accuracy", "macro_f1", "wrist_accuracy", "wrist_macro_f1", "window_accuracy")
     heard = [row["heard_accuracy"] for row in rows]
+    people = {person: float(np.mean(values)) for person, values in sorted(by_subject.items())}
     return {
         **{score: float(np.mean([row[score] for row in rows])) for score in scores},
         "heard_accuracy": None if None in heard else float(np.mean(heard)),
         "accuracy_sd_over_cells": float(np.std([row["accuracy"] for row in rows])),
-        "by_subject": {person: float(np.mean(values)) for person, values in sorted(by_subject.items())},
+        "by_subject": people,
+        "interval_over_people": bca_interval(np.array(list(people.values()))),
         "cells": rows,
     }
 
@@ -115,9 +117,9 @@ def table(document: Mapping[str, Any]) -> str:
         f"{spec['name']}, {document['dataset']['dataset']}: decisions per {spec['decisions']}, mean over "
         f"{len(spec['seeds'])} seeds and all folds.{only}{leaky}",
         "",
-        "| | accuracy | sd over cells | macro-F1 | wrist accuracy | wrist macro-F1 | worst person | per window | "
-        "its teachers |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| | accuracy | sd over cells | 95 % over people | macro-F1 | wrist accuracy | wrist macro-F1 | worst person | "
+        "per window | its teachers |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for kind in ("teachers", "arms"):
         lines += [_line(name if kind == "arms" else f"teacher {name}", item) for name, item in document[kind].items()]
@@ -128,12 +130,17 @@ def table(document: Mapping[str, Any]) -> str:
 
 def _line(name: str, item: Mapping[str, Any]) -> str:
     worst = min(item["by_subject"], key=lambda person: item["by_subject"][person])
-    values = [item[key] for key in ("accuracy", "accuracy_sd_over_cells", "macro_f1", "wrist_accuracy")]
-    numbers = " | ".join(f"{value:.3f}" for value in (*values, item["wrist_macro_f1"]))
-    heard = "" if item["heard_accuracy"] is None else f"{item['heard_accuracy']:.3f}"
-    return (
-        f"| {name} | {numbers} | {item['by_subject'][worst]:.3f} ({worst}) | {item['window_accuracy']:.3f} | {heard} |"
+    interval, heard = item["interval_over_people"], item["heard_accuracy"]
+    cells = (
+        name,
+        *(f"{item[key]:.3f}" for key in ("accuracy", "accuracy_sd_over_cells")),
+        "n/a" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
+        *(f"{item[key]:.3f}" for key in ("macro_f1", "wrist_accuracy", "wrist_macro_f1")),
+        f"{item['by_subject'][worst]:.3f} ({worst})",
+        f"{item['window_accuracy']:.3f}",
+        "" if heard is None else f"{heard:.3f}",
     )
+    return f"| {' | '.join(cells)} |"
 
 
 def _comparison_lines(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
