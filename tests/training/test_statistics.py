@@ -72,6 +72,8 @@ def test_few_and_many_people() -> None:
     for count in (0, 21):
         with pytest.raises(DataError, match=f"takes 1 to 20 people, got {count}"):
             sign_flip_p(np.ones(count))
+    with pytest.raises(DataError, match="not finite"):
+        sign_flip_p(np.array([0.1, np.nan]))
 
 
 def bca_by_hand(values: NDArray[np.float64], *, seed: int) -> tuple[float, float]:

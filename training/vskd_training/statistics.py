@@ -58,7 +58,7 @@ class Comparison:
 def sign_flip_p(differences: NDArray[np.float64]) -> float:
     """Exact two-sided p-value of a mean difference of 0.
 
-    scipy's ``permutation_test`` has a tolerance for ties that is relative and a hundredth of what rounding does here.
+    Not scipy's ``permutation_test``: its tolerance for ties is finer than what rounding leaves in a sum of shares.
 
     Parameters
     ----------
@@ -66,11 +66,13 @@ def sign_flip_p(differences: NDArray[np.float64]) -> float:
 
     Raises
     ------
-    DataError : nobody, or too many for an exact test
+    DataError : nobody, or too many for an exact test; a difference that is not finite
     """
     count = len(differences)
     if not 1 <= count <= MOST_PEOPLE:
         raise DataError(f"an exact sign-flip test takes 1 to {MOST_PEOPLE} people, got {count}")
+    if not np.isfinite(differences).all():  # a NaN is in no order, and would give p = 0
+        raise DataError(f"a difference of accuracies is not finite: {differences.tolist()}", hint="Test that arm again")
     sums = np.zeros(1)
     for difference in differences:
         sums = np.concatenate([sums + difference, sums - difference])
