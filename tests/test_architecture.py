@@ -36,7 +36,7 @@ COMMAND_LINE_MODULES = {"cli.py", "__main__.py"}
 ENGINE_LIBRARIES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "tensorflow"}
 #: The sensors' drivers, likewise.
 SENSOR_LIBRARIES = {"adafruit_blinka", "adafruit_lsm6ds", "adafruit_mpu6050"}
-LATE_LIBRARIES = {"engines.py": ENGINE_LIBRARIES, "samples_i2c.py": SENSOR_LIBRARIES}
+LATE_LIBRARIES = {"engines.py": ENGINE_LIBRARIES, "i2c.py": SENSOR_LIBRARIES}
 
 NO_NAME_FOR_A_MODULE = {"utils.py", "helpers.py", "common.py", "base.py", "misc.py"}
 LONGEST = 50

@@ -16,28 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry, refuse_existing, write_bundle
+from vskd.checks.golden import GOLDEN_FILE, golden_to_bytes
 from vskd.contract import Contract
 from vskd.description import FORMS, GRAPHS
 from vskd.engines import installed_engines
 from vskd.errors import BundleError
-from vskd.golden import GOLDEN_FILE, golden_to_bytes
-from vskd_export import micro
-from vskd_export.answers import run_engines
-from vskd_export.breaches import Ledger
-from vskd_export.c_array import c_files
-from vskd_export.calibrate import WindowSet, draw_calibration
-from vskd_export.describe import describe_model, graph_entry
-from vskd_export.evidence import gather_evidence
-from vskd_export.forms import make_forms
-from vskd_export.forms_gate import check_forms
-from vskd_export.gate import check_encoder, check_engines, check_micro, check_reference, check_sizes
-from vskd_export.golden import golden_rows, make_golden
-from vskd_export.golden_stream import make_golden_stream
-from vskd_export.graph import frozen_copy
-from vskd_export.layers import LAYER_WINDOWS, compare_layers
-from vskd_export.page import PAGE_FILE, page
-from vskd_export.recipes import INTEGER_RECIPE, MODELS, describe_recipes, entry, format_of, make_models
-from vskd_export.report import REPORT_FILE, compose, to_bytes
+from vskd_export.convert.graph import frozen_copy
+from vskd_export.convert.variants import make_forms
+from vskd_export.judge import micro
+from vskd_export.judge.answers import run_engines
+from vskd_export.judge.evidence import gather_evidence
+from vskd_export.judge.gate import check_encoder, check_engines, check_micro, check_reference, check_sizes
+from vskd_export.judge.layers import LAYER_WINDOWS, compare_layers
+from vskd_export.judge.variants_gate import check_forms
+from vskd_export.judge.violations import Ledger
+from vskd_export.package.c_array import c_files
+from vskd_export.package.describe import describe_model, graph_entry
+from vskd_export.package.golden import golden_rows, make_golden
+from vskd_export.package.golden_stream import make_golden_stream
+from vskd_export.package.page import PAGE_FILE, page
+from vskd_export.package.report import REPORT_FILE, compose, to_bytes
+from vskd_export.quantize.calibrate import WindowSet, draw_calibration
+from vskd_export.quantize.recipes import INTEGER_RECIPE, MODELS, describe_recipes, entry, format_of, make_models
 from vskd_training.models.student import Student
 
 
@@ -111,7 +111,7 @@ def export_bundle(
     leaky : the run's protocol has the same people in training and test, and is stamped so
     allow_degraded : write the bundle even if a limit is broken, with every breach in its report
     models : what to make, see ``parse_recipes``
-    forms : write the other forms too, see ``vskd_export.forms``
+    forms : write the other forms too, see ``vskd_export.convert.variants``
 
     Raises
     ------

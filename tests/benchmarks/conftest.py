@@ -14,11 +14,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from vskd.bundle import Bundle, ModelEntry, write_bundle
+from vskd.checks.golden import Golden, golden_to_bytes, margins
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.decide import softmax
 from vskd.gaf import GafEncoder
-from vskd.golden import Golden, golden_to_bytes, margins
-from vskd_benchmarks.wrist_signal import synthetic_wrist
+from vskd_benchmarks.measure.wrist_signal import synthetic_wrist
 
 SAMPLES = 128
 LABELS = ("wave", "clap", "knock")

@@ -10,7 +10,7 @@ import pytest
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd_benchmarks.pi_kit.wheels import KitError
 
-from ..export.conftest import LABELS, synthetic_windows, trained_student  # noqa: TID252  # tests are no package
+from ..export.conftest import LABELS, synthetic_windows, trained_student  # tests are no package
 from .emulated_board import NoEmulationError
 from .parity import Installed, install
 

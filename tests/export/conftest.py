@@ -12,7 +12,7 @@ import torch
 from vskd.bundle import Bundle
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd_export.build import ExportReport, export_bundle
-from vskd_export.calibrate import WindowSet
+from vskd_export.quantize.calibrate import WindowSet
 from vskd_training.models.student import Student
 
 LABELS = ("rest", "slow", "medium", "fast")

@@ -15,12 +15,12 @@ from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.errors import BundleError, ConfigError, DataError, VskdError
 from vskd_export.build import write_bundle
-from vskd_export.cli import export
-from vskd_export.recipes import MODELS
-from vskd_training.config import Config, DataConfig, StudentConfig
-from vskd_training.experiment import Experiment
+from vskd_export.command import export
+from vskd_export.quantize.recipes import MODELS
+from vskd_training.data.experiment import Experiment
+from vskd_training.loop.run import finish_run
 from vskd_training.models.student import Student
-from vskd_training.run import finish_run
+from vskd_training.settings import Config, DataConfig, StudentConfig
 
 from .conftest import Workshop, synthetic_windows
 

@@ -21,19 +21,22 @@ from click.testing import CliRunner
 
 import vskd
 from vskd.bundle import Bundle, ModelEntry
+from vskd.checks.golden import golden_to_bytes, read_golden, replay, replay_images
+from vskd.checks.selftest import selftest
 from vskd.commands.inspect import inspect
 from vskd.commands.verify import verify
 from vskd.errors import BundleError, DataError, GateError, MissingExtraError, VskdError
-from vskd.golden import golden_to_bytes, read_golden, replay, replay_images
-from vskd.selftest import selftest
-from vskd_export import answers, build, convert_onnx, micro, tflite_file
-from vskd_export.apart import run_apart
+from vskd_export import build
 from vskd_export.build import ExportReport, export_bundle
-from vskd_export.calibrate import WindowSet, draw_calibration
-from vskd_export.evidence import reference_images, torch_logits
-from vskd_export.graph import INPUT_NAME, frozen_copy
-from vskd_export.quantize_onnx import encoder_nodes
-from vskd_export.recipes import MODELS, make_models
+from vskd_export.convert import onnx as convert_onnx
+from vskd_export.convert import tflite_file
+from vskd_export.convert.graph import INPUT_NAME, frozen_copy
+from vskd_export.convert.subprocesses import run_apart
+from vskd_export.judge import answers, micro
+from vskd_export.judge.evidence import reference_images, torch_logits
+from vskd_export.quantize.calibrate import WindowSet, draw_calibration
+from vskd_export.quantize.onnx import encoder_nodes
+from vskd_export.quantize.recipes import MODELS, make_models
 
 from .conftest import Workshop, synthetic_windows
 
@@ -384,9 +387,9 @@ def test_it_runs_on_a_microcontrollers_interpreter(
 
 def test_a_failed_step_shows_its_last_words_and_a_missing_library_its_extra(tmp_path: Path) -> None:
     with pytest.raises(VskdError, match=r"quantizing failed \(exit code 1\); its last words:\n[\s\S]*model\.tflite"):
-        run_apart("vskd_export.quantize_tflite", tmp_path, purpose="quantizing", needs="ai_edge_quantizer")
+        run_apart("vskd_export.quantize.tflite", tmp_path, purpose="quantizing", needs="ai_edge_quantizer")
     with pytest.raises(MissingExtraError, match=r"converting needs no_such_library.*vskd\[export\]"):
-        run_apart("vskd_export.convert_onnx", tmp_path, purpose="converting", needs="no_such_library")
+        run_apart("vskd_export.convert.onnx", tmp_path, purpose="converting", needs="no_such_library")
 
 
 def test_the_bundles_manifest_and_contract_follow_their_schemas(bundle: Bundle) -> None:

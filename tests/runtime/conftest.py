@@ -18,8 +18,8 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
 from vskd.bundle import ModelEntry, write_bundle
+from vskd.checks.golden import GOLDEN_FILE, Golden, golden_to_bytes
 from vskd.contract import Contract, GafSpec, WindowSpec
-from vskd.golden import GOLDEN_FILE, Golden, golden_to_bytes
 
 SAMPLES = 32
 LABELS = ("x up", "y up", "z up")

@@ -10,8 +10,8 @@ import torch
 
 from training.command_line import Command, Outcome
 from vskd.cli import main
-from vskd_training.config import Config, load_config
-from vskd_training.experiment import Experiment
+from vskd_training.data.experiment import Experiment
+from vskd_training.settings import Config, load_config
 
 TINY = """
 threads = 1

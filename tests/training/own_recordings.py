@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd_training.datasets.recording import Recording
-from vskd_training.datasets.synthetic import SyntheticSettings, SyntheticSource
+from vskd_training.datasets.synthetic.generator import SyntheticSettings, SyntheticSource
 
 DESCRIPTION = """name = "kitchen"
 unit = "m/s^2"

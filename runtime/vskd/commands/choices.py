@@ -1,6 +1,6 @@
 """What options of several commands offer, by name alone: naming an engine or a sensor loads nothing, not even numpy.
 
-A test holds the names against ``vskd.engines`` and ``vskd.samples_i2c``.
+A test holds the names against ``vskd.engines`` and ``vskd.sources.i2c``.
 """
 
 from __future__ import annotations

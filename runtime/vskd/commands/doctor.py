@@ -13,7 +13,7 @@ from vskd.errors import EngineError
 @click.argument("bundle", type=click.Path(path_type=Path), required=False)
 def doctor(bundle: Path | None) -> None:
     """Say what is installed and what runs here; with BUNDLE, try each of its models. Exit code 1 if nothing runs."""
-    from vskd.doctor import examine
+    from vskd.checks.doctor import examine
 
     findings = examine(bundle)
     width = max(len(finding.topic) for finding in findings)

@@ -26,10 +26,10 @@ if TYPE_CHECKING:  # numpy and rich are slow to import, and `vskd --help` needs 
     from vskd.contract import Contract, Unit
     from vskd.decide import Event
     from vskd.engines import Engine
-    from vskd.feed import OnEvent, Source
-    from vskd.live_text import Waiting
-    from vskd.samples_csv import Chunk
-    from vskd.samples_i2c import Place
+    from vskd.sources.csv import Chunk
+    from vskd.sources.feed import OnEvent, Source
+    from vskd.sources.i2c import Place
+    from vskd.sources.live_text import Waiting
     from vskd.stream import Health
     from vskd.watchdog import Watchdog
 
@@ -104,7 +104,7 @@ def run(
     """
     from vskd.bundle import Bundle
     from vskd.engines import open_engine
-    from vskd.feed import feed
+    from vskd.sources.feed import feed
 
     wanted = Wanted(source, follow, replay_speed, unit, in_view=view)
     wanted.refuse_what_does_not_fit()
@@ -182,7 +182,7 @@ class Wanted:
             raise click.UsageError(f"{name} has no end, and this bundle decides on whole recordings")
 
     def _place(self) -> Place:
-        from vskd.samples_i2c import Place
+        from vskd.sources.i2c import Place
 
         try:
             return Place.parse(self.source)
@@ -192,13 +192,13 @@ class Wanted:
     def open(self, contract: Contract, *, waiting: Waiting, note: Note, resources: ExitStack) -> Source:
         """Open the source and read its header, or set up its sensor for the contract."""
         if self.is_sensor:
-            from vskd.samples_i2c import I2cSource
+            from vskd.sources.i2c import I2cSource
 
             rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
             return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
-        from vskd.live_text import followed_lines, pipe_lines
-        from vskd.samples_csv import SampleReader
-        from vskd.samples_npz import NpzReader
+        from vskd.sources.csv import SampleReader
+        from vskd.sources.live_text import followed_lines, pipe_lines
+        from vskd.sources.npz import NpzReader
 
         path = Path(self.source)
         if self.source == "-":
@@ -216,7 +216,7 @@ class Wanted:
 
     def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
         """The source's chunks at the speed that was asked for."""
-        from vskd.feed import paced
+        from vskd.sources.feed import paced
 
         speed = self.replay_speed or (1.0 if self.in_view and not self.is_live else None)
         chunks = samples.chunks(rows=1 if self.is_live or speed else 1024)
@@ -294,7 +294,7 @@ class _Run:
 
     def sleep(self, seconds: float) -> None:
         """Sleep through a replay's pause, alive."""
-        from vskd.live_text import POLL_S
+        from vskd.sources.live_text import POLL_S
 
         while seconds > 0:
             time.sleep(min(seconds, POLL_S))

@@ -12,7 +12,7 @@ from vskd.commands.run import Wanted
 from vskd.errors import BundleError
 
 if TYPE_CHECKING:
-    from vskd.feed import Source
+    from vskd.sources.feed import Source
 
 
 @click.command(epilog="Example: vskd selftest wrist.bundle --input recording.csv")
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> None:
     """Try every stage on this machine, one line each; exit code 1 if one fails."""
     from vskd.bundle import Bundle
-    from vskd.selftest import selftest as try_stages
+    from vskd.checks.selftest import selftest as try_stages
 
     wanted = Wanted(source or "", unit=unit)
     wanted.refuse_what_does_not_fit()

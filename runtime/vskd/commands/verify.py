@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def verify(bundle: Path, engine: str | None) -> None:
     """Check every file of a bundle, and replay its golden windows and stream in the engines of this machine."""
     from vskd.bundle import Bundle
-    from vskd.golden import replay, replay_images
-    from vskd.golden_stream import replay_stream
+    from vskd.checks.golden import replay, replay_images
+    from vskd.checks.golden_stream import replay_stream
     from vskd.model_contract import contract_problem
 
     opened = Bundle.open(bundle)

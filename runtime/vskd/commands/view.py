@@ -34,7 +34,7 @@ from vskd.contract import Contract, Unit
 from vskd.decide import NO_SIGNAL, UNKNOWN, Event
 from vskd.engines import Engine
 from vskd.gaf import GafEncoder, paa_matrix
-from vskd.samples_csv import Chunk
+from vskd.sources.csv import Chunk
 from vskd.stream import Health, TimeUnit, per_second, to_g
 
 Float64 = NDArray[np.float64]

@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import ConfigError, DataError
+from vskd_training.datasets.collector import Ledger, refuse_implausible
+from vskd_training.datasets.files.images import picture_frame, to_uint8
+from vskd_training.datasets.files.pgm import read_greymap
+from vskd_training.datasets.files.sensor_csv import SensorTable, read_lines
+from vskd_training.datasets.files.video import Clip, on_sensor_clock
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
-from vskd_training.datasets.ledger import Ledger, refuse_implausible
-from vskd_training.datasets.netpbm import read_greymap
-from vskd_training.datasets.pictures import picture_frame, to_uint8
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
-from vskd_training.datasets.sensor_csv import SensorTable, read_lines
-from vskd_training.datasets.video import Clip, on_sensor_clock
 
 View = Literal["rgb", "depth", "none"]
 

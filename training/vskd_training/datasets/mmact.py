@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import ConfigError, DataError
+from vskd_training.datasets.collector import Ledger, refuse_implausible
+from vskd_training.datasets.files.sensor_csv import read_lines
+from vskd_training.datasets.files.video import on_sensor_clock, read_clip
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
-from vskd_training.datasets.ledger import Ledger, refuse_implausible
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, check_view
-from vskd_training.datasets.sensor_csv import read_lines
-from vskd_training.datasets.video import on_sensor_clock, read_clip
 
 View = Literal["rgb", "none"]
 

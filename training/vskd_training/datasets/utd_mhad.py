@@ -33,10 +33,10 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from vskd.errors import DataError
+from vskd_training.datasets.files.images import Crop, picture_frame, to_uint8
 from vskd_training.datasets.fingerprint import content_lines, fingerprint
-from vskd_training.datasets.pictures import Crop, picture_frame, to_uint8
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
-from vskd_training.datasets.render import draw_bones
+from vskd_training.datasets.synthetic.render import draw_bones
 
 View = Literal["none", "rgb", "depth", "skeleton", "joints"]
 Float32 = NDArray[np.float32]

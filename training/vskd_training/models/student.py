@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.models.encoder import Encoder
-from vskd_training.torchvision_import import torchvision_resnet
+from vskd_training.models.torchvision_import import torchvision_resnet
 
 #: The trunk, cut after the second of its four stages.
 _FIRST_HALF = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2")

@@ -1,0 +1,1 @@
+"""One-off measurements, outside the wheel. Each is a script: ``python -m research.NAME --help``."""

@@ -1,0 +1,301 @@
+"""What the runtime costs beside the engine: measured in one process, in turns with the library's own call.
+
+``python -m research.overhead JOB`` does one job and says its result as one line of JSON. A job is a JSON object:
+
+- ``{"kind": "overhead", "bundle", "engine", "rounds"}``: samples -> event, split, against the bare call of its model
+- ``{"kind": "paced", "bundle", "engine", "seconds"}``: one push a second: share of a core, memory
+- ``{"kind": "encoder", "bundle", "rounds"}``: the numpy encoder against pyts
+
+Samples of one hop come in one push, as a sensor's FIFO hands them over; slicing them out is the caller's and not timed.
+Knows nothing of goals and tables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd import Classifier
+from vskd.bundle import Bundle, ModelEntry
+from vskd.decide import Decider
+from vskd.engines import Engine, open_engine
+from vskd.errors import ConfigError, VskdError
+from vskd.gaf import GafEncoder
+from vskd.stream import Stream
+from vskd_benchmarks.measure.cases import bare_call
+from vskd_benchmarks.measure.latency import Clock, median_with_interval
+from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
+from vskd_benchmarks.measure.wrist_signal import Delivery, WristSignal, synthetic_wrist, wrist_signal
+
+#: Rounds before the ones that count.
+WARM_UP_ROUNDS = 50
+
+#: Windows of a batch, for the encoder.
+BATCH = 256
+
+#: Calls in a row, where an encoder is not disturbed by the other.
+RUN = 20
+
+Readings = dict[str, list[int]]
+Call = Callable[[int], object]
+
+
+def overhead(
+    bundle: Path, *, engine: str, rounds: int, clock: Clock = time.perf_counter_ns, warm_up: int = WARM_UP_ROUNDS
+) -> dict[str, Any]:
+    """The split of a decision, and what it takes beyond the library's own call.
+
+    Parameters
+    ----------
+    bundle : the folder, of sliding windows
+    engine : runs the most compact model that it has there
+    rounds : decisions that count
+    clock : nanoseconds
+    warm_up : decisions before them
+
+    Returns
+    -------
+    medians with their intervals, ns: ``push``, ``infer``, ``decide``, ``bare_call``, ``overhead`` (the three less the
+    bare call of the same round), ``wrapper`` (``infer`` less the bare call), ``push_without_model`` and
+    ``decide_without_model`` (the same work where no model runs, so with the caches left to it),
+    ``push_of_one_sample`` (where no model runs); ``share``, the
+    overhead over the bare call; ``recipe``, ``size_bytes``, ``hop_samples``, ``classes``
+    """
+    opened = Bundle.open(bundle)
+    if opened.contract.window.mode != "sliding":
+        raise ConfigError(
+            f"{bundle.name} decides on whole recordings; the runtime's cost is that of a stream",
+            hint="Give a bundle of sliding windows, or use vskd bench",
+        )
+    name, entry = opened.select(engine=engine)
+    loaded = open_engine(name, opened.model_path(entry))
+    readings = _with_model(loaded, opened, rounds + warm_up, clock)
+    readings |= _without_model(loaded, opened, rounds + warm_up, clock)
+    counted = {key: values[warm_up:] for key, values in readings.items()}
+    bare_ns = float(np.median(counted["bare_call"]))
+    return {
+        **{key: median_with_interval(values) for key, values in counted.items()},
+        "share": round(float(np.median(counted["overhead"])) / bare_ns, 4),
+        **_describe(opened, entry),
+        "rounds": rounds,
+    }
+
+
+def _describe(bundle: Bundle, entry: ModelEntry) -> dict[str, Any]:
+    return {
+        "recipe": entry.recipe,
+        "size_bytes": bundle.files[entry.file].size_bytes,
+        "hop_samples": bundle.contract.window.hop_samples,
+        "classes": len(bundle.contract.labels),
+    }
+
+
+def _with_model(engine: Engine, bundle: Bundle, rounds: int, clock: Clock) -> Readings:
+    """At least so many readings of each kind; a signal that ends begins again, with new streams."""
+    signal, decider, bare = wrist_signal(bundle), Decider(bundle.contract), bare_call(engine)
+    readings: Readings = {}
+    while len(readings.get("push", ())) < rounds:
+        stream = _primed(bundle, signal)
+        batch = np.zeros((1, *bundle.contract.window_shape), dtype=np.float32)
+        for turn, delivery in enumerate(signal.deliveries):
+            engine.infer(batch[0])  # whoever comes first comes behind a model
+            bare_ns = _timed(bare, (batch,), clock) if turn % 2 else 0
+            start = clock()
+            window = stream.push(delivery.time_s, delivery.xyz)[-1]
+            pushed = clock()
+            logits = engine.infer(window.samples)
+            inferred = clock()
+            decider.decide(logits, window)
+            decided = clock()
+            batch = window.samples[np.newaxis]
+            bare_ns = bare_ns or _timed(bare, (batch,), clock)
+            row = {
+                "push": pushed - start, "infer": inferred - pushed, "decide": decided - inferred, "bare_call": bare_ns,
+                "overhead": decided - start - bare_ns, "wrapper": inferred - pushed - bare_ns,
+            }  # fmt: skip
+            _append(readings, row)
+    return readings
+
+
+def _without_model(engine: Engine, bundle: Bundle, rounds: int, clock: Clock) -> Readings:
+    """The same pushes and decisions on one answer of the model, which does not run between them."""
+    signal, decider = wrist_signal(bundle), Decider(bundle.contract)
+    logits = engine.infer(np.zeros(bundle.contract.window_shape, dtype=np.float32))
+    readings: Readings = {}
+    while len(readings.get("push_without_model", ())) < rounds:
+        stream, piecewise = _primed(bundle, signal), _primed(bundle, signal)
+        for delivery in signal.deliveries:
+            start = clock()
+            window = stream.push(delivery.time_s, delivery.xyz)[-1]
+            pushed = clock()
+            decider.decide(logits, window)
+            row = {"push_without_model": pushed - start, "decide_without_model": clock() - pushed}
+            _append(readings, row | {"push_of_one_sample": _one_by_one(piecewise, delivery, clock)})
+    return readings
+
+
+def _append(readings: Readings, row: Mapping[str, int]) -> None:
+    for key, value in row.items():
+        readings.setdefault(key, []).append(value)
+
+
+def _primed(bundle: Bundle, signal: WristSignal) -> Stream:
+    stream = Stream(bundle.contract)
+    if signal.prime is not None:
+        stream.push(signal.prime.time_s, signal.prime.xyz)
+    return stream
+
+
+def _one_by_one(stream: Stream, delivery: Delivery, clock: Clock) -> int:
+    """Time of a push of one sample, on average over a delivery."""
+    pieces = [(delivery.time_s[i : i + 1], delivery.xyz[i : i + 1]) for i in range(len(delivery.time_s))]
+    start = clock()
+    for time_s, xyz in pieces:
+        stream.push(time_s, xyz)
+    return (clock() - start) // len(pieces)
+
+
+def paced(
+    bundle: Path,
+    *,
+    engine: str,
+    seconds: int,
+    sleep: Callable[[float], None] = time.sleep,
+    resident: Callable[[], int] = resident_bytes,
+) -> dict[str, Any]:
+    """A second of samples once a second, as a watch does it: share of one core, memory.
+
+    Parameters
+    ----------
+    bundle : the folder, of sliding windows
+    engine : runs the most compact model that it has there
+    seconds : how long
+    sleep : a test passes its own
+    resident : reads this process's resident memory, bytes
+
+    Returns
+    -------
+    ``cpu_share`` of one core, ``windows``, ``growth_bytes`` from half of the time to its end, ``peak`` memory
+    """
+    classifier = Classifier.open(bundle, engine=engine)
+    rate_hz = classifier.contract.window.rate_hz
+    xyz = synthetic_wrist(seconds + 1, rate_hz)
+    time_s = np.arange(len(xyz)) / rate_hz
+    edges = [round(second * rate_hz) for second in range(seconds + 1)]
+    first_bytes, busy_ns, due = 0, time.process_time_ns(), time.perf_counter()
+    for second in range(seconds):
+        classifier.push(time_s[edges[second] : edges[second + 1]], xyz[edges[second] : edges[second + 1]])
+        if second == seconds // 2:
+            first_bytes = resident()
+        due += 1.0
+        sleep(max(0.0, due - time.perf_counter()))
+    busy_ns = time.process_time_ns() - busy_ns
+    return {
+        "seconds": seconds,
+        "windows": classifier.health.windows,
+        "cpu_share": round(busy_ns / (seconds * 1e9), 6),
+        "growth_bytes": resident() - first_bytes,
+        "peak": peak_memory(),
+    }
+
+
+def encoder(bundle: Path, *, rounds: int, clock: Clock = time.perf_counter_ns) -> dict[str, Any]:
+    """The numpy encoder and pyts in turns, one window at a time and in batches.
+
+    Parameters
+    ----------
+    bundle : whose encoder it is
+    rounds : single windows; a twentieth of it batches, at least 11
+    clock : nanoseconds
+
+    Returns
+    -------
+    ``single`` in turns window by window, so that each finds the caches as the other left them; ``single_in_runs`` in
+    turns of twenty; ``batches`` in turns, into images that are there
+
+    Raises
+    ------
+    MissingExtraError : pyts is not installed
+    """
+    from vskd_benchmarks.measure.comparison import PytsEncoder  # here, so that the other jobs do not carry it
+
+    contract = Bundle.open(bundle).contract
+    ours, pyts = GafEncoder(contract.gaf, contract.window.samples), PytsEncoder(contract)
+    rng = np.random.default_rng(0)
+    batch: NDArray[np.float32] = rng.normal(size=(BATCH, *contract.window_shape)).astype(np.float32)
+    images = ours(batch)
+    series = batch.reshape(-1, contract.window.samples)
+    one = (lambda i: ours(batch[i % BATCH]), lambda i: pyts(batch[i % BATCH]))
+    many = (lambda i: ours(batch, out=images), lambda i: pyts(series))
+    return {
+        "window": list(contract.window_shape),
+        "image": list(contract.image_shape),
+        "batch": BATCH,
+        "scaling": contract.gaf.scaling,
+        "single": _turns(one, rounds, 1, clock),
+        "single_in_runs": _turns(one, rounds // RUN + 1, RUN, clock),
+        "batches": _turns(many, max(11, rounds // 20), 1, clock),
+    }
+
+
+def _turns(calls: tuple[Call, Call], rounds: int, run: int, clock: Clock) -> dict[str, Any]:
+    """Ours and the other in turns, in runs of so many calls, each first in every other round; the first round is extra.
+
+    Returns
+    -------
+    medians with their intervals, and how many times faster ours is
+    """
+    readings: tuple[list[int], list[int]] = ([], [])
+    for turn in range(rounds + 1):
+        for which in (0, 1) if turn % 2 else (1, 0):
+            readings[which].extend(_timed(calls[which], (turn * run + index,), clock) for index in range(run))
+    ours, other = (values[run:] for values in readings)
+    ratio = round(float(np.median(other) / np.median(ours)), 2)
+    return {"vskd": median_with_interval(ours), "pyts": median_with_interval(other), "ratio": ratio}
+
+
+def _timed(call: Callable[..., object], arguments: tuple[Any, ...], clock: Clock) -> int:
+    start = clock()
+    call(*arguments)
+    return clock() - start
+
+
+def do_job(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a job, as above.
+
+    Raises
+    ------
+    VskdError : a bundle, an engine or a library that it needs is not there
+    """
+    if job["kind"] == "encoder":
+        return encoder(Path(job["bundle"]), rounds=job["rounds"])
+    if job["kind"] == "paced":
+        return paced(Path(job["bundle"]), engine=job["engine"], seconds=job["seconds"])
+    return overhead(Path(job["bundle"]), engine=job["engine"], rounds=job["rounds"])
+
+
+def main() -> int:
+    """Entry point of the process; returns the exit code."""
+    # Engines write on standard output as they like; the answer gets a channel of its own.
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    job = json.loads(sys.argv[1])
+    try:
+        answer: dict[str, Any] = {"ready": do_job(job)}
+    except VskdError as error:
+        answer = {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}}
+    channel.write(json.dumps(answer) + "\n")
+    channel.flush()
+    return 0 if "ready" in answer else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

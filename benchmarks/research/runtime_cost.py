@@ -1,0 +1,250 @@
+"""What the runtime costs on this machine, against its goals.
+
+``python -m research.runtime_cost BUNDLE... [--engine NAME] [--rounds N] [--seconds S] [--no-encoder]``
+
+For every bundle of sliding windows and every engine: the time from samples to event beyond the library's own call, with
+its split; the share of a core and the growth of memory at one push a second; the cold start; the peak of memory over an
+interpreter that has numpy and the engine loaded. For the first bundle also the numpy encoder against pyts. And once the
+time of ``vskd --help``. Each measurement is a process of its own, one at a time.
+
+A table goes to standard error, one JSON document is the last line of standard output. The exit code is 0 whether or not
+the goals are met, 1 where something could not be measured, 2 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from vskd.bundle import Bundle
+from vskd.engines import is_installed
+from vskd.errors import VskdError
+from vskd_benchmarks.device.environment import busy_cores, describe_machine, read_state
+from vskd_benchmarks.measure.processes import WorkerProcess
+from vskd_benchmarks.measure.startup import cold_start, help_time
+from vskd_benchmarks.report.terminal import tell
+from vskd_benchmarks.result.validity import load_reasons, run_reasons
+
+#: Models from this size on have the full width; a share of a smaller one's call has no goal.
+FULL_WIDTH_BYTES = 5_000_000
+
+#: Above it memory grows: a few pages of an engine's arena may still be touched for the first time.
+MOST_GROWTH_BYTES = 64 * 1024
+
+#: What has to be loaded before an engine can run, beside numpy.
+_LIBRARY = {
+    "litert": "ai_edge_litert.interpreter", "onnxruntime": "onnxruntime",
+    "tflite-runtime": "tflite_runtime.interpreter", "tensorflow": "tensorflow",
+}  # fmt: skip
+
+_EMPTY_SCRIPT = """
+import importlib, json, sys
+import numpy
+importlib.import_module(sys.argv[1])
+from vskd_benchmarks.measure.memory import peak_memory
+print(json.dumps({"ready": {"peak": peak_memory()}}), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A goal and what was measured.
+
+    Attributes
+    ----------
+    what : the goal in words
+    goal, measured : in the same unit
+    met : whether it was
+    """
+
+    what: str
+    goal: float
+    measured: float
+    met: bool
+
+
+def measure_engine(bundle: Path, engine: str, *, rounds: int, seconds: int, starts: int) -> dict[str, Any]:
+    """Everything about one bundle in one engine.
+
+    Raises
+    ------
+    VskdError : a process failed, or the bundle is not one of sliding windows
+    """
+    job = {"bundle": str(bundle), "engine": engine}
+    split = _part(f"the overhead on {engine}", {"kind": "overhead", **job, "rounds": rounds})
+    paced = _part(f"one push a second on {engine}", {"kind": "paced", **job, "seconds": seconds})
+    with WorkerProcess(
+        "the empty interpreter", [sys.executable, "-c", _EMPTY_SCRIPT, _LIBRARY[engine]], threads=1
+    ) as w:
+        empty = w.ready["peak"]
+    start = cold_start(bundle, engine=engine, recipe=split["recipe"], threads=1, repeats=starts)
+    over_bytes = paced["peak"]["bytes"] - empty["bytes"]
+    return {"overhead": split, "paced": paced, "cold_start": start, "empty": empty, "peak_over_empty_bytes": over_bytes}
+
+
+def verdicts(name: str, engine: str, measured: Mapping[str, Any]) -> Iterator[Verdict]:
+    """The goals that apply to one bundle in one engine."""
+    split, where = measured["overhead"], f"{name}, {engine}"
+    yield _at_most(f"{where}: overhead a window, us", 30, split["overhead"]["p50_ns"] / 1e3)
+    if split["size_bytes"] >= FULL_WIDTH_BYTES:
+        yield _at_most(f"{where}: overhead over the bare call, %", 5, split["share"] * 100)
+    yield _at_most(f"{where}: one core at one push a second, %", 1, measured["paced"]["cpu_share"] * 100)
+    yield _at_most(f"{where}: growth of memory, kB", MOST_GROWTH_BYTES / 1024, measured["paced"]["growth_bytes"] / 1024)
+    if engine == "litert" and split["size_bytes"] < FULL_WIDTH_BYTES:
+        yield _at_most(f"{where}: process start to first event, ms", 400, measured["cold_start"]["median_ns"] / 1e6)
+    yield _at_most(f"{where}: peak memory over the empty interpreter, MB", 60, measured["peak_over_empty_bytes"] / 1e6)
+
+
+def encoder_verdicts(encoder: Mapping[str, Any]) -> Iterator[Verdict]:
+    """The goals of the numpy encoder; none where pyts is not installed."""
+    if "single" in encoder:
+        yield _at_least("encoder, one window, in turns: times faster than pyts", 20, encoder["single"]["ratio"])
+        yield _at_least("encoder, batches: times faster than pyts", 3, encoder["batches"]["ratio"])
+
+
+def help_verdict(measured: Mapping[str, Any]) -> Verdict:
+    """The goal of the command line."""
+    return _at_most("`vskd --help`, ms", 200, measured["median_ns"] / 1e6)
+
+
+def _at_most(what: str, goal: float, measured: float) -> Verdict:
+    return Verdict(what, goal, round(measured, 3), measured <= goal)
+
+
+def _at_least(what: str, goal: float, measured: float) -> Verdict:
+    return Verdict(what, goal, round(measured, 3), measured >= goal)
+
+
+def _part(what: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "research.overhead", json.dumps(job)]
+    with WorkerProcess(what, command, threads=1) as process:
+        return process.ready
+
+
+def _measure_encoder(bundle: Path, rounds: int) -> dict[str, Any]:
+    if not all(map(_can_import, ("pyts", "numba"))):
+        return {"not_installed": "pyts", "hint": "pip install 'vskd[dev]'"}
+    return _part("the encoders", {"kind": "encoder", "bundle": str(bundle), "rounds": rounds})
+
+
+def _can_import(package: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(package) is not None
+
+
+def measure(
+    bundles: Sequence[Path], *, engines: Sequence[str], rounds: int, seconds: int, starts: int, with_encoder: bool
+) -> dict[str, Any]:
+    """The whole result, ready for JSON.
+
+    Raises
+    ------
+    VskdError : something could not be measured
+    """
+    opened = {path: Bundle.open(path) for path in bundles}  # refuse before the first minute is spent
+    before = {**read_state(), "busy_cores": busy_cores()}
+    measured = [
+        {
+            "bundle": path.name, "sha256": bundle.sha256(), "engine": engine,
+            **measure_engine(path, engine, rounds=rounds, seconds=seconds, starts=starts),
+        }
+        for path, bundle in opened.items()
+        for engine in engines
+    ]  # fmt: skip
+    encoder = _measure_encoder(bundles[0], rounds) if with_encoder else {"left_out": "--no-encoder"}
+    helped = help_time(starts)
+    after = {**read_state(), "busy_cores": busy_cores()}
+    goals = [goal for row in measured for goal in verdicts(row["bundle"], row["engine"], row)]
+    goals += [*encoder_verdicts(encoder), help_verdict(helped)]
+    machine = describe_machine()
+    seen = {"machine": machine, "before": before, "after": after, "readings": []}
+    return {
+        "benchmark": "runtime_cost",
+        "machine": machine,
+        "before": before,
+        "after": after,
+        "reasons_to_doubt": [*load_reasons(before["busy_cores"], after["busy_cores"]), *run_reasons(seen)],
+        "engines": measured,
+        "encoder": encoder,
+        "help": helped,
+        "goals": [asdict(goal) for goal in goals],
+    }
+
+
+def tables(result: Mapping[str, Any]) -> Iterator[Table]:
+    """The result for people."""
+    split = Table(title="Medians a window, us", title_justify="left")
+    parts = ("push", "infer", "decide", "bare_call", "overhead", "push_without_model", "decide_without_model")
+    for column in ("bundle", "engine", *(part.replace("_", " ") for part in parts), "share"):
+        split.add_column(column, justify="left" if column in ("bundle", "engine") else "right")
+    for row in result["engines"]:
+        figures = [f"{row['overhead'][part]['p50_ns'] / 1e3:.1f}" for part in parts]
+        split.add_row(row["bundle"], row["engine"], *figures, f"{row['overhead']['share']:.1%}")
+    yield split
+    goals = Table(title="Goals", title_justify="left")
+    for column in ("", "goal", "measured", "verdict"):
+        goals.add_column(column, justify="left" if column in ("", "verdict") else "right")
+    for goal in result["goals"]:
+        verdict = "[green]met[/]" if goal["met"] else "[red]missed[/]"
+        goals.add_row(goal["what"], f"{goal['goal']:g}", f"{goal['measured']:g}", verdict)
+    yield goals
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m research.runtime_cost",
+        description="Measure what the runtime costs beside the engine, and set it against the goals.",
+        epilog="Example: python -m research.runtime_cost wrist.bundle --engine litert --seconds 60",
+    )
+    parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="of sliding windows")
+    parser.add_argument(
+        "--engine", action="append", choices=[*_LIBRARY], help="repeatable; without it litert and onnxruntime"
+    )
+    parser.add_argument("--rounds", type=_count, default=1000, help="decisions a model (default: 1000, at least 11)")
+    parser.add_argument("--seconds", type=_seconds, default=60, help="at one push a second (default: 60)")
+    parser.add_argument("--starts", type=_count, default=11, help="fresh processes (default: 11, at least 11)")
+    parser.add_argument("--no-encoder", action="store_true", help="leave pyts out, whose compiler takes some seconds")
+    return parser
+
+
+def _count(text: str) -> int:
+    return _at_least_so_many(text, 11)  # there is no median below
+
+
+def _seconds(text: str) -> int:
+    return _at_least_so_many(text, 2)  # memory is read at half and at the end
+
+
+def _at_least_so_many(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    wanted, console = _parser().parse_args(arguments), Console(stderr=True)
+    engines = wanted.engine or [name for name in ("litert", "onnxruntime") if is_installed(name)]
+    try:
+        result = measure(
+            wanted.bundles, engines=engines, rounds=wanted.rounds, seconds=wanted.seconds, starts=wanted.starts,
+            with_encoder=not wanted.no_encoder,
+        )  # fmt: skip
+    except VskdError as error:
+        console.print(f"Error: {error}", markup=False)
+        return 1
+    tell(result, tables(result), console)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The command ``vskd compare``: a table; with ``--json`` it goes to stderr and one document to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vskd.errors import VskdError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+class NotComparableError(click.ClickException):
+    """Two results that must not be compared: exit code 2, so that 1 always means a regression."""
+
+    exit_code = 2
+
+    def __init__(self, error: VskdError) -> None:
+        super().__init__(str(error))
+
+    def show(self, file: Any = None) -> None:
+        """On stderr, as every error of vskd."""
+        click.echo(f"error: {self.message}", err=True, file=file)
+
+
+@click.command(
+    epilog="Examples: vskd compare wrist-bench-old wrist-bench-new; "
+    "vskd compare baseline new --policy limits.toml --json; vskd compare wide narrow --across-models"
+)
+@click.argument("baseline", type=click.Path(path_type=Path))
+@click.argument("candidate", type=click.Path(path_type=Path))
+@click.option("--policy", type=click.Path(path_type=Path), help="Limits, a TOML file.  [default: the committed one]")
+@click.option("--scope", default="sensor_to_label", help="What is compared, e.g. model_only.")
+@click.option("--case", "cases", multiple=True, help="Compare only this case of CANDIDATE, by its id; may be repeated.")
+@click.option("--across-models", is_flag=True, help="Allow different models of one task.")
+@click.option("--across-machines", is_flag=True, help="Allow different machines.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the resampling.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, the table on stderr.")
+def compare(
+    baseline: Path,
+    candidate: Path,
+    policy: Path | None,
+    seed: int,
+    as_json: bool,
+    **allowed: Any,
+) -> None:
+    """Compare the result folder CANDIDATE with BASELINE, case by case.
+
+    Each ratio is candidate over baseline, with an interval of 95 % from resampling whole rounds. BASELINE may be a
+    folder without its raw files. Exit code 0: within the policy,
+    1: a regression, 2: the two must not be compared.
+    """
+    from rich.console import Console
+
+    from vskd_benchmarks.compare.compare import compare as compare_results
+    from vskd_benchmarks.compare.pairing import Choices
+    from vskd_benchmarks.compare.policy import DEFAULT_POLICY, read_policy
+
+    try:
+        limits = read_policy(policy or DEFAULT_POLICY)
+        found = compare_results(baseline, candidate, Choices(**allowed), limits, seed=seed)
+    except VskdError as error:
+        raise NotComparableError(error) from error
+    console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console = Console(stderr=as_json, width=140)
+    _show(found, console)
+    if as_json:
+        click.echo(json.dumps(found))
+    if found["verdict"] == "regression":
+        sys.exit(1)
+
+
+def _show(found: Mapping[str, Any], console: Console) -> None:
+    for stamp in found["stamps"]:
+        console.print(f"note: {stamp}", markup=False, highlight=False)
+    console.print(_table(found))
+    for side in ("baseline", "candidate"):
+        names = found[f"only_in_{side}"]
+        if names:
+            console.print(f"only in the {side}: {'; '.join(names)}", markup=False, highlight=False)
+    for line in _findings(found):
+        console.print(line, markup=False, highlight=False)
+    console.print(f"verdict: {found['verdict']}", style="bold", highlight=False)
+
+
+def _table(found: Mapping[str, Any]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    new, old = (Path(found[side]).absolute().name for side in ("candidate", "baseline"))
+    title = f"{new} over {old}, {found['scope']}: ratio [95 % interval]"
+    table = Table(title=Text(title), box=box.SIMPLE, title_justify="left", caption_justify="left")
+    table.caption = "Below 1: the candidate is faster or smaller. n/a: too few windows for this percentile, or no file."
+    for heading in ("case", "p50, ms", "p50", "p90", "p99", "peak memory", "file"):
+        table.add_column(heading, justify="left" if heading == "case" else "right")
+    for case in found["cases"]:
+        p50 = case["latency"]["p50"]
+        times = "n/a" if p50 is None else f"{p50['baseline_ns'] / 1e6:.3f} -> {p50['candidate_ns'] / 1e6:.3f}"
+        ratios = [_ratio(reading) for reading in case["latency"].values()]
+        table.add_row(
+            Text(case["name"]), times, *map(Text, ratios), _plain(case["peak_bytes"]), _plain(case["size_bytes"])
+        )
+    return table
+
+
+def _ratio(reading: Mapping[str, float] | None) -> str:
+    return "n/a" if reading is None else f"{reading['ratio']:.3f} [{reading['low']:.3f}, {reading['high']:.3f}]"
+
+
+def _plain(readings: list[int | None]) -> str:
+    before, after = readings
+    return f"{after / before:.3f}" if before and after else "n/a"
+
+
+def _findings(found: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for every limit that is broken, or may be."""
+    for case in found["cases"]:
+        for check in case["checks"]:
+            said = f"{case['name']}: {check['what']} {check['value']:g}, limit {check['limit']:g}"
+            if check["verdict"] == "regression":
+                yield f"REGRESSION {said}"
+            elif check["verdict"] == "unclear":
+                yield f"unclear    {said}; the interval reaches below the limit, measure longer"

@@ -1,0 +1,19 @@
+"""The command ``vskd report``: the page of a result folder, made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="Example: vskd report wrist-bench; then open wrist-bench/report/report.html in any browser")
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder: Path) -> None:
+    """Write FOLDER/report/report.html from a result folder, with its plots as PNG and its figures as CSV beside it.
+
+    Needs the extra bench.
+    """
+    from vskd_benchmarks.report.html import write_report
+
+    click.echo(write_report(folder))

@@ -1,0 +1,1 @@
+"""The machine: profiles, confinement, environment, power and energy."""

@@ -1,0 +1,228 @@
+"""A profile applied to this machine with the permissions at hand, and undone afterwards.
+
+The clock and the memory groups belong to the machine: they are undone on leaving, also on Ctrl-C and on SIGTERM (not on
+SIGKILL: a clock that was left capped is set back by a restart). Cores and memory are set on every measured process as
+soon as it has started, before it loads anything; its children and threads inherit them. Every setting is read back.
+What could not be applied is recorded with a code and the reason, and nothing is applied by halves in silence.
+
+Memory is held down by a group of cgroup version 2 where this process may make one, which counts what is resident.
+Elsewhere by ``RLIMIT_DATA``, which counts what was asked for, used or not, and is the stricter of the two. The limit of
+the address space (``RLIMIT_AS``) would count mapped files and reserved ranges too, and stop engines that need little.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Literal, Self
+
+from vskd_benchmarks.device.profiles import ProfileSettings
+
+Code = Literal["no-such-cores", "no-cpufreq", "no-permission", "out-of-reach", "not-held", "asked-otherwise"]
+
+#: A clock that was read back this near to the cap is the nearest step of the processor's table, relative.
+CLOCK_STEP = 0.1
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Confinement:
+    """The limits of a profile on this machine, while it is entered.
+
+    Parameters
+    ----------
+    settings : of the profile
+    root : of the file system; a test brings its own
+    remove : of a group's folder, in which the kernel alone keeps files; a test's folder is not the kernel's
+
+    Attributes
+    ----------
+    applied : setting -> wanted, got, and by what means
+    not_applied : setting -> wanted, code and reason
+    """
+
+    def __init__(
+        self, settings: ProfileSettings, root: Path = Path("/"), remove: Callable[[Path], None] = Path.rmdir
+    ) -> None:
+        self.applied: dict[str, dict[str, Any]] = {}
+        self.not_applied: dict[str, dict[str, Any]] = {}
+        self._settings = settings
+        self._root = root
+        self._remove = remove
+        allowed = sorted(os.sched_getaffinity(0))
+        # The last cores: the first one serves most interrupts.
+        self._cores = allowed[-settings.cores :]
+        self._above: Path | None = None
+        self._groups: list[Path] = []
+        self._no_group = ""
+        self._clocks: dict[Path, str] = {}
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._end_cleanly()
+        try:
+            self._cap_clock()
+            self._find_group()
+        except BaseException:
+            self._undo()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo()
+
+    def on_process(self, pid: int) -> str:
+        """Hold one process, which has just started, to cores and memory; the ceiling, for a message."""
+        self._pin(pid)
+        self._hold_memory(pid)
+        held = "memory_bytes" in self.applied
+        return f" under a ceiling of {self._settings.memory_bytes / 1e6:.1f} MB" if held else ""
+
+    def deviate(self, setting: str, wanted: Any, reason: str, code: Code = "asked-otherwise") -> None:
+        """Record a setting of the profile that does not hold."""
+        self.applied.pop(setting, None)
+        self.not_applied[setting] = {"setting": setting, "wanted": wanted, "code": code, "reason": reason}
+
+    def hold(self, setting: str, wanted: Any, got: Any, means: str) -> None:
+        """Record a setting that holds, unless it failed for an earlier process."""
+        if setting not in self.not_applied:
+            self.applied[setting] = {"setting": setting, "wanted": wanted, "got": got, "means": means}
+
+    def _pin(self, pid: int) -> None:
+        wanted = self._settings.cores
+        if len(self._cores) < wanted:
+            self.deviate("cores", wanted, f"this process may use {len(self._cores)}", "no-such-cores")
+        try:
+            os.sched_setaffinity(pid, self._cores)
+            got = sorted(os.sched_getaffinity(pid))
+        except OSError as error:
+            self.deviate("cores", wanted, f"sched_setaffinity: {error.strerror}", "no-permission")
+            return
+        if got != self._cores:
+            self.deviate("cores", wanted, f"pinned to {self._cores}, but it runs on {got}", "not-held")
+        self.hold("cores", wanted, got, "sched_setaffinity")
+
+    def _hold_memory(self, pid: int) -> None:
+        wanted = self._settings.memory_bytes
+        if self._above is not None:
+            try:
+                got = self._join_group(self._above / f"vskd-bench-{pid}", pid)
+            except OSError as error:
+                self._no_group = f"{error.filename or self._above}: {error.strerror}"
+            else:
+                self.hold("memory_bytes", wanted, got, "cgroup v2, memory.max")
+                return
+        try:
+            resource.prlimit(pid, resource.RLIMIT_DATA, (wanted, wanted))
+            got_bytes = resource.prlimit(pid, resource.RLIMIT_DATA)[0]
+        except (OSError, ValueError) as error:
+            self.deviate("memory_bytes", wanted, f"{self._no_group}; RLIMIT_DATA: {error}", "no-permission")
+            return
+        self.hold("memory_bytes", wanted, got_bytes, f"RLIMIT_DATA; no cgroup: {self._no_group}")
+
+    def _join_group(self, group: Path, pid: int) -> int:
+        """Put a process into a group of its own, which the kernel keeps under the ceiling; what memory.max says."""
+        group.mkdir()
+        self._groups.append(group)
+        (group / "memory.max").write_text(f"{self._settings.memory_bytes}\n", encoding="ascii")
+        if (group / "memory.swap.max").exists():
+            (group / "memory.swap.max").write_text("0\n", encoding="ascii")
+        (group / "cgroup.procs").write_text(f"{pid}\n", encoding="ascii")
+        return int((group / "memory.max").read_text(encoding="ascii"))
+
+    def _find_group(self) -> None:
+        own = own_group(self._root)
+        if own is None:
+            self._no_group = "this process is in no group of cgroup version 2"
+            return
+        mount = self._root / "sys/fs/cgroup"
+        above = [group for group in (own, *own.parents) if group == mount or mount in group.parents]
+        handing = [group for group in above if "memory" in _words(group / "cgroup.subtree_control")]
+        if handing:
+            self._above = handing[0]
+        else:
+            self._no_group = "no group above this process hands the memory controller down"
+
+    def _cap_clock(self) -> None:
+        wanted = self._settings.frequency_khz
+        folders = [self._root / f"sys/devices/system/cpu/cpu{core}/cpufreq" for core in self._cores]
+        if not all((folder / "scaling_max_freq").exists() for folder in folders):
+            self.deviate("frequency_khz", wanted, "the system offers no scaling_max_freq", "no-cpufreq")
+            return
+        highest = max(int(_words(folder / "cpuinfo_max_freq")[0]) for folder in folders)
+        if highest < wanted:
+            reason = f"these cores run at {highest} kHz at most"
+            self.deviate("frequency_khz", wanted, reason, "out-of-reach")
+            return
+        try:
+            # One policy may serve many cores under as many names.
+            for path in dict.fromkeys((folder / "scaling_max_freq").resolve() for folder in folders):
+                self._clocks[path] = path.read_text(encoding="ascii")
+                path.write_text(f"{wanted}\n", encoding="ascii")
+        except OSError as error:
+            reason = f"scaling_max_freq: {error.strerror}; it takes root"
+            self.deviate("frequency_khz", wanted, reason, "no-permission")
+            return
+        got = max(int(_words(path)[0]) for path in self._clocks)
+        if not wanted * (1 - CLOCK_STEP) <= got <= wanted:
+            self.deviate("frequency_khz", wanted, f"scaling_max_freq says {got} kHz after the cap", "not-held")
+        self.hold("frequency_khz", wanted, got, "scaling_max_freq")
+
+    def _undo(self) -> None:
+        for path, content in self._clocks.items():
+            try:
+                path.write_text(content, encoding="ascii")
+            except OSError as error:
+                if path.read_text(encoding="ascii") != content:
+                    reason = f"{path} could not be set back to {content.strip()}: {error.strerror}"
+                    self.deviate("frequency_khz", self._settings.frequency_khz, reason, "no-permission")
+        self._clocks.clear()
+        while self._groups:
+            group = self._groups.pop()
+            try:
+                self._remove(group)
+            except OSError as error:
+                reason = f"{group} could not be removed: {error.strerror}"
+                self.deviate("memory_bytes", self._settings.memory_bytes, reason, "not-held")
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+    def _end_cleanly(self) -> None:
+        """Let the signals that would end this process at once unwind it instead, as Ctrl-C does."""
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, _unwind) for number in _ENDING}
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def own_group(root: Path = Path("/")) -> Path | None:
+    """The folder of this process's group in cgroup version 2; None where there is none.
+
+    Parameters
+    ----------
+    root : of the file system
+    """
+    if not (root / "sys/fs/cgroup/cgroup.controllers").is_file():
+        return None
+    for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        if line.startswith("0::/"):
+            return root / "sys/fs/cgroup" / line.removeprefix("0::/")
+    return None
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii").split()
+    except OSError:
+        return []

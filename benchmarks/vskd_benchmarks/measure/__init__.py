@@ -1,0 +1,1 @@
+"""Measuring: the plan, the processes, the cases, the clock."""

@@ -1,0 +1,1 @@
+"""A result for people: on a terminal, as a page, as plots."""

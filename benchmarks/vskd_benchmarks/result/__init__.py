@@ -1,0 +1,1 @@
+"""The result folder: the document, its schema, its validity, its check."""

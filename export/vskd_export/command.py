@@ -1,0 +1,108 @@
+"""The command ``export``. Only click is imported here; the converters load inside the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from vskd_export.build import ExportReport
+    from vskd_export.quantize.calibrate import WindowSet
+    from vskd_training.data.windows import WindowTable
+
+
+@click.command(epilog="Example: vskd export runs/student --out wrist.bundle --recipe w8a8-static-pc --recipe fp16")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, NAME.bundle.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+@click.option("--forms", is_flag=True, help="Also image -> logits, encoder alone, window -> probabilities (170 MB).")
+@click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=Path("build/cache"),
+    show_default=True,
+    help="Folder for prepared recordings.",
+)
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    help="Numeric form to add to fp32, for both formats or one: fp16, w8a8-static-pc, w8a8s-static-pc.onnx, "
+    "w8a16-static-pc.tflite, w8-pc; may be repeated.  [default: w8a8-static-pc]",
+)
+@click.option(
+    "--allow-degraded",
+    is_flag=True,
+    help="Write the bundle even if the gate refuses it; its report lists every breach.",
+)
+def export(
+    run: Path,
+    out: Path,
+    overwrite: bool,
+    root: Path | None,
+    cache: Path,
+    forms: bool,
+    recipes: tuple[str, ...],
+    allow_degraded: bool,
+) -> None:
+    """Write a run's student as a bundle, or fail and write nothing."""
+    from vskd.bundle import refuse_existing
+    from vskd_export.quantize.recipes import parse_recipes
+    from vskd_training.data.experiment import Experiment
+    from vskd_training.distillation.targets import trained_student
+    from vskd_training.evaluation.evaluate import refuse_trained_on
+    from vskd_training.loop.run import Run
+
+    # Refusals come before the minute of work, not after it.
+    models = parse_recipes(recipes)
+    refuse_existing(out, overwrite=overwrite)
+    opened = Run.open(run, role="student")
+    experiment = Experiment.open(opened.config, root=root, cache=cache, progress=None)
+    # The gate's verdict is about people whom the student never saw, in the order of its own classes.
+    refuse_trained_on(opened, experiment)
+    student = trained_student(opened)
+
+    from vskd_export.build import export_bundle
+
+    report = export_bundle(
+        student,
+        opened.contract,
+        calibration=_window_set(experiment.windows("train")),
+        held_out=_window_set(experiment.windows("test")),
+        provenance={key: opened.card[key] for key in ("config", "data", "teacher", "weights_sha256", "versions")},
+        out=out,
+        overwrite=overwrite,
+        progress=lambda sentence: click.echo(sentence, err=True),
+        leaky=experiment.split.leaky,
+        allow_degraded=allow_degraded,
+        models=models,
+        forms=forms,
+    )
+    _show(report)
+
+
+def _window_set(table: WindowTable) -> WindowSet:
+    from vskd_export.quantize.calibrate import WindowSet
+
+    return WindowSet(table.samples, table.labels, table.ids, table.subjects)
+
+
+def _show(report: ExportReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{report.path}: held-out windows, against torch")
+    table.add_column("model", overflow="fold")
+    for column in ("MB", "engine", "largest difference", "flips", "accuracy"):
+        table.add_column(column)
+    for row in report.rows():
+        table.add_row(*row)
+    Console(stderr=True).print(table)
+    for sentence in report.worst_layers():
+        click.echo(sentence, err=True)
+    for sentence in report.degraded():
+        click.echo(f"DEGRADED: {sentence}", err=True)
+    click.echo(f"bundle: {report.path}", err=True)

@@ -1,0 +1,161 @@
+"""Reading and finishing ``.tflite`` files through the flatbuffer's own object interface.
+
+Three things are done to every file that ships: weights move inside the flatbuffer, the ports get their names, and the
+contract is added as metadata. The quantizer leaves weights *behind* the flatbuffer (``Buffer.offset`` and ``size``);
+TensorFlow Lite Micro then counts them as tensors, and 186 KB of arena become 11 MB. The converter's tensor names are
+cut to what a person reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vskd.contract import Contract
+from vskd.errors import ContractError
+from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME
+
+#: Name of the contract's metadata entry.
+CONTRACT_KEY = b"vskd.contract"
+
+_FILE_IDENTIFIER = b"TFL3"
+
+
+def read_model(content: bytes) -> Any:
+    """The file as a tree of ``schema_py_generated`` objects, every buffer inside."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for buffer in model.buffers:
+        # Offsets 0 and 1 mean "no data behind the flatbuffer" in the schema.
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, dtype=np.uint8, count=buffer.size, offset=buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
+def finish(content: bytes, contract: Contract) -> bytes:
+    """The bytes that ship: buffers inside, ports named, contract added.
+
+    Parameters
+    ----------
+    content : a ``.tflite`` with one subgraph, one input and one output
+    contract : goes into the metadata
+    """
+    model = read_model(content)
+    _name_ports(model)
+    _set_metadata(model, CONTRACT_KEY, contract.to_json().encode())
+    return _pack(model)
+
+
+def finish_signatures(content: bytes, contract: Contract, outputs: Mapping[str, str]) -> bytes:
+    """As ``finish``, for a file of several signatures.
+
+    Parameters
+    ----------
+    content : a ``.tflite`` with one subgraph per signature, each with one input and one output
+    contract : goes into the metadata
+    outputs : signature -> name of its output; inputs keep the names that they were converted with
+    """
+    model = read_model(content)
+    for signature in model.signatureDefs:
+        graph = model.subgraphs[signature.subgraphIndex]
+        name = outputs[signature.signatureKey.decode()].encode()
+        graph.tensors[signature.inputs[0].tensorIndex].name = signature.inputs[0].name
+        graph.tensors[signature.outputs[0].tensorIndex].name = signature.outputs[0].name = name
+    _set_metadata(model, CONTRACT_KEY, contract.to_json().encode())
+    return _pack(model)
+
+
+def shorten_names(content: bytes) -> bytes:
+    """The same file with tensor names such as ``trunk/layer1/0/conv1;31`` (the number is the tensor's).
+
+    Of several signatures each puts its own name in front, so that no name stands for two tensors. The converter names
+    a tensor after every class and module that it went through, up to a kilobyte each: 60 KB that a microcontroller
+    would keep in flash.
+    """
+    model = read_model(content)
+    several = len(model.subgraphs) > 1
+    keys = {item.subgraphIndex: f"{item.signatureKey.decode()}:" for item in model.signatureDefs if several}
+    for number, graph in enumerate(model.subgraphs):
+        for index, tensor in enumerate(graph.tensors):
+            innermost = tensor.name.decode().split(";", maxsplit=1)[0]
+            # A segment reads "package.module.Class_instance"; the root has no instance.
+            instances = [segment.rpartition("_")[2] for segment in innermost.split("/")[2:]]
+            tensor.name = f"{keys.get(number, '')}{'/'.join(instances) or 'tensor'};{index}".encode()
+    return _pack(model)
+
+
+def read_contract(content: bytes) -> Contract:
+    """The contract out of a ``.tflite`` file.
+
+    Raises
+    ------
+    ContractError : the file carries none
+    """
+    model = read_model(content)
+    for entry in model.metadata or []:
+        if entry.name == CONTRACT_KEY:
+            text = bytes(model.buffers[entry.buffer].data).decode()
+            return Contract.from_json(text, where="the .tflite file's contract")
+    raise ContractError("this .tflite file carries no contract", hint="Export it with vskd export")
+
+
+def operator_names(model: Any, subgraph: int = 0) -> list[str]:
+    """Names of a subgraph's operators in the order in which they run, e.g. ``CONV_2D``."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return [names[codes[operator.opcodeIndex]] for operator in model.subgraphs[subgraph].operators]
+
+
+def output_names(model: Any, subgraph: int = 0) -> list[str]:
+    """Name of the first output tensor of every operator of a subgraph, in the order in which they run."""
+    graph = model.subgraphs[subgraph]
+    return [graph.tensors[operator.outputs[0]].name.decode() for operator in graph.operators]
+
+
+def borders(model: Any) -> dict[str, dict[str, Any]]:
+    """Scale and zero point where the integer part begins (``image``) and ends (``logits``); empty for a float model."""
+    graph, found = model.subgraphs[0], {}
+    for operator, kind in zip(graph.operators, operator_names(model), strict=True):
+        if kind in ("QUANTIZE", "DEQUANTIZE"):
+            place, port = ("image", operator.outputs[0]) if kind == "QUANTIZE" else ("logits", operator.inputs[0])
+            quantization = graph.tensors[port].quantization
+            if quantization is not None and quantization.scale is not None:
+                values = {"scale": float(quantization.scale[0]), "zero_point": int(quantization.zeroPoint[0])}
+                found[place] = values
+    return found
+
+
+def _name_ports(model: Any) -> None:
+    graph = model.subgraphs[0]
+    (source,), (sink,) = graph.inputs, graph.outputs
+    graph.tensors[source].name = INPUT_NAME.encode()
+    graph.tensors[sink].name = OUTPUT_NAME.encode()
+    for signature in model.signatureDefs or []:
+        signature.inputs[0].name = INPUT_NAME.encode()
+        signature.outputs[0].name = OUTPUT_NAME.encode()
+
+
+def _set_metadata(model: Any, name: bytes, content: bytes) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(content, dtype=np.uint8)
+    entry = schema.MetadataT()
+    entry.name = name
+    entry.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(old for old in model.metadata or [] if old.name != name), entry]
+
+
+def _pack(model: Any) -> bytes:
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
+    return bytes(builder.Output())

@@ -1,0 +1,1 @@
+"""The gate: evidence, limits, and what becomes of a violation."""

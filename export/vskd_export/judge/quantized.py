@@ -1,0 +1,208 @@
+"""What a quantized model costs: labels, macro-F1, the worst class and bytes, against the trained network.
+
+Every limit is that of one question: would a user of the float model notice? Where the held-out set is so small that a
+single window weighs more than a limit, one window is the limit: nothing finer can be measured there. How the windows
+were chosen and which engines ran is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.checks.golden import FLIP_MARGIN, margins
+from vskd.contract import Contract
+from vskd.decide import softmax
+from vskd_export.judge.evidence import Evidence
+from vskd_export.judge.violations import Breach, BreachCode
+from vskd_export.judge.weights import weight_bytes
+from vskd_training.evaluation.metrics import confusion_matrix, macro_f1
+
+#: Macro-F1 that a quantized model may lose on held-out windows.
+MAX_MACRO_F1_LOSS = 0.005
+
+#: F1 that any one class may lose.
+MAX_CLASS_F1_LOSS = 0.02
+
+#: Share of held-out windows whose label may differ from the trained network's.
+MAX_FLIP_RATE = 0.01
+
+#: Bytes of the float weights over those of the quantized ones, for each bit that a float32 weight is reduced to:
+#: int8 must reach 3.9 of 4, half precision 1.95 of 2. Only weights left behind in float32 can miss it.
+SIZE_RATIO_BITS = 0.975 * 32
+
+#: From this size of the float file on, the whole files must keep that ratio too. Below it they cannot: the encoder's
+#: float table, the graph and the scales take some 120 KB whatever the width (at quarter width 3 MB become 0.84 MB, a
+#: ratio of 3.6, though every weight is a quarter).
+WHOLE_FILE_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class QuantizedParity:
+    """One engine on one quantized model, over the held-out windows.
+
+    Attributes
+    ----------
+    engine, version, file : which
+    largest_difference : of a logit from torch's
+    flips : windows whose label is not the trained network's
+    flip_rate, flip_rate_limit : their share, and what was allowed
+    largest_flipped_margin : the trained network's margin (probability) where it was surest of a flipped label
+    accuracy, macro_f1 : against the truth
+    macro_f1_loss, macro_f1_loss_limit : the trained network's macro-F1 less this one, and what was allowed
+    worst_class : the label that comes nearest to its limit, or exceeds it most
+    worst_class_loss, worst_class_loss_limit : F1 that it loses, and what was allowed
+    class_loss : label -> F1 that it loses, of the labels that occur; below zero where it gains
+    """
+
+    engine: str
+    version: str
+    file: str
+    largest_difference: float
+    flips: int
+    flip_rate: float
+    flip_rate_limit: float
+    largest_flipped_margin: float
+    accuracy: float
+    macro_f1: float
+    macro_f1_loss: float
+    macro_f1_loss_limit: float
+    worst_class: str
+    worst_class_loss: float
+    worst_class_loss_limit: float
+    class_loss: Mapping[str, float]
+
+
+def measure_quantized(
+    logits: NDArray[np.float32], *, engine: str, version: str, file: str, contract: Contract, evidence: Evidence
+) -> QuantizedParity:
+    """Measure what a quantized model costs on the held-out windows; ``judge`` compares with the limits.
+
+    Parameters
+    ----------
+    logits : (n, classes), for the windows of ``evidence``; finite
+    """
+    real = evidence.is_real
+    truth, chosen, expected = evidence.labels[real], logits[real].argmax(axis=1), evidence.logits[real].argmax(axis=1)
+    sureness = margins(softmax(evidence.logits[real], temperature=contract.decision.temperature))
+    flipped = chosen != expected
+    before = confusion_matrix(truth, expected, len(contract.labels))
+    after = confusion_matrix(truth, chosen, len(contract.labels))
+    loss = class_f1(before) - class_f1(after)
+    lost, false_alarm = one_window(before)
+    occurs = before.sum(axis=1) > 0
+    limits = np.maximum(MAX_CLASS_F1_LOSS, lost)
+    worst = int(np.where(occurs, loss - limits, -np.inf).argmax())
+    return QuantizedParity(
+        engine=engine,
+        version=version,
+        file=file,
+        largest_difference=float(np.abs(logits[real] - evidence.logits[real]).max()),
+        flips=int(flipped.sum()),
+        flip_rate=float(flipped.mean()),
+        flip_rate_limit=max(MAX_FLIP_RATE, 1 / len(truth)),
+        largest_flipped_margin=float(sureness[flipped].max(initial=0.0)),
+        accuracy=float((chosen == truth).mean()),
+        macro_f1=macro_f1(after),
+        macro_f1_loss=macro_f1(before) - macro_f1(after),
+        macro_f1_loss_limit=max(MAX_MACRO_F1_LOSS, float((lost.max() + false_alarm.max()) / occurs.sum())),
+        worst_class=contract.labels[worst],
+        worst_class_loss=float(loss[worst]),
+        worst_class_loss_limit=float(limits[worst]),
+        class_loss={contract.labels[row]: float(loss[row]) for row in np.flatnonzero(occurs)},
+    )
+
+
+def class_f1(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """F1 of every class, 2 TP / (2 TP + FP + FN), of a confusion matrix whose rows are the truth; 0 where undefined."""
+    total = matrix.sum(axis=0) + matrix.sum(axis=1)
+    ratio: NDArray[np.float64] = 2 * np.diag(matrix) / np.maximum(total, 1)
+    return ratio
+
+
+def one_window(matrix: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What one window more or less changes in the F1 of every class.
+
+    Parameters
+    ----------
+    matrix : (classes, classes), counts, row = truth
+
+    Returns
+    -------
+    F1 that a class loses with one of its right windows, which is the most that one window can do to it; F1 that it
+    loses with one false alarm; both (classes,)
+    """
+    right = np.diag(matrix).astype(np.float64)
+    total = np.maximum(matrix.sum(axis=0) + matrix.sum(axis=1), 2).astype(np.float64)
+    lost = np.where(right > 0, 2 * (total - right) / (total * (total - 1)), 0.0)
+    return lost, 2 * right / (total * (total + 1))
+
+
+def judge(measured: QuantizedParity) -> tuple[Breach, ...]:
+    """The limits that a quantized model does not keep."""
+    rows: tuple[tuple[BreachCode, str, float, float], ...] = (
+        ("macro-f1", "loses {:.2%} of macro-F1", measured.macro_f1_loss, measured.macro_f1_loss_limit),
+        (
+            "class-f1",
+            f"loses {{:.2%}} of the F1 of {measured.worst_class!r}",
+            measured.worst_class_loss,
+            measured.worst_class_loss_limit,
+        ),
+        ("flip-rate", "changes {:.2%} of the labels", measured.flip_rate, measured.flip_rate_limit),
+        (
+            "flip-margin",
+            "changes a label that the trained network gave with a margin of {:.1%}",
+            measured.largest_flipped_margin,
+            FLIP_MARGIN,
+        ),
+    )
+    engine = f"{measured.engine} {measured.version}"
+    return tuple(
+        Breach(
+            code=code,
+            subject=measured.file,
+            engine=engine,
+            value=value,
+            limit=limit,
+            message=f"{measured.file} in {engine} {what.format(value)}, the limit is {limit:.2%}",
+        )
+        for code, what, value, limit in rows
+        # Sums of ratios; a loss that equals its limit must not break it by its last digit.
+        if value > limit + 1e-12
+    )
+
+
+def check_size(
+    file: str, *, contents: Mapping[str, bytes], reference: str, weight_bits: int
+) -> tuple[dict[str, float], tuple[Breach, ...]]:
+    """Compare a quantized model's bytes with the float model's.
+
+    Parameters
+    ----------
+    file : the quantized model
+    contents : model file -> content
+    reference : the float model of the same format
+    weight_bits : bits of a weight in ``file``
+
+    Returns
+    -------
+    both ratios, and the limits that are not kept
+    """
+    full, small = contents[reference], contents[file]
+    limit = SIZE_RATIO_BITS / weight_bits
+    weights = weight_bytes(reference, full) / weight_bytes(file, small)
+    whole = len(full) / len(small)
+    breaches = []
+    if weights < limit:
+        breaches.append(_too_large("weights-size", f"the weights of {file} are", file, weights, limit))
+    if whole < limit and len(full) >= WHOLE_FILE_BYTES:
+        breaches.append(_too_large("file-size", f"{file} is", file, whole, limit))
+    return {"weights_ratio": weights, "file_ratio": whole, "ratio_limit": limit}, tuple(breaches)
+
+
+def _too_large(code: BreachCode, what: str, file: str, ratio: float, limit: float) -> Breach:
+    message = f"{what} smaller than the float ones by a factor of {ratio:.2f}, at least {limit:.2f} is needed"
+    return Breach(code=code, subject=file, engine="", value=ratio, limit=limit, message=message)

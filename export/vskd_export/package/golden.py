@@ -1,0 +1,48 @@
+"""Choosing the golden vectors of a bundle out of the evidence; ``vskd.checks.golden`` holds their form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.checks.golden import Golden, margins
+from vskd.contract import Contract
+from vskd.decide import softmax
+from vskd_export.judge.evidence import Evidence, reference_images
+from vskd_export.quantize.calibrate import balanced_rows
+
+#: Recorded windows among the golden ones, balanced by class; the adversarial ones come on top.
+GOLDEN_REAL = 32
+
+
+def golden_rows(evidence: Evidence) -> NDArray[np.intp]:
+    """Positions of the golden windows: recorded ones balanced by class, then every adversarial one."""
+    real = np.flatnonzero(evidence.is_real)
+    chosen = np.sort(real[balanced_rows(evidence.labels[real], GOLDEN_REAL)])
+    return np.concatenate([chosen, np.flatnonzero(~evidence.is_real)])
+
+
+def make_golden(evidence: Evidence, contract: Contract, model_logits: Mapping[str, NDArray[np.float32]]) -> Golden:
+    """The golden vectors.
+
+    Parameters
+    ----------
+    evidence : windows and the trained network's logits
+    contract : fixes the image and the temperature
+    model_logits : model file -> (n, classes), for every window of the evidence, from the engine of the first choice
+    """
+    rows = golden_rows(evidence)
+    logits = evidence.logits[rows]
+    probabilities = softmax(logits, temperature=contract.decision.temperature)
+    return Golden(
+        names=tuple(evidence.names[row] for row in rows),
+        windows=evidence.windows[rows],
+        images=reference_images(evidence.windows[rows], contract).astype(np.float32),
+        logits=logits,
+        probabilities=probabilities.astype(np.float32),
+        labels=logits.argmax(axis=1).astype(np.int64),
+        margins=margins(probabilities),
+        model_logits={file: answers[rows] for file, answers in model_logits.items()},
+    )

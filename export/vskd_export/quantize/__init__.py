@@ -1,0 +1,1 @@
+"""Calibration, quantization and the recipes that name them."""

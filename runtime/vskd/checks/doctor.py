@@ -1,0 +1,188 @@
+"""The doctor: what this machine has to run a bundle with, and what to do about each lack.
+
+Facts about the machine are read from files that Linux offers; one that is not there is said to be unknown. ``root``
+stands for ``/``, so that a test can bring a machine of its own. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from vskd.bundle import Bundle
+from vskd.checks.golden import infer_apart, read_golden
+from vskd.engines import ENGINES, installed_engines
+from vskd.errors import EngineError, VskdError
+
+State = Literal["ok", "note", "lack"]
+
+#: Instructions that make int8 several times faster than float, by kind of processor.
+INT8_FEATURES = {"aarch64": ("asimddp", "i8mm"), "x86_64": ("avx512_vnni", "avx_vnni")}
+
+#: A machine whose clock says an earlier year has not been told the time since it was switched on.
+THIS_SOFTWARES_YEAR = 2026
+
+#: Clock sources of Linux that are read in tens of nanoseconds; others take microseconds.
+QUICK_CLOCKS = ("tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "xen")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    topic : what
+    state : ``ok``, ``note`` (works, could be better or is not known) or ``lack`` (does not work)
+    text : what was found
+    remedy : what to do about it; empty where nothing is to be done
+    """
+
+    topic: str
+    state: State
+    text: str
+    remedy: str = ""
+
+
+def examine(bundle: str | Path | None = None, *, root: Path = Path("/")) -> tuple[Finding, ...]:
+    """Look at this machine.
+
+    Parameters
+    ----------
+    bundle : also try each of its models in each engine that is installed
+    root : of the file system that describes the machine
+    """
+    return (
+        *_python(),
+        *_engines(),
+        *(_models(Path(bundle)) if bundle is not None else ()),
+        _features(root),
+        _governor(root),
+        *_clocks(root),
+        _sensors(root),
+    )
+
+
+def _python() -> Iterator[Finding]:
+    bits = 8 * struct.calcsize("P")
+    text = f"{platform.python_version()} on {platform.machine()}, {bits} bit"
+    if bits < 64:
+        remedy = "Install a 64-bit system: LiteRT and ONNX Runtime have no wheels for this one, only tflite-runtime has"
+        yield Finding("python", "note", text, remedy)
+    else:
+        yield Finding("python", "ok", text)
+    yield Finding("numpy", "ok", np.__version__)
+
+
+def _engines() -> Iterator[Finding]:
+    installed = installed_engines()
+    for name, kind in ENGINES.items():
+        if name in installed:
+            yield Finding(f"engine {name}", "ok", f"installed, runs .{kind.format}")
+        else:
+            state: State = "note" if installed else "lack"
+            yield Finding(f"engine {name}", state, "not installed", f"pip install 'vskd[{kind.extra}]'")
+
+
+def _models(path: Path) -> Iterator[Finding]:
+    """Each model in each engine, for real: one golden window through it, in a process of its own."""
+    try:
+        bundle = Bundle.open(path)
+        windows = read_golden(bundle).windows[:1]
+        runs = 0
+        for name, entry in bundle.runnable():
+            try:
+                answer = infer_apart(name, [bundle.model_path(entry)], windows)
+            except EngineError as error:
+                yield Finding(entry.file, "note", f"does not run on {name}: {error.message}", error.hint)
+            else:
+                runs += 1
+                yield Finding(entry.file, "ok", f"runs on {name} {answer.version}")
+    except VskdError as error:
+        yield Finding(str(path), "lack", error.message, error.hint)
+        return
+    if not runs:
+        wanted = {kind.extra for kind in ENGINES.values() if kind.format in {entry.format for entry in bundle.models}}
+        ways = " or ".join(f"pip install 'vskd[{extra}]'" for extra in sorted(wanted))
+        yield Finding(path.name, "lack", "no engine here runs a model of this bundle", ways)
+
+
+def _features(root: Path) -> Finding:
+    wanted = INT8_FEATURES.get(platform.machine(), ())
+    flags = _cpu_flags(root)
+    if not flags or not wanted:
+        return Finding("cpu", "note", f"features of {platform.machine()} are not known")
+    found = [name for name in wanted if name in flags]
+    if found:
+        return Finding("cpu", "ok", f"{', '.join(found)}: int8 is several times faster than float")
+    return Finding(
+        "cpu", "note", f"none of {', '.join(wanted)}: int8 gains little over float",
+        "Nothing to install; compare the models with `vskd bench`",
+    )  # fmt: skip
+
+
+def _governor(root: Path) -> Finding:
+    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    governor = _text(folder / "scaling_governor")
+    if governor is None:
+        return Finding("governor", "note", "not known here (a virtual machine or a container)")
+    now, most = _text(folder / "scaling_cur_freq"), _text(folder / "cpuinfo_max_freq")
+    text = governor + (f", {int(now) // 1000} of {int(most) // 1000} MHz now" if now and most else "")
+    if governor == "powersave":
+        remedy = "echo schedutil | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+        return Finding("governor", "note", f"{text}: the processor may stay at its lowest frequency", remedy)
+    return Finding("governor", "ok", text)
+
+
+def _clocks(root: Path) -> Iterator[Finding]:
+    info = time.get_clock_info("monotonic")
+    source = _text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource")
+    text = f"monotonic, resolution {info.resolution * 1e9:.0f} ns, source {source or 'not known'}"
+    if source is None or source in QUICK_CLOCKS:
+        yield Finding("clock", "ok", text)
+    else:
+        remedy = "See available_clocksource beside it; latencies below some microseconds cannot be trusted"
+        yield Finding("clock", "note", f"{text}, which is slow to read", remedy)
+    year = time.gmtime().tm_year
+    if year < THIS_SOFTWARES_YEAR:
+        yield Finding(
+            "date", "note", f"the wall clock says {year}", "Set it (timedatectl set-ntp true), or add a clock"
+        )
+    else:
+        yield Finding("date", "ok", time.strftime("%Y-%m-%d", time.gmtime()))
+
+
+def _cpu_flags(root: Path) -> frozenset[str]:
+    for line in (_text(root / "proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            return frozenset(value.split())
+    return frozenset()
+
+
+def _sensors(root: Path) -> Finding:
+    """Buses for ``vskd run --input i2c:SENSOR``."""
+    buses = ", ".join(sorted(path.name for path in (root / "dev").glob("i2c-*")))
+    has_drivers = importlib.util.find_spec("adafruit_blinka") is not None
+    if not buses:
+        remedy = "Switch I2C on (raspi-config)" if has_drivers else ""
+        return Finding("i2c", "note", "no bus in /dev; samples come out of files and pipes", remedy)
+    if not has_drivers:
+        return Finding("i2c", "note", f"{buses}, without drivers for a sensor", "pip install 'vskd[i2c]'")
+    return Finding("i2c", "ok", f"{buses}, drivers installed")
+
+
+def _text(path: Path) -> str | None:
+    """Content of a small file of the system; None where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
+    except OSError:
+        return None

@@ -1,0 +1,350 @@
+"""Golden vectors: windows with the answers of every stage, and their replay in the engines of this machine.
+
+A bundle carries them so that a device can prove itself: the images must come out of this encoder, the logits out of
+these engines. Every engine runs in a process of its own, because two of them in one process have been seen to deadlock,
+and because their libraries write to the terminal as they like. This module knows what the answers were; how they were
+made, and which differences an export accepts, is the exporter's matter.
+
+``python -m vskd.checks.golden ENGINE MODEL...`` is the other side of that process: windows come in on standard input as
+an ``.npy``, logits leave on standard output as an ``.npz``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.bundle import Bundle, ModelEntry
+from vskd.contract import Contract, Scaling
+from vskd.decide import softmax
+from vskd.engines import open_engine
+from vskd.errors import BundleError, EngineError, VskdError
+from vskd.gaf import GafEncoder
+
+Float32 = NDArray[np.float32]
+
+GOLDEN_FILE = "golden/vectors.npz"
+
+#: Largest difference between an image of this machine's encoder and the golden one, by scaling. ``tanh`` is well
+#: behaved everywhere. Near the ends of the other two scales the sine is steep and magnifies the rounding of the
+#: averages: up to 2 sqrt(2^-24) under ``range``, and without bound under ``minmax``, whose scale may be as narrow as
+#: an axis is quiet.
+IMAGE_TOLERANCE: Mapping[Scaling, float | None] = {"tanh": 2e-6, "range": 5e-4, "minmax": None}
+
+#: An integer model may give another label than it gave at export only where its margin was at most this: the same int8
+#: model rounds differently from processor to processor (onnxruntime issue 28609).
+FLIP_MARGIN = 0.2
+
+#: An engine that has not answered by then has deadlocked.
+TIMEOUT_S = 600.0
+
+_ARRAYS = ("names", "windows", "images", "logits", "probabilities", "labels", "margins")
+_MODEL_PREFIX = "model_logits/"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Windows and what every stage made of them when the bundle was written.
+
+    Attributes
+    ----------
+    names : (windows,), what each window is, e.g. ``"real a1_s2_t1"``, ``"adversarial flat"``
+    windows : (windows, channels, samples), g
+    images : (windows, image channels, size, size), computed in float64 by a formula of its own
+    logits : (windows, classes), of the trained network
+    probabilities : (windows, classes), after the contract's temperature
+    labels : (windows,), index of the winning class
+    margins : (windows,), highest probability less the second highest
+    model_logits : model file -> (windows, classes), as its engine gave them at export
+    """
+
+    names: tuple[str, ...]
+    windows: Float32
+    images: Float32
+    logits: Float32
+    probabilities: Float32
+    labels: NDArray[np.int64]
+    margins: Float32
+    model_logits: Mapping[str, Float32]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How one engine did on one model of a bundle.
+
+    Attributes
+    ----------
+    engine, version : which, and of which version
+    entry : the model
+    windows : how many golden windows were replayed
+    largest_difference : between its logits and the golden ones: the trained network's for a float model, the ones
+        recorded at export for an integer model
+    worst_window : name of the window where that is
+    flips : windows whose label is not the trained network's
+    problem : one sentence when it failed; empty when it passed
+    """
+
+    engine: str
+    version: str
+    entry: ModelEntry
+    windows: int
+    largest_difference: float
+    worst_window: str
+    flips: int
+    problem: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the engine gives the answers that the bundle promises."""
+        return not self.problem
+
+
+@dataclass(frozen=True)
+class ImageReplay:
+    """How this machine's numpy encoder did: the largest difference, the window where it is, and the verdict."""
+
+    windows: int
+    largest_difference: float
+    worst_window: str
+    problem: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the images are the golden ones."""
+        return not self.problem
+
+
+def gives_the_networks_logits(entry: ModelEntry) -> bool:
+    """Whether a model computes the trained network's logits, rather than something that resembles them."""
+    return entry.recipe == "fp32"
+
+
+def margins(probabilities: NDArray[np.floating[Any]]) -> Float32:
+    """Highest probability less the second highest: (windows, classes) -> (windows,)."""
+    ordered = np.sort(probabilities, axis=-1)
+    lead: Float32 = (ordered[:, -1] - ordered[:, -2]).astype(np.float32)
+    return lead
+
+
+def golden_to_bytes(golden: Golden) -> bytes:
+    """The content of ``golden/vectors.npz``; equal vectors give equal bytes (numpy stamps every member 1980)."""
+    arrays = {name: getattr(golden, name) for name in _ARRAYS if name != "names"}
+    arrays["names"] = np.array(golden.names, dtype=np.str_)
+    arrays |= {_MODEL_PREFIX + file: logits for file, logits in sorted(golden.model_logits.items())}
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def read_golden(bundle: Bundle) -> Golden:
+    """The golden vectors of a bundle.
+
+    Parameters
+    ----------
+    bundle : opened; the file's hash is checked first
+
+    Raises
+    ------
+    BundleError : the file is missing, changed, or holds something else
+    """
+    path = bundle.checked_path(GOLDEN_FILE)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        model_logits = {
+            name.removeprefix(_MODEL_PREFIX): array for name, array in arrays.items() if name.startswith(_MODEL_PREFIX)
+        }
+        stages = {name: arrays[name] for name in _ARRAYS}
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"{path} holds no golden vectors: {error}", hint="Export the run again") from error
+    stages["names"] = tuple(str(name) for name in stages["names"])
+    return Golden(**stages, model_logits=model_logits)
+
+
+def replay(bundle: Bundle, pairs: Sequence[tuple[str, ModelEntry]] | None = None) -> tuple[Replay, ...]:
+    """Run the golden windows through engines and models, one process per engine.
+
+    Parameters
+    ----------
+    bundle : opened
+    pairs : (engine name, model) to run; None takes every model in every installed engine
+
+    Returns
+    -------
+    one result per pair, in the order of the engines; an engine that cannot run a model is a result with a problem
+
+    Raises
+    ------
+    BundleError : a model or the golden vectors were changed
+    """
+    golden = read_golden(bundle)
+    chosen = bundle.runnable() if pairs is None else tuple(pairs)
+    results: list[Replay] = []
+    for engine in dict.fromkeys(name for name, _ in chosen):
+        entries = [entry for name, entry in chosen if name == engine]
+        try:
+            answer = infer_apart(engine, [bundle.model_path(entry) for entry in entries], golden.windows)
+        except EngineError as error:
+            results += [_failed(engine, entry, len(golden), str(error)) for entry in entries]
+            continue
+        results += [
+            _compare(answer, entry, logits, golden, bundle.contract)
+            for entry, logits in zip(entries, answer.logits, strict=True)
+        ]
+    return tuple(results)
+
+
+def replay_images(bundle: Bundle) -> ImageReplay:
+    """Encode the golden windows on this machine and compare with the golden images.
+
+    Raises
+    ------
+    BundleError : the golden vectors were changed
+    """
+    golden = read_golden(bundle)
+    images = GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)(golden.windows)
+    difference = np.abs(images - golden.images).reshape(len(golden), -1).max(axis=1)
+    worst = int(difference.argmax())
+    largest = float(difference[worst])
+    limit = IMAGE_TOLERANCE[bundle.contract.gaf.scaling]
+    problem = ""
+    if limit is not None and not largest <= limit:
+        problem = f"the encoder's image of window {golden.names[worst]!r} differs by {largest:.1e}, above {limit:.0e}"
+    return ImageReplay(len(golden), largest, golden.names[worst], problem)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an engine said: its name and version, and the logits (windows, classes) of each model."""
+
+    engine: str
+    version: str
+    logits: tuple[Float32, ...]
+
+
+def infer_apart(engine: str, models: Sequence[Path], windows: Float32) -> Answer:
+    """Run windows through models in a fresh process.
+
+    Parameters
+    ----------
+    engine : as in ``vskd.engines.ENGINES``
+    models : files of the engine's format
+    windows : (windows, channels, samples), g
+
+    Raises
+    ------
+    EngineError : the engine cannot load or run one of the models, or does not answer
+    """
+    source = io.BytesIO()
+    np.save(source, np.ascontiguousarray(windows, dtype=np.float32))
+    command = [sys.executable, "-m", "vskd.checks.golden", engine, *map(str, models)]
+    try:
+        done = subprocess.run(
+            command,
+            input=source.getvalue(),
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            env=_environment(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"{engine} did not answer within {TIMEOUT_S:.0f} s") from error
+    if done.returncode != 0:
+        last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise EngineError(f"{engine} failed (exit code {done.returncode}): {last_line}")
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
+        logits = tuple(archive[f"logits_{index}"] for index in range(len(models)))
+        return Answer(engine, str(archive["version"]), logits)
+
+
+def _environment() -> dict[str, str]:
+    """The environment of this process, where the child finds this very vskd even if it is not installed."""
+    package_root = str(Path(__file__).resolve().parents[2])
+    inherited = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, *([inherited] if inherited else [])])}
+
+
+def _failed(engine: str, entry: ModelEntry, windows: int, problem: str) -> Replay:
+    return Replay(engine, "", entry, windows, float("nan"), "", 0, problem)
+
+
+def _compare(answer: Answer, entry: ModelEntry, logits: Float32, golden: Golden, contract: Contract) -> Replay:
+    is_float = gives_the_networks_logits(entry)
+    expected = golden.logits if is_float else golden.model_logits.get(entry.file, golden.logits)
+    difference = np.abs(logits - expected).max(axis=1)
+    worst = int(difference.argmax())
+    if not np.isfinite(logits).all():
+        problem = "some logits are not finite"
+    elif is_float:
+        problem = _float_problem(golden.names[worst], float(difference[worst]), contract.logit_tolerance)
+    else:
+        problem = _integer_problem(golden.names, logits, softmax(expected, temperature=contract.decision.temperature))
+    return Replay(
+        engine=answer.engine,
+        version=answer.version,
+        entry=entry,
+        windows=len(golden),
+        largest_difference=float(difference[worst]),
+        worst_window=golden.names[worst],
+        flips=int((logits.argmax(axis=1) != golden.labels).sum()),
+        problem=problem,
+    )
+
+
+def _float_problem(window: str, difference: float, limit: float) -> str:
+    return "" if difference <= limit else f"logits of window {window!r} differ by {difference:.1e}, above {limit:.0e}"
+
+
+def _integer_problem(names: Sequence[str], logits: Float32, expected: NDArray[np.float64]) -> str:
+    sureness = margins(expected)
+    broken = np.flatnonzero((logits.argmax(axis=1) != expected.argmax(axis=1)) & (sureness > FLIP_MARGIN))
+    if broken.size == 0:
+        return ""
+    first = int(broken[0])
+    return (
+        f"the label of window {names[first]!r} is not the one recorded at export, though the margin there was "
+        f"{sureness[first]:.2f} (a flip is allowed up to {FLIP_MARGIN})"
+    )
+
+
+def _serve(engine_name: str, models: Sequence[str]) -> int:
+    """The child's side of ``infer_apart``; returns the exit code."""
+    # Engines print on standard output as they like; the answer gets a channel of its own.
+    answer_channel = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    windows = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
+    arrays: dict[str, Any] = {}
+    try:
+        for index, model in enumerate(models):
+            engine = open_engine(engine_name, Path(model))
+            arrays[f"logits_{index}"] = np.stack([engine.infer(window) for window in windows])
+            arrays["version"] = np.array(engine.version)
+    except (VskdError, RuntimeError, ValueError) as error:
+        one_line = " ".join(str(error).split())
+        sys.stderr.write(f"\n{one_line}\n")
+        return 1
+    with os.fdopen(answer_channel, "wb") as stream:
+        stream.write(_npz(arrays))
+    return 0
+
+
+def _npz(arrays: Mapping[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(_serve(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,292 @@
+"""The golden stream: samples as a bad sensor sends them, with the events that they must give, and its replay.
+
+Golden vectors begin at the window. This begins at the sensor: timestamps with jitter, a gap, a NaN, a repeated and a
+backward time, and the same again in m/s^2, in nanoseconds and in another device's axes. A bundle whose model decides on
+whole recordings carries a recording instead, in both forms. The samples go through ``Classifier``; only the model's
+inference happens in a process of its own, as for the golden vectors.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vskd.bundle import Bundle, ModelEntry
+from vskd.checks.golden import FLIP_MARGIN, gives_the_networks_logits, infer_apart
+from vskd.classifier import Classifier
+from vskd.closed import from_mapping
+from vskd.contract import Contract, Unit
+from vskd.decide import Event
+from vskd.engines import Engine
+from vskd.errors import BundleError, ConfigError, EngineError
+from vskd.sources.csv import SampleReader
+
+if TYPE_CHECKING:  # slow to import, see vskd.stream
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
+
+EVENTS_FILE = "golden/events.json"
+SCHEMA_VERSION = 1
+
+#: Probabilities are written with so many decimals.
+DECIMALS = 7
+
+#: Rows pushed at once; any other number gives the same events.
+_PUSH_ROWS = 100
+
+
+@dataclass(frozen=True)
+class GoldenEvent:
+    """One event that a stream must give.
+
+    Attributes
+    ----------
+    start_s, end_s : exact, on the sensor's clock
+    label, probability : as in ``vskd.decide.Event``
+    probabilities : (classes,), in the order of the contract's labels
+    """
+
+    start_s: float
+    end_s: float
+    label: str
+    probability: float
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class StreamCase:
+    """One file of samples and what must become of it.
+
+    Attributes
+    ----------
+    name : for people
+    file : CSV within the bundle
+    unit, axes : of its samples, as ``Classifier`` takes them; its header names the time's unit
+    health : counts of ``vskd.stream.Health``; empty for a recording
+    events : of the trained network
+    model_events : model file -> its own events at export; for models that only resemble the network
+    """
+
+    name: str
+    file: str
+    unit: Unit
+    axes: str
+    health: dict[str, int]
+    events: tuple[GoldenEvent, ...]
+    model_events: dict[str, tuple[GoldenEvent, ...]]
+
+
+@dataclass(frozen=True)
+class GoldenStream:
+    """What ``golden/events.json`` holds."""
+
+    cases: tuple[StreamCase, ...]
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if self.schema_version != SCHEMA_VERSION:
+            raise ConfigError(f"events have schema version {self.schema_version}, this vskd reads {SCHEMA_VERSION}")
+
+
+@dataclass(frozen=True)
+class StreamReplay:
+    """How one engine did on one model: events compared, largest difference of a probability, and the verdict."""
+
+    engine: str
+    version: str
+    entry: ModelEntry
+    events: int
+    largest_difference: float
+    problem: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every case gave its events."""
+        return not self.problem
+
+
+class WindowCollector:
+    """An engine that keeps the windows it is given and has no opinion."""
+
+    name = version = "collector"
+
+    def __init__(self, classes: int) -> None:
+        self.windows: list[Float32] = []
+        self._logits = np.zeros(classes, dtype=np.float32)
+
+    def infer(self, window: Float32) -> Float32:
+        """Zeros (classes,), whatever the window (channels, samples)."""
+        self.windows.append(window)
+        return self._logits
+
+
+class RecordedEngine:
+    """An engine whose answers are known: the next row of ``logits`` (windows, classes) for each window."""
+
+    name = version = "recorded"
+
+    def __init__(self, logits: Float32) -> None:
+        self._rest = iter(logits)
+
+    def infer(self, window: Float32) -> Float32:
+        """Logits (classes,)."""
+        return next(self._rest)
+
+
+def play(contract: Contract, case: StreamCase, text: str, engine: Engine) -> tuple[list[Event], dict[str, int]]:
+    """Send the samples of one case through a classifier.
+
+    Parameters
+    ----------
+    contract : of the bundle
+    case : names unit and axes
+    text : the case's CSV
+    engine : answers the windows
+
+    Returns
+    -------
+    the events, and what the stream counted
+    """
+    reader = SampleReader(io.StringIO(text), name=case.file)
+    classifier = Classifier(contract, engine, unit=case.unit, axes=case.axes, time_unit=reader.time_unit)
+    chunks = list(reader.chunks(rows=_PUSH_ROWS))
+    if contract.window.mode == "whole":
+        time, xyz = (np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in ("time", "xyz"))
+        return [classifier.classify(time, xyz)], {}
+    events = [event for chunk in chunks for event in classifier.push(chunk.time, chunk.xyz)]
+    health = classifier.health
+    counts = ("samples", "out_of_order", "not_finite", "gaps", "saturated")
+    return events, {name: getattr(health, name) for name in counts}
+
+
+def windows_of(contract: Contract, case: StreamCase, text: str) -> list[Float32]:
+    """The windows (channels, samples) that a classifier cuts out of one case."""
+    collector = WindowCollector(len(contract.labels))
+    play(contract, case, text, collector)
+    return collector.windows
+
+
+def golden_events(events: Sequence[Event]) -> tuple[GoldenEvent, ...]:
+    """Events in the form in which a bundle keeps them."""
+    return tuple(
+        GoldenEvent(
+            event.start_s,
+            event.end_s,
+            event.label,
+            round(event.probability, DECIMALS),
+            tuple(round(value, DECIMALS) for value in event.probabilities.tolist()),
+        )
+        for event in events
+    )
+
+
+def read_golden_stream(bundle: Bundle) -> GoldenStream:
+    """The golden stream's cases.
+
+    Raises
+    ------
+    BundleError : the file is missing, changed, or holds something else
+    """
+    path = bundle.checked_path(EVENTS_FILE)
+    try:
+        return from_mapping(GoldenStream, json.loads(path.read_text(encoding="utf-8")), where=EVENTS_FILE)
+    except (ValueError, RecursionError, ConfigError) as error:
+        raise BundleError(f"{path} holds no golden events: {error}", hint="Export the run again") from error
+
+
+def replay_stream(bundle: Bundle, pairs: Sequence[tuple[str, ModelEntry]]) -> tuple[StreamReplay, ...]:
+    """Send every case through a classifier, for every engine and model.
+
+    Parameters
+    ----------
+    bundle : opened
+    pairs : (engine name, model) to run
+
+    Raises
+    ------
+    BundleError : a model, the samples or the events were changed
+    """
+    samples = [_Samples(bundle, case) for case in read_golden_stream(bundle).cases]
+    windows = np.stack([window for each in samples for window in each.windows])
+    results: list[StreamReplay] = []
+    for engine in dict.fromkeys(name for name, _ in pairs):
+        entries = [entry for name, entry in pairs if name == engine]
+        try:
+            answer = infer_apart(engine, [bundle.model_path(entry) for entry in entries], windows)
+        except EngineError as error:
+            results += [StreamReplay(engine, "", entry, 0, float("nan"), str(error)) for entry in entries]
+            continue
+        for entry, logits in zip(entries, answer.logits, strict=True):
+            events, largest, problem = _judge(bundle.contract, entry, samples, logits)
+            results.append(StreamReplay(engine, answer.version, entry, events, largest, problem))
+    return tuple(results)
+
+
+class _Samples:
+    """One case with its text and the windows that come out of it."""
+
+    def __init__(self, bundle: Bundle, case: StreamCase) -> None:
+        self.case = case
+        self.text = bundle.checked_path(case.file).read_text(encoding="utf-8")
+        self.windows = windows_of(bundle.contract, case, self.text)
+
+
+def _judge(
+    contract: Contract, entry: ModelEntry, samples: Sequence[_Samples], logits: Float32
+) -> tuple[int, float, str]:
+    """(events, largest difference of a probability, the first problem) of one model over all cases."""
+    borders = np.cumsum([len(each.windows) for each in samples])[:-1]
+    count, largest, problems = 0, 0.0, []
+    for each, answers in zip(samples, np.split(logits, borders), strict=True):
+        events, health = play(contract, each.case, each.text, RecordedEngine(answers))
+        difference, problem = compare(contract, entry, each.case, golden_events(events), health)
+        count, largest = count + len(events), max(largest, difference)
+        problems += [f"{each.case.name}: {problem}"] if problem else []
+    return count, largest, problems[0] if problems else ""
+
+
+def compare(
+    contract: Contract, entry: ModelEntry, case: StreamCase, events: Sequence[GoldenEvent], health: dict[str, int]
+) -> tuple[float, str]:
+    """Compare what came out with what must.
+
+    Times, counts and the number of events must be the golden ones exactly; probabilities lie within what the logits'
+    tolerance allows (an integer model's within ``FLIP_MARGIN``), and labels differ only where that decides them.
+
+    Returns
+    -------
+    (largest difference of a probability, one sentence when it failed)
+    """
+    exact = gives_the_networks_logits(entry)
+    expected = case.events if exact else case.model_events.get(entry.file, case.events)
+    if health != case.health:
+        return float("nan"), f"the stream counted {health}, expected {case.health}"
+    found_times = [(event.start_s, event.end_s) for event in events]
+    if found_times != [(event.start_s, event.end_s) for event in expected]:
+        return float("nan"), f"{len(events)} events at other times than the {len(expected)} expected"
+    # Logits that move by e move no probability by more than e / 2 (softmax), and the last decimal is rounded.
+    limit = contract.logit_tolerance / contract.decision.temperature + 10.0**-DECIMALS if exact else FLIP_MARGIN
+    largest = 0.0
+    for found, wanted in zip(events, expected, strict=True):
+        difference = float(np.abs(np.subtract(found.probabilities, wanted.probabilities)).max())
+        largest = max(largest, difference)
+        if not difference <= limit:
+            return (
+                largest,
+                f"the event at {wanted.end_s:.3f} s has probabilities {difference:.1e} off, above {limit:.0e}",
+            )
+        if found.label != wanted.label and not _is_open(contract, wanted, limit):
+            return largest, f"the event at {wanted.end_s:.3f} s is {found.label!r}, expected {wanted.label!r}"
+    return largest, ""
+
+
+def _is_open(contract: Contract, event: GoldenEvent, limit: float) -> bool:
+    """Whether probabilities that move by ``limit`` may decide for another label."""
+    second, first = sorted(event.probabilities)[-2:]
+    return first - second <= 2 * limit or abs(event.probability - contract.decision.unknown_below) <= limit

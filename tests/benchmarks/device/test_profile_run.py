@@ -1,0 +1,83 @@
+"""A run under a profile: the processes are held, the document says so, and a process without room is an empty slot."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+import jsonschema
+import pytest
+
+from vskd_benchmarks.device.profiles import read_profile
+from vskd_benchmarks.measure import plan
+from vskd_benchmarks.measure.bench import raw_arrays, run_bench
+from vskd_benchmarks.measure.plan import QUICK, Settings
+from vskd_benchmarks.measure.processes import WorkerError
+from vskd_benchmarks.result.document import derive, facts
+from vskd_benchmarks.result.folder import SCHEMA
+
+WATCH = read_profile("generic-watch")
+
+
+def quiet(what, done, total):
+    """Nobody watches."""
+
+
+def with_settings(**changed):
+    return dataclasses.replace(WATCH, settings=dataclasses.replace(WATCH.settings, **changed))
+
+
+@pytest.fixture
+def paced(make_bundle, tmp_path, monkeypatch):
+    """As short a paced run as there can be, for a profile."""
+    rule = dataclasses.replace(QUICK.rule, block=2, ceiling_s=0.01)
+    monkeypatch.setattr(plan, "QUICK", dataclasses.replace(QUICK, cold_starts=1, imports=1, repeat_blocks=2, rule=rule))
+    bundle = make_bundle(tmp_path / "tiny.bundle")
+
+    def settings(profile, **more):
+        return Settings((bundle,), mode="paced", duration_s=0.4, quick=True, comparison=False, profile=profile, **more)
+
+    return settings
+
+
+def document(run):
+    return derive(facts(run), {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects})
+
+
+def test_a_run_under_a_profile_says_what_held_and_what_did_not(paced):
+    run = run_bench(paced(with_settings(rate_hz=50.0, batch=4)), quiet)
+    result = json.loads(json.dumps(document(run)))
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(result)
+    profile = result["profile"]
+    assert profile["relation"] == "other"
+    held = {setting["setting"]: setting["got"] for setting in profile["applied"]}
+    assert held["cores"] == sorted(os.sched_getaffinity(0))[-1:]
+    assert (held["rate_hz"], held["batch"], held["threads"]) == (50.0, 4, 1)
+    assert result["validity"]["status"] != "valid"
+    assert "profile-machine" in {reason["code"] for reason in result["validity"]["reasons"]}
+    # Twenty windows in batches of four: a wake-up each 80 ms, and within a batch no waiting.
+    started_ns = raw_arrays(run.subjects[0], run.epoch_ns)["started"].ravel()
+    assert started_ns.size == 20
+    wake_ups = started_ns.reshape(-1, 4)
+    assert (wake_ups[1:, 0] - wake_ups[:-1, -1] > (wake_ups[:, 3] - wake_ups[:, 0]).max()).all()
+
+
+def test_a_pace_of_the_users_own_is_noted(paced):
+    result = document(run_bench(paced(with_settings(rate_hz=50.0), rate_hz=40.0, windows_at_once=2), quiet))
+    lacks = {lack["setting"]: lack for lack in result["profile"]["not_applied"]}
+    assert (lacks["rate_hz"]["code"], lacks["rate_hz"]["reason"]) == ("asked-otherwise", "--rate-hz 40")
+    assert (lacks["batch"]["code"], lacks["batch"]["reason"]) == ("asked-otherwise", "--batch 2")
+    assert (result["configuration"]["rate_hz"], result["configuration"]["batch"]) == (40.0, 2)
+
+
+def test_too_little_memory_for_the_only_model_is_an_error_that_says_what_ended_it(paced):
+    with pytest.raises(WorkerError, match=r"exit code 1 under a ceiling of 20\.0 MB; its last words"):
+        run_bench(paced(with_settings(rate_hz=50.0, memory_bytes=20_000_000)), quiet)
+
+
+@pytest.mark.parametrize(("batch", "calls", "rounds"), [(1, 10, 7), (4, 12, 6), (10, 10, 7), (64, 64, 1)])
+def test_a_round_holds_whole_batches(batch, calls, rounds):
+    settings = Settings((), mode="paced", profile=with_settings(batch=batch))
+    assert settings.pace_hz == 1.0
+    assert settings.rounds_and_calls(1e-3) == (rounds, calls)

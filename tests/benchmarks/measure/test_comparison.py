@@ -1,0 +1,180 @@
+"""What is set beside a bundle: it draws the image that it should, and is planned where this machine can run it."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from vskd.bundle import Bundle
+from vskd.checks.golden import read_golden
+from vskd.gaf import GafEncoder
+from vskd_benchmarks.measure.comparison import (
+    IMAGE_FILE,
+    SIGNATURES_FILE,
+    PytsEncoder,
+    open_encoder_pair,
+    open_network,
+    open_torch_pipeline,
+)
+from vskd_benchmarks.measure.plan import Settings, comparison_cases, make_job
+from vskd_benchmarks.measure.wrist_signal import ready_windows, wrist_signal
+from vskd_benchmarks.result.document import derive
+
+IMAGE = IMAGE_FILE.format(recipe="fp32")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_pyts_draws_what_vskd_draws_under_minmax(bundle):
+    encoder, windows = PytsEncoder(bundle.contract), ready_windows(bundle.contract, wrist_signal(bundle))
+    for window in windows[:3]:
+        expected = GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)(window)
+        np.testing.assert_allclose(encoder(window), expected, atol=2e-4)
+
+
+def test_the_usual_pipeline_in_torch_is_timed_stage_by_stage(bundle):
+    case = open_torch_pipeline(bundle, threads=1)
+    measured = dict(zip(case.series, case.run_once(time.perf_counter_ns), strict=True))
+    assert list(measured) == ["sensor_to_label", "resample", "encode", "infer", "decide", "model_only"]
+    assert measured["sensor_to_label"] == sum(measured[name] for name in ("resample", "encode", "infer", "decide"))
+    assert case.describe()["options"] == {"num_threads": 1}
+    row, logits = case.last_output()
+    assert np.array_equal(logits, case.all_outputs()[row])
+
+
+def test_the_encoders_take_turns_at_being_first(bundle, ticks):
+    case = open_encoder_pair(bundle)
+    assert case.run_path(ticks) == (1, 4)
+    assert case.run_path(ticks) == (64, 16)
+
+
+def test_an_image_form_gives_the_bundles_golden_answers(make_bundle, make_model, golden, tmp_path):
+    # The matrix product on an image of the window's own size stands for the network behind the encoder.
+    model = make_model((3, 64, 64))
+    folder = make_bundle(tmp_path / "forms.bundle", files={"golden/vectors.npz": golden, IMAGE: model})
+    bundle = Bundle.open(folder)
+    case = open_network(bundle, folder / IMAGE, encoder="numpy", threads=1, trained=True)
+    images = GafEncoder(bundle.contract.gaf, 128)(read_golden(bundle).windows)
+    direct = open_network(bundle, folder / IMAGE, encoder="numpy", threads=1, trained=False)
+    expected = np.stack([direct.call(image) for image in images])
+    assert np.array_equal(case.golden_outputs(), expected)
+    assert direct.golden_outputs() is None
+
+
+MADE = {
+    f"{name}.{recipe}": {"file": f"/tmp/{name}.{recipe}.onnx", "sha256": "0" * 64, "size_bytes": 1, "macs": None}
+    for name in ("resnet18", "mobilenetv2-0.35", "cnn1d")
+    for recipe in ("fp32", "w8a8-static-pc")
+}
+
+
+def planned(bundle, made=MADE):
+    cases, slots = comparison_cases("tiny", bundle, made, Settings((bundle.path,), threads=(2, 1)), several=False)
+    return {case.name: case for case in cases}, {slot.name: slot.reason for slot in slots}
+
+
+def test_every_pipeline_that_can_be_made_is_planned(bundle):
+    cases, slots = planned(bundle)
+    assert {name: (case.kind, case.encoder, case.weights) for name, case in cases.items()} == {
+        "encoder": ("encoder", "none", "none"),
+        "pyts+torch": ("usual-pipeline", "pyts", "random"),
+        "pyts+onnxruntime": ("usual-pipeline", "pyts", "random"),
+        "mobilenetv2-0.35 onnxruntime fp32": ("student", "numpy", "random"),
+        "mobilenetv2-0.35 onnxruntime w8a8-static-pc": ("student", "numpy", "random"),
+        "cnn1d onnxruntime fp32": ("student", "none", "random"),
+        "cnn1d onnxruntime w8a8-static-pc": ("student", "none", "random"),
+    }
+    assert {case.threads for case in cases.values()} == {2}
+    assert slots == {"image-input": "the bundle has no such form; `vskd export --forms` adds it"}
+
+
+def test_the_forms_of_a_bundle_are_planned_with_their_files(make_bundle, make_model, tmp_path):
+    forms = [IMAGE, IMAGE_FILE.format(recipe="w8a8-static-pc"), SIGNATURES_FILE.format(recipe="w8a8-static-pc")]
+    files = {file: make_model((3, 64, 64)) for file in forms}
+    bundle = Bundle.open(make_bundle(tmp_path / "forms.bundle", files=files))
+    cases, slots = planned(bundle)
+    found = {name: case for name, case in cases.items() if case.kind == "image-input"}
+    assert [case.model["file"] for case in found.values()] == forms
+    assert {case.weights for case in found.values()} == {"trained"}
+    job = found["image-input onnxruntime fp32"].job
+    assert (job["file"], job["trained"], job["encoder"]) == (str(bundle.path / IMAGE), True, "numpy")
+    assert found["image-input litert w8a8-static-pc"].job["file"] == forms[2]
+    assert slots == {}
+    assert set(make_job(bundle, tmp_path)) == {"kind", "bundle", "folder", "macs"}
+
+
+@pytest.mark.parametrize(
+    ("absent", "left"),
+    [
+        ("pyts", {"mobilenetv2-0.35", "cnn1d"}),
+        ("torch", {"encoder", "pyts+onnxruntime", "mobilenetv2-0.35", "cnn1d"}),
+        ("onnxruntime", {"encoder", "pyts+torch"}),
+    ],
+)
+def test_what_is_not_installed_is_an_empty_slot(bundle, monkeypatch, absent, left):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else find_spec(name))
+    cases, slots = planned(bundle)
+    assert {name.partition(" ")[0] for name in cases} == left
+    assert all(f"needs {absent}, which is not installed" in slots[name] for name in slots if name != "image-input")
+    assert len(slots) > 1
+
+
+def test_what_could_not_be_made_is_an_empty_slot(bundle):
+    cases, slots = planned(bundle, {"resnet18": {"not_made": "the comparison needs torch"}})
+    assert set(cases) == {"encoder", "pyts+torch"}
+    assert slots["resnet18"] == "the comparison needs torch"
+    assert slots["cnn1d"] == "the bundle's report does not tell its multiply-accumulates"
+
+
+def measured_case(name, kind, latency_ns, **changes):
+    case = {
+        "id": name, "kind": kind, "bundle": "one", "group": 0, "threads": 1, "mode": "single-stream", "recipe": "fp32",
+        "weights": "random", "engine": "x", "cold_start": None, "soak": None, "warm_up": {"steady": True, "calls": 9},
+        "memory": {"peak_bytes": 1, "library_bytes": None, "source": ""},
+        "cpu": {"busy_ns": 1, "wall_ns": 1, "other_cores": 0.0, "load_source": "case"}, **changes,
+    }  # fmt: skip
+    raw = {"sensor_to_label": np.array(latency_ns), "audit_varied": np.ones((1, 1)), "audit_repeated": np.ones((1, 1))}
+    return case, raw
+
+
+STATE = {"governors": [], "throttled": None, "temperature_c": None, "swapped_pages": None, "swap_used_bytes": None}
+FACTS = {
+    "bundles": [
+        {"id": name, "contract_sha256": contract, "logit_tolerance": 1e-4, "image_shape": [3, 64, 64], "models": []}
+        for name, contract in (("one", "a"), ("two", "a"), ("three", "b"))
+    ],
+    "import_vskd": {"readings_ns": [3, 1, 2]},
+    "environment": {"machine": {"cores": 2, "virtual_machine": None}, "before": STATE, "after": STATE, "readings": []},
+}  # fmt: skip
+
+
+def test_ratios_pair_a_bundles_model_with_what_was_measured_in_turns_on_the_same_windows():
+    cases = [
+        measured_case("own", "bundle", [[10, 10], [20, 20]]),
+        measured_case("usual", "usual-pipeline", [[100, 100], [400, 400]]),
+        measured_case("sibling", "bundle", [[5, 5], [5, 5]], bundle="two"),
+        measured_case("image", "image-input", [[11, 11], [22, 22]]),
+        measured_case("alone", "usual-pipeline", [[7, 7]], group=1),
+        measured_case("stranger", "student", [[7, 7]], bundle="three"),
+        measured_case("wide", "student", [[7, 7]], threads=2),
+    ]
+    facts = {**FACTS, "cases": [case for case, _ in cases]}
+    result = derive(facts, {case["id"]: raw for case, raw in cases})
+    ratios = {(ratio["case"], ratio["against"]): ratio for ratio in result["ratios"]}
+    assert set(ratios) == {("own", "usual"), ("own", "image"), ("sibling", "usual")}
+    assert {key: ratios["own", "usual"][key] for key in ("ratio", "lowest", "highest", "rounds")} == {
+        "ratio": 15.0, "lowest": 10.0, "highest": 20.0, "rounds": 2,
+    }  # fmt: skip
+    assert ratios["own", "image"]["ratio"] == 1.1
+    assert result["import_vskd"]["median_ns"] == 2
+    assert derive(result, {case["id"]: raw for case, raw in cases}) == result

@@ -1,0 +1,181 @@
+"""The runtime's cost: its parts on a tiny bundle, its verdicts on figures made up, and the command as a whole."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import platform
+
+import pytest
+
+from research import overhead, runtime_cost
+from vskd.errors import ConfigError, EngineError
+from vskd_benchmarks.measure import startup
+
+SPLIT = ("push", "infer", "decide", "bare_call", "overhead", "wrapper")
+ALONE = ("push_without_model", "decide_without_model", "push_of_one_sample")
+
+
+def constant_clock():
+    """Every reading is 1000 ns after the one before."""
+    readings = itertools.count(0, 1000)
+    return lambda: next(readings)
+
+
+def test_the_split_is_what_the_clock_says(bundle):
+    result = overhead.overhead(bundle.path, engine="onnxruntime", rounds=20, clock=constant_clock(), warm_up=2)
+    assert [result[part]["p50_ns"] for part in SPLIT] == [1000, 1000, 1000, 1000, 2000, 0]
+    assert [result[part]["p50_ns"] for part in ALONE] == [1000, 1000, 31]  # one step of the clock over 32 samples
+    assert result["share"] == 2.0
+    assert (result["recipe"], result["hop_samples"], result["classes"]) == ("fp32", 32, 3)
+    assert result["size_bytes"] == bundle.files["model.fp32.onnx"].size_bytes
+
+
+def test_the_order_of_path_and_bare_call_changes_from_round_to_round(bundle, monkeypatch):
+    order = []
+    monkeypatch.setattr(overhead, "bare_call", lambda engine: lambda batch: order.append("bare"))
+    decide = overhead.Decider.decide
+
+    def spy(self, *arguments):
+        order.append("path")
+        return decide(self, *arguments)
+
+    monkeypatch.setattr(overhead.Decider, "decide", spy)
+    overhead.overhead(bundle.path, engine="onnxruntime", rounds=12, warm_up=0)
+    assert order[:8] == ["path", "bare", "bare", "path", "path", "bare", "bare", "path"]
+
+
+def test_a_bundle_of_whole_recordings_is_refused(whole_bundle):
+    with pytest.raises(ConfigError, match=r"whole\.bundle decides on whole recordings.*vskd bench"):
+        overhead.overhead(whole_bundle.path, engine="onnxruntime", rounds=20)
+
+
+def test_one_push_a_second_counts_windows_share_and_growth(bundle):
+    slept, memory = [], iter([10_000, 15_000])
+    result = overhead.paced(
+        bundle.path, engine="onnxruntime", seconds=12, sleep=slept.append, resident=lambda: next(memory)
+    )
+    assert len(slept) == 12
+    assert 0 < slept[0] <= 1.0
+    assert slept == sorted(slept)  # nothing slept, so each second is due later
+    assert result["windows"] == 1 + (12 * 50 - 128) // 32
+    assert result["growth_bytes"] == 5000
+    assert 0 < result["cpu_share"] < 0.1
+    assert result["peak"]["bytes"] > 10_000_000
+
+
+def test_the_encoders_take_turns(bundle, monkeypatch):
+    from vskd_benchmarks.measure import comparison
+
+    now_ns, seen = itertools.count(0, 1000), []
+
+    class SlowEncoder:
+        """Takes five thousand nanoseconds of the test's clock a call."""
+
+        def __init__(self, contract):
+            pass
+
+        def __call__(self, window):
+            seen.append(window.shape)
+            for _ in range(5):
+                next(now_ns)
+
+    monkeypatch.setattr(comparison, "PytsEncoder", SlowEncoder)
+    result = overhead.encoder(bundle.path, rounds=40, clock=lambda: next(now_ns))
+    assert (result["window"], result["image"], result["batch"]) == ([3, 128], [3, 64, 64], 256)
+    for way in ("single", "single_in_runs", "batches"):
+        assert (result[way]["vskd"]["p50_ns"], result[way]["pyts"]["p50_ns"]) == (1000, 6000)
+        assert result[way]["ratio"] == 6.0
+    assert seen.count((3, 128)) == 41 + 4 * overhead.RUN
+    assert seen.count((256 * 3, 128)) == 12
+
+
+def measured(*, overhead_us=20.0, share=0.02, size=11_000_000, cpu=0.002, growth=0, start_ms=200.0, peak=40e6):
+    return {
+        "overhead": {"overhead": {"p50_ns": overhead_us * 1e3}, "share": share, "size_bytes": size},
+        "paced": {"cpu_share": cpu, "growth_bytes": growth},
+        "cold_start": {"median_ns": start_ms * 1e6},
+        "peak_over_empty_bytes": peak,
+    }
+
+
+@pytest.mark.parametrize(
+    ("figure", "missed"),
+    [
+        ({}, None),
+        ({"overhead_us": 30.0}, None),
+        ({"overhead_us": 30.1}, "overhead a window, us"),
+        ({"share": 0.051}, "overhead over the bare call, %"),
+        ({"share": 0.4, "size": 800_000}, None),
+        ({"cpu": 0.011}, "one core at one push a second, %"),
+        ({"growth": 65_537}, "growth of memory, kB"),
+        ({"start_ms": 401, "size": 800_000}, "process start to first event, ms"),
+        ({"start_ms": 401}, None),
+        ({"peak": 61e6}, "peak memory over the empty interpreter, MB"),
+    ],
+)
+def test_a_goal_is_missed_where_its_figure_is_beyond_the_limit(figure, missed):
+    found = [goal.what for goal in runtime_cost.verdicts("w.bundle", "litert", measured(**figure)) if not goal.met]
+    assert found == ([f"w.bundle, litert: {missed}"] if missed else [])
+
+
+def test_the_encoders_goals_are_lower_limits_and_need_pyts():
+    figures = {"single": {"ratio": 19.9}, "batches": {"ratio": 3.0}}
+    assert [goal.met for goal in runtime_cost.encoder_verdicts(figures)] == [False, True]
+    assert list(runtime_cost.encoder_verdicts({"not_installed": "pyts"})) == []
+
+
+def test_the_help_is_timed_without_its_first_process():
+    result = startup.help_time(2, clock=constant_clock())
+    assert (result["median_ns"], result["readings_ns"]) == (1000, [1000, 1000])
+    assert result["cpu_median_ns"] > 0
+    assert runtime_cost.help_verdict({"median_ns": 200e6}).met
+    assert not runtime_cost.help_verdict({"median_ns": 201e6}).met
+
+
+def test_a_help_that_fails_is_no_time(monkeypatch):
+    monkeypatch.setattr(startup.sys, "executable", "false")
+    with pytest.raises(EngineError, match="`vskd --help` ended with exit code 1: no message"):
+        startup.help_time(1)
+
+
+def test_the_command_ends_in_one_json_document(bundle, capsys):
+    code = runtime_cost.main(
+        [str(bundle.path), "--engine", "onnxruntime", "--rounds", "20", "--seconds", "5", "--no-encoder"]
+    )
+    captured = capsys.readouterr()
+    assert code == 0
+    result = json.loads(captured.out.splitlines()[-1])
+    (row,) = result["engines"]
+    assert (row["bundle"], row["engine"], row["sha256"]) == (bundle.path.name, "onnxruntime", bundle.sha256())
+    assert row["paced"]["windows"] == 1 + (5 * 50 - 128) // 32
+    assert row["peak_over_empty_bytes"] == row["paced"]["peak"]["bytes"] - row["empty"]["bytes"]
+    assert len(row["cold_start"]["readings_ns"]) == 11
+    assert len(result["help"]["readings_ns"]) == 11
+    assert result["machine"]["python"] == platform.python_version()
+    assert "Medians a window, us" in captured.err
+    assert "Goals" in captured.err
+
+
+@pytest.mark.parametrize("wrong", [["--rounds", "10"], ["--seconds", "1"], ["--starts", "x"], ["--engine", "onnx"], []])
+def test_a_wrong_command_line_is_misuse(bundle, capsys, wrong):
+    with pytest.raises(SystemExit, match="2"):
+        runtime_cost.main([*([str(bundle.path)] if wrong else []), *wrong])
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_a_bundle_that_is_not_there_is_one_sentence(tmp_path, capsys):
+    assert runtime_cost.main([str(tmp_path / "no.bundle")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "there is no bundle at" in captured.err
+
+
+def test_an_error_of_a_part_comes_back_with_its_hint(whole_bundle):
+    with pytest.raises(ConfigError, match="decides on whole recordings"):
+        runtime_cost.measure_engine(whole_bundle.path, "onnxruntime", rounds=11, seconds=11, starts=11)
+
+
+def test_an_engine_that_the_bundle_has_no_model_for_is_named(bundle):
+    with pytest.raises(ConfigError, match="has no model of recipe any for litert"):
+        overhead.overhead(bundle.path, engine="litert", rounds=11)

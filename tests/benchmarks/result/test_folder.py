@@ -1,0 +1,103 @@
+"""Writing and reading a result folder: whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vskd.errors import ConfigError, DataError
+from vskd_benchmarks.result.folder import check_out, read_manifest, read_raw, read_result, write_result
+
+ARRAYS = {"started": np.arange(6).reshape(2, 3), "sensor_to_label": np.full((2, 3), 2**40)}
+
+
+def test_what_is_written_is_read(tmp_path):
+    out = write_result(tmp_path / "result", {"a": 1}, {"x.t1": ARRAYS})
+    assert read_result(out) == {"a": 1}
+    raw = read_raw(out, "x.t1")
+    assert {name: array.tolist() for name, array in raw.items()} == {n: a.tolist() for n, a in ARRAYS.items()}
+    assert sorted(read_manifest(out).files) == ["raw/x.t1.npz", "result.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_folder_that_is_there_is_replaced_only_when_asked(tmp_path):
+    out = write_result(tmp_path / "result", {"a": 1}, {})
+    with pytest.raises(ConfigError, match=r"result exists\. Give another name, or --overwrite"):
+        write_result(out, {"a": 2}, {})
+    assert read_result(out) == {"a": 1}
+    write_result(out, {"a": 2}, {}, overwrite=True)
+    assert read_result(out) == {"a": 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch):
+    out = write_result(tmp_path / "result", {"a": 1}, {})
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(ConfigError, match=r"cannot write .*result: No space left on device"):
+        write_result(out, {"a": 2}, {}, overwrite=True)
+    assert read_result(out) == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_the_manifest_is_written_last_into_a_folder_that_gets_its_name_when_it_is_complete(tmp_path, monkeypatch):
+    written = []
+    write_bytes = Path.write_bytes
+
+    def note(path: Path, content: bytes) -> int:
+        assert not (tmp_path / "result").exists()
+        written.append(path.name)
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", note)
+    write_result(tmp_path / "result", {"a": 1}, {"x": ARRAYS, "y": ARRAYS})
+    assert written == ["x.npz", "y.npz", "result.json", "manifest.json"]
+
+
+def test_a_number_that_json_does_not_know_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Out of range float values"):
+        write_result(tmp_path / "result", {"a": float("nan")}, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_result_is_never_replaced(tmp_path):
+    with pytest.raises(ConfigError, match="exists and is no result folder; it is not replaced"):
+        check_out(tmp_path, overwrite=True)
+
+
+def test_a_writable_place_is_accepted(tmp_path):
+    check_out(tmp_path / "result", overwrite=False)
+
+
+@pytest.mark.parametrize("content", ['{"kind": "other"}', "[]"])
+def test_another_manifest_is_no_result(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(DataError, match="is no result folder: its manifest is of kind"):
+        read_result(tmp_path)
+
+
+def test_a_cut_manifest_is_named(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"kind"')
+    with pytest.raises(DataError, match=r"cannot read .*manifest\.json"):
+        read_manifest(tmp_path)
+
+
+def test_an_unknown_key_in_the_manifest_is_named(tmp_path):
+    out = write_result(tmp_path / "result", {}, {})
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "filez": {}}))
+    with pytest.raises(DataError, match="unknown key 'filez'"):
+        read_manifest(out)
+
+
+def test_a_raw_file_that_is_none_is_named(tmp_path):
+    out = write_result(tmp_path / "result", {}, {"x": ARRAYS})
+    (out / "raw" / "x.npz").write_bytes(b"PK\3\4 cut")
+    with pytest.raises(DataError, match=r"cannot read .*x\.npz"):
+        read_raw(out, "x")

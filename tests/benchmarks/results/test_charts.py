@@ -1,0 +1,127 @@
+"""The plots: what they draw is what was measured, and nothing that was not."""
+
+from __future__ import annotations
+
+import io
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from vskd_benchmarks.report.charts import _course, _ecdf, charts, held_out, pareto_front
+from vskd_benchmarks.result.folder import read_raw, read_result
+
+
+def drawn(folder, **changes):
+    result = {**read_result(folder), **changes}
+    return charts(result, {case["id"]: read_raw(folder, case["id"]) for case in result["cases"]})
+
+
+def words(chart):
+    return " ".join(text for text in ET.fromstring(chart.svg).itertext() if text.strip())
+
+
+def test_every_section_has_its_plots_and_axes_have_units(reported):
+    found = drawn(reported)
+    assert Image.open(io.BytesIO(found["split"][0].png)).width > 600
+    names = {section: [chart.name for chart in some] for section, some in found.items()}
+    assert names == {
+        "pareto": ["accuracy-latency", "accuracy-size"],
+        "distribution": ["distribution-1", "distribution-2", "distribution-3"],
+        "time": ["over-time-1", "over-time-2", "over-time-3"],
+        "split": ["split-1"],
+    }
+    for word, chart in (
+        ("sensor to label, p50, ms", found["pareto"][0]),
+        ("held-out macro-F1, %", found["pareto"][0]),
+        ("model file, MB", found["pareto"][1]),
+        ("windows at or below, %", found["distribution"][0]),
+        ("since the start of the run, s", found["time"][0]),
+        ("hottest, °C", found["time"][0]),
+        ("clock, MHz", found["time"][0]),
+        ("share of the stages' medians, %", found["split"][0]),
+    ):
+        assert word in words(chart)
+    for bundle in ("wide", "narrow"):
+        assert words(found["pareto"][0]).split().count(bundle) == 1
+
+
+def test_without_an_accuracy_there_is_no_plot_of_it(single):
+    bundles = [{**bundle, "accuracy": None} for bundle in read_result(single)["bundles"]]
+    assert drawn(single, bundles=bundles)["pareto"] == []
+
+
+def test_without_readings_the_caption_says_so_and_nothing_is_drawn(single):
+    environment = read_result(single)["environment"]
+    silent = [{**reading, "temperature_c": None, "frequency_khz": None} for reading in environment["readings"]]
+    chart = drawn(single, environment={**environment, "readings": silent})["time"][0]
+    assert "neither temperature nor clock" in chart.caption
+    assert "hottest" not in words(chart)
+
+
+def test_a_measured_battery_is_drawn_and_a_models_is_not(make_result, tmp_path):
+    def only_one(facts):
+        facts["cases"] = facts["cases"][1:2]
+
+    folder = make_result(tmp_path / "metered", active_w=2.0, edit=only_one)
+    (case,) = read_result(folder)["cases"]
+    assert case["battery"]["percent_per_day"] > 0
+    assert "of the battery a day, %" in words(drawn(folder)["pareto"][2])
+    case["energy"]["measured"] = False
+    assert [chart.name for chart in drawn(folder, cases=[case])["pareto"]] == ["accuracy-latency", "accuracy-size"]
+
+
+def test_a_soak_shows_its_memory(single):
+    case = read_result(single)["cases"][0]
+    case["soak"] = {"resident_bytes": [80_000_000, 81_000_000], "at_s": [1.0, 2.0]}
+    found = drawn(single, cases=[case])["time"]
+    assert [chart.name for chart in found] == ["over-time-1", "memory-1"]
+    assert "resident memory, MB" in words(found[1])
+
+
+def test_a_name_with_signs_of_its_own_is_drawn_as_it_is(single):
+    cases = read_result(single)["cases"]
+    cases[0]["name"] = 'odd <b>$x_1$</b> & "name"'
+    assert '#1 odd <b>$x_1$</b> & "name"' in words(drawn(single, cases=cases)["distribution"][0])
+
+
+points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
+
+
+@given(points)
+def test_the_front_holds_exactly_the_points_that_no_other_beats(some):
+    def beaten(point):
+        return any(
+            other[0] <= point[0] and other[1] >= point[1] and other != point for other in some
+        )  # fmt: skip
+
+    assert pareto_front(some) == sorted({point for point in some if not beaten(point)})
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=800))
+def test_the_curve_ends_at_the_slowest_reading_and_says_the_true_shares(readings):
+    values = np.array(readings).reshape(1, -1)
+    latency_ms, share = _ecdf(values)
+    assert (latency_ms[0], latency_ms[-1], share[-1]) == (values.min() / 1e6, values.max() / 1e6, 100)
+    for latency, percent in zip(latency_ms, share, strict=True):
+        # Of equal readings the curve shows some rank; the true share lies at their last.
+        assert 100 * (values / 1e6 < latency).mean() < percent <= 100 * (values / 1e6 <= latency).mean() + 1e-9
+
+
+def test_the_course_keeps_the_extremes_of_all_readings():
+    latency = np.random.default_rng(0).integers(1000, 9000, size=(8, 100))
+    started = np.arange(800).reshape(8, 100) * 10_000
+    at_s, low, middle, high = zip(*_course({"sensor_to_label": latency, "started": started}), strict=True)
+    assert (min(low), max(high)) == (latency.min() / 1e6, latency.max() / 1e6)
+    assert len(at_s) == 8 * 4
+    assert list(at_s) == sorted(at_s)
+    assert middle[0] == pytest.approx(np.median(latency[0, :25]) / 1e6)
+
+
+def test_macro_f1_comes_before_accuracy():
+    assert held_out({"accuracy": {"accuracy": 0.8, "macro_f1": 0.7}}) == ("macro-F1", 0.7)
+    assert held_out({"accuracy": {"accuracy": 0.8}}) == ("accuracy", 0.8)
+    assert held_out({"accuracy": None}) is None

@@ -1,0 +1,353 @@
+"""Two result folders: what is refused, what is found, and what counts as a regression."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vskd.errors import ConfigError, DataError
+from vskd_benchmarks.compare.compare import compare
+from vskd_benchmarks.compare.pairing import Choices
+from vskd_benchmarks.compare.policy import LatencyLimits, Policy, read_policy
+
+INT8 = "wide.litert.w8a8-static-pc.t1"
+FP32 = "wide.litert.fp32.t1"
+
+
+@pytest.fixture(scope="session")
+def baseline(make_result, tmp_path_factory):
+    return make_result(tmp_path_factory.mktemp("baseline") / "old", seed=1)
+
+
+@pytest.fixture
+def candidate(make_result, tmp_path):
+    """Make the other folder, with one thing changed."""
+
+    def make(*path, value=None, **choices):
+        def edit(facts):
+            place = facts
+            for key in path[:-1]:
+                place = place[key]
+            assert place[path[-1]] != value
+            place[path[-1]] = value
+
+        return make_result(tmp_path / "new", seed=2, edit=edit if path else None, **choices)
+
+    return make
+
+
+def compared(baseline, candidate, policy=None, **choices):
+    return compare(baseline, candidate, Choices(**choices), policy or read_policy())
+
+
+def case_of(found, name):
+    return next(case for case in found["cases"] if case["id"] == name)
+
+
+def test_two_runs_of_the_same_thing_are_no_regression(baseline, candidate):
+    found = compared(baseline, candidate())
+    assert (found["verdict"], found["stamps"], found["only_in_baseline"], found["only_in_candidate"]) == (
+        "ok", [], [], [],
+    )  # fmt: skip
+    assert [case["id"] for case in found["cases"]] == [case["baseline_id"] for case in found["cases"]]
+    assert len(found["cases"]) == 6  # the encoders alone hold no scope sensor_to_label
+    for case in found["cases"]:
+        assert case["latency"]["p50"]["low"] < 1 < case["latency"]["p50"]["high"]
+        assert {check["verdict"] for check in case["checks"]} == {"ok"}
+
+
+def test_a_known_ratio_lies_within_its_interval_and_breaks_the_policy(baseline, candidate):
+    found = compared(baseline, candidate(slower={INT8: 1.3}))
+    slow, same = case_of(found, INT8), case_of(found, FP32)
+    assert slow["latency"]["p50"]["low"] < 1.3 < slow["latency"]["p50"]["high"] < 1.4
+    assert slow["latency"]["p50"]["low"] > 1.1
+    assert found["verdict"] == "regression"
+    broken = {check["what"] for check in slow["checks"] if check["verdict"] == "regression"}
+    assert "latency p50" in broken
+    assert {check["verdict"] for check in same["checks"]} == {"ok"}
+
+
+def test_a_limit_inside_the_interval_decides_nothing(baseline, candidate):
+    new = candidate(slower={INT8: 1.3})
+    reading = case_of(compared(baseline, new), INT8)["latency"]["p50"]
+    limit = (reading["low"] + reading["ratio"]) / 2
+    found = compared(baseline, new, Policy(latency=LatencyLimits(p50_max_ratio=limit)))
+    check = next(check for check in case_of(found, INT8)["checks"] if check["what"] == "latency p50")
+    assert (check["verdict"], found["verdict"]) == ("unclear", "ok")
+
+
+def test_a_percentile_is_shown_only_where_both_samples_suffice(baseline, make_result, tmp_path):
+    few = make_result(tmp_path / "few", shape=(8, 10), seed=2)
+    assert compared(baseline, few)["cases"][0]["latency"]["p99"] is None
+    assert compared(baseline, few)["cases"][0]["latency"]["p90"] is not None
+    assert compared(baseline, baseline)["cases"][0]["latency"]["p99"]["ratio"] == 1.0
+
+
+def test_the_seed_decides(baseline, candidate):
+    new = candidate()
+    one, same, other = (compare(baseline, new, Choices(), read_policy(), seed=seed) for seed in (3, 3, 4))
+    assert one == same
+    assert one["cases"] != other["cases"]
+
+
+def test_another_scope_is_compared_when_asked_for(baseline, candidate):
+    found = compared(baseline, candidate(), scope="pyts_encoder")
+    assert [case["id"] for case in found["cases"]] == ["wide.none.numpy.fp32.t1"]
+    assert case_of(found, "wide.none.numpy.fp32.t1")["size_bytes"] == [None, None]
+
+
+def test_memory_size_and_accuracy_have_limits_too(baseline, make_result, tmp_path):
+    def edit(facts):
+        case = next(case for case in facts["cases"] if case["id"] == INT8)
+        case["memory"]["peak_bytes"] *= 2
+        case["model"]["size_bytes"] = int(case["model"]["size_bytes"] * 1.03)
+        facts["bundles"][0]["accuracy"]["accuracy"] -= 0.02
+
+    found = compared(baseline, make_result(tmp_path / "new", seed=2, edit=edit))
+    broken = {check["what"] for check in case_of(found, INT8)["checks"] if check["verdict"] == "regression"}
+    assert broken == {"peak memory", "file size", "loss of accuracy"}
+
+
+def test_a_bundle_without_figures_of_accuracy_is_not_judged_by_them(baseline, candidate):
+    found = compared(baseline, candidate("bundles", 0, "accuracy", value=None))
+    assert all("loss" not in check["what"] for case in found["cases"] for check in case["checks"])
+
+
+# --- refusals, one by one
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("configuration", "mode"), "soak", "the mode differs: .*old has single-stream, .*new soak"),
+        (("configuration", "rate_hz"), 2.0, r"the rate, windows a second differs: .* has none, .* 2\.0"),
+        (("configuration", "batch"), 4, r"the batch, windows a wake-up differs: .* has 1, .* 4\."),
+        (("environment", "machine", "cpu"), "Cortex-A76", "different machines: cpu Cortex-A72 against Cortex-A76"),
+        (("environment", "machine", "cores"), 2, "are of different machines: cores 4 against 2"),
+        (("bundles", 0, "contract_sha256"), "f" * 64, r"the contracts of wide.bundle and wide.bundle differ: SHA-256"),
+        (("cases", 0, "model", "sha256"), "e" * 64, "the model of wide: litert fp32 is another file: SHA-256 .* eeee"),
+        (("cases", 0, "signal", "source"), "synthetic", "was fed other windows: golden windows in the baseline, synth"),
+        (("environment", "after", "throttled"), "0x1", r"of .*new is invalid: vcgencmd get_throttled said 0x1 after"),
+        (("cases", 0, "cpu", "other_cores"), 3.5, r"wide: litert fp32 of .*new is invalid: other work kept 3\.50"),
+    ],
+)  # fmt: skip
+def test_what_must_not_be_compared_is_refused_in_one_sentence(baseline, candidate, path, value, message):
+    new = candidate(*path, value=value)
+    with pytest.raises(ConfigError, match=message) as refused:
+        compared(baseline, new)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_invalid_baseline_is_refused_as_well(make_result, baseline, tmp_path):
+    old = make_result(tmp_path / "hot", edit=lambda facts: facts["environment"]["after"].update(temperature_c=90.0))
+    with pytest.raises(ConfigError, match=r"of .*hot is invalid: the hottest thermal zone reached 90\.0"):
+        compared(old, baseline)
+
+
+def test_other_threads_are_refused(baseline, make_result, tmp_path):
+    def two(facts):
+        for case in facts["cases"]:
+            case["threads"] = 2
+
+    with pytest.raises(ConfigError, match=r"the threads differ: .*old has 1, .*two 2"):
+        compared(baseline, make_result(tmp_path / "two", edit=two))
+
+
+def test_a_scope_that_was_not_measured_is_refused(baseline, candidate):
+    with pytest.raises(ConfigError, match=r"old does not hold the scope nothing\. It holds: bare_call, model_only,"):
+        compared(baseline, candidate(), scope="nothing")
+
+
+def test_results_without_a_common_case_are_refused(baseline, make_result, tmp_path):
+    def other(facts):
+        for case in facts["cases"]:
+            case["engine"] = "tensorflow"
+
+    with pytest.raises(ConfigError, match=r"no case of .*old \(wide: litert fp32; .*is one of .*other"):
+        compared(baseline, make_result(tmp_path / "other", edit=other))
+
+
+def profiled(name, *settings):
+    applied = [{"setting": setting, "wanted": 1, "got": 1, "means": "x"} for setting in settings]
+    return {"name": name, "sha256": "a" * 64, "applied": applied, "not_applied": [], "relation": "itself"}
+
+
+def test_another_profile_is_refused_and_the_same_applied_otherwise_is_told(baseline, make_result, tmp_path):
+    def held(name, *settings):
+        return lambda facts: facts.update(profile=profiled(name, *settings))
+
+    watch = make_result(tmp_path / "watch", edit=held("pi-4", "threads", "cores"))
+    with pytest.raises(ConfigError, match=r"the profile differs: .*old has none, .*watch pi-4 aaaaaaaaaaaa"):
+        compared(baseline, watch)
+    less = make_result(tmp_path / "less", edit=held("pi-4", "threads"))
+    assert compared(watch, less)["stamps"] == ["applied of the profile: cores threads -> threads"]
+
+
+def test_a_changed_raw_file_is_refused(make_result, baseline, tmp_path):
+    new = make_result(tmp_path / "new", seed=2)
+    raw = new / "raw" / f"{INT8}.npz"
+    raw.write_bytes((new / "raw" / f"{FP32}.npz").read_bytes())
+    with pytest.raises(DataError, match=r"npz was changed: its SHA-256 is not the manifest's"):
+        compared(baseline, new)
+    raw.unlink()
+    with pytest.raises(DataError, match=r"has no raw/.*npz\. The raw nanoseconds are needed"):
+        compared(baseline, new)
+
+
+def test_an_edited_document_is_refused(make_result, baseline, tmp_path):
+    new = make_result(tmp_path / "new", seed=2)
+    (new / "result.json").write_text((new / "result.json").read_text().replace("Cortex-A72", "Cortex-A73"))
+    with pytest.raises(DataError, match=r"result\.json was changed"):
+        compared(baseline, new)
+
+
+def test_an_unknown_case_is_named_with_the_nearest(baseline, candidate):
+    with pytest.raises(ConfigError, match=r"no case 'wide.litert.fp32'\. Did you mean 'wide.litert.fp32.t1'\?"):
+        compared(baseline, candidate(), cases=("wide.litert.fp32",))
+
+
+# --- what a flag allows, and what is then said
+
+
+def test_an_invalid_case_does_not_forbid_the_others(baseline, candidate):
+    new = candidate("cases", 0, "cpu", "other_cores", value=3.5)
+    found = compared(baseline, new, cases=(INT8,))
+    assert [case["id"] for case in found["cases"]] == [INT8]
+    assert any(stamp.endswith("new is invalid") for stamp in found["stamps"])
+
+
+def test_across_machines_is_stamped(baseline, candidate):
+    found = compared(baseline, candidate("environment", "machine", "cores", value=2), across_machines=True)
+    assert found["stamps"] == ["ACROSS MACHINES: cores 4 against 2"]
+
+
+def test_across_models_pairs_bundles_of_one_task_and_is_stamped(baseline, make_result, tmp_path):
+    def retrained(facts):
+        facts["bundles"][0] |= {"contract_sha256": "f" * 64, "temperature": 1.5}
+
+    new = make_result(tmp_path / "narrow", bundles=("narrow",), seed=2, edit=retrained)
+    with pytest.raises(ConfigError, match=r"wide.bundle and narrow.bundle differ: temperature 1\.0 against 1\.5"):
+        compared(baseline, new)
+    found = compared(baseline, new, across_models=True)
+    assert (
+        "ACROSS MODELS: the contracts of wide.bundle and narrow.bundle differ: temperature 1.0 against 1.5"
+        in (found["stamps"])
+    )
+    quick = case_of(found, "narrow.litert.w8a8-static-pc.t1")
+    assert quick["baseline_id"] == INT8
+    assert quick["latency"]["p50"]["low"] < 1 / 8 < quick["latency"]["p50"]["high"]
+    assert {"loss of accuracy", "loss of macro_f1"} <= {c["what"] for c in quick["checks"] if c["verdict"] != "ok"}
+
+
+def test_no_flag_makes_two_tasks_one(baseline, make_result, tmp_path):
+    def other_task(facts):
+        facts["bundles"][0] |= {"contract_sha256": "f" * 64, "window_samples": 128}
+
+    new = make_result(tmp_path / "new", edit=other_task)
+    with pytest.raises(ConfigError, match=r"window_samples 96 against 128\. They pose different tasks"):
+        compared(baseline, new, across_models=True)
+
+
+def test_what_may_differ_is_told(baseline, make_result, tmp_path):
+    def later(facts):
+        facts["environment"]["machine"]["versions"] = {"vskd": "0.1.0", "numpy": "2.4.6", "onnxruntime": "1.32.0"}
+        facts["environment"]["before"] = {**facts["environment"]["before"], "governors": ["ondemand"]}
+        facts["cases"][1]["options"] = {"num_threads": 1, "xnnpack": False}
+        facts["configuration"]["quick"] = True
+
+    stamps = compared(baseline, make_result(tmp_path / "new", edit=later))["stamps"]
+    assert [stamp.replace(str(tmp_path / "new"), "NEW") for stamp in stamps] == [
+        "only NEW was measured with --quick",
+        "NEW is degraded",
+        "ai-edge-litert: 2.3.0 -> none",
+        "onnxruntime: 1.31.1 -> 1.32.0",
+        "frequency governor: performance -> ondemand",
+        "session options of wide: litert w8a8-static-pc: num_threads=1 -> num_threads=1, xnnpack=False",
+    ]
+
+
+def test_cases_without_a_counterpart_are_named(baseline, make_result, tmp_path):
+    both = make_result(tmp_path / "both", bundles=("wide", "narrow"))
+    found = compared(baseline, both)
+    assert found["only_in_candidate"] == [
+        f"narrow: {engine} {recipe}" for engine in ("litert", "onnxruntime") for recipe in ("fp32", "w8a8-static-pc")
+    ]
+    assert compared(both, baseline)["only_in_baseline"] == found["only_in_candidate"]
+
+
+def test_bundles_are_paired_by_their_hash_before_their_name(make_result, tmp_path):
+    def renamed(facts):  # what was called narrow is called wide now
+        facts["bundles"][0] |= {"id": "wide", "name": "wide.bundle"}
+        for case in facts["cases"]:
+            case["bundle"] = "wide"
+
+    both = make_result(tmp_path / "both", bundles=("wide", "narrow"), seed=1)
+    found = compared(both, make_result(tmp_path / "renamed", bundles=("narrow",), seed=2, edit=renamed))
+    assert {case["baseline_id"].partition(".")[0] for case in found["cases"] if "litert" in case["id"]} == {"narrow"}
+    assert "wide: litert fp32" in found["only_in_baseline"]
+
+
+def test_a_summary_will_do_as_a_baseline_and_is_stamped(baseline, candidate, tmp_path):
+    summary = Path(shutil.copytree(baseline, tmp_path / "summary"))
+    shutil.rmtree(summary / "raw")
+    new = candidate(slower={INT8: 1.3})
+    whole, short = compared(baseline, new), compared(summary, new)
+    assert short["stamps"] == [f"{summary} has no raw files: its readings are taken to scatter as the candidate's do"]
+    assert short["verdict"] == whole["verdict"] == "regression"
+    for name in ("p50", "p90"):
+        one, other = (case_of(found, INT8)["latency"][name] for found in (whole, short))
+        assert (one["baseline_ns"], one["ratio"]) == (other["baseline_ns"], other["ratio"])
+        assert other["low"] < 1.3 < other["high"]
+        assert 0.5 < (other["high"] - other["low"]) / (one["high"] - one["low"]) < 2
+    with pytest.raises(DataError, match=r"summary has no raw/.*: keep the whole folder"):
+        compared(baseline, summary)
+
+
+# --- the command
+
+
+def vskd_compare(*words):
+    command = [sys.executable, "-m", "vskd", "compare", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_command_ends_with_0_1_or_2(baseline, candidate):
+    slower = candidate(slower={INT8: 1.5})
+    same = vskd_compare(baseline, baseline)
+    assert (same.returncode, same.stderr) == (0, "")
+    assert "verdict: ok" in same.stdout
+    worse = vskd_compare(baseline, slower, "--json")
+    assert worse.returncode == 1
+    document = json.loads(worse.stdout.splitlines()[-1])
+    assert document["verdict"] == "regression"
+    assert "REGRESSION wide: litert w8a8-static-pc: latency p50 1." in worse.stderr
+    refused = vskd_compare(baseline, slower.parent)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: ")
+    assert "is no result folder: it has no manifest.json" in refused.stderr
+
+
+def test_a_device_compares_without_plots_and_statistics_packages():
+    code = (
+        "import sys, vskd_benchmarks.commands.compare, vskd_benchmarks.compare.compare, vskd_benchmarks.report.html\n"
+    )
+    code += (
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'scipy', 'matplotlib', 'jinja2', 'torch'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_names_are_shown_as_they_are(make_result, tmp_path):
+    def named(facts):
+        facts["cases"][0]["name"] = "[bold]odd[/] name"
+
+    folder = make_result(tmp_path / "odd", edit=named)
+    done = vskd_compare(folder, folder)
+    assert done.returncode == 0
+    assert "[bold]odd[/] name" in done.stdout

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from pyts.image import GramianAngularField
+
+from vskd.checks.golden import IMAGE_TOLERANCE
+from vskd.contract import Contract, Field, GafSpec, Scaling, WindowSpec
+from vskd.gaf import GafEncoder
+from vskd_export.judge import evidence
+from vskd_export.judge.evidence import NO_LABEL, adversarial_windows, gather_evidence, reference_images
+
+from ..conftest import Workshop, synthetic_windows
+
+
+@pytest.mark.parametrize(("field", "method"), [("gasf", "summation"), ("gadf", "difference")])
+@pytest.mark.parametrize("samples", [64, 100])
+def test_the_reference_is_that_of_pyts(field: Field, method: str, samples: int) -> None:
+    spec = GafSpec(fields=(field,), scaling="minmax", size=32)
+    contract = Contract(labels=("a", "b"), window=WindowSpec(samples=samples), gaf=spec)
+    windows = synthetic_windows(3, people=("anna",), seed=3, samples=samples).windows
+
+    images = reference_images(windows, contract)
+
+    oracle = GramianAngularField(image_size=32, method=method)
+    for window, image in zip(windows, images, strict=True):
+        np.testing.assert_allclose(image, oracle.fit_transform(window.astype(np.float64)), atol=1e-7)
+
+
+@pytest.mark.parametrize("scaling", ["tanh", "range"])
+def test_the_runtime_encoder_draws_the_reference_on_every_window(scaling: Scaling, contract: Contract) -> None:
+    spec = GafSpec(fields=("gasf", "gadf"), scaling=scaling, size=32)
+    changed = dataclasses.replace(contract, gaf=spec)
+    real = synthetic_windows(64, people=("anna",), seed=4).windows
+    windows = np.concatenate([real, np.stack(list(adversarial_windows(changed, real[0]).values()))])
+
+    difference = np.abs(GafEncoder(spec, 64)(windows) - reference_images(windows, changed))
+
+    assert difference.max() <= IMAGE_TOLERANCE[scaling]
+
+
+def test_a_flat_axis_under_minmax_draws_zeros_in_the_reference_too(contract: Contract) -> None:
+    spec = GafSpec(fields=("gasf", "gadf"), scaling="minmax", size=32)
+    window = synthetic_windows(1, people=("anna",), seed=6).windows
+    window[0, 1] = 0.7
+
+    image = reference_images(window, dataclasses.replace(contract, gaf=spec))[0]
+
+    assert not image[[1, 4]].any()
+    assert image[[0, 2, 3, 5]].any(axis=(1, 2)).all()
+
+
+def test_adversarial_windows_are_what_their_names_say(contract: Contract) -> None:
+    recorded = synthetic_windows(1, people=("anna",), seed=5).windows[0]
+    windows = adversarial_windows(contract, recorded)
+
+    assert all(window.shape == (3, 64) and window.dtype == np.float32 for window in windows.values())
+    assert all(np.isfinite(window).all() for window in windows.values())
+    assert np.ptp(windows["flat"], axis=1).max() == 0
+    assert np.abs(windows["saturated"]).min() == contract.sensor.range_g
+    assert np.abs(windows["enormous"]).max() == pytest.approx(1e30)
+    assert 0 < np.abs(windows["tiny"]).max() < 0.01
+    assert 0 < np.abs(windows["denormal"]).max() < np.finfo(np.float32).tiny
+    for axis, name in enumerate("xyz"):
+        assert np.flatnonzero(~windows[f"dead axis {name}"].any(axis=1)).tolist() == [axis]
+
+
+def test_evidence_holds_real_windows_with_their_truth_and_adversarial_ones_without(workshop: Workshop) -> None:
+    evidence = gather_evidence(workshop.student, workshop.contract, workshop.held_out)
+
+    assert evidence.is_real.sum() == len(workshop.held_out)
+    assert evidence.labels[evidence.is_real].tolist() == workshop.held_out.labels.tolist()
+    assert set(evidence.labels[~evidence.is_real]) == {NO_LABEL}
+    assert len(set(evidence.names)) == len(evidence.names) == len(evidence.windows) == len(evidence.logits)
+
+
+def test_every_held_out_window_is_judged_up_to_a_limit(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = gather_evidence(workshop.student, workshop.contract, workshop.held_out)
+    assert seen.is_real.sum() == len(workshop.held_out)
+    np.testing.assert_array_equal(seen.windows[seen.is_real], workshop.held_out.windows)
+
+    monkeypatch.setattr(evidence, "MAX_JUDGED_WINDOWS", 10)
+    few = gather_evidence(workshop.student, workshop.contract, workshop.held_out)
+    assert few.is_real.sum() == 10
+    assert (few.names[0], few.names[9]) == (seen.names[0], seen.names[len(workshop.held_out) - 1])

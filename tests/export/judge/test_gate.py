@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vskd.contract import Contract, Scaling
+from vskd.errors import GateError
+from vskd_export.judge import gate, quantized
+from vskd_export.judge.answers import Answers
+from vskd_export.judge.evidence import NO_LABEL, Evidence, gather_evidence
+from vskd_export.judge.gate import check_encoder, check_engines, check_float, check_reference, check_sizes
+from vskd_export.judge.quantized import QuantizedParity, class_f1, judge, measure_quantized, one_window
+from vskd_export.judge.violations import Breach, Ledger
+from vskd_export.judge.weights import weight_bytes
+from vskd_export.quantize.recipes import MODELS
+from vskd_training.evaluation.metrics import confusion_matrix, macro_f1
+from vskd_training.models.student import Student
+
+from ..conftest import Workshop
+
+
+def evidence(logits: list[list[float]], labels: list[int]) -> Evidence:
+    count = len(logits)
+    return Evidence(
+        names=tuple(f"window {index}" for index in range(count)),
+        windows=np.zeros((count, 3, 64), np.float32),
+        labels=np.array(labels),
+        logits=np.array(logits, np.float32),
+    )
+
+
+def two_classes() -> Contract:
+    return Contract(labels=("a", "b"))
+
+
+def check(logits: NDArray[np.float32], seen: Evidence) -> tuple[float, tuple[Breach, ...]]:
+    checked, breaches = check_float(
+        logits, engine="engine", version="1.2", file="model.onnx", contract=two_classes(), evidence=seen
+    )
+    return checked.largest_difference, breaches
+
+
+def test_logits_within_the_tolerance_pass_and_the_largest_difference_is_told() -> None:
+    seen = evidence([[0.0, 1.0], [2.0, 3.0]], [1, NO_LABEL])
+    difference, breaches = check(seen.logits + np.array([[0, 0], [0, 8e-5]], np.float32), seen)
+    assert difference == pytest.approx(8e-5, rel=1e-2)
+    assert breaches == ()
+
+
+def test_a_wrong_logit_is_a_breach_with_engine_file_window_and_difference() -> None:
+    seen = evidence([[0.0, 1.0], [2.0, 3.0], [0.5, 0.5]], [1, NO_LABEL, 0])
+    logits = seen.logits.copy()
+    logits[1, 0] += 2e-4
+
+    _, (breach,) = check(logits, seen)
+
+    assert (breach.code, breach.subject, breach.engine, breach.limit) == (
+        "float-logits", "model.onnx", "engine 1.2", 1e-4,
+    )  # fmt: skip
+    assert "engine 1.2 disagrees with torch on model.onnx: window 'window 1', largest logit difference 2.00e-04" in (
+        breach.message
+    )
+
+
+@pytest.mark.parametrize("file", [model.file for model in MODELS if model.format == "onnx"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_logit_that_is_not_finite_is_refused_whatever_is_allowed(file: str, wrong: float) -> None:
+    seen = evidence([[0.0, 1.0], [2.0, 3.0]], [1, NO_LABEL])
+    logits = {("onnxruntime", model.file): seen.logits.copy() for model in MODELS}
+    logits["onnxruntime", file][1, 0] = wrong
+
+    with pytest.raises(GateError, match=rf"{file} in onnxruntime 1\.2 gives NaN or infinity for window 'window 1'"):
+        check_engines(Answers(MODELS, {"onnxruntime": "1.2"}, logits), two_classes(), seen)
+
+
+def test_the_first_breach_is_refused_and_the_others_counted_unless_they_are_allowed() -> None:
+    found = [Breach(code, "model.onnx", "", 2.0, 1.0, "it is wrong") for code in ("macro-f1", "flip-rate", "class-f1")]
+
+    with pytest.raises(GateError, match=r"^it is wrong \(2 more: class-f1, flip-rate\)\. Nothing was written"):
+        Ledger(allow_degraded=False).record(found)
+    with pytest.raises(GateError, match=r"^it is wrong\. Nothing was written"):
+        Ledger(allow_degraded=False).record(found[:1])
+
+    allowed = Ledger(allow_degraded=True)
+    allowed.record(found[:1])
+    allowed.record(found[1:])
+    assert allowed.breaches == tuple(found)
+
+
+def measure(logits: list[list[float]], seen: Evidence) -> QuantizedParity:
+    return measure_quantized(
+        np.array(logits, np.float32),
+        engine="engine",
+        version="1.2",
+        file="model.onnx",
+        contract=two_classes(),
+        evidence=seen,
+    )
+
+
+def test_a_quantized_model_is_measured_on_recorded_windows_only() -> None:
+    # Four recorded windows, torch right on three; the quantized model flips the third, and is wrong there.
+    seen = evidence([[1, 0], [1, 0], [0, 1], [1, 0], [9, 0]], [0, 0, 1, 1, NO_LABEL])
+    measured = measure([[1, 0], [1, 0], [0.1, 0], [1, 0], [0, 9]], seen)
+
+    assert (measured.flips, measured.flip_rate) == (1, 0.25)
+    # softmax(0, 1): the margin is tanh(1/2).
+    assert measured.largest_flipped_margin == pytest.approx(np.tanh(0.5), abs=1e-6)
+    assert measured.accuracy == 0.5
+    # torch: F1 of a = 4/5, of b = 2/3. quantized: a is chosen four times, 2*2/(2+4), b never.
+    assert measured.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+    assert measured.macro_f1_loss == pytest.approx((4 / 5 + 2 / 3) / 2 - 1 / 3)
+    assert measured.largest_difference == pytest.approx(1.0)
+    # One window of four: b loses its only right one, which is what one window weighs there.
+    assert (measured.worst_class, measured.worst_class_loss) == ("b", pytest.approx(2 / 3))
+    assert measured.worst_class_loss_limit == pytest.approx(2 / 3)
+    assert measured.flip_rate_limit == 0.25
+    assert [breach.code for breach in judge(measured)] == ["flip-margin"]
+
+
+@given(data=st.data(), classes=st.integers(2, 5))
+def test_one_window_weighs_what_taking_it_away_costs(data: st.DataObject, classes: int) -> None:
+    pairs = st.lists(st.tuples(st.integers(0, classes - 1), st.integers(0, classes - 1)), min_size=1, max_size=40)
+    truth, answers = np.array(data.draw(pairs)).T
+    row = data.draw(st.integers(0, len(truth) - 1))
+    other = data.draw(st.integers(0, classes - 1))
+    before = confusion_matrix(truth, answers, classes)
+    lost, false_alarm = one_window(before)
+    changed = answers.copy()
+    changed[row] = other
+    loss = class_f1(before) - class_f1(confusion_matrix(truth, changed, classes))
+
+    assert (loss <= lost + 1e-12).all()
+    if answers[row] == truth[row] != other:
+        assert loss[truth[row]] == pytest.approx(lost[truth[row]])
+        assert loss[other] == pytest.approx(false_alarm[other])
+    occurs = before.sum(axis=1) > 0
+    assert class_f1(before)[occurs].mean() == pytest.approx(macro_f1(before))
+
+
+def many(flips: int, *, margin: float = 0.1) -> tuple[Evidence, list[list[float]]]:
+    """A thousand windows, all right in torch; the quantized model mistakes this many of the first class."""
+    lead = float(np.log((1 + margin) / (1 - margin)))
+    labels = [index % 2 for index in range(1000)]
+    logits = [[0.0, lead] if label else [lead, 0.0] for label in labels]
+    chosen = [row[::-1] if index % 2 == 0 and index < 2 * flips else row for index, row in enumerate(logits)]
+    return evidence(logits, labels), chosen
+
+
+@pytest.mark.parametrize(
+    ("flips", "margin", "codes"),
+    [
+        (4, 0.19, []),
+        (4, 0.21, ["flip-margin"]),
+        (6, 0.1, ["macro-f1"]),
+        (10, 0.1, ["macro-f1"]),
+        (11, 0.1, ["macro-f1", "flip-rate"]),
+        (25, 0.3, ["macro-f1", "class-f1", "flip-rate", "flip-margin"]),
+    ],
+)
+def test_a_large_set_is_judged_by_the_limits_themselves(flips: int, margin: float, codes: list[str]) -> None:
+    seen, chosen = many(flips, margin=margin)
+    measured = measure(chosen, seen)
+
+    assert measured.flip_rate_limit == 0.01
+    assert measured.macro_f1_loss_limit == 0.005
+    assert measured.worst_class_loss_limit == 0.02
+    breaches = judge(measured)
+    assert [breach.code for breach in breaches] == codes
+    assert all(breach.engine == "engine 1.2" and breach.value > breach.limit for breach in breaches)
+
+
+def test_a_breach_says_what_broke_by_how_much_and_the_limit() -> None:
+    seen, chosen = many(25, margin=0.3)
+    sentences = [breach.message for breach in judge(measure(chosen, seen))]
+    assert sentences == [
+        "model.onnx in engine 1.2 loses 2.50% of macro-F1, the limit is 0.50%",
+        "model.onnx in engine 1.2 loses 2.56% of the F1 of 'a', the limit is 2.00%",
+        "model.onnx in engine 1.2 changes 2.50% of the labels, the limit is 1.00%",
+        "model.onnx in engine 1.2 changes a label that the trained network gave with a margin of 30.0%, "
+        "the limit is 20.00%",
+    ]
+
+
+def test_every_weight_of_the_integer_models_is_a_quarter(files: dict[str, bytes]) -> None:
+    sizes, breaches = check_sizes(files, MODELS)
+
+    assert breaches == ()
+    assert set(sizes) == {model.file for model in MODELS if model.recipe != "fp32"}
+    assert all(row["weights_ratio"] == 4.0 and row["ratio_limit"] == pytest.approx(3.9) for row in sizes.values())
+    # Small as it is, the whole file cannot be a quarter: see WHOLE_FILE_BYTES.
+    assert all(2.0 < row["file_ratio"] < 3.9 for row in sizes.values())
+
+
+def test_weights_are_filters_and_matrices_and_nothing_else(files: dict[str, bytes], workshop: Workshop) -> None:
+    layers = (torch.nn.Conv2d, torch.nn.Linear)
+    weights = sum(m.weight.numel() for m in workshop.student.modules() if isinstance(m, layers))
+    for model in MODELS:
+        assert weight_bytes(model.file, files[model.file]) == weights * (4 if model.recipe == "fp32" else 1)
+
+
+def test_a_file_that_was_not_made_smaller_is_a_breach(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {model.file: files[f"model.fp32.{model.format}"] for model in MODELS}
+    monkeypatch.setattr(quantized, "WHOLE_FILE_BYTES", 1000)
+
+    _, breaches = check_sizes(small, MODELS[:2])
+
+    assert [breach.code for breach in breaches] == ["weights-size", "file-size"]
+    assert breaches[0].message == (
+        "the weights of model.w8a8-static-pc.onnx are smaller than the float ones by a factor of 1.00, "
+        "at least 3.90 is needed"
+    )
+
+
+@pytest.mark.parametrize("scaling", ["tanh", "range", "minmax"])
+def test_both_encoders_keep_the_limit_under_every_scaling(scaling: Scaling, workshop: Workshop) -> None:
+    """Without exception, because float64 draws from the encoder's own averages."""
+    gaf = dataclasses.replace(workshop.contract.gaf, scaling=scaling, fields=("gasf", "gadf"))
+    contract = dataclasses.replace(workshop.contract, gaf=gaf)
+    student = Student(contract, width=0.125).eval()
+    seen = gather_evidence(student, contract, workshop.held_out)
+
+    table, breaches = check_encoder(student, contract, seen)
+
+    assert breaches == ()
+    assert 0 < table["numpy"] <= 2e-6
+    assert 0 < table["torch"] <= 2e-6
+    assert 0 < table["numpy_average"] <= 1e-6
+
+
+def test_an_encoder_that_does_not_draw_the_contracts_image_is_a_breach(workshop: Workshop) -> None:
+    gaf = dataclasses.replace(workshop.contract.gaf, scale_g=2.001)
+    other = dataclasses.replace(workshop.contract, gaf=gaf)
+    seen = dataclasses.replace(evidence([[0.0, 1.0]], [0]), windows=workshop.held_out.windows[:1])
+
+    table, breaches = check_encoder(workshop.student, workshop.contract, seen)
+    assert breaches == ()
+    assert table["torch"] <= 2e-6
+
+    _, (breach,) = check_encoder(workshop.student, other, seen)
+    assert (breach.code, breach.subject) == ("encoder-image", "the torch encoder")
+    assert "the torch encoder's image of window 'window 0' differs from float64 by" in breach.message
+
+
+class _Recorder:
+    """Stands for the process with the reference kernels: gives these logits for every model."""
+
+    def __init__(self, logits: NDArray[np.float32]) -> None:
+        self.logits = logits
+
+    def __call__(self, models: Mapping[str, bytes], windows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        return {name: self.logits[: len(windows)].copy() for name in models}
+
+
+def against_reference(
+    logits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[dict[str, object]], tuple[Breach, ...]]:
+    """Eight windows with a lead of 1 in torch and the fast kernels; the reference kernels say ``logits`` each time."""
+    seen = evidence([[0.0, 1.0]] * 8, [1] * 8)
+    files = {model.file: b"" for model in MODELS}
+    monkeypatch.setattr(gate, "run_reference", _Recorder(np.tile(np.array(logits, np.float32), (8, 1))))
+    return check_reference(MODELS, files, dict.fromkeys(files, seen.logits), two_classes(), seen)
+
+
+def test_reference_kernels_that_agree_are_told_per_tflite_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, breaches = against_reference([0.0, 1.00005], monkeypatch)
+
+    assert breaches == ()
+    assert [row["file"] for row in table] == ["model.fp32.tflite", "model.w8a8-static-pc.tflite"]
+    assert all(row["windows"] == 8 and row["flips"] == 0 for row in table)
+    assert table[0]["from_torch"] == pytest.approx(5e-5, rel=0.01)
+
+
+def test_float_logits_must_be_torchs_and_quantized_labels_those_of_the_fast_kernels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, near = against_reference([0.0, 1.1], monkeypatch)
+    _, (full, small) = against_reference([1.0, 0.0], monkeypatch)
+
+    assert [breach.code for breach in near] == ["reference-logits"]
+    assert (full.code, small.code) == ("reference-logits", "reference-label")
+    assert small.value == pytest.approx(np.tanh(0.5))
+    assert "give window 'window 0' another label on model.w8a8-static-pc.tflite" in small.message
+
+
+def test_reference_kernels_that_give_nan_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(GateError, match="reference kernels gives NaN or infinity for window 'window 0'"):
+        against_reference([np.nan, 0.0], monkeypatch)

@@ -1,0 +1,71 @@
+"""A microcontroller's memory at 64 pixels and three channels, int8, as TensorFlow Lite Micro measures it.
+
+The students are untrained: an arena depends on shapes alone. The full width is slow to convert, so it waits for
+``VSKD_SLOW=1``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vskd.contract import Contract
+from vskd_export.convert.graph import frozen_copy
+from vskd_export.convert.tflite import to_tflite
+from vskd_export.judge import micro
+from vskd_export.quantize.calibrate import WindowSet
+from vskd_export.quantize.recipes import INTEGER_RECIPE
+from vskd_export.quantize.tflite import quantize_tflite
+from vskd_training.models.student import Student
+
+KB = 1000
+slow = pytest.mark.skipif(not os.environ.get("VSKD_SLOW"), reason="a minute; set VSKD_SLOW=1 to measure the full width")
+pytestmark = pytest.mark.skipif(not micro.is_installed(), reason="tflite-micro has no wheel for this system")
+
+
+def image_form(folder: Path, width: float) -> bytes:
+    script = Path(__file__).with_name("convert_image_int8.py")
+    path = folder / "image.tflite"
+    done = subprocess.run(
+        [sys.executable, str(script), str(width), str(path)],
+        capture_output=True, check=False, timeout=600,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("width", "arena_limit", "size_limit"),
+    [(0.25, 60 * KB, 850 * KB), pytest.param(1.0, 200 * KB, 12_000 * KB, marks=slow)],
+)
+def test_from_the_image(width: float, arena_limit: int, size_limit: int, tmp_path: Path) -> None:
+    model = image_form(tmp_path, width)
+    arena = micro.measure_arena(model)
+
+    assert 20 * KB < arena <= arena_limit
+    assert len(model) <= size_limit
+
+
+@pytest.mark.parametrize(
+    ("width", "arena_limit", "size_limit"),
+    [(0.25, 100 * KB, 850 * KB), pytest.param(1.0, 260 * KB, 12_000 * KB, marks=slow)],
+)
+def test_from_the_raw_window(width: float, arena_limit: int, size_limit: int) -> None:
+    torch.manual_seed(0)
+    contract = Contract(labels=tuple(f"activity {index}" for index in range(27)))
+    windows = np.random.default_rng(0).normal(0, 1, (4, *contract.window_shape)).astype(np.float32)
+    some = WindowSet(windows, np.arange(4), ("a", "b", "c", "d"), ("anna",) * 4)
+    full = to_tflite(frozen_copy(Student(contract, width=width)), contract)
+    model = quantize_tflite(full, contract, some, INTEGER_RECIPE)
+
+    run = micro.run_micro(model, windows)
+    assert 20 * KB < run.arena_bytes <= arena_limit
+    assert micro.measure_arena(model) == run.arena_bytes
+    assert len(model) <= size_limit

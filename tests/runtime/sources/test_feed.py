@@ -1,0 +1,157 @@
+"""Samples through a classifier to a callback, the pace of a replay, and the two kinds of output file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vskd import Classifier, Event
+from vskd.errors import DataError
+from vskd.sinks import CsvSink, JsonLinesSink, csv_columns, file_sink, open_output
+from vskd.sources.csv import Chunk
+from vskd.sources.feed import feed, paced
+
+LABELS = ("x up", "y up, and so on", "z up")
+EVENTS = [
+    Event("x up", 0.5, "", 0.0, 0.62, 0.64, np.array([0.5, 0.3, 0.2])),
+    Event("unknown", 0.4, "probability below 0.6", 0.32, 0.94, 0.64, np.array([0.4, 0.3, 0.3])),
+]
+
+
+class MeanEngine:
+    name = "mean"
+    version = "1"
+
+    def infer(self, window: np.ndarray) -> np.ndarray:
+        return window.mean(axis=1) * np.float32(8)
+
+
+def chunks_of(samples: int, rows: int) -> list[Chunk]:
+    time_s, xyz = np.arange(samples) / 50, np.tile([0.0, 0.0, 1.0], (samples, 1))
+    return [Chunk(time_s[at:][:rows], xyz[at:][:rows]) for at in range(0, samples, rows)]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100])
+def test_a_callback_gets_each_event_of_a_stream(contract, rows):
+    events: list[Event] = []
+    count = feed(Classifier(contract, MeanEngine()), chunks_of(100, rows), events.append)
+    assert count == len(events) == 1 + (100 - 32) // 16
+    assert {event.label for event in events} == {"z up"}
+
+
+def test_events_are_handed_out_before_a_source_fails(contract):
+    def failing():
+        yield from chunks_of(60, 10)
+        raise DataError("the sensor fell off")
+
+    events: list[Event] = []
+    with pytest.raises(DataError, match="fell off"):
+        feed(Classifier(contract, MeanEngine()), failing(), events.append)
+    assert len(events) == 2
+
+
+def test_a_whole_recording_is_gathered(whole_contract):
+    events: list[Event] = []
+    assert feed(Classifier(whole_contract, MeanEngine()), chunks_of(77, 10), events.append) == 1
+    assert events[0].end_s == pytest.approx(76 / 50)
+
+
+# --- pace
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.work_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+
+def times_of(chunks: list[Chunk], speed: float, work_s: float = 0.0) -> list[float]:
+    """When each chunk came, if each takes so long to work on."""
+    clock = Clock()
+    came = []
+    for _ in paced(chunks, speed=speed, time_unit="s", clock=clock, sleep=clock.sleep):
+        came.append(clock.now - 100.0)
+        clock.now += work_s
+    return came
+
+
+def at(*times_s: float) -> list[Chunk]:
+    return [Chunk(np.array([time_s]), np.zeros((1, 3))) for time_s in times_s]
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 20.0])
+def test_a_replay_keeps_the_recordings_pace(speed):
+    assert times_of(at(5.0, 5.02, 5.04, 9.0), speed) == pytest.approx([0.0, 0.02 / speed, 0.04 / speed, 4.0 / speed])
+
+
+def test_slow_work_is_caught_up_and_not_added_to_the_pace():
+    assert times_of(at(0, 1, 2, 10), 1.0, work_s=1.5) == pytest.approx([0, 1.5, 3.0, 10.0])
+
+
+def test_a_clock_that_steps_back_and_one_that_is_not_finite_do_not_stop_a_replay():
+    assert times_of(at(math.nan, 7, 8, math.nan, 2, 3), 1.0) == pytest.approx([0, 0, 1, 1, 1, 2])
+
+
+# --- sinks
+
+
+def test_json_lines_and_csv_hold_the_same_values():
+    lines, table = io.StringIO(), io.StringIO()
+    json_sink, csv_sink = JsonLinesSink(lines, LABELS), CsvSink(table, LABELS)
+    for event in EVENTS:
+        json_sink(event)
+        csv_sink(event)
+    parsed = [json.loads(line) for line in lines.getvalue().splitlines()]
+    rows = list(csv.DictReader(io.StringIO(table.getvalue())))
+    assert len(parsed) == len(rows) == 2
+    for event, row in zip(parsed, rows, strict=True):
+        probabilities = event.pop("probabilities")
+        assert {name: row.pop(f"p({name})") for name in LABELS} == {k: str(v) for k, v in probabilities.items()}
+        assert row == {name: str(value) for name, value in event.items()}
+
+
+def written(path: Path, *, append: bool) -> str:
+    with open_output(path, append=append) as stream:
+        sink = file_sink(path, stream, LABELS)
+        for event in EVENTS:
+            sink(event)
+            assert path.read_text().endswith("\n")  # an event is there as soon as it is decided
+    return path.read_text()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_file_is_not_written_over_and_goes_on_where_asked(tmp_path, suffix):
+    path = tmp_path / f"events{suffix}"
+    once = written(path, append=False)
+    with pytest.raises(DataError, match=rf"events{suffix} exists.*--append"):
+        written(path, append=False)
+    twice = written(path, append=True)
+    body = once.split("\n", 1)[1] if suffix == ".csv" else once
+    assert twice == once + body
+    assert written(tmp_path / f"new{suffix}", append=True) == once
+
+
+def test_a_csv_of_another_bundle_is_not_gone_on_with(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text(",".join(csv_columns(("sit", "walk"))) + "\n")
+    with pytest.raises(DataError, match=r"events\.csv has other columns"):
+        written(path, append=True)
+    assert path.read_text() == ",".join(csv_columns(("sit", "walk"))) + "\n"
+
+
+def test_an_output_that_cannot_be_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"cannot write .*No such file"):
+        written(tmp_path / "no" / "events.csv", append=False)

@@ -1,0 +1,88 @@
+"""Files around `vskd run`: what is written can be read, and decisions are judged fairly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vskd.errors import DataError
+from vskd.sources.csv import SampleReader
+from vskd_training.commands.streams import (
+    Decision,
+    TrueSpan,
+    draw_timeline,
+    read_events,
+    read_truth,
+    score,
+    write_samples,
+    write_truth,
+)
+
+
+def test_samples_are_read_back_by_the_runtime(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "samples.csv"
+    xyz = np.random.default_rng(0).normal(size=(7, 3))
+    write_samples(path, np.arange(7) / 50, xyz)
+    reader = SampleReader(path.read_text().splitlines(keepends=True), name="samples.csv")
+    (chunk,) = reader.chunks(rows=100)
+    assert reader.time_unit == "s"
+    np.testing.assert_allclose(chunk.time, np.arange(7) / 50)
+    np.testing.assert_allclose(chunk.xyz, xyz, atol=1e-6)
+
+
+def test_truth_is_read_back(tmp_path: Path) -> None:
+    spans = [(0.0, 2.5, "wave"), (2.5, 5.0, "jog")]
+    write_truth(tmp_path / "truth.csv", spans)
+    assert read_truth(tmp_path / "truth.csv") == [TrueSpan(*span) for span in spans]
+
+
+def test_only_windows_within_one_activity_are_judged() -> None:
+    spans = [TrueSpan(0, 5, "wave"), TrueSpan(5, 10, "jog")]
+    events = [Decision(0, 2, "wave"), Decision(4, 6, "jog"), Decision(6, 8, "wave"), Decision(8, 10, "jog")]
+    assert score(events, spans) == (2, 3)
+
+
+def test_the_timeline_is_a_picture(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text("".join(json.dumps({"start_s": t, "end_s": t + 2, "label": "wave"}) + "\n" for t in range(5)))
+    picture = tmp_path / "timeline.png"
+    assert draw_timeline(read_events(events), [TrueSpan(0, 4, "wave"), TrueSpan(4, 9, "jog")], picture) == (3, 4)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "holds no decisions"), ("{}\n", "line 1: not a decision"), ('{"start_s":0}\nx', "line 1")],
+)
+def test_broken_events_are_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_events(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("start_s,end_s,label\n", "holds no spans"),
+        ("start_s,end_s,label\n0,x,wave\n", "line 2: not start_s"),
+        ("start_s,end_s\n0,1\n", "line 2"),
+    ],
+)
+def test_a_broken_truth_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "truth.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_truth(path)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read .*nowhere.csv"):
+        read_truth(tmp_path / "nowhere.csv")
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        write_truth(blocked / "truth.csv", [])

@@ -1,0 +1,96 @@
+"""Fingerprints name caches: they follow from their definition, and of given content they never change."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from vskd.errors import ConfigError
+from vskd_training.datasets.berkeley_mhad import BerkeleyMhadSource
+from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
+from vskd_training.datasets.folder.reader import FolderSource
+from vskd_training.datasets.mmact import MmactSource
+from vskd_training.datasets.recording import Source, check_view
+from vskd_training.datasets.synthetic.generator import SyntheticSettings, SyntheticSource
+from vskd_training.datasets.utd_mhad import UtdMhadSource
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_settings_and_content_are_hashed_as_text() -> None:
+    assert fingerprint({"b": 1, "a": [2]}) == fingerprint({"a": [2], "b": 1}) == sha256('{"a": [2], "b": 1}')
+    assert fingerprint({"b": 1, "a": 2}, "files", sort_keys=False) == sha256('{"b": 1, "a": 2}files')
+
+
+def test_files_are_told_apart_by_name_and_bytes_or_by_size_and_time(tmp_path: Path) -> None:
+    for name, content in (("x/one", "1"), ("two", "22")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+        os.utime(tmp_path / name, ns=(0, 5_000_000_007))
+    paths = [tmp_path / "two", tmp_path / "x" / "one"]
+    assert by_content(paths, tmp_path) == sha256(f"two {sha256('22')}\nx/one {sha256('1')}\n")
+    assert by_size_and_time(iter(paths), tmp_path) == sha256("two 2 5000000007\nx/one 1 5000000007\n")
+    assert by_content([], tmp_path) == by_size_and_time([], tmp_path) == sha256("")
+
+
+def small_trees(root: Path) -> dict[str, Source]:
+    """A file or two of each data set, which need not be readable to have a fingerprint."""
+    files = {
+        "utd/Inertial/a1_s1_t1_inertial.mat": "sensor",
+        "utd/Skeleton/a1_s1_t1_skeleton.mat": "camera",
+        "berkeley/Accelerometer/Shimmer02/acc_h02_s01_a01_r01.txt": "sensor",
+        "berkeley/Kinect/Kin01/S01/A01/R01/kin_k01_s01_a01_r01_depth_00000.pgm": "camera",
+        "mmact/acc_watch_clip/subject1/scene1/session1/fall.csv": "sensor",
+        "mmact/subject1/cam1/scene1/session1/fall.mp4": "camera",
+        "own/dataset.toml": 'name = "kitchen"\nunit = "g"\ngravity = true\nplacement = "wrist"\n',
+        "own/clips.csv": "clip,subject,label,sensor,video\nc,ann,sit,c.csv,v\nd,bob,walk,d.csv,\n",
+        "own/c.csv": "sensor",
+        "own/v/1.png": "camera",
+    }
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+        os.utime(root / name, ns=(0, 1_700_000_000_000_000_000))
+    return {
+        "utd": UtdMhadSource(root / "utd", view="skeleton"),
+        "berkeley": BerkeleyMhadSource(root / "berkeley", view="depth"),
+        "mmact": MmactSource(root / "mmact", view="rgb"),
+        "own": FolderSource(root / "own", view="video"),
+        "synthetic": SyntheticSource(SyntheticSettings(subjects=2)),
+    }
+
+
+#: As version 0.1.0 made them. One that changes makes everybody decode that data set again: raise its READER_VERSION
+#: (or GENERATOR_VERSION) when that is meant, and write the new value here.
+KNOWN = {
+    "utd": "3fb94716855dfbb59814cbfb1b7ef1effdba84a1b852eeeee5a62c0461add413",
+    "berkeley": "5a6783829fb1d9bda095f44fdf61246289fb8b9c1b7ef234bda76ce6815ea12c",
+    "mmact": "60c7784f86f2be7f15cb346e230f7add98c88b20f0459acf11e6e19759840eb9",
+    "own": "b4a22d61fa2c5623420054ba48e8b3ba54d1e96421589650472aa0855e18ddba",
+    "synthetic": "7987f0d3e0dc6c4c109fbdcd905ff56225b522671dbeb86fab00d62054819bca",
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_caches_of_a_release_stay_its_caches(tmp_path: Path, name: str) -> None:
+    assert small_trees(tmp_path)[name].fingerprint() == KNOWN[name]
+
+
+def test_what_a_reader_cannot_show_is_refused() -> None:
+    check_view("rgb", ("rgb", "none"), of="mmact", height=1, width=1)
+    with pytest.raises(ConfigError, match=r"unknown view 'rbg' of mmact\. Did you mean 'rgb'\? Known: none, rgb"):
+        check_view("rbg", ("rgb", "none"), of="mmact")
+    with pytest.raises(ConfigError, match=r"1 x 1 pixel, got height 0, width 80\. Raise data\.frame_height"):
+        check_view("rgb", ("rgb", "none"), of="mmact", height=0, width=80)
+
+
+@pytest.mark.parametrize("name", ["utd", "berkeley", "mmact", "own"])
+def test_every_reader_of_pictures_refuses_frames_without_a_pixel(tmp_path: Path, name: str) -> None:
+    reader = type(small_trees(tmp_path)[name])
+    with pytest.raises(ConfigError, match="got height 60, width 0"):
+        reader(tmp_path / name, view="none", width=0)  # type: ignore[call-arg]

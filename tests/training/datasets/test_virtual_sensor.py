@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import cumulative_simpson
+from scipy.spatial.transform import Rotation
+
+from vskd.contract import STANDARD_GRAVITY_M_S2 as G
+from vskd.errors import ConfigError, DataError
+from vskd_training.datasets.synthetic import body
+from vskd_training.datasets.synthetic.virtual_sensor import SensorErrors, sampling_times, specific_force_g, with_errors
+
+TIME_S = np.arange(0, 601) / 300
+seeds = st.integers(0, 2**32 - 1)
+
+
+def upright(count: int = len(TIME_S)):
+    return np.broadcast_to(np.eye(3), (count, 3, 3))
+
+
+def some_motion(seed: int, label: str = "throw"):
+    """(time, wrist, watch to world) of a real movement of the synthetic body."""
+    rng = np.random.default_rng(seed)
+    person, style = body.draw_person(rng), body.draw_style(rng)
+    times, poses = body.key_poses(label, person, style, start_s=-1.0, end_s=3.0, rng=rng)
+    track = body.smooth_track(times, poses, TIME_S, smoothness_s=person.smoothness_s)
+    motion = body.forward_kinematics(track, person.limbs)
+    return TIME_S, motion.joints_m[:, body.JOINTS.index("right_wrist")], motion.watch_to_world
+
+
+@given(seeds)
+@settings(max_examples=25)
+def test_a_still_wrist_reads_one_g_along_up(seed):
+    orientation = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
+    position = np.tile([0.3, -0.2, 1.1], (len(TIME_S), 1))
+    rotations = np.broadcast_to(orientation, (len(TIME_S), 3, 3))
+    reading = specific_force_g(TIME_S, position, rotations, at_s=TIME_S[::7])
+    up_in_sensor = orientation.T @ [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(reading, np.tile(up_in_sensor, (len(reading), 1)), atol=1e-9)
+
+
+def test_free_fall_reads_nothing():
+    position = np.zeros((len(TIME_S), 3))
+    position[:, 2] = 5.0 - 0.5 * G * TIME_S**2
+    reading = specific_force_g(TIME_S, position, upright(), at_s=TIME_S)
+    np.testing.assert_allclose(reading, 0.0, atol=1e-7)
+
+
+def test_a_circle_reads_its_centripetal_acceleration():
+    radius_m, rate_rad_s = 0.4, 7.0
+    angle = rate_rad_s * TIME_S
+    position = radius_m * np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
+    # The sensor turns with the circle: x points outwards, so the reading does not change.
+    rotations = Rotation.from_euler("z", angle[:, np.newaxis]).as_matrix()
+    at_s = np.linspace(0.05, 1.95, 97)
+    reading = specific_force_g(TIME_S, position, rotations, at_s=at_s)
+    expected = np.tile([-radius_m * rate_rad_s**2 / G, 0.0, 1.0], (len(at_s), 1))
+    np.testing.assert_allclose(reading, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("label", ["throw", "jog", "draw_circle_clockwise"])
+def test_integrating_twice_returns_the_path(label):
+    time_s, wrist_m, watch_to_world = some_motion(5, label)
+    reading_g = specific_force_g(time_s, wrist_m, watch_to_world, at_s=time_s)
+    acceleration = np.einsum("tij,tj->ti", watch_to_world, reading_g) * G - [0.0, 0.0, G]
+    # The start comes from the path; where the wrist is two seconds later comes from the readings alone.
+    start_velocity = np.gradient(wrist_m[:5], time_s[:5], axis=0, edge_order=2)[0]
+    velocity = cumulative_simpson(acceleration, x=time_s, axis=0, initial=0) + start_velocity
+    path = cumulative_simpson(velocity, x=time_s, axis=0, initial=0) + wrist_m[0]
+    assert np.ptp(wrist_m, axis=0).max() > 0.2
+    np.testing.assert_allclose(path, wrist_m, atol=2e-3)
+
+
+@given(seeds, seeds)
+@settings(max_examples=20)
+def test_turning_the_world_and_gravity_with_it_changes_nothing(motion_seed, turn_seed):
+    time_s, wrist_m, watch_to_world = some_motion(motion_seed)
+    turn = Rotation.random(rng=np.random.default_rng(turn_seed)).as_matrix()
+    before = specific_force_g(time_s, wrist_m, watch_to_world, at_s=time_s[::5])
+    gravity = tuple(float(value) for value in turn @ [0.0, 0.0, -G])
+    after = specific_force_g(time_s, wrist_m @ turn.T, turn @ watch_to_world, at_s=time_s[::5], gravity_m_s2=gravity)
+    np.testing.assert_allclose(after, before, atol=1e-8)
+
+
+def test_turning_the_world_without_gravity_is_noticed():
+    time_s, wrist_m, watch_to_world = some_motion(1)
+    turn = Rotation.from_euler("x", 90, degrees=True).as_matrix()
+    before = specific_force_g(time_s, wrist_m, watch_to_world, at_s=time_s)
+    after = specific_force_g(time_s, wrist_m @ turn.T, turn @ watch_to_world, at_s=time_s)
+    assert np.abs(after - before).max() > 0.5
+
+
+@given(seeds, st.floats(0.0, 10.0), st.floats(0.0, 1.0), st.sampled_from([25.0, 50.0, 100.0, 200.0]))
+@settings(max_examples=60)
+def test_jittered_timestamps_strictly_increase(seed, duration_s, jitter_s, rate_hz):
+    times = sampling_times(duration_s, rate_hz, jitter_s=jitter_s, rng=np.random.default_rng(seed))
+    assert (np.diff(times) > 0).all()
+    grid = np.arange(len(times)) / rate_hz
+    assert np.abs(times - grid).max() <= 0.45 / rate_hz + 1e-12
+    assert grid[-1] <= duration_s + 1e-9 < grid[-1] + 1 / rate_hz + 2e-9
+
+
+def test_a_sensor_without_jitter_samples_on_the_grid():
+    times = sampling_times(5.0, 50.0, jitter_s=0.0, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(times, np.arange(251) / 50.0)
+
+
+def test_errors_have_the_stated_size():
+    errors = SensorErrors(bias_g=0.05, noise_g=0.01, jitter_s=0.0, range_g=8.0)
+    recordings = np.stack([with_errors(np.zeros((400, 3)), errors, np.random.default_rng(seed)) for seed in range(300)])
+    assert recordings.mean(axis=1).std() == pytest.approx(0.05, rel=0.1)
+    assert recordings.std(axis=1).mean() == pytest.approx(0.01, rel=0.02)
+
+
+def test_readings_saturate_at_the_range():
+    errors = SensorErrors(bias_g=0.0, noise_g=0.0, jitter_s=0.0, range_g=2.0)
+    reading = with_errors(np.array([[-9.0, 0.5, 3.0]]), errors, np.random.default_rng(0))
+    assert reading.tolist() == [[-2.0, 0.5, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"position_m": np.zeros((600, 3))}, r"601 instants need positions \(601, 3\)"),
+        ({"sensor_to_world": np.zeros((601, 9))}, r"rotations \(601, 3, 3\), got \(601, 3\) and \(601, 9\)"),
+        ({"position_m": np.full((601, 3), np.nan)}, "NaN or infinite"),
+        (
+            {"at_s": np.array([1.0, 2.5])},
+            r"asked for 1\.0000\.\.2\.5000 s, but the path covers only 0\.0000\.\.2\.0000",
+        ),
+        ({"time_s": np.insert(np.delete(TIME_S, 9), 9, TIME_S[8])}, "runs backward at instant 9"),
+    ],
+)
+def test_a_path_that_cannot_be_read_is_refused(change, message):
+    arguments = {
+        "time_s": TIME_S,
+        "position_m": np.zeros((601, 3)),
+        "sensor_to_world": upright(),
+        "at_s": TIME_S,
+    }
+    arguments |= change
+    with pytest.raises(DataError, match=message):
+        specific_force_g(
+            arguments["time_s"], arguments["position_m"], arguments["sensor_to_world"], at_s=arguments["at_s"]
+        )
+
+
+def test_a_path_too_short_to_differentiate_is_refused():
+    with pytest.raises(DataError, match="at least 6 instants to be differentiated, got 5"):
+        specific_force_g(TIME_S[:5], np.zeros((5, 3)), upright(5), at_s=TIME_S[:5])
+
+
+def test_impossible_errors_and_rates_are_refused():
+    with pytest.raises(ConfigError, match=r"noise_g is a standard deviation and cannot be below 0, got -0\.1"):
+        SensorErrors(noise_g=-0.1)
+    with pytest.raises(ConfigError, match="range_g must be above 0 g, got 0"):
+        SensorErrors(range_g=0.0)
+    with pytest.raises(ConfigError, match=r"a rate above 0 Hz and no negative time, got 0\.0 Hz"):
+        sampling_times(1.0, 0.0, jitter_s=0.0, rng=np.random.default_rng(0))

@@ -1,0 +1,287 @@
+"""What a student hears: averages of teachers, another student, and the shuffled control."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vskd.contract import GafSpec
+from vskd.errors import ConfigError
+from vskd_training.data.augment import Change
+from vskd_training.data.experiment import Experiment
+from vskd_training.data.windows import UNLABELLED
+from vskd_training.distillation.consistent import consistent_teachers
+from vskd_training.distillation.targets import averaged, cross_fitted, shuffled, trained_student, views_for
+from vskd_training.loop.run import Run
+from vskd_training.loop.tasks import TeacherViews
+from vskd_training.loop.train import train_student, train_teacher
+from vskd_training.settings import LabelsConfig, StudentConfig, TeachingConfig, load_config
+
+
+def silent(done: int, total: int, parts: dict[str, float]) -> None:
+    del done, total, parts
+
+
+def views(logits: torch.Tensor) -> TeacherViews:
+    return TeacherViews(tuple(map(str, range(len(logits)))), logits, torch.arange(len(logits)).float().unsqueeze(1))
+
+
+def test_several_teachers_are_averaged_by_probability() -> None:
+    generator = torch.Generator().manual_seed(0)
+    each = [views(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
+    together = averaged(each, mean="arithmetic")
+    expected = np.mean([torch.softmax(one.logits.double(), 1).numpy() for one in each], axis=0)
+    np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
+    assert together.features.shape == (7, 3)
+    assert averaged(each[:1], mean="arithmetic") is each[0]
+
+
+def test_several_teachers_are_averaged_by_the_logarithm() -> None:
+    generator = torch.Generator().manual_seed(1)
+    each = [views(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
+    together = averaged(each, mean="geometric")
+    product = np.prod([torch.softmax(one.logits.double(), 1).numpy() for one in each], axis=0) ** (1 / 3)
+    expected = product / product.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_the_config_chooses_the_mean(tiny: Experiment, teachers: list[Run], tmp_path: Path, consistent: bool) -> None:
+    table = tiny.windows("train")
+    said = {}
+    for mean in ("arithmetic", "geometric"):
+        teaching = TeachingConfig(mean=mean, consistent=consistent)
+        experiment = _with(tiny, teaching=teaching)
+        heard = (consistent_teachers if consistent else views_for)(teachers, experiment, table)
+        said[mean] = heard.view([0, 1, 2], Change()).logits
+    each = [views_for([teacher], tiny, table) for teacher in teachers]
+    for mean, logits in said.items():
+        torch.testing.assert_close(logits, averaged(each, mean=mean).logits[:3], atol=1e-5, rtol=0)
+    assert (said["arithmetic"] - said["geometric"]).abs().max() > 1e-3
+
+
+def test_teachers_who_are_sure_of_different_classes_stay_finite() -> None:
+    one, other = torch.zeros(1, 2), torch.zeros(1, 2)
+    one[0, 0], other[0, 1] = 500.0, 500.0
+    assert torch.softmax(averaged([views(one), views(other)], mean="arithmetic").logits, 1)[
+        0
+    ].tolist() == pytest.approx([0.5, 0.5])
+
+
+def table_of(windows: list[int], labels: list[int]) -> Any:
+    """Recording r has ``windows[r]`` windows and the class ``labels[r]``."""
+    recordings = np.repeat(np.arange(len(windows)), windows)
+    return SimpleTable(recordings=recordings, labels=np.array(labels)[recordings])
+
+
+class SimpleTable(SimpleNamespace):
+    def __len__(self) -> int:
+        return len(self.recordings)
+
+
+TABLES = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2)), min_size=2, max_size=12)
+
+
+@settings(max_examples=60)
+@given(TABLES, st.integers(0, 20))
+def test_shuffled_targets_come_from_one_other_recording(rows: list[tuple[int, int]], seed: int) -> None:
+    table = table_of(*map(list, zip(*rows, strict=True)))
+    given_views = views(torch.arange(len(table)).float().unsqueeze(1).repeat(1, 3))
+    got = shuffled(given_views, table, within_class=False, seed=seed)
+    assert got.ids == given_views.ids
+    source = got.logits[:, 0].long().numpy()
+    np.testing.assert_array_equal(got.features[:, 0].numpy(), source)
+    givers = {}
+    for taker in np.unique(table.recordings):
+        own = source[table.recordings == taker]
+        assert len(set(table.recordings[own])) == 1
+        assert table.recordings[own[0]] != taker
+        assert list(own) == sorted(own)
+        givers[taker] = table.recordings[own[0]]
+    assert sorted(givers.values()) == sorted(givers)
+
+
+@settings(max_examples=60)
+@given(TABLES, st.integers(0, 20))
+def test_within_the_class_only_the_recording_changes(rows: list[tuple[int, int]], seed: int) -> None:
+    table = table_of(*map(list, zip(*rows, strict=True)))
+    got = shuffled(
+        views(torch.arange(len(table)).float().unsqueeze(1).repeat(1, 3)), table, within_class=True, seed=seed
+    )
+    source = got.logits[:, 0].long().numpy()
+    np.testing.assert_array_equal(table.labels[source], table.labels)
+    per_class = {label: len(set(table.recordings[table.labels == label])) for label in set(table.labels)}
+    for row, giver in enumerate(source):
+        alone = per_class[table.labels[row]] == 1
+        assert (table.recordings[giver] == table.recordings[row]) == alone
+
+
+def test_an_unlabelled_recording_is_exchanged_by_the_teachers_answer() -> None:
+    table = table_of([1] * 6, [0, 1, UNLABELLED, UNLABELLED, UNLABELLED, UNLABELLED])
+    says = [0, 1, 0, 1, 0, 1]
+    logits = torch.zeros(6, 3)
+    logits[range(6), says] = 5.0
+    got = shuffled(views(logits), table, within_class=True, seed=0)
+    assert got.logits.argmax(1).tolist() == says
+    assert all(int(feature) != row for row, feature in enumerate(got.features[:, 0]))
+
+
+def test_the_exchange_repeats_by_seed() -> None:
+    table = table_of([1] * 30, [0] * 30)
+    one = [shuffled(views(torch.eye(30)), table, within_class=False, seed=seed).features for seed in (1, 1, 2)]
+    assert torch.equal(one[0], one[1])
+    assert not torch.equal(one[0], one[2])
+
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def teachers(tiny: Experiment, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    folder = tmp_path_factory.mktemp("teachers")
+    return [
+        train_teacher(_with(tiny, seed=seed), folder / str(seed), overwrite=False, resume=False, progress=silent)
+        for seed in (0, 1)
+    ]
+
+
+def _with(experiment: Experiment, **changes: Any) -> Experiment:
+    return dataclasses.replace(experiment, config=dataclasses.replace(experiment.config, **changes))
+
+
+def student(experiment: Experiment, out: Path, *teachers: Run) -> Run:
+    return train_student(experiment, out, teachers=teachers, overwrite=False, resume=False, progress=silent)
+
+
+def test_two_teachers_teach_together(tiny: Experiment, teachers: list[Run], tmp_path: Path) -> None:
+    both = student(tiny, tmp_path / "both", *teachers)
+    one = student(tiny, tmp_path / "one", teachers[0])
+    assert [known["run"] for known in both.card["teacher"]] == ["0", "1"]
+    assert both.card["weights_sha256"] != one.card["weights_sha256"]
+
+
+def test_a_student_can_teach_the_next(tiny: Experiment, tmp_path: Path) -> None:
+    alone = student(tiny, tmp_path / "alone")
+    born_again = student(tiny, tmp_path / "again", alone)
+    assert born_again.card["teacher"] == [{"run": "alone", "sha256": alone.card["weights_sha256"]}]
+    heard = views_for([alone], tiny, tiny.windows("train"))
+    assert heard.ids == tiny.windows("train").ids
+    assert heard.features.shape == (len(heard.ids), 300)
+
+
+@pytest.mark.parametrize("depth", [10, 34])
+def test_a_student_of_another_depth_is_trained_and_found_again(tiny: Experiment, tmp_path: Path, depth: int) -> None:
+    how = StudentConfig(width=0.125, depth=depth)
+    run = student(_with(tiny, student=how), tmp_path / "run")
+    again = Run.open(run.path, role="student")
+    assert again.config.student == how
+    assert sum(value.numel() for value in trained_student(again).parameters()) == run.card["parameters"]
+    assert run.card["parameters"] != student(tiny, tmp_path / "18").card["parameters"]
+
+
+def _of_contract(experiment: Experiment, **changes: Any) -> Experiment:
+    """With another [gaf] or [window]."""
+    other = _with(experiment, **changes)
+    contract = other.config.contract(other.prepared.labels, other.prepared.name)
+    return Experiment(other.config, other.prepared, other.sides, contract)
+
+
+def test_a_student_of_other_windows_cannot_teach(tiny: Experiment, tmp_path: Path) -> None:
+    alone = student(tiny, tmp_path / "alone")
+    other = _of_contract(tiny, window=dataclasses.replace(tiny.config.window, hop_samples=8))
+    with pytest.raises(ConfigError, match="reads other windows than this one"):
+        student(other, tmp_path / "other", alone)
+
+
+def test_a_student_that_draws_another_image_can_teach(tiny: Experiment, tmp_path: Path) -> None:
+    alone = student(tiny, tmp_path / "alone")
+    other = _of_contract(tiny, gaf=GafSpec(fields=("gasf", "gadf"), size=24))
+    table = other.windows("train")
+    np.testing.assert_array_equal(table.samples, tiny.windows("train").samples)
+    assert torch.equal(views_for([alone], other, table).logits, views_for([alone], tiny, table).logits)
+    assert student(other, tmp_path / "other", alone).card["teacher"][0]["run"] == "alone"
+
+
+def test_shuffled_pairs_are_an_arm_of_the_config(tiny: Experiment, teachers: list[Run], tmp_path: Path) -> None:
+    control = _with(tiny, teaching=TeachingConfig(pairing="shuffled"))
+    run = student(control, tmp_path / "shuffled", teachers[0])
+    assert run.config.teaching.pairing == "shuffled"
+    assert run.card["weights_sha256"] != student(tiny, tmp_path / "own", teachers[0]).card["weights_sha256"]
+    with pytest.raises(ConfigError, match=r"\[teaching\] sets .*'shuffled'.*but there is no teacher"):
+        student(control, tmp_path / "alone")
+
+
+def test_the_semantic_term_needs_one_teacher(tiny: Experiment, teachers: list[Run], tmp_path: Path) -> None:
+    loss = dataclasses.replace(tiny.config.loss, semantic=1.0)
+    with pytest.raises(ConfigError, match="one teacher's feature, and there are 2 teachers"):
+        student(_with(tiny, loss=loss), tmp_path / "student", *teachers)
+
+
+# --- cross-fitting --------------------------------------------------------------------------------------------------
+
+
+def test_a_person_is_spoken_of_by_teachers_who_never_saw_that_person() -> None:
+    table = SimpleTable(recordings=np.arange(6), labels=np.zeros(6, int), subjects=("1", "1", "3", "3", "5", "5"))
+    each = [views(torch.nn.functional.one_hot(torch.full((6,), index), 4) * 9.0) for index in range(4)]
+    # Two that saw both labelled people, one that left 1 out, one that left 3 out.
+    got = cross_fitted(each, [{"1", "3"}, {"1", "3"}, {"3"}, {"1"}], table, mean="arithmetic")
+    assert got.logits.argmax(1)[:4].tolist() == [2, 2, 3, 3]
+    # The unlabelled person 5 is new to all four: those who saw most people speak, in equal parts.
+    shares = torch.softmax(got.logits[4], dim=0)
+    assert shares[0] == pytest.approx(float(shares[1]))
+    assert float(shares[:2].sum()) > 0.99
+    assert got.features.shape == (6, 0)
+
+
+def test_a_person_whom_every_teacher_saw_is_refused() -> None:
+    table = SimpleTable(recordings=np.arange(2), labels=np.zeros(2, int), subjects=("1", "3"))
+    each = [views(torch.zeros(2, 4))] * 2
+    with pytest.raises(ConfigError, match=r"every teacher was trained on person 1.*labels.left_out = '1'"):
+        cross_fitted(each, [{"1", "3"}, {"1"}], table, mean="arithmetic")
+
+
+@pytest.fixture(scope="module")
+def everybody(tiny_config_file: Path, tiny_cache: Path) -> Experiment:
+    """Both training people train; nobody decides. The loss needs no features."""
+    changes = ("data.train_on_validation=true", "loss.distance=0", "student_training.epochs=1")
+    config = load_config(tiny_config_file, changes=changes)
+    return Experiment.open(config, root=None, cache=tiny_cache, progress=None)
+
+
+def without(experiment: Experiment, person: str, cache: Path) -> Experiment:
+    config = dataclasses.replace(experiment.config, labels=LabelsConfig(left_out=person))
+    return Experiment.open(config, root=None, cache=cache, progress=None)
+
+
+def test_cross_fitted_teachers_teach_and_are_refused_elsewhere(
+    everybody: Experiment, tiny_cache: Path, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"overwrite": False, "resume": False, "progress": silent}
+    halves = [
+        train_teacher(without(everybody, person, tiny_cache), tmp_path / person, **options) for person in ("1", "3")
+    ]
+    assert [run.card["data"]["split"]["train"] for run in halves] == [["3"], ["1"]]
+    crossed = _with(everybody, teaching=TeachingConfig(cross_fitted=True))
+    run = student(crossed, tmp_path / "student", *halves)
+    assert len(run.card["teacher"]) == 2
+    with pytest.raises(ConfigError, match="knows another split"):
+        student(everybody, tmp_path / "plain", *halves)
+    with pytest.raises(ConfigError, match="every teacher was trained on person 3"):
+        student(crossed, tmp_path / "one", halves[0])
+    loss = dataclasses.replace(crossed.config.loss, angle=1.0)
+    with pytest.raises(ConfigError, match="have no common features"):
+        student(_with(crossed, loss=loss), tmp_path / "features", *halves)
+
+
+def test_only_a_labelled_training_person_can_be_left_out(everybody: Experiment, tiny_cache: Path) -> None:
+    for person in ("2", "9"):
+        with pytest.raises(ConfigError, match=f"labels.left_out is '{person}', and the labelled people .* are 1, 3"):
+            without(everybody, person, tiny_cache)

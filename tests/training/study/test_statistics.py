@@ -1,0 +1,156 @@
+"""The statistics of a study, each against its definition written out another way."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from vskd.errors import DataError
+from vskd_training.study.statistics import bca_interval, compare, holm, sign_flip_p
+
+#: Differences of accuracies in whole points: sums of them are compared without rounding.
+POINTS = st.lists(st.integers(-20, 20), min_size=2, max_size=8)
+
+
+@settings(max_examples=60)
+@given(POINTS)
+@example([0, 0, 0, 0, 0, -1, -2, 3])  # its mean is 0 but for rounding
+def test_the_sign_flip_test_counts_every_sign_vector(points: list[int]) -> None:
+    observed = abs(sum(points))
+    signs = list(itertools.product((1, -1), repeat=len(points)))
+    extreme = sum(abs(sum(s * x for s, x in zip(sign, points, strict=True))) >= observed for sign in signs)
+    expected = extreme / len(signs)
+    assert sign_flip_p(np.array(points, dtype=float) / 100) == pytest.approx(expected, abs=1e-12)
+
+
+#: Of each person recordings in all, and how many each arm recognised; two seeds, whose accuracies are averaged.
+COUNTS = st.sampled_from([107, 108]).flatmap(
+    lambda total: st.tuples(st.just(total), *[st.integers(total - 20, total) for _ in range(4)])
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(COUNTS, min_size=2, max_size=8))
+@example([(108, 107, 107, 90, 90), (107, 100, 101, 80, 81), (108, 99, 101, 70, 75), (107, 105, 107, 66, 61)])
+def test_ties_are_those_of_the_counts(people: list[tuple[int, int, int, int, int]]) -> None:
+    """Against fractions: a sum of accuracies that is equal but for rounding is as far from 0."""
+    arms = {
+        name: {str(row): np.mean([counts[at] / counts[0] for at in seeds]) for row, counts in enumerate(people)}
+        for name, seeds in (("a", (1, 2)), ("b", (3, 4)))
+    }
+    exact = [Fraction(one + two - three - four, 2 * total) for total, one, two, three, four in people]
+    sums = [
+        sum(s * x for s, x in zip(sign, exact, strict=True)) for sign in itertools.product((1, -1), repeat=len(exact))
+    ]
+    expected = sum(abs(value) >= abs(sum(exact)) for value in sums) / len(sums)
+    (found,) = compare(arms, [("a", "b")])
+    assert found.p == pytest.approx(expected, abs=1e-12)
+
+
+def test_everybody_better_is_the_smallest_p_whatever_the_digits() -> None:
+    """A mean that ended in a 5 at the 13th digit once gave p = 0."""
+    better = [0.219626168224, 0.300925925926, 0.263888888889, 0.365740740741]
+    better += [0.319444444444, 0.369158878505, 0.282407407407, 0.294392523364]
+    assert sign_flip_p(np.array(better)) == 2 / 256
+
+
+@pytest.mark.parametrize(("people", "smallest"), [(4, 0.125), (8, 1 / 128), (12, 2 / 4096)])
+def test_the_smallest_p_is_two_of_all_sign_vectors(people: int, smallest: float) -> None:
+    assert sign_flip_p(np.linspace(1, 2, people)) == pytest.approx(smallest, abs=1e-12)
+
+
+def test_few_and_many_people() -> None:
+    assert sign_flip_p(np.array([0.3])) == 1.0
+    assert sign_flip_p(np.zeros(5)) == 1.0
+    for count in (0, 21):
+        with pytest.raises(DataError, match=f"takes 1 to 20 people, got {count}"):
+            sign_flip_p(np.ones(count))
+    with pytest.raises(DataError, match="not finite"):
+        sign_flip_p(np.array([0.1, np.nan]))
+
+
+def bca_by_hand(values: NDArray[np.float64], *, seed: int) -> tuple[float, float]:
+    """Efron & Tibshirani, An Introduction to the Bootstrap, 14.3, with a bootstrap of its own."""
+    rng = np.random.default_rng(seed)
+    means = np.sort(rng.choice(values, size=(40_000, len(values))).mean(axis=1))
+    bias = norm.ppf((np.sum(means < values.mean()) + np.sum(means <= values.mean())) / (2 * len(means)))
+    left_out = (values.sum() - values) / (len(values) - 1)
+    spread = left_out.mean() - left_out
+    acceleration = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
+    bounds = []
+    for z in norm.ppf([0.025, 0.975]):
+        share = norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
+        bounds.append(float(np.quantile(means, share)))
+    return bounds[0], bounds[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_interval_is_bias_corrected_and_accelerated(seed: int) -> None:
+    values = np.random.default_rng(seed).exponential(size=8)
+    expected = bca_by_hand(values, seed=seed + 100)
+    found = bca_interval(values)
+    assert found is not None
+    spread = expected[1] - expected[0]
+    assert found == pytest.approx(expected, abs=0.05 * spread)
+    assert found == bca_interval(values)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(-3, 3), min_size=3, max_size=8))
+def test_the_interval_is_finite_and_within_the_values(points: list[int]) -> None:
+    found = bca_interval(np.array(points, dtype=float))
+    assert found is not None
+    assert min(points) <= found[0] <= found[1] <= max(points)
+
+
+def test_an_interval_of_equal_or_of_too_few_values() -> None:
+    assert bca_interval(np.full(5, 0.25)) == (0.25, 0.25)
+    assert bca_interval(np.array([0.1, 0.2])) is None
+
+
+@settings(max_examples=100)
+@given(st.lists(st.floats(0.001, 1), min_size=1, max_size=7), st.floats(0.001, 0.9))
+def test_holm_rejects_what_its_steps_reject(p_values: list[float], level: float) -> None:
+    """The procedure as published: go up the p-values, stop at the first above level / (how many are left)."""
+    rejected = set()
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
+        if p_values[index] * (len(p_values) - rank) > level:
+            break
+        rejected.add(index)
+    assert {index for index, adjusted in enumerate(holm(p_values)) if adjusted <= level} == rejected
+
+
+def test_arms_are_compared_person_by_person() -> None:
+    people = [str(number) for number in range(8)]
+    alone = {person: 0.7 + 0.01 * index for index, person in enumerate(people)}
+    better = {person: value + 0.05 + 0.005 * (index % 3) for index, (person, value) in enumerate(alone.items())}
+    same = dict(reversed(alone.items()))
+    strong, equal = compare({"alone": alone, "better": better, "same": same}, [("better", "alone"), ("same", "alone")])
+    assert strong.by_subject["4"] == pytest.approx(0.055)
+    assert strong.mean == pytest.approx(np.mean([0.05 + 0.005 * (index % 3) for index in range(8)]))
+    assert (strong.p, strong.p_holm) == (pytest.approx(1 / 128), pytest.approx(2 / 128))
+    assert strong.low is not None
+    assert strong.low > 0
+    assert strong.significant
+    # Equal up to the order of the people: not the last bit of a float, but 0.
+    assert set(equal.by_subject.values()) == {0.0}
+    assert (equal.p, equal.significant) == (1.0, False)
+
+
+def test_four_people_are_never_significant() -> None:
+    alone = dict.fromkeys("2468", 0.5)
+    (found,) = compare({"a": dict.fromkeys("2468", 0.9), "b": alone}, [("a", "b")])
+    assert found.p == 0.125
+    assert not found.significant
+
+
+def test_different_people_are_refused() -> None:
+    with pytest.raises(DataError, match="a was tested on 1, 2, b on 1, 3"):
+        compare({"a": {"1": 0.5, "2": 0.5}, "b": {"1": 0.5, "3": 0.5}}, [("a", "b")])

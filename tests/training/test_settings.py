@@ -1,0 +1,70 @@
+"""The config is closed: a typo is an error with the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vskd.closed import from_mapping, to_mapping
+from vskd.errors import ConfigError, DataError
+from vskd_training.settings import Config, load_config
+
+PRESETS = Path(__file__).parents[2] / "training" / "presets"
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
+def test_presets_load_and_survive_the_run_card(path: Path) -> None:
+    config = load_config(path)
+    assert from_mapping(Config, to_mapping(config), where="card") == config
+
+
+def test_overrides_take_toml_values_and_bare_words(tiny_config_file: Path) -> None:
+    config = load_config(
+        tiny_config_file, changes=("gaf.size=32", "gaf.fields=['gasf','gadf']", "gaf.scaling=minmax", "seed=9")
+    )
+    assert (config.gaf.size, config.gaf.fields, config.gaf.scaling, config.seed) == (32, ("gasf", "gadf"), "minmax", 9)
+
+
+def test_people_and_folds_may_be_bare_numbers_on_the_command_line(tiny_config_file: Path) -> None:
+    config = load_config(tiny_config_file, changes=("data.fold=1", "data.test_subjects=[2, 'ann']"))
+    assert (config.data.fold, config.data.test_subjects) == ("1", ("2", "ann"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("gaf.sise=32", r"unknown key 'sise' in tiny.toml.gaf. Did you mean 'size'\?"),
+        ("gafs.size=32", r"unknown key 'gafs' in tiny.toml. Did you mean 'gaf'\?"),
+        ("data.dataset=utd-mahd", r"cannot be 'utd-mahd'. Did you mean 'utd-mhad'\?"),
+        ("gaf.scaling=tan", r"cannot be 'tan'. Did you mean 'tanh'\?"),
+        ("gaf.size=big", "must be of type int, got 'big'"),
+        ("seed=true", "must be of type int, got True"),
+        ("gaf.fields=gadf", "must be a list, got 'gadf'"),
+        ("gaf.size", "--set takes section.key=value"),
+        ("seed.x=1", "'seed' is no section"),
+        ("window.hop_samples=65", "must lie between 1 and the window's 64 samples, got 65"),
+        ("student.width=0", r"student.width must lie in \[0.125, 2\]"),
+        ("student.depth=50", "student.depth cannot be 50"),
+        ("student_training.epochs=0", "epochs must be at least 1"),
+    ],
+)
+def test_mistakes_are_named_with_the_way_out(tiny_config_file: Path, change: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(tiny_config_file, changes=(change,))
+
+
+def test_a_config_without_data_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.toml"
+    path.write_text("seed = 1\n")
+    with pytest.raises(ConfigError, match=r"empty.toml lacks the key 'data'"):
+        load_config(path)
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("seed = = 1\n")
+    with pytest.raises(ConfigError, match=r"broken.toml is not TOML"):
+        load_config(path)
+    with pytest.raises(DataError, match=r"cannot read the config .*missing.toml"):
+        load_config(tmp_path / "missing.toml")

@@ -1,0 +1,1 @@
+"""From recordings to windows: experiment, protocols, splits, labels, augmentation, virtual windows."""

@@ -1,0 +1,135 @@
+"""The split that a config names: a protocol with its rules among the people who take part, and no split that leaks.
+
+Recordings without a label are on no side of it; ``may_be_heard`` says which of them a teacher may speak of.
+
+This module knows configs and recordings' names. It reads no samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from vskd.errors import ConfigError, did_you_mean
+from vskd_training.data.protocols import (
+    COLUMN,
+    CROSS_SUBJECT,
+    FIXED,
+    SIDES,
+    Rules,
+    Split,
+    folds,
+    make_split,
+    refuse_leak,
+    trains_cross_subject,
+)
+from vskd_training.datasets.recording import RecordingInfo
+from vskd_training.settings import DataConfig
+
+
+def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_subjects: tuple[str, ...]) -> Split:
+    """Split recordings as a config says; those without a label are on no side.
+
+    Parameters
+    ----------
+    infos : every recording
+    data : protocol, fold and their rules
+    validation_subjects : people of the training side who decide; empty takes the protocol's default
+
+    Raises
+    ------
+    ConfigError : it cannot be made of these recordings, or is leaky and ``allow_leak`` is not set
+    """
+    if data.dataset == "mmact" and data.protocol == "cross-view":
+        raise ConfigError(
+            "cross-view trains on cameras 1 to 3 and tests on camera 4, but the sensor file is the same for all of "
+            "them: a student that sees the sensor alone would be tested on what it was trained on",
+            hint="Take cross-subject",
+        )
+    rows = _kept(infos, data)
+    labelled = [infos[row] for row in rows]
+    published = _published(labelled, data)
+    people = {info.subject for info in labelled}
+    nobody_labelled = {info.subject for info in infos} - people
+    protocol, fold, rules = published or (data.protocol, data.fold or None, _rules(data, nobody_labelled))
+    if published and data.fold:
+        raise ConfigError(f"{data.protocol} of {data.dataset} has one split and no folds, got fold {data.fold!r}")
+    split = make_split(labelled, protocol, fold=fold, validation_subjects=validation_subjects, rules=rules)
+    if published:
+        split = replace(split, protocol=data.protocol, fold=None)
+    refuse_leak(split, allowed=data.allow_leak)
+    train, validation, test = (tuple(rows[position] for position in getattr(split, side)) for side in SIDES)
+    return replace(split, train=train, validation=validation, test=test)
+
+
+def may_be_heard(info: RecordingInfo, split: Split, data: DataConfig) -> bool:
+    """Whether a recording without a label may join distillation.
+
+    Its person takes part, and may neither decide nor be tested. Of people without any label the protocol decides where
+    they would be: ``cross-subject`` by their number, ``fixed`` by its list, ``column`` by what the table says of the
+    recording.
+
+    Parameters
+    ----------
+    info : the recording
+    split : of the recordings with a label
+    data : what the split was made by
+    """
+    if data.people and info.subject not in data.people:
+        return False
+    if info.subject in (*split.test_subjects, *split.validation_subjects):
+        return False
+    if data.protocol == COLUMN:
+        value = info.groups.get(data.split_column, "")
+        return value not in ("", data.fold) if data.fold else value == "train"
+    if data.protocol == CROSS_SUBJECT:
+        return trains_cross_subject(info.subject)
+    return data.protocol != FIXED or not data.train_subjects or info.subject in data.train_subjects
+
+
+def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...]:
+    """The folds of a config's protocol; empty where it has one split only. Errors as ``split_of``."""
+    labelled = [infos[row] for row in _kept(infos, data)]
+    return () if _published(labelled, data) else folds(labelled, data.protocol, _rules(data))
+
+
+def _kept(infos: Sequence[RecordingInfo], data: DataConfig) -> list[int]:
+    """Rows of the recordings with a label of those who take part."""
+    there = dict.fromkeys(info.subject for info in infos)
+    for person in data.people:
+        if person not in there:
+            raise ConfigError(
+                f"data.people names {person!r}, of whom there is no recording", hint=did_you_mean(person, there)
+            )
+    return [row for row, info in enumerate(infos) if info.label and (not data.people or info.subject in data.people)]
+
+
+def _rules(data: DataConfig, nobody_labelled: Collection[str] = ()) -> Rules:
+    """The protocol's rules. People without any label may be named for training; they are on no side of the split."""
+    train = tuple(person for person in data.train_subjects if person not in nobody_labelled)
+    if data.train_subjects and not train:
+        raise ConfigError(
+            f"nobody in data.train_subjects has a recording with a label: {', '.join(data.train_subjects)}",
+            hint="Name somebody who has",
+        )
+    return Rules(data.fold_count, data.split_column, train, data.test_subjects)
+
+
+def _published(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, str | None, Rules] | None:
+    """Protocol, fold and rules of a data set's own split; where a person is missing, the others stay."""
+    there = {info.subject for info in infos}
+    if (data.dataset, data.protocol) in _LAST_OF_TRAINING:
+        last = _LAST_OF_TRAINING[data.dataset, data.protocol]
+        train = tuple(sorted((person for person in there if int(person) <= last), key=int))
+        test = tuple(sorted((person for person in there if int(person) > last), key=int))
+        return FIXED, None, Rules(train_subjects=train, test_subjects=test)
+    if (data.dataset, data.protocol) in _LEFT_OUT:
+        column, value = _LEFT_OUT[data.dataset, data.protocol]
+        return COLUMN, value, Rules(column=column)
+    return None
+
+
+#: The data sets' own splits, by their names in the literature: people up to this number train, the others test.
+_LAST_OF_TRAINING = {("berkeley-mhad", "cross-subject"): 7, ("mmact", "cross-subject"): 16}
+#: The column, and its value that tests.
+_LEFT_OUT = {("mmact", "cross-session"): ("session", "5"), ("mmact", "cross-scene"): ("scene", "2")}

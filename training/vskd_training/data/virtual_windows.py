@@ -1,0 +1,250 @@
+"""Virtual windows: what a sensor on a training person's skeleton would have read while the real one did.
+
+Every window of a student's table gets a virtual one of the same time, from the joints of the same clip, so label and
+teacher's view are those of the real window. A virtual window can be varied where a real one cannot: the strap turned
+round the limb, longer limbs, the other side of the body, another sensor's offset.
+
+How the real strap sat is no part of a skeleton. It is found by least squares: one rotation for each person and limb
+that turns the virtual readings onto the real ones of the same windows (Kabsch, Acta Crystallographica 1976); for people
+without a real sensor, one of all others. Gravity is in the readings, so the rotation is well determined. A turn that
+changes within a clip (a twisted forearm), impacts and motion above 3 Hz remain missing.
+
+This module sees the recordings of a table and no others. It reads no label but to tell which activities both sides of
+the body do alike. Where a sensor sat is known of every recording, labelled or not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vskd.errors import ConfigError, DataError
+from vskd_training.data.labels import people_drawn
+from vskd_training.data.protocols import natural
+from vskd_training.data.virtual_wrist import Limb, limb_parts_g
+from vskd_training.data.windows import UNLABELLED, WindowTable
+from vskd_training.datasets.prepared import Prepared
+from vskd_training.datasets.utd_mhad import (
+    ALIKE_ON_BOTH_SIDES,
+    LEFT_ARM,
+    LEFT_THIGH,
+    RIGHT_ARM,
+    RIGHT_THIGH,
+    WRIST_LABELS,
+    joints_in_torsos,
+)
+from vskd_training.settings import Config, VirtualConfig
+
+Float64 = NDArray[np.float64]
+
+#: The Kinect's second coordinate is up.
+_UP = (0.0, 1.0, 0.0)
+#: The joints of each limb, right and left.
+_JOINTS: dict[Limb, tuple[tuple[int, ...], ...]] = {
+    "arm": (RIGHT_ARM, LEFT_ARM),
+    "thigh": (RIGHT_THIGH, LEFT_THIGH),
+}
+
+
+@dataclass(frozen=True)
+class VirtualWindows:
+    """Virtual sensors beside the windows of a table.
+
+    Attributes
+    ----------
+    rows : (n,), the row of the table that each belongs to; some rows have two, others none
+    motion_g : (n, 3, samples), in the limb's own axes, of a body whose torso measures 1 m
+    gravity_g : (n, 3, samples), in the limb's own axes
+    strap : (n, 3, 3), from the limb's axes to those of the real sensor
+    without_sensor : rows of the table whose real windows nobody sees
+    left_out : recordings whose joints no sensor could be put on
+    how : far each may vary, and how many there are for each real one
+    """
+
+    rows: NDArray[np.int64]
+    motion_g: Tensor
+    gravity_g: Tensor
+    strap: Tensor
+    without_sensor: frozenset[int]
+    left_out: tuple[str, ...]
+    how: VirtualConfig
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def card(self) -> dict[str, Any]:
+        """What a run's card keeps of them, ready for JSON."""
+        people = list(self.how.without_sensor)
+        return {"windows": len(self), "without_sensor": people, "left_out": list(self.left_out)}
+
+    def draw(self, chosen: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Readings of some of them, each varied in its own way.
+
+        Parameters
+        ----------
+        chosen : which, by their place among the n
+        generator : source of all randomness
+
+        Returns
+        -------
+        (chosen, 3, samples), float32, g
+        """
+        count, how = len(chosen), self.how
+        length_m = how.torso_m * (1 + how.length * torch.randn(count, 1, 1, generator=generator))
+        limb_g = length_m * self.motion_g[chosen] + self.gravity_g[chosen]
+        angle = how.strap_rad * (2 * torch.rand(count, generator=generator) - 1)
+        turned = self.strap[chosen] @ _about_x(angle) @ limb_g
+        offset = how.bias_g * torch.randn(count, 3, 1, generator=generator)
+        return turned + offset + how.noise_g * torch.randn(turned.shape, generator=generator)
+
+
+@dataclass(frozen=True)
+class _Sensor:
+    """One virtual sensor in the time of one window: motion and gravity (3, samples), in the limb's own axes."""
+
+    row: int
+    motion_g: Float64
+    gravity_g: Float64
+    limb: Limb
+    mirrored: bool
+
+
+def virtual_windows(prepared: Prepared, table: WindowTable, how: VirtualConfig) -> VirtualWindows:
+    """Put virtual sensors on the skeletons of a table's recordings.
+
+    Parameters
+    ----------
+    prepared : the data, in the view ``joints``
+    table : windows of training people
+    how : ``[virtual]`` of the config
+
+    Raises
+    ------
+    ConfigError : the data set has no joints; somebody without a sensor is no training person, or everybody is
+    DataError : no sensor can be put on any recording
+    """
+    if prepared.view != "joints":
+        raise ConfigError(
+            f"[virtual] needs the joints of a skeleton, and the view of {prepared.name} is {prepared.view!r}",
+            hint="Set data.view = 'joints' (utd-mhad), or virtual.per_real = 0",
+        )
+    worn = _worn(table, how)
+    sensors: list[_Sensor] = []
+    left_out = []
+    for recording in dict.fromkeys(table.recordings.tolist()):
+        try:
+            sensors += _sensors_on(prepared, table, recording, how)
+        except DataError:
+            left_out.append(prepared.infos[recording].id)
+    if not sensors:
+        raise DataError("no skeleton of the training people bears a virtual sensor", hint="`vskd data check` says more")
+    return VirtualWindows(
+        rows=np.array([sensor.row for sensor in sensors]),
+        motion_g=_tensor([sensor.motion_g for sensor in sensors]),
+        gravity_g=_tensor([sensor.gravity_g for sensor in sensors]),
+        strap=_tensor(_straps(table, worn, sensors, how)),
+        without_sensor=frozenset(np.flatnonzero(~worn).tolist()),
+        left_out=tuple(left_out),
+        how=how,
+    )
+
+
+def with_people(config: Config, table: WindowTable) -> VirtualConfig:
+    """``[virtual]`` of a config with the names of the training people who have no sensor.
+
+    Raises
+    ------
+    ConfigError : more sensors than people
+    """
+    how = config.virtual
+    if not how.sensor_count:
+        return how
+    people = sorted(set(table.subjects), key=natural)
+    if how.sensor_count > len(people):
+        raise ConfigError(f"virtual.sensor_count is {how.sensor_count}, and there are {len(people)} training people")
+    worn = people_drawn(people, how.sensor_count, seed=config.labels.seed, fold=config.data.fold)
+    without = tuple(person for person in people if person not in worn)
+    return dataclasses.replace(how, without_sensor=without, sensor_count=0)
+
+
+def _worn(table: WindowTable, how: VirtualConfig) -> NDArray[np.bool_]:
+    """(rows,): whether the window of the real sensor is used."""
+    people = sorted(set(table.subjects))
+    for person in how.without_sensor:
+        if person not in people:
+            raise ConfigError(
+                f"virtual.without_sensor names {person!r}, who is no training person",
+                hint=f"Name some of: {', '.join(people)}",
+            )
+    worn: NDArray[np.bool_] = ~np.isin(table.subjects, how.without_sensor)
+    if not worn.any():
+        raise ConfigError("virtual.without_sensor names all training people", hint="Leave one with a sensor")
+    return worn
+
+
+def _sensors_on(prepared: Prepared, table: WindowTable, recording: int, how: VirtualConfig) -> list[_Sensor]:
+    """The virtual sensors on one recording, in the time of each of its windows."""
+    rows = np.flatnonzero(table.recordings == recording)
+    label = prepared.infos[recording].label
+    time_s, frames = prepared.video(recording)
+    limb: Limb = "arm" if label in WRIST_LABELS else "thigh"
+    alike = how.both_sides and table.labels[rows[0]] != UNLABELLED and label in ALIKE_ON_BOTH_SIDES
+    first_s, last_s = table.spans_s[rows].T
+    at_s = np.linspace(first_s, last_s, table.samples.shape[2], axis=1).ravel().clip(time_s[0], time_s[-1])
+    joints = joints_in_torsos(frames)
+    sensors = []
+    for mirrored in (False, True) if alike else (False,):
+        limb_m = joints[:, _JOINTS[limb][mirrored]] * ((-1, 1, 1) if mirrored else (1, 1, 1))
+        parts = limb_parts_g(time_s, limb_m, limb=limb, at_s=at_s, up=_UP)
+        motion, gravity = (np.split(part.T, len(rows), axis=1) for part in parts)
+        sensors += [_Sensor(int(row), motion[place], gravity[place], limb, mirrored) for place, row in enumerate(rows)]
+    return sensors
+
+
+def _straps(
+    table: WindowTable, worn: NDArray[np.bool_], sensors: Sequence[_Sensor], how: VirtualConfig
+) -> list[Float64]:
+    """Of every sensor the rotation (3, 3) onto the real one: its person's, or that of all others."""
+    products: dict[tuple[str, Limb], Float64] = {}
+    for sensor in sensors:
+        # The mirrored side moves alike, but not at the same time.
+        if worn[sensor.row] and not sensor.mirrored:
+            virtual = how.torso_m * sensor.motion_g + sensor.gravity_g
+            key = table.subjects[sensor.row], sensor.limb
+            products[key] = products.get(key, 0) + table.samples[sensor.row].astype(np.float64) @ virtual.T
+    everybody: dict[Limb, Float64] = {}
+    for (_, limb), product in products.items():
+        everybody[limb] = everybody.get(limb, 0) + product
+    if missing := {sensor.limb for sensor in sensors} - set(everybody):
+        raise DataError(
+            f"no real sensor of a training person sat on the {', '.join(sorted(missing))}, so the strap is unknown",
+            hint="Take other people out of virtual.without_sensor",
+        )
+    found = {key: nearest_rotation(product) for key, product in products.items()}
+    shared = {limb: nearest_rotation(product) for limb, product in everybody.items()}
+    return [found.get((table.subjects[sensor.row], sensor.limb), shared[sensor.limb]) for sensor in sensors]
+
+
+def nearest_rotation(product: Float64) -> Float64:
+    """The rotation R that makes the sum of |real - R virtual|^2 smallest; (3, 3) of the sum of real virtual^T."""
+    left, _, right = np.linalg.svd(product)
+    rotation: Float64 = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
+    return rotation
+
+
+def _about_x(angle: Tensor) -> Tensor:
+    """(n, 3, 3) rotations about x, along the limb; angles (n,), rad."""
+    zero, one = torch.zeros_like(angle), torch.ones_like(angle)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    return torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
+
+
+def _tensor(values: Sequence[Float64]) -> Tensor:
+    return torch.from_numpy(np.stack(values).astype(np.float32))

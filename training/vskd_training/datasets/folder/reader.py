@@ -1,0 +1,205 @@
+"""A user's own recordings: a table of clips, one CSV of samples for each, and video where there is.
+
+The layout stands in ``folder_table``. A mistake in its two files is an error; a recording whose own files are broken is
+left out and becomes a defect, so that one bad afternoon does not stop a study. What was dropped within a recording
+(samples without a number, repeated or backward times) is a defect too, and the recording is kept.
+
+Two recordings with the same samples are one recording: the second is left out, since a copy under another name could
+lie on the other side of a split.
+
+A clip without a label is read like any other, if it has what the view shows: a teacher may speak of it.
+
+Views: ``video`` (clips without one are left out, and counted), ``sensors`` (the accelerometer beside the gyroscope's
+columns gx, gy, gz, which every file must have then), ``none`` (every clip, for a student without a teacher).
+
+This module does not know windows, splits or caches. Clips may be long; windows are cut from them after the split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.closed import to_mapping
+from vskd.stream import AxisMap, to_g
+from vskd_training.datasets.collector import Ledger, refuse_implausible
+from vskd_training.datasets.files.sensor_csv import SensorTable, read_sensor
+from vskd_training.datasets.files.video import on_sensor_clock, read_clip
+from vskd_training.datasets.fingerprint import by_content, fingerprint
+from vskd_training.datasets.folder.table import DESCRIPTION, TABLE, ClipRow, Description, read_description, read_table
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
+
+View = Literal["video", "sensors", "none"]
+Float64 = NDArray[np.float64]
+
+#: Goes into the fingerprint. Raise it with every change to what ``recordings`` yields.
+READER_VERSION = 1
+
+_GYROSCOPE = ("gx", "gy", "gz")
+
+#: A rate in ``dataset.toml`` may differ from the timestamps' by this share.
+_RATE_TOLERANCE = 0.2
+#: A mean reading of at least this is gravity's: no motion of a wrist keeps it up. g
+_GRAVITY_SHOWS_G = 0.5
+
+
+class FolderSource:
+    """The folder as a ``Source``.
+
+    The two describing files are read at once, the recordings only by ``recordings``. A recording that turns out to be
+    broken is not yielded: from then on it is among ``defects`` and no longer among ``infos``.
+
+    Parameters
+    ----------
+    root : the folder that holds ``dataset.toml`` and ``clips.csv``
+    view : what the camera's side shows
+    height, width : of a frame, pixels
+
+    Raises
+    ------
+    DataError, ConfigError : a mistake in one of the two files, an unknown view, or frames without a pixel
+    """
+
+    def __init__(self, root: Path, *, view: View, height: int = 60, width: int = 80) -> None:
+        check_view(view, get_args(View), of="a folder", height=height, width=width)
+        self.root = root
+        self.description = read_description(root)
+        self.table = read_table(root, self.description)
+        self.name = self.description.name
+        self.view: str = view
+        self.labels = self.description.labels or tuple(sorted({row.label for row in self.table if row.label}))
+        self.placement = self.description.placement
+        self.gravity: Gravity = "included" if self.description.gravity else "removed"
+        self.height, self.width = height, width
+        self._infos = _infos(self.table)
+        # Of two copies the first is kept: let it be the one with a label.
+        in_order = sorted(self.table, key=lambda row: not row.label)
+        self._used = [row for row in in_order if view != "video" or row.video]
+        self._unseen = tuple(_without_video(row) for row in self.table if view == "video" and not row.video)
+        self._ledger = Ledger()
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of every file that ``recordings`` reads and of the settings; hashed anew on each call."""
+        settings = {
+            "reader": ["folder", READER_VERSION],
+            "frames": [self.view, self.height, self.width],
+            "description": to_mapping(self.description),
+            "clips": [list(row) for row in self.table],
+        }
+        names = [name for row in self._used for name in (row.sensor, row.video if self.view == "video" else "") if name]
+        paths = [path for name in names for path in _files(self.root / name)]
+        return fingerprint(settings, by_content(paths, self.root))
+
+    def infos(self) -> tuple[RecordingInfo, ...]:
+        """Every clip that is not known to be broken, in the order of the table, those without a label last."""
+        return self._ledger.kept(self._infos[row.clip] for row in self._used)
+
+    def defects(self) -> tuple[Defect, ...]:
+        """Clips without video, and what ``recordings`` has found broken or passed over so far."""
+        return (*self._unseen, *self._ledger.defects(self._infos[row.clip] for row in self._used))
+
+    def files_by_stream(self) -> dict[str, int]:
+        """Clips of the table that name a file of each kind."""
+        return {"sensor": len(self.table), "video": sum(bool(row.video) for row in self.table)}
+
+    def missing_trials(self) -> tuple[str, ...]:
+        """None: what is not in the table is not known to be missing."""
+        return ()
+
+    def recordings(self) -> Iterator[Recording]:
+        """Read and decode them one by one, in the order of ``infos``; broken ones become defects."""
+        seen: dict[bytes, str] = {}
+        for row in self._used:
+            note = f" (clip {row.clip!r}, {TABLE}, line {row.line})"
+            recording = self._ledger.take(self._infos[row.clip], partial(self._read, row, seen), note=note)
+            if recording:
+                yield recording
+
+    def _read(self, row: ClipRow, seen: dict[bytes, str]) -> tuple[Recording, tuple[Defect, ...]]:
+        path = self.root / row.sensor
+        if not path.is_file():
+            raise BrokenFileError(row.sensor, "does not exist; mend the path, or drop the line", kind="missing sensor")
+        further = _GYROSCOPE if self.view == "sensors" else ()
+        rate_hz = self.description.rate_hz or None
+        table = read_sensor(path, where=row.sensor, rate_hz=rate_hz, further=further)
+        acceleration_g = to_g(table.xyz, unit=self.description.unit, axes=self.description.axis_map)
+        _check_readings(acceleration_g, self.description, where=row.sensor)
+        _refuse_copy(acceleration_g, row, seen)
+        defects = [*table.defects, *_rate_defects(table, self.description, row.sensor)]
+        frame_time_s, frames, of_frames = self._frames(row, table, acceleration_g)
+        recording = Recording(self._infos[row.clip], table.time_s, acceleration_g, frame_time_s, frames)
+        return recording, (*defects, *of_frames)
+
+    def _frames(
+        self, row: ClipRow, table: SensorTable, acceleration_g: Float64
+    ) -> tuple[Float64, NDArray[Any], tuple[Defect, ...]]:
+        """What the teacher sees, when, and what was passed over."""
+        if self.view == "none":
+            return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
+        if self.view == "sensors":
+            rates = AxisMap(self.description.axis_map)(table.further)
+            return table.time_s, np.stack([acceleration_g, rates], axis=1).astype(np.float32), ()
+        clip = read_clip(self.root / row.video, where=row.video, height=self.height, width=self.width)
+        frame_time_s, differs = on_sensor_clock(clip, table.time_s, where=row.video)
+        return frame_time_s, clip.frames, (*clip.defects, *differs)
+
+
+def _without_video(row: ClipRow) -> Defect:
+    where = f"{TABLE}, line {row.line}"
+    if row.label:
+        return Defect(row.clip, f"has no video ({where}); view 'none' uses it", "no video")
+    what = f"has neither label nor video ({where}), so nobody can say anything of it"
+    return Defect(row.clip, what, "neither label nor video")
+
+
+def _infos(table: tuple[ClipRow, ...]) -> dict[str, RecordingInfo]:
+    """By clip. Trials are counted for each person and activity, in the order of the table."""
+    trials: dict[tuple[str, str], int] = {}
+    infos = {}
+    for row in table:
+        trial = trials[row.subject, row.label] = trials.get((row.subject, row.label), 0) + 1
+        infos[row.clip] = RecordingInfo(row.clip, row.subject, row.label, trial, row.groups)
+    return infos
+
+
+def _check_readings(acceleration_g: Float64, description: Description, *, where: str) -> None:
+    """Refuse readings that cannot be in the unit, or hold gravity where the description says otherwise."""
+    if not description.gravity:
+        mean_g = float(np.linalg.norm(acceleration_g.mean(axis=0)))
+        if mean_g > _GRAVITY_SHOWS_G:
+            what = f"the mean reading is {mean_g:.2f} g long, so gravity is in it; set gravity = true in {DESCRIPTION}"
+            raise BrokenFileError(where, what, kind="gravity where there should be none")
+        return
+    way_out = f"mend unit ({description.unit!r}) or gravity in {DESCRIPTION}"
+    refuse_implausible(acceleration_g, where=where, way_out=way_out)
+
+
+def _rate_defects(table: SensorTable, description: Description, where: str) -> list[Defect]:
+    """Timestamps decide; a stated rate that contradicts them is worth a word."""
+    measured_hz = (len(table.time_s) - 1) / float(table.time_s[-1] - table.time_s[0])
+    stated_hz = description.rate_hz
+    if not stated_hz or abs(measured_hz / stated_hz - 1) <= _RATE_TOLERANCE:
+        return []
+    what = f"timestamps give {measured_hz:.1f} Hz and {DESCRIPTION} says {stated_hz:g} Hz; the timestamps are used"
+    return [Defect(where, what, "another rate than stated", left_out=False)]
+
+
+def _refuse_copy(acceleration_g: Float64, row: ClipRow, seen: dict[bytes, str]) -> None:
+    content = hashlib.sha256(np.ascontiguousarray(acceleration_g).tobytes()).digest()
+    original = seen.setdefault(content, row.clip)
+    if original != row.clip:
+        what = f"holds the same samples as the clip {original!r}; drop the line or give the right file"
+        raise BrokenFileError(row.sensor, what, kind="copy of another clip")
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or every file in the folder; nothing where there is neither, which ``recordings`` finds out."""
+    if path.is_dir():
+        return sorted(child for child in path.iterdir() if child.is_file())
+    return [path] if path.is_file() else []

@@ -1,0 +1,1 @@
+"""The embedded default data set: a body, a camera and a wrist sensor, generated."""

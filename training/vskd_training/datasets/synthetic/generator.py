@@ -1,0 +1,297 @@
+"""The embedded default data set: synthetic people, seen by a camera and by an accelerometer on the right wrist.
+
+No packaged data set has video beside a wrist sensor, so this one is generated: a body moves (``datasets.body``), its
+wrist is differentiated (``datasets.virtual_sensor``) and its joints are drawn (``datasets.render``). Its numbers say
+that the path from training to the wrist works. They say nothing about real people, and are called synthetic wherever
+they are shown.
+
+How hard it is was chosen, not found. A data set that the wrist alone solves would show nothing of a teacher:
+
+- Three pairs of actions share the right wrist's movement and differ where only the camera looks: swipe and clap, front
+  boxing and push (the left arm), lunge and squat (the legs). Most of the student's errors lie there.
+- People differ in size, tempo, amplitude, posture, abruptness and where the strap sits; each does every action in a
+  way of their own; each repetition is a little off. What the student confuses beyond the pairs is mostly this.
+- The sensor's bias, noise and jitter are those of a cheap watch. They add little, and are not a knob of difficulty.
+- The camera stands still and sees nothing but the person, a little from the side. A teacher has it easier than on
+  real video; that is the premise of distillation, not a finding.
+
+The wrist's accelerometer does carry something of each pair (the trunk moves along), so the best possible student is
+unknown, and so is the best possible teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from vskd.closed import to_mapping
+from vskd.errors import ConfigError
+from vskd_training.datasets.fingerprint import fingerprint
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.synthetic import body, render, virtual_sensor
+
+Float64 = NDArray[np.float64]
+
+#: Raise this by one whenever a change here, or in the body, the sensor or the renderer, changes a single byte of any
+#: recording: prepared caches are keyed by it.
+GENERATOR_VERSION = 1
+
+SENSOR_RATE_HZ = 50.0
+FRAME_RATE_HZ = 15.0
+FRAME_HEIGHT = 48
+FRAME_WIDTH = 64
+#: Rate at which the body is computed: a multiple of the frame rate, and fine enough to differentiate twice.
+_MOTION_RATE_HZ = 300
+_MOTION_STEPS_PER_FRAME = 20
+#: The motion is computed this much beyond both ends, so that no sample and no frame lies at an edge.
+_MARGIN_S = 0.5
+#: No person takes longer from one key pose to the next. Key poses begin this early, end this late, and an activity in
+#: ``continuous`` lasts at least as long, so that it shows.
+_LONGEST_STRETCH_S = 3.0
+#: In ``continuous``, key poses this near a change of activity are left out: the way from one to the other.
+_HALF_TRANSITION_S = 0.25
+
+_LONGEST_RECORDING_S = 600.0
+
+LABELS: tuple[str, ...] = tuple(body.ACTIONS)
+_ERRORS = virtual_sensor.SensorErrors()
+
+
+@dataclass(frozen=True)
+class SyntheticSettings:
+    """What is generated.
+
+    Attributes
+    ----------
+    subjects : people; their ids are ``"1"`` to ``str(subjects)``
+    trials : recordings of each activity by each person
+    duration_s : length of a recording, s
+    seed : a different one gives different people
+    """
+
+    subjects: int = 16
+    trials: int = 3
+    duration_s: float = 5.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.subjects < 1 or self.trials < 1:
+            raise ConfigError(
+                f"a synthetic data set needs at least 1 subject and 1 trial, "
+                f"got {self.subjects} subjects and {self.trials} trials"
+            )
+        if not 0.5 <= self.duration_s <= _LONGEST_RECORDING_S:
+            raise ConfigError(
+                f"a synthetic recording lasts 0.5 s to {_LONGEST_RECORDING_S:g} s, got {self.duration_s} s"
+            )
+        if self.seed < 0:
+            raise ConfigError(f"the seed of a synthetic data set must be at least 0, got {self.seed}")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of one activity: from ``start_s`` up to, not including, ``end_s``."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+class SyntheticSource:
+    """The data set as a ``Source``.
+
+    Parameters
+    ----------
+    settings : what is generated
+    """
+
+    name = "synthetic"
+    view = "rendered"
+    labels = LABELS
+    placement = "right wrist"
+    gravity: Gravity = "included"
+
+    def __init__(self, settings: SyntheticSettings) -> None:
+        self.settings = settings
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the settings and the generator's version."""
+        content = {"generator": GENERATOR_VERSION, "settings": to_mapping(self.settings)}
+        return fingerprint(content)
+
+    def infos(self) -> tuple[RecordingInfo, ...]:
+        """Every recording, by activity, subject and trial."""
+        return tuple(
+            RecordingInfo(id=f"a{action}_s{subject}_t{trial}", subject=str(subject), label=label, trial=trial)
+            for action, label in enumerate(self.labels, start=1)
+            for subject in range(1, self.settings.subjects + 1)
+            for trial in range(1, self.settings.trials + 1)
+        )
+
+    def defects(self) -> tuple[Defect, ...]:
+        """None: nothing is read from disk."""
+        return ()
+
+    def recordings(self) -> Iterator[Recording]:
+        """Generate them one by one; the same settings give the same bytes."""
+        for info in self.infos():
+            yield _record(self.settings, info)
+
+
+def continuous(
+    settings: SyntheticSettings, *, subject: str, activities: Sequence[str], seconds_each: float, seed: int
+) -> tuple[Recording, tuple[Span, ...]]:
+    """One person goes through several activities without a cut.
+
+    Parameters
+    ----------
+    settings : its seed fixes the people; ``subjects``, ``trials`` and ``duration_s`` have no meaning here
+    subject : a whole number above 0; one beyond ``settings.subjects`` is a person whom no recording shows
+    activities : labels, in order; one may come again
+    seconds_each : length of each, s; at least 3
+    seed : of this performance
+
+    Returns
+    -------
+    recording : labelled ``"continuous"``
+    spans : the truth; they tile the recording from 0 to its end
+
+    Raises
+    ------
+    ConfigError : no activity or an unknown one, a subject that is not a whole number above 0, or too few seconds
+    """
+    if not activities:
+        raise ConfigError("a continuous recording needs at least one activity", hint=f"Known: {', '.join(LABELS)}")
+    if not _LONGEST_STRETCH_S <= seconds_each <= _LONGEST_RECORDING_S:
+        raise ConfigError(
+            f"each activity of a continuous recording lasts {_LONGEST_STRETCH_S:g} s to {_LONGEST_RECORDING_S:g} s, "
+            f"got {seconds_each} s"
+        )
+    if seed < 0:
+        raise ConfigError(f"the seed of a continuous recording must be at least 0, got {seed}")
+    for label in activities:
+        body.action_named(label)
+    number = _subject_number(subject)
+    spans = tuple(
+        Span(index * seconds_each, (index + 1) * seconds_each, label) for index, label in enumerate(activities)
+    )
+    info = RecordingInfo(id=f"continuous_s{number}_{seed}", subject=subject, label="continuous", trial=1)
+    rng = _rng(settings, _PERFORMANCE, number, seed)
+    return _perform(settings, number, info, spans, rng), spans
+
+
+def _record(settings: SyntheticSettings, info: RecordingInfo) -> Recording:
+    number = _subject_number(info.subject)
+    rng = _rng(settings, _TRIAL, number, LABELS.index(info.label), info.trial)
+    return _perform(settings, number, info, (Span(0.0, settings.duration_s, info.label),), rng)
+
+
+#: What a stream of random numbers is for; streams of different purposes never meet.
+_PERSON, _STYLE, _TRIAL, _PERFORMANCE = range(4)
+
+
+def _rng(settings: SyntheticSettings, *key: int) -> np.random.Generator:
+    return np.random.default_rng([settings.seed, *key])
+
+
+def _subject_number(subject: str) -> int:
+    if not (subject.isascii() and subject.isdigit() and int(subject) > 0):
+        raise ConfigError(f"a synthetic subject is a whole number above 0, got {subject!r}")
+    return int(subject)
+
+
+def _perform(
+    settings: SyntheticSettings, number: int, info: RecordingInfo, spans: Sequence[Span], rng: np.random.Generator
+) -> Recording:
+    """Let one person go through the spans, and record it with both sensors."""
+    person = body.draw_person(_rng(settings, _PERSON, number))
+    duration_s = spans[-1].end_s
+    grid_s = _motion_grid(duration_s)
+    keys = [_span_keys(settings, number, person, span, duration_s, rng) for span in spans]
+    times, poses = (np.concatenate(part) for part in zip(*keys, strict=True))
+    track = body.smooth_track(times, poses, grid_s, smoothness_s=person.smoothness_s)
+    motion = body.forward_kinematics(track, person.limbs)
+    time_s, acceleration_g = _wear_watch(grid_s, motion, person, duration_s, rng)
+    frame_index = np.arange(int(np.floor(duration_s * FRAME_RATE_HZ + 1e-9)) + 1)
+    first = round(_MARGIN_S * _MOTION_RATE_HZ)
+    seen = motion.joints_m[first + frame_index * _MOTION_STEPS_PER_FRAME]
+    return Recording(info, time_s, acceleration_g, frame_index / FRAME_RATE_HZ, _film(seen, rng))
+
+
+def _motion_grid(duration_s: float) -> Float64:
+    margin = round(_MARGIN_S * _MOTION_RATE_HZ)
+    inside = int(np.ceil(duration_s * _MOTION_RATE_HZ))
+    return np.arange(-margin, inside + margin + 1) / _MOTION_RATE_HZ
+
+
+def _span_keys(
+    settings: SyntheticSettings,
+    number: int,
+    person: body.Person,
+    span: Span,
+    duration_s: float,
+    rng: np.random.Generator,
+) -> tuple[Float64, Float64]:
+    """Key poses of one span; the first and the last span run on beyond the recording."""
+    style = body.draw_style(_rng(settings, _STYLE, number, LABELS.index(span.label)))
+    start_s = -_LONGEST_STRETCH_S if span.start_s == 0 else span.start_s + _HALF_TRANSITION_S
+    end_s = duration_s + _LONGEST_STRETCH_S if span.end_s == duration_s else span.end_s - _HALF_TRANSITION_S
+    return body.key_poses(span.label, person, style, start_s=start_s, end_s=end_s, rng=rng)
+
+
+def _wear_watch(
+    grid_s: Float64, motion: body.Motion, person: body.Person, duration_s: float, rng: np.random.Generator
+) -> tuple[Float64, Float64]:
+    """Times and readings of the watch on the right wrist."""
+    slip_rad = rng.normal(0.0, 1.0, 3) * np.radians(_SLIP_DEG)
+    strap = Rotation.from_rotvec(person.strap_rad + slip_rad).as_matrix()
+    time_s = virtual_sensor.sampling_times(duration_s, SENSOR_RATE_HZ, jitter_s=_ERRORS.jitter_s, rng=rng)
+    reading_g = virtual_sensor.specific_force_g(
+        grid_s,
+        motion.joints_m[:, body.JOINTS.index("right_wrist")],
+        motion.watch_to_world @ strap,
+        at_s=time_s,
+    )
+    return time_s, virtual_sensor.with_errors(reading_g, _ERRORS, rng)
+
+
+#: How far the strap slips from one recording to the next, degrees, about each of the watch's axes.
+_SLIP_DEG = (5.0, 2.0, 2.0)
+
+#: The camera stands in front, at this distance and height, m.
+_CAMERA_DISTANCE_M = 3.4
+_CAMERA_HEIGHT_M = 0.98
+_FOCAL_PX = 80.0
+#: People turn a little to their left, so that the camera sees what the arms do to the front.
+_HEADING_DEG = 20.0
+_HEADING_SPREAD_DEG = 8.0
+#: Brightness of a bone at the distance of the person's middle, and how much nearer ones gain, per metre.
+_BRIGHTNESS = 150.0
+_BRIGHTNESS_PER_M = 180.0
+
+
+def _film(joints_m: Float64, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw joints (frames, joints, 3) as a camera in front of the person sees them."""
+    heading_rad = np.radians(rng.normal(_HEADING_DEG, _HEADING_SPREAD_DEG))
+    shift_m = rng.normal(0.0, 1.0, 3) * (0.06, 0.08, 0.02)
+    turn = Rotation.from_rotvec((0.0, 0.0, heading_rad)).as_matrix()
+    world = joints_m @ turn.T + shift_m
+    distance_m = np.maximum(_CAMERA_DISTANCE_M - world[:, :, 1], 0.5)
+    scale = _FOCAL_PX / distance_m
+    # The camera looks against y: the person's right is on the picture's left.
+    x_px = FRAME_WIDTH / 2 - world[:, :, 0] * scale
+    y_px = FRAME_HEIGHT / 2 - (world[:, :, 2] - _CAMERA_HEIGHT_M) * scale
+    first, second = np.array(body.BONES).T
+    nearness_m = _CAMERA_DISTANCE_M - (distance_m[:, first] + distance_m[:, second]) / 2
+    return render.draw_bones(
+        np.stack([x_px, y_px], axis=2),
+        body.BONES,
+        radius_px=np.array(body.BONE_RADIUS_M) * _FOCAL_PX / _CAMERA_DISTANCE_M,
+        brightness=np.clip(_BRIGHTNESS + _BRIGHTNESS_PER_M * nearness_m, 60.0, 255.0),
+        height=FRAME_HEIGHT,
+        width=FRAME_WIDTH,
+    )

@@ -1,0 +1,1 @@
+"""What a student is taught: the teachers' targets and the losses."""

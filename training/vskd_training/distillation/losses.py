@@ -1,0 +1,326 @@
+"""What the student is trained on: labels, the teacher's soft targets, and DASK.
+
+DASK is VSKD's "distance and angle-wise semantic knowledge" (Ni et al., ICASSP 2022). The paper's own equation could
+not be read; the terms follow its name, its figure and its code, and distance and angle are those of RKD (Park et al.,
+CVPR 2019). With z logits (batch, classes), f features (batch, features), S student, T teacher, i, j, k rows::
+
+    L_CE = cross entropy(z_S, label); 0 for a row without a label, which counts in the mean all the same
+    L_KD = t^2 KL( softmax(z_T / t) || softmax(z_S / t) ), mean over the batch
+    d_ij = |f_i - f_j|, 0 on the diagonal; off it the squared distance is never below 1e-12
+    L_D  = mean over i, j of smoothL1( d^S_ij / mean(d^S > 0) - d^T_ij / mean(d^T > 0) )
+    e_ij = (f_j - f_i) / |f_j - f_i|, 0 where the two coincide
+    L_A  = mean over i, j, k of smoothL1( <e^S_ij, e^S_ik> - <e^T_ij, e^T_ik> )
+    L_S  = mean squared error( f_S, f_T )
+    L    = ce L_CE + kd L_KD + distance L_D + angle L_A + semantic L_S
+           + decoupled and dist times the two losses of ``logit_losses``
+           + hint, attention and contrastive times the three of ``feature_losses``
+
+smoothL1(x) is x^2 / 2 up to |x| = 1 and |x| - 1/2 beyond. The student's feature comes after a ReLU and the teacher's
+is signed, so L_S seldom reaches 0.
+
+Every term is computed in float32 at least, also under autocast, and the teacher gets no gradient. This module knows
+nothing of networks or of how batches are made, but it refuses a pair of views whose sample ids differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vskd.errors import ConfigError, DataError
+from vskd_training.distillation.feature_losses import FeatureHeads, attention
+from vskd_training.distillation.logit_losses import decoupled, dist, standardised, target_classes
+from vskd_training.models.student import View
+
+#: The terms that compare with a teacher.
+OF_A_TEACHER = ("kd", "distance", "angle", "semantic", "decoupled", "dist", "hint", "attention", "contrastive")
+
+#: Squared distances below this are two features that coincide.
+_COINCIDE = 1e-12
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """The weight of each term, all at least 0; a term of weight 0 is not computed.
+
+    The defaults train a student alone. The public code of VSKD sets kd 0.01 and the three others 1.
+
+    Attributes
+    ----------
+    ce : cross entropy with the labels
+    kd : soft targets
+    distance, angle, semantic : the three terms of DASK
+    decoupled, dist : see ``logit_losses``
+    decoupled_other : weight, within ``decoupled``, of what is said about the classes that are not the target
+    standardised : bring each row of logits to mean 0 and deviation 1 ahead of ``kd`` and ``decoupled``
+    temperature : divides both sides' logits in ``kd``, ``decoupled`` and ``dist``
+    label_smoothing : of the cross entropy, in [0, 1)
+    hint, attention, contrastive : see ``feature_losses``
+    contrastive_temperature : divides the similarities in ``contrastive``
+    """
+
+    ce: float = 1.0
+    kd: float = 0.0
+    distance: float = 0.0
+    angle: float = 0.0
+    semantic: float = 0.0
+    decoupled: float = 0.0
+    dist: float = 0.0
+    decoupled_other: float = 8.0
+    standardised: bool = False
+    temperature: float = 4.0
+    label_smoothing: float = 0.0
+    hint: float = 0.0
+    attention: float = 0.0
+    contrastive: float = 0.0
+    contrastive_temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"loss.{field.name} must be finite and at least 0, got {value}")
+        for name in ("temperature", "contrastive_temperature"):
+            if getattr(self, name) == 0:
+                raise ConfigError(f"loss.{name} must be above 0, got 0")
+        if self.label_smoothing >= 1:
+            raise ConfigError(f"loss.label_smoothing must lie in [0, 1), got {self.label_smoothing}")
+        if self.ce == 0 and not self.needs_teacher:
+            names = ", ".join(OF_A_TEACHER)
+            raise ConfigError("every weight of the loss is 0", hint=f"Set one of loss.ce, {names}")
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any term looks at the teacher."""
+        return any(getattr(self, name) > 0 for name in OF_A_TEACHER)
+
+    @property
+    def needs_middle(self) -> bool:
+        """Whether any term compares intermediate maps."""
+        return max(self.hint, self.attention) > 0
+
+    @property
+    def needs_heads(self) -> bool:
+        """Whether any term trains something beside the student."""
+        return max(self.hint, self.contrastive) > 0
+
+    def without_teacher(self) -> LossWeights:
+        """The same, with every term that looks at a teacher turned off."""
+        off: dict[str, Any] = dict.fromkeys(OF_A_TEACHER, 0.0)
+        return replace(self, **off)
+
+
+def soft_targets(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
+    """L_KD (Hinton et al., 2015), a scalar; both logits (batch, classes), of equal shape."""
+    _check_equal_shapes("logits", student_logits, teacher_logits)
+    student = F.log_softmax(student_logits / temperature, dim=1)
+    teacher = F.log_softmax(teacher_logits.detach() / temperature, dim=1)
+    return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
+
+
+def distance(student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
+    """L_D, a scalar; features (batch, any width), the same batch on both sides.
+
+    Unchanged by a factor on either side's features. 0 for a batch of one. Where all features of a side coincide, all
+    its relative distances are 1.
+    """
+    _check_equal_batches(student_feature, teacher_feature)
+    student = _relative_distances(student_feature)
+    return F.smooth_l1_loss(student, _relative_distances(teacher_feature.detach()))
+
+
+def angle(student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
+    """L_A, a scalar; features (batch, any width), the same batch on both sides.
+
+    Unchanged by a factor and by a shift of either side's features. 0 for a batch of one. Costs batch^2 features of
+    memory and batch^3 values.
+    """
+    _check_equal_batches(student_feature, teacher_feature)
+    return F.smooth_l1_loss(_angles(student_feature), _angles(teacher_feature.detach()))
+
+
+def semantic(student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
+    """L_S, a scalar; both features (batch, features), of equal shape."""
+    _check_equal_shapes("features", student_feature, teacher_feature)
+    return F.mse_loss(student_feature, teacher_feature.detach())
+
+
+def distillation_loss(
+    student: View,
+    teacher: View | None,
+    targets: Tensor,
+    weights: LossWeights,
+    *,
+    student_ids: Sequence[str] | Tensor,
+    teacher_ids: Sequence[str] | Tensor | None,
+    heads: FeatureHeads | None = None,
+    recordings: Tensor | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum of the terms.
+
+    Parameters
+    ----------
+    student : its view of a batch
+    teacher : its view of the same recordings in the same order; None where no weight needs it
+    targets : (batch,) int64 class indices, or (batch, classes) probabilities (mixup); a row that sums to less than 1
+        is unlabelled by as much
+    weights : the weight of each term
+    student_ids, teacher_ids : (batch,), the recording behind each row of each view; None without a teacher
+    heads : what is trained beside the student; None where no weight needs it
+    recordings : (batch, parts), for ``contrastive``: which recordings each row was made of
+
+    Returns
+    -------
+    loss : a scalar
+    terms : the terms that were computed, by the names of their weights; unweighted and detached, for a log
+
+    Raises
+    ------
+    DataError : the ids of the two views differ, or shapes do not fit; a weighed term lacks its maps or heads
+    ConfigError : a weight needs a teacher and there is none
+    """
+    if teacher is None and weights.needs_teacher:
+        raise ConfigError(
+            "the loss weighs the teacher's outputs, but there is no teacher",
+            hint=f"Name a teacher, or set loss.{', '.join(OF_A_TEACHER)} to 0",
+        )
+    if teacher is not None:
+        _check_ids(student_ids, teacher_ids, batch=len(student.logits))
+    # Angles in bfloat16 would be right to two digits only.
+    with torch.autocast(student.logits.device.type, enabled=False):
+        ours = _full(student)
+        every = _terms(ours, teacher, targets, weights)
+        if teacher is not None:
+            every |= _feature_terms(ours, _full(teacher), weights, heads, recordings)
+        terms = {name: term() for name, term in every.items()}
+        loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+    return loss, {name: term.detach() for name, term in terms.items()}
+
+
+def _terms(
+    student: View, teacher: View | None, targets: Tensor, weights: LossWeights
+) -> dict[str, Callable[[], Tensor]]:
+    """The terms whose weight is above 0, not computed yet."""
+    every: dict[str, Callable[[], Tensor]] = {
+        "ce": lambda: _cross_entropy(student.logits, targets, smoothing=weights.label_smoothing)
+    }
+    if teacher is not None:
+        known = _full(teacher)
+        every |= _logit_terms(student.logits, known.logits, targets, weights)
+        every["distance"] = lambda: distance(student.feature, known.feature)
+        every["angle"] = lambda: angle(student.feature, known.feature)
+        every["semantic"] = lambda: semantic(student.feature, known.feature)
+    return {name: term for name, term in every.items() if getattr(weights, name) > 0}
+
+
+def _logit_terms(
+    student: Tensor, teacher: Tensor, targets: Tensor, weights: LossWeights
+) -> dict[str, Callable[[], Tensor]]:
+    _check_equal_shapes("logits", student, teacher)
+    temperature = weights.temperature
+    ours, theirs = (standardised(student), standardised(teacher)) if weights.standardised else (student, teacher)
+    about = target_classes(targets, teacher)
+    return {
+        "kd": lambda: soft_targets(ours, theirs, temperature=temperature),
+        "decoupled": lambda: decoupled(ours, theirs, about, temperature=temperature, other=weights.decoupled_other),
+        "dist": lambda: dist(student, teacher, temperature=temperature),
+    }
+
+
+def _feature_terms(
+    student: View, teacher: View, weights: LossWeights, heads: FeatureHeads | None, recordings: Tensor | None
+) -> dict[str, Callable[[], Tensor]]:
+    """Those of ``feature_losses`` whose weight is above 0, not computed yet."""
+    if weights.needs_heads and (heads is None or recordings is None):
+        raise DataError("the loss trains heads beside the student, and got a batch without heads or recordings")
+    every: dict[str, Callable[[], Tensor]] = {}
+    if weights.needs_middle:
+        ours, theirs = student.middle, teacher.middle
+        if ours is None or theirs is None:
+            raise DataError("the loss compares intermediate maps, and a view has none", hint="Ask for ``with_middle``")
+        every["attention"] = partial(attention, ours, theirs)
+        if heads is not None:
+            every["hint"] = partial(heads.hint, ours, theirs)
+    if heads is not None and recordings is not None:
+        every["contrastive"] = partial(
+            heads.contrast, student.feature, teacher.feature, recordings, temperature=weights.contrastive_temperature
+        )
+    return {name: term for name, term in every.items() if getattr(weights, name) > 0}
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float) -> Tensor:
+    """Smoothing spreads what a row has, so that a row of zeros stays one; torch would make a uniform target of it."""
+    if targets.ndim == 1:
+        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    spread = smoothing * targets.sum(dim=1, keepdim=True) / targets.shape[1]
+    return F.cross_entropy(logits, (1 - smoothing) * targets + spread)
+
+
+def _relative_distances(feature: Tensor) -> Tensor:
+    """(batch, batch): distances in units of their mean; the diagonal is 0."""
+    batch = len(feature)
+    squared = (feature.unsqueeze(0) - feature.unsqueeze(1)).square().sum(dim=2)
+    apart = ~torch.eye(batch, dtype=torch.bool, device=feature.device)
+    # The square root has no gradient at 0. Clamped, features that coincide pull at nothing.
+    distances = torch.where(apart, squared.clamp(min=_COINCIDE).sqrt(), 0.0)
+    if batch == 1:
+        return distances
+    return distances / (distances.sum() / (batch * (batch - 1)))
+
+
+def _angles(feature: Tensor) -> Tensor:
+    """(batch, batch, batch): the cosine at row i of the corner j, i, k; 0 where j or k coincides with i."""
+    difference = feature.unsqueeze(0) - feature.unsqueeze(1)
+    squared = difference.square().sum(dim=2, keepdim=True)
+    coincide = squared <= _COINCIDE
+    # Both branches of where are differentiated, so the root must be harmless in the one that is dropped as well.
+    inverse = torch.where(coincide, 0.0, torch.where(coincide, 1.0, squared).rsqrt())
+    direction = difference * inverse
+    return direction @ direction.transpose(1, 2)
+
+
+def _full(view: View) -> View:
+    """The view in float32, or as it is where it is finer."""
+
+    def full(value: Tensor) -> Tensor:
+        return value.to(torch.promote_types(value.dtype, torch.float32))
+
+    return View(full(view.logits), full(view.feature), None if view.middle is None else full(view.middle))
+
+
+def _check_equal_shapes(what: str, student: Tensor, teacher: Tensor) -> None:
+    if student.shape != teacher.shape:
+        raise DataError(f"the student's {what} are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)}")
+
+
+def _check_equal_batches(student: Tensor, teacher: Tensor) -> None:
+    if len(student) != len(teacher):
+        raise DataError(f"the student's batch has {len(student)} features, the teacher's {len(teacher)}")
+
+
+def _check_ids(student_ids: Sequence[str] | Tensor, teacher_ids: Sequence[str] | Tensor | None, *, batch: int) -> None:
+    left, right = _listed(student_ids), _listed(teacher_ids)
+    if not len(left) == len(right) == batch:
+        raise DataError(
+            f"a batch of {batch} needs as many sample ids, "
+            f"got {len(left)} for the student and {len(right)} for the teacher"
+        )
+    for position, (one, other) in enumerate(zip(left, right, strict=True)):
+        if one != other:
+            raise DataError(
+                f"row {position} pairs {one!r} (student) with {other!r} (teacher): not the same recording",
+                hint="Both views of a batch must come from one loader",
+            )
+
+
+def _listed(ids: Sequence[str] | Tensor | None) -> list[object]:
+    if ids is None:
+        return []
+    return list(ids.tolist()) if isinstance(ids, Tensor) else list(ids)

@@ -1,0 +1,1 @@
+"""The training loop and the run that it leaves behind."""

@@ -1,0 +1,146 @@
+"""A run: the folder that training leaves behind.
+
+::
+
+    RUN/
+      run.json            the run card: config, versions, data hash, split, contract, metrics; written last
+      model.safetensors   weights
+      log.jsonl           one line per epoch
+      confusion.png       of the test recordings; drawn by `vskd train`
+      resume.pt           only while the run is not finished: weights, optimiser, schedule
+
+A folder without ``run.json`` is a run that never finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from vskd.closed import from_mapping, to_mapping
+from vskd.contract import Contract
+from vskd.errors import DataError
+from vskd_training.settings import Config
+from vskd_training.versions import versions
+
+CARD = "run.json"
+WEIGHTS = "model.safetensors"
+LOG = "log.jsonl"
+RESUME = "resume.pt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    path : the folder
+    card : as written
+    config, contract : out of the card
+    """
+
+    path: Path
+    card: dict[str, Any]
+    config: Config
+    contract: Contract
+
+    @classmethod
+    def open(cls, path: Path, *, role: str | None) -> Run:
+        """Open a finished run.
+
+        Parameters
+        ----------
+        path : the folder
+        role : ``teacher`` or ``student``, which it must be; None takes either
+
+        Raises
+        ------
+        DataError : no run there, not finished, or of the other role
+        """
+        if not (path / CARD).is_file():
+            state = "never finished" if (path / RESUME).is_file() else "holds no run"
+            made_by = f"`vskd train {role or 'teacher'} ... --out {path}`"
+            raise DataError(f"{path} {state}: it has no {CARD}", hint=f"{made_by} makes it")
+        try:
+            card = json.loads((path / CARD).read_text(encoding="utf-8"))
+            found, config, contract = card["role"], card["config"], card["contract"]
+        except (ValueError, KeyError) as error:
+            raise DataError(f"{path / CARD} was changed or cut short: {error!r}", hint="Train again") from error
+        if role is not None and found != role:
+            raise DataError(f"{path} holds a {found}, and a {role} is needed")
+        return cls(path, card, from_mapping(Config, config, where=CARD), Contract.from_mapping(contract))
+
+    def load_weights(self, model: nn.Module) -> None:
+        """Load the run's weights into a model built from its config; leaves it in evaluation mode.
+
+        Raises
+        ------
+        DataError : the file is missing or changed, or does not fit the model
+        """
+        path = self.path / WEIGHTS
+        if not path.is_file() or file_sha256(path) != self.card["weights_sha256"]:
+            raise DataError(f"{path} is missing or was changed since the run finished", hint="Train again")
+        try:
+            model.load_state_dict(load_file(path))
+        except (RuntimeError, SafetensorError) as error:
+            # torch lists every tensor that does not fit, over many lines; the first one tells enough.
+            first = [line.strip() for line in str(error).splitlines() if line.strip()][:2]
+            raise DataError(
+                f"{path} does not fit the model of its own config: {' '.join(first).rstrip('.')}", hint="Train again"
+            ) from error
+        model.eval()
+
+
+def finish_run(path: Path, *, model: nn.Module, card: dict[str, Any]) -> None:
+    """Write weights and card, the card last, and drop what was kept for resuming."""
+    weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    write_atomically(path / WEIGHTS, weights)
+    full = {**card, "weights_sha256": hashlib.sha256(weights).hexdigest(), "versions": versions()}
+    write_atomically(path / CARD, (json.dumps(full, indent=2, sort_keys=True) + "\n").encode())
+    (path / RESUME).unlink(missing_ok=True)
+
+
+def start_run(path: Path, *, config: Config, overwrite: bool, resume: bool) -> None:
+    """Make the run's folder, or take up the one that is there.
+
+    Raises
+    ------
+    DataError : it exists and neither ``overwrite`` nor ``resume`` was asked for, or it was made with another config
+    """
+    settings = json.dumps(to_mapping(config), indent=2, sort_keys=True) + "\n"
+    if path.exists() and any(path.iterdir()) and not resume:
+        if not overwrite:
+            raise DataError(f"{path} exists", hint="Give another --out, or --overwrite, or --resume")
+        if not (path / "config.json").is_file():
+            raise DataError(f"{path} exists and is no run; it is not replaced", hint="Give another --out")
+        shutil.rmtree(path)
+    if resume and (path / "config.json").is_file() and (path / "config.json").read_text(encoding="utf-8") != settings:
+        raise DataError(f"{path} was started with another config", hint="Give its config, or --overwrite")
+    path.mkdir(parents=True, exist_ok=True)
+    write_atomically(path / "config.json", settings.encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

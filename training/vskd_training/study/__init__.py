@@ -1,0 +1,1 @@
+"""Studies: arms x folds x seeds, their statistics and their report."""
