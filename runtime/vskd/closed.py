@@ -3,6 +3,8 @@
 The contract of a bundle and every training config are read and written through these two functions.
 What is supported is what they need and no more: bool, int, float, str, ``Literal``, ``X | None``, ``tuple[X, ...]``,
 ``dict[str, X]`` and nested dataclasses. Checks beyond types belong in ``__post_init__`` of the dataclass.
+
+A dataclass may name keys that it once had: ``RETIRED: ClassVar[Mapping[str, str]]``, old key -> what to write instead.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) 
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
-            raise ConfigError(f"unknown key {key!r} in {where}", hint=did_you_mean(str(key), fields))
+            retired: Mapping[str, str] = getattr(kind, "RETIRED", {})
+            hint = retired.get(str(key)) or did_you_mean(str(key), fields)
+            raise ConfigError(f"unknown key {key!r} in {where}", hint=hint)
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in mapping:

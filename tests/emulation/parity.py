@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import Bundle, ModelEntry
-from vskd.checks.golden import FLIP_MARGIN, Golden, gives_the_networks_logits, infer_apart, margins, read_golden
+from vskd.checks.golden import FLIP_MARGIN, Golden, gives_the_networks_logits, infer_in_subprocess, margins, read_golden
 from vskd.checks.golden_stream import read_golden_stream
 from vskd.decide import softmax
 from vskd_benchmarks.pi_kit.boards import board_for
@@ -135,7 +135,7 @@ def _compare_model(
 ) -> dict[str, Any]:
     exact = gives_the_networks_logits(entry)
     version, there = installed.logits(engine, entry, golden.windows)
-    answer = infer_apart(here, [bundle.model_path(entry)], golden.windows)
+    answer = infer_in_subprocess(here, [bundle.model_path(entry)], golden.windows)
     difference = np.abs(there - answer.logits[0]).max(axis=1)
     from_golden = np.abs(there - (golden.logits if exact else golden.model_logits[entry.file])).max()
     probabilities, expected = (

@@ -31,7 +31,7 @@ from vskd_export.build import ExportReport, export_bundle
 from vskd_export.convert import onnx as convert_onnx
 from vskd_export.convert import tflite_file
 from vskd_export.convert.graph import INPUT_NAME, frozen_copy
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.judge import answers, micro
 from vskd_export.judge.evidence import reference_images, torch_logits
 from vskd_export.quantize.calibrate import WindowSet, draw_calibration
@@ -387,9 +387,9 @@ def test_it_runs_on_a_microcontrollers_interpreter(
 
 def test_a_failed_step_shows_its_last_words_and_a_missing_library_its_extra(tmp_path: Path) -> None:
     with pytest.raises(VskdError, match=r"quantizing failed \(exit code 1\); its last words:\n[\s\S]*model\.tflite"):
-        run_apart("vskd_export.quantize.tflite", tmp_path, purpose="quantizing", needs="ai_edge_quantizer")
+        run_in_subprocess("vskd_export.quantize.tflite", tmp_path, purpose="quantizing", needs="ai_edge_quantizer")
     with pytest.raises(MissingExtraError, match=r"converting needs no_such_library.*vskd\[export\]"):
-        run_apart("vskd_export.convert.onnx", tmp_path, purpose="converting", needs="no_such_library")
+        run_in_subprocess("vskd_export.convert.onnx", tmp_path, purpose="converting", needs="no_such_library")
 
 
 def test_the_bundles_manifest_and_contract_follow_their_schemas(bundle: Bundle) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vskd.contract import Contract
 from vskd.errors import ContractError
 from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME, load_job, save_job
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_training.models.student import Student
 
 #: Key of the contract in ``metadata_props``.
@@ -39,7 +39,7 @@ def to_onnx(student: Student, contract: Contract) -> bytes:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_job(student, contract, folder / "job.pt")
-        run_apart("vskd_export.convert.onnx", folder, purpose="converting to ONNX", needs="onnxscript")
+        run_in_subprocess("vskd_export.convert.onnx", folder, purpose="converting to ONNX", needs="onnxscript")
         return (folder / "model.onnx").read_bytes()
 
 

@@ -20,7 +20,7 @@ from vskd.errors import MissingExtraError, VskdError
 TIMEOUT_S = 900.0
 
 
-def run_apart(module: str, folder: Path, *, purpose: str, needs: str) -> str:
+def run_in_subprocess(module: str, folder: Path, *, purpose: str, needs: str) -> str:
     """Run ``python -m module folder`` and wait.
 
     Parameters

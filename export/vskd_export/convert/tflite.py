@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME, load_job, save_job
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.convert.tflite_file import finish, shorten_names
 from vskd_training.models.student import Student
 
@@ -29,7 +29,7 @@ def to_tflite(student: Student, contract: Contract) -> bytes:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_job(student, contract, folder / "job.pt")
-        run_apart("vskd_export.convert.tflite", folder, purpose="converting to TFLite", needs="litert_torch")
+        run_in_subprocess("vskd_export.convert.tflite", folder, purpose="converting to TFLite", needs="litert_torch")
         return finish(shorten_names((folder / "model.tflite").read_bytes()), contract)
 
 

@@ -30,7 +30,7 @@ from vskd_export.convert.graph import (
     save_job,
 )
 from vskd_export.convert.onnx_variants import encoder_form, image_form, probabilities_form
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.convert.tflite_file import finish_signatures, shorten_names
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.recipes import FLOAT_RECIPE, INTEGER_RECIPE, entry
@@ -149,7 +149,9 @@ def _signatures(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_job(student, contract, folder / "job.pt")
-        run_apart("vskd_export.convert.variants", folder, purpose="converting the other forms", needs="litert_torch")
+        run_in_subprocess(
+            "vskd_export.convert.variants", folder, purpose="converting the other forms", needs="litert_torch"
+        )
         full = shorten_names((folder / "signatures.tflite").read_bytes())
     inputs = {INPUT_NAME: calibration.windows, IMAGE_NAME: draw_images(student, calibration.windows)}
     contents = {recipe: full if recipe == FLOAT_RECIPE else quantize_graphs(full, inputs, recipe) for recipe in recipes}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import infer_apart
+from vskd.checks.golden import infer_in_subprocess
 from vskd.engines import ENGINES, installed_engines
 from vskd.errors import EngineError, GateError, MissingExtraError
 from vskd_export.quantize.recipes import models_for
@@ -75,7 +75,7 @@ def run_engines(models: Sequence[ModelEntry], files: Mapping[str, bytes], window
         for engine in engines:
             chosen = [model.file for model in models_for(engine, models)]
             try:
-                answer = infer_apart(engine, [folder / file for file in chosen], windows)
+                answer = infer_in_subprocess(engine, [folder / file for file in chosen], windows)
             except EngineError as error:
                 raise GateError(
                     f"an exported model does not run: {error.message}",

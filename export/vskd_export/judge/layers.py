@@ -25,7 +25,7 @@ from vskd.bundle import ModelEntry
 from vskd.closed import to_mapping
 from vskd.engines import ModelFormat
 from vskd_export.convert.graph import INPUT_NAME
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.convert.tflite_file import operator_names, output_names, read_model
 
 #: Worst layers to name.
@@ -104,7 +104,7 @@ def layer_errors(
         (folder / f"full.{model_format}").write_bytes(full)
         (folder / f"small.{model_format}").write_bytes(small)
         np.save(folder / "windows.npy", windows)
-        run_apart("vskd_export.judge.layers", folder, purpose="comparing layers", needs=needs)
+        run_in_subprocess("vskd_export.judge.layers", folder, purpose="comparing layers", needs=needs)
         found = json.loads((folder / "layers.json").read_text(encoding="utf-8"))
     return tuple(LayerError(layer, sqnr_db) for layer, sqnr_db in found)
 

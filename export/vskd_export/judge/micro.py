@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import EngineError
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 
 PACKAGE = "tflite_micro"
 
@@ -90,7 +90,7 @@ def measure_arena(model: bytes) -> int:
 
 
 def _arena_apart(folder: Path) -> int:
-    said = run_apart("vskd_export.judge.micro", folder, purpose="running TensorFlow Lite Micro", needs=PACKAGE)
+    said = run_in_subprocess("vskd_export.judge.micro", folder, purpose="running TensorFlow Lite Micro", needs=PACKAGE)
     found = _ARENA.search(said)
     if found is None:
         raise EngineError("TensorFlow Lite Micro did not report its arena", hint="Try another tflite-micro")

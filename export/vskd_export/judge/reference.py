@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 
 
 def run_reference(models: Mapping[str, bytes], windows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
@@ -41,7 +41,7 @@ def run_reference(models: Mapping[str, bytes], windows: NDArray[np.float32]) -> 
         for file, content in models.items():
             (folder / file).write_bytes(content)
         np.save(folder / "windows.npy", windows)
-        run_apart(
+        run_in_subprocess(
             "vskd_export.judge.reference", folder, purpose="running LiteRT's reference kernels", needs="ai_edge_litert"
         )
         with np.load(folder / "logits.npz") as archive:

@@ -16,14 +16,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.checks.golden import IMAGE_TOLERANCE, infer_apart
+from vskd.checks.golden import IMAGE_TOLERANCE, infer_in_subprocess
 from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd.engines import ModelFormat
 from vskd.errors import GateError
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.convert.variants import SIGNATURES, draw_images
 from vskd_export.judge.evidence import Evidence, reference_images
 from vskd_export.judge.quantized import judge, measure_quantized
@@ -166,8 +166,8 @@ def _answers(files: Mapping[str, bytes], inputs: Mapping[str, Float32]) -> Itera
             form = Path(file).name.split(".")[0]
             if file.endswith(".onnx"):
                 source = inputs[SIGNATURES[form][0]]
-                yield "onnxruntime", file, form, infer_apart("onnxruntime", [folder / file], source).logits[0]
-        run_apart(
+                yield "onnxruntime", file, form, infer_in_subprocess("onnxruntime", [folder / file], source).logits[0]
+        run_in_subprocess(
             "vskd_export.judge.variants_gate",
             folder,
             purpose="running the signatures in LiteRT",

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import gives_the_networks_logits, infer_apart
+from vskd.checks.golden import gives_the_networks_logits, infer_in_subprocess
 from vskd.checks.golden_stream import (
     EVENTS_FILE,
     GoldenEvent,
@@ -127,7 +127,7 @@ def _recorded(
             for file in chosen:
                 (folder / file).write_bytes(files[file])
             if chosen:
-                answer = infer_apart(engine, [folder / file for file in chosen], windows)
+                answer = infer_in_subprocess(engine, [folder / file for file in chosen], windows)
                 found |= dict(zip(chosen, answer.logits, strict=True))
     return found
 

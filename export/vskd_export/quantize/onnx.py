@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.convert.onnx import finish
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.quantize.calibrate import WindowSet
 
 #: Type of the activations by recipe, as onnxruntime names it.
@@ -54,7 +54,7 @@ def quantize_onnx(model: bytes, contract: Contract, calibration: WindowSet, reci
         (folder / "model.onnx").write_bytes(model)
         (folder / "activations").write_text(_STATIC[recipe], encoding="utf-8")
         np.save(folder / "calibration.npy", calibration.windows)
-        run_apart("vskd_export.quantize.onnx", folder, purpose="quantizing ONNX", needs="onnxruntime")
+        run_in_subprocess("vskd_export.quantize.onnx", folder, purpose="quantizing ONNX", needs="onnxruntime")
         return finish(onnx.load(str(folder / "quantized.onnx")), contract)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME
-from vskd_export.convert.subprocesses import run_apart
+from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.convert.tflite_file import finish, operator_names, output_names, read_model
 from vskd_export.quantize.calibrate import WindowSet
 
@@ -82,7 +82,7 @@ def quantize_graphs(model: bytes, inputs: Mapping[str, NDArray[np.float32]], rec
         (folder / "model.tflite").write_bytes(model)
         (folder / "recipe").write_text(recipe, encoding="utf-8")
         np.savez(folder / "calibration.npz", **cast("dict[str, Any]", dict(inputs)))
-        run_apart("vskd_export.quantize.tflite", folder, purpose="quantizing TFLite", needs="ai_edge_quantizer")
+        run_in_subprocess("vskd_export.quantize.tflite", folder, purpose="quantizing TFLite", needs="ai_edge_quantizer")
         return (folder / "quantized.tflite").read_bytes()
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from vskd.bundle import Bundle
-from vskd.checks.golden import infer_apart, read_golden
+from vskd.checks.golden import infer_in_subprocess, read_golden
 from vskd.engines import ENGINES, installed_engines
 from vskd.errors import EngineError, VskdError
 
@@ -100,7 +100,7 @@ def _models(path: Path) -> Iterator[Finding]:
         runs = 0
         for name, entry in bundle.runnable():
             try:
-                answer = infer_apart(name, [bundle.model_path(entry)], windows)
+                answer = infer_in_subprocess(name, [bundle.model_path(entry)], windows)
             except EngineError as error:
                 yield Finding(entry.file, "note", f"does not run on {name}: {error.message}", error.hint)
             else:

@@ -195,7 +195,7 @@ def replay(bundle: Bundle, pairs: Sequence[tuple[str, ModelEntry]] | None = None
     for engine in dict.fromkeys(name for name, _ in chosen):
         entries = [entry for name, entry in chosen if name == engine]
         try:
-            answer = infer_apart(engine, [bundle.model_path(entry) for entry in entries], golden.windows)
+            answer = infer_in_subprocess(engine, [bundle.model_path(entry) for entry in entries], golden.windows)
         except EngineError as error:
             results += [_failed(engine, entry, len(golden), str(error)) for entry in entries]
             continue
@@ -234,7 +234,7 @@ class Answer:
     logits: tuple[Float32, ...]
 
 
-def infer_apart(engine: str, models: Sequence[Path], windows: Float32) -> Answer:
+def infer_in_subprocess(engine: str, models: Sequence[Path], windows: Float32) -> Answer:
     """Run windows through models in a fresh process.
 
     Parameters
@@ -320,7 +320,7 @@ def _integer_problem(names: Sequence[str], logits: Float32, expected: NDArray[np
 
 
 def _serve(engine_name: str, models: Sequence[str]) -> int:
-    """The child's side of ``infer_apart``; returns the exit code."""
+    """The child's side of ``infer_in_subprocess``; returns the exit code."""
     # Engines print on standard output as they like; the answer gets a channel of its own.
     answer_channel = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

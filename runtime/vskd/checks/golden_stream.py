@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vskd.bundle import Bundle, ModelEntry
-from vskd.checks.golden import FLIP_MARGIN, gives_the_networks_logits, infer_apart
+from vskd.checks.golden import FLIP_MARGIN, gives_the_networks_logits, infer_in_subprocess
 from vskd.classifier import Classifier
 from vskd.closed import from_mapping
 from vskd.contract import Contract, Unit
@@ -218,7 +218,7 @@ def replay_stream(bundle: Bundle, pairs: Sequence[tuple[str, ModelEntry]]) -> tu
     for engine in dict.fromkeys(name for name, _ in pairs):
         entries = [entry for name, entry in pairs if name == engine]
         try:
-            answer = infer_apart(engine, [bundle.model_path(entry) for entry in entries], windows)
+            answer = infer_in_subprocess(engine, [bundle.model_path(entry) for entry in entries], windows)
         except EngineError as error:
             results += [StreamReplay(engine, "", entry, 0, float("nan"), str(error)) for entry in entries]
             continue

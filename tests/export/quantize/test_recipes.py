@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import infer_apart
+from vskd.checks.golden import infer_in_subprocess
 from vskd.errors import ConfigError
 from vskd_export.command import export
 from vskd_export.convert.onnx import read_contract
@@ -110,7 +110,7 @@ def test_every_other_recipe_is_smaller_runs_and_agrees(
     (tmp_path / model.file).write_bytes(small)
     windows = workshop.held_out.windows[:32]
     engine = {"onnx": "onnxruntime", "tflite": "litert"}[model.format]
-    (logits,) = infer_apart(engine, [tmp_path / model.file], windows).logits
+    (logits,) = infer_in_subprocess(engine, [tmp_path / model.file], windows).logits
 
     expected = torch_logits(workshop.student, windows)
     span = float(np.ptp(expected))
