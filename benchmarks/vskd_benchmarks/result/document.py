@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import CONTRACT, Bundle
-from vskd_benchmarks.device.energy import derive_energy, energy_facts
-from vskd_benchmarks.measure.audits import audit
 from vskd_benchmarks.measure.bench import Run, Subject
 from vskd_benchmarks.measure.latency import median_with_interval, ratio_by_round, summarise
 from vskd_benchmarks.measure.plan import macs_of, report_of
+from vskd_benchmarks.result.audits import audit
+from vskd_benchmarks.result.energy import derive_energy, energy_facts
 from vskd_benchmarks.result.folder import KIND, RAW, SCHEMA_VERSION, Raw
 from vskd_benchmarks.result.profile import profile_facts
 from vskd_benchmarks.result.validity import GROWTH_LIMIT_BYTES, verdicts

@@ -23,7 +23,7 @@ Why the limits are what they are
     energy-uncertain : above a quarter of the figure it tells the order of magnitude; latency stands: a note
     threads-exceed-cores : threads that wait for each other's core measure the scheduler
     profile-... : see ``vskd_benchmarks.result.profile``; the machine is not the device, or a limit could not be set
-    audit-... : see ``vskd_benchmarks.measure.audits``; a failed one means that what was timed is not what a user gets
+    audit-... : see ``vskd_benchmarks.result.audits``; a failed one means that what was timed is not what a user gets
 """
 
 from __future__ import annotations

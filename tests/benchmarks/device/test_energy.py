@@ -23,8 +23,6 @@ from vskd_benchmarks.device.energy import (
     EnergySettings,
     attach_meter,
     choose_source,
-    derive_energy,
-    energy_facts,
     power_arrays,
 )
 from vskd_benchmarks.device.power_counters import Probe
@@ -34,6 +32,7 @@ from vskd_benchmarks.measure.bench import raw_arrays, run_bench
 from vskd_benchmarks.measure.plan import QUICK, Settings
 from vskd_benchmarks.result.check import differences
 from vskd_benchmarks.result.document import derive, facts
+from vskd_benchmarks.result.energy import derive_energy, energy_facts
 from vskd_benchmarks.result.folder import SCHEMA, read_result, write_result
 from vskd_benchmarks.result.validity import _energy
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from vskd_benchmarks.device.confinement import Confinement
-from vskd_benchmarks.device.energy import MODEL, EnergyRecord, EnergySettings, energy_facts
+from vskd_benchmarks.device.energy import MODEL, EnergyRecord, EnergySettings
 from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.report.html import write_report
 from vskd_benchmarks.result.document import derive
+from vskd_benchmarks.result.energy import energy_facts
 from vskd_benchmarks.result.folder import KIND, SCHEMA_VERSION, write_result
 from vskd_benchmarks.result.profile import profile_facts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vskd_benchmarks.measure.audits import audit
+from vskd_benchmarks.result.audits import audit
 
 CASE = {"recipe": "w8a8-static-pc", "weights": "trained"}
 BUNDLE = {"logit_tolerance": 1e-4, "temperature": 1.0}

@@ -1,0 +1,194 @@
+"""The energy of a result: what was recorded and assumed, and what follows for each case and for a battery.
+
+A model is called one in every place, has no uncertainty and no total, and its assumptions are written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from vskd.errors import DataError
+from vskd_benchmarks.device.battery import battery_use
+from vskd_benchmarks.device.energy import METER, MODEL, POWER, EnergyRecord
+from vskd_benchmarks.device.power_trace import MeasuredEnergy, PowerTrace, measured_energy
+from vskd_benchmarks.device.profiles import Profile
+
+
+def energy_facts(record: EnergyRecord, *, pace_hz: float | None, batch: int, relation: str | None) -> dict[str, Any]:
+    """The run's part of the result: what was recorded, used and assumed.
+
+    Parameters
+    ----------
+    record : of the run
+    pace_hz, batch : of the mode; None is back to back, where the profile's pace and batch make up the day
+    relation : of the machine to the profile; None without one
+    """
+    profile, settings = record.profile, record.settings
+    own_wh = None if profile is None or profile.battery is None else profile.battery.capacity_wh
+    usual_hz, usual_batch = (1.0, 1) if profile is None else (profile.settings.rate_hz, profile.settings.batch)
+    use = {
+        "rate_hz": pace_hz or usual_hz,
+        "batch": usual_batch if pace_hz is None else batch,
+        "duty_cycle": settings.duty_cycle,
+        "battery_wh": settings.battery_wh or own_wh,
+    }
+    wake_ups_measured = record.source != MODEL and pace_hz is not None
+    wake_up_j = None if profile is None or wake_ups_measured else profile.wake_up_j
+    return {
+        "source": record.source,
+        "measured": record.source != MODEL,
+        "of": _whose(record.source, relation),
+        "detail": record.detail,
+        "lacks": list(record.lacks),
+        "unix_ns": record.unix_ns,
+        "monotonic_ns": record.monotonic_ns,
+        "idle_ns": None if record.idle_ns is None else list(record.idle_ns),
+        "core_active_w": profile.core_active_w if profile is not None and record.source == MODEL else None,
+        "wake_up_j": wake_up_j,
+        "use": use,
+        "problem": record.problem,
+        "assumptions": [
+            *(_model_assumptions(profile, relation) if record.source == MODEL else _measured_assumptions(record)),
+            *_battery_assumptions(record, use, wake_ups_measured=wake_ups_measured),
+        ],
+    }
+
+
+def _whose(source: str, relation: str | None) -> str:
+    """Whose energy the figures are: a model on a machine that is neither device nor stand-in is nobody's."""
+    if relation in ("itself", "stand-in"):
+        return "device" if relation == "itself" else "stand-in"
+    return "no-device" if source == MODEL else "this-machine"
+
+
+def _model_assumptions(profile: Profile | None, relation: str | None) -> list[str]:
+    if profile is None or profile.model is None or profile.core_active_w is None:
+        return []
+    model, megahertz = profile.model, profile.settings.frequency_khz / 1000
+    lines = [
+        f"model, not measured: a computing core takes {profile.core_active_w * 1e3:.3g} mW = "
+        f"{model.coefficient_uw_per_mhz_v2:g} uW/MHz/V^2 * {megahertz:g} MHz * ({model.core_v:g} V)^2; "
+        "leakage, caches shared by cores, memory and converters are not in it",
+    ]
+    lines += [
+        f"{name.partition('.')[2]} ({source.kind}): {source.text}"
+        for name, source in profile.sources.items()
+        if name.startswith("model.")
+    ]
+    if relation == "other":
+        lines.append(
+            "the processor time is this machine's, which is neither the device nor a stand-in for it: "
+            f"no figure of energy or battery here is one of a {profile.title}"
+        )
+    return lines
+
+
+def _measured_assumptions(record: EnergyRecord) -> list[str]:
+    lines = ["energy per inference is what flowed above the idle machine's power, which is taken to be constant"]
+    if record.source == METER:
+        lines.append("the meter's clock is this machine's; its readings lie close enough that no burst falls between")
+    else:
+        lines.append(f"read by this machine itself, which takes part of the power: {record.detail}")
+    return lines
+
+
+def _battery_assumptions(record: EnergyRecord, use: Mapping[str, Any], *, wake_ups_measured: bool) -> list[str]:
+    profile = record.profile
+    if use["battery_wh"] is None:
+        return ["no share of a battery: no capacity is known; --battery-wh gives one"]
+    windows = "a window" if use["batch"] == 1 else f"{use['batch']} windows a wake-up,"
+    lines = [f"{windows} at {use['rate_hz']:g} Hz for {use['duty_cycle']:.0%} of the day"]
+    if record.settings.battery_wh is not None:
+        lines.append(f"battery of {use['battery_wh']:g} Wh, from --battery-wh")
+    elif profile is not None:
+        source = profile.sources["battery.capacity_wh"]
+        lines.append(f"battery of {use['battery_wh']:g} Wh ({source.kind}): {source.text}")
+    if wake_ups_measured:
+        lines.append("wake-ups lie within the measured energy")
+    elif profile is not None and profile.wake_up_j is not None and profile.model is not None:
+        lines.append(f"a wake-up takes {profile.wake_up_j * 1e3:.3g} mJ: {profile.model.wake_up_us:g} us of the core")
+    else:
+        lines.append("a wake-up takes nothing, for lack of a figure")
+    return lines
+
+
+def derive_energy(
+    energy: Mapping[str, Any], cases: Sequence[dict[str, Any]], raws: Mapping[str, Mapping[str, NDArray[Any]]]
+) -> dict[str, Any]:
+    """Give each case its energy and battery, from what was recorded; the run's part with what follows for it.
+
+    Parameters
+    ----------
+    energy : as ``energy_facts`` gives it
+    cases : each gets ``energy`` and ``battery``, null where there are no figures
+    raws : case id -> its arrays, and the power readings
+    """
+    trace = None
+    if POWER in raws:
+        raw = raws[POWER]
+        trace = PowerTrace(raw["time_ns"], raw["power_w"], bool(raw["means"]))
+    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    problem = energy["problem"]
+    for case in cases:
+        case["energy"] = case["battery"] = None
+        if problem is not None or "sensor_to_label" not in case["scopes"]:
+            continue
+        try:
+            found.append((case, _case_energy(energy, case, raws[case["id"]], trace)))
+        except DataError as error:
+            problem = f"{case['name']}: {error}"
+    if problem is None:
+        for case, figures in found:
+            case["energy"], case["battery"] = figures, _case_battery(energy, figures)
+    # Compared with what is written down: a problem that only shows here is written down too.
+    return {
+        **energy,
+        "problem": problem,
+        "step_s": None if trace is None or len(trace.time_ns) < 2 else trace.step_s,
+        "idle_w": found[0][1]["idle_w"] if found and problem is None else None,
+    }
+
+
+def _case_energy(
+    energy: Mapping[str, Any], case: Mapping[str, Any], raw: Mapping[str, NDArray[Any]], trace: PowerTrace | None
+) -> dict[str, Any]:
+    inferences = case["rounds"] * case["calls_per_round"]
+    figures = {"source": energy["source"], "measured": energy["measured"], "inferences": inferences}
+    if trace is None:
+        used_j = energy["core_active_w"] * case["cpu"]["busy_ns"] / 1e9
+        return {**figures, **_per_inference(used_j, inferences, None)}
+    start_ns, end_ns = energy["idle_ns"]
+    measured = measured_energy(trace, (start_ns, end_ns), raw["interval"])
+    return {**figures, **_per_inference(measured.over_idle_j, inferences, measured)}
+
+
+def _per_inference(used_j: float, inferences: int, measured: MeasuredEnergy | None) -> dict[str, Any]:
+    def millijoules(energy_j: float | None) -> float | None:
+        return None if energy_j is None else 1e3 * energy_j / inferences
+
+    return {
+        "per_inference_mj": millijoules(used_j),
+        "uncertainty_mj": None if measured is None else millijoules(measured.uncertainty_j),
+        "total_per_inference_mj": None if measured is None else millijoules(measured.total_j),
+        "idle_w": None if measured is None else measured.idle_w,
+        "active_w": None if measured is None else measured.active_w,
+        "readings": None if measured is None else measured.readings,
+    }
+
+
+def _case_battery(energy: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any] | None:
+    use, uncertainty_mj = energy["use"], figures["uncertainty_mj"]
+    if use["battery_wh"] is None:
+        return None
+    return battery_use(
+        inference_j=figures["per_inference_mj"] / 1e3,
+        wake_up_j=energy["wake_up_j"] or 0.0,
+        rate_hz=use["rate_hz"],
+        batch=use["batch"],
+        duty_cycle=use["duty_cycle"],
+        capacity_wh=use["battery_wh"],
+        uncertainty_j=None if uncertainty_mj is None else uncertainty_mj / 1e3,
+    )
