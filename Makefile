@@ -8,15 +8,28 @@ DEMO := build/demo
 CONFIG := training/presets/demo.toml
 CACHE := --cache $(DEMO)/cache
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-wheel lint lock clean
 
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml constraints.txt lock.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --constraint lock.txt --editable '.[dev]'
 	touch $@
+
+# After a change of constraints.txt or of the dependencies in pyproject.toml.
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	echo "# Everything that '.[dev]' installs, written by 'make lock'; constraints.txt pins what vskd itself asks for." > lock.txt
+	build/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort --ignore-case >> lock.txt
+	rm -rf build/lock
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# The wheel in fresh environments: one engine and nothing else, and the lowest numpy of the runtime.
+test-wheel: .venv/.installed
+	.ci/wheel
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
