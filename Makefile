@@ -1,5 +1,5 @@
-# make demo: the whole path on the embedded synthetic data. make test: lint, types, tests.
-# Both make .venv if needed; nothing else has to be installed or downloaded by hand.
+# make demo: the whole path on the embedded synthetic data. make test: lint, types, tests. make test-all: the slow tests
+# too. Each makes .venv if needed; nothing else has to be installed or downloaded by hand.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ DEMO := build/demo
 CONFIG := training/presets/demo.toml
 CACHE := --cache $(DEMO)/cache
 
-.PHONY: demo test test-wheel lint lock clean
+.PHONY: demo test test-all test-wheel lint lock clean
 
 .venv/.installed: pyproject.toml constraints.txt lock.txt
 	$(PYTHON) -m venv .venv
@@ -24,8 +24,13 @@ lock:
 	build/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort --ignore-case >> lock.txt
 	rm -rf build/lock
 
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+test-all: lint
+	$(PYTEST)
 
 # The wheel in fresh environments: one engine and nothing else, and the lowest numpy of the runtime.
 test-wheel: .venv/.installed

@@ -1,4 +1,4 @@
-"""Fixtures that more than one area uses."""
+"""What every area uses: where child processes find the sources, property-test profiles, real recordings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Every process that a test starts, directly or through the product, reads this checkout and not an installed copy.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT / folder) for folder in ("runtime", "training", "export", "benchmarks")]
+    + list(filter(None, [os.environ.get("PYTHONPATH")]))
+)
 
 # New examples at every run find new bugs, at a desk. A gate must answer a commit twice alike. No example has a
 # deadline: it takes ten times as long on a busy machine, which says nothing about the code.

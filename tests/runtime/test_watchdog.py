@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import vskd
 from vskd.commands.run import run
 from vskd.commands.selftest import selftest
 from vskd.errors import ConfigError
@@ -127,7 +126,6 @@ def test_a_run_reports_through_a_silent_source_to_its_end(systemd, tmp_path, mak
     bundle = make_bundle(tmp_path / "x.bundle", contract)
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(vskd.__file__).parent.parent),
         "NOTIFY_SOCKET": systemd.getsockname(),
         "WATCHDOG_USEC": "400000",
     }

@@ -146,7 +146,7 @@ def test_a_soak_tells_memory_over_time(make_bundle, vskd_bench, tmp_path):
     assert min(soak["resident_bytes"]) > 10**7
 
 
-@pytest.mark.skipif(not os.environ.get("VSKD_SLOW"), reason="a minute or three; set VSKD_SLOW=1 for all pipelines")
+@pytest.mark.slow
 def test_every_other_pipeline_is_measured_beside_the_bundle(make_bundle, make_model, golden, vskd_bench, tmp_path):
     report = json.dumps({"graphs": {"model.fp32.onnx": {"macs": 5_000_000}}}).encode()
     files = {

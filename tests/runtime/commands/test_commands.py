@@ -435,7 +435,7 @@ def test_doctor_says_what_is_there_and_what_is_missing(command, tmp_path, make_g
 
 
 def start(*words: str | Path, **settings: object) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(vskd.__file__).parent.parent), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "vskd", *map(str, words)],
         stdin=subprocess.PIPE,

@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-import vskd
 from vskd import Event
 from vskd.commands.view import ASCII_SHADES, SHADES, SPAN_S, Image, View, WatchedEngine, trace
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
@@ -270,7 +269,7 @@ class Screen:
 
     def __init__(self, *words: str | Path) -> None:
         ours, theirs = pty.openpty()
-        environment = {**os.environ, "PYTHONPATH": str(Path(vskd.__file__).parent.parent), "TERM": "xterm-256color"}
+        environment = {**os.environ, "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vskd", "run", *map(str, words), "--view", "--engine", "onnxruntime"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, env=environment,
@@ -363,9 +362,8 @@ def test_an_error_is_read_on_the_ordinary_screen(bundle, tmp_path):
 
 def test_without_a_terminal_it_is_refused(bundle, tmp_path):
     words = ["run", str(bundle), "--input", str(recording(tmp_path, 60)), "--view"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(vskd.__file__).parent.parent)}
     done = subprocess.run(
-        [sys.executable, "-m", "vskd", *words], capture_output=True, text=True, check=False, env=environment, timeout=60
+        [sys.executable, "-m", "vskd", *words], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "--view draws on a terminal, and standard error is none" in done.stderr

@@ -36,8 +36,7 @@ def silent(done: int, total: int, parts: dict[str, float]) -> None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more}
+    return {**os.environ, "OMP_NUM_THREADS": "1", **more}
 
 
 @pytest.fixture(scope="module")
