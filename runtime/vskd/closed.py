@@ -1,8 +1,9 @@
 """Closed records: frozen dataclasses from mappings, where an unknown key is an error with a suggestion.
 
-The contract of a bundle and every training config are read and written through these two functions.
-What is supported is what they need and no more: bool, int, float, str, ``Literal``, ``X | None``, ``tuple[X, ...]``,
-``dict[str, X]`` and nested dataclasses. Checks beyond types belong in ``__post_init__`` of the dataclass.
+The contract of a bundle, every training config and every benchmark result are read and written through these functions.
+What is supported is what they need and no more: bool, int, float, str, ``Literal``, ``X | None``, ``X | Y`` (the first
+that fits), ``tuple[X, ...]``, ``dict[str, X]`` and nested dataclasses. Checks beyond types belong in ``__post_init__``
+of the dataclass. A key that is no name in Python stands in the metadata: ``field(metadata={"key": "p99.9_ns"})``.
 
 A dataclass may name keys that it once had: ``RETIRED: ClassVar[Mapping[str, str]]``, old key -> what to write instead.
 """
@@ -10,6 +11,7 @@ A dataclass may name keys that it once had: ``RETIRED: ClassVar[Mapping[str, str
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -36,18 +38,18 @@ def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) 
     """
     if not isinstance(mapping, Mapping):
         raise ConfigError(f"{where} must be a table of settings, got {mapping!r}")
-    hints = typing.get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    hints = _hints(kind)  # type: ignore[arg-type]
+    fields = {key_of(field): field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
             retired: Mapping[str, str] = getattr(kind, "RETIRED", {})
             hint = retired.get(str(key)) or did_you_mean(str(key), fields)
             raise ConfigError(f"unknown key {key!r} in {where}", hint=hint)
-    for name, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and name not in mapping:
-            raise ConfigError(f"{where} lacks the key {name!r}", hint=f"Add it; {where} knows: {', '.join(fields)}")
-    return kind(**{key: _convert(value, hints[key], f"{where}.{key}") for key, value in mapping.items()})
+    for key, field in fields.items():
+        if is_required(field) and key not in mapping:
+            raise ConfigError(f"{where} lacks the key {key!r}", hint=f"Add it; {where} knows: {', '.join(fields)}")
+    names = {key: field.name for key, field in fields.items()}
+    return kind(**{names[key]: _convert(value, hints[names[key]], f"{where}.{key}") for key, value in mapping.items()})
 
 
 def to_mapping(record: Any) -> dict[str, Any]:
@@ -57,7 +59,22 @@ def to_mapping(record: Any) -> dict[str, Any]:
     ----------
     record : a dataclass instance
     """
-    return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+    return {key_of(field): _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+
+
+def key_of(field: dataclasses.Field[Any]) -> str:
+    """The key of a field in a mapping."""
+    return str(field.metadata.get("key", field.name))
+
+
+def is_required(field: dataclasses.Field[Any]) -> bool:
+    """Whether a mapping must hold the field: it has no default."""
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+@functools.cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _plain(value: Any) -> Any:
@@ -73,8 +90,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is typing.Literal:
         return _choice(value, typing.get_args(hint), where)
     if origin in (typing.Union, types.UnionType):
-        inner = [option for option in typing.get_args(hint) if option is not type(None)]
-        return None if value is None else _convert(value, inner[0], where)
+        return _union(value, typing.get_args(hint), where)
     if origin is tuple:
         return _sequence(value, typing.get_args(hint)[0], where)
     if origin is dict:
@@ -85,6 +101,21 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return from_mapping(typing.cast(type[Any], hint), value, where=where)
     return _scalar(value, hint, where)
+
+
+def _union(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    kinds = [option for option in options if option is not type(None)]
+    if len(kinds) == 1:
+        return _convert(value, kinds[0], where)
+    for kind in kinds:
+        try:
+            return _convert(value, kind, where)
+        except ConfigError:
+            continue
+    names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
+    raise ConfigError(f"{where} must be of type {names}, got {value!r}")
 
 
 def _choice(value: Any, options: tuple[Any, ...], where: str) -> Any:

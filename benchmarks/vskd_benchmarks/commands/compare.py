@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class NotComparableError(click.ClickException):
-    """Two results that must not be compared: exit code 2, so that 1 always means a regression."""
+    """Two results that must not be compared: exit code 3, because 1 means a regression and 2 misuse."""
 
-    exit_code = 2
+    exit_code = 3
 
     def __init__(self, error: VskdError) -> None:
         super().__init__(str(error))
@@ -54,8 +54,8 @@ def compare(
     """Compare the result folder CANDIDATE with BASELINE, case by case.
 
     Each ratio is candidate over baseline, with an interval of 95 % from resampling whole rounds. BASELINE may be a
-    folder without its raw files. Exit code 0: within the policy,
-    1: a regression, 2: the two must not be compared.
+    folder without its raw files. Exit code 0: within the policy, 1: a regression, 2: wrong options or a wrong policy
+    file, 3: the two must not be compared.
     """
     from rich.console import Console
 
@@ -65,6 +65,9 @@ def compare(
 
     try:
         limits = read_policy(policy or DEFAULT_POLICY)
+    except VskdError as error:
+        raise click.UsageError(str(error)) from error
+    try:
         found = compare_results(baseline, candidate, Choices(**allowed), limits, seed=seed)
     except VskdError as error:
         raise NotComparableError(error) from error

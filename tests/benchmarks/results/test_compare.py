@@ -316,7 +316,7 @@ def vskd_compare(*words):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_the_command_ends_with_0_1_or_2(baseline, candidate):
+def test_the_command_ends_with_0_1_2_or_3(baseline, candidate, tmp_path):
     slower = candidate(slower={INT8: 1.5})
     same = vskd_compare(baseline, baseline)
     assert (same.returncode, same.stderr) == (0, "")
@@ -327,9 +327,13 @@ def test_the_command_ends_with_0_1_or_2(baseline, candidate):
     assert document["verdict"] == "regression"
     assert "REGRESSION wide: litert w8a8-static-pc: latency p50 1." in worse.stderr
     refused = vskd_compare(baseline, slower.parent)
-    assert refused.returncode == 2
+    assert refused.returncode == 3
     assert refused.stderr.startswith("error: ")
     assert "is no result folder: it has no manifest.json" in refused.stderr
+    (tmp_path / "limits.toml").write_text("[speed]")
+    misused = vskd_compare(baseline, slower, "--policy", tmp_path / "limits.toml")
+    assert misused.returncode == 2
+    assert "unknown key 'speed'" in misused.stderr
 
 
 def test_a_device_compares_without_plots_and_statistics_packages():
