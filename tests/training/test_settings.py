@@ -54,6 +54,27 @@ def test_mistakes_are_named_with_the_way_out(tiny_config_file: Path, change: str
         load_config(tiny_config_file, changes=(change,))
 
 
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ("labels.left_out=1", "It was removed with teaching.cross_fitted"),
+        ("teaching.cross_fitted=true", "It was removed: no study used it"),
+        ("teaching.consistent=true", "It was removed: no study used it"),
+        ("loss.hint=1", "It was removed: no study used it"),
+        ("loss.attention=1", "It was removed: no study used it"),
+        ("loss.contrastive=1", "It was removed: no study used it"),
+        ("loss.contrastive_temperature=0.1", "It was removed: no study used it"),
+        ("virtual.both_sides=true", "It was removed: no study used it"),
+    ],
+)
+def test_a_retired_key_is_refused_with_the_reason_or_the_new_key(
+    tiny_config_file: Path, change: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"unknown key '\w+' in tiny.toml") as caught:
+        load_config(tiny_config_file, changes=(change,))
+    assert caught.value.hint == hint
+
+
 def test_a_config_without_data_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.toml"
     path.write_text("seed = 1\n")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from vskd.closed import from_mapping
 from vskd.contract import Contract, DecisionSpec, GafSpec, ResamplingSpec, SensorSpec, WindowSpec
@@ -79,13 +80,13 @@ class LabelsConfig:
     people : the training people with labels; the others stay as recordings without
     count : instead of names, so many of the training people, drawn by ``seed`` and the fold
     seed : of the draw; not the run's, so that all seeds of a study know the same labels
-    left_out : a labelled person whom this run does not train on at all: a teacher for cross-fitting
     """
 
     people: tuple[str, ...] = ()
     count: int = 0
     seed: int = 0
-    left_out: str = ""
+
+    RETIRED: ClassVar[Mapping[str, str]] = {"left_out": "It was removed with teaching.cross_fitted"}
 
     def __post_init__(self) -> None:
         if self.count < 0 or self.seed < 0:
@@ -108,18 +109,17 @@ class TeachingConfig:
     ----------
     pairing : ``own`` (the teacher's view of the same recording), or a control: ``shuffled`` (of any other recording)
         or ``shuffled-within-class`` (of another recording of the same class)
-    cross_fitted : of several teachers, each person's recordings are spoken of only by those who never saw that person,
-        and among them by those who saw most people. For ``loss.kd`` and its like, which need no features
-    consistent : the teacher speaks in every step, of the window as the student's augmentation changed it, as far as
-        that exists in the teacher's view; see ``consistent``. Otherwise it speaks once, of the window as it was
     mean : of several teachers' probabilities: ``arithmetic``, or ``geometric``, where a class that one teacher
         rules out is out
     """
 
     pairing: Literal["own", "shuffled", "shuffled-within-class"] = "own"
-    cross_fitted: bool = False
-    consistent: bool = False
     mean: Mean = "arithmetic"
+
+    RETIRED: ClassVar[Mapping[str, str]] = {
+        "cross_fitted": "It was removed: no study used it",
+        "consistent": "It was removed: no study used it",
+    }
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,6 @@ class VirtualConfig:
     strap_rad : largest turn of the strap round the limb, either way
     length : standard deviation of a factor on all lengths of the body around 1
     bias_g, noise_g : standard deviations of a window's constant offset and of white noise, g
-    both_sides : of activities that both sides do alike, a second sensor on the left, mirrored
     without_sensor : training people of whom only the skeleton is used; nobody sees their real windows
     sensor_count : instead of names, so many of the training people have a sensor, drawn as ``labels.count`` is
     """
@@ -144,9 +143,10 @@ class VirtualConfig:
     length: float = 0.1
     bias_g: float = 0.03
     noise_g: float = 0.02
-    both_sides: bool = False
     without_sensor: tuple[str, ...] = ()
     sensor_count: int = 0
+
+    RETIRED: ClassVar[Mapping[str, str]] = {"both_sides": "It was removed: no study used it"}
 
     def __post_init__(self) -> None:
         for name in ("per_real", "strap_rad", "length", "bias_g", "noise_g", "sensor_count"):
@@ -344,7 +344,6 @@ _NAMES = (
     "data.validation_subjects",
     "data.unknown_labels",
     "labels.people",
-    "labels.left_out",
     "virtual.without_sensor",
 )
 

@@ -217,14 +217,6 @@ def test_withheld_people_and_recordings_without_a_label_are_heard_alike() -> Non
     assert found.unused == tuple(sorted(rows_of("2")))
 
 
-def test_a_teacher_for_cross_fitting_knows_the_same_recordings_without_a_label() -> None:
-    """It leaves a person out of its training, and the student may still hear of that person's clips from it."""
-    infos = without_labels({0, *rows_of("5")})
-    whole, without = (sides(infos, data(), LabelsConfig(left_out=person)) for person in ("", "1"))
-    assert without.split.train_subjects == ("3",)
-    assert (without.unlabelled, without.unused) == (whole.unlabelled, whole.unused)
-
-
 def test_a_training_list_without_a_label_is_refused() -> None:
     settings = data(protocol="fixed", test_subjects=("1",), train_subjects=("5", "6"))
     with pytest.raises(ConfigError, match=r"nobody in data\.train_subjects has a recording with a label: 5, 6"):

@@ -253,21 +253,6 @@ def test_length_offset_and_noise_have_the_sizes_asked_for() -> None:
     assert float((drawn(noise_g=0.05) - TORSO_M).std()) == pytest.approx(0.05, rel=0.05)
 
 
-def test_the_other_side_is_taken_where_both_do_alike(opened: Open) -> None:
-    experiment = opened(*ALL_TRAIN, "labels.people=[1,2]")
-    table = experiment.paired_windows()
-    made = virtual_windows(experiment.prepared, table, dataclasses.replace(STILL, both_sides=True))
-    rows, counts = np.unique(made.rows, return_counts=True)
-    assert rows.tolist() == list(range(len(table)))
-    for row, count in zip(rows, counts, strict=True):
-        label = experiment.prepared.infos[int(table.recordings[row])].label
-        # What person 3 did is not known, so not whether both sides did it alike.
-        alike = label in ("two_hand_front_clap", "walk") and table.subjects[row] != "3"
-        assert count == (2 if alike else 1), label
-    pair = np.flatnonzero(made.rows == made.rows[np.argmax(counts[made.rows] == 2)])
-    assert not torch.equal(made.motion_g[pair[0]], made.motion_g[pair[1]])
-
-
 def test_a_person_without_a_sensor_gets_the_strap_of_the_others(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     table = experiment.windows("train")
@@ -412,24 +397,6 @@ def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open
     assert unlabelled
 
 
-def test_maps_and_recordings_follow_the_windows_of_both_kinds(opened: Open) -> None:
-    """The inner losses compare maps, and must know which rows, real or virtual, come out of one recording."""
-    experiment = opened()
-    table = experiment.paired_windows()
-    places = torch.arange(len(table)).float().reshape(-1, 1)
-    views = TeacherViews(table.ids, places.repeat(1, 27), places, places.unsqueeze(2))
-    virtual = virtual_windows(experiment.prepared, table, VirtualConfig(per_real=1))
-    options: Any = {"how": Augmentation(mixup=0.2), "weights": LossWeights(), "seed": 5}
-    batch = next(iter(StudentTask(table, 27, teacher=views, virtual=virtual, **options).batches(0, 4)))
-
-    assert batch.teacher is not None
-    assert batch.teacher.middle is not None
-    assert len(batch.windows) == len(batch.recordings) == len(batch.teacher.middle) == 8
-    torch.testing.assert_close(batch.teacher.middle[:, :, 0], batch.teacher.feature)
-    for row, name in enumerate(batch.ids):
-        assert int(batch.recordings[row, 0]) == table.recordings[table.ids.index(name)]
-
-
 def test_nobody_sees_the_real_windows_of_people_without_a_sensor(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     how = dataclasses.replace(STILL, without_sensor=("2",), per_real=2.0)
@@ -471,7 +438,7 @@ def test_a_run_repeats_resumes_and_says_what_it_had(opened: Open, tmp_path: Path
 
 def test_turned_off_nothing_changes(opened: Open, tmp_path: Path) -> None:
     plain = train(opened(), tmp_path / "plain")
-    other = train(opened("virtual.strap_rad=1", "virtual.both_sides=true"), tmp_path / "other")
+    other = train(opened("virtual.strap_rad=1"), tmp_path / "other")
     assert plain.card["weights_sha256"] == other.card["weights_sha256"]
 
 

@@ -12,18 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from training.command_line import Command
 from vskd.errors import ConfigError, DataError, MissingExtraError
-from vskd_training.data.augment import Change
-from vskd_training.data.experiment import Experiment
-from vskd_training.data.joints import JointClips
 from vskd_training.datasets import shoulder_watch
 from vskd_training.datasets.check import check
 from vskd_training.datasets.shoulder_watch import EXERCISES, FILE, ShoulderWatchSource, read_arrays
-from vskd_training.distillation.consistent import changed_sensors
-from vskd_training.settings import load_config
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("seglearn") is None, reason="the extra shoulder-watch (seglearn) is not installed"
@@ -221,25 +215,3 @@ def test_a_teacher_with_a_gyroscope_teaches_a_student_without(vskd: Command, tmp
     wrong = vskd("train", "teacher", *words, "--set", "teacher.backbone=small", "--out", tmp_path / "x")
     assert wrong.code == 1
     assert "the teacher 'small' cannot see the view 'sensors'" in wrong.err
-
-
-def test_a_teacher_of_sensors_is_consistently_shown_the_students_acceleration(vskd: Command, tmp_path: Path) -> None:
-    """At the sensor's own rate both read the same samples; then the run itself, with all that reaches a gyroscope."""
-    root = write(tmp_path, content())
-    (tmp_path / "config.toml").write_text(CONFIG)
-    changes = ("window.rate_hz=50", "teacher.steps=64")
-    config = load_config(tmp_path / "config.toml", changes=changes)
-    experiment = Experiment.open(config, root=root, cache=tmp_path / "cache", progress=None)
-    table = experiment.windows("train")
-    clips = JointClips(experiment.prepared, table, steps=64)
-    shown = changed_sensors(clips, torch.from_numpy(table.samples), [0, 5], Change())
-    np.testing.assert_allclose(shown.numpy(), clips.batch([0, 5], rng=None), atol=1e-5)
-    words: list[object] = ["--config", tmp_path / "config.toml", "--root", root, "--cache", tmp_path / "cache"]
-    words += [word for change in changes for word in ("--set", change)]
-    assert vskd("train", "teacher", *words, "--out", tmp_path / "teacher").code == 0
-    words += ["--set", "teaching.consistent=true", "--set", "augment.mirror=0.5", "--set", "augment.rate=0.05"]
-    words += ["--set", "augment.dropped=0.1", "--set", "loss.contrastive=0.1", "--set", "loss.attention=0.1"]
-    done = vskd("train", "student", *words, "--teacher", tmp_path / "teacher", "--out", tmp_path / "student")
-    assert done.code == 0, done.err
-    log = json.loads((tmp_path / "student" / "log.jsonl").read_text())
-    assert {"ce", "kd", "contrastive", "attention"} <= set(log)

@@ -15,15 +15,13 @@ from hypothesis import strategies as st
 
 from vskd.contract import GafSpec
 from vskd.errors import ConfigError
-from vskd_training.data.augment import Change
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import UNLABELLED
-from vskd_training.distillation.consistent import consistent_teachers
-from vskd_training.distillation.targets import averaged, cross_fitted, shuffled, trained_student, views_for
+from vskd_training.distillation.targets import averaged, shuffled, trained_student, views_for
 from vskd_training.loop.run import Run
 from vskd_training.loop.tasks import TeacherViews
 from vskd_training.loop.train import train_student, train_teacher
-from vskd_training.settings import LabelsConfig, StudentConfig, TeachingConfig, load_config
+from vskd_training.settings import StudentConfig, TeachingConfig
 
 
 def silent(done: int, total: int, parts: dict[str, float]) -> None:
@@ -53,15 +51,14 @@ def test_several_teachers_are_averaged_by_the_logarithm() -> None:
     np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("consistent", [False, True])
-def test_the_config_chooses_the_mean(tiny: Experiment, teachers: list[Run], tmp_path: Path, consistent: bool) -> None:
+def test_the_config_chooses_the_mean(tiny: Experiment, teachers: list[Run], tmp_path: Path) -> None:
     table = tiny.windows("train")
     said = {}
     for mean in ("arithmetic", "geometric"):
-        teaching = TeachingConfig(mean=mean, consistent=consistent)
+        teaching = TeachingConfig(mean=mean)
         experiment = _with(tiny, teaching=teaching)
-        heard = (consistent_teachers if consistent else views_for)(teachers, experiment, table)
-        said[mean] = heard.view([0, 1, 2], Change()).logits
+        heard = views_for(teachers, experiment, table)
+        said[mean] = heard.view([0, 1, 2]).logits
     each = [views_for([teacher], tiny, table) for teacher in teachers]
     for mean, logits in said.items():
         torch.testing.assert_close(logits, averaged(each, mean=mean).logits[:3], atol=1e-5, rtol=0)
@@ -223,65 +220,3 @@ def test_the_semantic_term_needs_one_teacher(tiny: Experiment, teachers: list[Ru
     loss = dataclasses.replace(tiny.config.loss, semantic=1.0)
     with pytest.raises(ConfigError, match="one teacher's feature, and there are 2 teachers"):
         student(_with(tiny, loss=loss), tmp_path / "student", *teachers)
-
-
-# --- cross-fitting --------------------------------------------------------------------------------------------------
-
-
-def test_a_person_is_spoken_of_by_teachers_who_never_saw_that_person() -> None:
-    table = SimpleTable(recordings=np.arange(6), labels=np.zeros(6, int), subjects=("1", "1", "3", "3", "5", "5"))
-    each = [views(torch.nn.functional.one_hot(torch.full((6,), index), 4) * 9.0) for index in range(4)]
-    # Two that saw both labelled people, one that left 1 out, one that left 3 out.
-    got = cross_fitted(each, [{"1", "3"}, {"1", "3"}, {"3"}, {"1"}], table, mean="arithmetic")
-    assert got.logits.argmax(1)[:4].tolist() == [2, 2, 3, 3]
-    # The unlabelled person 5 is new to all four: those who saw most people speak, in equal parts.
-    shares = torch.softmax(got.logits[4], dim=0)
-    assert shares[0] == pytest.approx(float(shares[1]))
-    assert float(shares[:2].sum()) > 0.99
-    assert got.features.shape == (6, 0)
-
-
-def test_a_person_whom_every_teacher_saw_is_refused() -> None:
-    table = SimpleTable(recordings=np.arange(2), labels=np.zeros(2, int), subjects=("1", "3"))
-    each = [views(torch.zeros(2, 4))] * 2
-    with pytest.raises(ConfigError, match=r"every teacher was trained on person 1.*labels.left_out = '1'"):
-        cross_fitted(each, [{"1", "3"}, {"1"}], table, mean="arithmetic")
-
-
-@pytest.fixture(scope="module")
-def everybody(tiny_config_file: Path, tiny_cache: Path) -> Experiment:
-    """Both training people train; nobody decides. The loss needs no features."""
-    changes = ("data.train_on_validation=true", "loss.distance=0", "student_training.epochs=1")
-    config = load_config(tiny_config_file, changes=changes)
-    return Experiment.open(config, root=None, cache=tiny_cache, progress=None)
-
-
-def without(experiment: Experiment, person: str, cache: Path) -> Experiment:
-    config = dataclasses.replace(experiment.config, labels=LabelsConfig(left_out=person))
-    return Experiment.open(config, root=None, cache=cache, progress=None)
-
-
-def test_cross_fitted_teachers_teach_and_are_refused_elsewhere(
-    everybody: Experiment, tiny_cache: Path, tmp_path: Path
-) -> None:
-    options: dict[str, Any] = {"overwrite": False, "resume": False, "progress": silent}
-    halves = [
-        train_teacher(without(everybody, person, tiny_cache), tmp_path / person, **options) for person in ("1", "3")
-    ]
-    assert [run.card["data"]["split"]["train"] for run in halves] == [["3"], ["1"]]
-    crossed = _with(everybody, teaching=TeachingConfig(cross_fitted=True))
-    run = student(crossed, tmp_path / "student", *halves)
-    assert len(run.card["teacher"]) == 2
-    with pytest.raises(ConfigError, match="knows another split"):
-        student(everybody, tmp_path / "plain", *halves)
-    with pytest.raises(ConfigError, match="every teacher was trained on person 3"):
-        student(crossed, tmp_path / "one", halves[0])
-    loss = dataclasses.replace(crossed.config.loss, angle=1.0)
-    with pytest.raises(ConfigError, match="have no common features"):
-        student(_with(crossed, loss=loss), tmp_path / "features", *halves)
-
-
-def test_only_a_labelled_training_person_can_be_left_out(everybody: Experiment, tiny_cache: Path) -> None:
-    for person in ("2", "9"):
-        with pytest.raises(ConfigError, match=f"labels.left_out is '{person}', and the labelled people .* are 1, 3"):
-            without(everybody, person, tiny_cache)

@@ -149,18 +149,6 @@ def test_a_loss_that_leaves_the_classifier_out_is_refused(tiny: Experiment, teac
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("term", ["hint", "attention", "contrastive"])
-def test_what_looks_inside_the_networks_is_refused_to_several_processes(
-    tiny: Experiment, teacher: Run, tmp_path: Path, term: str
-) -> None:
-    loss = dataclasses.replace(tiny.config.loss, **{term: 1.0})
-    experiment = dataclasses.replace(tiny, config=dataclasses.replace(tiny.config, loss=loss))
-    options: dict[str, Any] = {"overwrite": False, "resume": False, "progress": silent, "processes": Processes(0, 2)}
-    with pytest.raises(ConfigError, match=r"hint, attention and contrastive look inside .* Set them to 0"):
-        train_student(experiment, tmp_path / "run", teachers=[teacher], **options)
-    assert not (tmp_path / "run").exists()
-
-
 def test_torchrun_starts_the_command(tiny_config_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
     """As the README has it, and refused as a whole: the folder is there already."""
     (tmp_path / "run").mkdir()

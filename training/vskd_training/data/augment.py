@@ -1,8 +1,7 @@
 """Augmentation of the signal, before the encoder: what another wrist, strap, sensor or day could have done to it.
 
 Never applied to the image: a flipped or cropped Gramian field belongs to no motion. Works on whole batches of tensors;
-all randomness comes from the generator that is handed in. What is done to a batch is drawn first, as a ``Change``, so
-that it can be done to another view of the same windows, too. A setting of 0 draws nothing.
+all randomness comes from the generator that is handed in. A setting of 0 draws nothing.
 
 **Three ways to change time.** ``crop`` looks at a part of the window, so a motion only ever becomes slower.
 ``time_warp`` is a person whose tempo varies within the window; its ends stay where they are. ``rate`` is a wrong clock:
@@ -21,8 +20,8 @@ which no sensor is: the watch on the other wrist has R' = S R D, where D turns o
 and one axis changes its sign: the one whose place on the forearm is *not* mirrored. A watch that is turned so that it
 can be read keeps 12 o'clock (y) on the side of the little finger and its face (z) outward on either wrist, while
 3 o'clock (x) points to the hand on the left wrist and to the elbow on the right one: x changes. One that is moved over
-with the crown still towards the hand changes y. A rate of turn w is an axial vector, -S w in the mirrored motion, and
-a gyroscope there reads -D w. All this holds for axes that lie along the forearm, across it and out of it.
+with the crown still towards the hand changes y. All this holds for axes that lie along the forearm, across it and out
+of it.
 
 The answer is taken to be the same on both sides. Where a class says which side or which way ("swipe left"), leave the
 mirror out.
@@ -33,9 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vskd.errors import ConfigError
@@ -125,22 +122,6 @@ class Change:
         if self.noise_g is not None:
             windows = windows + self.noise_g
         return windows if self.lost is None else _bridged(windows, self.lost)
-
-    def times(self) -> NDArray[np.float64] | None:
-        """(batch, samples), where in the window's time each of its samples is read, in [0, 1]; None where it was."""
-        if self.positions is None:
-            return None
-        return np.asarray((self.positions.double() / (self.positions.shape[1] - 1)).numpy(), dtype=np.float64)
-
-    def of_turning(self, rates: Tensor) -> Tensor:
-        """What a gyroscope in the same case reads, (batch, 3, instants), at instants that are chosen already.
-
-        It is mirrored and turned with the accelerometer. Its strength, its noise and its losses are its own.
-        """
-        if self.reflection is not None:
-            # All three axes are 1, or one of them is -1: the determinant makes an axial vector of it.
-            rates = self.reflection.prod(dim=1, keepdim=True) * self.reflection * rates
-        return rates if self.rotation is None else self.rotation @ rates
 
 
 def augment(windows: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:

@@ -155,8 +155,6 @@ class Experiment:
             card["unlabelled"] = list(self.sides.unlabelled_subjects)
         if any(not info.label for info in self.prepared.infos):
             card["without_label"] = self.without_label()
-        if self.sides.left_out:
-            card["left_out"] = self.sides.left_out
         if self.sides.unknown:
             card["unknown"] = {"labels": list(self.config.data.unknown_labels), "recordings": len(self.sides.unknown)}
         return {

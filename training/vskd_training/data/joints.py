@@ -75,23 +75,6 @@ class JointClips:
         """
         return np.stack([self._clip(row, rng) for row in rows])
 
-    def at(self, rows: Sequence[int], times: NDArray[np.float64] | None) -> NDArray[np.float32]:
-        """Joints of windows whose time was changed, at the same number of steps.
-
-        Parameters
-        ----------
-        rows : into the table
-        times : (rows, samples), in [0, 1], see ``augment.Change.times``; None is ``batch`` without ``rng``
-        """
-        if times is None:
-            return self.batch(rows, rng=None)
-        steps, samples = np.linspace(0, 1, self._steps), np.linspace(0, 1, times.shape[1])
-        clips = []
-        for row, time in zip(rows, times, strict=True):
-            first, last = self._spans[row]
-            clips.append(_read_at(self._joints[row], first + (last - first) * np.interp(steps, samples, time)))
-        return np.stack(clips)
-
     def _clip(self, row: int, rng: np.random.Generator | None) -> NDArray[np.float32]:
         first, last = self._spans[row]
         if rng is not None:

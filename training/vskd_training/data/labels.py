@@ -41,7 +41,6 @@ class Sides:
     split : train and validation are labelled
     unlabelled : indices into the recordings, ascending; a teacher may speak of them
     unlabelled_subjects : whose they are, in natural order
-    left_out : a labelled person who is on no side, empty for nobody
     unknown : the test people's recordings of activities that the network does not know, ascending
     unused : recordings without a label that nobody uses, ascending
     """
@@ -49,7 +48,6 @@ class Sides:
     split: Split
     unlabelled: tuple[int, ...] = ()
     unlabelled_subjects: tuple[str, ...] = ()
-    left_out: str = ""
     unknown: tuple[int, ...] = ()
     unused: tuple[int, ...] = ()
 
@@ -69,8 +67,6 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
         activities that are in no recording, or that leave a side without one
     """
     found = _with_nameless(infos, _with_labels(infos, data, labels), data)
-    if labels.left_out:
-        found = _without(infos, found, labels.left_out)
     return _without_activities(infos, found, data.unknown_labels) if data.unknown_labels else found
 
 
@@ -101,18 +97,6 @@ def _with_nameless(infos: Sequence[RecordingInfo], found: Sides, data: DataConfi
     people = _in_natural_order(infos, {infos[row].subject for row in unlabelled})
     unused = tuple(row for row in nameless if row not in heard)
     return replace(found, unlabelled=unlabelled, unlabelled_subjects=people, unused=unused)
-
-
-def _without(infos: Sequence[RecordingInfo], found: Sides, person: str) -> Sides:
-    trained = found.split.train_subjects
-    if person not in trained or len(trained) == 1 or found.split.leaky:
-        raise ConfigError(
-            f"labels.left_out is {person!r}, and the labelled people to train on are {', '.join(trained)}",
-            hint="Leave out one of at least two, on a split by people",
-        )
-    train = tuple(row for row in found.split.train if infos[row].subject != person)
-    subjects = tuple(name for name in trained if name != person)
-    return replace(found, split=replace(found.split, train=train, train_subjects=subjects), left_out=person)
 
 
 def _without_activities(infos: Sequence[RecordingInfo], found: Sides, unknown: tuple[str, ...]) -> Sides:

@@ -2,15 +2,15 @@
 
 Every window of a student's table gets a virtual one of the same time, from the joints of the same clip, so label and
 teacher's view are those of the real window. A virtual window can be varied where a real one cannot: the strap turned
-round the limb, longer limbs, the other side of the body, another sensor's offset.
+round the limb, longer limbs, another sensor's offset.
 
 How the real strap sat is no part of a skeleton. It is found by least squares: one rotation for each person and limb
 that turns the virtual readings onto the real ones of the same windows (Kabsch, Acta Crystallographica 1976); for people
 without a real sensor, one of all others. Gravity is in the readings, so the rotation is well determined. A turn that
 changes within a clip (a twisted forearm), impacts and motion above 3 Hz remain missing.
 
-This module sees the recordings of a table and no others. It reads no label but to tell which activities both sides of
-the body do alike. Where a sensor sat is known of every recording, labelled or not.
+This module sees the recordings of a table and no others. A label is read only to tell where the sensor sat, which is
+known of every recording, labelled or not.
 """
 
 from __future__ import annotations
@@ -29,12 +29,9 @@ from vskd.errors import ConfigError, DataError
 from vskd_training.data.labels import people_drawn
 from vskd_training.data.protocols import natural
 from vskd_training.data.virtual_wrist import Limb, limb_parts_g
-from vskd_training.data.windows import UNLABELLED, WindowTable
+from vskd_training.data.windows import WindowTable
 from vskd_training.datasets.prepared import Prepared
 from vskd_training.datasets.utd_mhad import (
-    ALIKE_ON_BOTH_SIDES,
-    LEFT_ARM,
-    LEFT_THIGH,
     RIGHT_ARM,
     RIGHT_THIGH,
     WRIST_LABELS,
@@ -46,11 +43,8 @@ Float64 = NDArray[np.float64]
 
 #: The Kinect's second coordinate is up.
 _UP = (0.0, 1.0, 0.0)
-#: The joints of each limb, right and left.
-_JOINTS: dict[Limb, tuple[tuple[int, ...], ...]] = {
-    "arm": (RIGHT_ARM, LEFT_ARM),
-    "thigh": (RIGHT_THIGH, LEFT_THIGH),
-}
+#: The joints of each limb that bears the sensor.
+_JOINTS: dict[Limb, tuple[int, ...]] = {"arm": RIGHT_ARM, "thigh": RIGHT_THIGH}
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class VirtualWindows:
 
     Attributes
     ----------
-    rows : (n,), the row of the table that each belongs to; some rows have two, others none
+    rows : (n,), the row of the table that each belongs to; some rows have none
     motion_g : (n, 3, samples), in the limb's own axes, of a body whose torso measures 1 m
     gravity_g : (n, 3, samples), in the limb's own axes
     strap : (n, 3, 3), from the limb's axes to those of the real sensor
@@ -113,7 +107,6 @@ class _Sensor:
     motion_g: Float64
     gravity_g: Float64
     limb: Limb
-    mirrored: bool
 
 
 def virtual_windows(prepared: Prepared, table: WindowTable, how: VirtualConfig) -> VirtualWindows:
@@ -140,7 +133,7 @@ def virtual_windows(prepared: Prepared, table: WindowTable, how: VirtualConfig) 
     left_out = []
     for recording in dict.fromkeys(table.recordings.tolist()):
         try:
-            sensors += _sensors_on(prepared, table, recording, how)
+            sensors += _sensors_on(prepared, table, recording)
         except DataError:
             left_out.append(prepared.infos[recording].id)
     if not sensors:
@@ -189,23 +182,17 @@ def _worn(table: WindowTable, how: VirtualConfig) -> NDArray[np.bool_]:
     return worn
 
 
-def _sensors_on(prepared: Prepared, table: WindowTable, recording: int, how: VirtualConfig) -> list[_Sensor]:
+def _sensors_on(prepared: Prepared, table: WindowTable, recording: int) -> list[_Sensor]:
     """The virtual sensors on one recording, in the time of each of its windows."""
     rows = np.flatnonzero(table.recordings == recording)
-    label = prepared.infos[recording].label
     time_s, frames = prepared.video(recording)
-    limb: Limb = "arm" if label in WRIST_LABELS else "thigh"
-    alike = how.both_sides and table.labels[rows[0]] != UNLABELLED and label in ALIKE_ON_BOTH_SIDES
+    limb: Limb = "arm" if prepared.infos[recording].label in WRIST_LABELS else "thigh"
     first_s, last_s = table.spans_s[rows].T
     at_s = np.linspace(first_s, last_s, table.samples.shape[2], axis=1).ravel().clip(time_s[0], time_s[-1])
-    joints = joints_in_torsos(frames)
-    sensors = []
-    for mirrored in (False, True) if alike else (False,):
-        limb_m = joints[:, _JOINTS[limb][mirrored]] * ((-1, 1, 1) if mirrored else (1, 1, 1))
-        parts = limb_parts_g(time_s, limb_m, limb=limb, at_s=at_s, up=_UP)
-        motion, gravity = (np.split(part.T, len(rows), axis=1) for part in parts)
-        sensors += [_Sensor(int(row), motion[place], gravity[place], limb, mirrored) for place, row in enumerate(rows)]
-    return sensors
+    limb_m = joints_in_torsos(frames)[:, _JOINTS[limb]]
+    parts = limb_parts_g(time_s, limb_m, limb=limb, at_s=at_s, up=_UP)
+    motion, gravity = (np.split(part.T, len(rows), axis=1) for part in parts)
+    return [_Sensor(int(row), motion[place], gravity[place], limb) for place, row in enumerate(rows)]
 
 
 def _straps(
@@ -214,8 +201,7 @@ def _straps(
     """Of every sensor the rotation (3, 3) onto the real one: its person's, or that of all others."""
     products: dict[tuple[str, Limb], Float64] = {}
     for sensor in sensors:
-        # The mirrored side moves alike, but not at the same time.
-        if worn[sensor.row] and not sensor.mirrored:
+        if worn[sensor.row]:
             virtual = how.torso_m * sensor.motion_g + sensor.gravity_g
             key = table.subjects[sensor.row], sensor.limb
             products[key] = products.get(key, 0) + table.samples[sensor.row].astype(np.float64) @ virtual.T

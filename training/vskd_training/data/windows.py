@@ -157,33 +157,10 @@ class Clips:
         """
         return np.stack([self._clip(row, rng) for row in rows])
 
-    def at(self, rows: Sequence[int], times: NDArray[np.float64] | None) -> NDArray[np.uint8]:
-        """The middle frames of the segments of windows whose time was changed: of each the frame of its new time.
-
-        Parameters
-        ----------
-        rows : into the table
-        times : (rows, samples), in [0, 1], see ``augment.Change.times``; None is ``batch`` without ``rng``
-        """
-        return np.stack(
-            [self._clip(row, None, None if times is None else times[place]) for place, row in enumerate(rows)]
-        )
-
-    def _clip(
-        self, row: int, rng: np.random.Generator | None, times: NDArray[np.float64] | None = None
-    ) -> NDArray[np.uint8]:
+    def _clip(self, row: int, rng: np.random.Generator | None) -> NDArray[np.uint8]:
         first, last = self._bounds[row]
         frames = self._frames[row]
-        chosen = segment_indices(last - first, self._segments, rng=rng)
-        if times is not None:
-            chosen = _moved(chosen, last - first, times)
-        chosen = first + chosen
+        chosen = first + segment_indices(last - first, self._segments, rng=rng)
         around = with_neighbours(chosen, len(frames)) if self._motion else chosen[:, np.newaxis]
         clip: NDArray[np.uint8] = frames[around]
         return clip
-
-
-def _moved(chosen: NDArray[np.int64], frames: int, times: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Frames of a clip after its time was changed; a frame stands for the middle of its share of the time."""
-    now = np.interp((chosen + 0.5) / frames, np.linspace(0, 1, len(times)), times)
-    return np.minimum((now * frames).astype(np.int64), frames - 1)

@@ -73,8 +73,6 @@ ACTIONS = (
 )
 #: Actions with the sensor on the right wrist. In the other six it sat on the right thigh, which gives the group away.
 WRIST_LABELS = ACTIONS[:21]
-#: Actions that both sides of the body do in the same way, together or in turn.
-ALIKE_ON_BOTH_SIDES = ("two_hand_front_clap", "jog", "walk", "sit_to_stand", "stand_to_sit", "squat")
 SUBJECTS = 8
 TRIALS = 4
 SENSOR_RATE_HZ = 50.0
@@ -94,9 +92,9 @@ _FOLDERS = {"rgb": ("RGB", "color.avi"), "depth": ("Depth", "depth.mat"), "skele
 #: Rows of the joints, from 0.
 _NECK, _HIP = 1, 3
 #: Shoulder, elbow and wrist.
-LEFT_ARM, RIGHT_ARM = (4, 5, 6), (8, 9, 10)
+RIGHT_ARM = (8, 9, 10)
 #: The other hip, its own hip, and the knee.
-LEFT_THIGH, RIGHT_THIGH = (16, 12, 13), (12, 16, 17)
+RIGHT_THIGH = (12, 16, 17)
 
 #: What scipy raises on a damaged MATLAB file; found by truncating and flipping bits.
 _UNREADABLE = (MatReadError, OSError, EOFError, ValueError, TypeError, LookupError, zlib.error)

@@ -13,7 +13,6 @@ CVPR 2019). With z logits (batch, classes), f features (batch, features), S stud
     L_S  = mean squared error( f_S, f_T )
     L    = ce L_CE + kd L_KD + distance L_D + angle L_A + semantic L_S
            + decoupled and dist times the two losses of ``logit_losses``
-           + hint, attention and contrastive times the three of ``feature_losses``
 
 smoothL1(x) is x^2 / 2 up to |x| = 1 and |x| - 1/2 beyond. The student's feature comes after a ReLU and the teacher's
 is signed, so L_S seldom reaches 0.
@@ -25,22 +24,20 @@ nothing of networks or of how batches are made, but it refuses a pair of views w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vskd.errors import ConfigError, DataError
-from vskd_training.distillation.feature_losses import FeatureHeads, attention
 from vskd_training.distillation.logit_losses import decoupled, dist, standardised, target_classes
 from vskd_training.models.student import View
 
 #: The terms that compare with a teacher.
-OF_A_TEACHER = ("kd", "distance", "angle", "semantic", "decoupled", "dist", "hint", "attention", "contrastive")
+OF_A_TEACHER = ("kd", "distance", "angle", "semantic", "decoupled", "dist")
 
 #: Squared distances below this are two features that coincide.
 _COINCIDE = 1e-12
@@ -62,8 +59,6 @@ class LossWeights:
     standardised : bring each row of logits to mean 0 and deviation 1 ahead of ``kd`` and ``decoupled``
     temperature : divides both sides' logits in ``kd``, ``decoupled`` and ``dist``
     label_smoothing : of the cross entropy, in [0, 1)
-    hint, attention, contrastive : see ``feature_losses``
-    contrastive_temperature : divides the similarities in ``contrastive``
     """
 
     ce: float = 1.0
@@ -77,19 +72,18 @@ class LossWeights:
     standardised: bool = False
     temperature: float = 4.0
     label_smoothing: float = 0.0
-    hint: float = 0.0
-    attention: float = 0.0
-    contrastive: float = 0.0
-    contrastive_temperature: float = 0.1
+
+    RETIRED: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("hint", "attention", "contrastive", "contrastive_temperature"), "It was removed: no study used it"
+    )
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"loss.{field.name} must be finite and at least 0, got {value}")
-        for name in ("temperature", "contrastive_temperature"):
-            if getattr(self, name) == 0:
-                raise ConfigError(f"loss.{name} must be above 0, got 0")
+        if self.temperature == 0:
+            raise ConfigError("loss.temperature must be above 0, got 0")
         if self.label_smoothing >= 1:
             raise ConfigError(f"loss.label_smoothing must lie in [0, 1), got {self.label_smoothing}")
         if self.ce == 0 and not self.needs_teacher:
@@ -100,16 +94,6 @@ class LossWeights:
     def needs_teacher(self) -> bool:
         """Whether any term looks at the teacher."""
         return any(getattr(self, name) > 0 for name in OF_A_TEACHER)
-
-    @property
-    def needs_middle(self) -> bool:
-        """Whether any term compares intermediate maps."""
-        return max(self.hint, self.attention) > 0
-
-    @property
-    def needs_heads(self) -> bool:
-        """Whether any term trains something beside the student."""
-        return max(self.hint, self.contrastive) > 0
 
     def without_teacher(self) -> LossWeights:
         """The same, with every term that looks at a teacher turned off."""
@@ -160,8 +144,6 @@ def distillation_loss(
     *,
     student_ids: Sequence[str] | Tensor,
     teacher_ids: Sequence[str] | Tensor | None,
-    heads: FeatureHeads | None = None,
-    recordings: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum of the terms.
 
@@ -173,8 +155,6 @@ def distillation_loss(
         is unlabelled by as much
     weights : the weight of each term
     student_ids, teacher_ids : (batch,), the recording behind each row of each view; None without a teacher
-    heads : what is trained beside the student; None where no weight needs it
-    recordings : (batch, parts), for ``contrastive``: which recordings each row was made of
 
     Returns
     -------
@@ -183,7 +163,7 @@ def distillation_loss(
 
     Raises
     ------
-    DataError : the ids of the two views differ, or shapes do not fit; a weighed term lacks its maps or heads
+    DataError : the ids of the two views differ, or shapes do not fit
     ConfigError : a weight needs a teacher and there is none
     """
     if teacher is None and weights.needs_teacher:
@@ -195,11 +175,7 @@ def distillation_loss(
         _check_ids(student_ids, teacher_ids, batch=len(student.logits))
     # Angles in bfloat16 would be right to two digits only.
     with torch.autocast(student.logits.device.type, enabled=False):
-        ours = _full(student)
-        every = _terms(ours, teacher, targets, weights)
-        if teacher is not None:
-            every |= _feature_terms(ours, _full(teacher), weights, heads, recordings)
-        terms = {name: term() for name, term in every.items()}
+        terms = {name: term() for name, term in _terms(_full(student), teacher, targets, weights).items()}
         loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return loss, {name: term.detach() for name, term in terms.items()}
 
@@ -232,27 +208,6 @@ def _logit_terms(
         "decoupled": lambda: decoupled(ours, theirs, about, temperature=temperature, other=weights.decoupled_other),
         "dist": lambda: dist(student, teacher, temperature=temperature),
     }
-
-
-def _feature_terms(
-    student: View, teacher: View, weights: LossWeights, heads: FeatureHeads | None, recordings: Tensor | None
-) -> dict[str, Callable[[], Tensor]]:
-    """Those of ``feature_losses`` whose weight is above 0, not computed yet."""
-    if weights.needs_heads and (heads is None or recordings is None):
-        raise DataError("the loss trains heads beside the student, and got a batch without heads or recordings")
-    every: dict[str, Callable[[], Tensor]] = {}
-    if weights.needs_middle:
-        ours, theirs = student.middle, teacher.middle
-        if ours is None or theirs is None:
-            raise DataError("the loss compares intermediate maps, and a view has none", hint="Ask for ``with_middle``")
-        every["attention"] = partial(attention, ours, theirs)
-        if heads is not None:
-            every["hint"] = partial(heads.hint, ours, theirs)
-    if heads is not None and recordings is not None:
-        every["contrastive"] = partial(
-            heads.contrast, student.feature, teacher.feature, recordings, temperature=weights.contrastive_temperature
-        )
-    return {name: term for name, term in every.items() if getattr(weights, name) > 0}
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float) -> Tensor:
@@ -292,7 +247,7 @@ def _full(view: View) -> View:
     def full(value: Tensor) -> Tensor:
         return value.to(torch.promote_types(value.dtype, torch.float32))
 
-    return View(full(view.logits), full(view.feature), None if view.middle is None else full(view.middle))
+    return View(full(view.logits), full(view.feature))
 
 
 def _check_equal_shapes(what: str, student: Tensor, teacher: Tensor) -> None:

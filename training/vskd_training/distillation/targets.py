@@ -5,10 +5,6 @@ geometric one (both in Hinton et al., "Distilling the Knowledge in a Neural Netw
 side, which distance and angle can compare with a student's and the semantic term cannot. A student may teach, too:
 its views of the same windows are self-distillation (Furlanello et al., "Born-Again Neural Networks", ICML 2018).
 
-Cross-fitted teachers, as in stacking (Wolpert, Neural Networks 1992), never speak of a person whom they were trained
-on: their answers about their own training recordings are surer than they should be. Each leaves one labelled person
-out (``labels.left_out``).
-
 The control of every gain is a teacher whose views belong to other recordings, see ``shuffled``.
 """
 
@@ -96,15 +92,7 @@ def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTabl
 def own_views(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> TeacherViews:
     """What the teachers say of the same recordings, whatever ``teaching.pairing`` makes of it."""
     each = [_views_of(teacher, experiment, table) for teacher in teachers]
-    teaching = experiment.config.teaching
-    if teaching.cross_fitted:
-        return cross_fitted(each, [people_seen(teacher) for teacher in teachers], table, mean=teaching.mean)
-    return averaged(each, mean=teaching.mean)
-
-
-def people_seen(teacher: Run) -> set[str]:
-    """Whom a run was trained on."""
-    return set(teacher.card["data"]["split"]["train"])
+    return averaged(each, mean=experiment.config.teaching.mean)
 
 
 def check_features(config: Config, teachers: int) -> None:
@@ -114,74 +102,11 @@ def check_features(config: Config, teachers: int) -> None:
     ------
     ConfigError : naming the terms
     """
-    loss = config.loss
-    of_features = ("distance", "angle", "semantic", "hint", "attention", "contrastive")
-    if config.teaching.cross_fitted and max(getattr(loss, name) for name in of_features) > 0:
+    if teachers > 1 and config.loss.semantic:
         raise ConfigError(
-            f"cross-fitted teachers have no common features, which loss.{', '.join(of_features)} compare",
-            hint="Set them to 0, or teaching.cross_fitted = false",
+            f"loss.semantic compares with one teacher's feature, and there are {teachers} teachers",
+            hint="Set loss.semantic = 0, or name one teacher",
         )
-    for name, what in (("semantic", "feature"), ("hint", "map"), ("attention", "map")):
-        if teachers > 1 and getattr(loss, name):
-            raise ConfigError(
-                f"loss.{name} compares with one teacher's {what}, and there are {teachers} teachers",
-                hint=f"Set loss.{name} = 0, or name one teacher",
-            )
-
-
-def cross_fitted(
-    views: Sequence[TeacherViews], seen: Sequence[set[str]], table: WindowTable, *, mean: Mean
-) -> TeacherViews:
-    """Of every window, the mean of those teachers who never saw its person, and among them who saw most people.
-
-    Parameters
-    ----------
-    views : of each teacher, of the same windows
-    seen : the people whom each teacher was trained on
-    table : the windows
-    mean : of those who speak of one window
-
-    Returns
-    -------
-    the same windows; features of no width, since the teachers have none in common
-
-    Raises
-    ------
-    ConfigError : every teacher saw a person of the table
-    """
-    return said_by(views, speakers(seen, table), mean=mean)
-
-
-def speakers(seen: Sequence[set[str]], table: WindowTable) -> NDArray[np.bool_]:
-    """(n, teachers): who speaks of each window under ``cross_fitted``.
-
-    Raises
-    ------
-    ConfigError : every teacher saw a person of the table
-    """
-    subjects = np.array(table.subjects)
-    speaks = np.zeros((len(table), len(seen)), dtype=np.bool_)
-    for person in np.unique(subjects):
-        strangers = [index for index, people in enumerate(seen) if person not in people]
-        if not strangers:
-            raise ConfigError(
-                f"every teacher was trained on person {person}, so none can speak of that person cross-fitted",
-                hint=f"Add one trained with labels.left_out = '{person}'",
-            )
-        most = max(len(seen[index]) for index in strangers)
-        chosen = [index for index in strangers if len(seen[index]) == most]
-        speaks[np.ix_(subjects == person, chosen)] = True
-    return speaks
-
-
-def said_by(views: Sequence[TeacherViews], speaks: NDArray[np.bool_], *, mean: Mean) -> TeacherViews:
-    """Of every window, the mean of those who speak of it, (n, teachers); without features, see ``cross_fitted``."""
-    logits = torch.empty_like(views[0].logits)
-    for group in np.unique(speaks, axis=0):
-        chosen = averaged([view for view, one in zip(views, group, strict=True) if one], mean=mean)
-        rows = torch.from_numpy(np.flatnonzero((speaks == group).all(axis=1)))
-        logits[rows] = chosen.logits[rows]
-    return TeacherViews(views[0].ids, logits, logits.new_zeros(len(logits), 0))
 
 
 def averaged(views: Sequence[TeacherViews], *, mean: Mean) -> TeacherViews:
@@ -194,8 +119,7 @@ def averaged(views: Sequence[TeacherViews], *, mean: Mean) -> TeacherViews:
 
     Returns
     -------
-    the same windows; logits (n, classes), features (n, teachers times their width), and no maps: those of several
-    networks have no mean
+    the same windows; logits (n, classes), features (n, teachers times their width)
     """
     if len(views) == 1:
         return views[0]
@@ -252,18 +176,11 @@ def _classes(views: TeacherViews, table: WindowTable, recordings: NDArray[np.int
 
 def _views_of(teacher: Run, experiment: Experiment, table: WindowTable) -> TeacherViews:
     """One teacher's views."""
-    model, middle = network_of(teacher, experiment), experiment.config.loss.needs_middle
+    model = network_of(teacher, experiment)
     if isinstance(model, Student):
-        return student_views(model, table, middle=middle)
-    seen = clips_of(teacher, model, experiment, table)
-    return teacher_views(model, seen, batch=teacher.config.teacher_training.batch, middle=middle)
-
-
-def clips_of(
-    teacher: Run, model: Teacher | SkeletonTeacher, experiment: Experiment, table: WindowTable
-) -> TeacherClips:
-    """The windows of a student's table as the teacher of a finished run sees them."""
-    return clips_for(model, Experiment(teacher.config, experiment.prepared, experiment.sides, teacher.contract), table)
+        return student_views(model, table)
+    theirs = Experiment(teacher.config, experiment.prepared, experiment.sides, teacher.contract)
+    return teacher_views(model, clips_for(model, theirs, table), batch=teacher.config.teacher_training.batch)
 
 
 def network_of(teacher: Run, experiment: Experiment) -> Teacher | SkeletonTeacher | Student:
@@ -325,22 +242,10 @@ def check_same_split(teacher: Run, experiment: Experiment) -> None:
     ------
     ConfigError : naming what differs
     """
-    ours, theirs = experiment.data_card(), dict(teacher.card["data"])
-    if experiment.config.teaching.cross_fitted:
-        theirs["split"] = _with_left_out(theirs["split"], ours["split"])
+    ours, theirs = experiment.data_card(), teacher.card["data"]
     for key in ("dataset", "key", "split"):
         if theirs[key] != ours[key]:
             raise ConfigError(
                 f"the teacher {teacher.path} knows another {key}: {theirs[key]}, not {ours[key]}",
                 hint="Train the teacher with the sections data and labels of this config",
             )
-
-
-def _with_left_out(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    """A teacher's split with the person it left out put back, so that it can be compared with the student's."""
-    person = theirs.get("left_out")
-    if person is None or {*theirs["train"], person} != {*ours["train"]}:
-        return theirs
-    kept = {key: value for key, value in theirs.items() if key != "left_out"}
-    recordings = [ours["recordings"][0], *theirs["recordings"][1:]]
-    return {**kept, "train": ours["train"], "recordings": recordings}

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vskd.errors import DataError
-from vskd_training.data.augment import Augmentation, Change, drawn, mixing
+from vskd_training.data.augment import Augmentation, augment, mixing
 from vskd_training.data.virtual_windows import VirtualWindows
 from vskd_training.data.windows import UNLABELLED, WindowTable
-from vskd_training.distillation.feature_losses import InTraining
 from vskd_training.distillation.losses import LossWeights, distillation_loss
 from vskd_training.models.student import View
 
@@ -55,26 +54,9 @@ class TeacherClips(Protocol):
         """Some windows, (rows, ...); ``rng`` varies what is taken of each, None takes the middle or all of it."""
         ...
 
-    def at(self, rows: Sequence[int], times: NDArray[np.float64] | None) -> NDArray[Any]:
-        """Some windows as ``batch`` without ``rng`` takes them, their time changed as ``augment.Change.times`` says."""
-        ...
-
 
 #: How a batch of clips is varied in training.
 Vary = Callable[[Tensor, np.random.Generator], Tensor]
-
-
-class Heard(Protocol):
-    """What a student hears of its teacher: ``TeacherViews``, or ``consistent.ConsistentTeachers``."""
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """(n,), of the windows."""
-        ...
-
-    def view(self, rows: list[int], change: Change) -> View:
-        """What is said of some windows, which the student sees changed; without gradient."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,34 +68,26 @@ class TeacherViews:
     ids : (n,), of the windows
     logits : (n, classes)
     features : (n, FEATURE_SIZE)
-    middles : (n, ...), intermediate maps, see ``View``; only where a loss asks for them
     """
 
     ids: tuple[str, ...]
     logits: Tensor
     features: Tensor
-    middles: Tensor | None = None
 
-    def view(self, rows: list[int], change: Change) -> View:
-        """What was said of some windows; the change did not reach the teacher."""
-        del change
-        return View(self.logits[rows], self.features[rows], None if self.middles is None else self.middles[rows])
+    def view(self, rows: list[int]) -> View:
+        """What was said of some windows."""
+        return View(self.logits[rows], self.features[rows])
 
     def exchanged(self, source: NDArray[np.int64]) -> TeacherViews:
         """The same ids with the views of other windows: ``source`` (n,) says whose."""
-        middles = None if self.middles is None else self.middles[source]
-        return TeacherViews(self.ids, self.logits[source], self.features[source], middles)
+        return TeacherViews(self.ids, self.logits[source], self.features[source])
 
 
 @dataclass(frozen=True)
 class StudentBatch:
-    """Some windows, the answers, and the teacher's view of the same windows if there is one.
-
-    ``recordings`` (batch, parts) are those that each window was cut from: one, or the two of a mixed row.
-    """
+    """Some windows, the answers, and the teacher's view of the same windows if there is one."""
 
     ids: tuple[str, ...]
-    recordings: Tensor
     windows: Tensor
     targets: Tensor
     teacher: View | None
@@ -146,14 +120,13 @@ class StudentTask:
         *,
         how: Augmentation,
         weights: LossWeights,
-        teacher: Heard | None,
+        teacher: TeacherViews | None,
         seed: int,
         virtual: VirtualWindows | None = None,
     ) -> None:
         if teacher is not None and len(teacher.ids) != len(table.ids):
             raise DataError(f"the teacher saw {len(teacher.ids)} windows, the student has {len(table.ids)}")
         self._ids = table.ids
-        self._recordings = torch.from_numpy(table.recordings).unsqueeze(1)
         self._windows = torch.from_numpy(table.samples)
         self._targets = one_hot(torch.from_numpy(table.labels), classes)
         self._how = how
@@ -188,17 +161,16 @@ class StudentTask:
         return batch
 
     def _varied(self, rows: list[int], windows: Tensor, generator: torch.Generator) -> StudentBatch:
-        change = drawn(windows.shape, self._how, generator)
-        made = self._batch(rows, change.of_windows(windows), change)
+        made = self._batch(rows, augment(windows, self._how, generator))
         return self._mixed(made, generator) if self._how.mixup else made
 
-    def _batch(self, rows: list[int], windows: Tensor, change: Change) -> StudentBatch:
-        ids, recordings = tuple(self._ids[row] for row in rows), self._recordings[rows]
+    def _batch(self, rows: list[int], windows: Tensor) -> StudentBatch:
+        ids = tuple(self._ids[row] for row in rows)
         if self._teacher is None:
-            return StudentBatch(ids, recordings, windows, self._targets[rows], None, None)
-        view = self._teacher.view(rows, change)
+            return StudentBatch(ids, windows, self._targets[rows], None, None)
+        view = self._teacher.view(rows)
         teacher_ids = tuple(self._teacher.ids[row] for row in rows)
-        return StudentBatch(ids, recordings, windows, self._targets[rows], view, teacher_ids)
+        return StudentBatch(ids, windows, self._targets[rows], view, teacher_ids)
 
     def _mixed(self, batch: StudentBatch, generator: torch.Generator) -> StudentBatch:
         """Mixup of the signals; answers and the teacher's view are mixed in the same shares."""
@@ -209,10 +181,8 @@ class StudentTask:
 
         view = batch.teacher
         if view is not None:
-            middle = None if view.middle is None else mix(view.middle)
-            view = View(mix(view.logits), mix(view.feature), middle)
-        recordings = torch.cat([batch.recordings, batch.recordings[partner]], dim=1)
-        return StudentBatch(batch.ids, recordings, mix(batch.windows), mix(batch.targets), view, batch.teacher_ids)
+            view = View(mix(view.logits), mix(view.feature))
+        return StudentBatch(batch.ids, mix(batch.windows), mix(batch.targets), view, batch.teacher_ids)
 
     def loss(self, model: nn.Module, batch: StudentBatch) -> tuple[Tensor, dict[str, Tensor]]:
         return distillation_loss(
@@ -222,8 +192,6 @@ class StudentTask:
             self._weights,
             student_ids=batch.ids,
             teacher_ids=batch.teacher_ids,
-            heads=model.heads if isinstance(model, InTraining) else None,
-            recordings=batch.recordings,
         )
 
 
@@ -243,18 +211,12 @@ def _together(one: StudentBatch, other: StudentBatch) -> StudentBatch:
     if one.teacher is not None and other.teacher is not None:
         view = _view_of_both(one.teacher, other.teacher)
         ids = (one.teacher_ids or ()) + (other.teacher_ids or ())
-    recordings = torch.cat([one.recordings, other.recordings])
     windows, targets = torch.cat([one.windows, other.windows]), torch.cat([one.targets, other.targets])
-    return StudentBatch(one.ids + other.ids, recordings, windows, targets, view, ids)
+    return StudentBatch(one.ids + other.ids, windows, targets, view, ids)
 
 
 def _view_of_both(one: View, other: View) -> View:
-    maps = [view.middle for view in (one, other) if view.middle is not None]
-    return View(
-        torch.cat([one.logits, other.logits]),
-        torch.cat([one.feature, other.feature]),
-        torch.cat(maps) if maps else None,
-    )
+    return View(torch.cat([one.logits, other.logits]), torch.cat([one.feature, other.feature]))
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
@@ -327,41 +289,25 @@ def multi_scale_crop(frames: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int, middle: bool = False) -> TeacherViews:
-    """What a trained teacher says of every clip, which is not varied: a film by the middle frame of each segment.
-
-    With ``middle`` its maps, too.
-    """
+def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int) -> TeacherViews:
+    """What a trained teacher says of every clip, which is not varied: a video by the middle frame of each segment."""
     model.eval()
-    views = [
-        _seen(model, torch.from_numpy(clips.batch(rows, rng=None)), middle=middle)
-        for rows in _in_order(len(clips.ids), batch)
-    ]
+    rows_of = _in_order(len(clips.ids), batch)
+    views = [_seen(model, torch.from_numpy(clips.batch(rows, rng=None))) for rows in rows_of]
     return _gathered(clips.ids, views)
 
 
 @torch.no_grad()
-def student_views(model: nn.Module, table: WindowTable, *, batch: int = 256, middle: bool = False) -> TeacherViews:
-    """What a trained student says of every window of a table, which is not varied; with ``middle`` its maps, too."""
+def student_views(model: nn.Module, table: WindowTable, *, batch: int = 256) -> TeacherViews:
+    """What a trained student says of every window of a table, which is not varied."""
     model.eval()
     windows = torch.from_numpy(table.samples)
-    views = [_seen(model, windows[rows], middle=middle) for rows in _in_order(len(table), batch)]
+    views = [_seen(model, windows[rows]) for rows in _in_order(len(table), batch)]
     return _gathered(table.ids, views)
 
 
-def asked(model: nn.Module, *, middle: bool) -> Callable[[Tensor], View]:
-    """How a network is called: for its view, or with its intermediate map."""
-    return cast(Callable[[Tensor], View], model.with_middle if middle else model)
-
-
 def _gathered(ids: tuple[str, ...], views: list[View]) -> TeacherViews:
-    maps = [view.middle for view in views if view.middle is not None]
-    return TeacherViews(
-        ids,
-        torch.cat([view.logits for view in views]),
-        torch.cat([view.feature for view in views]),
-        torch.cat(maps) if maps else None,
-    )
+    return TeacherViews(ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views]))
 
 
 @torch.no_grad()
@@ -372,10 +318,10 @@ def student_logits(model: nn.Module, table: WindowTable, *, batch: int = 256) ->
     return torch.cat([_seen(model, windows[rows]).logits for rows in _in_order(len(table), batch)])
 
 
-def _seen(model: nn.Module, inputs: Tensor, *, middle: bool = False) -> View:
+def _seen(model: nn.Module, inputs: Tensor) -> View:
     """What a network says of inputs, on the CPU wherever it lives."""
-    view = asked(model, middle=middle)(inputs.to(next(model.parameters()).device))
-    return View(view.logits.cpu(), view.feature.cpu(), None if view.middle is None else view.middle.cpu())
+    view: View = model(inputs.to(next(model.parameters()).device))
+    return View(view.logits.cpu(), view.feature.cpu())
 
 
 def _in_order(count: int, batch: int) -> Iterator[Sequence[int]]:

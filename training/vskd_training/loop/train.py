@@ -14,21 +14,17 @@ from torch import nn
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
-from vskd_training.data.augment import Change
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import vary_joints
 from vskd_training.data.virtual_windows import VirtualWindows, virtual_windows, with_people
 from vskd_training.data.windows import WindowTable
-from vskd_training.distillation.consistent import consistent_teachers
-from vskd_training.distillation.feature_losses import FeatureHeads, InTraining
-from vskd_training.distillation.losses import LossWeights
 from vskd_training.distillation.targets import build_teacher, clips_for, own_views, views_for
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
 from vskd_training.loop.fit import Task, fit
 from vskd_training.loop.run import Run, finish_run, start_run
-from vskd_training.loop.tasks import Heard, StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
+from vskd_training.loop.tasks import StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
 from vskd_training.settings import Config, TeachingConfig
@@ -118,7 +114,7 @@ def train_student(
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width, depth=config.student.depth)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
-    heard = _heard(teachers, experiment, table) if teachers else None
+    heard = views_for(teachers, experiment, table) if teachers else None
     virtual = _virtual(experiment, table)
     task = StudentTask(
         table, classes, how=config.augment, weights=config.loss, teacher=heard, seed=config.seed, virtual=virtual
@@ -127,17 +123,7 @@ def train_student(
     def answer(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
 
-    _fit(
-        experiment,
-        model,
-        task,
-        out,
-        role="student",
-        answer=answer,
-        progress=progress,
-        processes=processes,
-        trained=_in_training(model, heard, config.loss),
-    )
+    _fit(experiment, model, task, out, role="student", answer=answer, progress=progress, processes=processes)
 
     def finish() -> Run:
         card = _tested(experiment, model, role="student", answer=answer)
@@ -147,21 +133,6 @@ def train_student(
         return Run.open(out, role="student")
 
     return processes.by_first(finish)
-
-
-def _in_training(model: Student, heard: Heard | None, weights: LossWeights) -> nn.Module:
-    """What the loop trains: the student, with what some losses need beside it."""
-    if heard is None or not (weights.needs_middle or weights.needs_heads):
-        return model
-    sample = heard.view([0], Change())
-    heads = FeatureHeads(model, sample, for_hint=weights.hint > 0, for_contrast=weights.contrastive > 0)
-    return InTraining(model, heads, middle=weights.needs_middle)
-
-
-def _heard(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> Heard:
-    if experiment.config.teaching.consistent:
-        return consistent_teachers(teachers, experiment, table)
-    return views_for(teachers, experiment, table)
 
 
 def student_config(config: Config, *, taught: bool) -> Config:
@@ -208,14 +179,8 @@ def _check_virtual(config: Config, teachers: Sequence[Run]) -> None:
 
 
 def _check_shared_loss(config: Config, processes: Processes) -> None:
-    """What one process on a CPU can do and several, or a CUDA device, cannot."""
+    """What one process can do and several cannot."""
     loss = config.loss
-    if not processes.plain and (loss.needs_middle or loss.needs_heads):
-        raise ConfigError(
-            "loss.hint, attention and contrastive look inside the networks or train heads beside them, which is done "
-            "in one process on a CPU only",
-            hint="Set them to 0, or train there",
-        )
     # DDP waits for a gradient of every layer, and the classifier gets one from the logits alone.
     if processes.count > 1 and not any((loss.ce, loss.kd, loss.decoupled, loss.dist)):
         raise ConfigError(
@@ -242,9 +207,7 @@ def _fit(
     answer: Callable[[WindowTable], NDArray[np.float32]],
     progress: Progress,
     processes: Processes,
-    trained: nn.Module | None = None,
 ) -> None:
-    """Train; ``trained`` is what the loop takes in place of the model: the model with heads that are not kept."""
     config = experiment.config
     validation = _validation(experiment)
 
@@ -255,7 +218,7 @@ def _fit(
 
     how = config.teacher_training if role == "teacher" else config.student_training
     fit(
-        trained or model,
+        model,
         task,
         how,
         seed=config.seed,

@@ -79,18 +79,14 @@ class SkeletonTeacher(nn.Module):
         self.classifier = nn.Linear(FEATURE_SIZE, classes)
 
     def forward(self, joints: Tensor) -> View:
-        return self.with_middle(joints)._replace(middle=None)
-
-    def with_middle(self, joints: Tensor) -> View:
-        """What ``forward`` gives, and the map that is averaged over time, of a quarter of the steps."""
         if joints.ndim != 4 or tuple(joints.shape[2:]) != (self.joints, 3):
             raise DataError(f"joints must be (batch, steps, {self.joints}, 3), got {tuple(joints.shape)}")
         chained = joints[:, :, self._members] - joints[:, :, self._origins]
         position = torch.cat([joints, chained], dim=2).flatten(2).transpose(1, 2)
         difference = torch.diff(position, dim=2, prepend=position[:, :, :1])
-        middle = self.network(torch.cat([position, difference], dim=1))
-        feature = torch.relu(self.feature(self.dropout(middle.mean(dim=2))))
-        return View(self.classifier(feature), feature, middle)
+        over_time = self.network(torch.cat([position, difference], dim=1))
+        feature = torch.relu(self.feature(self.dropout(over_time.mean(dim=2))))
+        return View(self.classifier(feature), feature)
 
 
 class _Residual(nn.Module):

@@ -16,10 +16,6 @@ from vskd.errors import ConfigError
 from vskd_training.models.encoder import Encoder
 from vskd_training.models.torchvision_import import torchvision_resnet
 
-#: The trunk, cut after the second of its four stages.
-_FIRST_HALF = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2")
-_SECOND_HALF = ("layer3", "layer4", "avgpool")
-
 #: Width of the distilled feature. DASK's semantic term compares it with the teacher's, so both use this one.
 FEATURE_SIZE = 300
 
@@ -31,13 +27,10 @@ class View(NamedTuple):
     ----------
     logits : (batch, classes)
     feature : (batch, FEATURE_SIZE), what is distilled
-    middle : its intermediate map over time, (batch, channels, instants), or of a student's image (batch, channels,
-        instants, instants); only out of ``with_middle``, where a loss asks for it
     """
 
     logits: Tensor
     feature: Tensor
-    middle: Tensor | None = None
 
 
 #: Blocks in each stage, by the network's depth. 18 and 34 are the paper's, 10 is half of 18.
@@ -96,10 +89,6 @@ class Student(nn.Module):
     width : factor on the channels of ResNet
     depth : its layers with weights: 10, 18 or 34
 
-    Attributes
-    ----------
-    middle_channels : of the map that ``with_middle`` gives
-
     Shape
     -----
     (batch, channels, samples), g -> ``View``
@@ -110,7 +99,6 @@ class Student(nn.Module):
         self.encoder = Encoder(contract.gaf, contract.window.samples)
         self.trunk = resnet_trunk(contract.image_shape[0], width=width, depth=depth)
         pooled = cast(int, self.trunk.out_features)
-        self.middle_channels = pooled // 4
         self.feature = nn.Linear(pooled, FEATURE_SIZE)
         self.classifier = nn.Linear(FEATURE_SIZE, len(contract.labels))
 
@@ -121,15 +109,3 @@ class Student(nn.Module):
         """What ``forward`` does after the encoder; images (batch, channels, size, size)."""
         feature = torch.relu(self.feature(self.trunk(images)))
         return View(self.classifier(feature), feature)
-
-    def with_middle(self, windows: Tensor) -> View:
-        """What ``forward`` gives, and the map after the second stage, of an eighth of the image's side."""
-        middle = self._through(_FIRST_HALF, self.encoder(windows))
-        pooled = self._through(_SECOND_HALF, middle).flatten(1)
-        feature = torch.relu(self.feature(pooled))
-        return View(self.classifier(feature), feature, middle)
-
-    def _through(self, names: tuple[str, ...], values: Tensor) -> Tensor:
-        for name in names:
-            values = self.trunk.get_submodule(name)(values)
-        return values

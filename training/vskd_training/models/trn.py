@@ -306,14 +306,10 @@ class Teacher(nn.Module):
         self.relations = MultiScaleTrn(segments, FEATURE_SIZE, classes)
 
     def forward(self, frames: Tensor) -> View:
-        return self.with_middle(frames)._replace(middle=None)
-
-    def with_middle(self, frames: Tensor) -> View:
-        """What ``forward`` gives, and f_1 ... f_n as a map over the segments."""
         self._check(frames)
         pooled = self.backbone(frames.flatten(0, 1))
         features = self.feature(self.dropout(pooled)).view(len(frames), self.segments, FEATURE_SIZE)
-        return View(self.relations(features), features.mean(dim=1), features.transpose(1, 2))
+        return View(self.relations(features), features.mean(dim=1))
 
     def _check(self, frames: Tensor) -> None:
         wanted = (self.segments, self.backbone.frames_per_segment)

@@ -45,13 +45,7 @@ def report_study(study: Study, out: Path) -> dict[str, Any]:
 def summarise_study(study: Study, out: Path) -> dict[str, Any]:
     """Accuracies of every teacher and arm, and the comparisons, as plain values; no date, so equal runs are equal."""
     spec = study.spec
-    # Networks that left a person out serve cross-fitting, and are no measure of the teacher.
-    teachers = {
-        item.name: _item(
-            [(cell, card) for cell, card in cards(study, out, item.name) if not cell.config.labels.left_out], spec
-        )
-        for item in spec.trained_teachers
-    }
+    teachers = {item.name: _item(cards(study, out, item.name), spec) for item in spec.trained_teachers}
     arms = {item.name: _item(cards(study, out, item.name), spec) for item in spec.arm}
     people = {name: item["by_subject"] for name, item in arms.items()}
     first = cards(study, out, spec.arm[0].name)[0][1]

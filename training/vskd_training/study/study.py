@@ -45,20 +45,18 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd_training.data.experiment import Experiment, source
-from vskd_training.data.labels import sides
 from vskd_training.data.splits import folds_of
 from vskd_training.datasets.prepared import prepare
-from vskd_training.datasets.recording import RecordingInfo
 from vskd_training.loop.run import CARD, Run
 from vskd_training.loop.train import student_config, train_student, train_teacher
 from vskd_training.settings import Config, DataConfig, load_config
@@ -71,22 +69,20 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 class TeacherSpec:
     """Networks that teach together: ``seeds`` of them, with changes ``set`` to the study's config.
 
-    With ``cross_fitted`` as many again for every labelled person, who is left out; arms that name this teacher then
-    hear of each person only from networks that never saw that person (``teaching.cross_fitted``).
-
     With ``of`` the teacher has no networks of its own: those of the teachers and arms that are named teach together.
     """
 
     name: str
     seeds: tuple[int, ...] = (0,)
     set: tuple[str, ...] = ()
-    cross_fitted: bool = False
     of: tuple[str, ...] = ()
 
+    RETIRED: ClassVar[Mapping[str, str]] = {"cross_fitted": "It was removed: no study used it"}
+
     def __post_init__(self) -> None:
-        if self.of and (self.seeds, self.set, self.cross_fitted) != ((0,), (), False):
+        if self.of and (self.seeds, self.set) != ((0,), ()):
             raise ConfigError(
-                f"the teacher {self.name!r} consists of others, so it has no seeds, set or cross_fitted of its own",
+                f"the teacher {self.name!r} consists of others, so it has no seeds or set of its own",
                 hint="Leave these to the teachers and arms that 'of' names",
             )
 
@@ -165,15 +161,14 @@ class StudySpec:
                     raise ConfigError(f"[[compare]] names {name!r}, which is no arm", hint=did_you_mean(name, arms))
 
     def _check_parts(self) -> None:
-        """A teacher consists of arms and of teachers with networks, whom cross-fitting does not bind to some people."""
-        whole = [teacher.name for teacher in self.trained_teachers if not teacher.cross_fitted]
-        parts = [*whole, *(arm.name for arm in self.arm)]
+        """A teacher consists of arms and of teachers with networks."""
+        parts = [*(teacher.name for teacher in self.trained_teachers), *(arm.name for arm in self.arm)]
         for teacher in self.teacher:
             for part in teacher.of:
                 if part not in parts:
                     raise ConfigError(
                         f"the teacher {teacher.name!r} consists of {part!r}, which is no arm, and no teacher that has "
-                        "networks and is not cross-fitted",
+                        "networks",
                         hint=did_you_mean(part, parts),
                     )
 
@@ -196,7 +191,7 @@ class Cell:
 
     Attributes
     ----------
-    name : ``ITEM/FOLD/seed-N``, also its folder; ``...-without-P`` of a network that leaves the person P out
+    name : ``ITEM/FOLD/seed-N``, also its folder
     item, fold, seed : of which arm or teacher
     role : what is trained
     config : of the run
@@ -257,13 +252,13 @@ def open_study(path: Path, *, root: Path | None) -> Study:
     config = load_config(config_file, changes=spec.set)
     infos = source(config.data, root).infos()
     chosen = spec.folds or folds_of(infos, config.data) or ("",)
-    cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold, infos)]
+    cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold)]
     order = [teacher.name for teacher in spec.trained_teachers] + [arm.name for arm in spec.arm]
     hashes = {"study": _sha256(content), "config": _sha256(config_file.read_bytes())}
     return Study(spec, hashes, tuple(sorted(cells, key=lambda cell: order.index(cell.item))))
 
 
-def _cells(spec: StudySpec, config_file: Path, fold: str, infos: Sequence[RecordingInfo]) -> Iterator[Cell]:
+def _cells(spec: StudySpec, config_file: Path, fold: str) -> Iterator[Cell]:
     """The cells of one fold."""
 
     def config(changes: tuple[str, ...], seed: int) -> Config:
@@ -273,7 +268,8 @@ def _cells(spec: StudySpec, config_file: Path, fold: str, infos: Sequence[Record
     networks: dict[str, tuple[str, ...]] = {}
     for teacher in spec.trained_teachers:
         cells = [
-            cell for seed in teacher.seeds for cell in _networks(teacher, fold, seed, config(teacher.set, seed), infos)
+            Cell(_cell_name(teacher.name, fold, seed), teacher.name, fold, seed, "teacher", made, ())
+            for seed, made in ((seed, config(teacher.set, seed)) for seed in teacher.seeds)
         ]
         networks[teacher.name] = tuple(cell.name for cell in cells)
         yield from cells
@@ -281,27 +277,12 @@ def _cells(spec: StudySpec, config_file: Path, fold: str, infos: Sequence[Record
     for teacher in spec.teacher:
         if teacher.of:
             networks[teacher.name] = tuple(cell for part in teacher.of for cell in (networks | of_arms)[part])
-    crossed = {teacher.name for teacher in spec.teacher if teacher.cross_fitted}
     for arm in spec.arm:
-        changes = (*arm.set, "teaching.cross_fitted=true") if arm.teacher in crossed else arm.set
         for seed in spec.seeds:
             own = (_cell_name(arm.teacher, fold, seed),) if arm.teacher else ()
             taught_by = networks.get(arm.teacher, own)
-            made = student_config(config(changes, seed), taught=bool(taught_by))
+            made = student_config(config(arm.set, seed), taught=bool(taught_by))
             yield Cell(_cell_name(arm.name, fold, seed), arm.name, fold, seed, "student", made, taught_by)
-
-
-def _networks(
-    teacher: TeacherSpec, fold: str, seed: int, config: Config, infos: Sequence[RecordingInfo]
-) -> Iterator[Cell]:
-    """A teacher's network of one seed, and for cross-fitting one without each labelled person."""
-    name = _cell_name(teacher.name, fold, seed)
-    yield Cell(name, teacher.name, fold, seed, "teacher", config, ())
-    if not teacher.cross_fitted:
-        return
-    for person in sides(infos, config.data, config.labels).split.train_subjects:
-        without = replace(config, labels=replace(config.labels, left_out=person))
-        yield Cell(f"{name}-without-{person}", teacher.name, fold, seed, "teacher", without, ())
 
 
 def _cell_name(item: str, fold: str, seed: int) -> str:
