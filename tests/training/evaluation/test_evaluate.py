@@ -195,7 +195,7 @@ def test_classes_add_up_to_the_whole(result: dict[str, Any]) -> None:
         rows = metrics["by_class"][per]
         assert [row["label"] for row in rows] == result["labels"]
         whole = metrics[per]["all"]
-        assert sum(row["count"] for row in rows) == sum(row["answered"] for row in rows) == whole["count"]
+        assert sum(row["count"] for row in rows) == sum(row["predicted"] for row in rows) == whole["count"]
         found = sum(row["recall"] * row["count"] for row in rows) / whole["count"]
         assert found == pytest.approx(whole["accuracy"]) == pytest.approx(np.trace(metrics[matrix]) / whole["count"])
         assert np.mean([row["f1"] for row in rows]) == pytest.approx(whole["macro_f1"])

@@ -1,42 +1,77 @@
-"""Metrics against scikit-learn and against the definition."""
+"""Scores against their definitions in exact fractions, and against figures that were committed before."""
 
 from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
 from vskd_training.evaluation import metrics
 
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))
-def test_metrics_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
-    truth, answers = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
-    found = metrics.measure(truth, answers, ["one"] * len(pairs), classes=5)
-    matrix = metrics.confusion_matrix(truth, answers, 5)
-    occurring = sorted(set(truth))
-    np.testing.assert_array_equal(matrix, confusion_matrix(truth, answers, labels=range(5)))
-    assert found.accuracy == pytest.approx(accuracy_score(truth, answers))
-    assert found.macro_f1 == pytest.approx(f1_score(truth, answers, labels=occurring, average="macro", zero_division=0))
+RESULTS = Path(__file__).parents[3] / "training" / "results" / "utd-mhad"
+#: True and predicted classes of five.
+PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
+Pairs = list[tuple[int, int]]
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))
-def test_each_class_is_that_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
-    truth, answers = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
-    rows = metrics.by_class(metrics.confusion_matrix(truth, answers, 5), "abcde")
-    expected = precision_recall_fscore_support(truth, answers, labels=range(5), zero_division=np.nan)
-    for name, values in zip(("precision", "recall", "f1", "count"), expected, strict=True):
-        found = [np.nan if getattr(row, name) is None else getattr(row, name) for row in rows]
-        np.testing.assert_allclose(found, values, err_msg=name)
-    assert [row.answered for row in rows] == np.bincount(answers, minlength=5).tolist()
-    assert [row.label for row in rows] == list("abcde")
+def arrays(pairs: Pairs) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    truth, predicted = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
+    return truth, predicted
 
 
-def test_the_worst_person_is_named() -> None:
-    found = metrics.measure(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), ["a", "a", "b", "b"], classes=2)
+def share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+@given(PAIRS)
+def test_scores_are_those_of_the_definitions(pairs: Pairs) -> None:
+    found = metrics.measure(*arrays(pairs), ["one"] * len(pairs))
+    matrix = metrics.confusion_matrix(*arrays(pairs), 5)
+    assert matrix.tolist() == [[pairs.count((row, column)) for column in range(5)] for row in range(5)]
+    assert found.accuracy == share(sum(one == other for one, other in pairs), len(pairs))
+    true, predicted = ([pair[side] for pair in pairs] for side in (0, 1))
+    f1 = [
+        Fraction(2 * pairs.count((name, name)), true.count(name) + predicted.count(name)) for name in sorted(set(true))
+    ]
+    assert found.macro_f1 == pytest.approx(float(sum(f1) / len(f1)), rel=1e-12)
+
+
+@given(PAIRS)
+def test_each_class_is_that_of_the_definitions(pairs: Pairs) -> None:
+    for number, row in enumerate(metrics.by_class(*arrays(pairs), "abcde")):
+        right = pairs.count((number, number))
+        true, predicted = (sum(pair[side] == number for pair in pairs) for side in (0, 1))
+        assert (row.label, row.count, row.predicted) == ("abcde"[number], true, predicted)
+        expected = (share(right, predicted), share(right, true), share(2 * right, true + predicted))
+        for score, value in zip((row.precision, row.recall, row.f1), expected, strict=True):
+            assert score == (None if value is None else pytest.approx(value, rel=1e-12))
+
+
+@pytest.mark.parametrize(
+    "path", sorted({*RESULTS.glob("*.run.json"), *RESULTS.glob("int8-*.json")}), ids=lambda path: path.stem
+)
+def test_committed_figures_are_found_again(path: Path) -> None:
+    """Of every committed run and bundle the confusion matrix gives the accuracy and the macro-F1 written beside it."""
+    metrics_of = json.loads(path.read_text())["metrics"]
+    committed = metrics_of.get("test", metrics_of)
+    matrix = np.array(committed["confusion"])
+    truth, predicted = (np.repeat(index.ravel(), matrix.ravel()) for index in np.indices(matrix.shape))
+    found = metrics.measure(truth, predicted, ["of all"] * len(truth))
+    expected = committed["recording"]["all"]
+    assert found.count == expected["count"]
+    assert (found.accuracy, found.macro_f1) == pytest.approx((expected["accuracy"], expected["macro_f1"]), rel=1e-14)
+
+
+def test_the_worst_subject_is_named() -> None:
+    found = metrics.measure(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), ["a", "a", "b", "b"])
     assert (found.worst_subject, found.worst_accuracy) == ("b", 0.5)
+    assert found.by_subject == {"a": 1.0, "b": 0.5}
 
 
 def test_probabilities_are_averaged_within_recordings() -> None:

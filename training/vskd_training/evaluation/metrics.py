@@ -1,6 +1,6 @@
-"""How good a set of answers is: accuracy, macro-F1, each class, the confusion matrix, and a temperature.
+"""How good predictions are: accuracy, macro-F1, each class, the confusion matrix; and the temperature.
 
-Counts only; knows nothing of networks. Tests compare it with scikit-learn.
+Scores are scikit-learn's. This module knows nothing of networks and recordings.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from sklearn import metrics as sklearn_metrics
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """What is reported of one set of answers.
+    """Scores of a set of predictions.
 
     Attributes
     ----------
-    count : answers
+    count : predictions
     accuracy : share of right ones
     macro_f1 : mean F1 over the classes that occur in the truth
-    worst_subject, worst_accuracy : the person for whom it works least
-    by_subject : accuracy of each person
+    worst_subject, worst_accuracy : the subject with the lowest accuracy
+    by_subject : accuracy of each subject
     """
 
     count: int
@@ -36,77 +37,62 @@ class Metrics:
     by_subject: dict[str, float]
 
 
-def confusion_matrix(truth: NDArray[np.int64], answers: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """(classes, classes) counts; row = truth, column = answer."""
-    matrix = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(matrix, (truth, answers), 1)
-    return matrix
-
-
-def macro_f1(matrix: NDArray[np.int64]) -> float:
-    """Mean over the classes that occur in the truth of F1 = 2 TP / (2 TP + FP + FN)."""
-    right = np.diag(matrix)
-    total = matrix.sum(axis=0) + matrix.sum(axis=1)
-    occurs = matrix.sum(axis=1) > 0
-    return float((2 * right[occurs] / total[occurs]).mean())
-
-
-def measure(truth: NDArray[np.int64], answers: NDArray[np.int64], subjects: Sequence[str], classes: int) -> Metrics:
-    """Metrics of some answers; ``truth`` and ``answers`` (n,), ``subjects`` n names; n at least 1."""
-    right = truth == answers
-    people = np.array(subjects)
-    by_person = {str(person): float(right[people == person].mean()) for person in np.unique(people)}
-    worst = min(by_person, key=lambda person: by_person[person])
-    return Metrics(
-        count=len(truth),
-        accuracy=float(right.mean()),
-        macro_f1=macro_f1(confusion_matrix(truth, answers, classes)),
-        worst_subject=worst,
-        worst_accuracy=by_person[worst],
-        by_subject=by_person,
-    )
-
-
 @dataclass(frozen=True)
 class ClassMetrics:
-    """What is reported of one activity.
+    """Scores of one class.
 
     Attributes
     ----------
     label : its name
     count : how often it was true
-    answered : how often it was the answer
-    precision : share of its answers that are right; None if it never was the answer
-    recall : share of its occurrences that were found; None if it never was true
+    predicted : how often it was predicted
+    precision : share of its predictions that are right; None if it was never predicted
+    recall : share of its occurrences that were found; None if it was never true
     f1 : 2 TP / (2 TP + FP + FN); None if it was neither
     """
 
     label: str
     count: int
-    answered: int
+    predicted: int
     precision: float | None
     recall: float | None
     f1: float | None
 
 
-def by_class(matrix: NDArray[np.int64], labels: Sequence[str]) -> tuple[ClassMetrics, ...]:
-    """Each activity of a confusion matrix (classes, classes), whose rows are the truth."""
-    right, true, answered = (values.tolist() for values in (np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)))
-    return tuple(
-        ClassMetrics(
-            label=label,
-            count=true[row],
-            answered=answered[row],
-            precision=_share(right[row], answered[row]),
-            recall=_share(right[row], true[row]),
-            f1=_share(2 * right[row], true[row] + answered[row]),
-        )
-        for row, label in enumerate(labels)
+def confusion_matrix(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """(classes, classes) counts; row = truth, column = prediction."""
+    return np.asarray(sklearn_metrics.confusion_matrix(truth, predicted, labels=np.arange(classes)))
+
+
+def macro_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    """Mean F1 over the classes that occur in the truth; ``truth`` and ``predicted`` (n,), n at least 1."""
+    return float(sklearn_metrics.f1_score(truth, predicted, labels=np.unique(truth), average="macro"))
+
+
+def measure(truth: NDArray[np.int64], predicted: NDArray[np.int64], subjects: Sequence[str]) -> Metrics:
+    """Scores of some predictions; ``truth`` and ``predicted`` (n,), ``subjects`` n names; n at least 1."""
+    right, names = truth == predicted, np.array(subjects)
+    by_subject = {str(subject): float(right[names == subject].mean()) for subject in np.unique(names)}
+    worst = min(by_subject, key=by_subject.__getitem__)
+    return Metrics(
+        count=len(truth),
+        accuracy=float(sklearn_metrics.accuracy_score(truth, predicted)),
+        macro_f1=macro_f1(truth, predicted),
+        worst_subject=worst,
+        worst_accuracy=by_subject[worst],
+        by_subject=by_subject,
     )
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def by_class(truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: Sequence[str]) -> tuple[ClassMetrics, ...]:
+    """Scores of each of ``labels``, the names of the classes; ``truth`` and ``predicted`` (n,)."""
+    classes = np.arange(len(labels))
+    scores = sklearn_metrics.precision_recall_fscore_support(truth, predicted, labels=classes, zero_division=np.nan)
+    counts = np.bincount(predicted, minlength=len(labels)).tolist()
+    return tuple(
+        ClassMetrics(label, int(count), predictions, *(None if np.isnan(score) else float(score) for score in three))
+        for label, *three, count, predictions in zip(labels, *scores, counts, strict=True)
+    )
 
 
 def mean_probabilities(

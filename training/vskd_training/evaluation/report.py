@@ -78,7 +78,10 @@ def report(experiment: Experiment, table: WindowTable, logits: Logits, temperatu
         "recordings_too_short": table.too_short,
         "confusion": matrices["recording"].tolist(),
         "confusion_window": matrices["window"].tolist(),
-        "by_class": {per: [to_mapping(row) for row in by_class(matrix, labels)] for per, matrix in matrices.items()},
+        "by_class": {
+            per: [to_mapping(row) for row in by_class(truth, answers, labels)]
+            for per, (truth, answers, _) in decided.items()
+        },
         "calibration": _calibration(table, logits, truth, temperature),
     }
 
@@ -173,10 +176,10 @@ def _calibration(
 
 def _both(experiment: Experiment, truth: NDArray[Any], answers: NDArray[Any], subjects: Any) -> dict[str, Any]:
     classes = len(experiment.contract.labels)
-    result = {"all": to_mapping(measure(truth, answers, subjects, classes))}
+    result = {"all": to_mapping(measure(truth, answers, subjects))}
     wrist = np.array([experiment.contract.labels.index(name) for name in experiment.wrist_labels])
     if 0 < len(wrist) < classes:
         kept = np.isin(truth, wrist)
         people = [subject for subject, keep in zip(subjects, kept, strict=True) if keep]
-        result["wrist"] = to_mapping(measure(truth[kept], answers[kept], people, classes))
+        result["wrist"] = to_mapping(measure(truth[kept], answers[kept], people))
     return result

@@ -58,10 +58,10 @@ def evaluation_sentences(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _class_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table(title, ("activity", "count", "answered", "precision", "recall", "F1"))
+    table = _table(title, ("activity", "count", "predicted", "precision", "recall", "F1"))
     for row in rows:
         scores = ("n/a" if row[key] is None else f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
-        table.add_row(row["label"], str(row["count"]), str(row["answered"]), *scores)
+        table.add_row(row["label"], str(row["count"]), str(row["predicted"]), *scores)
     return table
 
 
@@ -80,12 +80,12 @@ def _calibration_table(calibration: Mapping[str, Any]) -> Table:
 
 def _unknown_table(unknown: Mapping[str, Any]) -> Table:
     title = f"left-out activities: {', '.join(unknown['labels'])}"
-    table = _table(title, ("per", "known", "unknown", "score", "AUROC", "taken for known at 95 %"))
+    table = _table(title, ("per", "known", "unknown", "score", "AUROC", "FPR at 95 % coverage"))
     names = {"max_probability": f"probability, temperature {unknown['temperature']['value']:.3f}", "energy": "energy"}
     for per in ("window", "recording"):
         found = unknown[per]
         for score, name in names.items():
-            values = (f"{found[score][key]:.3f}" for key in ("auroc", "taken_for_known"))
+            values = (f"{found[score][key]:.3f}" for key in ("auroc", "fpr95"))
             table.add_row(per, str(found["known"]), str(found["unknown"]), name, *values)
     return table
 
