@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,11 @@ from vskd.bundle import Bundle
 from vskd.engines import is_installed
 from vskd.errors import VskdError
 from vskd_benchmarks.device.environment import busy_cores, describe_machine, read_state
+from vskd_benchmarks.goals import FULL_WIDTH_BYTES, Verdict, judge
 from vskd_benchmarks.measure.processes import WorkerProcess
 from vskd_benchmarks.measure.startup import cold_start, help_time
-from vskd_benchmarks.report.terminal import tell
+from vskd_benchmarks.report.terminal import goal_table, tell
 from vskd_benchmarks.result.validity import load_reasons, run_reasons
-
-#: Models from this size on have the full width; a share of a smaller one's call has no goal.
-FULL_WIDTH_BYTES = 5_000_000
-
-#: Above it memory grows: a few pages of an engine's arena may still be touched for the first time.
-MOST_GROWTH_BYTES = 64 * 1024
 
 #: What has to be loaded before an engine can run, beside numpy.
 _LIBRARY = {
@@ -52,23 +47,6 @@ importlib.import_module(sys.argv[1])
 from vskd_benchmarks.measure.memory import peak_memory
 print(json.dumps({"ready": {"peak": peak_memory()}}), flush=True)
 """
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A goal and what was measured.
-
-    Attributes
-    ----------
-    what : the goal in words
-    goal, measured : in the same unit
-    met : whether it was
-    """
-
-    what: str
-    goal: float
-    measured: float
-    met: bool
 
 
 def measure_engine(bundle: Path, engine: str, *, rounds: int, seconds: int, starts: int) -> dict[str, Any]:
@@ -93,34 +71,27 @@ def measure_engine(bundle: Path, engine: str, *, rounds: int, seconds: int, star
 def verdicts(name: str, engine: str, measured: Mapping[str, Any]) -> Iterator[Verdict]:
     """The goals that apply to one bundle in one engine."""
     split, where = measured["overhead"], f"{name}, {engine}"
-    yield _at_most(f"{where}: overhead a window, us", 30, split["overhead"]["p50_ns"] / 1e3)
-    if split["size_bytes"] >= FULL_WIDTH_BYTES:
-        yield _at_most(f"{where}: overhead over the bare call, %", 5, split["share"] * 100)
-    yield _at_most(f"{where}: one core at one push a second, %", 1, measured["paced"]["cpu_share"] * 100)
-    yield _at_most(f"{where}: growth of memory, kB", MOST_GROWTH_BYTES / 1024, measured["paced"]["growth_bytes"] / 1024)
-    if engine == "litert" and split["size_bytes"] < FULL_WIDTH_BYTES:
-        yield _at_most(f"{where}: process start to first event, ms", 400, measured["cold_start"]["median_ns"] / 1e6)
-    yield _at_most(f"{where}: peak memory over the empty interpreter, MB", 60, measured["peak_over_empty_bytes"] / 1e6)
+    full_width = split["size_bytes"] >= FULL_WIDTH_BYTES
+    yield judge("overhead", split["overhead"]["p50_ns"] / 1e3, where=where)
+    if full_width:
+        yield judge("overhead_share", split["share"] * 100, where=where)
+    yield judge("one_push_a_second", measured["paced"]["cpu_share"] * 100, where=where)
+    yield judge("memory_growth", measured["paced"]["growth_bytes"] / 1024, where=where)
+    if engine == "litert" and not full_width:
+        yield judge("start", measured["cold_start"]["median_ns"] / 1e6, where=where)
+    yield judge("peak_memory", measured["peak_over_empty_bytes"] / 1e6, where=where)
 
 
 def encoder_verdicts(encoder: Mapping[str, Any]) -> Iterator[Verdict]:
     """The goals of the numpy encoder; none where pyts is not installed."""
     if "single" in encoder:
-        yield _at_least("encoder, one window, in turns: times faster than pyts", 20, encoder["single"]["ratio"])
-        yield _at_least("encoder, batches: times faster than pyts", 3, encoder["batches"]["ratio"])
+        yield judge("encoder_speed_up", encoder["single"]["ratio"])
+        yield judge("encoder_batch_speed_up", encoder["batches"]["ratio"])
 
 
 def help_verdict(measured: Mapping[str, Any]) -> Verdict:
     """The goal of the command line."""
-    return _at_most("`vskd --help`, ms", 200, measured["median_ns"] / 1e6)
-
-
-def _at_most(what: str, goal: float, measured: float) -> Verdict:
-    return Verdict(what, goal, round(measured, 3), measured <= goal)
-
-
-def _at_least(what: str, goal: float, measured: float) -> Verdict:
-    return Verdict(what, goal, round(measured, 3), measured >= goal)
+    return judge("help", measured["median_ns"] / 1e6)
 
 
 def _part(what: str, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,13 +161,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         figures = [f"{row['overhead'][part]['p50_ns'] / 1e3:.1f}" for part in parts]
         split.add_row(row["bundle"], row["engine"], *figures, f"{row['overhead']['share']:.1%}")
     yield split
-    goals = Table(title="Goals", title_justify="left")
-    for column in ("", "goal", "measured", "verdict"):
-        goals.add_column(column, justify="left" if column in ("", "verdict") else "right")
-    for goal in result["goals"]:
-        verdict = "[green]met[/]" if goal["met"] else "[red]missed[/]"
-        goals.add_row(goal["what"], f"{goal['goal']:g}", f"{goal['measured']:g}", verdict)
-    yield goals
+    yield goal_table(result["goals"])
 
 
 def _parser() -> argparse.ArgumentParser:

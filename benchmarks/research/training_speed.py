@@ -29,11 +29,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from research.runtime_cost import Verdict
 from vskd.errors import DataError, MissingExtraError, VskdError
 from vskd_benchmarks.device.environment import busy_cores, describe_machine, read_state
+from vskd_benchmarks.goals import Verdict, judge
 from vskd_benchmarks.measure.processes import WorkerProcess
-from vskd_benchmarks.report.terminal import tell
+from vskd_benchmarks.report.terminal import goal_table, tell
 from vskd_benchmarks.result.validity import load_reasons, run_reasons
 
 NAMES = {"vskd": "vskd, 64 px", "public": "public recipe, 224 px"}
@@ -45,8 +45,6 @@ EXTRA = {"torch": "training", "torchvision": "training", "matplotlib": "bench"}
 #: Steps in a round; the first is of 8 useful images at 224 px, the second of 32 at 64 px.
 PUBLIC_STEPS, OWN_STEPS = 1, 8
 ROUNDS, QUICK_ROUNDS = 9, 3
-
-GOAL_RATIO, GOAL_SHARE_PERCENT = 30.0, 10.0
 
 Answer = dict[str, Any]
 
@@ -134,11 +132,8 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 def verdicts(summary: Mapping[str, Any]) -> Iterator[Verdict]:
     """The two goals, by the medians over rounds."""
-    ratio, share = summary["ratio"]["median"], summary["share_of_encoding_and_augmentation"]["median"] * 100
-    what = "useful images a second, times the public recipe's"
-    yield Verdict(what, GOAL_RATIO, round(ratio, 1), ratio >= GOAL_RATIO)
-    what = "encoding and augmentation, % of a step"
-    yield Verdict(what, GOAL_SHARE_PERCENT, round(share, 2), share <= GOAL_SHARE_PERCENT)
+    yield judge("training_speed_up", summary["ratio"]["median"])
+    yield judge("encoding_share", summary["share_of_encoding_and_augmentation"]["median"] * 100)
 
 
 def tables(result: Mapping[str, Any]) -> Iterator[Table]:
@@ -151,13 +146,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         speed.add_row(name, *(_words(result[of][kind]) for of in ("images_per_s", "images_per_cpu_s")))
     speed.add_row("ratio", _words(result["ratio"]), _words(result["cpu_ratio"]))
     yield speed
-    goals = Table(title="Goals", title_justify="left")
-    for column in ("", "goal", "measured", "verdict"):
-        goals.add_column(column, justify="left" if column in ("", "verdict") else "right")
-    for goal in result["goals"]:
-        verdict = "[green]met[/]" if goal["met"] else "[red]missed[/]"
-        goals.add_row(goal["what"], f"{goal['goal']:g}", f"{goal['measured']:g}", verdict)
-    yield goals
+    yield goal_table(result["goals"])
 
 
 def _words(spread: Mapping[str, float]) -> str:

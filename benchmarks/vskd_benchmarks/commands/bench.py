@@ -313,7 +313,7 @@ def _measure(settings: Settings, console: Any) -> Any:
 
 def _check(folder: Path) -> None:
     from vskd.errors import DataError
-    from vskd_benchmarks.result.check import differences
+    from vskd_benchmarks.result.check import differences, goals_since
     from vskd_benchmarks.result.folder import read_result
 
     found = differences(folder)
@@ -322,5 +322,7 @@ def _check(folder: Path) -> None:
     if found:
         some = "1 difference" if len(found) == 1 else f"{len(found)} differences"
         raise DataError(f"{folder} is not what was measured: {some}", hint="Copy it again, or measure again")
-    status = read_result(folder)["validity"]["status"]
-    click.echo(f"ok: {folder} is as it was written; the result is {status}")
+    result = read_result(folder)
+    click.echo(f"ok: {folder} is as it was written; the result is {result['validity']['status']}")
+    for line in goals_since(folder, result):
+        click.echo(line)

@@ -47,6 +47,17 @@ def tell(result: Mapping[str, Any], tables: Iterable[Table], console: Console) -
     sys.stdout.write(json.dumps(result) + "\n")
 
 
+def goal_table(goals: Iterable[Mapping[str, Any]]) -> Table:
+    """A research script's goals beside what it measured, as ``vskd_benchmarks.goals.Verdict`` has them."""
+    table = Table(title="Goals", title_justify="left")
+    for column in ("", "goal", "measured", "unit", "verdict"):
+        table.add_column(column, justify="right" if column in ("goal", "measured") else "left")
+    for goal in goals:
+        verdict = "[green]met[/]" if goal["met"] else "[red]missed[/]"
+        table.add_row(goal["what"], f"{goal['goal']:g}", f"{goal['measured']:g}", goal["unit"], verdict)
+    return table
+
+
 def _print_profile(profile: Mapping[str, Any], console: Console) -> None:
     console.print(f"profile {profile['name']}: {profile['statement']}", markup=False)
     for held in profile["applied"]:

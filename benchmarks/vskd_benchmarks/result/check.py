@@ -17,6 +17,7 @@ from typing import Any
 
 from vskd.errors import DataError, MissingExtraError
 from vskd_benchmarks.device.energy import POWER
+from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.result.document import derive
 from vskd_benchmarks.result.folder import (
     MANIFEST,
@@ -29,6 +30,7 @@ from vskd_benchmarks.result.folder import (
     read_raw,
     read_result,
 )
+from vskd_benchmarks.result.judgement import judge_result
 
 
 def differences(folder: Path) -> list[str]:
@@ -52,6 +54,25 @@ def differences(folder: Path) -> list[str]:
     schema = list(_schema(result))
     # What does not follow the schema cannot be computed with.
     return [*found, *schema] if schema else [*found, *_derived(folder, result)]
+
+
+def goals_since(folder: Path, result: Mapping[str, Any]) -> list[str]:
+    """What today's goals say of a result that was judged by older ones, a line each; empty for one of today.
+
+    Parameters
+    ----------
+    folder, result : of a result that is as it was written
+    """
+    version = result.get("goals_version", 1)
+    if version == VERSION:
+        return []
+    raws = {case["id"]: read_raw(folder, case["id"]) for case in result["cases"]}
+    words = {True: "met", False: "missed", None: "not measured"}
+    lines = [f"its goals are those of version {version}; by today's, version {VERSION}:"]
+    for row in judge_result(result, raws, VERSION):
+        worst = "" if row["worst"] is None else f", worst {row['worst']:g}"
+        lines.append(f"  {row['goal']}: {words[row['met']]}{worst}")
+    return lines
 
 
 def _files(folder: Path, manifest: Manifest) -> Iterator[str]:

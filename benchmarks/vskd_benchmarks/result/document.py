@@ -6,31 +6,26 @@ so that ``vskd bench --check`` can do it again and compare.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import CONTRACT, Bundle
+from vskd_benchmarks import goals
 from vskd_benchmarks.measure.bench import Run, Subject
 from vskd_benchmarks.measure.latency import median_with_interval, ratio_by_round, summarise
 from vskd_benchmarks.measure.plan import macs_of, report_of
 from vskd_benchmarks.result.audits import audit
 from vskd_benchmarks.result.energy import derive_energy, energy_facts
 from vskd_benchmarks.result.folder import KIND, RAW, SCHEMA_VERSION, Raw
+from vskd_benchmarks.result.judgement import judge_result
 from vskd_benchmarks.result.profile import profile_facts
 from vskd_benchmarks.result.validity import GROWTH_LIMIT_BYTES, verdicts
 
 SCOPES = ("sensor_to_label", "model_only", "bare_call", "numpy_encoder", "pyts_encoder")
 STAGES = ("resample", "encode", "infer", "decide")
-
-#: What vskd promises of its speed and size. The first holds for 64-pixel images and one thread.
-OVERHEAD_LIMIT_US = 60.0
-SPEED_UP_GOAL = 20.0
-ENCODER_GOAL = 15.0
-IMPORT_LIMIT_MS = 30.0
-SHRINK_GOAL = 3.9
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -43,6 +38,7 @@ def facts(run: Run) -> dict[str, Any]:
     return {
         "kind": KIND,
         "schema_version": SCHEMA_VERSION,
+        "goals_version": goals.VERSION,
         "configuration": _configuration(run),
         "environment": {
             "machine": run.machine,
@@ -199,7 +195,7 @@ def derive(facts: Mapping[str, Any], raws: Mapping[str, Raw]) -> dict[str, Any]:
         "ratios": list(_ratios(cases, bundles, raws)),
         "import_vskd": {**facts["import_vskd"], "median_ns": int(np.median(readings))},
     }
-    result["goals"] = _goals(result, bundles, raws)
+    result["goals"] = judge_result(result, raws, facts.get("goals_version", 1))
     if "energy" in facts:
         result["energy"] = derive_energy(facts["energy"], cases, raws)
     result["validity"], each = verdicts(result)
@@ -261,59 +257,3 @@ def _comparable(case: Mapping[str, Any], other: Mapping[str, Any], bundles: Mapp
 
 def _by_round(raw: Raw) -> list[NDArray[np.int64]]:
     return list(raw["sensor_to_label"])
-
-
-def _goals(
-    result: Mapping[str, Any], bundles: Mapping[str, Mapping[str, Any]], raws: Mapping[str, Raw]
-) -> list[dict[str, Any]]:
-    """The promises beside what was measured: the worst case of each; a promise not put to the test has no value."""
-    own = [case for case in result["cases"] if case["kind"] == "bundle"]
-    applies = {
-        case["id"]
-        for case in own
-        if case["recipe"].startswith("w8a8")
-        and case["threads"] == 1
-        and bundles[case["bundle"]]["image_shape"][1] == 64
-    }
-    torch = {case["id"] for case in result["cases"] if case["kind"] == "usual-pipeline" and case["engine"] == "torch"}
-    speed_ups = [r["ratio"] for r in result["ratios"] if r["case"] in applies and r["against"] in torch]
-    encoders = [_encoder_ratio(raws[case["id"]]) for case in result["cases"] if case["kind"] == "encoder"]
-    overheads_us = [case["overhead"]["p50_ns"] / 1e3 for case in own if case["overhead"] and case["overhead"]["p50_ns"]]
-    return [
-        _at_least("int8 at 64 px, one thread, over pyts + eager torch (times)", SPEED_UP_GOAL, speed_ups),
-        _at_most("runtime's overhead over the bare engine call (us)", OVERHEAD_LIMIT_US, overheads_us),
-        _at_least("numpy encoder over pyts, one window (times)", ENCODER_GOAL, encoders),
-        _at_most("import vskd over numpy (ms)", IMPORT_LIMIT_MS, [result["import_vskd"]["median_ns"] / 1e6]),
-        _at_least("int8 smaller than fp32 (times)", SHRINK_GOAL, _shrinks(result["bundles"])),
-    ]
-
-
-def _encoder_ratio(raw: Raw) -> float:
-    ratio = ratio_by_round(list(raw["pyts_encoder"]), list(raw["numpy_encoder"]))["ratio"]
-    return float(ratio or 0)
-
-
-def _shrinks(bundles: Sequence[Mapping[str, Any]]) -> list[float]:
-    found = []
-    for bundle in bundles:
-        size = {(model["format"], model["recipe"]): model["size_bytes"] for model in bundle["models"]}
-        found += [
-            size[model_format, "fp32"] / bytes_
-            for (model_format, recipe), bytes_ in size.items()
-            if recipe.startswith("w8a8") and (model_format, "fp32") in size
-        ]
-    return found
-
-
-def _at_least(goal: str, limit: float, values: Iterable[float]) -> dict[str, Any]:
-    worst = min(values, default=None)
-    return _goal(goal, f">= {limit:g}", worst, None if worst is None else worst >= limit)
-
-
-def _at_most(goal: str, limit: float, values: Iterable[float]) -> dict[str, Any]:
-    worst = max(values, default=None)
-    return _goal(goal, f"<= {limit:g}", worst, None if worst is None else worst <= limit)
-
-
-def _goal(goal: str, limit: str, worst: float | None, met: bool | None) -> dict[str, Any]:
-    return {"goal": goal, "limit": limit, "worst": None if worst is None else round(worst, 2), "met": met}

@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from vskd.errors import DataError, MissingExtraError
+from vskd_benchmarks.commands.bench import bench
+from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.result.check import differences
 
+ROOT = Path(__file__).resolve().parents[3]
 CASE = "tiny.onnxruntime.fp32.t1"
 RAW = f"raw/{CASE}.npz"
 
@@ -204,3 +209,19 @@ def test_another_version_is_refused(folder):
     (folder / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 3}))
     with pytest.raises(DataError, match="has schema version 3, this vskd reads 2"):
         differences(folder)
+
+
+COMMITTED = sorted(path.parent for path in (ROOT / "benchmarks" / "results").rglob("result.json"))
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_a_committed_result_is_as_it_was_written_and_says_which_goals_it_knew(folder):
+    assert differences(folder) == []
+    done = CliRunner().invoke(bench, ["--check", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert f"its goals are those of version 1; by today's, version {VERSION}:" in done.output
+    assert re.search(r"own overhead at most 30 us a window: missed, worst \d+", done.output)
+
+
+def test_a_result_of_today_says_nothing_of_older_goals(folder, vskd_bench):
+    assert "its goals are" not in vskd_bench("--check", folder).stdout
