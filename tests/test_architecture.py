@@ -156,6 +156,19 @@ def test_only_the_command_line_prints(package, path):
 
 
 @EACH_SOURCE
+def test_only_the_writing_module_renames_and_synchronises(package, path):
+    """``x.replace(y)`` is a path's; a string's takes two arguments, a dataclass's takes keywords."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    lines = [
+        node.lineno
+        for node in calls
+        if _called(node) in ("rename", "renames", "fsync", "mkdtemp", "mkstemp")
+        or (_called(node) == "replace" and len(node.args) == 1 and not node.keywords)
+    ]
+    assert not lines or path == PACKAGES["vskd"] / "writing.py"
+
+
+@EACH_SOURCE
 def test_no_module_is_a_drawer_for_everything(package, path):
     assert path.name not in NO_NAME_FOR_A_MODULE
 

@@ -3,7 +3,7 @@
 ::
 
     NAME.bundle/
-      manifest.json   schema version, models, SHA-256 and size of every other file; written last
+      manifest.json   schema version, models, SHA-256 and size of every other file
       contract.json   what a window is and how a decision is made
       model.<recipe>.onnx, model.<recipe>.tflite
       model_data.h, model_data.c      the int8 model as a C array, for TensorFlow Lite Micro
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.engines import ENGINES, ModelFormat, engine_kind, installed_engines
 from vskd.errors import BundleError, ConfigError, ContractError, MissingExtraError, did_you_mean
+from vskd.writing import disk_errors, recover, write_folder
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -274,20 +274,9 @@ def write_bundle(
     content = _content(files, models, contract)
     entries = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in content.items()}
     manifest = Manifest(SCHEMA_VERSION, tuple(models), entries, dict(graphs or {}), tuple(degraded))
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    try:
-        for name, data in content.items():
-            target = partial / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        (partial / MANIFEST).write_text(
-            json.dumps(to_mapping(manifest), indent=2, sort_keys=True) + "\n", encoding="utf-8"
-        )
-        _put_in_place(partial, folder)
-    except OSError as error:
-        raise BundleError(f"cannot write {folder}: {error}", hint="Nothing was left behind") from error
-    finally:
-        _remove(partial)
+    content[MANIFEST] = (json.dumps(to_mapping(manifest), indent=2, sort_keys=True) + "\n").encode()
+    with disk_errors(folder, BundleError, hint="Nothing was left behind"):
+        write_folder(folder, content, replace=overwrite)
     return folder
 
 
@@ -302,26 +291,6 @@ def _content(files: Mapping[str, bytes], models: Sequence[ModelEntry], contract:
     return {**files, CONTRACT: contract.to_json().encode()}
 
 
-def _put_in_place(partial: Path, folder: Path) -> None:
-    """Rename the finished folder; a bundle that was there leaves only once the new one has its name."""
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        partial.rename(folder)
-    except BaseException:
-        if old.exists():
-            old.rename(folder)
-        raise
-    _remove(old)
-
-
-def _remove(folder: Path) -> None:
-    import shutil  # slow to import, and only a writer needs it
-
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:
     """Refuse to write over what is there: any folder without ``overwrite``, and what is no bundle even with it.
 
@@ -329,6 +298,7 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
     ------
     BundleError
     """
+    recover(folder)
     if folder.exists() and not overwrite:
         raise BundleError(f"{folder} exists", hint="Give another name, or --overwrite")
     if folder.exists() and not (folder / MANIFEST).is_file():
@@ -337,6 +307,7 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
 
 def _manifest_of(folder: Path) -> Manifest:
     path = folder / MANIFEST
+    recover(folder)
     if not folder.is_dir():
         raise BundleError(f"there is no bundle at {folder}", hint="`vskd export RUN --out NAME.bundle` writes one")
     if not path.is_file():

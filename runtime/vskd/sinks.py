@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TextIO
 
 from vskd.decide import Event
 from vskd.errors import DataError
+from vskd.writing import cut_half_line
 
 #: Suffix of an output file -> what is written into it.
 SUFFIXES = (".jsonl", ".csv")
@@ -90,7 +92,7 @@ def open_output(path: Path, *, append: bool) -> TextIO:
 
 
 def file_sink(path: Path, stream: TextIO, labels: tuple[str, ...]) -> JsonLinesSink | CsvSink:
-    """The sink that the file's suffix asks for, at the end of what is there.
+    """The sink that the file's suffix asks for, at the end of what is there; half a last line is removed.
 
     Parameters
     ----------
@@ -101,16 +103,19 @@ def file_sink(path: Path, stream: TextIO, labels: tuple[str, ...]) -> JsonLinesS
     ------
     DataError : a CSV of other columns
     """
+    if path.suffix == ".csv" and path.stat().st_size:
+        _refuse_other_columns(path, labels)
+    cut_half_line(path)
     if path.suffix == ".jsonl":
         return JsonLinesSink(stream, labels)
-    is_new = path.stat().st_size == 0
-    if not is_new:
-        _refuse_other_columns(path, labels)
-    return CsvSink(stream, labels, header=is_new)
+    return CsvSink(stream, labels, header=path.stat().st_size == 0)
 
 
 def _refuse_other_columns(path: Path, labels: tuple[str, ...]) -> None:
     with path.open(encoding="utf-8", newline="") as text:
-        found = next(csv.reader(text), [])
-    if found != csv_columns(labels):
+        found = text.readline()
+    header = io.StringIO()
+    csv.writer(header).writerow(csv_columns(labels))
+    is_half = not found.endswith("\n") and header.getvalue().startswith(found)  # as a killed writer leaves it
+    if next(csv.reader([found]), []) != csv_columns(labels) and not is_half:
         raise DataError(f"{path} has other columns than this bundle's events", hint="Give another name")

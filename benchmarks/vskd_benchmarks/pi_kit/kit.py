@@ -19,7 +19,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
 import shlex
 import tarfile
 import tempfile
@@ -29,6 +28,7 @@ from importlib import resources
 from pathlib import Path
 
 from vskd.bundle import Bundle
+from vskd.writing import new_file
 from vskd_benchmarks.pi_kit.boards import Board
 from vskd_benchmarks.pi_kit.wheels import INSTALLER, KitError, Wheel, fetch_wheels
 
@@ -171,19 +171,14 @@ def _sha256(content: Path | bytes) -> str:
 
 
 def _write(out: Path, content: Mapping[str, Path | bytes]) -> None:
-    """Write the archive beside its place, then move it there."""
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        with (
-            partial.open("wb") as raw,
-            gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as stream,
-            tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
-        ):
-            for name in sorted(content):
-                _add(archive, f"{folder_of(out)}/{name}", content[name])
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write the archive whole or not at all."""
+    with (
+        new_file(out) as raw,
+        gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in sorted(content):
+            _add(archive, f"{folder_of(out)}/{name}", content[name])
 
 
 def _add(archive: tarfile.TarFile, name: str, content: Path | bytes) -> None:

@@ -12,13 +12,12 @@ import hashlib
 import importlib
 import importlib.util
 import io
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vskd.errors import ConfigError, MissingExtraError
+from vskd.writing import disk_errors, write_folder
 from vskd_benchmarks.compare.pairing import Measured
 from vskd_benchmarks.report import tables as report_tables
 from vskd_benchmarks.result.folder import MANIFEST, REPORT, read_raw
@@ -54,18 +53,8 @@ def write_report(folder: Path) -> Path:
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, extra="bench", purpose="a report")
     files = report_files(folder)
-    partial = folder / f".{REPORT}.partial-{os.getpid()}"
-    try:
-        partial.mkdir()
-        for name, content in files.items():
-            (partial / name).write_bytes(content)
-        shutil.rmtree(folder / REPORT, ignore_errors=True)
-        partial.rename(folder / REPORT)
-    except OSError as error:
-        message = f"cannot write {folder / REPORT}: {error.strerror}"
-        raise ConfigError(message, hint="Copy the folder to where it can be written to") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with disk_errors(folder / REPORT, ConfigError, hint="Copy the folder to where it can be written to"):
+        write_folder(folder / REPORT, files, replace=True)
     return folder / REPORT / PAGE
 
 

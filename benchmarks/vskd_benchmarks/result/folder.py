@@ -3,7 +3,7 @@
 ::
 
     DIR/
-      manifest.json     kind, schema version, SHA-256 and size of every file below; written last
+      manifest.json     kind, schema version, SHA-256 and size of every file below
       result.json       what was measured, as ``schemas/result.v2.schema.json`` says
       raw/ID.npz        the raw nanoseconds of the case ID, nothing clipped, and what its audits compared
       report/           what is derived from the rest; not in the manifest, can be made again
@@ -37,7 +37,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +48,7 @@ from numpy.typing import NDArray
 from vskd.bundle import FileEntry
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
+from vskd.writing import disk_errors, recover, write_folder
 
 KIND = "vskd-bench-result"
 SCHEMA_VERSION = 2
@@ -81,6 +81,7 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     """
     if out.suffix == ".json":
         raise ConfigError(f"--out names a folder, got {out}", hint=f"Say --out {out.with_suffix('')}")
+    recover(out)
     parent = out.absolute().parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ConfigError(f"cannot write {out}: {parent} is no folder that can be written to", hint="Make it first")
@@ -118,16 +119,8 @@ def write_result(out: Path, result: Mapping[str, Any], raw: Mapping[str, Raw], *
     content[RESULT] = (json.dumps(result, indent=1, allow_nan=False) + "\n").encode()
     files = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(content.items())}
     content[MANIFEST] = (json.dumps(to_mapping(Manifest(KIND, SCHEMA_VERSION, files)), indent=1) + "\n").encode()
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        for name, data in content.items():
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            (partial / name).write_bytes(data)
-        _put_in_place(partial, out)
-    except OSError as error:
-        raise ConfigError(f"cannot write {out}: {error.strerror}", hint="Give another --out") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with disk_errors(out, ConfigError, hint="Give another --out"):
+        write_folder(out, content, replace=overwrite)
     return out
 
 
@@ -135,20 +128,6 @@ def _npz(arrays: Raw) -> bytes:
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
-
-
-def _put_in_place(partial: Path, out: Path) -> None:
-    """Rename the finished folder; a result that was there leaves only once the new one has its name."""
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
-    if out.exists():
-        out.rename(old)
-    try:
-        partial.rename(out)
-    except BaseException:
-        if old.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -159,6 +138,7 @@ def read_manifest(folder: Path) -> Manifest:
     DataError : no result folder, or one of another version
     """
     path = folder / MANIFEST
+    recover(folder)
     if not path.is_file():
         raise DataError(
             f"{folder} is no result folder: it has no {MANIFEST}", hint="`vskd bench BUNDLE --out DIR` makes one"

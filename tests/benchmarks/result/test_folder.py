@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,18 +45,13 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch)
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
-def test_the_manifest_is_written_last_into_a_folder_that_gets_its_name_when_it_is_complete(tmp_path, monkeypatch):
-    written = []
-    write_bytes = Path.write_bytes
-
-    def note(path: Path, content: bytes) -> int:
-        assert not (tmp_path / "result").exists()
-        written.append(path.name)
-        return write_bytes(path, content)
-
-    monkeypatch.setattr(Path, "write_bytes", note)
-    write_result(tmp_path / "result", {"a": 1}, {"x": ARRAYS, "y": ARRAYS})
-    assert written == ["x.npz", "y.npz", "result.json", "manifest.json"]
+def test_a_result_that_a_killed_writer_set_aside_is_there_again(tmp_path):
+    out = write_result(tmp_path / "result", {"a": 1}, {})
+    out.rename(tmp_path / ".result.vskd-old-0123456789abcdef")
+    assert read_result(out) == {"a": 1}
+    out.rename(tmp_path / ".result.vskd-old-0123456789abcdef")
+    with pytest.raises(ConfigError, match=r"result exists"):
+        check_out(out, overwrite=False)
 
 
 def test_a_number_that_json_does_not_know_is_refused(tmp_path):

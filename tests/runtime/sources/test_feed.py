@@ -144,12 +144,25 @@ def test_a_file_is_not_written_over_and_goes_on_where_asked(tmp_path, suffix):
     assert written(tmp_path / f"new{suffix}", append=True) == once
 
 
-def test_a_csv_of_another_bundle_is_not_gone_on_with(tmp_path):
+@pytest.mark.parametrize("end", ["\n", "\n1.0,2.0,sit", ""])
+def test_nothing_is_appended_to_or_cut_from_a_csv_of_another_bundle(tmp_path, end):
     path = tmp_path / "events.csv"
-    path.write_text(",".join(csv_columns(("sit", "walk"))) + "\n")
+    before = ",".join(csv_columns(("sit", "walk"))) + end
+    path.write_text(before)
     with pytest.raises(DataError, match=r"events\.csv has other columns"):
         written(path, append=True)
-    assert path.read_text() == ",".join(csv_columns(("sit", "walk"))) + "\n"
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("cut", [5, -5])
+def test_half_a_line_of_a_killed_run_is_cut_before_the_next_run_appends(tmp_path, suffix, cut):
+    path = tmp_path / f"events{suffix}"
+    once = written(path, append=False)
+    path.write_text(once[:cut])
+    whole = once[: once[:cut].rfind("\n") + 1]
+    body = once.split("\n", 1)[1] if suffix == ".csv" and whole else once
+    assert written(path, append=True) == whole + body
 
 
 def test_an_output_that_cannot_be_is_refused(tmp_path):

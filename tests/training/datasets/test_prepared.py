@@ -207,7 +207,9 @@ def test_a_kill_leaves_no_cache_that_could_be_opened(tmp_path: Path) -> None:
     assert left.name.startswith(".memory-depth-")
     with pytest.raises(DataError, match=r"index\.json cannot be read"):
         Prepared.open(left)
-    assert len(prepare(MemorySource([recording(i) for i in range(4)]), tmp_path)) == 4
+    prepared = prepare(MemorySource([recording(i) for i in range(4)]), tmp_path)
+    assert len(prepared) == 4
+    assert list(tmp_path.iterdir()) == [prepared.folder]
 
 
 def test_a_faster_process_wins(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,34 @@ def test_each_can_be_taken_up_again(optimiser: Any, schedule: Any, tmp_path: Pat
     resumed = trained(how, tmp_path / "cut")
     assert torch.equal(resumed.weight, whole.weight)
     assert torch.equal(resumed.bias, whole.bias)
+
+
+def test_a_run_killed_between_log_and_resume_file_has_each_epoch_once(tmp_path: Path, monkeypatch: Any) -> None:
+    how = Optimisation(**HOW)
+
+    class KilledError(Exception):
+        pass
+
+    def killed(*arguments: Any) -> None:
+        raise KilledError
+
+    trained(how, tmp_path, stop_after=STEPS + 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "write_file", killed)
+        with pytest.raises(KilledError):
+            trained(how, tmp_path)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 3, "seco')  # half a line, as of a kill while it was written
+    trained(how, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+
+
+def test_a_run_that_starts_again_has_a_log_of_its_own(tmp_path: Path) -> None:
+    trained(Optimisation(**HOW), tmp_path)
+    (tmp_path / "resume.pt").unlink()
+    trained(Optimisation(**HOW), tmp_path, stop_after=STEPS + 1)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1
 
 
 def test_another_optimiser_is_refused(tiny_config_file: Path) -> None:

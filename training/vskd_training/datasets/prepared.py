@@ -2,7 +2,7 @@
 
 The folder's name carries the key: SHA-256 over the bytes of the source files, the reader's settings, and the versions
 of reader and cache. A changed byte or setting is another key, thus another folder, and nothing stale is ever read. A
-cache is written into a folder beside its place, with a name that starts with a dot, and renamed when it is complete.
+cache is written whole or not at all (``vskd.writing``).
 
 This module knows sources and files. It does not know data sets, windows or splits.
 """
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
+from vskd.writing import FolderDraft, new_folder
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, Source
 
 #: Goes into the key. Raise it with every change to the files below.
@@ -167,24 +166,20 @@ def prepare(source: Source, cache_dir: Path, *, progress: Callable[[int, int], N
 
 
 def _build(source: Source, folder: Path, key: str, progress: Callable[[int, int], None] | None) -> None:
-    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    with _disk(folder.parent):
-        partial.mkdir(parents=True)
-    try:
-        _write(source, partial, key, progress)
+    with ExitStack() as stack:
         with _disk(folder.parent):
-            _move(partial, folder)
-    finally:
-        # Gone after a success; after an exception or Ctrl-C the half is removed, and what was raised goes on.
-        shutil.rmtree(partial, ignore_errors=True)
+            draft = stack.enter_context(new_folder(folder))
+        _write(source, draft.path, key, progress)
+        with _disk(folder.parent):
+            _publish(draft)
 
 
-def _move(partial: Path, folder: Path) -> None:
+def _publish(draft: FolderDraft) -> None:
     try:
-        partial.rename(folder)
+        draft.publish()
     except OSError:
         # Another process was faster. Its cache has the same key, hence the same content.
-        if not folder.exists():
+        if not draft.place.exists():
             raise
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vskd import writing
 from vskd.bundle import Bundle
 from vskd.contract import Contract
 from vskd.decide import Decider
@@ -26,7 +27,7 @@ from vskd_training.distillation.targets import clips_for, trained_network
 from vskd_training.evaluation.plots import draw_confusion, draw_reliability
 from vskd_training.evaluation.report import Temperature, report_test
 from vskd_training.evaluation.unknown import rounded_down, threshold_that_keeps
-from vskd_training.loop.run import WEIGHTS, Run, write_atomically
+from vskd_training.loop.run import WEIGHTS, Run
 from vskd_training.loop.tasks import student_logits, teacher_views
 from vskd_training.models.student import Student
 
@@ -248,9 +249,7 @@ def write_file(path: Path, content: bytes) -> Path:
     ------
     DataError : it cannot be written
     """
-    try:
+    with writing.disk_errors(path, DataError, hint="Give another --out, or make room"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}", hint="Give another --out, or make room") from error
+        writing.write_file(path, content)
     return path

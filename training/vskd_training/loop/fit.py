@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from vskd.errors import ConfigError, DataError
+from vskd.writing import append_line, keep_lines, write_file
 from vskd_training.loop.distributed import ALONE, Processes
-from vskd_training.loop.run import LOG, RESUME, write_atomically
+from vskd_training.loop.run import LOG, RESUME
 from vskd_training.settings import Optimisation
 
 #: Of ``sgd``, as in TRN and in the public code of VSKD.
@@ -84,8 +85,9 @@ def fit(
     optimiser = optimiser_for(model, how)
     schedule = _schedule(optimiser, how, total)
     first_epoch = _resume(run / RESUME, model, optimiser, schedule, processes)
-    if not first_epoch and processes.first:
-        (run / LOG).unlink(missing_ok=True)
+    if processes.first:
+        # A run that was killed between log and resume file has written a row of the epoch that it repeats now.
+        keep_lines(run / LOG, lambda line: _epoch_of(line) <= first_epoch)
     for epoch in range(first_epoch, epochs):
         started_s = time.perf_counter()
         torch.manual_seed(seed * 1_000_003 + epoch)
@@ -105,7 +107,8 @@ def fit(
             continue
         if last or epoch % 10 == 9:
             row |= validate(model)
-        _log(run / LOG, {"epoch": epoch + 1, "seconds": round(time.perf_counter() - started_s, 3), **row})
+        seconds = round(time.perf_counter() - started_s, 3)
+        append_line(run / LOG, json.dumps({"epoch": epoch + 1, "seconds": seconds, **row}))
         _save(run / RESUME, epoch + 1, model, optimiser, schedule)
 
 
@@ -169,9 +172,12 @@ def _schedule(optimiser: torch.optim.Optimizer, how: Optimisation, steps: int) -
     return torch.optim.lr_scheduler.StepLR(optimiser, step_size=math.ceil(steps / 2), gamma=0.1)
 
 
-def _log(path: Path, row: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row) + "\n")
+def _epoch_of(line: str) -> float:
+    """The epoch of a row of the log; infinite for what is no row."""
+    try:
+        return float(json.loads(line)["epoch"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _save(
@@ -189,7 +195,7 @@ def _save(
         "schedule": schedule.state_dict(),
     }
     torch.save(state, content)
-    write_atomically(path, content.getvalue())
+    write_file(path, content.getvalue())
 
 
 def _resume(

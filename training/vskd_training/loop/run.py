@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from torch import nn
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.errors import DataError
+from vskd.writing import remove_folder, write_file
 from vskd_training.settings import Config
 from vskd_training.versions import versions
 
@@ -104,9 +103,9 @@ class Run:
 def finish_run(path: Path, *, model: nn.Module, card: dict[str, Any]) -> None:
     """Write weights and card, the card last, and drop what was kept for resuming."""
     weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
-    write_atomically(path / WEIGHTS, weights)
+    write_file(path / WEIGHTS, weights)
     full = {**card, "weights_sha256": hashlib.sha256(weights).hexdigest(), "versions": versions()}
-    write_atomically(path / CARD, (json.dumps(full, indent=2, sort_keys=True) + "\n").encode())
+    write_file(path / CARD, (json.dumps(full, indent=2, sort_keys=True) + "\n").encode())
     (path / RESUME).unlink(missing_ok=True)
 
 
@@ -123,21 +122,11 @@ def start_run(path: Path, *, config: Config, overwrite: bool, resume: bool) -> N
             raise DataError(f"{path} exists", hint="Give another --out, or --overwrite, or --resume")
         if not (path / "config.json").is_file():
             raise DataError(f"{path} exists and is no run; it is not replaced", hint="Give another --out")
-        shutil.rmtree(path)
+        remove_folder(path)
     if resume and (path / "config.json").is_file() and (path / "config.json").read_text(encoding="utf-8") != settings:
         raise DataError(f"{path} was started with another config", hint="Give its config, or --overwrite")
     path.mkdir(parents=True, exist_ok=True)
-    write_atomically(path / "config.json", settings.encode())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_file(path / "config.json", settings.encode())
 
 
 def file_sha256(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vskd.closed import to_mapping
+from vskd.writing import new_file, write_file
 from vskd_training.study.statistics import LEVEL, bca_interval, compare
 from vskd_training.study.study import Cell, Study, StudySpec, cards, write_json
 
@@ -37,7 +38,7 @@ def report_study(study: Study, out: Path) -> dict[str, Any]:
     """
     document = summarise_study(study, out)
     write_json(out / RESULT, document)
-    (out / TABLE).write_text(table(document), encoding="utf-8")
+    write_file(out / TABLE, table(document).encode())
     draw_differences(document, out / PLOT)
     return document
 
@@ -182,7 +183,8 @@ def draw_differences(document: Mapping[str, Any], path: Path) -> None:
     axes.set_title(f"{document['study']['name']} (n. s.: not significant at {LEVEL})", fontsize=10)
     if rows:
         axes.legend(loc="best", fontsize=8)
-    figure.savefig(path, dpi=110)
+    with new_file(path) as stream:
+        figure.savefig(stream, format="png", dpi=110)
     plt.close(figure)
 
 

@@ -54,6 +54,7 @@ from typing import Any, ClassVar, Literal
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
+from vskd.writing import move_folder, write_file
 from vskd_training.data.experiment import Experiment, source
 from vskd_training.data.splits import folds_of
 from vskd_training.datasets.prepared import prepare
@@ -393,8 +394,7 @@ def run_cell(cell: Cell, out: Path, *, root: Path | None, cache: Path) -> str:
     # A kill between card and rename leaves a finished run here.
     if not (work / CARD).is_file():
         _train(cell, work, [out / "cells" / name for name in cell.taught_by], root=root, cache=cache)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    work.rename(place)
+    move_folder(work, place)
     return cell.name
 
 
@@ -444,4 +444,4 @@ def _sha256(content: bytes) -> str:
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a document, sorted, so that equal results are equal bytes."""
-    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_file(path, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
