@@ -10,11 +10,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.parser import Parser
 from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 
+import click
 import pytest
 from packaging.requirements import Requirement
 
@@ -156,7 +157,19 @@ def test_help_lists_every_command_and_loads_nothing_slow(vskd_command):
     assert loaded.isdisjoint(SLOW_TO_LOAD)
 
 
-@pytest.mark.parametrize("words", [*((name,) for name in COMMANDS), ("train", "student"), ("data", "check")])
+def every_command() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and sub-command, by the words that call it."""
+    for name, value in COMMANDS.items():
+        command = EntryPoint(name=name, value=value, group="vskd.commands").load()
+        yield (name,), command
+        if isinstance(command, click.Group):
+            yield from (((name, below), sub) for below, sub in command.commands.items())
+
+
+EVERY_COMMAND = dict(every_command())
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
 def test_the_help_of_every_command_loads_nothing_slow(vskd_command, words):
     done = vskd_command(*words, "--help", then=SHOW_LOADED)
     assert done.returncode == 0, done.stderr
@@ -164,11 +177,12 @@ def test_the_help_of_every_command_loads_nothing_slow(vskd_command, words):
     assert set(done.stderr.split()).isdisjoint(SLOW_TO_LOAD)
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
-def test_every_entry_point_is_a_command_of_its_name_with_an_example(name):
-    command = EntryPoint(name=name, value=COMMANDS[name], group="vskd.commands").load()
-    assert command.name == name
+@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
+def test_every_command_has_its_name_a_sentence_and_an_example(words):
+    command = EVERY_COMMAND[words]
+    assert command.name == words[-1]
     assert command.help
+    assert f"vskd {' '.join(words)}" in (command.epilog or "")
 
 
 def test_help_works_on_a_watch(vskd_command):

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd_training.datasets.recording import Recording
-from vskd_training.datasets.synthetic.generator import SyntheticSettings, SyntheticSource
+from vskd_training.datasets.synthetic import SyntheticSettings
+from vskd_training.datasets.synthetic.generator import SyntheticSource
 
 DESCRIPTION = """name = "kitchen"
 unit = "m/s^2"

@@ -19,7 +19,8 @@ from vskd.errors import ConfigError, DataError
 from vskd_training.data.augment import Augmentation
 from vskd_training.datasets.berkeley_mhad import BerkeleySettings
 from vskd_training.datasets.mmact import MmactSettings
-from vskd_training.datasets.synthetic.generator import SyntheticSettings
+from vskd_training.datasets.registry import data_set
+from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.distillation.losses import LossWeights
 
 
@@ -29,11 +30,10 @@ class DataConfig:
 
     Attributes
     ----------
-    dataset : ``synthetic`` (the embedded default), ``utd-mhad``, ``berkeley-mhad``, ``mmact``, ``folder`` (your own
-        recordings), or ``shoulder-watch`` (recordings inside the package seglearn)
-    view : what the teacher sees: pictures (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
-        ``sensors`` (accelerometer and gyroscope), or ``none``; ``experiment.VIEWS`` says what each data set has
-    protocol : one of ``datasets.protocols.PROTOCOLS``; of mmact also ``cross-session`` and ``cross-scene``
+    dataset : one of ``datasets.registry.NAMES``: ``synthetic`` is the embedded default, ``folder`` your own recordings
+    view : what the teacher sees: images (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
+        ``sensors`` (accelerometer and gyroscope), or ``none``; one of the data set's ``views``
+    protocol : one of ``protocols.PROTOCOLS``, or of the data set's own ``splits``
     fold : what is left out: the person of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
         of a ``column``
     fold_count : of ``subject-folds``
@@ -51,8 +51,8 @@ class DataConfig:
     berkeley, mmact : which sensor and camera of these data sets
     """
 
-    dataset: Literal["synthetic", "utd-mhad", "berkeley-mhad", "mmact", "folder", "shoulder-watch"]
-    view: Literal["rendered", "depth", "rgb", "skeleton", "joints", "sensors", "video", "none"]
+    dataset: str
+    view: str
     protocol: str = "cross-subject"
     fold: str = ""
     fold_count: int = 5
@@ -69,6 +69,14 @@ class DataConfig:
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     berkeley: BerkeleySettings = field(default_factory=BerkeleySettings)
     mmact: MmactSettings = field(default_factory=MmactSettings)
+
+    def __post_init__(self) -> None:
+        data_set(self.dataset).check_view(self.view, height=self.frame_height, width=self.frame_width)
+
+    def reading(self) -> DataConfig:
+        """What of it names recordings; the rest, which says who is on which side, takes its defaults."""
+        names = ["dataset", "view", "frame_height", "frame_width", data_set(self.dataset).section]
+        return DataConfig(**{name: getattr(self, name) for name in names if name})
 
 
 @dataclass(frozen=True)

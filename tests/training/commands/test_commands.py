@@ -1,4 +1,4 @@
-"""The workshop's commands as a user meets them: what they print, their exit codes, and what bad input gets."""
+"""The training commands as a user meets them: what they print, their exit codes, and what bad input gets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_train_teacher_then_student_and_look_at_the_result(
     teacher, student = tmp_path / "teacher", tmp_path / "student"
     done = vskd("train", "teacher", *settings, "--out", teacher)
     assert done.code == 0, done.err
-    assert "synthetic, cross-subject: people train 1; validation 3; test 2, 4" in done.err
+    assert "synthetic, cross-subject: subjects train 1; validation 3; test 2, 4" in done.err
     assert done.out == ""
     done = vskd("train", "student", *settings, "--teacher", teacher, "--out", student)
     assert done.code == 0, done.err

@@ -13,7 +13,8 @@ from training.command_line import Command
 from vskd.errors import DataError
 from vskd_training.data.virtual_wrist import arm_axes, virtual_wrist_g
 from vskd_training.datasets.folder.reader import FolderSource
-from vskd_training.datasets.utd_mhad import RIGHT_ARM, UtdMhadSource
+from vskd_training.datasets.utd_mhad import RIGHT_ARM
+from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
 G = 9.80665
 UP = (0.0, 0.0, 1.0)

@@ -24,12 +24,8 @@ from vskd.errors import ConfigError, DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.splits import split_of
 from vskd_training.data.windows import Clips
-from vskd_training.datasets.berkeley_mhad import (
-    ACTIONS,
-    BerkeleyMhadSource,
-    BerkeleySettings,
-    grey_of_bayer,
-)
+from vskd_training.datasets.berkeley_mhad import BerkeleySettings
+from vskd_training.datasets.berkeley_mhad.reader import ACTIONS, BerkeleyMhadSource, grey_of_bayer
 from vskd_training.datasets.check import check
 from vskd_training.datasets.files.pgm import read_greymap
 from vskd_training.datasets.recording import BrokenFileError, RecordingInfo
@@ -183,7 +179,7 @@ def test_a_tree_that_is_not_there_names_what_is(tree: Path, tmp_path: Path) -> N
         BerkeleyMhadSource(tree, view="rgb", settings=BerkeleySettings(camera=4))
     with pytest.raises(DataError, match="there is no folder"):
         BerkeleyMhadSource(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="unknown view 'skeleton' of berkeley-mhad"):
+    with pytest.raises(ConfigError, match="berkeley-mhad has no view 'skeleton'"):
         BerkeleyMhadSource(tree, view="skeleton")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=re.escape("berkeley.camera must lie in 1..2, got 3")):
         BerkeleySettings(cluster=3, camera=3)

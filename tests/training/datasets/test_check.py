@@ -12,7 +12,7 @@ from scipy.io import savemat
 from vskd.closed import to_mapping
 from vskd_training.datasets.check import Lengths, check
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
-from vskd_training.datasets.utd_mhad import UtdMhadSource
+from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
 
 class TwoClips:

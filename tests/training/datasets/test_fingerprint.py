@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.berkeley_mhad import BerkeleyMhadSource
+from vskd_training.datasets.berkeley_mhad.reader import BerkeleyMhadSource
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
 from vskd_training.datasets.folder.reader import FolderSource
-from vskd_training.datasets.mmact import MmactSource
-from vskd_training.datasets.recording import Source, check_view
-from vskd_training.datasets.synthetic.generator import SyntheticSettings, SyntheticSource
-from vskd_training.datasets.utd_mhad import UtdMhadSource
+from vskd_training.datasets.mmact.reader import MmactSource
+from vskd_training.datasets.recording import Source
+from vskd_training.datasets.synthetic import SyntheticSettings
+from vskd_training.datasets.synthetic.generator import SyntheticSource
+from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
 
 def sha256(text: str) -> str:
@@ -79,14 +80,6 @@ KNOWN = {
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_caches_of_a_release_stay_its_caches(tmp_path: Path, name: str) -> None:
     assert small_trees(tmp_path)[name].fingerprint() == KNOWN[name]
-
-
-def test_what_a_reader_cannot_show_is_refused() -> None:
-    check_view("rgb", ("rgb", "none"), of="mmact", height=1, width=1)
-    with pytest.raises(ConfigError, match=r"unknown view 'rbg' of mmact\. Did you mean 'rgb'\? Known: none, rgb"):
-        check_view("rbg", ("rgb", "none"), of="mmact")
-    with pytest.raises(ConfigError, match=r"1 x 1 pixel, got height 0, width 80\. Raise data\.frame_height"):
-        check_view("rgb", ("rgb", "none"), of="mmact", height=0, width=80)
 
 
 @pytest.mark.parametrize("name", ["utd", "berkeley", "mmact", "own"])

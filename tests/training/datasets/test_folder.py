@@ -441,7 +441,7 @@ def test_a_folder_that_holds_neither_file(tmp_path: Path) -> None:
 
 
 def test_an_unknown_view_is_refused(pristine: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown view 'film' of a folder\. Known: none, sensors, video"):
+    with pytest.raises(ConfigError, match=r"folder has no view 'film'\. Known: none, sensors, video"):
         FolderSource(pristine, view="film")  # type: ignore[arg-type]
 
 

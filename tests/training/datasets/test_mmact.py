@@ -13,7 +13,8 @@ from training.published_trees import G, wrist, write_mmact_film, write_watch
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.splits import folds_of, split_of
 from vskd_training.datasets.check import check
-from vskd_training.datasets.mmact import LABELS, NAMES, MmactSettings, MmactSource
+from vskd_training.datasets.mmact import MmactSettings
+from vskd_training.datasets.mmact.reader import LABELS, NAMES, MmactSource
 from vskd_training.datasets.recording import RecordingInfo
 from vskd_training.settings import DataConfig
 
@@ -139,7 +140,7 @@ def test_a_tree_that_is_not_there(tree: Path, tmp_path: Path) -> None:
         MmactSource(tree, view="rgb")
     with pytest.raises(ConfigError, match=r"mmact\.camera must lie in 1\.\.4, got 5"):
         MmactSettings(camera=5)
-    with pytest.raises(ConfigError, match="unknown view 'depth' of mmact"):
+    with pytest.raises(ConfigError, match="mmact has no view 'depth'"):
         MmactSource(tree, view="depth")  # type: ignore[arg-type]
 
 

@@ -76,7 +76,7 @@ def test_a_teacher_on_its_videos_and_a_student_that_learns_from_it(
     teacher, student = tmp_path / "teacher", tmp_path / "student"
     done = vskd("train", "teacher", *settings, "--out", teacher)
     assert done.code == 0, done.err
-    assert "kitchen, leave-one-subject-out: people train p1, p4; validation p3; test p2" in done.err
+    assert "kitchen, leave-one-subject-out: subjects train p1, p4; validation p3; test p2" in done.err
     assert "1 recordings left out, 0 in part" in done.err
     done = vskd("train", "student", *settings, "--teacher", teacher, "--out", student)
     assert done.code == 0, done.err
@@ -93,7 +93,7 @@ def test_a_student_needs_no_video(vskd: Command, settings: tuple[object, ...], t
     words = ("--set", "data.view=none", "--set", "data.protocol=subject-folds", "--set", "data.fold_count=2")
     done = vskd("train", "student", *settings, *words, "--set", 'data.fold="1"', "--out", tmp_path / "alone")
     assert done.code == 0, done.err
-    assert "people train p4; validation p2; test p1, p3" in done.err
+    assert "subjects train p4; validation p2; test p1, p3" in done.err
     done = vskd("train", "teacher", *settings, "--set", "data.view=none", "--out", tmp_path / "teacher")
     assert done.code == 1
     assert "has no video, which the teacher needs" in done.err
@@ -131,7 +131,7 @@ def partly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_clips_without_a_label_join_distillation_where_their_person_trains(
+def test_clips_without_a_label_join_distillation_where_their_subject_trains(
     vskd: Command, partly: Path, tmp_path: Path
 ) -> None:
     words = ("--config", partly / "config.toml", "--root", partly, "--cache", partly / "cache")
@@ -141,8 +141,8 @@ def test_clips_without_a_label_join_distillation_where_their_person_trains(
     assert "1 x neither label nor video\n" in checked.out
     done = vskd("train", "teacher", *words, "--out", tmp_path / "teacher")
     assert done.code == 0, done.err
-    assert "people train p1, p4; validation p3; test p2; without labels p1" in done.err
-    assert "recordings without a label: 1 of training people, for a teacher to speak of; 2 of others, not used" in (
+    assert "subjects train p1, p4; validation p3; test p2; without labels p1" in done.err
+    assert "recordings without a label: 1 of training subjects, used in distillation; 2 of others, not used" in (
         " ".join(done.err.split())
     )
     teacher = ("--teacher", tmp_path / "teacher")

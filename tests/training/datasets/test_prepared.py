@@ -18,7 +18,7 @@ from scipy.io import savemat
 from vskd.errors import DataError
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
-from vskd_training.datasets.utd_mhad import UtdMhadSource, relative_joints
+from vskd_training.datasets.utd_mhad.reader import UtdMhadSource, relative_joints
 
 ARRAYS = ("time_s", "acceleration_g", "frame_time_s", "frames")
 

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from training.command_line import Command
-from vskd.errors import ConfigError, DataError, MissingExtraError
-from vskd_training.datasets import shoulder_watch
+from vskd.errors import DataError
 from vskd_training.datasets.check import check
-from vskd_training.datasets.shoulder_watch import EXERCISES, FILE, ShoulderWatchSource, read_arrays
+from vskd_training.datasets.recording import Source
+from vskd_training.datasets.registry import open_source
+from vskd_training.datasets.shoulder_watch.reader import EXERCISES, FILE, ShoulderWatchSource, read_arrays
+from vskd_training.settings import DataConfig
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("seglearn") is None, reason="the extra shoulder-watch (seglearn) is not installed"
@@ -147,29 +149,22 @@ def test_a_file_that_is_missing_cut_or_no_npy(tmp_path: Path) -> None:
         ShoulderWatchSource(tmp_path)
 
 
-def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shoulder_watch.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"needs seglearn.*pip install 'vskd\[shoulder-watch\]'"):
-        ShoulderWatchSource()
-
-
-def test_an_unknown_view_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown view 'video' of shoulder-watch"):
-        ShoulderWatchSource(tmp_path, view="video")  # type: ignore[arg-type]
+def installed_source() -> Source:
+    return open_source(DataConfig(dataset="shoulder-watch", view="sensors"), None)
 
 
 @installed
 def test_the_recordings_of_the_package() -> None:
-    report = check(ShoulderWatchSource())
+    report = check(installed_source())
     assert report.recordings == 140
     assert set(report.by_subject.values()) == {14}
     assert set(report.by_label.values()) == {20}
     assert report.groups == {"side": {"left": 70, "right": 70}}
     assert report.samples is not None
     assert (report.samples.shortest, report.samples.longest) == (947, 2618)
-    minutes = sum(len(one.time_s) for one in ShoulderWatchSource().recordings()) / 50 / 60
+    minutes = sum(len(one.time_s) for one in installed_source().recordings()) / 50 / 60
     assert minutes == pytest.approx(81.4, abs=0.1)
-    people = Counter(info.subject for info in ShoulderWatchSource().infos())
+    people = Counter(info.subject for info in installed_source().infos())
     assert sorted(people, key=int) == [str(person) for person in range(1, 11)]
 
 

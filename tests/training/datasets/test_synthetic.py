@@ -8,8 +8,9 @@ import pytest
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError
+from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.datasets.synthetic import generator as synthetic
-from vskd_training.datasets.synthetic.generator import LABELS, SyntheticSettings, SyntheticSource, continuous
+from vskd_training.datasets.synthetic.generator import LABELS, SyntheticSource, continuous
 from vskd_training.datasets.utd_mhad import ACTIONS as UTD_ACTIONS
 
 SMALL = SyntheticSettings(subjects=2, trials=1, duration_s=3.0)

@@ -17,9 +17,8 @@ from scipy.io import loadmat, savemat
 
 from vskd.errors import ConfigError, DataError
 from vskd_training.datasets.recording import Defect
-from vskd_training.datasets.utd_mhad import (
-    ACTIONS,
-    WRIST_LABELS,
+from vskd_training.datasets.utd_mhad import ACTIONS, DATA_SET
+from vskd_training.datasets.utd_mhad.reader import (
     UtdMhadSource,
     depth_frames,
     frame_times_s,
@@ -100,7 +99,7 @@ def defects_but_missing_trials(source: UtdMhadSource) -> list[Defect]:
 def test_labels_follow_the_official_numbering() -> None:
     assert len(ACTIONS) == len(set(ACTIONS)) == 27
     assert (ACTIONS[0], ACTIONS[8], ACTIONS[21], ACTIONS[26]) == ("swipe_left", "draw_circle_clockwise", "jog", "squat")
-    assert WRIST_LABELS[-1] == "pick_up_and_throw"
+    assert DATA_SET.label_groups["wrist"][-1] == "pick_up_and_throw"
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", label) for label in ACTIONS)
 
 
@@ -478,7 +477,7 @@ def test_stretched_frames_follow_the_sensor(utd_mhad_root: Path) -> None:
     source = UtdMhadSource(utd_mhad_root, view="none")
     correlations = []
     for recording in source.recordings():
-        if recording.info.label not in WRIST_LABELS:
+        if recording.info.label not in DATA_SET.label_groups["wrist"]:
             continue
         name = recording.info.id
         joints = loadmat(utd_mhad_root / "Skeleton" / f"{name}_skeleton.mat")["d_skel"]

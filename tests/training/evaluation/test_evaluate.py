@@ -19,7 +19,8 @@ from vskd.errors import ConfigError, ContractError, DataError
 from vskd.stream import Window
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.labels import sides
-from vskd_training.datasets.synthetic.generator import SyntheticSettings, SyntheticSource
+from vskd_training.datasets.synthetic import SyntheticSettings
+from vskd_training.datasets.synthetic.generator import SyntheticSource
 from vskd_training.evaluation import evaluate as module
 from vskd_training.evaluation.evaluate import (
     evaluate,
@@ -322,7 +323,7 @@ def test_a_confusion_matrix_has_room_for_every_name(classes: int) -> None:
 def test_the_command_prints_one_document_and_writes_where_asked(
     vskd: Command, run: Run, result: dict[str, Any], tiny_cache: Path, tmp_path: Path
 ) -> None:
-    done = vskd("evaluate", run.path, "--cache", tiny_cache, "--keep", 0.9, "--out", tmp_path / "out")
+    done = vskd("evaluate", run.path, "--cache", tiny_cache, "--coverage", 0.9, "--out", tmp_path / "out")
     assert done.code == 0, done.err
     assert json.loads(done.out) == json.loads(json.dumps(result))
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == json.loads(done.out)
@@ -387,10 +388,10 @@ def test_people_whom_a_teacher_spoke_of_are_not_tested_either(run: Run, experime
 MISUSES = [
     (("nowhere",), 1, "nowhere holds no run"),
     (("nowhere", "--engine", "litert"), 2, "give --bundle too"),
-    (("nowhere", "--keep", "0"), 2, "0.0 is not in the range 0<x<=1"),
+    (("nowhere", "--coverage", "0"), 2, "0.0 is not in the range 0<x<=1"),
     (("nowhere", "--out", __file__), 2, "is a file"),
-    (("nowhere", "--keep", "nan"), 2, "--keep must be above 0 and at most 1, got nan"),
-    (("nowhere", "--keep", "95"), 2, "95.0 is not in the range 0<x<=1"),
+    (("nowhere", "--coverage", "nan"), 2, "--coverage must be above 0 and at most 1, got nan"),
+    (("nowhere", "--coverage", "95"), 2, "95.0 is not in the range 0<x<=1"),
 ]
 
 
@@ -407,5 +408,5 @@ def test_training_draws_the_confusion_matrix_beside_the_run(
     words = ("--config", tiny_config_file, "--cache", tiny_cache, "--set", 'data.unknown_labels=["jog"]')
     done = vskd("train", "student", *words, "--out", tmp_path / "run")
     assert done.code == 0, done.err
-    assert "left-out activities: jog (2 recordings of test people)" in done.err
+    assert "left-out activities: jog (2 recordings of test subjects)" in done.err
     assert (tmp_path / "run" / "confusion.png").read_bytes().startswith(b"\x89PNG")

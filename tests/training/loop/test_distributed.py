@@ -165,7 +165,7 @@ def test_torchrun_starts_the_command(tiny_config_file: Path, tiny_cache: Path, t
     )
     assert done.returncode == 1
     assert f"error: {tmp_path / 'run'} exists" in done.stderr
-    assert done.stderr.count("people train 1; validation 3; test 2, 4") == 1
+    assert done.stderr.count("subjects train 1; validation 3; test 2, 4") == 1
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
 

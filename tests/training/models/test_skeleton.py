@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.joints import ARMS, CROP, JointClips, vary_joints
-from vskd_training.datasets.utd_mhad import relative_joints
+from vskd_training.datasets.utd_mhad.reader import relative_joints
 from vskd_training.distillation.targets import build_teacher
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import FEATURE_SIZE

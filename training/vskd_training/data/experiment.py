@@ -12,65 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vskd.contract import Contract
-from vskd.errors import ConfigError
 from vskd_training.data.labels import Sides, sides
 from vskd_training.data.protocols import Split
 from vskd_training.data.windows import WindowTable, cut, joined
-from vskd_training.datasets.berkeley_mhad import BerkeleyMhadSource
-from vskd_training.datasets.folder.reader import FolderSource
-from vskd_training.datasets.mmact import MmactSource
 from vskd_training.datasets.prepared import Prepared, prepare
-from vskd_training.datasets.recording import Source
-from vskd_training.datasets.shoulder_watch import ShoulderWatchSource
-from vskd_training.datasets.synthetic.generator import SyntheticSource
-from vskd_training.datasets.utd_mhad import WRIST_LABELS, UtdMhadSource
-from vskd_training.settings import Config, DataConfig
+from vskd_training.datasets.registry import data_set, open_source
+from vskd_training.settings import Config
 
 Part = Literal["train", "validation", "test", "unlabelled", "unknown"]
-
-#: What the teacher may see of each data set; the first is what `vskd data check` reads.
-VIEWS: dict[str, tuple[str, ...]] = {
-    "synthetic": ("rendered",),
-    "utd-mhad": ("skeleton", "joints", "depth", "rgb", "none"),
-    "berkeley-mhad": ("rgb", "depth", "none"),
-    "mmact": ("rgb", "none"),
-    "folder": ("video", "sensors", "none"),
-    "shoulder-watch": ("sensors", "none"),
-}
-
-
-def source(data: DataConfig, root: Path | None) -> Source:
-    """The data set that a config names.
-
-    Parameters
-    ----------
-    data : which one
-    root : its folder; None for the synthetic one, and for the one inside a package
-
-    Raises
-    ------
-    ConfigError : the view does not exist there, or no folder was given
-    DataError : the folder does not hold it
-    """
-    if data.view not in VIEWS[data.dataset]:
-        raise ConfigError(
-            f"{data.dataset} has no view {data.view!r}", hint=f"Set data.view to {' or '.join(VIEWS[data.dataset])}"
-        )
-    if data.dataset == "synthetic":
-        return SyntheticSource(data.synthetic)
-    view: Any = data.view  # one of the data set's own, as was just seen
-    if data.dataset == "shoulder-watch":
-        return ShoulderWatchSource(root, view=view)
-    if root is None:
-        raise ConfigError(f"{data.dataset} needs the folder that holds it", hint="Give --root DIR")
-    size = {"height": data.frame_height, "width": data.frame_width}
-    if data.dataset == "folder":
-        return FolderSource(root, view=view, **size)
-    if data.dataset == "berkeley-mhad":
-        return BerkeleyMhadSource(root, view=view, settings=data.berkeley, **size)
-    if data.dataset == "mmact":
-        return MmactSource(root, view=view, settings=data.mmact, **size)
-    return UtdMhadSource(root, view=view, **size)
 
 
 @dataclass(frozen=True)
@@ -101,7 +50,7 @@ class Experiment:
         cache : folder for prepared recordings
         progress : called with (recordings done, in all) while they are prepared
         """
-        prepared = prepare(source(config.data, root), cache, progress=progress)
+        prepared = prepare(open_source(config.data, root), cache, progress=progress)
         known = sides(prepared.infos, config.data, config.labels)
         sensor = replace(config.sensor, placement=prepared.placement, gravity=prepared.gravity)
         classes = tuple(label for label in prepared.labels if label not in config.data.unknown_labels)
@@ -167,6 +116,7 @@ class Experiment:
 
     @property
     def wrist_labels(self) -> tuple[str, ...]:
-        """The classes recorded at the wrist: all, but for UTD-MHAD, whose last six wore the sensor on the thigh."""
+        """The classes recorded at the wrist: the data set's group ``wrist``, or all of them."""
         known = self.contract.labels
-        return tuple(name for name in known if name in WRIST_LABELS) if self.prepared.name == "utd-mhad" else known
+        group = data_set(self.config.data.dataset).label_groups.get("wrist", known)
+        return tuple(name for name in known if name in group)

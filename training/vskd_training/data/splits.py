@@ -23,7 +23,9 @@ from vskd_training.data.protocols import (
     refuse_leak,
     trains_cross_subject,
 )
+from vskd_training.datasets.data_set import ByColumn, BySubjectNumber
 from vskd_training.datasets.recording import RecordingInfo
+from vskd_training.datasets.registry import data_set
 from vskd_training.settings import DataConfig
 
 
@@ -40,12 +42,9 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     ------
     ConfigError : it cannot be made of these recordings, or is leaky and ``allow_leak`` is not set
     """
-    if data.dataset == "mmact" and data.protocol == "cross-view":
-        raise ConfigError(
-            "cross-view trains on cameras 1 to 3 and tests on camera 4, but the sensor file is the same for all of "
-            "them: a student that sees the sensor alone would be tested on what it was trained on",
-            hint="Take cross-subject",
-        )
+    declared = data_set(data.dataset)
+    if data.protocol in declared.refused:
+        raise ConfigError(declared.refused[data.protocol], hint="Take cross-subject")
     rows = _kept(infos, data)
     labelled = [infos[row] for row in rows]
     published = _published(labelled, data)
@@ -116,20 +115,12 @@ def _rules(data: DataConfig, nobody_labelled: Collection[str] = ()) -> Rules:
 
 
 def _published(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, str | None, Rules] | None:
-    """Protocol, fold and rules of a data set's own split; where a person is missing, the others stay."""
-    there = {info.subject for info in infos}
-    if (data.dataset, data.protocol) in _LAST_OF_TRAINING:
-        last = _LAST_OF_TRAINING[data.dataset, data.protocol]
-        train = tuple(sorted((person for person in there if int(person) <= last), key=int))
-        test = tuple(sorted((person for person in there if int(person) > last), key=int))
-        return FIXED, None, Rules(train_subjects=train, test_subjects=test)
-    if (data.dataset, data.protocol) in _LEFT_OUT:
-        column, value = _LEFT_OUT[data.dataset, data.protocol]
-        return COLUMN, value, Rules(column=column)
+    """Protocol, fold and rules of a data set's own split; where a subject is missing, the others stay."""
+    split = data_set(data.dataset).splits.get(data.protocol)
+    if isinstance(split, BySubjectNumber):
+        subjects = sorted({info.subject for info in infos}, key=int)
+        train = tuple(subject for subject in subjects if int(subject) <= split.last_training)
+        return FIXED, None, Rules(train_subjects=train, test_subjects=tuple(subjects[len(train) :]))
+    if isinstance(split, ByColumn):
+        return COLUMN, split.tested, Rules(column=split.column)
     return None
-
-
-#: The data sets' own splits, by their names in the literature: people up to this number train, the others test.
-_LAST_OF_TRAINING = {("berkeley-mhad", "cross-subject"): 7, ("mmact", "cross-subject"): 16}
-#: The column, and its value that tests.
-_LEFT_OUT = {("mmact", "cross-session"): ("session", "5"), ("mmact", "cross-scene"): ("scene", "2")}

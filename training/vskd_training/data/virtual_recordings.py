@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vskd.errors import DataError
-from vskd_training.commands.streams import write_samples
+from vskd_training.data.stream_files import write_samples
 from vskd_training.data.virtual_wrist import virtual_wrist_g
 from vskd_training.datasets.folder.table import DESCRIPTION, TABLE
 from vskd_training.datasets.recording import Defect
-from vskd_training.datasets.utd_mhad import RIGHT_ARM, SENSOR_RATE_HZ, UtdMhadSource
+from vskd_training.datasets.utd_mhad import RIGHT_ARM
+from vskd_training.datasets.utd_mhad.reader import SENSOR_RATE_HZ, UtdMhadSource
 
 _DESCRIBED = """# A virtual watch on the right wrist of UTD-MHAD's skeletons; nobody wore it.
 name = "utd-mhad-virtual"
@@ -38,7 +39,7 @@ def write_virtual(
 
     Returns
     -------
-    how many were written, and skeletons of which no watch could be made
+    how many were written, and what was left out, beside the trials that were never there
 
     Raises
     ------
@@ -67,4 +68,6 @@ def write_virtual(
             csv.writer(stream, lineterminator="\n").writerows(rows)
     except OSError as error:
         raise DataError(f"cannot write {out}: {error.strerror}") from error
-    return len(rows) - 1, tuple(unusable)
+    absent = set(source.missing_trials())
+    left_out = (defect for defect in source.defects() if defect.where not in absent)
+    return len(rows) - 1, (*left_out, *unusable)

@@ -28,23 +28,15 @@ from torch import Tensor
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.labels import people_drawn
 from vskd_training.data.protocols import natural
-from vskd_training.data.virtual_wrist import Limb, limb_parts_g
+from vskd_training.data.virtual_wrist import limb_parts_g
 from vskd_training.data.windows import WindowTable
+from vskd_training.datasets.data_set import Limb, Skeleton
 from vskd_training.datasets.prepared import Prepared
-from vskd_training.datasets.utd_mhad import (
-    RIGHT_ARM,
-    RIGHT_THIGH,
-    WRIST_LABELS,
-    joints_in_torsos,
-)
+from vskd_training.datasets.registry import data_set
+from vskd_training.datasets.utd_mhad.reader import joints_in_torsos
 from vskd_training.settings import Config, VirtualConfig
 
 Float64 = NDArray[np.float64]
-
-#: The Kinect's second coordinate is up.
-_UP = (0.0, 1.0, 0.0)
-#: The joints of each limb that bears the sensor.
-_JOINTS: dict[Limb, tuple[int, ...]] = {"arm": RIGHT_ARM, "thigh": RIGHT_THIGH}
 
 
 @dataclass(frozen=True)
@@ -182,15 +174,24 @@ def _worn(table: WindowTable, how: VirtualConfig) -> NDArray[np.bool_]:
     return worn
 
 
+def _skeleton(prepared: Prepared) -> Skeleton:
+    """The joints that the view ``joints`` of the data set declares."""
+    skeleton = data_set(prepared.name).skeleton
+    if skeleton is None:
+        raise ConfigError(f"{prepared.name} declares no skeleton", hint="Declare it in its DATA_SET")
+    return skeleton
+
+
 def _sensors_on(prepared: Prepared, table: WindowTable, recording: int) -> list[_Sensor]:
     """The virtual sensors on one recording, in the time of each of its windows."""
     rows = np.flatnonzero(table.recordings == recording)
     time_s, frames = prepared.video(recording)
-    limb: Limb = "arm" if prepared.infos[recording].label in WRIST_LABELS else "thigh"
+    skeleton = _skeleton(prepared)
+    limb = skeleton.limb_of(prepared.infos[recording].label)
     first_s, last_s = table.spans_s[rows].T
     at_s = np.linspace(first_s, last_s, table.samples.shape[2], axis=1).ravel().clip(time_s[0], time_s[-1])
-    limb_m = joints_in_torsos(frames)[:, _JOINTS[limb]]
-    parts = limb_parts_g(time_s, limb_m, limb=limb, at_s=at_s, up=_UP)
+    limb_m = joints_in_torsos(frames)[:, skeleton.limbs[limb]]
+    parts = limb_parts_g(time_s, limb_m, limb=limb, at_s=at_s, up=skeleton.up)
     motion, gravity = (np.split(part.T, len(rows), axis=1) for part in parts)
     return [_Sensor(int(row), motion[place], gravity[place], limb) for place, row in enumerate(rows)]
 

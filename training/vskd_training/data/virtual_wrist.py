@@ -17,18 +17,16 @@ This module does not know data sets or files.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import DataError
+from vskd_training.datasets.data_set import Limb
 from vskd_training.datasets.synthetic.virtual_sensor import specific_force_g
 
 Float64 = NDArray[np.float64]
-Limb = Literal["arm", "thigh"]
 
 SMOOTHING_S = 0.4
 _CUBIC = 3

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import from_mapping, to_mapping
-from vskd.errors import ConfigError, DataError
+from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.writing import FolderDraft, new_folder
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, Source
 
@@ -106,6 +106,19 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.infos)
+
+    def index(self, name: str) -> int:
+        """Where a recording stands in ``infos``.
+
+        Raises
+        ------
+        DataError : there is none of that id
+        """
+        known = {info.id: index for index, info in enumerate(self.infos)}
+        if name not in known:
+            near = [other for other in known if other.partition("_")[0] == name.partition("_")[0]]
+            raise DataError(f"there is no recording {name!r}", hint=did_you_mean(name, near or list(known)[:20]))
+        return known[name]
 
     def sensor(self, recording: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The wrist's side of one recording.

@@ -5,14 +5,14 @@ A reader is a ``Source``. It knows its tree on disk and nothing of windows, spli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.errors import ConfigError, DataError, did_you_mean
+from vskd.errors import DataError
 
 Gravity = Literal["included", "removed"]
 
@@ -88,29 +88,6 @@ class BrokenFileError(DataError):
     def __init__(self, where: str, what: str, *, kind: str = "left out") -> None:
         super().__init__(f"{where}: {what}")
         self.defect = Defect(where, what, kind)
-
-
-def check_view(view: str, known: Sequence[str], *, of: str, height: int = 1, width: int = 1) -> None:
-    """Refuse what a reader cannot show.
-
-    Parameters
-    ----------
-    view : as asked for
-    known : the reader's views
-    of : how a message names the data set
-    height, width : of a frame, pixels
-
-    Raises
-    ------
-    ConfigError : an unknown view, or frames without a pixel
-    """
-    if view not in known:
-        raise ConfigError(f"unknown view {view!r} of {of}", hint=did_you_mean(view, known))
-    if height < 1 or width < 1:
-        raise ConfigError(
-            f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}",
-            hint="Raise data.frame_height and data.frame_width",
-        )
 
 
 class Source(Protocol):

@@ -55,9 +55,10 @@ from typing import Any, ClassVar, Literal
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.writing import move_folder, write_file
-from vskd_training.data.experiment import Experiment, source
+from vskd_training.data.experiment import Experiment
 from vskd_training.data.splits import folds_of
 from vskd_training.datasets.prepared import prepare
+from vskd_training.datasets.registry import open_source
 from vskd_training.loop.run import CARD, Run
 from vskd_training.loop.train import student_config, train_student, train_teacher
 from vskd_training.settings import Config, DataConfig, load_config
@@ -251,7 +252,7 @@ def open_study(path: Path, *, root: Path | None) -> Study:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     config_file = path.parent / spec.config
     config = load_config(config_file, changes=spec.set)
-    infos = source(config.data, root).infos()
+    infos = open_source(config.data, root).infos()
     chosen = spec.folds or folds_of(infos, config.data) or ("",)
     cells = [cell for fold in chosen for cell in _cells(spec, config_file, fold)]
     order = [teacher.name for teacher in spec.trained_teachers] + [arm.name for arm in spec.arm]
@@ -348,23 +349,17 @@ def _on_cores(jobs: int) -> Iterator[Callable[[Callable[[Cell], str], Sequence[C
 
 def _data_of(study: Study) -> tuple[DataConfig, ...]:
     """The data that the cells read, each once, whatever split they make of it."""
-    return tuple(dict.fromkeys(_recordings_of(cell.config.data) for cell in study.cells))
-
-
-def _recordings_of(data: DataConfig) -> DataConfig:
-    """What of it names recordings; the rest says who is on which side."""
-    names = ("dataset", "view", "frame_height", "frame_width", "synthetic", "berkeley", "mmact")
-    return DataConfig(**{name: getattr(data, name) for name in names})
+    return tuple(dict.fromkeys(cell.config.data.reading() for cell in study.cells))
 
 
 def _fingerprints(data: Sequence[DataConfig], root: Path | None) -> tuple[str, ...]:
-    return tuple(source(one, root).fingerprint() for one in data)
+    return tuple(open_source(one, root).fingerprint() for one in data)
 
 
 def _prepare(study: Study, root: Path | None, cache: Path) -> None:
     """Decode the recordings once, before several processes want them."""
     for data in _data_of(study):
-        prepare(source(data, root), cache)
+        prepare(open_source(data, root), cache)
 
 
 def is_finished(out: Path, cell: Cell) -> bool:

@@ -21,7 +21,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,10 @@ from vskd_training.datasets.collector import Ledger, refuse_implausible
 from vskd_training.datasets.files.sensor_csv import SensorTable, read_sensor
 from vskd_training.datasets.files.video import on_sensor_clock, read_clip
 from vskd_training.datasets.fingerprint import by_content, fingerprint
+from vskd_training.datasets.folder import DATA_SET
 from vskd_training.datasets.folder.table import DESCRIPTION, TABLE, ClipRow, Description, read_description, read_table
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 
-View = Literal["video", "sensors", "none"]
 Float64 = NDArray[np.float64]
 
 #: Goes into the fingerprint. Raise it with every change to what ``recordings`` yields.
@@ -66,13 +66,13 @@ class FolderSource:
     DataError, ConfigError : a mistake in one of the two files, an unknown view, or frames without a pixel
     """
 
-    def __init__(self, root: Path, *, view: View, height: int = 60, width: int = 80) -> None:
-        check_view(view, get_args(View), of="a folder", height=height, width=width)
+    def __init__(self, root: Path, *, view: str, height: int = 60, width: int = 80) -> None:
+        DATA_SET.check_view(view, height=height, width=width)
         self.root = root
         self.description = read_description(root)
         self.table = read_table(root, self.description)
         self.name = self.description.name
-        self.view: str = view
+        self.view = view
         self.labels = self.description.labels or tuple(sorted({row.label for row in self.table if row.label}))
         self.placement = self.description.placement
         self.gravity: Gravity = "included" if self.description.gravity else "removed"

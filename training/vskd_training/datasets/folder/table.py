@@ -26,6 +26,8 @@ from vskd.closed import from_mapping
 from vskd.contract import Unit
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.stream import AxisMap
+from vskd_training.datasets.folder import DATA_SET
+from vskd_training.datasets.registry import NAMES
 
 DESCRIPTION = "dataset.toml"
 TABLE = "clips.csv"
@@ -33,7 +35,7 @@ _NEEDED = ("clip", "subject", "label", "sensor")
 _NEVER_EMPTY = ("clip", "subject", "sensor")
 _OWN = (*_NEEDED, "video")
 #: Reports and caches tell data sets apart by these names.
-_TAKEN = ("synthetic", "utd-mhad", "berkeley-mhad", "mmact", "shoulder-watch")
+_TAKEN = tuple(name for name in NAMES if name != DATA_SET.name)
 _WAY_OUT = f"A folder of recordings holds {DESCRIPTION} and {TABLE}; README, 'Your own recordings', shows both"
 
 

@@ -32,7 +32,14 @@ from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd_training.datasets.fingerprint import fingerprint
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
-from vskd_training.datasets.synthetic import body, render, virtual_sensor
+from vskd_training.datasets.synthetic import (
+    DATA_SET,
+    LONGEST_RECORDING_S,
+    SyntheticSettings,
+    body,
+    render,
+    virtual_sensor,
+)
 
 Float64 = NDArray[np.float64]
 
@@ -55,41 +62,8 @@ _LONGEST_STRETCH_S = 3.0
 #: In ``continuous``, key poses this near a change of activity are left out: the way from one to the other.
 _HALF_TRANSITION_S = 0.25
 
-_LONGEST_RECORDING_S = 600.0
-
 LABELS: tuple[str, ...] = tuple(body.ACTIONS)
 _ERRORS = virtual_sensor.SensorErrors()
-
-
-@dataclass(frozen=True)
-class SyntheticSettings:
-    """What is generated.
-
-    Attributes
-    ----------
-    subjects : people; their ids are ``"1"`` to ``str(subjects)``
-    trials : recordings of each activity by each person
-    duration_s : length of a recording, s
-    seed : a different one gives different people
-    """
-
-    subjects: int = 16
-    trials: int = 3
-    duration_s: float = 5.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.subjects < 1 or self.trials < 1:
-            raise ConfigError(
-                f"a synthetic data set needs at least 1 subject and 1 trial, "
-                f"got {self.subjects} subjects and {self.trials} trials"
-            )
-        if not 0.5 <= self.duration_s <= _LONGEST_RECORDING_S:
-            raise ConfigError(
-                f"a synthetic recording lasts 0.5 s to {_LONGEST_RECORDING_S:g} s, got {self.duration_s} s"
-            )
-        if self.seed < 0:
-            raise ConfigError(f"the seed of a synthetic data set must be at least 0, got {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -109,8 +83,8 @@ class SyntheticSource:
     settings : what is generated
     """
 
-    name = "synthetic"
-    view = "rendered"
+    name = DATA_SET.name
+    view = DATA_SET.views[0]
     labels = LABELS
     placement = "right wrist"
     gravity: Gravity = "included"
@@ -166,9 +140,9 @@ def continuous(
     """
     if not activities:
         raise ConfigError("a continuous recording needs at least one activity", hint=f"Known: {', '.join(LABELS)}")
-    if not _LONGEST_STRETCH_S <= seconds_each <= _LONGEST_RECORDING_S:
+    if not _LONGEST_STRETCH_S <= seconds_each <= LONGEST_RECORDING_S:
         raise ConfigError(
-            f"each activity of a continuous recording lasts {_LONGEST_STRETCH_S:g} s to {_LONGEST_RECORDING_S:g} s, "
+            f"each activity of a continuous recording lasts {_LONGEST_STRETCH_S:g} s to {LONGEST_RECORDING_S:g} s, "
             f"got {seconds_each} s"
         )
     if seed < 0:

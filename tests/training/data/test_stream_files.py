@@ -10,16 +10,8 @@ import pytest
 
 from vskd.errors import DataError
 from vskd.sources.csv import SampleReader
-from vskd_training.commands.streams import (
-    Decision,
-    TrueSpan,
-    draw_timeline,
-    read_events,
-    read_truth,
-    score,
-    write_samples,
-    write_truth,
-)
+from vskd_training.data.stream_files import Decision, TrueSpan, read_events, read_truth, write_samples, write_truth
+from vskd_training.evaluation.timeline import draw_timeline, score
 
 
 def test_samples_are_read_back_by_the_runtime(tmp_path: Path) -> None:
@@ -45,7 +37,7 @@ def test_only_windows_within_one_activity_are_judged() -> None:
     assert score(events, spans) == (2, 3)
 
 
-def test_the_timeline_is_a_picture(tmp_path: Path) -> None:
+def test_the_timeline_is_a_plot(tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     events.write_text("".join(json.dumps({"start_s": t, "end_s": t + 2, "label": "wave"}) + "\n" for t in range(5)))
     picture = tmp_path / "timeline.png"

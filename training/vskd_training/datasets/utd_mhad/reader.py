@@ -24,7 +24,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -35,44 +35,12 @@ from scipy.io.matlab import MatReadError
 from vskd.errors import DataError
 from vskd_training.datasets.files.images import Crop, picture_frame, to_uint8
 from vskd_training.datasets.fingerprint import content_lines, fingerprint
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.synthetic.render import draw_bones
+from vskd_training.datasets.utd_mhad import ACTIONS, DATA_SET
 
-View = Literal["none", "rgb", "depth", "skeleton", "joints"]
 Float32 = NDArray[np.float32]
 
-#: The official numbering: action 1 is the first. Never taken from the order of files.
-ACTIONS = (
-    "swipe_left",
-    "swipe_right",
-    "wave",
-    "two_hand_front_clap",
-    "throw",
-    "arm_cross",
-    "basketball_shoot",
-    "draw_x",
-    "draw_circle_clockwise",
-    "draw_circle_counter_clockwise",
-    "draw_triangle",
-    "bowling",
-    "front_boxing",
-    "baseball_swing",
-    "tennis_forehand",
-    "arm_curl",
-    "tennis_serve",
-    "push",
-    "knock",
-    "catch",
-    "pick_up_and_throw",
-    "jog",
-    "walk",
-    "sit_to_stand",
-    "stand_to_sit",
-    "lunge",
-    "squat",
-)
-#: Actions with the sensor on the right wrist. In the other six it sat on the right thigh, which gives the group away.
-WRIST_LABELS = ACTIONS[:21]
 SUBJECTS = 8
 TRIALS = 4
 SENSOR_RATE_HZ = 50.0
@@ -91,10 +59,6 @@ _SKELETON = ("Skeleton", "skeleton.mat")
 _FOLDERS = {"rgb": ("RGB", "color.avi"), "depth": ("Depth", "depth.mat"), "skeleton": _SKELETON, "joints": _SKELETON}
 #: Rows of the joints, from 0.
 _NECK, _HIP = 1, 3
-#: Shoulder, elbow and wrist.
-RIGHT_ARM = (8, 9, 10)
-#: The other hip, its own hip, and the knee.
-RIGHT_THIGH = (12, 16, 17)
 
 #: What scipy raises on a damaged MATLAB file; found by truncating and flipping bits.
 _UNREADABLE = (MatReadError, OSError, EOFError, ValueError, TypeError, LookupError, zlib.error)
@@ -141,16 +105,16 @@ class UtdMhadSource:
     ConfigError : an unknown view, or frames without a pixel
     """
 
-    name = "utd-mhad"
+    name = DATA_SET.name
     labels: tuple[str, ...] = ACTIONS
     placement = "right wrist"
     gravity: Gravity = "included"
 
-    def __init__(self, root: Path, *, view: View, height: int = 60, width: int = 80) -> None:
-        check_view(view, get_args(View), of="utd-mhad", height=height, width=width)
+    def __init__(self, root: Path, *, view: str, height: int = 60, width: int = 80) -> None:
+        DATA_SET.check_view(view, height=height, width=width)
         _check_tree(root, view)
         self.root = root
-        self.view: str = view
+        self.view = view
         self.height = height
         self.width = width
         self._streams = (_SENSOR,) if view == "none" else (_SENSOR, _FOLDERS[view])

@@ -14,20 +14,18 @@ This module does not know windows, splits or caches.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.errors import DataError, MissingExtraError
+from vskd.errors import DataError
 from vskd_training.datasets.fingerprint import fingerprint
-from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, check_view
-
-View = Literal["sensors", "none"]
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.shoulder_watch import DATA_SET
 
 #: As the file abbreviates them, in its order.
 EXERCISES = {
@@ -55,25 +53,24 @@ class ShoulderWatchSource:
 
     Parameters
     ----------
-    folder : holds ``watch_dataset.npy``; None takes the installed package
+    folder : holds ``watch_dataset.npy``
     view : what the teacher sees
 
     Raises
     ------
-    MissingExtraError : no folder was given and `seglearn` is not installed
     DataError : the file is missing, or is not what it should be
     ConfigError : an unknown view
     """
 
-    name = "shoulder-watch"
+    name = DATA_SET.name
     labels: tuple[str, ...] = tuple(EXERCISES.values())
     placement = "left or right wrist"
     gravity: Gravity = "included"
 
-    def __init__(self, folder: Path | None = None, *, view: View = "sensors") -> None:
-        check_view(view, get_args(View), of="shoulder-watch")
-        self.view: str = view
-        path = (folder or _package_folder()) / FILE
+    def __init__(self, folder: Path, *, view: str = "sensors") -> None:
+        DATA_SET.check_view(view)
+        self.view = view
+        path = folder / FILE
         content = read_arrays(path)
         self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
         self._tables, self._infos = _checked(content, path)
@@ -165,13 +162,6 @@ class _NumpyOnly(pickle.Unpickler):
         if (module_name, global_name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, and only numpy arrays are read")
         return _ALLOWED[module_name, global_name]
-
-
-def _package_folder() -> Path:
-    spec = importlib.util.find_spec("seglearn")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("seglearn", extra="shoulder-watch", purpose="the data set shoulder-watch")
-    return Path(next(iter(spec.submodule_search_locations))) / "data"
 
 
 def _checked(content: dict[str, Any], path: Path) -> tuple[list[NDArray[np.floating[Any]]], list[RecordingInfo]]:

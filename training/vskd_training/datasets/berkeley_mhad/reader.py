@@ -19,26 +19,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
-from vskd.errors import ConfigError, DataError
+from vskd.errors import DataError
+from vskd_training.datasets.berkeley_mhad import DATA_SET, BerkeleySettings
 from vskd_training.datasets.collector import Ledger, refuse_implausible
 from vskd_training.datasets.files.images import picture_frame, to_uint8
 from vskd_training.datasets.files.pgm import read_greymap
 from vskd_training.datasets.files.sensor_csv import SensorTable, read_lines
 from vskd_training.datasets.files.video import Clip, on_sensor_clock
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo, check_view
-
-View = Literal["rgb", "depth", "none"]
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 
 #: The official numbering: action 1 is the first.
 ACTIONS = (
@@ -70,32 +68,7 @@ _SENSOR = re.compile(r"acc_h(\d\d)_s(\d\d)_a(\d\d)_r(\d\d)\.txt")
 _LAYOUT = "Give the folder that holds Accelerometer/ and one of Camera/, Kinect/, as Berkeley MHAD is published"
 
 
-@dataclass(frozen=True)
-class BerkeleySettings:
-    """Which of the sensors and cameras are read.
-
-    Attributes
-    ----------
-    shimmer : accelerometer, 1 (left wrist), 2 (right wrist) to 6
-    cluster, camera : of the view ``rgb``: clusters 1 and 2 have four cameras, 3 and 4 have two
-    kinect : of the view ``depth``, 1 or 2
-    """
-
-    shimmer: int = 2
-    cluster: int = 1
-    camera: int = 1
-    kinect: int = 1
-
-    def __post_init__(self) -> None:
-        cameras = 4 if self.cluster in (1, 2) else 2
-        for name, value, most in (
-            ("shimmer", self.shimmer, 6),
-            ("cluster", self.cluster, 4),
-            ("camera", self.camera, cameras),
-            ("kinect", self.kinect, 2),
-        ):
-            if not 1 <= value <= most:
-                raise ConfigError(f"berkeley.{name} must lie in 1..{most}, got {value}")
+_BY_DEFAULT = BerkeleySettings()
 
 
 class _Trial(NamedTuple):
@@ -128,7 +101,7 @@ class BerkeleyMhadSource:
     ConfigError : an unknown view, or frames without a pixel
     """
 
-    name = "berkeley-mhad"
+    name = DATA_SET.name
     labels: tuple[str, ...] = ACTIONS
     gravity: Gravity = "included"
 
@@ -136,13 +109,13 @@ class BerkeleyMhadSource:
         self,
         root: Path,
         *,
-        view: View = "none",
-        settings: BerkeleySettings = BerkeleySettings(),
+        view: str = "none",
+        settings: BerkeleySettings = _BY_DEFAULT,
         height: int = 60,
         width: int = 80,
     ) -> None:
-        check_view(view, get_args(View), of="berkeley-mhad", height=height, width=width)
-        self.root, self.view, self.settings = root, str(view), settings
+        DATA_SET.check_view(view, height=height, width=width)
+        self.root, self.view, self.settings = root, view, settings
         self.height, self.width = height, width
         number = settings.shimmer
         self.placement = {1: "left wrist", 2: "right wrist"}.get(number, f"Shimmer {number}, no wrist")

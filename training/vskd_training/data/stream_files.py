@@ -1,4 +1,4 @@
-"""Files around ``vskd run``: samples and truth in, the decisions' timeline out."""
+"""Files around ``vskd run``: samples as it reads them, its decisions, and the truth beside them."""
 
 from __future__ import annotations
 
@@ -81,45 +81,6 @@ def read_events(path: Path) -> list[Decision]:
     if not events:
         raise DataError(f"{path} holds no decisions", hint="Was the recording shorter than a window?")
     return events
-
-
-def score(events: Sequence[Decision], spans: Sequence[TrueSpan]) -> tuple[int, int]:
-    """(right, judged): only windows that lie within one activity are judged; between two there is no truth."""
-    judged = [
-        (event.label, span.label)
-        for event in events
-        for span in spans
-        if span.start_s <= event.start_s and event.end_s <= span.end_s
-    ]
-    return sum(said == true for said, true in judged), len(judged)
-
-
-def draw_timeline(events: Sequence[Decision], spans: Sequence[TrueSpan], out: Path) -> tuple[int, int]:
-    """Draw the decisions over the truth as a PNG; returns ``score``."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    names = list(dict.fromkeys([span.label for span in spans] + [event.label for event in events]))
-    figure, axes = plt.subplots(figsize=(12, 0.4 * len(names) + 1.6), layout="constrained")
-    for index, span in enumerate(spans):
-        row = names.index(span.label)
-        axes.barh(
-            row, span.end_s - span.start_s, left=span.start_s, height=0.8, color="#9ecae1",
-            label="truth" if index == 0 else None,
-        )  # fmt: skip
-    times = [event.end_s for event in events]
-    axes.plot(times, [names.index(event.label) for event in events], ".", color="#08306b", label="decision")
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    right, judged = score(events, spans)
-    axes.set_title(f"{right} of {judged} decisions right (windows within one activity)")
-    axes.set_xlabel("time at which the window ends, s")
-    axes.legend(loc="upper right")
-    figure.savefig(out, dpi=110)
-    plt.close(figure)
-    return right, judged
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Any) -> None:

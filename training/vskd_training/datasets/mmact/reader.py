@@ -18,25 +18,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
-from vskd.errors import ConfigError, DataError
+from vskd.errors import DataError
 from vskd_training.datasets.collector import Ledger, refuse_implausible
 from vskd_training.datasets.files.sensor_csv import read_lines
 from vskd_training.datasets.files.video import on_sensor_clock, read_clip
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
-from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, check_view
-
-View = Literal["rgb", "none"]
+from vskd_training.datasets.mmact import DATA_SET, MmactSettings
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
 
 #: The files' names, in alphabetical order, then the two that become classes of their own at the desk.
 NAMES = (
@@ -61,20 +59,7 @@ _PLACE = re.compile(r"subject(\d+)/scene(\d+)/session(\d+)/(\w+)\.csv", re.IGNOR
 _LAYOUT = f"Give the folder that holds {_WATCH}/ and, for films, subject1/, subject2/, ..., as MMAct is published"
 
 
-@dataclass(frozen=True)
-class MmactSettings:
-    """Which camera is read.
-
-    Attributes
-    ----------
-    camera : 1 to 4
-    """
-
-    camera: int = 1
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.camera <= 4:
-            raise ConfigError(f"mmact.camera must lie in 1..4, got {self.camera}")
+_BY_DEFAULT = MmactSettings()
 
 
 class _Trial(NamedTuple):
@@ -108,7 +93,7 @@ class MmactSource:
     ConfigError : an unknown view, or frames without a pixel
     """
 
-    name = "mmact"
+    name = DATA_SET.name
     labels: tuple[str, ...] = LABELS
     placement = "right wrist"
     gravity: Gravity = "included"
@@ -117,15 +102,15 @@ class MmactSource:
         self,
         root: Path,
         *,
-        view: View = "none",
-        settings: MmactSettings = MmactSettings(),
+        view: str = "none",
+        settings: MmactSettings = _BY_DEFAULT,
         height: int = 60,
         width: int = 80,
     ) -> None:
-        check_view(view, get_args(View), of="mmact", height=height, width=width)
+        DATA_SET.check_view(view, height=height, width=width)
         if not (root / _WATCH).is_dir():
             raise DataError(f"{root} has no folder {_WATCH}/", hint=_LAYOUT)
-        self.root, self.view, self.settings = root, str(view), settings
+        self.root, self.view, self.settings = root, view, settings
         self.height, self.width = height, width
         self._sensors, self._misnamed = self._scan()
         self._films = self._scan_films() if view == "rgb" else {}

@@ -1,0 +1,153 @@
+"""The commands ``vskd data ...``: look at a data set, take recordings out of it, write synthetic ones.
+
+Only click and the list of data sets are imported here; everything else loads inside the commands.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vskd_training.commands.options import CACHE, CONFIG, ROOT, SET
+from vskd_training.commands.terminal import open_experiment, progress_bar
+from vskd_training.datasets.registry import DATA_SETS, NAMES, VIEWS, data_set, open_source
+
+if TYPE_CHECKING:
+    from vskd_training.datasets.check import DatasetReport
+
+_VIEWS_OF_EACH = "; ".join(f"{one.name}: {', '.join(one.views)}" for one in DATA_SETS)
+
+
+@click.group(epilog="Example: vskd data check --dataset folder --root ~/my-recordings")
+def data() -> None:
+    """Look at data sets, and take recordings out of them."""
+
+
+@data.command("check", epilog="Example: vskd data check --dataset folder --root ~/my-recordings --list")
+@click.option("--dataset", type=click.Choice(NAMES), required=True)
+@ROOT
+@click.option(
+    "--view",
+    type=click.Choice(VIEWS),
+    default=None,
+    help=f"What the teacher sees. {_VIEWS_OF_EACH}.  [default: the first]",
+)
+@click.option("--list", "list_defects", is_flag=True, help="Name every defect instead of the first of each kind.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a recording had to be left out.")
+def check(dataset: str, root: Path | None, view: str | None, list_defects: bool, strict: bool) -> None:
+    """Read a whole data set and print counts, missing trials and defects."""
+    from vskd.errors import DataError
+    from vskd_training.datasets.check import check
+    from vskd_training.settings import DataConfig
+
+    config = DataConfig(dataset=dataset, view=view or data_set(dataset).views[0])
+    with progress_bar("read recordings") as progress:
+        report = check(open_source(config, root), progress=progress)
+    _show_counts(report)
+    _show_defects(report, every=list_defects)
+    if not report.recordings:
+        raise DataError(f"{report.name} holds no recording that can be read", hint="The defects above say why")
+    if strict and report.left_out:
+        raise DataError(f"{report.left_out} recordings were left out", hint="Mend what is listed above")
+
+
+def _show_counts(report: DatasetReport) -> None:
+    click.echo(f"{report.name}, view {report.view}: {report.recordings} recordings")
+    click.echo("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
+    labels = {name or "(no label)": count for name, count in report.by_label.items()}
+    groups = {
+        column: {value or "(empty)": count for value, count in values.items()}
+        for column, values in report.groups.items()
+    }
+    for title, counts in {"subjects": report.by_subject, "activities": labels, **groups}.items():
+        click.echo(f"{title:11} " + ", ".join(f"{name}: {count}" for name, count in counts.items()))
+    lengths = (
+        ("samples", report.samples),
+        ("frames", report.frames),
+        ("duration, s", report.duration_s),
+        ("rate, Hz", report.rate_hz),
+    )
+    for title, length in lengths:
+        if length is not None:
+            click.echo(f"{title:11} {length.shortest:g} / {length.median:g} / {length.longest:g}  (min/median/max)")
+    click.echo(f"largest |reading| {report.largest_acceleration_g:.2f} g")
+    click.echo(f"missing     {len(report.missing_trials)}: {', '.join(report.missing_trials) or 'none'}")
+
+
+def _show_defects(report: DatasetReport, *, every: bool) -> None:
+    click.echo(f"defects     {len(report.defects)}, of which {report.left_out} cost a recording")
+    for kind, count in report.defects_by_kind.items():
+        click.echo(f"  {count} x {kind}")
+        of_kind = [defect for defect in report.defects if defect.kind == kind]
+        for defect in of_kind if every else of_kind[:1]:
+            click.echo(f"    {'' if every or count == 1 else 'e.g. '}{defect.where}: {defect.what}")
+
+
+@data.command("recording", epilog="Example: vskd data recording --config C.toml --id a1_s2_t1 --out a1_s2_t1.csv")
+@CONFIG
+@SET
+@ROOT
+@CACHE
+@click.option("--id", "name", required=True, help="Of the recording, e.g. a1_s2_t1.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV to write.")
+def recording(
+    config_file: Path, changes: tuple[str, ...], root: Path | None, cache: Path, name: str, out: Path
+) -> None:
+    """Write one recording's accelerometer as a CSV that `vskd run` reads."""
+    from vskd_training.data.stream_files import write_samples
+    from vskd_training.settings import load_config
+
+    prepared = open_experiment(load_config(config_file, changes=changes), root, cache).prepared
+    index = prepared.index(name)
+    write_samples(out, *prepared.sensor(index))
+    click.echo(f"{out}: {name}, {prepared.infos[index].label or '(no label)'}", err=True)
+
+
+@data.command("virtual", epilog="Example: vskd data virtual --root ~/data/utd-mhad --out virtual-wrists")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of UTD-MHAD.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, for --dataset folder.")
+def virtual(root: Path, out: Path) -> None:
+    """Turn UTD-MHAD's skeletons into recordings of a virtual watch, as a folder of recordings of one's own."""
+    from vskd_training.data.virtual_recordings import write_virtual
+    from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
+
+    with progress_bar("differentiate skeletons") as progress:
+        count, left_out = write_virtual(UtdMhadSource(root, view="skeleton"), out, progress=progress)
+    click.echo(f"{out}: {count} virtual recordings, {len(left_out)} left out", err=True)
+    for defect in left_out:
+        click.echo(f"  {defect.where}: {defect.what}", err=True)
+
+
+@data.command(
+    "stream",
+    epilog="Example: vskd data stream --config training/presets/demo.toml --subject 2 --out day.csv --truth truth.csv",
+)
+@CONFIG
+@SET
+@click.option("--subject", required=True, help="One of the synthetic subjects.")
+@click.option("--seconds-each", type=click.FloatRange(3, 600), default=10.0, show_default=True)
+@click.option("--activities", default="", help="Comma-separated.  [default: all]")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV of samples to write.")
+@click.option("--truth", type=click.Path(path_type=Path), required=True, help="CSV start_s,end_s,label to write.")
+def stream(
+    config_file: Path,
+    changes: tuple[str, ...],
+    subject: str,
+    seconds_each: float,
+    activities: str,
+    out: Path,
+    truth: Path,
+) -> None:
+    """Write a synthetic recording of one subject who goes through several activities without a pause."""
+    from vskd_training.data.stream_files import write_samples, write_truth
+    from vskd_training.datasets.synthetic.generator import LABELS, continuous
+    from vskd_training.settings import load_config
+
+    settings = load_config(config_file, changes=changes).data.synthetic
+    names = tuple(name.strip() for name in activities.split(",")) if activities else LABELS
+    recording, spans = continuous(settings, subject=subject, activities=names, seconds_each=seconds_each, seed=1)
+    write_samples(out, recording.time_s, recording.acceleration_g)
+    write_truth(truth, [(span.start_s, span.end_s, span.label) for span in spans])
+    click.echo(f"{out}: subject {subject}, {len(spans)} activities, {recording.time_s[-1]:.0f} s (synthetic)", err=True)

@@ -1,0 +1,77 @@
+"""The command ``vskd evaluate``. Only click is imported here."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import click
+
+from vskd_training.commands.options import CACHE, ROOT
+from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
+
+
+@click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --recipe fp32 --out evaluation")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--bundle", type=click.Path(path_type=Path), default=None, help="Exported from this run.")
+@click.option("--engine", default=None, help="What runs the bundle's model.  [default: what is installed]")
+@click.option("--recipe", default=None, help="Which of its models, e.g. fp32.  [default: the most compact]")
+@click.option(
+    "--coverage",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.95,
+    show_default=True,
+    help="Share of validation windows that the offered threshold for unknown activities keeps.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder for the JSON and the plots; other files in it stay.",
+)
+@ROOT
+@CACHE
+def evaluate(
+    run: Path,
+    bundle: Path | None,
+    engine: str | None,
+    recipe: str | None,
+    coverage: float,
+    out: Path | None,
+    root: Path | None,
+    cache: Path,
+) -> None:
+    """Test a run's network on its test subjects, or with --bundle the exported model through the engine that ships.
+
+    Prints tables, and one JSON document on stdout: each class, confusion, calibration before and after the temperature,
+    how well activities of data.unknown_labels are told from the others, and a threshold for decision.unknown_below.
+    """
+    if math.isnan(coverage):  # which lies in every range, as click compares
+        raise click.UsageError("--coverage must be above 0 and at most 1, got nan")
+    if bundle is None and (engine or recipe):
+        raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
+    from vskd_training.evaluation import evaluate as evaluation
+    from vskd_training.evaluation.tables import evaluation_sentences, evaluation_tables
+    from vskd_training.loop.run import Run
+
+    opened = Run.open(run, role="student" if bundle else None)
+    experiment = open_experiment(opened.config, root, cache)
+    evaluation.refuse_trained_on(opened, experiment)
+    with progress_bar("test windows") as bar:
+        total = evaluation.windows_to_test(opened, experiment)
+        tested = (
+            evaluation.model_of(opened, bundle, engine=engine, recipe=recipe, progress=lambda done: bar(done, total))
+            if bundle
+            else evaluation.own_network(opened, experiment)
+        )
+        result = evaluation.evaluate(opened, experiment, tested, keep=coverage)
+    title = f"{opened.card['role']} {run.name}, {result['model']} on {result['engine']}"
+    title += " LEAKY" if result["leaky"] else ""
+    for table in evaluation_tables(title, result):
+        show_table(table)
+    for sentence in evaluation_sentences(result):
+        click.echo(sentence, err=True)
+    for path in evaluation.write_evaluation(result, out, title=title) if out else ():
+        click.echo(f"written: {path}", err=True)
+    click.echo(json.dumps(result, sort_keys=True))

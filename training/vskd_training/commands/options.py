@@ -1,0 +1,20 @@
+"""Options that several commands have. Only click is imported here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+CONFIG = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="TOML, see training/presets."
+)
+SET = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Override a key: gaf.size=96.")
+ROOT = click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")
+CACHE = click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=Path("build/cache"),
+    show_default=True,
+    help="Folder for prepared recordings.",
+)

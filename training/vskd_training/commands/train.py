@@ -1,0 +1,163 @@
+"""The commands ``vskd train teacher`` and ``vskd train student``.
+
+Only click is imported here; torch and the rest load inside the commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vskd_training.commands.options import CACHE, CONFIG, ROOT, SET
+from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
+
+if TYPE_CHECKING:
+    from vskd_training.data.experiment import Experiment
+    from vskd_training.loop.run import Run
+
+
+@click.group(
+    epilog="Several processes or machines share out each batch: torchrun --nproc-per-node 2 -m vskd train student ..."
+)
+def train() -> None:
+    """Train a teacher or a student."""
+
+
+def _train_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        CONFIG,
+        SET,
+        ROOT,
+        CACHE,
+        click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run."),
+        click.option("--overwrite", is_flag=True, help="Replace a run that is there."),
+        click.option("--resume", is_flag=True, help="Resume a run that was interrupted."),
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "cuda"]),
+            default="cpu",
+            show_default=True,
+            help="Where the network is trained; under torchrun each process takes a CUDA device of its own.",
+        ),
+        click.option(
+            "--allow-leak",
+            is_flag=True,
+            help="Take a split with the same subjects in training and test; every report is stamped LEAKY.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@train.command("teacher", epilog="Example: vskd train teacher --config training/presets/demo.toml --out runs/teacher")
+@_train_options
+def teacher(**options: Any) -> None:
+    """Train the video network."""
+    from vskd_training.loop.train import train_teacher
+
+    _train("train teacher", train_teacher, **options)
+
+
+@train.command(
+    "student",
+    epilog="Example: vskd train student --config training/presets/demo.toml --teacher runs/teacher --out runs/student",
+)
+@_train_options
+@click.option(
+    "--teacher",
+    "teachers",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A finished run; several are averaged. A student can teach, too.  [default: student alone]",
+)
+def student(teachers: tuple[Path, ...], **options: Any) -> None:
+    """Train the wrist network, alone or with teachers."""
+    from vskd_training.loop.run import Run
+    from vskd_training.loop.train import train_student
+
+    runs = [Run.open(path, role=None) for path in teachers]
+    names = ", ".join(run.path.name for run in runs)
+    title = f"train student, taught by {names}" if names else "train student alone"
+    _train(title, partial(train_student, teachers=runs), **options)
+
+
+def _train(
+    title: str,
+    train_network: Callable[..., Run],
+    *,
+    config_file: Path,
+    changes: tuple[str, ...],
+    allow_leak: bool,
+    root: Path | None,
+    cache: Path,
+    out: Path,
+    device: str,
+    overwrite: bool,
+    resume: bool,
+) -> None:
+    from vskd_training.loop.distributed import open_processes
+    from vskd_training.settings import load_config
+
+    # --allow-leak is a short way to write a key of the config.
+    config = load_config(config_file, changes=(*changes, "data.allow_leak=true") if allow_leak else changes)
+    with open_processes(device) as processes:
+        shown = processes.first
+        experiment = processes.in_turn(lambda: open_experiment(config, root, cache, shown=shown))
+        if shown:
+            _show_split(experiment)
+        with progress_bar(title, shown=shown) as bar:
+            again = {"overwrite": overwrite, "resume": resume}
+            run = train_network(experiment, out, progress=_with_loss(bar), processes=processes, **again)
+    if shown:
+        _show_card(run.path, run.card)
+
+
+def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]], None]:
+    def update(done: int, total: int, parts: dict[str, float]) -> None:
+        bar(done, total, f"loss {parts['loss']:.3f}")
+
+    return update
+
+
+def _show_split(experiment: Experiment) -> None:
+    split = experiment.split
+    sides = {"train": split.train_subjects, "validation": split.validation_subjects, "test": split.test_subjects}
+    if experiment.sides.unlabelled:
+        sides["without labels"] = experiment.sides.unlabelled_subjects
+    subjects = "; ".join(f"{side} {', '.join(names) or 'none'}" for side, names in sides.items())
+    click.echo(f"{experiment.prepared.name}, {split.protocol}: subjects {subjects}", err=True)
+    defects = experiment.prepared.defects
+    if defects:
+        left_out = sum(defect.left_out for defect in defects)
+        click.echo(
+            f"{left_out} recordings left out, {len(defects) - left_out} in part; see `vskd data check`", err=True
+        )
+    without = experiment.without_label()
+    if any(without.values()):
+        click.echo(
+            f"recordings without a label: {without['distillation']} of training subjects, used in distillation; "
+            f"{without['unused']} of others, not used",
+            err=True,
+        )
+    if experiment.sides.unknown:
+        names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)
+        click.echo(f"left-out activities: {names} ({count} recordings of test subjects)", err=True)
+    if split.leaky:
+        click.echo("LEAKY: test subjects are also in the training; this says nothing about new subjects", err=True)
+
+
+def _show_card(path: Path, card: dict[str, Any]) -> None:
+    from vskd_training.evaluation.evaluate import draw_card
+    from vskd_training.evaluation.tables import metrics_table
+
+    leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""
+    title = f"{card['role']} {path} ({card['data']['dataset']}{leaky})"
+    # The teachers' own metrics on the test subjects: distillation can hardly lift a student above them.
+    heard = {"teachers": card["heard"]["test"]} if "heard" in card else {}
+    show_table(metrics_table(title, {**card["metrics"], **heard}))
+    click.echo(f"run: {path}; confusion matrix: {draw_card(path, card, title=title)}", err=True)

@@ -1,0 +1,107 @@
+"""What a data set declares of itself: its name, views, splits, groups of labels, and how it is opened.
+
+Each data set has a folder whose ``__init__`` holds one ``DATA_SET``; ``registry`` lists them. A declaration imports the
+standard library only, so that configs and ``--help`` can name data sets without loading a reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from vskd.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from vskd_training.datasets.recording import Source
+    from vskd_training.settings import DataConfig
+
+Limb = Literal["arm", "thigh"]
+
+
+@dataclass(frozen=True)
+class BySubjectNumber:
+    """A published split: subjects up to this number train, the others test."""
+
+    last_training: int
+
+
+@dataclass(frozen=True)
+class ByColumn:
+    """A published split: recordings whose ``column`` holds ``tested`` test, the others train."""
+
+    column: str
+    tested: str
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of the view ``joints``, by their rows, and which limb bore the sensor.
+
+    Attributes
+    ----------
+    limbs : three joints of each limb, see ``virtual_wrist.limb_parts_g``
+    wrist_labels : activities with the sensor at the wrist; in the others it sat on the thigh
+    up : unit vector against gravity
+    """
+
+    limbs: Mapping[Limb, tuple[int, int, int]]
+    wrist_labels: tuple[str, ...]
+    up: tuple[float, float, float]
+
+    def limb_of(self, label: str) -> Limb:
+        """The limb that bore the sensor in recordings of an activity."""
+        return "arm" if label in self.wrist_labels else "thigh"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set.
+
+    Attributes
+    ----------
+    name : in configs, on the command line, in reports
+    views : what the teacher may see; `vskd data check` reads the first by default
+    open : makes the source, from ``[data]`` of a config and the folder of the data set
+    needs_root : whether a folder has to be given; otherwise ``open`` gets the one inside the package, or an empty path
+    splits : protocols of the data set's own, by their names in the literature
+    refused : protocols of the literature that cannot be had here, and why
+    label_groups : named groups of labels, e.g. those recorded at the wrist
+    skeleton : the joints of the view ``joints``
+    section : the key in ``[data]`` that holds settings of the data set's own
+    inside : folder of the recordings in an installed package, e.g. ``seglearn/data``
+    extra : of vskd, which installs that package
+    """
+
+    name: str
+    views: tuple[str, ...]
+    open: Callable[[DataConfig, Path], Source]
+    needs_root: bool = True
+    splits: Mapping[str, BySubjectNumber | ByColumn] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    label_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    skeleton: Skeleton | None = None
+    section: str = ""
+    inside: str = ""
+    extra: str = ""
+
+    def check_view(self, view: str, *, height: int = 1, width: int = 1) -> None:
+        """Refuse what the reader cannot show.
+
+        Parameters
+        ----------
+        view : one of ``views``
+        height, width : of a frame, pixels
+
+        Raises
+        ------
+        ConfigError : an unknown view, or frames without a pixel
+        """
+        if view not in self.views:
+            raise ConfigError(f"{self.name} has no view {view!r}", hint=did_you_mean(view, self.views))
+        if height < 1 or width < 1:
+            raise ConfigError(
+                f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}",
+                hint="Raise data.frame_height and data.frame_width",
+            )

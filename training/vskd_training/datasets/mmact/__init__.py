@@ -1,0 +1,54 @@
+"""MMAct: 37 activities, 20 subjects, a watch, four cameras. See ``reader``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vskd.errors import ConfigError
+from vskd_training.datasets.data_set import ByColumn, BySubjectNumber, DataSet
+
+if TYPE_CHECKING:
+    from vskd_training.datasets.recording import Source
+    from vskd_training.settings import DataConfig
+
+
+@dataclass(frozen=True)
+class MmactSettings:
+    """Which camera is read.
+
+    Attributes
+    ----------
+    camera : 1 to 4
+    """
+
+    camera: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.camera <= 4:
+            raise ConfigError(f"mmact.camera must lie in 1..4, got {self.camera}")
+
+
+def _open(data: DataConfig, root: Path) -> Source:
+    from vskd_training.datasets.mmact.reader import MmactSource
+
+    size = {"height": data.frame_height, "width": data.frame_width}
+    return MmactSource(root, view=data.view, settings=data.mmact, **size)
+
+
+DATA_SET = DataSet(
+    name="mmact",
+    views=("rgb", "none"),
+    open=_open,
+    splits={
+        "cross-subject": BySubjectNumber(last_training=16),
+        "cross-session": ByColumn("session", tested="5"),
+        "cross-scene": ByColumn("scene", tested="2"),
+    },
+    refused={
+        "cross-view": "cross-view trains on cameras 1 to 3 and tests on camera 4, but the sensor file is the same for "
+        "all of them: a student that sees the sensor alone would be tested on what it was trained on"
+    },
+    section="mmact",
+)

@@ -1,0 +1,28 @@
+"""Seven shoulder exercises of ten subjects with a smartwatch, inside the package `seglearn`. See ``reader``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vskd_training.datasets.data_set import DataSet
+
+if TYPE_CHECKING:
+    from vskd_training.datasets.recording import Source
+    from vskd_training.settings import DataConfig
+
+
+def _open(data: DataConfig, root: Path) -> Source:
+    from vskd_training.datasets.shoulder_watch.reader import ShoulderWatchSource
+
+    return ShoulderWatchSource(root, view=data.view)
+
+
+DATA_SET = DataSet(
+    name="shoulder-watch",
+    views=("sensors", "none"),
+    open=_open,
+    needs_root=False,
+    inside="seglearn/data",
+    extra="shoulder-watch",
+)
