@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Every process that a test starts, directly or through the product, reads this checkout and not an installed copy.
+# Every process that a test starts, directly or through the product, reads the sources that the tests themselves read:
+# those of this checkout, which pytest puts on the path (pyproject.toml), and not an installed copy. Where a run leaves
+# them out, as `make test-wheel` does, it is the installed wheel that is tested.
+SOURCES = [str(ROOT / folder) for folder in ("runtime", "training", "export", "benchmarks")]
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(ROOT / folder) for folder in ("runtime", "training", "export", "benchmarks")]
-    + list(filter(None, [os.environ.get("PYTHONPATH")]))
+    [folder for folder in SOURCES if folder in sys.path] + list(filter(None, [os.environ.get("PYTHONPATH")]))
 )
 
 # New examples at every run find new bugs, at a desk. A gate must answer a commit twice alike. No example has a

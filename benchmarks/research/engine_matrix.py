@@ -26,7 +26,7 @@ import numpy as np
 from vskd.bundle import Bundle
 from vskd.engines import ENGINES
 from vskd.errors import ConfigError, DataError, VskdError
-from vskd_benchmarks.measure.wrist_signal import wrist_signal
+from vskd_benchmarks.pipelines.wrist_signal import wrist_signal
 
 #: Pins of constraints.txt that an engine cannot live with.
 OTHER_PINS: Mapping[str, Mapping[str, str]] = {"tflite-runtime": {"numpy": "1.26.4"}}

@@ -30,10 +30,10 @@ from vskd.engines import Engine, open_engine
 from vskd.errors import ConfigError, VskdError
 from vskd.gaf import GafEncoder
 from vskd.stream import Stream
-from vskd_benchmarks.measure.cases import bare_call
-from vskd_benchmarks.measure.latency import Clock, median_with_interval
+from vskd_benchmarks.measure.latency import median_with_interval
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
-from vskd_benchmarks.measure.wrist_signal import Delivery, WristSignal, synthetic_wrist, wrist_signal
+from vskd_benchmarks.pipelines.cases import Clock, bare_call
+from vskd_benchmarks.pipelines.wrist_signal import Delivery, WristSignal, synthetic_wrist, wrist_signal
 
 #: Rounds before the ones that count.
 WARM_UP_ROUNDS = 50
@@ -225,7 +225,7 @@ def encoder(bundle: Path, *, rounds: int, clock: Clock = time.perf_counter_ns) -
     ------
     MissingExtraError : pyts is not installed
     """
-    from vskd_benchmarks.measure.comparison import PytsEncoder  # here, so that the other jobs do not carry it
+    from vskd_benchmarks.pipelines.baselines import PytsEncoder  # here, so that the other jobs do not carry it
 
     contract = Bundle.open(bundle).contract
     ours, pyts = GafEncoder(contract.gaf, contract.window.samples), PytsEncoder(contract)

@@ -18,7 +18,7 @@ from vskd.checks.golden import Golden, golden_to_bytes, margins
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.decide import softmax
 from vskd.gaf import GafEncoder
-from vskd_benchmarks.measure.wrist_signal import synthetic_wrist
+from vskd_benchmarks.pipelines.wrist_signal import synthetic_wrist
 
 SAMPLES = 128
 LABELS = ("wave", "clap", "knock")

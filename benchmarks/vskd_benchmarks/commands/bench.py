@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     from vskd_benchmarks.device.power_meter import MeterClock
     from vskd_benchmarks.device.profiles import Profile
     from vskd_benchmarks.measure.bench import Run
-    from vskd_benchmarks.measure.plan import Mode, Settings
+    from vskd_benchmarks.measure.settings import Mode, Settings
 
 #: Options that bear on energy.
 _ENERGY = ("energy", "power_meter", "meter_later", "meter_clock", "meter_offset_s", "battery_wh", "duty_cycle")
@@ -158,9 +158,9 @@ def _report(out: Path) -> str:
 
 def _raws(run: Run) -> dict[str, Any]:
     from vskd_benchmarks.device.energy import POWER, attach_meter, power_arrays
-    from vskd_benchmarks.measure.bench import raw_arrays
+    from vskd_benchmarks.measure.measured_case import raw_arrays
 
-    raws = {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects}
+    raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
     if run.energy is not None:
         attach_meter(run.energy)
         if run.energy.trace is not None:
@@ -216,7 +216,7 @@ def _settings(
     **choices: Any,
 ) -> Settings:
     energy = _energy(profile, mode, **{name: choices.pop(name) for name in _ENERGY})
-    from vskd_benchmarks.measure.plan import Settings
+    from vskd_benchmarks.measure.settings import Settings
 
     if not bundles:
         raise click.UsageError("Missing argument 'BUNDLE...': which bundle to measure, e.g. wrist.bundle")

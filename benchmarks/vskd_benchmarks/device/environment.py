@@ -19,8 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vskd_benchmarks.measure.latency import Clock
-
 #: Instructions that decide how fast int8 and fp32 run. ``asimddp`` is SDOT: without it int8 gains little on ARM.
 FEATURES = (
     "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve",
@@ -87,7 +85,7 @@ def temperature_c(root: Path = Path("/")) -> float | None:
     return max(heats, default=None)
 
 
-class MachineWatch:
+class MachineMonitor:
     """Reads frequency and temperature again and again while it is entered.
 
     Parameters
@@ -98,7 +96,7 @@ class MachineWatch:
     """
 
     def __init__(
-        self, epoch_ns: int, every_s: float, root: Path = Path("/"), clock: Clock = time.perf_counter_ns
+        self, epoch_ns: int, every_s: float, root: Path = Path("/"), clock: Callable[[], int] = time.perf_counter_ns
     ) -> None:
         self.readings: list[dict[str, Any]] = []
         self._epoch_ns = epoch_ns

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from vskd.errors import DataError
 from vskd_benchmarks.device.power_trace import PowerTrace
-from vskd_benchmarks.measure.latency import Clock
 
 CounterSource = Literal["rapl", "hwmon", "pmic"]
 
@@ -152,7 +151,7 @@ def rail_power_w(said: str) -> float:
     return sum(values[name, "A"] * values[name, "V"] for name in rails)
 
 
-class PowerWatch:
+class PowerMonitor:
     """Reads a probe again and again while it is entered.
 
     Parameters
@@ -166,7 +165,7 @@ class PowerWatch:
     problem : why it stopped reading; None where it did not
     """
 
-    def __init__(self, probe: Probe, epoch_ns: int, clock: Clock = time.perf_counter_ns) -> None:
+    def __init__(self, probe: Probe, epoch_ns: int, clock: Callable[[], int] = time.perf_counter_ns) -> None:
         self.problem: str | None = None
         self._probe = probe
         self._epoch_ns = epoch_ns

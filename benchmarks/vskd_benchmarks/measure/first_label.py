@@ -16,7 +16,7 @@ import time
 _START_NS = time.perf_counter_ns()
 
 from vskd import Classifier, Event  # noqa: E402  # its import is part of what is measured
-from vskd_benchmarks.measure.wrist_signal import synthetic_wrist  # noqa: E402
+from vskd_benchmarks.pipelines.wrist_signal import synthetic_wrist  # noqa: E402
 
 
 def main() -> None:

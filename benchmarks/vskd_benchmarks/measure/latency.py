@@ -15,9 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Nanoseconds of a monotonic clock; an argument everywhere, so that a test can be the clock.
-Clock = Callable[[], int]
-
 #: Smallest sample for a percentile: the least n for which two readings or more lie beyond it with a confidence of
 #: 0.99, P(Binomial(n, 1 - p) <= 1) <= 0.01. That is the early stopping rule of MLPerf's load generator.
 SMALLEST_SAMPLE = {50.0: 11, 90.0: 64, 95.0: 130, 99.0: 662, 99.9: 6636}
@@ -95,7 +92,7 @@ class WarmUp:
         }
 
 
-def warm_up(call: Callable[[], int], rule: WarmUpRule, clock: Clock = time.perf_counter_ns) -> WarmUp:
+def warm_up(call: Callable[[], int], rule: WarmUpRule, clock: Callable[[], int] = time.perf_counter_ns) -> WarmUp:
     """Call until steady, or until the ceiling.
 
     Parameters

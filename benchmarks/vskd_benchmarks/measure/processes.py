@@ -53,7 +53,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """A running worker.
+    """A worker, running while it is entered.
 
     Parameters
     ----------
@@ -64,10 +64,9 @@ class WorkerProcess:
     variables : of its environment, beside those that every measured process gets
     on_start : told the process's id as soon as it runs, to hold it to limits; says which, for the message of its death
 
-    Raises
-    ------
-    VskdError : what the worker could not load, as it said it
-    WorkerError : the worker died or did not answer
+    Attributes
+    ----------
+    ready : its first reply: what it has loaded
     """
 
     def __init__(
@@ -81,26 +80,37 @@ class WorkerProcess:
         on_start: OnStart | None = None,
     ) -> None:
         self.name = name
+        self.ready: dict[str, Any] = {}
+        self._command = command
+        self._environment = {**environment(threads), **(variables or {})}
         self._timeout_s = timeout_s
+        self._on_start = on_start
         self._limits = ""
-        self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in close()
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it is ready.
+
+        Raises
+        ------
+        VskdError : what the worker could not load, as it reported it
+        WorkerError : the worker died or did not answer
+        """
+        self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # closed in close()
         self._process = subprocess.Popen(
-            command,
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            env={**environment(threads), **(variables or {})},
+            env=self._environment,
         )
         try:
-            if on_start is not None:
-                self._limits = on_start(self._process.pid)
-            self.ready: dict[str, Any] = self._read()["ready"]
+            if self._on_start is not None:
+                self._limits = self._on_start(self._process.pid)
+            self.ready = self._read()["ready"]
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -109,7 +119,7 @@ class WorkerProcess:
         self.close()
 
     def ask(self, do: str, **settings: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer.
+        """Send a command and wait for the reply.
 
         Raises
         ------
@@ -149,10 +159,10 @@ class WorkerProcess:
             timer.cancel()
         if not line.endswith("\n"):
             raise self._late() if late.is_set() else self._died()
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise _rebuilt(answer["error"])
-        return answer
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise _rebuilt(reply["error"])
+        return reply
 
     def _late(self) -> WorkerError:
         return WorkerError(
@@ -163,8 +173,8 @@ class WorkerProcess:
         code = self._process.wait()
         self._stderr.seek(0)
         lines = [line.rstrip() for line in self._stderr.readlines() if line.strip()][-LAST_LINES:]
-        said = "; its last words:\n  " + "\n  ".join(lines) if lines else "; it said nothing"
-        return WorkerError(f"the process of {self.name} ended with exit code {code}{self._limits}{said}")
+        output = "; its last lines:\n  " + "\n  ".join(lines) if lines else "; it printed nothing"
+        return WorkerError(f"the process of {self.name} ended with exit code {code}{self._limits}{output}")
 
 
 def _close_quietly(pipe: Any) -> None:
@@ -175,10 +185,10 @@ def _close_quietly(pipe: Any) -> None:
         return
 
 
-def _rebuilt(said: Mapping[str, str]) -> VskdError:
+def _rebuilt(reply: Mapping[str, str]) -> VskdError:
     """The error that a worker reported, of the same kind where it takes no more than message and hint."""
-    kind = getattr(errors, said["kind"], VskdError)
+    kind = getattr(errors, reply["kind"], VskdError)
     if kind is errors.MissingExtraError:
         kind = EngineError
-    error: VskdError = kind(said["message"], hint=said["hint"])
+    error: VskdError = kind(reply["message"], hint=reply["hint"])
     return error

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from vskd.errors import EngineError
-from vskd_benchmarks.measure.latency import Clock
 from vskd_benchmarks.measure.processes import OnStart, WorkerProcess
+from vskd_benchmarks.pipelines.cases import Clock
 
 _IMPORT_SCRIPT = """
 import time

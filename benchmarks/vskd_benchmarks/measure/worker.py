@@ -10,8 +10,8 @@ Jobs (``bundle`` is a folder)
     ``{"kind": "signature", "bundle", "file", "threads"}``: the image form in LiteRT
     ``{"kind": "torch", "bundle", "threads"}``: the usual pipeline in eager torch
     ``{"kind": "encoder", "bundle"}``: the encoders alone
-    ``{"kind": "baseline", "package"}``: an interpreter with numpy and an engine's library, for its memory
-    ``{"kind": "make", "bundle", "folder", "macs"}``: writes networks, see ``vskd_benchmarks.measure.networks``
+    ``{"kind": "library", "package"}``: an interpreter with numpy and an engine's library, for its memory
+    ``{"kind": "make", "bundle", "folder", "macs"}``: writes networks, see ``vskd_benchmarks.pipelines.networks``
 Commands
     ``{"do": "warm_up", "path_only", "rule"}``, the fields of ``WarmUpRule``
     ``{"do": "block", "path_only", "calls", "discard", "period_ns", "batch": 1}``: so many calls, after some that bring
@@ -20,8 +20,8 @@ Commands
     ``{"do": "outputs"}``: logits of every window of the signal and of the golden windows
     ``{"do": "repeat", "blocks", "calls"}``: the model's call on varied and on one repeated input
     ``{"do": "memory"}``
-Answers
-    the first one says what was loaded; an error is ``{"error": {"kind", "message", "hint"}}``
+Replies
+    the first one describes what was loaded; an error is ``{"error": {"kind", "message", "hint"}}``
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ import numpy as np
 
 from vskd.bundle import Bundle
 from vskd.errors import VskdError
-from vskd_benchmarks.measure.cases import Case, open_model
-from vskd_benchmarks.measure.latency import Clock, WarmUpRule, warm_up
+from vskd_benchmarks.measure.latency import WarmUpRule, warm_up
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
+from vskd_benchmarks.pipelines.cases import Case, Clock, open_model
 
 #: Outputs kept of each block, evenly spread, for the audit of outputs.
 SAMPLES_PER_BLOCK = 8
@@ -154,18 +154,18 @@ def _switches() -> tuple[int, int]:
 
 
 def open_job(job: Mapping[str, Any]) -> tuple[Case | None, dict[str, Any]]:
-    """Load what a job names: the case, and what to say of it.
+    """Load what a job names: the case, and its description.
 
     Raises
     ------
     VskdError : it cannot be loaded
     """
-    if job["kind"] == "baseline":
+    if job["kind"] == "library":
         importlib.import_module(job["package"])
         return None, {}
     bundle = Bundle.open(job["bundle"])
     if job["kind"] == "make":
-        from vskd_benchmarks.measure.networks import make_networks
+        from vskd_benchmarks.pipelines.networks import make_networks
 
         return None, make_networks(bundle, Path(job["folder"]), macs=job["macs"])
     case = _open_case(bundle, job)
@@ -179,15 +179,15 @@ def _open_case(bundle: Bundle, job: Mapping[str, Any]) -> Case:
         entry = next(model for model in bundle.models if model.file == job["file"])
         return open_model(bundle, entry, engine=job["engine"], threads=job["threads"])
     # Imported here: a model's worker must not carry what only the comparison needs.
-    from vskd_benchmarks.measure import comparison
+    from vskd_benchmarks.pipelines import baselines
 
     if kind == "encoder":
-        return comparison.open_encoder_pair(bundle)
+        return baselines.open_encoder_pair(bundle)
     if kind == "torch":
-        return comparison.open_torch_pipeline(bundle, job["threads"])
+        return baselines.open_torch_pipeline(bundle, job["threads"])
     if kind == "signature":
-        return comparison.open_image_signature(bundle, job["file"], job["threads"])
-    return comparison.open_network(
+        return baselines.open_image_signature(bundle, job["file"], job["threads"])
+    return baselines.open_network(
         bundle,
         Path(job["file"]),
         encoder=job["encoder"],
@@ -197,29 +197,29 @@ def _open_case(bundle: Bundle, job: Mapping[str, Any]) -> Case:
     )
 
 
-def serve(job: Mapping[str, Any], commands: TextIO, answers: TextIO) -> int:
-    """Answer commands until they end; returns the exit code."""
+def serve(job: Mapping[str, Any], commands: TextIO, replies: TextIO) -> int:
+    """Reply to commands until they end; returns the exit code."""
     try:
-        case, said = open_job(job)
-        _send(answers, {"ready": said})
+        case, description = open_job(job)
+        _send(replies, {"ready": description})
         worker = Worker(case)
         for line in commands:
-            _send(answers, worker.answer(json.loads(line)))
+            _send(replies, worker.answer(json.loads(line)))
     except VskdError as error:
         kind = type(error).__name__
-        _send(answers, {"error": {"kind": kind, "message": error.message, "hint": error.hint}})
+        _send(replies, {"error": {"kind": kind, "message": error.message, "hint": error.hint}})
         return 1
     return 0
 
 
-def _send(answers: TextIO, document: dict[str, Any]) -> None:
-    answers.write(json.dumps(document) + "\n")
-    answers.flush()
+def _send(replies: TextIO, document: dict[str, Any]) -> None:
+    replies.write(json.dumps(document) + "\n")
+    replies.flush()
 
 
 def main() -> int:
     """Entry point of the process."""
-    # Engines write on standard output as they like; the answers get a channel of their own.
+    # Engines write on standard output as they like; the replies get a channel of their own.
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return serve(json.loads(sys.argv[1]), sys.stdin, channel)

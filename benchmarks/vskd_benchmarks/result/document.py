@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from vskd.bundle import CONTRACT, Bundle
 from vskd_benchmarks import goals
-from vskd_benchmarks.measure.bench import Run, Subject
+from vskd_benchmarks.measure.bench import Run
 from vskd_benchmarks.measure.latency import median_with_interval, ratio_by_round, summarise
+from vskd_benchmarks.measure.measured_case import MeasuredCase
 from vskd_benchmarks.measure.plan import macs_of, report_of
 from vskd_benchmarks.result.audits import audit
 from vskd_benchmarks.result.energy import derive_energy, energy_facts
@@ -47,8 +48,8 @@ def facts(run: Run) -> dict[str, Any]:
             "readings": run.readings,
         },
         "bundles": [_bundle(bundle_id, bundle) for bundle_id, bundle in run.bundles.items()],
-        "cases": [_case_facts(run, subject) for subject in run.subjects],
-        "not_measured": [{"name": slot.name, "bundle": slot.bundle, "reason": slot.reason} for slot in run.slots],
+        "cases": [_case_facts(run, case) for case in run.cases],
+        "not_measured": [{"name": each.name, "bundle": each.bundle, "reason": each.reason} for each in run.skipped],
         "import_vskd": run.imports,
         **_profile(run),
         **_energy(run),
@@ -85,7 +86,7 @@ def _configuration(run: Run) -> dict[str, Any]:
         "duration_s": settings.lasting_s,
         "order_seed": settings.seed,
         "order": list(run.order),
-        "discarded_per_round": 0 if settings.path_only else effort.discard,
+        "discarded_per_round": settings.discard,
         "warm_up_rule": {
             "block": effort.rule.block,
             "agreeing": effort.rule.agreeing,
@@ -129,8 +130,8 @@ def _bundle(bundle_id: str, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _case_facts(run: Run, subject: Subject) -> dict[str, Any]:
-    plan, blocks = subject.plan, subject.blocks
+def _case_facts(run: Run, case: MeasuredCase) -> dict[str, Any]:
+    plan, blocks = case.plan, case.blocks
     model = None if plan.model is None else {key: plan.model[key] for key in ("file", "sha256", "size_bytes", "macs")}
     return {
         "id": plan.id,
@@ -138,19 +139,19 @@ def _case_facts(run: Run, subject: Subject) -> dict[str, Any]:
         "kind": plan.kind,
         "bundle": plan.bundle_id,
         "engine": plan.engine,
-        "engine_version": subject.said["engine_version"],
+        "engine_version": case.reply["engine_version"],
         "recipe": plan.recipe,
         "threads": plan.threads,
         "mode": run.settings.mode,
-        "group": subject.group,
+        "group": case.group,
         "network": plan.network,
         "weights": plan.weights,
         "encoder": plan.encoder,
         "model": model,
-        "options": subject.said["options"],
-        "signal": subject.said["signal"],
-        "warm_up": subject.warm_up,
-        "first_inference_ns": subject.said["first_inference_ns"],
+        "options": case.reply["options"],
+        "signal": case.reply["signal"],
+        "warm_up": case.warm_up,
+        "first_inference_ns": case.reply["first_inference_ns"],
         "rounds": len(blocks),
         "calls_per_round": len(blocks[0]["started_ns"]),
         "cpu": {
@@ -158,21 +159,21 @@ def _case_facts(run: Run, subject: Subject) -> dict[str, Any]:
             "wall_ns": sum(block["wall_ns"] for block in blocks),
             "voluntary_switches": sum(block["voluntary_switches"] for block in blocks),
             "involuntary_switches": sum(block["involuntary_switches"] for block in blocks),
-            **subject.load,
+            **case.load,
         },
-        "cold_start": subject.cold_start,
-        "memory": subject.memory,
-        "soak": _soak(run, subject),
+        "cold_start": case.cold_start,
+        "memory": case.memory,
+        "soak": _soak(run, case),
         "raw": f"{RAW}/{plan.id}.npz",
     }
 
 
-def _soak(run: Run, subject: Subject) -> dict[str, Any] | None:
+def _soak(run: Run, case: MeasuredCase) -> dict[str, Any] | None:
     if run.settings.mode != "soak":
         return None
-    ends_ns = [int(block["started_ns"][-1]) - run.epoch_ns for block in subject.blocks]
+    ends_ns = [int(block["started_ns"][-1]) - run.epoch_ns for block in case.blocks]
     return {
-        "resident_bytes": [block["resident_bytes"] for block in subject.blocks],
+        "resident_bytes": [block["resident_bytes"] for block in case.blocks],
         "at_s": [round(end_ns / 1e9, 3) for end_ns in ends_ns],
         "limit_bytes": GROWTH_LIMIT_BYTES,
     }

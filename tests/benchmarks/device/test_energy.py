@@ -27,9 +27,10 @@ from vskd_benchmarks.device.energy import (
 )
 from vskd_benchmarks.device.power_counters import Probe
 from vskd_benchmarks.device.profiles import read_profile
-from vskd_benchmarks.measure import bench, plan
-from vskd_benchmarks.measure.bench import raw_arrays, run_bench
-from vskd_benchmarks.measure.plan import QUICK, Settings
+from vskd_benchmarks.measure import bench
+from vskd_benchmarks.measure.bench import run_bench
+from vskd_benchmarks.measure.measured_case import raw_arrays
+from vskd_benchmarks.measure.settings import QUICK, Settings
 from vskd_benchmarks.result.check import differences
 from vskd_benchmarks.result.document import derive, facts
 from vskd_benchmarks.result.energy import derive_energy, energy_facts
@@ -121,8 +122,8 @@ def short(make_bundle, tmp_path, monkeypatch):
     """As short a soak as there can be, with an idle time."""
     rule = dataclasses.replace(QUICK.rule, block=2, ceiling_s=0.01)
     effort = dataclasses.replace(QUICK, cold_starts=1, imports=1, repeat_blocks=2, rule=rule)
-    monkeypatch.setattr(plan, "QUICK", effort)
-    monkeypatch.setattr(plan, "SOAK_ROUND_S", 0.4)
+    monkeypatch.setattr("vskd_benchmarks.measure.settings.QUICK", effort)
+    monkeypatch.setattr("vskd_benchmarks.measure.settings.SOAK_ROUND_S", 0.4)
     monkeypatch.setattr(bench, "QUICK_IDLE_S", 0.6)
     bundle = make_bundle(tmp_path / "tiny.bundle")
 
@@ -163,7 +164,7 @@ class Meter:
 def measured_run(settings, watch):
     run = run_bench(settings, watch)
     attach_meter(run.energy)
-    raws = {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects}
+    raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
     if run.energy.trace is not None:
         raws[POWER] = power_arrays(run.energy.trace)
     return derive(facts(run), raws), raws
@@ -226,7 +227,7 @@ def test_a_meters_file_that_comes_afterwards(short, tmp_path):
 
 def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
     run = run_bench(dataclasses.replace(short(None), mode="paced", rate_hz=50.0), lambda *step: None)
-    raws = {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects}
+    raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
     folder = write_result(tmp_path / "result", derive(facts(run), raws), raws)
     (tmp_path / "m.csv").write_text("time_s,power_w\n")
     done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "m.csv")])

@@ -7,7 +7,14 @@ import threading
 
 import pytest
 
-from vskd_benchmarks.device.environment import WATCH_S, MachineWatch, busy_cores, busy_ns, describe_machine, read_state
+from vskd_benchmarks.device.environment import (
+    WATCH_S,
+    MachineMonitor,
+    busy_cores,
+    busy_ns,
+    describe_machine,
+    read_state,
+)
 
 FILES = {
     "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd crc32 asimddp\nCPU part\t: 0xd0b\nprocessor\t: 1\n"
@@ -74,7 +81,7 @@ def test_busy_cores_are_counted_while_watching(board, tmp_path):
 
 def test_a_watch_reads_at_once_and_then_again_and_again(board, monkeypatch):
     seen = threading.Event()
-    watch = MachineWatch(500_000_000, 0.01, board, clock=lambda: 1_750_000_000)
+    watch = MachineMonitor(500_000_000, 0.01, board, clock=lambda: 1_750_000_000)
     read = watch.read
 
     def count() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vskd.errors import DataError
 from vskd_benchmarks.device.power_counters import (
-    PowerWatch,
+    PowerMonitor,
     Probe,
     find_hwmon,
     find_pmic,
@@ -161,7 +161,7 @@ def test_a_watch_turns_energies_into_mean_powers(tmp_path):
     readings = iter([[900.0], [950.0], [100.0]])
     probe = Probe("rapl", "", 3600.0, lambda: next(readings), (1000,))
     clock = itertools.count(7_000_000, 1_000_000)
-    watch = PowerWatch(probe, 7_000_000, clock=lambda: next(clock))
+    watch = PowerMonitor(probe, 7_000_000, clock=lambda: next(clock))
     with watch:
         watch.read()
     found = watch.trace()
@@ -174,7 +174,7 @@ def test_a_watch_turns_energies_into_mean_powers(tmp_path):
 def test_a_watch_reads_on_its_own_and_tells_why_it_stopped():
     values = itertools.chain(itertools.repeat([2.0], 5))
     probe = Probe("hwmon", "", 0.001, lambda: next(values, None) or broken())
-    with PowerWatch(probe, 0) as watch:
+    with PowerMonitor(probe, 0) as watch:
         watch._thread.join(timeout=10)
     assert watch.problem == "hwmon stopped: [Errno 5] gone"
     assert watch.trace().power_w.tolist() == [2.0] * 5

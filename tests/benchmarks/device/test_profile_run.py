@@ -1,4 +1,4 @@
-"""A run under a profile: the processes are held, the document says so, and a process without room is an empty slot."""
+"""A run under a profile: its processes are held to it, the document shows it, what finds no room is skipped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 
 from vskd_benchmarks.device.profiles import read_profile
-from vskd_benchmarks.measure import plan
-from vskd_benchmarks.measure.bench import raw_arrays, run_bench
-from vskd_benchmarks.measure.plan import QUICK, Settings
+from vskd_benchmarks.measure.bench import run_bench
+from vskd_benchmarks.measure.measured_case import raw_arrays
 from vskd_benchmarks.measure.processes import WorkerError
+from vskd_benchmarks.measure.settings import QUICK, Settings
 from vskd_benchmarks.result.document import derive, facts
 from vskd_benchmarks.result.folder import SCHEMA
 
@@ -32,7 +32,10 @@ def with_settings(**changed):
 def paced(make_bundle, tmp_path, monkeypatch):
     """As short a paced run as there can be, for a profile."""
     rule = dataclasses.replace(QUICK.rule, block=2, ceiling_s=0.01)
-    monkeypatch.setattr(plan, "QUICK", dataclasses.replace(QUICK, cold_starts=1, imports=1, repeat_blocks=2, rule=rule))
+    monkeypatch.setattr(
+        "vskd_benchmarks.measure.settings.QUICK",
+        dataclasses.replace(QUICK, cold_starts=1, imports=1, repeat_blocks=2, rule=rule),
+    )
     bundle = make_bundle(tmp_path / "tiny.bundle")
 
     def settings(profile, **more):
@@ -42,7 +45,7 @@ def paced(make_bundle, tmp_path, monkeypatch):
 
 
 def document(run):
-    return derive(facts(run), {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects})
+    return derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases})
 
 
 def test_a_run_under_a_profile_says_what_held_and_what_did_not(paced):
@@ -57,7 +60,7 @@ def test_a_run_under_a_profile_says_what_held_and_what_did_not(paced):
     assert result["validity"]["status"] != "valid"
     assert "profile-machine" in {reason["code"] for reason in result["validity"]["reasons"]}
     # Twenty windows in batches of four: a wake-up each 80 ms, and within a batch no waiting.
-    started_ns = raw_arrays(run.subjects[0], run.epoch_ns)["started"].ravel()
+    started_ns = raw_arrays(run.cases[0], run.epoch_ns)["started"].ravel()
     assert started_ns.size == 20
     wake_ups = started_ns.reshape(-1, 4)
     assert (wake_ups[1:, 0] - wake_ups[:-1, -1] > (wake_ups[:, 3] - wake_ups[:, 0]).max()).all()
@@ -72,7 +75,7 @@ def test_a_pace_of_the_users_own_is_noted(paced):
 
 
 def test_too_little_memory_for_the_only_model_is_an_error_that_says_what_ended_it(paced):
-    with pytest.raises(WorkerError, match=r"exit code 1 under a ceiling of 20\.0 MB; its last words"):
+    with pytest.raises(WorkerError, match=r"exit code 1 under a ceiling of 20\.0 MB; its last lines"):
         run_bench(paced(with_settings(rate_hz=50.0, memory_bytes=20_000_000)), quiet)
 
 

@@ -14,8 +14,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from vskd_benchmarks.measure.comparison import IMAGE_FILE
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
+from vskd_benchmarks.pipelines.baselines import IMAGE_FILE
 from vskd_benchmarks.result.check import differences
 from vskd_benchmarks.result.folder import SCHEMA, read_raw, read_result
 

@@ -10,7 +10,8 @@ from vskd.bundle import Bundle, FileEntry, Manifest, ModelEntry
 from vskd.contract import Contract
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_benchmarks.measure import plan
-from vskd_benchmarks.measure.plan import FULL, PROCESS_BYTES, QUICK, PlannedCase, Settings, choose, groups, identify
+from vskd_benchmarks.measure.plan import PROCESS_BYTES, PlannedCase, choose, groups, identify
+from vskd_benchmarks.measure.settings import FULL, QUICK, Settings
 
 MODELS = tuple(
     ModelEntry(f"model.{recipe}.{kind}", kind, recipe)
@@ -33,33 +34,31 @@ def installed(monkeypatch):
 
 
 def chosen(**settings):
-    pairs, slots = choose(FOUR, Settings((FOUR.path,), **settings))
-    return [(engine, entry.recipe) for engine, entry in pairs], {
-        (engine, recipe): reason for engine, recipe, reason in slots
-    }
+    pairs, skipped = choose(FOUR, Settings((FOUR.path,), **settings))
+    return [(engine, entry.recipe) for engine, entry in pairs], dict(skipped)
 
 
-def test_everything_installed_is_measured_and_the_rest_is_an_empty_slot(installed):
+def test_everything_installed_is_measured_and_the_rest_is_skipped(installed):
     installed("litert", "onnxruntime", "tensorflow")
-    pairs, slots = chosen()
+    pairs, skipped = chosen()
     both = ("fp32", "w8a8-static-pc")
     assert pairs == [(engine, recipe) for engine in ("litert", "onnxruntime", "tensorflow") for recipe in both]
-    assert set(slots) == {("tflite-runtime", recipe) for recipe in both}
-    assert slots["tflite-runtime", "fp32"] == "tflite_runtime is not installed; pip install 'vskd[tflite-runtime]'"
+    assert set(skipped) == {f"tflite-runtime {recipe}" for recipe in both}
+    assert skipped["tflite-runtime fp32"] == "tflite_runtime is not installed; pip install 'vskd[tflite-runtime]'"
 
 
 def test_quick_measures_one_engine_per_format(installed):
     installed("litert", "onnxruntime", "tensorflow")
-    pairs, slots = chosen(quick=True)
+    pairs, skipped = chosen(quick=True)
     assert {engine for engine, _ in pairs} == {"litert", "onnxruntime"}
-    assert slots["tensorflow", "fp32"] == "--quick measures litert for .tflite; name it with --engine"
+    assert skipped["tensorflow fp32"] == "--quick measures litert for .tflite; name it with --engine"
 
 
 def test_a_named_engine_and_recipe_are_measured_even_when_quick(installed):
     installed("litert", "onnxruntime", "tensorflow")
-    pairs, slots = chosen(quick=True, engines=("tensorflow",), recipes=("fp32",))
+    pairs, skipped = chosen(quick=True, engines=("tensorflow",), recipes=("fp32",))
     assert pairs == [("tensorflow", "fp32")]
-    assert slots == {}
+    assert skipped == {}
 
 
 def test_an_engine_that_does_not_exist(installed):

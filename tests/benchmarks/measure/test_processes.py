@@ -17,15 +17,20 @@ def script(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
+def start(command: list[str], **options: float) -> None:
+    with WorkerProcess("toy", command, threads=1, **options):
+        pass
+
+
 READY = "print('{\"ready\": {}}', flush=True)\n"
 
 
 def test_a_worker_that_dies_at_the_start_leaves_its_last_words():
     code = "import sys\nfor n in range(9): sys.stderr.write(f'line {n}\\n')\nsys.exit(3)"
     with pytest.raises(
-        WorkerError, match=r"process of toy ended with exit code 3; its last words:\n  line 4\n(.*\n)*  line 8$"
+        WorkerError, match=r"process of toy ended with exit code 3; its last lines:\n  line 4\n(.*\n)*  line 8$"
     ):
-        WorkerProcess("toy", script(code), threads=1)
+        start(script(code))
 
 
 def test_a_worker_that_dies_later_is_told_from_one_that_answers():
@@ -39,25 +44,25 @@ def test_a_worker_that_dies_later_is_told_from_one_that_answers():
 
 
 def test_half_an_answer_is_no_answer():
-    with pytest.raises(WorkerError, match="ended with exit code 0; it said nothing"):
-        WorkerProcess("toy", script("print('{\"ready\"', end='')"), threads=1)
+    with pytest.raises(WorkerError, match="ended with exit code 0; it printed nothing"):
+        start(script("print('{\"ready\"', end='')"))
 
 
 def test_a_worker_that_hangs_is_ended():
     with pytest.raises(WorkerError, match=r"toy did not answer within 0\.5 s"):
-        WorkerProcess("toy", script("import time\ntime.sleep(60)"), threads=1, timeout_s=0.5)
+        start(script("import time\ntime.sleep(60)"), timeout_s=0.5)
 
 
 def test_a_workers_own_error_comes_through_with_kind_and_hint():
     job = {"kind": "model", "bundle": "nowhere.bundle", "file": "x", "engine": "onnxruntime", "threads": 1}
     with pytest.raises(BundleError, match=r"no bundle at nowhere\.bundle\. `vskd export"):
-        WorkerProcess("toy", worker_command(job), threads=1)
+        start(worker_command(job))
 
 
 def test_a_missing_extra_comes_through_as_an_engine_error():
     error = {"kind": "MissingExtraError", "message": "x needs y", "hint": "pip install y"}
     with pytest.raises(EngineError, match=r"x needs y\. pip install y"):
-        WorkerProcess("toy", script(f"print({json.dumps({'error': error})!r})"), threads=1)
+        start(script(f"print({json.dumps({'error': error})!r})"))
 
 
 def test_peak_memory_is_the_programs_own_and_not_its_parents():

@@ -9,10 +9,11 @@ import pytest
 
 from vskd.bundle import ModelEntry
 from vskd.errors import EngineError
-from vskd_benchmarks.measure import bench, plan
-from vskd_benchmarks.measure.bench import Subject, note_load, raw_arrays, run_bench
-from vskd_benchmarks.measure.plan import QUICK, Settings
+from vskd_benchmarks.measure import bench, measured_case, plan, rounds, settings
+from vskd_benchmarks.measure.bench import run_bench
+from vskd_benchmarks.measure.measured_case import MeasuredCase, note_load, raw_arrays
 from vskd_benchmarks.measure.processes import WorkerError
+from vskd_benchmarks.measure.settings import QUICK, Settings
 from vskd_benchmarks.result.document import derive, facts
 
 
@@ -23,7 +24,7 @@ def least(monkeypatch):
     effort = dataclasses.replace(
         QUICK, rounds=2, least_calls=4, most_calls=4, cold_starts=1, imports=1, repeat_blocks=2, rule=rule
     )
-    monkeypatch.setattr(plan, "QUICK", effort)
+    monkeypatch.setattr(settings, "QUICK", effort)
 
 
 @pytest.fixture
@@ -35,16 +36,16 @@ def two_formats(make_bundle, tmp_path, monkeypatch):
     return make_bundle(tmp_path / "two.bundle", files=files, models=(model,))
 
 
-def test_an_engine_that_refuses_is_an_empty_slot(two_formats, least):
+def test_an_engine_that_refuses_is_skipped(two_formats, least):
     steps = []
-    settings = Settings((two_formats,), quick=True, comparison=False)
-    run = run_bench(settings, lambda what, done, total: steps.append((what, done, total)))
-    assert [subject.plan.engine for subject in run.subjects] == ["onnxruntime"]
-    reasons = {slot.name: slot.reason for slot in run.slots}
+    wanted = Settings((two_formats,), quick=True, comparison=False)
+    run = run_bench(wanted, lambda what, done, total: steps.append((what, done, total)))
+    assert [case.plan.engine for case in run.cases] == ["onnxruntime"]
+    reasons = {each.name: each.reason for each in run.skipped}
     assert "tflite_runtime, which is not installed" in reasons["tflite-runtime fp32"]
     assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
     assert all(done < total for _, done, total in steps)
-    result = derive(facts(run), {subject.plan.id: raw_arrays(subject, run.epoch_ns) for subject in run.subjects})
+    result = derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases})
     codes = {reason["code"] for reason in result["cases"][0]["validity"]["reasons"]}
     assert "too-few-samples" in codes
     assert result["validity"]["status"] == "invalid"
@@ -52,9 +53,9 @@ def test_an_engine_that_refuses_is_an_empty_slot(two_formats, least):
 
 def test_an_engine_that_was_named_and_refuses_is_an_error(two_formats, least, monkeypatch):
     monkeypatch.setattr("vskd.bundle.installed_engines", lambda: ("tflite-runtime",))
-    settings = Settings((two_formats,), engines=("tflite-runtime",), quick=True, comparison=False)
+    wanted = Settings((two_formats,), engines=("tflite-runtime",), quick=True, comparison=False)
     with pytest.raises(EngineError, match="tflite-runtime needs tflite_runtime, which is not installed"):
-        run_bench(settings, lambda what, done, total: None)
+        run_bench(wanted, lambda what, done, total: None)
 
 
 DYING = [sys.executable, "-c", "import os; os.abort()"]
@@ -66,49 +67,50 @@ def kinds_that_die(monkeypatch):
     command = bench.worker_command
 
     def die(*kinds: str) -> None:
-        monkeypatch.setattr(bench, "worker_command", lambda job: DYING if job["kind"] in kinds else command(job))
+        for module in (bench, rounds):
+            monkeypatch.setattr(module, "worker_command", lambda job: DYING if job["kind"] in kinds else command(job))
 
     return die
 
 
-def test_another_pipeline_that_crashes_is_an_empty_slot(bundle, least, kinds_that_die):
+def test_another_pipeline_that_crashes_is_skipped(bundle, least, kinds_that_die):
     kinds_that_die("make", "torch", "encoder")
     run = run_bench(Settings((bundle.path,), quick=True), lambda what, done, total: None)
-    assert [subject.plan.kind for subject in run.subjects] == ["bundle"]
-    reasons = {slot.name: slot.reason for slot in run.slots}
+    assert [case.plan.kind for case in run.cases] == ["bundle"]
+    reasons = {each.name: each.reason for each in run.skipped}
     for name in ("other networks", "pyts+torch", "encoder"):
         assert "ended with exit code -6" in reasons[name]
 
 
 def test_a_model_of_the_bundle_that_crashes_ends_the_run(bundle, least, kinds_that_die):
     kinds_that_die("model")
-    settings = Settings((bundle.path,), quick=True, comparison=False)
+    wanted = Settings((bundle.path,), quick=True, comparison=False)
     with pytest.raises(WorkerError, match=r"process of onnxruntime fp32 ended with exit code -6"):
-        run_bench(settings, lambda what, done, total: None)
+        run_bench(wanted, lambda what, done, total: None)
 
 
-def subject(threads=1):
+def measured(threads=1):
     case = plan.PlannedCase(
         id="x", name="x", kind="bundle", bundle=None, bundle_id="b", engine="litert", recipe="fp32", threads=threads,
         job={}, network="", weights="trained", encoder="graph",
     )  # fmt: skip
-    return Subject(case, 0)
+    return MeasuredCase(case, 0)
 
 
 ANSWER = {"latency_ns": {"sensor_to_label": [1]}, "started_ns": [1], "own_ns": 400_000_000}
 
 
 def test_load_is_what_neither_the_case_nor_its_parent_computed():
-    case = subject()
-    case.add_block(ANSWER, machine_ns=1_500_000_000, parent_ns=100_000_000, asked_ns=1_000_000_000)
+    case = measured()
+    case.add_block(ANSWER, machine_ns=1_500_000_000, parent_ns=100_000_000, elapsed_ns=1_000_000_000)
     note_load([case])
     assert case.load == {"other_cores": 1.0, "load_source": "case"}
 
 
 def test_a_case_too_short_for_the_counters_of_the_system_takes_its_groups_load():
-    short, long = subject(), subject()
-    short.add_block({**ANSWER, "own_ns": 0}, machine_ns=0, parent_ns=0, asked_ns=100_000_000)
-    long.add_block({**ANSWER, "own_ns": 0}, machine_ns=550_000_000, parent_ns=0, asked_ns=1_000_000_000)
+    short, long = measured(), measured()
+    short.add_block({**ANSWER, "own_ns": 0}, machine_ns=0, parent_ns=0, elapsed_ns=100_000_000)
+    long.add_block({**ANSWER, "own_ns": 0}, machine_ns=550_000_000, parent_ns=0, elapsed_ns=1_000_000_000)
     note_load([short, long])
     assert short.load == {"other_cores": 0.5, "load_source": "group"}
     assert long.load == {"other_cores": 0.55, "load_source": "case"}
@@ -125,9 +127,9 @@ def test_a_case_too_short_for_the_counters_of_the_system_takes_its_groups_load()
     ],
 )
 def test_where_the_counters_are_closed_the_load_average_must_do(monkeypatch, average, load):
-    monkeypatch.setattr(bench, "read_state", lambda: {"load_average": average})
-    case = subject()
-    case.add_block(ANSWER, machine_ns=None, parent_ns=0, asked_ns=10**9)
-    case.add_block(ANSWER, machine_ns=5, parent_ns=0, asked_ns=10**9)
+    monkeypatch.setattr(measured_case, "read_state", lambda: {"load_average": average})
+    case = measured()
+    case.add_block(ANSWER, machine_ns=None, parent_ns=0, elapsed_ns=10**9)
+    case.add_block(ANSWER, machine_ns=5, parent_ns=0, elapsed_ns=10**9)
     note_load([case])
     assert case.load == load

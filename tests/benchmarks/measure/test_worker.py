@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from vskd.errors import EngineError
-from vskd_benchmarks.measure.latency import Clock
 from vskd_benchmarks.measure.worker import Worker, serve
+from vskd_benchmarks.pipelines.cases import Clock
 
 
 class Counting:
@@ -194,14 +194,14 @@ def test_an_error_in_the_middle_is_said_and_ends_the_worker():
     }
 
 
-def test_a_baseline_holds_a_library_and_no_case():
-    code, answers = converse({"kind": "baseline", "package": "json"}, {"do": "memory"})
+def test_a_library_alone_is_no_case():
+    code, answers = converse({"kind": "library", "package": "json"}, {"do": "memory"})
     assert code == 0
     assert answers[0] == {"ready": {}}
     assert answers[1]["memory"]["source"] in ("VmHWM", "ru_maxrss")
 
 
 def test_a_process_without_a_case_has_nothing_to_time():
-    code, answers = converse({"kind": "baseline", "package": "json"}, BLOCK)
+    code, answers = converse({"kind": "library", "package": "json"}, BLOCK)
     assert code == 1
     assert answers[1]["error"]["message"] == "this process has nothing to time"

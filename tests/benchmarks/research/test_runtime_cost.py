@@ -65,7 +65,6 @@ def test_one_push_a_second_counts_windows_share_and_growth(bundle):
 
 
 def test_the_encoders_take_turns(bundle, monkeypatch):
-    from vskd_benchmarks.measure import comparison
 
     now_ns, seen = itertools.count(0, 1000), []
 
@@ -80,7 +79,7 @@ def test_the_encoders_take_turns(bundle, monkeypatch):
             for _ in range(5):
                 next(now_ns)
 
-    monkeypatch.setattr(comparison, "PytsEncoder", SlowEncoder)
+    monkeypatch.setattr("vskd_benchmarks.pipelines.baselines.PytsEncoder", SlowEncoder)
     result = overhead.encoder(bundle.path, rounds=40, clock=lambda: next(now_ns))
     assert (result["window"], result["image"], result["batch"]) == ([3, 128], [3, 64, 64], 256)
     for way in ("single", "single_in_runs", "batches"):

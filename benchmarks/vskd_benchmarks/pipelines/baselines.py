@@ -7,11 +7,11 @@ pyts-torch, pyts-onnxruntime
 image-input
     the bundle's own network without its encoder (``vskd export --forms``), behind vskd's numpy encoder
 students
-    other networks at the same input, see ``vskd_benchmarks.measure.networks``
+    other networks at the same input, see ``vskd_benchmarks.pipelines.networks``
 encoder
     vskd's numpy encoder and pyts on the same window
 
-torch, torchvision, onnx and pyts are imported where they are used. A missing one leaves an empty slot in the result.
+torch, torchvision, onnx and pyts are imported where they are used. Where one is missing the case is skipped.
 """
 
 from __future__ import annotations
@@ -35,10 +35,9 @@ from vskd.engines import open_engine
 from vskd.errors import MissingExtraError
 from vskd.gaf import GafEncoder
 from vskd.stream import Window
-from vskd_benchmarks.measure.cases import Case, Network, PipelineCase, engine_network
-from vskd_benchmarks.measure.latency import Clock
-from vskd_benchmarks.measure.networks import require, resnet18
-from vskd_benchmarks.measure.wrist_signal import ready_windows, wrist_signal
+from vskd_benchmarks.pipelines.cases import Case, Clock, Network, PipelineCase, engine_network
+from vskd_benchmarks.pipelines.networks import require, resnet18
+from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
 
 Float32 = NDArray[np.float32]
 

@@ -10,7 +10,14 @@ import pytest
 from vskd.bundle import Bundle
 from vskd.errors import BundleError, ContractError
 from vskd.stream import Stream
-from vskd_benchmarks.measure.wrist_signal import JITTER, Delivery, deliver, ready_windows, synthetic_wrist, wrist_signal
+from vskd_benchmarks.pipelines.wrist_signal import (
+    JITTER,
+    Delivery,
+    deliver,
+    ready_windows,
+    synthetic_wrist,
+    wrist_signal,
+)
 
 
 def golden_npz(windows: np.ndarray) -> bytes:

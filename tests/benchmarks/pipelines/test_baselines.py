@@ -12,7 +12,8 @@ import torch
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd.gaf import GafEncoder
-from vskd_benchmarks.measure.comparison import (
+from vskd_benchmarks.measure.plan_baselines import make_job, plan_baselines
+from vskd_benchmarks.pipelines.baselines import (
     IMAGE_FILE,
     SIGNATURES_FILE,
     PytsEncoder,
@@ -20,8 +21,7 @@ from vskd_benchmarks.measure.comparison import (
     open_network,
     open_torch_pipeline,
 )
-from vskd_benchmarks.measure.plan import Settings, comparison_cases, make_job
-from vskd_benchmarks.measure.wrist_signal import ready_windows, wrist_signal
+from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
 from vskd_benchmarks.result.document import derive
 
 IMAGE = IMAGE_FILE.format(recipe="fp32")
@@ -78,12 +78,12 @@ MADE = {
 
 
 def planned(bundle, made=MADE):
-    cases, slots = comparison_cases("tiny", bundle, made, Settings((bundle.path,), threads=(2, 1)), several=False)
-    return {case.name: case for case in cases}, {slot.name: slot.reason for slot in slots}
+    plan = plan_baselines("tiny", bundle, made, threads=2)
+    return {case.name: case for case in plan.cases}, {each.name: each.reason for each in plan.skipped}
 
 
 def test_every_pipeline_that_can_be_made_is_planned(bundle):
-    cases, slots = planned(bundle)
+    cases, skipped = planned(bundle)
     assert {name: (case.kind, case.encoder, case.weights) for name, case in cases.items()} == {
         "encoder": ("encoder", "none", "none"),
         "pyts+torch": ("usual-pipeline", "pyts", "random"),
@@ -94,21 +94,21 @@ def test_every_pipeline_that_can_be_made_is_planned(bundle):
         "cnn1d onnxruntime w8a8-static-pc": ("student", "none", "random"),
     }
     assert {case.threads for case in cases.values()} == {2}
-    assert slots == {"image-input": "the bundle has no such form; `vskd export --forms` adds it"}
+    assert skipped == {"image-input": "the bundle has no such variant; `vskd export --forms` adds it"}
 
 
 def test_the_forms_of_a_bundle_are_planned_with_their_files(make_bundle, make_model, tmp_path):
     forms = [IMAGE, IMAGE_FILE.format(recipe="w8a8-static-pc"), SIGNATURES_FILE.format(recipe="w8a8-static-pc")]
     files = {file: make_model((3, 64, 64)) for file in forms}
     bundle = Bundle.open(make_bundle(tmp_path / "forms.bundle", files=files))
-    cases, slots = planned(bundle)
+    cases, skipped = planned(bundle)
     found = {name: case for name, case in cases.items() if case.kind == "image-input"}
     assert [case.model["file"] for case in found.values()] == forms
     assert {case.weights for case in found.values()} == {"trained"}
     job = found["image-input onnxruntime fp32"].job
     assert (job["file"], job["trained"], job["encoder"]) == (str(bundle.path / IMAGE), True, "numpy")
     assert found["image-input litert w8a8-static-pc"].job["file"] == forms[2]
-    assert slots == {}
+    assert skipped == {}
     assert set(make_job(bundle, tmp_path)) == {"kind", "bundle", "folder", "macs"}
 
 
@@ -120,20 +120,20 @@ def test_the_forms_of_a_bundle_are_planned_with_their_files(make_bundle, make_mo
         ("onnxruntime", {"encoder", "pyts+torch"}),
     ],
 )
-def test_what_is_not_installed_is_an_empty_slot(bundle, monkeypatch, absent, left):
+def test_what_is_not_installed_is_skipped(bundle, monkeypatch, absent, left):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else find_spec(name))
-    cases, slots = planned(bundle)
+    cases, skipped = planned(bundle)
     assert {name.partition(" ")[0] for name in cases} == left
-    assert all(f"needs {absent}, which is not installed" in slots[name] for name in slots if name != "image-input")
-    assert len(slots) > 1
+    assert all(f"needs {absent}, which is not installed" in skipped[name] for name in skipped if name != "image-input")
+    assert len(skipped) > 1
 
 
-def test_what_could_not_be_made_is_an_empty_slot(bundle):
-    cases, slots = planned(bundle, {"resnet18": {"not_made": "the comparison needs torch"}})
+def test_what_could_not_be_made_is_skipped(bundle):
+    cases, skipped = planned(bundle, {"resnet18": {"not_made": "the comparison needs torch"}})
     assert set(cases) == {"encoder", "pyts+torch"}
-    assert slots["resnet18"] == "the comparison needs torch"
-    assert slots["cnn1d"] == "the bundle's report does not tell its multiply-accumulates"
+    assert skipped["resnet18"] == "the comparison needs torch"
+    assert skipped["cnn1d"] == "the bundle's report does not state its multiply-accumulates"
 
 
 def measured_case(name, kind, latency_ns, **changes):

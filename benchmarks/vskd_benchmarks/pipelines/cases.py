@@ -22,11 +22,13 @@ from vskd.decide import Decider
 from vskd.engines import Engine, OnnxRuntimeEngine, TfliteEngine, open_engine
 from vskd.errors import EngineError
 from vskd.stream import Stream, Window, stretch
-from vskd_benchmarks.measure.latency import Clock
-from vskd_benchmarks.measure.wrist_signal import Delivery, WristSignal, wrist_signal
+from vskd_benchmarks.pipelines.wrist_signal import Delivery, WristSignal, wrist_signal
 
 Float32 = NDArray[np.float32]
 BareCall = Callable[[Float32], object]
+
+#: Nanoseconds of a monotonic clock; an argument everywhere, so that a test can be the clock.
+Clock = Callable[[], int]
 
 
 class Case(Protocol):

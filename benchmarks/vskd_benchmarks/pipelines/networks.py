@@ -33,7 +33,7 @@ from vskd.bundle import Bundle
 from vskd.contract import Contract
 from vskd.errors import MissingExtraError
 from vskd.gaf import GafEncoder
-from vskd_benchmarks.measure.wrist_signal import ready_windows, wrist_signal
+from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
 
 Float32 = NDArray[np.float32]
 

@@ -14,8 +14,8 @@ from vskd.engines import TfliteEngine, open_engine
 from vskd.errors import EngineError
 from vskd.gaf import GafEncoder
 from vskd.stream import Window
-from vskd_benchmarks.measure.cases import Network, PipelineCase, SensorPath, bare_call, open_model
-from vskd_benchmarks.measure.wrist_signal import ready_windows, wrist_signal
+from vskd_benchmarks.pipelines.cases import Network, PipelineCase, SensorPath, bare_call, open_model
+from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
 
 
 @pytest.fixture(params=["bundle", "whole_bundle"])

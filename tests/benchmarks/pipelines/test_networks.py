@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from vskd.contract import Contract
 from vskd.errors import MissingExtraError
-from vskd_benchmarks.measure.comparison import open_network
-from vskd_benchmarks.measure.networks import (
+from vskd_benchmarks.measure.worker import open_job
+from vskd_benchmarks.pipelines.baselines import open_network
+from vskd_benchmarks.pipelines.networks import (
     cnn1d,
     cnn1d_macs,
     count_macs,
@@ -24,7 +25,6 @@ from vskd_benchmarks.measure.networks import (
     resnet18,
     stem_channels,
 )
-from vskd_benchmarks.measure.worker import open_job
 
 CONTRACT = Contract(labels=("a", "b", "c"))
 
@@ -61,7 +61,7 @@ def test_what_is_made_runs_in_both_numeric_forms(bundle, tmp_path):
     # In a process of its own, as the benchmark does it: the exporter warns of its end.
     code = (
         "import sys; from pathlib import Path; from vskd.bundle import Bundle; "
-        "from vskd_benchmarks.measure import networks; b = Bundle.open(sys.argv[1]); f = Path(sys.argv[2]); "
+        "from vskd_benchmarks.pipelines import networks; b = Bundle.open(sys.argv[1]); f = Path(sys.argv[2]); "
         "print(networks._write_torch(networks.cnn1d(b.contract, 300000), b, f / 'cnn1d', 'window'))"
     )
     command = [sys.executable, "-c", code, str(bundle.path), str(tmp_path)]
@@ -80,7 +80,7 @@ def test_a_network_that_cannot_be_made_is_said(bundle, tmp_path, monkeypatch):
     def refuse(package):
         raise MissingExtraError(package, extra="training", purpose="the comparison")
 
-    monkeypatch.setattr("vskd_benchmarks.measure.networks.require", refuse)
+    monkeypatch.setattr("vskd_benchmarks.pipelines.networks.require", refuse)
     made = make_networks(bundle, tmp_path, macs=10**6)
     assert set(made) == {"resnet18", "mobilenetv2-0.35", "cnn1d"}
     assert all("needs torch, which is not installed" in said["not_made"] for said in made.values())
