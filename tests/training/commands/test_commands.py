@@ -29,7 +29,8 @@ def test_train_teacher_then_student_and_look_at_the_result(
     card = json.loads((student / "run.json").read_text())
     assert card["teacher"][0]["run"] == "teacher"
     assert (
-        card["heard"]["test"]["window"] == json.loads((teacher / "run.json").read_text())["metrics"]["test"]["window"]
+        card["teacher_metrics"]["test"]["window"]
+        == json.loads((teacher / "run.json").read_text())["metrics"]["test"]["window"]
     )
     assert "│ teachers" in done.err
 

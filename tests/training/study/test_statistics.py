@@ -30,7 +30,7 @@ def test_the_sign_flip_test_counts_every_sign_vector(points: list[int]) -> None:
     assert sign_flip_p(np.array(points, dtype=float) / 100) == pytest.approx(expected, abs=1e-12)
 
 
-#: Of each person recordings in all, and how many each arm recognised; two seeds, whose accuracies are averaged.
+#: Of each subject recordings in all, and how many each arm recognised; two seeds, whose accuracies are averaged.
 COUNTS = st.sampled_from([107, 108]).flatmap(
     lambda total: st.tuples(st.just(total), *[st.integers(total - 20, total) for _ in range(4)])
 )
@@ -39,13 +39,13 @@ COUNTS = st.sampled_from([107, 108]).flatmap(
 @settings(max_examples=60)
 @given(st.lists(COUNTS, min_size=2, max_size=8))
 @example([(108, 107, 107, 90, 90), (107, 100, 101, 80, 81), (108, 99, 101, 70, 75), (107, 105, 107, 66, 61)])
-def test_ties_are_those_of_the_counts(people: list[tuple[int, int, int, int, int]]) -> None:
+def test_ties_are_those_of_the_counts(subjects: list[tuple[int, int, int, int, int]]) -> None:
     """Against fractions: a sum of accuracies that is equal but for rounding is as far from 0."""
     arms = {
-        name: {str(row): np.mean([counts[at] / counts[0] for at in seeds]) for row, counts in enumerate(people)}
+        name: {str(row): np.mean([counts[at] / counts[0] for at in seeds]) for row, counts in enumerate(subjects)}
         for name, seeds in (("a", (1, 2)), ("b", (3, 4)))
     }
-    exact = [Fraction(one + two - three - four, 2 * total) for total, one, two, three, four in people]
+    exact = [Fraction(one + two - three - four, 2 * total) for total, one, two, three, four in subjects]
     sums = [
         sum(s * x for s, x in zip(sign, exact, strict=True)) for sign in itertools.product((1, -1), repeat=len(exact))
     ]
@@ -54,23 +54,23 @@ def test_ties_are_those_of_the_counts(people: list[tuple[int, int, int, int, int
     assert found.p == pytest.approx(expected, abs=1e-12)
 
 
-def test_everybody_better_is_the_smallest_p_whatever_the_digits() -> None:
+def test_better_in_every_subject_is_the_smallest_p_whatever_the_digits() -> None:
     """A mean that ended in a 5 at the 13th digit once gave p = 0."""
     better = [0.219626168224, 0.300925925926, 0.263888888889, 0.365740740741]
     better += [0.319444444444, 0.369158878505, 0.282407407407, 0.294392523364]
     assert sign_flip_p(np.array(better)) == 2 / 256
 
 
-@pytest.mark.parametrize(("people", "smallest"), [(4, 0.125), (8, 1 / 128), (12, 2 / 4096)])
-def test_the_smallest_p_is_two_of_all_sign_vectors(people: int, smallest: float) -> None:
-    assert sign_flip_p(np.linspace(1, 2, people)) == pytest.approx(smallest, abs=1e-12)
+@pytest.mark.parametrize(("subjects", "smallest"), [(4, 0.125), (8, 1 / 128), (12, 2 / 4096)])
+def test_the_smallest_p_is_two_of_all_sign_vectors(subjects: int, smallest: float) -> None:
+    assert sign_flip_p(np.linspace(1, 2, subjects)) == pytest.approx(smallest, abs=1e-12)
 
 
-def test_few_and_many_people() -> None:
+def test_few_and_many_subjects() -> None:
     assert sign_flip_p(np.array([0.3])) == 1.0
     assert sign_flip_p(np.zeros(5)) == 1.0
     for count in (0, 21):
-        with pytest.raises(DataError, match=f"takes 1 to 20 people, got {count}"):
+        with pytest.raises(DataError, match=f"takes 1 to 20 subjects, got {count}"):
             sign_flip_p(np.ones(count))
     with pytest.raises(DataError, match="not finite"):
         sign_flip_p(np.array([0.1, np.nan]))
@@ -127,10 +127,10 @@ def test_holm_rejects_what_its_steps_reject(p_values: list[float], level: float)
     assert {index for index, adjusted in enumerate(holm(p_values)) if adjusted <= level} == rejected
 
 
-def test_arms_are_compared_person_by_person() -> None:
-    people = [str(number) for number in range(8)]
-    alone = {person: 0.7 + 0.01 * index for index, person in enumerate(people)}
-    better = {person: value + 0.05 + 0.005 * (index % 3) for index, (person, value) in enumerate(alone.items())}
+def test_arms_are_compared_name_by_subject() -> None:
+    names = [str(number) for number in range(8)]
+    alone = {name: 0.7 + 0.01 * index for index, name in enumerate(names)}
+    better = {name: value + 0.05 + 0.005 * (index % 3) for index, (name, value) in enumerate(alone.items())}
     same = dict(reversed(alone.items()))
     strong, equal = compare({"alone": alone, "better": better, "same": same}, [("better", "alone"), ("same", "alone")])
     assert strong.by_subject["4"] == pytest.approx(0.055)
@@ -139,18 +139,18 @@ def test_arms_are_compared_person_by_person() -> None:
     assert strong.low is not None
     assert strong.low > 0
     assert strong.significant
-    # Equal up to the order of the people: not the last bit of a float, but 0.
+    # Equal up to the order of the subjects: not the last bit of a float, but 0.
     assert set(equal.by_subject.values()) == {0.0}
     assert (equal.p, equal.significant) == (1.0, False)
 
 
-def test_four_people_are_never_significant() -> None:
+def test_four_subjects_are_never_significant() -> None:
     alone = dict.fromkeys("2468", 0.5)
     (found,) = compare({"a": dict.fromkeys("2468", 0.9), "b": alone}, [("a", "b")])
     assert found.p == 0.125
     assert not found.significant
 
 
-def test_different_people_are_refused() -> None:
+def test_different_subjects_are_refused() -> None:
     with pytest.raises(DataError, match="a was tested on 1, 2, b on 1, 3"):
         compare({"a": {"1": 0.5, "2": 0.5}, "b": {"1": 0.5, "3": 0.5}}, [("a", "b")])

@@ -51,8 +51,9 @@ def study(
     """
     if (backend == "ray") != bool(ray_address):
         raise click.UsageError("--backend ray and --ray-address HOST:PORT go together; `ray start` prints the address")
+    from vskd_training.study.plan import open_study
     from vskd_training.study.report import PLOT, RESULT, report_study, table
-    from vskd_training.study.study import open_study, run_study
+    from vskd_training.study.running import run_study
 
     opened = open_study(study_file, root=root)
     with progress_bar(f"study {opened.spec.name}") as bar:

@@ -158,6 +158,6 @@ def _show_card(path: Path, card: dict[str, Any]) -> None:
     leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""
     title = f"{card['role']} {path} ({card['data']['dataset']}{leaky})"
     # The teachers' own metrics on the test subjects: distillation can hardly lift a student above them.
-    heard = {"teachers": card["heard"]["test"]} if "heard" in card else {}
-    show_table(metrics_table(title, {**card["metrics"], **heard}))
+    teachers = {"teachers": card["teacher_metrics"]["test"]} if "teacher_metrics" in card else {}
+    show_table(metrics_table(title, {**card["metrics"], **teachers}))
     click.echo(f"run: {path}; confusion matrix: {draw_card(path, card, title=title)}", err=True)

@@ -160,7 +160,7 @@ def _taught_by(teachers: Sequence[Run], experiment: Experiment) -> dict[str, Any
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
     test = experiment.windows("test")
     said = own_views(teachers, experiment, test).logits.numpy()
-    return {"teacher": known, "heard": {"test": report_scores(experiment, test, said)}}
+    return {"teacher": known, "teacher_metrics": {"test": report_scores(experiment, test, said)}}
 
 
 def _virtual(experiment: Experiment, table: WindowTable) -> VirtualWindows | None:

@@ -1,26 +1,21 @@
-"""What came out of a study: one document, a table and a plot of per-person differences.
-
-Seeds are averaged within a person before anything is compared. This module reads run cards and trains nothing.
-"""
+"""A study's report: the result as JSON, a table in Markdown, and a plot of the differences of each subject."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from vskd.closed import to_mapping
 from vskd.writing import new_file, write_file
-from vskd_training.study.statistics import LEVEL, bca_interval, compare
-from vskd_training.study.study import Cell, Study, StudySpec, cards, write_json
+from vskd_training.study.plan import Study
+from vskd_training.study.result import ItemScores, StudyResult, summarise
+from vskd_training.study.statistics import LEVEL, Comparison
 
 RESULT, TABLE, PLOT = "result.json", "table.md", "differences.png"
 
 
-def report_study(study: Study, out: Path) -> dict[str, Any]:
+def report_study(study: Study, out: Path) -> StudyResult:
     """Write ``result.json``, ``table.md`` and ``differences.png`` beside a study's cells.
 
     Parameters
@@ -28,164 +23,101 @@ def report_study(study: Study, out: Path) -> dict[str, Any]:
     study : every cell of it finished
     out : its folder
 
-    Returns
-    -------
-    the document, as written
-
     Raises
     ------
-    DataError : a cell is not finished
+    DataError : a cell is not finished, or of an older version
     """
-    document = summarise_study(study, out)
-    write_json(out / RESULT, document)
-    write_file(out / TABLE, table(document).encode())
-    draw_differences(document, out / PLOT)
-    return document
+    result = summarise(study, out)
+    write_file(out / RESULT, (json.dumps(to_mapping(result), indent=1, sort_keys=True) + "\n").encode())
+    write_file(out / TABLE, table(result).encode())
+    draw_differences(result, out / PLOT)
+    return result
 
 
-def summarise_study(study: Study, out: Path) -> dict[str, Any]:
-    """Accuracies of every teacher and arm, and the comparisons, as plain values; no date, so equal runs are equal."""
-    spec = study.spec
-    teachers = {item.name: _item(cards(study, out, item.name), spec) for item in spec.trained_teachers}
-    arms = {item.name: _item(cards(study, out, item.name), spec) for item in spec.arm}
-    people = {name: item["by_subject"] for name, item in arms.items()}
-    first = cards(study, out, spec.arm[0].name)[0][1]
-    return {
-        "study": to_mapping(spec),
-        "sha256": study.sha256,
-        "dataset": {key: first["data"][key] for key in ("dataset", "key", "defects")},
-        "leaky": first["data"]["split"]["leaky"],
-        "people": first["config"]["data"]["people"],
-        "versions": first["versions"],
-        "teachers": teachers,
-        "arms": arms,
-        "comparisons": [to_mapping(found) for found in compare(people, spec.pairs)] if spec.pairs else [],
-    }
-
-
-def _item(found: Sequence[tuple[Cell, dict[str, Any]]], spec: StudySpec) -> dict[str, Any]:
-    """One arm or teacher: per cell as tested, and per person over its seeds."""
-    rows = [_row(cell, card, spec) for cell, card in found]
-    by_subject: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        for person, accuracy in row["by_subject"].items():
-            by_subject[person].append(accuracy)
-    scores = ("accuracy", "macro_f1", "wrist_accuracy", "wrist_macro_f1", "window_accuracy")
-    heard = [row["heard_accuracy"] for row in rows]
-    people = {person: float(np.mean(values)) for person, values in sorted(by_subject.items())}
-    return {
-        **{score: float(np.mean([row[score] for row in rows])) for score in scores},
-        "heard_accuracy": None if None in heard else float(np.mean(heard)),
-        "accuracy_sd_over_cells": float(np.std([row["accuracy"] for row in rows])),
-        "by_subject": people,
-        "interval_over_people": bca_interval(np.array(list(people.values()))),
-        "cells": rows,
-    }
-
-
-def _row(cell: Cell, card: dict[str, Any], spec: StudySpec) -> dict[str, Any]:
-    tested = card["metrics"]["test"][spec.decisions]
-    wrist = tested.get("wrist", tested["all"])
-    chosen = wrist if spec.activities == "wrist" else tested["all"]
-    heard = card.get("heard")  # of a student without a teacher there is none, and none in cards of older versions
-    return {
-        "fold": cell.fold,
-        "seed": cell.seed,
-        "accuracy": tested["all"]["accuracy"],
-        "macro_f1": tested["all"]["macro_f1"],
-        "wrist_accuracy": wrist["accuracy"],
-        "wrist_macro_f1": wrist["macro_f1"],
-        "window_accuracy": card["metrics"]["test"]["window"]["all"]["accuracy"],
-        "heard_accuracy": None if heard is None else heard["test"][spec.decisions]["all"]["accuracy"],
-        "by_subject": chosen["by_subject"],
-        "people": {key: card["data"]["split"].get(key, []) for key in ("train", "unlabelled", "validation", "test")},
-        "weights_sha256": card["weights_sha256"],
-    }
-
-
-def table(document: Mapping[str, Any]) -> str:
-    """The document as Markdown."""
-    spec = document["study"]
-    only = f" Among people {', '.join(document['people'])} only." if document["people"] else ""
-    leaky = " LEAKY: the people of the test are also in the training." if document["leaky"] else ""
+def table(result: StudyResult) -> str:
+    """The result as Markdown."""
+    spec = result.study
+    only = f" Among the subjects {', '.join(result.subjects)} only." if result.subjects else ""
+    leaky = " LEAKY: the test subjects are also in training." if result.leaky else ""
     lines = [
-        f"{spec['name']}, {document['dataset']['dataset']}: decisions per {spec['decisions']}, mean over "
-        f"{len(spec['seeds'])} seeds and all folds.{only}{leaky}",
+        f"{spec.name}, {result.dataset['dataset']}: decisions per {spec.decisions}, mean over {len(spec.seeds)} seeds "
+        f"and all folds.{only}{leaky}",
         "",
-        "| | accuracy | sd over cells | 95 % over people | macro-F1 | wrist accuracy | wrist macro-F1 | worst person | "
-        "per window | its teachers |",
+        "| | accuracy | sd over cells | 95 % over subjects | macro-F1 | wrist accuracy | wrist macro-F1 "
+        "| worst subject | per window | teacher accuracy |",
         "|---|---|---|---|---|---|---|---|---|---|",
+        *(_line(f"teacher {name}", scores) for name, scores in result.teachers.items()),
+        *(_line(name, scores) for name, scores in result.arms.items()),
     ]
-    for kind in ("teachers", "arms"):
-        lines += [_line(name if kind == "arms" else f"teacher {name}", item) for name, item in document[kind].items()]
-    if document["comparisons"]:
-        lines += ["", *_comparison_lines(document["comparisons"])]
+    if result.comparisons:
+        lines += ["", *_comparison_lines(result.comparisons)]
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, item: Mapping[str, Any]) -> str:
-    worst = min(item["by_subject"], key=lambda person: item["by_subject"][person])
-    interval, heard = item["interval_over_people"], item["heard_accuracy"]
+def _line(name: str, scores: ItemScores) -> str:
+    interval, worst = scores.interval_over_subjects, scores.worst_subject
     cells = (
         name,
-        *(f"{item[key]:.3f}" for key in ("accuracy", "accuracy_sd_over_cells")),
+        f"{scores.accuracy:.3f}",
+        f"{scores.accuracy_sd_over_cells:.3f}",
         "n/a" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
-        *(f"{item[key]:.3f}" for key in ("macro_f1", "wrist_accuracy", "wrist_macro_f1")),
-        f"{item['by_subject'][worst]:.3f} ({worst})",
-        f"{item['window_accuracy']:.3f}",
-        "" if heard is None else f"{heard:.3f}",
+        f"{scores.macro_f1:.3f}",
+        f"{scores.wrist_accuracy:.3f}",
+        f"{scores.wrist_macro_f1:.3f}",
+        f"{scores.by_subject[worst]:.3f} ({worst})",
+        f"{scores.window_accuracy:.3f}",
+        "" if scores.teacher_accuracy is None else f"{scores.teacher_accuracy:.3f}",
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _comparison_lines(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
-    count = len(comparisons[0]["by_subject"])
+def _comparison_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    count = len(comparisons[0].by_subject)
     lines = [
-        f"Differences over {count} people (exact sign-flip test, 95 % BCa interval, Holm over {len(comparisons)} "
-        f"comparisons). With {count} people no p is below {2 / 2**count:.3g}.",
+        f"Differences over {count} subjects (exact sign-flip test, 95 % BCa interval, Holm over {len(comparisons)} "
+        f"comparisons). With {count} subjects no p is below {2 / 2**count:.3g}.",
         "",
         "| | mean, points | interval | better in | p | p, Holm | |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in comparisons:
-        better = sum(value > 0 for value in row["by_subject"].values())
-        interval = "n/a" if row["low"] is None else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
-        verdict = "significant" if row["significant"] else "not significant"
+        better = sum(value > 0 for value in row.by_subject.values())
+        interval = "n/a"
+        if row.low is not None and row.high is not None:
+            interval = f"{100 * row.low:+.1f} to {100 * row.high:+.1f}"
+        verdict = "significant" if row.significant else "not significant"
         lines.append(
-            f"| {row['arm']} - {row['against']} | {100 * row['mean']:+.1f} | {interval} | {better} of {count} "
-            f"| {row['p']:.3g} | {row['p_holm']:.3g} | {verdict} |"
+            f"| {row.arm} - {row.against} | {100 * row.mean:+.1f} | {interval} | {better} of {count} "
+            f"| {row.p:.3g} | {row.p_holm:.3g} | {verdict} |"
         )
     return lines
 
 
-def draw_differences(document: Mapping[str, Any], path: Path) -> None:
-    """Every comparison as a row: a dot per person, the mean, and its interval; PNG."""
-    import matplotlib as mpl
+def draw_differences(result: StudyResult, path: Path) -> None:
+    """Every comparison as a row: a dot per subject, the mean, and its interval; PNG."""
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    rows = document["comparisons"]
-    figure, axes = plt.subplots(figsize=(9, 1.4 + 0.7 * max(1, len(rows))), layout="constrained")
+    rows = result.comparisons
+    figure = Figure(figsize=(9, 1.4 + 0.7 * max(1, len(rows))), layout="constrained", dpi=110)
+    axes = figure.subplots()
     for place, row in enumerate(rows):
-        points = [100 * value for value in row["by_subject"].values()]
-        axes.plot(points, [place] * len(points), "o", color="#6baed6", label="a person" if not place else None)
-        for person, value in zip(row["by_subject"], points, strict=True):
-            axes.annotate(person, (value, place), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=7)
-        if row["low"] is not None:
-            axes.plot([100 * row["low"], 100 * row["high"]], [place - 0.22] * 2, color="#08306b", linewidth=2)
-        axes.plot(100 * row["mean"], place - 0.22, "D", color="#08306b", label=_MEAN if not place else None)
-    names = [f"{row['arm']}\n- {row['against']}{'' if row['significant'] else ' (n. s.)'}" for row in rows]
+        points = [100 * value for value in row.by_subject.values()]
+        axes.plot(points, [place] * len(points), "o", color="#6baed6", label=None if place else "a subject")
+        for subject, value in zip(row.by_subject, points, strict=True):
+            axes.annotate(subject, (value, place), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=7)
+        if row.low is not None and row.high is not None:
+            axes.plot([100 * row.low, 100 * row.high], [place - 0.22] * 2, color="#08306b", linewidth=2)
+        axes.plot(100 * row.mean, place - 0.22, "D", color="#08306b", label=None if place else _MEAN)
+    names = [f"{row.arm}\n- {row.against}{'' if row.significant else ' (n. s.)'}" for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(max(1, len(rows)) - 0.4, -0.6)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_xlabel("difference in accuracy per person, points")
-    axes.set_title(f"{document['study']['name']} (n. s.: not significant at {LEVEL})", fontsize=10)
+    axes.set_xlabel("difference in accuracy per subject, points")
+    axes.set_title(f"{result.study.name} (n. s.: not significant at {LEVEL})", fontsize=10)
     if rows:
         axes.legend(loc="best", fontsize=8)
     with new_file(path) as stream:
-        figure.savefig(stream, format="png", dpi=110)
-    plt.close(figure)
+        figure.savefig(stream, format="png")
 
 
 _MEAN = "mean, 95 % BCa interval"

@@ -1,12 +1,12 @@
-"""What may be said of a difference between two arms, measured on the same people.
+"""Paired comparison of two arms over the same test subjects.
 
-The unit is the person, never the window and never the seed: windows of one person resemble each other, and seeds are
-no new people. Every function takes one number per person, already averaged over that person's windows and seeds.
+The unit is the subject, never the window and never the seed: windows of one subject resemble each other, and another
+seed is no new subject. Every function takes one number per subject, already averaged over windows and seeds.
 
-- ``sign_flip_p``: if neither arm were better, each person's difference could as well have had the other sign. All
-  2^n sign vectors are tried, so the p-value is exact; with n people it is never below 2 / 2^n, which is 0.125 for four.
-- ``bca_interval``: bias-corrected and accelerated bootstrap of the mean (Efron, JASA 1987). With few people it is
-  too narrow more often than it says.
+- ``sign_flip_p``: if neither arm were better, each subject's difference could as well have had the other sign. All
+  2^n sign vectors are tried, so the p-value is exact; of n subjects it is never below 2 / 2^n, which is 0.125 for four.
+- ``bca_interval``: bias-corrected and accelerated bootstrap of the mean (Efron, JASA 1987), scipy's. With few subjects
+  it is too narrow more often than it says.
 - ``holm``: several comparisons at once (Holm, Scandinavian Journal of Statistics 1979).
 """
 
@@ -22,23 +22,23 @@ from scipy import stats
 from vskd.errors import DataError
 
 #: 2^20 sign vectors are tried at once; far beyond, an exact test is out of reach.
-MOST_PEOPLE = 20
+MOST_SUBJECTS = 20
 LEVEL = 0.05
 _RESAMPLES = 9999
-#: Sums of shares that are closer are equal but for rounding, and equally far from 0.
+#: Sums of accuracies that are closer are equal but for rounding, and equally far from 0.
 _TIE = 1e-9
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One arm against another, over people.
+    """One arm against another, over subjects.
 
     Attributes
     ----------
     arm, against : names
-    by_subject : arm minus against, of each person
-    mean : over people
-    low, high : of the 95 % BCa interval of the mean; None with fewer than three people
+    by_subject : arm minus against, of each subject
+    mean : over subjects
+    low, high : of the 95 % BCa interval of the mean; None with fewer than three subjects
     p : exact two-sided sign-flip test
     p_holm : the same, adjusted for all comparisons of the study
     significant : ``p_holm`` below 0.05, and an interval without 0
@@ -58,19 +58,19 @@ class Comparison:
 def sign_flip_p(differences: NDArray[np.float64]) -> float:
     """Exact two-sided p-value of a mean difference of 0.
 
-    Not scipy's ``permutation_test``: its tolerance for ties is finer than what rounding leaves in a sum of shares.
+    Not scipy's ``permutation_test``: its tolerance for ties is finer than what rounding leaves in a sum of accuracies.
 
     Parameters
     ----------
-    differences : (people,), at least 1 and at most ``MOST_PEOPLE``; of shares, so within [-1, 1]
+    differences : (subjects,), at least 1 and at most ``MOST_SUBJECTS``; of accuracies, so within [-1, 1]
 
     Raises
     ------
-    DataError : nobody, or too many for an exact test; a difference that is not finite
+    DataError : no subject, or too many for an exact test; a difference that is not finite
     """
     count = len(differences)
-    if not 1 <= count <= MOST_PEOPLE:
-        raise DataError(f"an exact sign-flip test takes 1 to {MOST_PEOPLE} people, got {count}")
+    if not 1 <= count <= MOST_SUBJECTS:
+        raise DataError(f"an exact sign-flip test takes 1 to {MOST_SUBJECTS} subjects, got {count}")
     if not np.isfinite(differences).all():  # a NaN is in no order, and would give p = 0
         raise DataError(f"a difference of accuracies is not finite: {differences.tolist()}", hint="Test that arm again")
     sums = np.zeros(1)
@@ -84,11 +84,11 @@ def bca_interval(differences: NDArray[np.float64]) -> tuple[float, float] | None
 
     Parameters
     ----------
-    differences : (people,)
+    differences : (subjects,)
 
     Returns
     -------
-    low, high; the value itself where everybody has the same; None with fewer than three people
+    low, high; the value itself where all are equal; None with fewer than three subjects
     """
     if len(differences) < 3:
         return None
@@ -116,16 +116,16 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def compare(by_subject: Mapping[str, Mapping[str, float]], pairs: Sequence[tuple[str, str]]) -> tuple[Comparison, ...]:
-    """Compare arms over the same people.
+    """Compare arms over the same subjects.
 
     Parameters
     ----------
-    by_subject : of each arm, one number per person
+    by_subject : of each arm, one number per subject
     pairs : (arm, against); Holm's adjustment is over all of them
 
     Raises
     ------
-    DataError : two arms were measured on different people
+    DataError : two arms were tested on different subjects
     """
     differences = [_differences(by_subject, arm, against) for arm, against in pairs]
     p_values = [sign_flip_p(_values(difference)) for difference in differences]
@@ -140,7 +140,7 @@ def _differences(by_subject: Mapping[str, Mapping[str, float]], arm: str, agains
     if set(ours) != set(theirs):
         raise DataError(f"{arm} was tested on {', '.join(sorted(ours))}, {against} on {', '.join(sorted(theirs))}")
     # Accuracies are ratios of counts: what is equal must give 0, not the last bit of a sum.
-    return {person: round(ours[person] - theirs[person], 12) for person in ours}
+    return {subject: round(ours[subject] - theirs[subject], 12) for subject in ours}
 
 
 def _values(difference: Mapping[str, float]) -> NDArray[np.float64]:

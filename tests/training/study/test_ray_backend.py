@@ -17,7 +17,7 @@ import pytest
 
 from training.command_line import Command
 from vskd.errors import ConfigError, DataError, MissingExtraError
-from vskd_training.study.ray_cells import Answer, Shared, _look, on_cluster, refuse
+from vskd_training.study.ray_backend import NodeReport, Shared, _inspect, on_cluster, refuse
 
 CLUSTER = """
 import sys
@@ -36,7 +36,7 @@ import json, os, signal, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from vskd.errors import VskdError, ConfigError
-from vskd_training.study.ray_cells import Shared, on_cluster
+from vskd_training.study.ray_backend import Shared, on_cluster
 
 address, folder = sys.argv[1], Path(sys.argv[2])
 
@@ -113,7 +113,7 @@ def test_two_nodes_replace_workers_and_report_what_they_raise(
     assert raised == ["ConfigError", "gaf.size is 3. Take 64"]
     assert dead[0] == "DataError"
     assert dead[1].startswith("the cell dies-always was lost: its worker died 3 times (WorkerCrashedError). Look at")
-    assert dead[1].endswith("the same command goes on where the study was")
+    assert dead[1].endswith("the same command resumes the study")
     assert (tmp_path / "dies-always").read_text() == "xxx"
     assert greedy[0] == "DataError"
     assert greedy[1].startswith("the cell greedy needs 2 cores (threads), and no node has more than 1")
@@ -160,26 +160,30 @@ def test_a_study_on_a_cluster_gives_the_bytes_of_one_machine(
 
 # --- refusals, without a cluster ------------------------------------------------------------------------------------
 
-OURS = Answer("this machine", {"torch": "2", "vskd": "1"}, (), ("abc",))
+OURS = NodeReport("this machine", {"torch": "2", "vskd": "1"}, (), ("abc",))
 
 
 @pytest.mark.parametrize(
     ("node", "unwritten", "message"),
     [
-        (Answer("n", OURS.versions, ("/out",), ()), (), "node n does not share the folder /out.*same path, and may wr"),
-        (Answer("n", OURS.versions, (), ("abc",)), ("/cache",), "node n does not share the folder /cache"),
-        (Answer("n", {"torch": "1", "vskd": "1"}, (), ("abc",)), (), "node n has torch 1, this machine 2"),
-        (Answer("n", {"vskd": "1"}, (), ("abc",)), (), "node n has torch None, this machine 2"),
-        (Answer("n", OURS.versions, (), ("abd",)), (), "node n sees other recordings than this machine.*--root"),
+        (
+            NodeReport("n", OURS.versions, ("/out",), ()),
+            (),
+            "node n does not share the folder /out.*same path, and may wr",
+        ),
+        (NodeReport("n", OURS.versions, (), ("abc",)), ("/cache",), "node n does not share the folder /cache"),
+        (NodeReport("n", {"torch": "1", "vskd": "1"}, (), ("abc",)), (), "node n has torch 1, this machine 2"),
+        (NodeReport("n", {"vskd": "1"}, (), ("abc",)), (), "node n has torch None, this machine 2"),
+        (NodeReport("n", OURS.versions, (), ("abd",)), (), "node n sees other recordings than this machine.*--root"),
     ],
 )
-def test_a_node_that_differs_is_refused(node: Answer, unwritten: tuple[str, ...], message: str) -> None:
+def test_a_node_that_differs_is_refused(node: NodeReport, unwritten: tuple[str, ...], message: str) -> None:
     with pytest.raises(DataError, match=message):
         refuse(OURS, node, unwritten)
 
 
 def test_a_node_that_is_alike_is_taken() -> None:
-    refuse(OURS, Answer("n", OURS.versions, (), ("abc",)), ())
+    refuse(OURS, NodeReport("n", OURS.versions, (), ("abc",)), ())
 
 
 def test_a_node_tells_which_folders_it_does_not_see(tmp_path: Path) -> None:
@@ -188,11 +192,11 @@ def test_a_node_tells_which_folders_it_does_not_see(tmp_path: Path) -> None:
     marks = [tmp_path / name / ".seen" for name in ("here", "gone", "stale")]
     marks[0].write_text("token")
     marks[2].write_text("of another time")
-    answer = _look("n1", marks, "token", lambda: ("abc",))
-    assert answer.blind == (str(tmp_path / "gone"), str(tmp_path / "stale"))
-    assert answer.fingerprint == ()
+    report = _inspect("n1", marks, "token", lambda: ("abc",))
+    assert report.unseen == (str(tmp_path / "gone"), str(tmp_path / "stale"))
+    assert report.fingerprint == ()
     assert (tmp_path / "here" / ".seen-n1").is_file()
-    assert _look("n1", marks[:1], "token", lambda: ("abc",)).fingerprint == ("abc",)
+    assert _inspect("n1", marks[:1], "token", lambda: ("abc",)).fingerprint == ("abc",)
 
 
 SHARED = Shared((), lambda: ())

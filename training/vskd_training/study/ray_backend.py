@@ -1,13 +1,13 @@
-"""A study's cells on a Ray cluster: a task each, on whatever node has cores to spare.
+"""A study's cells on a Ray cluster: one task per cell, on any node with free cores.
 
-Ray's tasks are used as they are. joblib's backend for Ray (read in ray 2.60, joblib 1.6) gives no result before all are
-there, deals cells to its workers in turn however long they take, runs a single job on the caller's own machine, and
-does not start a cell again whose worker died.
+Ray's tasks are used directly. joblib's backend for Ray (read in ray 2.60, joblib 1.6) gives no result before all are
+there, assigns cells to its workers in turn however long they take, runs a single job on the caller's own machine, and
+does not restart a cell whose worker died.
 
 Every node must have the same vskd and libraries, and must see the study's folder, the cache and the data set under the
-same paths. That is checked before the first cell: a file written here must be read there, and one written there be read
-here. A worker that dies is replaced ``RETRIES`` times, anywhere; its cell goes on at the last epoch that it saved. A
-node that loses its network but still writes cannot be told from a dead one by this module.
+same paths. That is checked before the first cell: a file written here must be readable there, and one written there
+readable here. A worker that dies is replaced ``RETRIES`` times, on any node; its cell resumes at its last saved epoch.
+This module cannot tell a node that lost its network but still writes from a dead one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from typing import Any, Protocol
 from vskd.errors import ConfigError, DataError, MissingExtraError, VskdError
 from vskd_training.versions import versions
 
-#: How often a worker that died is replaced.
+#: How often a dead worker is replaced.
 RETRIES = 2
-#: How long an address may take to answer, s.
-_PATIENCE_S = 10.0
+#: How long a connection may take, s.
+_CONNECT_TIMEOUT_S = 10.0
 
 
-class Work(Protocol):
-    """Something with a name that needs so many cores."""
+class Task(Protocol):
+    """A name, and the cores that it needs: a study's cell."""
 
     @property
     def name(self) -> str: ...
@@ -58,37 +58,37 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a node says of itself: versions, folders in which it did not find the token, fingerprint of the data set."""
+class NodeReport:
+    """A node's versions, the folders in which it did not find the token, and the data set's fingerprint there."""
 
     host: str
     versions: dict[str, str]
-    blind: tuple[str, ...]
+    unseen: tuple[str, ...]
     fingerprint: tuple[str, ...]
 
 
 @contextmanager
 def on_cluster(
     address: str, shared: Shared, *, at_a_time: int | None
-) -> Iterator[Callable[[Callable[[Any], str], Sequence[Work]], Iterator[str]]]:
-    """Connect to a cluster; yields a function that runs ``call`` on every work and gives results as they come.
+) -> Iterator[Callable[[Callable[[Any], str], Sequence[Task]], Iterator[str]]]:
+    """Connect to a cluster; yields a function that runs ``call`` on every task and gives results as they come.
 
     Parameters
     ----------
     address : HOST:PORT of the cluster's head
     shared : checked on every node first
-    at_a_time : most works at a time; None leaves it to the cluster's cores
+    at_a_time : most tasks at a time; None leaves it to the cluster's cores
 
     Raises
     ------
     MissingExtraError : ray is not installed
     ConfigError : no such address
-    DataError : no cluster there; a node that sees other files or has other versions; a work whose workers died; what a
-        work raises
+    DataError : no cluster there; a node that sees other files or has other versions; a task whose workers died; what a
+        task raises
     """
     ray = _ray()
     _check_reachable(address)
-    # Ray prints what it has to say of dead workers to stdout, where results belong.
+    # Ray prints messages about dead workers to stdout, where results belong.
     with redirect_stdout(sys.stderr), _connected(ray, address):
         _check_nodes(ray, shared)
         yield partial(_run, ray, at_a_time)
@@ -118,20 +118,20 @@ def _ray() -> Any:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself tries for minutes, and then ends the process."""
+    """Refuse an address without a server at once: Ray itself tries for minutes, and then ends the process."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigError(f"the address of a Ray cluster is HOST:PORT, got {address!r}", hint="`ray start` prints it")
     try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
+        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
     except OSError as error:
         raise DataError(f"there is no Ray cluster at {address}: {error.strerror or error}", hint=_START) from error
 
 
 def _check_nodes(ray: Any, shared: Shared) -> None:
-    """Ask every node what it sees."""
+    """Inspect every node from the inside, and refuse the first that differs."""
     token = uuid.uuid4().hex
-    ours = Answer("this machine", versions(), (), shared.fingerprint())
+    ours = NodeReport("this machine", versions(), (), shared.fingerprint())
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     marks = [folder / f".seen-{token}" for folder in shared.folders]
     strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
@@ -139,63 +139,63 @@ def _check_nodes(ray: Any, shared: Shared) -> None:
         for folder, mark in zip(shared.folders, marks, strict=True):
             folder.mkdir(parents=True, exist_ok=True)
             mark.write_text(token, encoding="utf-8")
-        asked = {
-            node["NodeID"]: ray.remote(_look)
+        tasks = {
+            node["NodeID"]: ray.remote(_inspect)
             .options(num_cpus=0, scheduling_strategy=strategy(node["NodeID"], soft=False), max_retries=0)
             .remote(node["NodeID"], marks, token, shared.fingerprint)
             for node in nodes
         }
         for node in nodes:
-            answer = _answer(ray, asked[node["NodeID"]], node["NodeManagerHostname"])
+            report = _report_of(ray, tasks[node["NodeID"]], node["NodeManagerHostname"])
             unwritten = tuple(str(mark.parent) for mark in marks if not _written(mark, node["NodeID"]).is_file())
-            refuse(ours, answer, unwritten)
+            refuse(ours, report, unwritten)
     finally:
         for mark in marks:
             for path in mark.parent.glob(f"{mark.name}*"):
                 path.unlink(missing_ok=True)
 
 
-def _answer(ray: Any, task: Any, host: str) -> Answer:
+def _report_of(ray: Any, task: Any, host: str) -> NodeReport:
     try:
-        answer: Answer = ray.get(task)
+        report: NodeReport = ray.get(task)
     except ray.exceptions.RayError as error:
         raise DataError(
             f"the node {host} cannot run vskd: {_last_line(error)}", hint="Install there what is installed here"
         ) from error
-    return answer
+    return report
 
 
-def _look(node: str, marks: Sequence[Path], token: str, fingerprint: Callable[[], tuple[str, ...]]) -> Answer:
+def _inspect(node: str, marks: Sequence[Path], token: str, fingerprint: Callable[[], tuple[str, ...]]) -> NodeReport:
     """Runs on a node: read what the study's machine wrote, and write beside it."""
-    blind = []
+    unseen = []
     for mark in marks:
         try:
-            seen = mark.read_text(encoding="utf-8") == token
+            found = mark.read_text(encoding="utf-8") == token
             _written(mark, node).touch()
         except OSError:
-            seen = False
-        if not seen:
-            blind.append(str(mark.parent))
-    return Answer(platform.node(), versions(), tuple(blind), () if blind else fingerprint())
+            found = False
+        if not found:
+            unseen.append(str(mark.parent))
+    return NodeReport(platform.node(), versions(), tuple(unseen), () if unseen else fingerprint())
 
 
 def _written(mark: Path, node: str) -> Path:
     return mark.with_name(f"{mark.name}-{node}")
 
 
-def refuse(ours: Answer, node: Answer, unwritten: Sequence[str]) -> None:
-    """Refuse a node that would not give what this machine gives.
+def refuse(ours: NodeReport, node: NodeReport, unwritten: Sequence[str]) -> None:
+    """Refuse a node that would not compute what this machine computes.
 
     Parameters
     ----------
-    ours, node : what this machine and the node say
-    unwritten : folders in which this machine does not find what the node wrote
+    ours, node : the reports of this machine and of the node
+    unwritten : folders in which this machine does not find the node's file
 
     Raises
     ------
     DataError : naming what differs
     """
-    if hidden := [*node.blind, *unwritten]:
+    if hidden := [*node.unseen, *unwritten]:
         raise DataError(
             f"the node {node.host} does not share the folder {hidden[0]} with this machine",
             hint="Give --out and --cache on storage that every node sees under the same path, and may write",
@@ -213,47 +213,47 @@ def refuse(ours: Answer, node: Answer, unwritten: Sequence[str]) -> None:
         )
 
 
-def _run(ray: Any, at_a_time: int | None, call: Callable[[Any], str], works: Sequence[Work]) -> Iterator[str]:
-    _check_cores(ray, works)
+def _run(ray: Any, at_a_time: int | None, call: Callable[[Any], str], tasks: Sequence[Task]) -> Iterator[str]:
+    _check_cores(ray, tasks)
     remote = ray.remote(_call)
-    waiting = list(reversed(works))
-    running: dict[Any, Work] = {}
+    waiting = list(reversed(tasks))
+    running: dict[Any, Task] = {}
     while waiting or running:
-        while waiting and len(running) < (at_a_time or len(works)):
-            work = waiting.pop()
-            task = remote.options(num_cpus=work.threads, max_retries=RETRIES, name=work.name).remote(call, work)
-            running[task] = work
+        while waiting and len(running) < (at_a_time or len(tasks)):
+            task = waiting.pop()
+            started = remote.options(num_cpus=task.threads, max_retries=RETRIES, name=task.name).remote(call, task)
+            running[started] = task
         (ready, *_), _ = ray.wait(list(running), num_returns=1)
         yield _result(ray, ready, running.pop(ready))
 
 
-def _call(call: Callable[[Any], str], work: Work) -> str:
-    return call(work)
+def _call(call: Callable[[Any], str], task: Task) -> str:
+    return call(task)
 
 
-def _check_cores(ray: Any, works: Sequence[Work]) -> None:
+def _check_cores(ray: Any, tasks: Sequence[Task]) -> None:
     """A task that fits no node would wait forever."""
     most = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
-    for work in works:
-        if work.threads > most:
+    for task in tasks:
+        if task.threads > most:
             raise DataError(
-                f"the cell {work.name} needs {work.threads} cores (threads), and no node has more than {most:g}",
+                f"the cell {task.name} needs {task.threads} cores (threads), and no node has more than {most:g}",
                 hint="Set threads = 1 in the config, or start a larger node",
             )
 
 
-def _result(ray: Any, task: Any, work: Work) -> str:
+def _result(ray: Any, started: Any, task: Task) -> str:
     try:
-        return str(ray.get(task))
+        return str(ray.get(started))
     except ray.exceptions.RayTaskError as error:
-        # What a user can mend arrives as it was raised; anything else is a defect, and keeps the node's traceback.
+        # A user's mistake arrives as it was raised; anything else is a defect, and keeps the node's traceback.
         if isinstance(error.cause, VskdError):
             raise error.cause from error
         raise
     except ray.exceptions.RayError as error:
         raise DataError(
-            f"the cell {work.name} was lost: its worker died {1 + RETRIES} times ({type(error).__name__})",
-            hint="Look at that node's memory; the same command goes on where the study was",
+            f"the cell {task.name} was lost: its worker died {1 + RETRIES} times ({type(error).__name__})",
+            hint="Look at that node's memory; the same command resumes the study",
         ) from error
 
 

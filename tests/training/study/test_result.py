@@ -1,0 +1,230 @@
+"""What a study reports: seeds averaged within subjects, arms paired by subject, and every committed figure again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from training.command_line import Command
+from training.study.tiny_study import ENSEMBLE, ONE_ARM, STUDY, RunStudy, WriteStudy
+from vskd.errors import DataError
+from vskd_training.data.experiment import Experiment
+from vskd_training.evaluation.evaluate import own_network
+from vskd_training.loop.run import Run
+from vskd_training.study.plan import Study, open_study
+from vskd_training.study.report import report_study, table
+from vskd_training.study.result import summarise
+from vskd_training.study.statistics import bca_interval, compare, holm, sign_flip_p
+
+RESULTS = Path(__file__).parents[3] / "training" / "results"
+
+
+def change_cards(finished: Path, out: Path, name: str, change: Any) -> None:
+    """Copy finished cells, and change the test metrics in the cards of an arm or of one cell."""
+    if not (out / "cells").exists():
+        shutil.copytree(finished / "cells", out / "cells")
+    for path in (out / "cells" / name).rglob("run.json"):
+        card = json.loads(path.read_text())
+        change(card["metrics"]["test"])
+        path.write_text(json.dumps(card))
+
+
+def by_recording(by_subject: Mapping[str, float]) -> Any:
+    return lambda test: test["recording"]["all"].update(by_subject=dict(by_subject))
+
+
+def test_seeds_are_averaged_within_each_subject(study: Study, finished: Path) -> None:
+    document = json.loads((finished / "result.json").read_text())
+    distilled = document["arms"]["distilled"]
+    assert [cell["seed"] for cell in distilled["cells"]] == [0, 1]
+    for subject in ("2", "4"):
+        each = [cell["by_subject"][subject] for cell in distilled["cells"]]
+        assert distilled["by_subject"][subject] == pytest.approx(np.mean(each))
+    # One network teaches alone: its accuracy on unseen subjects is the teacher accuracy of its student.
+    assert distilled["teacher_accuracy"] == document["teachers"]["camera"]["accuracy"] > 0
+    assert document["arms"]["alone"]["teacher_accuracy"] is None
+    assert document["arms"]["alone"]["interval_over_subjects"] is None  # two subjects are too few
+    first = document["comparisons"][0]
+    assert (first["arm"], first["against"]) == ("distilled", "alone")
+    alone = document["arms"]["alone"]["by_subject"]["4"]
+    assert first["by_subject"]["4"] == pytest.approx(distilled["by_subject"]["4"] - alone)
+    text = (finished / "table.md").read_text()
+    assert "With 2 subjects no p is below 0.5" in text
+    assert text.count("not significant") == 2
+    assert (finished / "differences.png").read_bytes().startswith(b"\x89PNG")
+    assert summarise(study, finished) == report_study(study, finished)
+
+
+def test_a_study_can_count_windows(write_study: WriteStudy, finished: Path, tmp_path: Path) -> None:
+    def change(test: dict[str, Any]) -> None:
+        test["window"]["all"]["accuracy"], test["window"]["all"]["by_subject"]["4"] = 0.75, 0.875
+
+    change_cards(finished, tmp_path, ".", change)
+    by_window = write_study(STUDY.replace("seeds = [0, 1]", 'decisions = "window"\nseeds = [0, 1]', 1))
+    result = summarise(open_study(by_window, root=None), tmp_path)
+    assert result.arms["alone"].accuracy == result.teachers["camera"].accuracy == 0.75
+    assert result.arms["alone"].window_accuracy == 0.75
+    assert result.arms["distilled"].by_subject["4"] == 0.875
+    assert "decisions per window" in table(result)
+
+
+ALONE = {"2": 0.5, "4": 0.7, "6": 0.9, "8": 0.8}
+DISTILLED = {"2": 0.6, "4": 0.76, "6": 0.91, "8": 0.83}
+AGAIN = {"2": 0.4, "4": 0.75, "6": 0.97, "8": 0.72}
+
+
+@pytest.fixture
+def known(study: Study, finished: Path, tmp_path: Path) -> Path:
+    """The study's folder with known accuracies of four subjects; the two seeds of an arm lie 0.05 to either side."""
+    for name, accuracies in (("alone", ALONE), ("distilled", DISTILLED), ("again", AGAIN)):
+        for seed, sign in ((0, -1), (1, 1)):
+            shifted = {subject: value + sign * 0.05 for subject, value in accuracies.items()}
+            change_cards(finished, tmp_path, f"{name}/all/seed-{seed}", by_recording(shifted))
+    return tmp_path
+
+
+def test_each_arm_has_its_own_interval_over_subjects_and_not_over_seeds(study: Study, known: Path) -> None:
+    result = summarise(study, known)
+    text = table(result)
+    for name, accuracies in (("alone", ALONE), ("distilled", DISTILLED), ("again", AGAIN)):
+        expected = bca_interval(np.array(list(accuracies.values())))
+        assert expected is not None
+        assert result.arms[name].interval_over_subjects == pytest.approx(expected)
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| {name} |"))
+        assert f"{expected[0]:.3f} to {expected[1]:.3f}" in line
+    assert "0.500 (2)" in text
+
+
+def test_arms_are_paired_by_subject_and_adjusted_together(study: Study, known: Path) -> None:
+    """Differences, intervals and p-values of each comparison from the known accuracies, subject by subject."""
+    result = summarise(study, known)
+    expected = [
+        np.array([accuracies[subject] - ALONE[subject] for subject in ALONE]) for accuracies in (DISTILLED, AGAIN)
+    ]
+    p_values = [sign_flip_p(differences) for differences in expected]
+    assert p_values == [0.125, 0.75]
+    for row, differences, p, adjusted in zip(result.comparisons, expected, p_values, (0.25, 0.75), strict=True):
+        assert list(row.by_subject.values()) == pytest.approx(differences)
+        assert row.mean == pytest.approx(differences.mean())
+        assert (row.low, row.high) == pytest.approx(bca_interval(differences))
+        assert (row.p, row.p_holm) == (p, adjusted)
+
+
+def test_each_figure_of_a_comparison_is_in_its_line(study: Study, known: Path) -> None:
+    result = summarise(study, known)
+    lines = table(result).splitlines()
+    for row in result.comparisons:
+        assert row.low is not None
+        assert row.high is not None
+        interval = f"{100 * row.low:+.1f} to {100 * row.high:+.1f}"
+        better = sum(value > 0 for value in row.by_subject.values())
+        expected = f"| {row.arm} - {row.against} | {100 * row.mean:+.1f} | {interval} | {better} of 4 "
+        assert f"{expected}| {row.p:.3g} | {row.p_holm:.3g} | not significant |" in lines
+
+
+def test_a_network_of_another_fold_or_seed_is_not_counted(study: Study, known: Path) -> None:
+    """Each row stands beside the hash of the network whose card it was read from."""
+    for scores in summarise(study, known).arms.values():
+        for row in scores.cells:
+            (name,) = (
+                name for name, arm in summarise(study, known).arms.items() if arm is not None and row in arm.cells
+            )
+            card = json.loads((known / "cells" / name / "all" / f"seed-{row.seed}" / "run.json").read_text())
+            assert row.weights_sha256 == card["weights_sha256"]
+            assert row.by_subject == card["metrics"]["test"]["recording"]["all"]["by_subject"]
+
+
+def test_arms_of_other_test_subjects_are_not_compared(study: Study, known: Path) -> None:
+    change_cards(known, known, "again", by_recording({"1": 0.5}))
+    with pytest.raises(DataError, match="again was tested on 1, alone on 2, 4, 6, 8"):
+        summarise(study, known)
+
+
+def test_a_study_can_choose_among_some_subjects(write_study: WriteStudy, run: RunStudy, tmp_path: Path) -> None:
+    among = 'set = ["data.people=[1,3,4]", "data.protocol=leave-one-subject-out", "'
+    opened = open_study(write_study(ONE_ARM.replace('set = ["', among)), root=None)
+    assert [cell.fold for cell in opened.cells] == ["1", "3", "4"]
+    run(opened, tmp_path)
+    result = report_study(opened, tmp_path)
+    assert set(result.arms["alone"].by_subject) == {"1", "3", "4"}
+    for row in result.arms["alone"].cells:
+        assert sorted([*row.subjects["train"], *row.subjects["test"]]) == ["1", "3", "4"]
+        assert row.subjects["test"] == [row.fold]
+    text = (tmp_path / "table.md").read_text()
+    assert "Among the subjects 1, 3, 4 only." in text
+    # One arm is compared with nothing.
+    assert result.comparisons == ()
+    assert "Differences" not in text
+    assert (tmp_path / "differences.png").is_file()
+
+
+def test_the_members_of_an_ensemble_are_tested_together(
+    write_study: WriteStudy, run: RunStudy, finished: Path, tiny_cache: Path, tmp_path: Path
+) -> None:
+    opened = open_study(write_study(STUDY + ENSEMBLE), root=None)
+    shutil.copytree(finished / "cells", tmp_path / "cells")
+    run(opened, tmp_path)
+    result = summarise(opened, tmp_path)
+    assert list(result.teachers) == ["camera"]
+    assert list(result.arms) == ["alone", "distilled", "again", "last"]
+    cell = opened.cells_of("last")[0]
+    networks = [Run.open(tmp_path / "cells" / name, role=None) for name in cell.taught_by]
+    card = Run.open(tmp_path / "cells" / cell.name, role="student").card
+    assert [known["sha256"] for known in card["teacher"]] == [network.card["weights_sha256"] for network in networks]
+    experiment = Experiment.open(cell.config, root=None, cache=tiny_cache, progress=None)
+    test = experiment.windows("test")
+    logits = [own_network(network, experiment).answer(test) for network in networks]
+    right = np.mean([softmax(one, axis=1) for one in logits], axis=0).argmax(axis=1) == test.labels
+    assert card["teacher_metrics"]["test"]["window"]["all"]["accuracy"] == pytest.approx(right.mean())
+
+
+def test_the_command_prints_the_table(vskd: Command, write_study: WriteStudy, finished: Path, tiny_cache: Path) -> None:
+    path = write_study(STUDY)
+    done = vskd("study", path, "--out", finished, "--cache", tiny_cache)
+    assert done.code == 0, done.err
+    assert done.out == (finished / "table.md").read_text()
+    assert "result.json" in done.err
+    done = vskd("study", path.with_name("nowhere.toml"), "--out", finished)
+    assert (done.code, done.out) == (1, "")
+    assert "cannot read the study" in done.err
+    assert vskd("study", path).code == 2
+
+
+# --- committed results, which have the names of commit afaffb3 --------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/result.json")), ids=lambda path: path.parent.name)
+def test_committed_figures_are_found_again(path: Path) -> None:
+    """Every committed study: means, spread and intervals from its rows, comparisons from its subjects."""
+    document = json.loads(path.read_text())
+    for scores in (*document["teachers"].values(), *document["arms"].values()):
+        rows = scores["cells"]
+        for subject, accuracy in scores["by_subject"].items():
+            each = [row["by_subject"][subject] for row in rows if subject in row["by_subject"]]
+            assert accuracy == pytest.approx(np.mean(each), rel=1e-14)
+        assert scores["accuracy"] == pytest.approx(np.mean([row["accuracy"] for row in rows]), rel=1e-14)
+        assert scores["macro_f1"] == pytest.approx(np.mean([row["macro_f1"] for row in rows]), rel=1e-14)
+        if "interval_over_people" in scores:
+            expected = bca_interval(np.array(list(scores["by_subject"].values())))
+            assert scores["interval_over_people"] == (None if expected is None else pytest.approx(expected, abs=1e-12))
+    arms = {name: scores["by_subject"] for name, scores in document["arms"].items()}
+    committed = document["comparisons"]
+    found = compare(arms, [(row["arm"], row["against"]) for row in committed])
+    assert [row.p_holm for row in found] == list(holm([row.p for row in found]))
+    for row, expected in zip(found, committed, strict=True):
+        assert row.by_subject == pytest.approx(expected["by_subject"], abs=1e-12)
+        assert (row.p, row.p_holm, row.significant) == tuple(expected[key] for key in ("p", "p_holm", "significant"))
+        assert (row.mean, row.low, row.high) == pytest.approx([expected[key] for key in ("mean", "low", "high")])
+
+
+def test_a_study_without_a_finished_cell_has_no_result(study: Study, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no run"):
+        summarise(replace(study), tmp_path)

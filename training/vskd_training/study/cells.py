@@ -1,0 +1,95 @@
+"""One cell of a study: trained in ``OUT/unfinished``, then moved to ``OUT/cells`` by one rename.
+
+A study that was killed at any moment is resumed by the same command: finished cells stay, an unfinished one resumes at
+its last epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vskd.closed import to_mapping
+from vskd.errors import ConfigError, DataError
+from vskd.writing import move_folder
+from vskd_training.data.experiment import Experiment
+from vskd_training.loop.run import CARD, Run
+from vskd_training.loop.train import train_student, train_teacher
+from vskd_training.study.plan import Cell
+
+#: The last commit that reads and writes cells and results as those in ``training/results``.
+OLD_FORMAT_COMMIT = "afaffb3"
+
+
+def is_finished(out: Path, cell: Cell) -> bool:
+    """Whether a cell is there, trained with its present config.
+
+    Raises
+    ------
+    DataError : it is there with another config
+    """
+    if not (folder_of(out, cell.name) / CARD).is_file():
+        return False
+    run = open_cell(out, cell)
+    if to_mapping(run.config) != to_mapping(cell.config):
+        raise DataError(
+            f"{run.path} was trained with another config than the study has now",
+            hint="A study is frozen once it runs: give another --out",
+        )
+    return True
+
+
+def open_cell(out: Path, cell: Cell) -> Run:
+    """A finished cell.
+
+    Raises
+    ------
+    DataError : it is not finished, or was trained by a version that named settings and scores otherwise
+    """
+    folder = folder_of(out, cell.name)
+    try:
+        run = Run.open(folder, role=cell.role)
+    except ConfigError as error:
+        raise _old_format(folder, str(error)) from error
+    if cell.taught_by and "teacher_metrics" not in run.card:
+        raise _old_format(folder, "its run card has no teacher_metrics")
+    return run
+
+
+def _old_format(folder: Path, why: str) -> DataError:
+    return DataError(
+        f"{folder} was trained by an older version of vskd: {why}",
+        hint=f"Commit {OLD_FORMAT_COMMIT} reads it; to train it again, give another --out",
+    )
+
+
+def folder_of(out: Path, name: str) -> Path:
+    """Where a finished cell is."""
+    return out / "cells" / name
+
+
+def train_cell(cell: Cell, out: Path, *, root: Path | None, cache: Path) -> str:
+    """Train one cell, or resume it; returns its name. Runs in a process of its own."""
+    work, place = out / "unfinished" / cell.name, folder_of(out, cell.name)
+    # A worker that dies with its result on the way leaves a finished cell, and a cluster starts it again.
+    if (place / CARD).is_file():
+        return cell.name
+    # A kill between card and rename leaves a finished run here.
+    if not (work / CARD).is_file():
+        _train(cell, work, [folder_of(out, name) for name in cell.taught_by], root=root, cache=cache)
+    move_folder(work, place)
+    return cell.name
+
+
+def _train(cell: Cell, work: Path, teachers: Sequence[Path], *, root: Path | None, cache: Path) -> None:
+    experiment = Experiment.open(cell.config, root=root, cache=cache, progress=None)
+    options: dict[str, Any] = {"overwrite": False, "resume": True, "progress": _silent}
+    if cell.role == "teacher":
+        train_teacher(experiment, work, **options)
+    else:
+        train_student(experiment, work, teachers=[Run.open(path, role=None) for path in teachers], **options)
+
+
+def _silent(done: int, total: int, parts: dict[str, float]) -> None:
+    del done, total, parts

@@ -1,0 +1,178 @@
+"""The scores of a study, out of its run cards: per cell, per arm and teacher, and the comparisons of arms.
+
+Seeds are averaged within a subject before anything is compared. This module trains nothing and draws nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vskd_training.study.cells import open_cell
+from vskd_training.study.plan import Cell, Study
+from vskd_training.study.spec import StudySpec
+from vskd_training.study.statistics import Comparison, bca_interval, compare
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores on the test subjects, in [0, 1], of one network or as the mean over several.
+
+    Attributes
+    ----------
+    accuracy, macro_f1 : of the study's decisions, over all activities
+    wrist_accuracy, wrist_macro_f1 : over those that were recorded at the wrist
+    window_accuracy : per window, whatever the study's decisions are
+    teacher_accuracy : of a student's teachers together, None without a teacher
+    """
+
+    accuracy: float
+    macro_f1: float
+    wrist_accuracy: float
+    wrist_macro_f1: float
+    window_accuracy: float
+    teacher_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class CellScores(Scores):
+    """Scores of one run.
+
+    Attributes
+    ----------
+    fold, seed : of the cell
+    by_subject : accuracy of each test subject
+    subjects : who was on which side
+    weights_sha256 : of the network
+    """
+
+    fold: str
+    seed: int
+    by_subject: Mapping[str, float]
+    subjects: Mapping[str, Sequence[str]]
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class ItemScores(Scores):
+    """Scores of an arm or a teacher, means over its cells.
+
+    Attributes
+    ----------
+    accuracy_sd_over_cells : standard deviation of the accuracy over folds and seeds
+    by_subject : accuracy of each test subject, mean over seeds
+    interval_over_subjects : 95 % BCa interval of their mean, None with fewer than three subjects
+    cells : each run
+    """
+
+    accuracy_sd_over_cells: float
+    by_subject: Mapping[str, float]
+    interval_over_subjects: tuple[float, float] | None
+    cells: tuple[CellScores, ...]
+
+    @property
+    def worst_subject(self) -> str:
+        """The one with the lowest accuracy."""
+        return min(self.by_subject, key=self.by_subject.__getitem__)
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Everything that a study found; no date, so equal runs give equal results.
+
+    Attributes
+    ----------
+    study, sha256 : the study file, and hashes of it and of its config
+    dataset : name, key and number of defects
+    leaky : test subjects are also in training
+    subjects : the only ones who took part; empty: all
+    versions : of the libraries
+    teachers, arms : scores by name, in the order of the file
+    comparisons : in the order of the file
+    """
+
+    study: StudySpec
+    sha256: Mapping[str, str]
+    dataset: Mapping[str, Any]
+    leaky: bool
+    subjects: tuple[str, ...]
+    versions: Mapping[str, str]
+    teachers: Mapping[str, ItemScores]
+    arms: Mapping[str, ItemScores]
+    comparisons: tuple[Comparison, ...]
+
+
+def summarise(study: Study, out: Path) -> StudyResult:
+    """Read the run cards of a study, and compare its arms.
+
+    Parameters
+    ----------
+    study : every cell of it finished
+    out : its folder
+
+    Raises
+    ------
+    DataError : a cell is not finished, or of an older version
+    """
+    spec = study.spec
+    arms = {arm.name: _item_scores(study, arm.name, out) for arm in spec.arm}
+    first = study.cells_of(spec.arm[0].name)[0]
+    card = open_cell(out, first).card
+    return StudyResult(
+        study=spec,
+        sha256=study.sha256,
+        dataset={key: card["data"][key] for key in ("dataset", "key", "defects")},
+        leaky=card["data"]["split"]["leaky"],
+        subjects=first.config.data.people,
+        versions=card["versions"],
+        teachers={teacher.name: _item_scores(study, teacher.name, out) for teacher in spec.trained_teachers},
+        arms=arms,
+        comparisons=compare({name: scores.by_subject for name, scores in arms.items()}, spec.pairs),
+    )
+
+
+def _item_scores(study: Study, item: str, out: Path) -> ItemScores:
+    rows = tuple(_cell_scores(cell, open_cell(out, cell).card, study.spec) for cell in study.cells_of(item))
+    over_seeds: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for subject, accuracy in row.by_subject.items():
+            over_seeds[subject].append(accuracy)
+    by_subject = {subject: float(np.mean(values)) for subject, values in sorted(over_seeds.items())}
+    return ItemScores(
+        **_means(rows),
+        accuracy_sd_over_cells=float(np.std([row.accuracy for row in rows])),
+        by_subject=by_subject,
+        interval_over_subjects=bca_interval(np.array(list(by_subject.values()))),
+        cells=rows,
+    )
+
+
+def _means(rows: Sequence[Scores]) -> dict[str, Any]:
+    """The mean of each score; None where one of the cells has none."""
+    columns = {field.name: [getattr(row, field.name) for row in rows] for field in fields(Scores)}
+    return {name: None if None in values else float(np.mean(values)) for name, values in columns.items()}
+
+
+def _cell_scores(cell: Cell, card: Mapping[str, Any], spec: StudySpec) -> CellScores:
+    test = card["metrics"]["test"]
+    tested = test[spec.decisions]
+    wrist = tested.get("wrist", tested["all"])
+    teachers = card["teacher_metrics"]["test"][spec.decisions]["all"]["accuracy"] if cell.taught_by else None
+    return CellScores(
+        accuracy=tested["all"]["accuracy"],
+        macro_f1=tested["all"]["macro_f1"],
+        wrist_accuracy=wrist["accuracy"],
+        wrist_macro_f1=wrist["macro_f1"],
+        window_accuracy=test["window"]["all"]["accuracy"],
+        teacher_accuracy=teachers,
+        fold=cell.fold,
+        seed=cell.seed,
+        by_subject=tested["all"]["by_subject"],
+        subjects={key: card["data"]["split"].get(key, []) for key in ("train", "unlabelled", "validation", "test")},
+        weights_sha256=card["weights_sha256"],
+    )

@@ -1,0 +1,103 @@
+"""Run a study: every unfinished cell whose teachers are finished, on this machine's cores or on a Ray cluster."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from vskd.errors import DataError
+from vskd_training.datasets.prepared import prepare
+from vskd_training.datasets.registry import open_source
+from vskd_training.settings import DataConfig
+from vskd_training.study.cells import is_finished, train_cell
+from vskd_training.study.plan import Cell, Study
+from vskd_training.study.ray_backend import Shared, on_cluster
+
+
+def run_study(
+    study: Study,
+    out: Path,
+    *,
+    root: Path | None,
+    cache: Path,
+    jobs: int | None,
+    progress: Callable[[int, int, str], None],
+    ray_address: str = "",
+) -> None:
+    """Train every cell that is not finished.
+
+    Parameters
+    ----------
+    study : what to run
+    out : its folder; one that is there is resumed
+    root, cache : of the data set and of prepared recordings
+    jobs : cells at a time, each with the config's ``threads``; None is one, or on a cluster what its cores allow
+    progress : called with (cells finished, in all, name of the cell that was finished last)
+    ray_address : HOST:PORT of a Ray cluster to train them on, see ``ray_backend``; empty for this machine's cores
+
+    Raises
+    ------
+    DataError : another process runs it; a cell was trained with another config; whatever a cell raises
+    """
+    with _locked(out):
+        done = {cell.name for cell in study.cells if is_finished(out, cell)}
+        progress(len(done), len(study.cells), "")
+        if len(done) == len(study.cells):
+            return
+        # Workers have working folders of their own.
+        out, cache, root = out.resolve(), cache.resolve(), root and root.resolve()
+        train = partial(train_cell, out=out, root=root, cache=cache)
+        shared = Shared((out, cache), partial(_fingerprints, _data_of(study), root))
+        backend = on_cluster(ray_address, shared, at_a_time=jobs) if ray_address else _on_cores(jobs or 1)
+        with backend as run:
+            _prepare(study, root, cache)
+            while len(done) < len(study.cells):
+                ready = [cell for cell in study.cells if cell.name not in done and set(cell.taught_by) <= done]
+                for name in run(train, ready):
+                    done.add(name)
+                    progress(len(done), len(study.cells), name)
+
+
+@contextmanager
+def _on_cores(jobs: int) -> Iterator[Callable[[Callable[[Cell], str], Sequence[Cell]], Iterator[str]]]:
+    """What ``ray_backend.on_cluster`` is, on the cores of this machine."""
+    from joblib import Parallel, delayed
+
+    def run(train: Callable[[Cell], str], cells: Sequence[Cell]) -> Iterator[str]:
+        parallel = Parallel(n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered")
+        yield from parallel(delayed(train)(cell) for cell in cells)
+
+    yield run
+
+
+def _data_of(study: Study) -> tuple[DataConfig, ...]:
+    """The data that the cells read, each once, whatever split they make of it."""
+    return tuple(dict.fromkeys(cell.config.data.reading() for cell in study.cells))
+
+
+def _fingerprints(data: Sequence[DataConfig], root: Path | None) -> tuple[str, ...]:
+    return tuple(open_source(one, root).fingerprint() for one in data)
+
+
+def _prepare(study: Study, root: Path | None, cache: Path) -> None:
+    """Decode the recordings once, before several processes want them."""
+    for data in _data_of(study):
+        prepare(open_source(data, root), cache)
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """One study at a time in a folder; the lock falls with the process, however it ends."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / ".lock").open("w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DataError(f"another process runs a study in {out}", hint="Wait for it, or stop it") from error
+            yield
+    except OSError as error:
+        raise DataError(f"the study cannot be written in {out}: {error.strerror or error}") from error
