@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from training.command_line import Command
+from vskd.closed import to_mapping
 from vskd.decide import UNKNOWN, Decider
 from vskd.errors import ConfigError, ContractError, DataError
 from vskd.stream import Window
@@ -21,16 +22,12 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.data.labels import sides
 from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.datasets.synthetic.generator import SyntheticSource
-from vskd_training.evaluation import evaluate as module
-from vskd_training.evaluation.evaluate import (
-    evaluate,
-    model_of,
-    own_network,
-    refuse_trained_on,
-    windows_to_test,
-    write_evaluation,
-)
+from vskd_training.evaluation import predictors
+from vskd_training.evaluation.evaluate import Evaluation, evaluate, refuse_trained_on, windows_to_test
+from vskd_training.evaluation.files import write_evaluation
+from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.plots import draw_confusion
+from vskd_training.evaluation.predictors import bundle_predictor, network_predictor
 from vskd_training.evaluation.report import Temperature, report
 from vskd_training.evaluation.tables import evaluation_sentences
 from vskd_training.loop.run import Run
@@ -64,8 +61,8 @@ def run(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 
 @pytest.fixture(scope="module")
-def result(run: Run, experiment: Experiment) -> dict[str, Any]:
-    return evaluate(run, experiment, own_network(run, experiment), keep=0.9)
+def result(run: Run, experiment: Experiment) -> Evaluation:
+    return evaluate(run, experiment, network_predictor(run, experiment), coverage=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +73,7 @@ def teacher(tiny: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def reported(tiny: Experiment, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Experiment]:
-    """A run without validation people."""
+    """A run without validation subjects."""
     data = dataclasses.replace(tiny.config.data, train_on_validation=True)
     settings = dataclasses.replace(tiny.config, data=data)
     whole = dataclasses.replace(tiny, config=settings, sides=sides(tiny.prepared.infos, data, LabelsConfig()))
@@ -130,8 +127,8 @@ def test_unknown_activities_that_cannot_be(tiny: Experiment, unknown: tuple[str,
         sides(tiny.prepared.infos, data, LabelsConfig())
 
 
-def test_the_card_and_the_evaluation_agree_on_them(run: Run, result: dict[str, Any], experiment: Experiment) -> None:
-    card, found = run.card["metrics"]["test"]["unknown"], result["metrics"]["unknown"]
+def test_the_card_and_the_evaluation_agree_on_them(run: Run, result: Evaluation, experiment: Experiment) -> None:
+    card, found = run.card["metrics"]["test"]["unknown"], result.metrics["unknown"]
     for per in ("window", "recording"):
         for score in ("max_probability", "energy"):
             assert found[per][score]["auroc"] == pytest.approx(card[per][score]["auroc"], abs=0.01)
@@ -139,7 +136,7 @@ def test_the_card_and_the_evaluation_agree_on_them(run: Run, result: dict[str, A
     assert card["window"]["known"] == len(experiment.windows("test"))
     assert card["window"]["unknown"] == len(experiment.windows("unknown"))
     assert card["recording"]["unknown"] == len(experiment.sides.unknown) == 4
-    logits = own_network(run, experiment).answer
+    logits = network_predictor(run, experiment).predict
     known, unknown = (logits(experiment.windows(part)).astype(float) for part in ("test", "unknown"))
     energies = [np.log(np.exp(side).sum(axis=1)) for side in (known, unknown)]
     pairs = [(a > b) + (a == b) / 2 for a in energies[0] for b in energies[1]]
@@ -155,25 +152,25 @@ def test_without_the_key_nothing_is_said_of_unknown_activities(tiny: Experiment)
 # --- calibration ------------------------------------------------------------------------------------------------------
 
 
-def test_calibration_is_told_before_and_after_the_fitted_temperature(run: Run, result: dict[str, Any]) -> None:
-    found = result["metrics"]["calibration"]
+def test_calibration_is_reported_before_and_after_the_fitted_temperature(run: Run, result: Evaluation) -> None:
+    found = result.metrics["calibration"]
     fitted = run.contract.decision.temperature
-    assert found["temperature"] == {"value": fitted, "source": "validation people"}
+    assert found["temperature"] == {"value": fitted, "source": "validation subjects"}
     assert fitted != 1.0
     assert found["before"]["window"]["nll"] != found["after"]["window"]["nll"]
     on_validation = run.card["metrics"]["validation"]["calibration"]
     assert on_validation["after"]["window"]["nll"] <= on_validation["before"]["window"]["nll"]
     for when in ("before", "after"):
-        assert found[when]["window"]["accuracy"] == result["metrics"]["window"]["all"]["accuracy"]
-        assert found[when]["recording"]["count"] == result["metrics"]["recording"]["all"]["count"]
+        assert found[when]["window"]["accuracy"] == result.metrics["window"]["all"]["accuracy"]
+        assert found[when]["recording"]["count"] == result.metrics["recording"]["all"]["count"]
 
 
-def test_where_nobody_decided_there_is_no_after_and_no_threshold(reported: tuple[Run, Experiment]) -> None:
+def test_without_validation_subjects_there_is_no_after_and_no_threshold(reported: tuple[Run, Experiment]) -> None:
     run, experiment = reported
-    found = evaluate(run, experiment, own_network(run, experiment), keep=0.95)
-    assert found["metrics"]["calibration"]["temperature"] == {"value": 1.0, "source": "nobody"}
-    assert found["metrics"]["calibration"]["after"] is None
-    assert found["unknown_below"] is None
+    found = evaluate(run, experiment, network_predictor(run, experiment), coverage=0.95)
+    assert found.metrics["calibration"]["temperature"] == {"value": 1.0, "source": "none"}
+    assert found.metrics["calibration"]["after"] is None
+    assert found.unknown_below is None
     assert "no threshold is offered" in " ".join(evaluation_sentences(found))
     assert windows_to_test(run, experiment) == len(experiment.windows("test"))
 
@@ -183,18 +180,38 @@ def test_a_temperature_of_the_config_is_called_that(reported: tuple[Run, Experim
     found = Temperature.of(run.contract.with_decision(temperature=2.0), experiment)
     assert found == Temperature(2.0, "config")
     table = experiment.windows("test")
-    answers = own_network(run, experiment).answer(table)
-    assert report(experiment, table, answers, found)["calibration"]["after"]["window"]["count"] == len(table)
+    logits = network_predictor(run, experiment).predict(table)
+    assert report(experiment, table, logits, found)["calibration"]["after"]["window"]["count"] == len(table)
+
+
+def test_the_temperature_is_fitted_on_validation_windows_and_no_others(run: Run, experiment: Experiment) -> None:
+    """Fitted again here, on the logits of each side: it is that of the validation side."""
+    predict = network_predictor(run, experiment).predict
+    tables = {side: experiment.windows(side) for side in ("train", "validation", "test")}
+    fitted = {side: fit_temperature(predict(table), table.labels) for side, table in tables.items()}
+    assert run.contract.decision.temperature == pytest.approx(fitted["validation"], rel=1e-3)
+    for side in ("train", "test"):
+        assert run.contract.decision.temperature != pytest.approx(fitted[side], rel=1e-2)
+
+
+def test_every_side_has_windows_of_its_own_subjects_only(run: Run, result: Evaluation, experiment: Experiment) -> None:
+    sides_of = {side: set(experiment.windows(side).subjects) for side in ("train", "validation", "test", "unknown")}
+    assert sides_of == {"train": {"1"}, "validation": {"3"}, "test": {"2", "4"}, "unknown": {"2", "4"}}
+    for metrics in (result.metrics, run.card["metrics"]["test"]):
+        for per in ("window", "recording"):
+            assert set(metrics[per]["all"]["by_subject"]) == {"2", "4"}
+    assert set(run.card["metrics"]["validation"]["window"]["all"]["by_subject"]) == {"3"}
+    assert result.metrics["window"]["all"]["count"] == len(experiment.windows("test"))
 
 
 # --- each class -------------------------------------------------------------------------------------------------------
 
 
-def test_classes_add_up_to_the_whole(result: dict[str, Any]) -> None:
-    metrics = result["metrics"]
+def test_classes_add_up_to_the_whole(result: Evaluation) -> None:
+    metrics = result.metrics
     for per, matrix in (("window", "confusion_window"), ("recording", "confusion")):
         rows = metrics["by_class"][per]
-        assert [row["label"] for row in rows] == result["labels"]
+        assert [row["label"] for row in rows] == list(result.labels)
         whole = metrics[per]["all"]
         assert sum(row["count"] for row in rows) == sum(row["predicted"] for row in rows) == whole["count"]
         found = sum(row["recall"] * row["count"] for row in rows) / whole["count"]
@@ -215,35 +232,36 @@ def test_the_offered_threshold_keeps_its_share_on_a_device(
 ) -> None:
     """Played through the device's own decision, with the threshold in its contract."""
     ruled = dataclasses.replace(run, contract=run.contract.with_decision(**rules))
-    tested = own_network(ruled, experiment)
-    offer = evaluate(ruled, experiment, tested, keep=0.8)["unknown_below"]
+    predictor = network_predictor(ruled, experiment)
+    offer = evaluate(ruled, experiment, predictor, coverage=0.8).unknown_below
 
     def kept(part: Any, threshold: float) -> float:
         table = experiment.windows(part)
         decider = Decider(ruled.contract.with_decision(unknown_below=threshold))
         events = []
-        for row, logits in enumerate(tested.answer(table)):
+        for row, logits in enumerate(predictor.predict(table)):
             first = row == 0 or table.recordings[row] != table.recordings[row - 1]
             window = Window(table.samples[row], *table.spans_s[row].tolist(), after_gap=bool(first))
             events.append(decider.decide(logits, window).label)
         return float(np.mean([label != UNKNOWN for label in events]))
 
-    assert offer["validation_windows"] == len(experiment.windows("validation"))
-    assert kept("validation", offer["threshold"]) == offer["validation_kept"] >= 0.8
-    assert kept("validation", offer["threshold"] + 2e-4) < 0.8 or offer["validation_kept"] > 0.8
-    assert kept("test", offer["threshold"]) == offer["test_kept"]
-    assert kept("unknown", offer["threshold"]) == offer["unknown_kept"]
+    assert offer is not None
+    assert offer.validation_windows == len(experiment.windows("validation"))
+    assert kept("validation", offer.threshold) == offer.validation_coverage >= 0.8
+    assert kept("validation", offer.threshold + 2e-4) < 0.8 or offer.validation_coverage > 0.8
+    assert kept("test", offer.threshold) == offer.test_coverage
+    assert kept("unknown", offer.threshold) == offer.unknown_coverage
     assert ruled.contract.decision.unknown_below == 0.0
 
 
 def test_a_teacher_is_tested_and_gets_no_threshold(tiny: Experiment, teacher: Run) -> None:
-    found = evaluate(teacher, tiny, own_network(teacher, tiny), keep=0.95)
-    assert found["unknown_below"] is None
+    found = evaluate(teacher, tiny, network_predictor(teacher, tiny), coverage=0.95)
+    assert found.unknown_below is None
     card = teacher.card["metrics"]["test"]
     for key in ("window", "recording", "confusion", "by_class"):
-        assert found["metrics"][key] == card[key]
+        assert found.metrics[key] == card[key]
     # Weights that were loaded lie otherwise in memory than trained ones, which rounds otherwise.
-    nll = (values["calibration"]["after"]["window"]["nll"] for values in (found["metrics"], card))
+    nll = (values["calibration"]["after"]["window"]["nll"] for values in (found.metrics, card))
     assert next(nll) == pytest.approx(next(nll), rel=1e-5)
 
 
@@ -251,12 +269,12 @@ def test_a_teacher_is_tested_and_gets_no_threshold(tiny: Experiment, teacher: Ru
 
 
 def test_a_bundles_model_is_tested_window_by_window(
-    run: Run, experiment: Experiment, result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    run: Run, experiment: Experiment, result: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = own_network(run, experiment).answer
+    predict = network_predictor(run, experiment).predict
     tables = [experiment.windows(part) for part in ("test", "validation", "unknown")]
     known = {
-        window.tobytes(): row for table in tables for window, row in zip(table.samples, answer(table), strict=True)
+        window.tobytes(): row for table in tables for window, row in zip(table.samples, predict(table), strict=True)
     }
     contract = run.contract
 
@@ -271,25 +289,25 @@ def test_a_bundles_model_is_tested_window_by_window(
                 sha256=lambda: "abc",
             )
 
-    monkeypatch.setattr(module, "Bundle", Stand)
+    monkeypatch.setattr(predictors, "Bundle", Stand)
     engine = SimpleNamespace(infer=lambda window: known[window.tobytes()])
-    monkeypatch.setattr(module, "open_engine", lambda name, path: engine)
-    told: list[int] = []
-    tested = model_of(run, Path("x.bundle"), engine=None, recipe=None, progress=told.append)
-    found = evaluate(run, experiment, tested, keep=0.9)
-    assert found["metrics"] == result["metrics"]
-    assert found["unknown_below"] == result["unknown_below"]
-    assert (found["engine"], found["model"], found["bundle_sha256"]) == ("onnxruntime", "model.onnx", "abc")
-    assert told == list(range(1, windows_to_test(run, experiment) + 1))
+    monkeypatch.setattr(predictors, "open_engine", lambda name, path: engine)
+    counts: list[int] = []
+    predictor = bundle_predictor(run, Path("x.bundle"), engine=None, recipe=None, progress=counts.append)
+    found = evaluate(run, experiment, predictor, coverage=0.9)
+    assert found.metrics == result.metrics
+    assert found.unknown_below == result.unknown_below
+    assert (found.engine, found.model, found.sha256) == ("onnxruntime", "model.onnx", "abc")
+    assert counts == list(range(1, windows_to_test(run, experiment) + 1))
     contract = contract.with_decision(smoothing=0.5)
-    with pytest.raises(ContractError, match=r"x\.bundle keeps another contract than .*run"):
-        model_of(run, Path("x.bundle"), engine=None, recipe=None, progress=told.append)
+    with pytest.raises(ContractError, match=r"x\.bundle has another contract than .*run"):
+        bundle_predictor(run, Path("x.bundle"), engine=None, recipe=None, progress=counts.append)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_document_and_the_plots_are_written(result: dict[str, Any], tmp_path: Path) -> None:
+def test_the_document_and_the_plots_are_written(result: Evaluation, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "evaluation"
     out.mkdir(parents=True)
     (out / "evaluation.json").write_text("of an earlier run")
@@ -298,10 +316,10 @@ def test_the_document_and_the_plots_are_written(result: dict[str, Any], tmp_path
     names = ["confusion-windows.png", "confusion.png", "evaluation.json", "reliability.png"]
     assert sorted(path.name for path in written) == names
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "notes.txt"])
-    assert json.loads((out / "evaluation.json").read_text()) == json.loads(json.dumps(result))
+    assert json.loads((out / "evaluation.json").read_text()) == json.loads(json.dumps(to_mapping(result)))
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(result: dict[str, Any], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_one_sentence(result: Evaluation, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match=r"cannot write .*file.*Give another --out"):
         write_evaluation(result, tmp_path / "file", title="student")
@@ -321,15 +339,15 @@ def test_a_confusion_matrix_has_room_for_every_name(classes: int) -> None:
 
 
 def test_the_command_prints_one_document_and_writes_where_asked(
-    vskd: Command, run: Run, result: dict[str, Any], tiny_cache: Path, tmp_path: Path
+    vskd: Command, run: Run, result: Evaluation, tiny_cache: Path, tmp_path: Path
 ) -> None:
     done = vskd("evaluate", run.path, "--cache", tiny_cache, "--coverage", 0.9, "--out", tmp_path / "out")
     assert done.code == 0, done.err
-    assert json.loads(done.out) == json.loads(json.dumps(result))
+    assert json.loads(done.out) == json.loads(json.dumps(to_mapping(result)))
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == json.loads(done.out)
     words = " ".join(done.err.split())
-    assert f"decision.unknown_below = {result['unknown_below']['threshold']} keeps" in words
-    assert "fitted on validation people" in words
+    assert f"decision.unknown_below = {result.unknown_below.threshold} keeps" in words
+    assert "fitted on validation subjects" in words
     assert "AUROC" in words
     silently = vskd("evaluate", run.path, "--cache", tiny_cache)
     assert silently.code == 0
@@ -352,15 +370,15 @@ def test_a_run_card_of_before_is_opened_and_tested(
     done = vskd("evaluate", old, "--cache", tiny_cache)
     assert done.code == 0, done.err
     assert json.loads(done.out)["metrics"]["recording"] == card["metrics"]["test"]["recording"]
-    assert "not fitted: nobody decided" in " ".join(done.err.split())
+    assert "not fitted: no validation subjects" in " ".join(done.err.split())
 
 
-def test_people_whom_the_run_was_trained_on_are_not_tested(run: Run, experiment: Experiment) -> None:
+def test_subjects_whom_the_run_was_trained_on_are_not_tested(run: Run, experiment: Experiment) -> None:
     refuse_trained_on(run, experiment)
     for side in ("test_subjects", "validation_subjects"):
         split = dataclasses.replace(experiment.split, **{side: ("2", "1")})
         other = dataclasses.replace(experiment, sides=dataclasses.replace(experiment.sides, split=split))
-        with pytest.raises(ConfigError, match=r"was trained on person 1, who would be tested or decide"):
+        with pytest.raises(ConfigError, match=r"was trained on the subject 1, a test or validation subject"):
             refuse_trained_on(run, other)
     card = json.loads(json.dumps(run.card))
     card["data"]["split"]["leaky"] = True
@@ -378,10 +396,10 @@ def test_recordings_of_other_activities_are_refused(run: Run, experiment: Experi
             refuse_trained_on(run, other)
 
 
-def test_people_whom_a_teacher_spoke_of_are_not_tested_either(run: Run, experiment: Experiment) -> None:
+def test_unlabelled_subjects_of_the_training_are_not_tested_either(run: Run, experiment: Experiment) -> None:
     card = json.loads(json.dumps(run.card))
     card["data"]["split"]["unlabelled"] = [experiment.split.test_subjects[0]]
-    with pytest.raises(ConfigError, match=r"who would be tested or decide"):
+    with pytest.raises(ConfigError, match=r"a test or validation subject of these recordings"):
         refuse_trained_on(dataclasses.replace(run, card=card), experiment)
 
 

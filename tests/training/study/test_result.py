@@ -17,7 +17,7 @@ from training.command_line import Command
 from training.study.tiny_study import ENSEMBLE, ONE_ARM, STUDY, RunStudy, WriteStudy
 from vskd.errors import DataError
 from vskd_training.data.experiment import Experiment
-from vskd_training.evaluation.evaluate import own_network
+from vskd_training.evaluation.predictors import network_predictor
 from vskd_training.loop.run import Run
 from vskd_training.study.plan import Study, open_study
 from vskd_training.study.report import report_study, table
@@ -181,7 +181,7 @@ def test_the_members_of_an_ensemble_are_tested_together(
     assert [known["sha256"] for known in card["teacher"]] == [network.card["weights_sha256"] for network in networks]
     experiment = Experiment.open(cell.config, root=None, cache=tiny_cache, progress=None)
     test = experiment.windows("test")
-    logits = [own_network(network, experiment).answer(test) for network in networks]
+    logits = [network_predictor(network, experiment).predict(test) for network in networks]
     right = np.mean([softmax(one, axis=1) for one in logits], axis=0).argmax(axis=1) == test.labels
     assert card["teacher_metrics"]["test"]["window"]["all"]["accuracy"] == pytest.approx(right.mean())
 

@@ -51,7 +51,10 @@ def evaluate(
         raise click.UsageError("--coverage must be above 0 and at most 1, got nan")
     if bundle is None and (engine or recipe):
         raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
+    from vskd.closed import to_mapping
     from vskd_training.evaluation import evaluate as evaluation
+    from vskd_training.evaluation.files import write_evaluation
+    from vskd_training.evaluation.predictors import bundle_predictor, network_predictor
     from vskd_training.evaluation.tables import evaluation_sentences, evaluation_tables
     from vskd_training.loop.run import Run
 
@@ -60,18 +63,18 @@ def evaluate(
     evaluation.refuse_trained_on(opened, experiment)
     with progress_bar("test windows") as bar:
         total = evaluation.windows_to_test(opened, experiment)
-        tested = (
-            evaluation.model_of(opened, bundle, engine=engine, recipe=recipe, progress=lambda done: bar(done, total))
+        predictor = (
+            bundle_predictor(opened, bundle, engine=engine, recipe=recipe, progress=lambda done: bar(done, total))
             if bundle
-            else evaluation.own_network(opened, experiment)
+            else network_predictor(opened, experiment)
         )
-        result = evaluation.evaluate(opened, experiment, tested, keep=coverage)
-    title = f"{opened.card['role']} {run.name}, {result['model']} on {result['engine']}"
-    title += " LEAKY" if result["leaky"] else ""
+        result = evaluation.evaluate(opened, experiment, predictor, coverage=coverage)
+    title = f"{opened.card['role']} {run.name}, {result.model} on {result.engine}"
+    title += " LEAKY" if result.leaky else ""
     for table in evaluation_tables(title, result):
         show_table(table)
     for sentence in evaluation_sentences(result):
         click.echo(sentence, err=True)
-    for path in evaluation.write_evaluation(result, out, title=title) if out else ():
+    for path in write_evaluation(result, out, title=title) if out else ():
         click.echo(f"written: {path}", err=True)
-    click.echo(json.dumps(result, sort_keys=True))
+    click.echo(json.dumps(to_mapping(result), sort_keys=True))

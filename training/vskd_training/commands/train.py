@@ -152,7 +152,7 @@ def _show_split(experiment: Experiment) -> None:
 
 
 def _show_card(path: Path, card: dict[str, Any]) -> None:
-    from vskd_training.evaluation.evaluate import draw_card
+    from vskd_training.evaluation.files import draw_card
     from vskd_training.evaluation.tables import metrics_table
 
     leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""

@@ -1,9 +1,11 @@
-"""How far probabilities can be believed: expected calibration error, negative log-likelihood and Brier score.
+"""Calibration of probabilities: expected calibration error, negative log-likelihood and Brier score.
 
 Everything takes the logarithms of probabilities, so that a certain mistake is a large number and never an infinite one.
+So the scores are not scikit-learn's, which clips probabilities near 0 and refuses those that rounding puts above 1.
 This module knows no networks, no windows and no temperatures.
 
-The calibration error rises with few answers: of 15 bins most hold a handful then. The other two scores have no bins.
+The calibration error is biased upwards with few predictions: most of the 15 bins hold a handful then. The other two
+scores have no bins.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers whose highest probability lies in (low, high].
+    """Predictions whose highest probability lies in (low, high].
 
     Attributes
     ----------
     low, high : the bin
-    count : answers in it
+    count : predictions in it
     confidence : their mean highest probability, None of an empty bin
     accuracy : share of right ones, None of an empty bin
     """
@@ -38,11 +40,11 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is reported of one set of probabilities.
+    """Calibration of one set of probabilities.
 
     Attributes
     ----------
-    count : answers
+    count : predictions
     accuracy, confidence : share of right ones, and the mean highest probability
     ece : expected calibration error, the mean distance between the two over the bins, weighted by their counts
     nll : mean negative log-likelihood, nat
@@ -60,7 +62,7 @@ class Calibration:
 
 
 def calibrate(log_probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
-    """Compare probabilities with what was true.
+    """Compare probabilities with the true classes.
 
     Parameters
     ----------

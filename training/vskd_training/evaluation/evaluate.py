@@ -1,112 +1,70 @@
-"""Test a finished run: its network in torch, or an exported model as it ships, in the engine that runs it.
-
-Beside the metrics of the test people there is a threshold for ``decision.unknown_below``, chosen on validation people.
-"""
+"""Test a run on its test subjects, and choose a threshold for ``decision.unknown_below`` on validation subjects."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd import writing
-from vskd.bundle import Bundle
 from vskd.contract import Contract
 from vskd.decide import Decider
-from vskd.engines import open_engine
-from vskd.errors import ConfigError, ContractError, DataError
+from vskd.errors import ConfigError
 from vskd.stream import Window
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import WindowTable
-from vskd_training.distillation.targets import clips_for, trained_network
-from vskd_training.evaluation.plots import draw_confusion, draw_reliability
+from vskd_training.evaluation.predictors import Predictor
 from vskd_training.evaluation.report import Temperature, report_test
 from vskd_training.evaluation.unknown import rounded_down, threshold_that_keeps
-from vskd_training.loop.run import WEIGHTS, Run
-from vskd_training.loop.tasks import student_logits, teacher_views
-from vskd_training.models.student import Student
-
-Progress = Callable[[int, int], None]
-#: Logits (n, classes) of the windows of a table.
-Answer = Callable[[WindowTable], NDArray[np.float32]]
-
-DOCUMENT, CONFUSION = "evaluation.json", "confusion.png"
+from vskd_training.loop.run import Run
 
 
 @dataclass(frozen=True)
-class Tested:
-    """Something that answers, and how a report names it.
+class Threshold:
+    """A value for ``decision.unknown_below``: what a device is surer of stays, the rest is called unknown.
 
     Attributes
     ----------
-    about : ``engine`` and ``model``, and what they are known by; plain values
-    answer : logits of a table
+    coverage : share of the validation windows that had to stay
+    threshold : a probability
+    validation_windows : on how many it was chosen
+    validation_coverage, test_coverage : share of these subjects' windows that stay
+    unknown_coverage : share of the left-out activities' windows that stay, None without any
     """
 
-    about: dict[str, Any]
-    answer: Answer
+    coverage: float
+    threshold: float
+    validation_windows: int
+    validation_coverage: float
+    test_coverage: float
+    unknown_coverage: float | None
 
 
-def own_network(run: Run, experiment: Experiment) -> Tested:
-    """The run's own network, in torch.
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
 
-    Raises
-    ------
-    DataError : its weights are missing or changed
-    """
-    about = {"engine": "torch", "model": WEIGHTS, "weights_sha256": run.card["weights_sha256"]}
-    network, batch = trained_network(run), run.config.teacher_training.batch
-
-    def answer(table: WindowTable) -> NDArray[np.float32]:
-        if isinstance(network, Student):
-            return np.asarray(student_logits(network, table).numpy())
-        return np.asarray(teacher_views(network, clips_for(network, experiment, table), batch=batch).logits.numpy())
-
-    return Tested(about, answer)
-
-
-def model_of(
-    run: Run, bundle: Path, *, engine: str | None, recipe: str | None, progress: Callable[[int], None]
-) -> Tested:
-    """A bundle's model, window by window.
-
-    Parameters
+    Attributes
     ----------
-    run : what the bundle was exported from
-    bundle : the folder
-    engine, recipe : see ``Bundle.select``
-    progress : called after every window with how many there were
-
-    Raises
-    ------
-    ContractError : the bundle was not exported from this run
+    engine, model, sha256 : what was tested, see ``Predictor``
+    labels : of the classes
+    leaky : the test subjects are also in training
+    metrics : as ``report_test`` gives them, plain values
+    unknown_below : None of a teacher, and without validation subjects
     """
-    opened = Bundle.open(bundle)
-    if opened.contract != run.contract:
-        raise ContractError(f"{bundle} keeps another contract than {run.path}", hint="Export this run")
-    name, entry = opened.select(engine=engine, recipe=recipe)
-    loaded = open_engine(name, opened.model_path(entry))
-    done = 0
 
-    def answer(table: WindowTable) -> NDArray[np.float32]:
-        nonlocal done
-        logits = []
-        for window in table.samples:
-            logits.append(loaded.infer(window))
-            done += 1
-            progress(done)
-        return np.stack(logits)
-
-    return Tested({"engine": name, "model": entry.file, "bundle_sha256": opened.sha256()}, answer)
+    engine: str
+    model: str
+    sha256: str
+    labels: tuple[str, ...]
+    leaky: bool
+    metrics: dict[str, Any]
+    unknown_below: Threshold | None
 
 
 def refuse_trained_on(run: Run, experiment: Experiment) -> None:
-    """Refuse recordings of other activities, or whose split tests, or lets decide, people whom the run was trained on.
+    """Refuse recordings of other activities, or whose test or validation subjects the run was trained on.
 
     Raises
     ------
@@ -118,62 +76,57 @@ def refuse_trained_on(run: Run, experiment: Experiment) -> None:
             f"{run.path} knows the activities {', '.join(ours)}; these recordings have {', '.join(theirs)}",
             hint="Give --root the recordings that the run was trained on",
         )
-    known = run.card["data"]["split"]
-    if known["leaky"]:
+    trained = run.card["data"]["split"]
+    if trained["leaky"]:
         return
     split = experiment.split
-    heard = {*known["train"], *known.get("unlabelled", ())}
-    for person in (*split.test_subjects, *split.validation_subjects):
-        if person in heard:
+    seen = {*trained["train"], *trained.get("unlabelled", ())}
+    for subject in (*split.test_subjects, *split.validation_subjects):
+        if subject in seen:
             raise ConfigError(
-                f"{run.path} was trained on person {person}, who would be tested or decide in these recordings",
+                f"{run.path} was trained on the subject {subject}, a test or validation subject of these recordings",
                 hint="Give --root the recordings that the run was trained on",
             )
 
 
 def windows_to_test(run: Run, experiment: Experiment) -> int:
-    """How many windows ``evaluate`` asks about."""
+    """How many windows ``evaluate`` predicts."""
     return sum(len(experiment.windows(part)) for part in _parts(run, experiment))
 
 
 def _parts(run: Run, experiment: Experiment) -> tuple[Any, ...]:
-    validation = ("validation",) if _offers_threshold(run, experiment) else ()
+    # Only a student goes to a device, and only validation subjects may choose.
+    with_threshold = run.card["role"] == "student" and experiment.split.validation
+    validation = ("validation",) if with_threshold else ()
     return ("test", *validation, *(("unknown",) if experiment.sides.unknown else ()))
 
 
-def _offers_threshold(run: Run, experiment: Experiment) -> bool:
-    """Only a student goes to a device, and only validation people may choose."""
-    return bool(run.card["role"] == "student" and experiment.split.validation)
-
-
-def evaluate(run: Run, experiment: Experiment, tested: Tested, *, keep: float) -> dict[str, Any]:
-    """Metrics on the run's test people, and a threshold for unknown activities.
+def evaluate(run: Run, experiment: Experiment, predictor: Predictor, *, coverage: float) -> Evaluation:
+    """Metrics on the run's test subjects, and a threshold for unknown activities.
 
     Parameters
     ----------
     run, experiment : what is tested, and its data
-    tested : who answers
-    keep : share of the validation windows that the threshold keeps, in (0, 1]
-
-    Returns
-    -------
-    plain values, ready for JSON; ``unknown_below`` is None without validation people, and of a teacher
+    predictor : the run's network or exported model
+    coverage : share of the validation windows that the threshold keeps, in (0, 1]
     """
     tables = {part: experiment.windows(part) for part in _parts(run, experiment)}
-    answered = {part: (table, tested.answer(table)) for part, table in tables.items()}
+    predicted = {part: (table, predictor.predict(table)) for part, table in tables.items()}
     temperature = Temperature.of(run.contract, experiment)
-    metrics = report_test(experiment, answered["test"], answered.get("unknown"), temperature)
-    reported = {part: reported_probabilities(run.contract, *answered[part]) for part in answered}
-    return {
-        **tested.about,
-        "labels": list(run.contract.labels),
-        "leaky": experiment.split.leaky,
-        "metrics": metrics,
-        "unknown_below": _threshold(reported, keep) if "validation" in answered else None,
-    }
+    return Evaluation(
+        engine=predictor.engine,
+        model=predictor.model,
+        sha256=predictor.sha256,
+        labels=run.contract.labels,
+        leaky=experiment.split.leaky,
+        metrics=report_test(experiment, predicted["test"], predicted.get("unknown"), temperature),
+        unknown_below=_threshold(
+            {part: device_probabilities(run.contract, *predicted[part]) for part in predicted}, coverage
+        ),
+    )
 
 
-def reported_probabilities(contract: Contract, table: WindowTable, logits: NDArray[Any]) -> NDArray[np.float64]:
+def device_probabilities(contract: Contract, table: WindowTable, logits: NDArray[Any]) -> NDArray[np.float64]:
     """(n,): the probability that a device compares with ``decision.unknown_below``, after smoothing and the rest.
 
     Parameters
@@ -191,65 +144,17 @@ def reported_probabilities(contract: Contract, table: WindowTable, logits: NDArr
     return np.array(found)
 
 
-def _threshold(reported: dict[str, NDArray[np.float64]], keep: float) -> dict[str, Any]:
-    threshold = rounded_down(threshold_that_keeps(reported["validation"], keep))
-    kept = {f"{part}_kept": float((values >= threshold).mean()) for part, values in reported.items()}
-    return {"keep": keep, "threshold": threshold, "validation_windows": len(reported["validation"]), **kept}
-
-
-def write_evaluation(result: dict[str, Any], out: Path, *, title: str) -> list[Path]:
-    """Write what ``evaluate`` found: the document, confusion matrices and reliability diagrams.
-
-    The windows' confusion matrix is drawn where a recording holds more than one of them.
-
-    Parameters
-    ----------
-    result : as returned
-    out : folder; made if needed, other files in it stay
-    title : of the plots
-
-    Returns
-    -------
-    what was written
-
-    Raises
-    ------
-    DataError : it cannot be written
-    """
-    metrics, labels = result["metrics"], result["labels"]
-    document = (json.dumps(result, indent=1, sort_keys=True) + "\n").encode()
-    written = [write_file(out / DOCUMENT, document)]
-    several = metrics["window"]["all"]["count"] != metrics["recording"]["all"]["count"]
-    drawn = draw_confusion(metrics["confusion"], labels, title=f"{title}: recordings")
-    written.append(write_file(out / CONFUSION, drawn))
-    levels = ("window", "recording") if several else ("recording",)
-    drawn = draw_reliability(metrics["calibration"], levels, title=title)
-    written.append(write_file(out / "reliability.png", drawn))
-    if several:
-        drawn = draw_confusion(metrics["confusion_window"], labels, title=f"{title}: windows")
-        written.append(write_file(out / "confusion-windows.png", drawn))
-    return written
-
-
-def draw_card(run: Path, card: dict[str, Any], *, title: str) -> Path:
-    """Draw the confusion matrix of a run card's test recordings beside it.
-
-    Raises
-    ------
-    DataError : it cannot be written
-    """
-    drawn = draw_confusion(card["metrics"]["test"]["confusion"], card["contract"]["labels"], title=title)
-    return write_file(run / CONFUSION, drawn)
-
-
-def write_file(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all, and its folder if needed.
-
-    Raises
-    ------
-    DataError : it cannot be written
-    """
-    with writing.disk_errors(path, DataError, hint="Give another --out, or make room"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writing.write_file(path, content)
-    return path
+def _threshold(probabilities: dict[str, NDArray[np.float64]], coverage: float) -> Threshold | None:
+    """Chosen on the validation windows, None without any."""
+    if "validation" not in probabilities:
+        return None
+    threshold = rounded_down(threshold_that_keeps(probabilities["validation"], coverage))
+    stay = {part: float((values >= threshold).mean()) for part, values in probabilities.items()}
+    return Threshold(
+        coverage=coverage,
+        threshold=threshold,
+        validation_windows=len(probabilities["validation"]),
+        validation_coverage=stay["validation"],
+        test_coverage=stay["test"],
+        unknown_coverage=stay.get("unknown"),
+    )

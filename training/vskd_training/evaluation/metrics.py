@@ -143,7 +143,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], truth: NDArray[np.int64])
 
     Parameters
     ----------
-    logits : (n, classes), of people who were not trained on
+    logits : (n, classes), of validation subjects
     truth : (n,)
     """
 

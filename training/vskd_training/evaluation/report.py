@@ -1,11 +1,12 @@
-"""What the answers of a network are worth, as plain values for a run card or a JSON file.
+"""Scores of a network's logits as plain values, for a run card or a JSON file.
 
-Per window and per recording, whose windows' probabilities are averaged. Accuracies are those of temperature 1, as they
-always were; calibration is told before and after the contract's temperature. This module runs no network.
+Per window and per recording, whose windows' probabilities are averaged. Accuracies are those at temperature 1;
+calibration is reported before and after the contract's temperature. This module runs no network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ from vskd_training.evaluation.unknown import negative_energy, separate
 
 Logits = NDArray[np.floating[Any]]
 #: Windows (n), and their logits (n, classes).
-Answered = tuple[WindowTable, Logits]
+Predicted = tuple[WindowTable, Logits]
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,34 @@ class Temperature:
     Attributes
     ----------
     value : without unit
-    source : ``validation people``: fitted on them. ``config``: set there, when nobody decided. ``nobody``: it is 1
+    source : ``validation subjects``: fitted on them. ``config``: set there, without any. ``none``: it is 1
     """
 
     value: float
-    source: Literal["validation people", "config", "nobody"]
+    source: Literal["validation subjects", "config", "none"]
 
     @classmethod
     def of(cls, contract: Contract, experiment: Experiment) -> Temperature:
         """That of a run; ``contract`` is the run's own, as training left it."""
         value = contract.decision.temperature
         if experiment.split.validation:
-            return cls(value, "validation people")
-        return cls(value, "nobody" if value == 1 else "config")
+            return cls(value, "validation subjects")
+        return cls(value, "none" if value == 1 else "config")
+
+
+@dataclass(frozen=True)
+class _Decisions:
+    """True and predicted classes, (n,), and the subject of each."""
+
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    subjects: Sequence[str]
 
 
 def report(experiment: Experiment, table: WindowTable, logits: Logits, temperature: Temperature) -> dict[str, Any]:
     """Metrics per window and per recording, over all activities and over those of the wrist.
 
-    On the validation people the calibration after the temperature is of those whom it was fitted on.
+    On the validation subjects the temperature of the calibration "after" was fitted on these very windows.
 
     Parameters
     ----------
@@ -67,45 +77,61 @@ def report(experiment: Experiment, table: WindowTable, logits: Logits, temperatu
 
     Returns
     -------
-    plain values, ready for JSON
+    plain values, ready for JSON: ``window`` and ``recording`` (see ``report_scores``), ``recordings_too_short``,
+    ``confusion`` of recordings and ``confusion_window``, ``by_class`` (``metrics.ClassMetrics`` per window and per
+    recording), and ``calibration``: ``temperature``, ``before`` and ``after``, ``calibration.Calibration`` of both
     """
     labels = experiment.contract.labels
-    decided = _decided(experiment, table, logits)
-    matrices = {per: confusion_matrix(truth, answers, len(labels)) for per, (truth, answers, _) in decided.items()}
-    truth = decided["recording"][0]
+    decisions = _decisions(experiment, table, logits)
+    matrices = {
+        per: confusion_matrix(made.truth, made.predicted, len(labels)).tolist() for per, made in decisions.items()
+    }
     return {
-        **{per: _both(experiment, *those) for per, those in decided.items()},
+        **_scores(experiment, decisions),
         "recordings_too_short": table.too_short,
-        "confusion": matrices["recording"].tolist(),
-        "confusion_window": matrices["window"].tolist(),
+        "confusion": matrices["recording"],
+        "confusion_window": matrices["window"],
         "by_class": {
-            per: [to_mapping(row) for row in by_class(truth, answers, labels)]
-            for per, (truth, answers, _) in decided.items()
+            per: [to_mapping(row) for row in by_class(made.truth, made.predicted, labels)]
+            for per, made in decisions.items()
         },
-        "calibration": _calibration(table, logits, truth, temperature),
+        "calibration": _calibration(table, logits, decisions["recording"].truth, temperature),
     }
 
 
 def report_scores(experiment: Experiment, table: WindowTable, logits: Logits) -> dict[str, Any]:
-    """The part of ``report`` that is about right and wrong answers: ``window`` and ``recording``."""
-    return {per: _both(experiment, *those) for per, those in _decided(experiment, table, logits).items()}
+    """``metrics.Metrics`` per ``window`` and ``recording``, of ``all`` activities and of those of the ``wrist``."""
+    return _scores(experiment, _decisions(experiment, table, logits))
 
 
-def _decided(experiment: Experiment, table: WindowTable, logits: Logits) -> dict[str, tuple[Any, Any, Any]]:
-    """Per window and per recording: the true classes, the answers, and whose they are."""
+def _decisions(experiment: Experiment, table: WindowTable, logits: Logits) -> dict[str, _Decisions]:
+    """Per window and per recording."""
     recordings, probabilities = mean_probabilities(logits, table.recordings)
     infos = [experiment.prepared.infos[index] for index in recordings]
     truth = np.array([experiment.contract.labels.index(info.label) for info in infos], dtype=np.int64)
     return {
-        "window": (table.labels, logits.argmax(axis=1), table.subjects),
-        "recording": (truth, probabilities.argmax(axis=1), [info.subject for info in infos]),
+        "window": _Decisions(table.labels, logits.argmax(axis=1), table.subjects),
+        "recording": _Decisions(truth, probabilities.argmax(axis=1), [info.subject for info in infos]),
     }
 
 
+def _scores(experiment: Experiment, decisions: dict[str, _Decisions]) -> dict[str, Any]:
+    labels = experiment.contract.labels
+    wrist = [labels.index(name) for name in experiment.wrist_labels]
+    found: dict[str, Any] = {}
+    for per, made in decisions.items():
+        found[per] = {"all": to_mapping(measure(made.truth, made.predicted, made.subjects))}
+        if 0 < len(wrist) < len(labels):
+            kept = np.isin(made.truth, wrist)
+            subjects = np.array(made.subjects)[kept].tolist()
+            found[per]["wrist"] = to_mapping(measure(made.truth[kept], made.predicted[kept], subjects))
+    return found
+
+
 def report_test(
-    experiment: Experiment, test: Answered, unknown: Answered | None, temperature: Temperature
+    experiment: Experiment, test: Predicted, unknown: Predicted | None, temperature: Temperature
 ) -> dict[str, Any]:
-    """``report`` of the test people and, where there are recordings of unknown activities, ``report_unknown``."""
+    """``report`` of the test subjects and, where there are recordings of unknown activities, ``report_unknown``."""
     metrics = report(experiment, *test, temperature)
     if unknown is not None:
         metrics["unknown"] = report_unknown(test, unknown, experiment.config.data.unknown_labels, temperature)
@@ -113,14 +139,14 @@ def report_test(
 
 
 def report_unknown(
-    known: Answered, unknown: Answered, labels: tuple[str, ...], temperature: Temperature
+    known: Predicted, unknown: Predicted, labels: tuple[str, ...], temperature: Temperature
 ) -> dict[str, Any]:
     """How well activities that the network does not know are told from those that it does.
 
     Parameters
     ----------
-    known : the test people's windows (n) of known activities, and their logits (n, classes)
-    unknown : the same people's windows of the others
+    known : the test subjects' windows (n) of known activities, and their logits (n, classes)
+    unknown : the same subjects' windows of the others
     labels : the others
     temperature : of the contract; the energy is taken at 1
 
@@ -128,23 +154,22 @@ def report_unknown(
     -------
     plain values, ready for JSON
     """
-    sides = [_scores(*known, temperature), _scores(*unknown, temperature)]
+    ours, theirs = _known_scores(*known, temperature), _known_scores(*unknown, temperature)
     levels = {
         per: {
-            "known": len(sides[0][per]["max_probability"]),
-            "unknown": len(sides[1][per]["max_probability"]),
-            **{score: to_mapping(separate(sides[0][per][score], sides[1][per][score])) for score in _SCORES},
+            "known": len(ours[per]["max_probability"]),
+            "unknown": len(theirs[per]["max_probability"]),
+            **{score: to_mapping(separate(values, theirs[per][score])) for score, values in ours[per].items()},
         }
-        for per in ("window", "recording")
+        for per in ours
     }
     return {"labels": list(labels), "temperature": to_mapping(temperature), **levels}
 
 
-_SCORES = ("max_probability", "energy")
-
-
-def _scores(table: WindowTable, logits: Logits, temperature: Temperature) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Both scores of every window and of every recording."""
+def _known_scores(
+    table: WindowTable, logits: Logits, temperature: Temperature
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Both scores of every window and of every recording, high where the activity looks known."""
     logs = log_probabilities(logits, temperature=temperature.value)
     energy = negative_energy(logits)
     _, inverse, counts = np.unique(table.recordings, return_inverse=True, return_counts=True)
@@ -170,16 +195,5 @@ def _calibration(
             "recording": to_mapping(calibrate(mean_log_probabilities(logs, table.recordings), truth)),
         }
 
-    after = None if temperature.source == "nobody" else at(temperature.value)
+    after = None if temperature.source == "none" else at(temperature.value)
     return {"temperature": to_mapping(temperature), "before": at(1.0), "after": after}
-
-
-def _both(experiment: Experiment, truth: NDArray[Any], answers: NDArray[Any], subjects: Any) -> dict[str, Any]:
-    classes = len(experiment.contract.labels)
-    result = {"all": to_mapping(measure(truth, answers, subjects))}
-    wrist = np.array([experiment.contract.labels.index(name) for name in experiment.wrist_labels])
-    if 0 < len(wrist) < classes:
-        kept = np.isin(truth, wrist)
-        people = [subject for subject, keep in zip(subjects, kept, strict=True) if keep]
-        result["wrist"] = to_mapping(measure(truth[kept], answers[kept], people))
-    return result

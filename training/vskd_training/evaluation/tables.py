@@ -1,7 +1,4 @@
-"""What `vskd train` and `vskd evaluate` show on a terminal, out of the plain values of a run card or an evaluation.
-
-Builds tables and sentences; prints nothing.
-"""
+"""Tables and sentences of `vskd train` and `vskd evaluate`, from a run card or an evaluation. Prints nothing."""
 
 from __future__ import annotations
 
@@ -10,28 +7,30 @@ from typing import Any
 
 from rich.table import Table
 
+from vskd_training.evaluation.evaluate import Evaluation
+
 _SOURCES = {
-    "validation people": "fitted on validation people",
-    "config": "set in the config; nobody decided",
-    "nobody": 'not fitted: nobody decided (data.train_on_validation), so there is no "after"',
+    "validation subjects": "fitted on validation subjects",
+    "config": "set in the config; there were no validation subjects",
+    "none": 'not fitted: no validation subjects (data.train_on_validation), so there is no "after"',
 }
 
 
 def metrics_table(title: str, metrics: Mapping[str, Any]) -> Table:
-    """Accuracy, macro-F1 and the worst person, of each side in ``metrics``."""
-    table = _table(title, ("people", "per", "activities", "count", "accuracy", "macro-F1", "worst person"))
+    """Accuracy, macro-F1 and the worst subject, of each side in ``metrics``."""
+    table = _table(title, ("side", "per", "activities", "count", "accuracy", "macro-F1", "worst subject"))
     for part, values in metrics.items():
         for per in ("window", "recording"):
             for which, numbers in values[per].items():
-                worst = f"{numbers['worst_accuracy']:.3f} (person {numbers['worst_subject']})"
+                worst = f"{numbers['worst_accuracy']:.3f} ({numbers['worst_subject']})"
                 scores = (f"{numbers[score]:.3f}" for score in ("accuracy", "macro_f1"))
                 table.add_row(part, per, which, str(numbers["count"]), *scores, worst)
     return table
 
 
-def evaluation_tables(title: str, result: Mapping[str, Any]) -> Iterator[Table]:
+def evaluation_tables(title: str, result: Evaluation) -> Iterator[Table]:
     """Every table of an evaluation."""
-    metrics = result["metrics"]
+    metrics = result.metrics
     yield metrics_table(title, {"test": metrics})
     several = metrics["window"]["all"]["count"] != metrics["recording"]["all"]["count"]
     for per in ("recording", "window") if several else ("recording",):
@@ -41,19 +40,20 @@ def evaluation_tables(title: str, result: Mapping[str, Any]) -> Iterator[Table]:
         yield _unknown_table(metrics["unknown"])
 
 
-def evaluation_sentences(result: Mapping[str, Any]) -> Iterator[str]:
-    """What an evaluation offers, and what it cannot."""
-    if result["leaky"]:
-        yield "LEAKY: the people of the test are also in the training; this says nothing of new people"
-    offer = result["unknown_below"]
+def evaluation_sentences(result: Evaluation) -> Iterator[str]:
+    """The warning of a leaky split, and the threshold for unknown activities."""
+    if result.leaky:
+        yield "LEAKY: test subjects are also in the training; this says nothing about new subjects"
+    offer = result.unknown_below
     if offer is None:
-        yield "unknown: no threshold is offered; it takes a student's run with validation people"
+        yield "unknown: no threshold is offered; it takes a student's run with validation subjects"
         return
-    rejected = f", {1 - offer['unknown_kept']:.1%} of the left-out activities' fall" if "unknown_kept" in offer else ""
+    unknown = offer.unknown_coverage
+    rejected = "" if unknown is None else f", {1 - unknown:.1%} of the left-out activities' windows are rejected"
     yield (
-        f"unknown: decision.unknown_below = {offer['threshold']} keeps {offer['validation_kept']:.1%} of the "
-        f"{offer['validation_windows']} validation windows it was chosen on; of the test windows "
-        f"{offer['test_kept']:.1%} stay{rejected}. To use it: vskd run --set unknown_below={offer['threshold']}"
+        f"unknown: decision.unknown_below = {offer.threshold} keeps {offer.validation_coverage:.1%} of the "
+        f"{offer.validation_windows} validation windows it was chosen on; of the test windows "
+        f"{offer.test_coverage:.1%} stay{rejected}. To use it: vskd run --set unknown_below={offer.threshold}"
     )
 
 

@@ -9,14 +9,14 @@ from vskd_training.data.stream_files import Decision, TrueSpan
 
 
 def score(events: Sequence[Decision], spans: Sequence[TrueSpan]) -> tuple[int, int]:
-    """(right, judged): only windows that lie within one activity are judged; between two there is no truth."""
+    """(right, judged): only windows within one activity are judged; between two there is no truth."""
     judged = [
         (event.label, span.label)
         for event in events
         for span in spans
         if span.start_s <= event.start_s and event.end_s <= span.end_s
     ]
-    return sum(said == true for said, true in judged), len(judged)
+    return sum(predicted == true for predicted, true in judged), len(judged)
 
 
 def draw_timeline(events: Sequence[Decision], spans: Sequence[TrueSpan], out: Path) -> tuple[int, int]:

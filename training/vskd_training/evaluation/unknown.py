@@ -1,11 +1,11 @@
-"""Can it be seen that an activity is none of those a network knows? Scores, how well they separate, and a threshold.
+"""Detection of unknown activities, those that a network was not trained on: scores, their separation, a threshold.
 
 A score is high where the network knows the activity:
 
 - the highest probability (Hendrycks & Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution
   Examples", ICLR 2017), after the temperature: what a device compares with ``decision.unknown_below``;
 - the energy, here with its sign turned, log(sum(exp(logits))) at temperature 1 (Liu et al., "Energy-based
-  Out-of-distribution Detection", NeurIPS 2020), which the softmax loses. No device uses it; it shows what is left.
+  Out-of-distribution Detection", NeurIPS 2020), which the softmax loses. No device uses it.
 
 This module knows numbers only: no recordings, no networks.
 """
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
-#: The share of known activities that is kept where only one threshold is told.
+#: The share of known activities that FPR95 keeps.
 COVERAGE = 0.95
-#: A threshold has four digits: people copy it by hand.
+#: A threshold has four digits: users copy it by hand.
 _STEPS = 10_000
 
 

@@ -1,0 +1,89 @@
+"""What an evaluation asks for logits: a run's network in torch, or an exported model in the engine that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.bundle import Bundle
+from vskd.engines import open_engine
+from vskd.errors import ContractError
+from vskd_training.data.experiment import Experiment
+from vskd_training.data.windows import WindowTable
+from vskd_training.distillation.targets import clips_for, trained_network
+from vskd_training.loop.run import WEIGHTS, Run
+from vskd_training.loop.tasks import student_logits, teacher_views
+from vskd_training.models.student import Student
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Something that predicts, and how a report names it.
+
+    Attributes
+    ----------
+    engine, model : by name
+    sha256 : of the network's weights, or of the bundle
+    predict : logits (n, classes) of the n windows of a table
+    """
+
+    engine: str
+    model: str
+    sha256: str
+    predict: Callable[[WindowTable], NDArray[np.float32]]
+
+
+def network_predictor(run: Run, experiment: Experiment) -> Predictor:
+    """The run's network, in torch.
+
+    Raises
+    ------
+    DataError : its weights are missing or changed
+    """
+    network, batch = trained_network(run), run.config.teacher_training.batch
+
+    def predict(table: WindowTable) -> NDArray[np.float32]:
+        if isinstance(network, Student):
+            return np.asarray(student_logits(network, table).numpy())
+        return np.asarray(teacher_views(network, clips_for(network, experiment, table), batch=batch).logits.numpy())
+
+    return Predictor("torch", WEIGHTS, run.card["weights_sha256"], predict)
+
+
+def bundle_predictor(
+    run: Run, bundle: Path, *, engine: str | None, recipe: str | None, progress: Callable[[int], None]
+) -> Predictor:
+    """A bundle's model, window by window.
+
+    Parameters
+    ----------
+    run : what the bundle was exported from
+    bundle : the folder
+    engine, recipe : see ``Bundle.select``
+    progress : called after every window with how many there were
+
+    Raises
+    ------
+    ContractError : the bundle was not exported from this run
+    """
+    opened = Bundle.open(bundle)
+    if opened.contract != run.contract:
+        raise ContractError(f"{bundle} has another contract than {run.path}", hint="Export this run")
+    name, entry = opened.select(engine=engine, recipe=recipe)
+    loaded = open_engine(name, opened.model_path(entry))
+    done = 0
+
+    def predict(table: WindowTable) -> NDArray[np.float32]:
+        nonlocal done
+        logits = []
+        for window in table.samples:
+            logits.append(loaded.infer(window))
+            done += 1
+            progress(done)
+        return np.stack(logits)
+
+    return Predictor(name, entry.file, opened.sha256(), predict)
