@@ -21,7 +21,7 @@ lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	echo "# Everything that '.[dev]' installs, written by 'make lock'; constraints.txt pins what vskd itself asks for." > lock.txt
-	build/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort --ignore-case >> lock.txt
+	build/lock/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort --ignore-case >> lock.txt
 	rm -rf build/lock
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
