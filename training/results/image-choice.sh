@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Which image: each of the four training people of UTD-MHAD's cross-subject split decides once. Test people are not
-# looked at. A quarter of the width and 40 epochs, half a minute a run on an idle core.
+# Which image: each of the four training subjects of UTD-MHAD's cross-subject split validates once. Test subjects are not
+# used. A quarter of the width and 40 epochs, half a minute a run on an idle core.
 #   training/results/image-choice.sh DIR OUT
 set -euo pipefail
 root=$1 out=$2
@@ -8,10 +8,10 @@ preset=$(dirname "$0")/../presets/utd-mhad-whole.toml
 arm() {
   local name=$1
   shift
-  for person in 1 3 5 7; do
-    vskd train student --config "$preset" --root "$root" --cache "$out/cache" --out "$out/$name-$person" \
+  for subject in 1 3 5 7; do
+    vskd train student --config "$preset" --root "$root" --cache "$out/cache" --out "$out/$name-$subject" \
       --set threads=1 --set student.width=0.25 --set student_training.epochs=40 \
-      --set "data.validation_subjects=['$person']" "$@"
+      --set "data.validation_subjects=['$subject']" "$@"
   done
 }
 arm gadf-tanh

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The commands behind the UTD-MHAD figures of the README; run one at a time there, never in one go.
 #   training/results/utd-mhad.sh DIR OUT        DIR holds Inertial/ and Depth/; OUT gets the runs and bundles
-# Of the settings only the image was compared on validation people (image-choice.sh); the others are from pilot runs
-# that had been compared on the test people, see README.
+# Of the settings only the image was compared on validation subjects (image-choice.sh); the others are from pilot runs
+# that had been compared on the test subjects, see README.
 set -euo pipefail
 root=$1 out=$2
 presets=$(dirname "$0")/../presets
@@ -18,5 +18,5 @@ for window in whole sliding; do
   vskd evaluate "$out/distilled-$window" "${data[@]}" --bundle "$out/$window.bundle" > "$out/int8-$window.json"
   vskd data recording --config "$presets/utd-mhad-$window.toml" "${data[@]}" --id a9_s2_t1 --out "$out/a9_s2_t1.csv"
   vskd run "$out/$window.bundle" --input "$out/a9_s2_t1.csv"
-  vskd bench "$out/$window.bundle" --engine litert --engine onnxruntime --out "$out/bench-$window.json" > /dev/null
+  vskd bench "$out/$window.bundle" --engine litert --engine onnxruntime --out "$out/bench-$window"
 done
