@@ -3,7 +3,7 @@
 Each of 1, 3, 5 and 7 is tested once by students trained on the other three, as in ``studies/utd-mhad-settings.toml``;
 nobody else's recordings are read. The encoder inside the student is replaced, everything else is the preset's.
 
-    python training/results/image-fields.py --root DIR --out OUT --jobs 2
+    python -m research.image_fields --root DIR --out OUT --jobs 2
 
 ``cross-axis``    GADF, and beside it the same between one axis and the next: sin(phi_x,i - phi_y,j), and so on
 ``difference``    GADF, and beside it that of the differences between consecutive samples (0.5 g maps to tanh(1))
@@ -116,7 +116,7 @@ def accuracy(arm: str, person: str, seed: int, root: Path, cache: Path, out: Pat
     return arm, person, seed, run.card["metrics"]["test"]["recording"]["all"]["accuracy"]
 
 
-@click.command()
+@click.command(epilog="Example: python -m research.image_fields --root UTD-MHAD --out build/image-fields --jobs 2")
 @click.option("--root", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of UTD-MHAD.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the runs and image-fields.json.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Students at a time.")

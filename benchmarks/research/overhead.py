@@ -1,6 +1,7 @@
 """What the runtime costs beside the engine: measured in one process, in turns with the library's own call.
 
-``python -m research.overhead JOB`` does one job and says its result as one line of JSON. A job is a JSON object:
+``python -m research.overhead JOB`` does one job and prints its result as one line of JSON; ``research.runtime_cost``
+starts it. A job is a JSON object:
 
 - ``{"kind": "overhead", "bundle", "engine", "rounds"}``: samples -> event, split, against the bare call of its model
 - ``{"kind": "paced", "bundle", "engine", "seconds"}``: one push a second: share of a core, memory
@@ -12,6 +13,7 @@ Knows nothing of goals and tables.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -284,10 +286,17 @@ def do_job(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """Entry point of the process; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m research.overhead",
+        description="Do one measurement of research.runtime_cost and print its result as JSON.",
+        epilog="Example: python -m research.overhead "
+        """'{"kind": "encoder", "bundle": "wrist.bundle", "rounds": 100}'""",
+    )
+    parser.add_argument("job", type=json.loads, help="JSON object, see the docstring of this module")
+    job = parser.parse_args().job
     # Engines write on standard output as they like; the answer gets a channel of its own.
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    job = json.loads(sys.argv[1])
     try:
         answer: dict[str, Any] = {"ready": do_job(job)}
     except VskdError as error:

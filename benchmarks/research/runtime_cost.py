@@ -15,30 +15,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
+import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from vskd.bundle import Bundle
 from vskd.engines import is_installed
-from vskd.errors import VskdError
+from vskd.errors import EngineError, VskdError
 from vskd_benchmarks.device.environment import busy_cores, describe_machine, read_state
 from vskd_benchmarks.goals import FULL_WIDTH_BYTES, Verdict, judge
+from vskd_benchmarks.measure.plan import LIBRARY
 from vskd_benchmarks.measure.processes import WorkerProcess
-from vskd_benchmarks.measure.startup import cold_start, help_time
+from vskd_benchmarks.measure.startup import cold_start
+from vskd_benchmarks.pipelines.cases import Clock
 from vskd_benchmarks.report.terminal import goal_table, tell
 from vskd_benchmarks.result.validity import load_reasons, run_reasons
-
-#: What has to be loaded before an engine can run, beside numpy.
-_LIBRARY = {
-    "litert": "ai_edge_litert.interpreter", "onnxruntime": "onnxruntime",
-    "tflite-runtime": "tflite_runtime.interpreter", "tensorflow": "tensorflow",
-}  # fmt: skip
 
 _EMPTY_SCRIPT = """
 import importlib, json, sys
@@ -59,9 +59,7 @@ def measure_engine(bundle: Path, engine: str, *, rounds: int, seconds: int, star
     job = {"bundle": str(bundle), "engine": engine}
     split = _part(f"the overhead on {engine}", {"kind": "overhead", **job, "rounds": rounds})
     paced = _part(f"one push a second on {engine}", {"kind": "paced", **job, "seconds": seconds})
-    with WorkerProcess(
-        "the empty interpreter", [sys.executable, "-c", _EMPTY_SCRIPT, _LIBRARY[engine]], threads=1
-    ) as w:
+    with WorkerProcess("the empty interpreter", [sys.executable, "-c", _EMPTY_SCRIPT, LIBRARY[engine]], threads=1) as w:
         empty = w.ready["peak"]
     start = cold_start(bundle, engine=engine, recipe=split["recipe"], threads=1, repeats=starts)
     over_bytes = paced["peak"]["bytes"] - empty["bytes"]
@@ -92,6 +90,42 @@ def encoder_verdicts(encoder: Mapping[str, Any]) -> Iterator[Verdict]:
 def help_verdict(measured: Mapping[str, Any]) -> Verdict:
     """The goal of the command line."""
     return judge("help", measured["median_ns"] / 1e6)
+
+
+def help_time(repeats: int, *, clock: Clock = time.perf_counter_ns) -> dict[str, Any]:
+    """Time of a fresh process of ``vskd --help``, and the processor time of it, which other processes do not lengthen.
+
+    Parameters
+    ----------
+    repeats : fresh processes that count
+
+    Returns
+    -------
+    ``median_ns``, ``readings_ns`` and ``cpu_median_ns``
+
+    Raises
+    ------
+    EngineError : it failed
+    """
+    elapsed, computed = [], []
+    for _ in range(repeats + 1):
+        before_s, start = _children_cpu_s(), clock()
+        done = subprocess.run([sys.executable, "-m", "vskd", "--help"], capture_output=True, text=True, check=False)
+        elapsed.append(clock() - start)
+        computed.append(round((_children_cpu_s() - before_s) * 1e9))
+        if done.returncode:
+            last = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise EngineError(f"`vskd --help` ended with exit code {done.returncode}: {last}")
+    return {
+        "median_ns": int(np.median(elapsed[1:])),
+        "readings_ns": elapsed[1:],
+        "cpu_median_ns": int(np.median(computed[1:])),
+    }
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _part(what: str, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="of sliding windows")
     parser.add_argument(
-        "--engine", action="append", choices=[*_LIBRARY], help="repeatable; without it litert and onnxruntime"
+        "--engine", action="append", choices=[*LIBRARY], help="repeatable; without it litert and onnxruntime"
     )
     parser.add_argument("--rounds", type=_count, default=1000, help="decisions a model (default: 1000, at least 11)")
     parser.add_argument("--seconds", type=_seconds, default=60, help="at one push a second (default: 60)")

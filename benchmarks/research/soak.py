@@ -70,7 +70,11 @@ def soak(samples: int) -> dict[str, object]:
 
 def main() -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Push millions of samples and see that memory does not grow.")
+    parser = argparse.ArgumentParser(
+        prog="python -m research.soak",
+        description="Push millions of samples and see that memory does not grow.",
+        epilog="Example: python -m research.soak --samples 1000000",
+    )
     parser.add_argument("--samples", type=int, default=10_000_000, help="how many (default: ten million)")
     result = soak(max(PUSH * READINGS, parser.parse_args().samples))
     sys.stdout.write(json.dumps(result) + "\n")

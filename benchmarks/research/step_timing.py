@@ -1,6 +1,6 @@
-"""A process that trains some steps at a time and says how long they took: vskd's student, or the public recipe's.
+"""A process that trains some steps at a time and reports how long they took: vskd's student, or the public recipe's.
 
-``python -m research.step_timing {"kind": "vskd" or "public", "threads": 1}``
+``python -m research.step_timing {"kind": "vskd" or "public", "threads": 1}``; ``research.training_speed`` starts it.
 
 Answers each line ``{"do": "steps", "count": N}`` of standard input by one line of JSON. The recordings are noise, since
 no time depends on their values. Both students are ResNet18 of full width with the feature layer of 300 and 27 classes,
@@ -17,6 +17,7 @@ public
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -211,7 +212,14 @@ def _said(answer: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    job = json.loads(sys.argv[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m research.step_timing",
+        description="Train as many steps as each line of standard input asks for, and report how long they took.",
+        epilog="""Example: echo '{"do": "steps", "count": 1}' | """
+        """python -m research.step_timing '{"kind": "vskd", "threads": 1}'""",
+    )
+    parser.add_argument("job", type=json.loads, help="JSON object, see the docstring of this module")
+    job = parser.parse_args().job
     torch.manual_seed(0)
     torch.set_num_threads(job["threads"])
     with tempfile.TemporaryDirectory() as folder:

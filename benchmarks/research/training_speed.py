@@ -2,14 +2,14 @@
 
 ``python -m research.training_speed --out DIR [--quick] [--rounds N] [--threads N]``
 
-Two processes of the workshop (``research.step_timing``, which says what each of them trains) take turns, each with
-the same number of threads; nothing of the workshop is imported here. A round is some steps of one and some of the
-other, about equally long; the order changes from round to round. Useful images are those that carry a recording: half
-of the public recipe's batch is zeros. The ratio is taken within each round, of elapsed and of processor time: elapsed
-time is what a user waits for, processor time is less disturbed by what else runs here.
+Two processes of the training environment (``research.step_timing``, which describes what each of them trains) take
+turns, each with the same number of threads; nothing of the training environment is imported here. A round is some steps
+of one and some of the other, about equally long; the order changes from round to round. Useful images are those that
+carry a recording: half of the public recipe's batch is zeros. The ratio is taken within each round, of elapsed and of
+processor time: elapsed time is what a user waits for, processor time is less disturbed by what else runs here.
 
-DIR gets ``training-speed.json`` and ``training-speed.png``. A table goes to standard error, the same JSON document is
-the last line of standard output. The exit code is 0 whether or not the goals are met, 1 where something could not be
+DIR gets ``training-speed.json``. A table goes to standard error, the same JSON document is the last line of standard
+output. The exit code is 0 whether or not the goals are met, 1 where something could not be
 measured, 2 for a wrong command line.
 """
 
@@ -37,10 +37,10 @@ from vskd_benchmarks.report.terminal import goal_table, tell
 from vskd_benchmarks.result.validity import load_reasons, run_reasons
 
 NAMES = {"vskd": "vskd, 64 px", "public": "public recipe, 224 px"}
-RESULT, PLOT = "training-speed.json", "training-speed.png"
+RESULT = "training-speed.json"
 
 #: What has to be installed beside the runtime, and the extra that brings it.
-EXTRA = {"torch": "training", "torchvision": "training", "matplotlib": "bench"}
+EXTRA = {"torch": "training", "torchvision": "training"}
 
 #: Steps in a round; the first is of 8 useful images at 224 px, the second of 32 at 64 px.
 PUBLIC_STEPS, OWN_STEPS = 1, 8
@@ -59,7 +59,7 @@ def measure(*, rounds: int, threads: int) -> dict[str, Any]:
 
     Raises
     ------
-    VskdError : the workshop is not installed, or a process failed
+    VskdError : torch is not installed, or a process failed
     """
     before = {**read_state(), "busy_cores": busy_cores()}
     with _process("vskd", threads) as own, _process("public", threads) as public:
@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure how fast a student is trained, against the public code's recipe.",
         epilog="Example: python -m research.training_speed --out build/training-speed --threads 1",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"gets {RESULT} and {PLOT}")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"gets {RESULT}")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds, to try it out")
     parser.add_argument("--rounds", type=_count, default=None, help=f"that count (default: {ROUNDS})")
     parser.add_argument(
@@ -181,11 +181,8 @@ def _check_installed() -> None:
 
 
 def _write(result: Mapping[str, Any], out: Path) -> None:
-    from research.training_chart import speed_chart
-
     try:
         (out / RESULT).write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        (out / PLOT).write_bytes(speed_chart(result, NAMES))
     except OSError as error:
         raise DataError(f"cannot write in {out}: {error.strerror}", hint="Give another --out") from error
 

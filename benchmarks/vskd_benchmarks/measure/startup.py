@@ -1,4 +1,4 @@
-"""Cold start: from the start of a process to its first label, what importing vskd costs over numpy, and the help.
+"""Cold start: from the start of a process to its first label, and what importing vskd costs over numpy.
 
 Every reading is a fresh process. The disk's cache is warm and Python's compiled files are there: the first process of
 each kind is not counted.
@@ -6,8 +6,6 @@ each kind is not counted.
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from vskd.errors import EngineError
 from vskd_benchmarks.measure.processes import OnStart, WorkerProcess
 from vskd_benchmarks.pipelines.cases import Clock
 
@@ -43,42 +40,6 @@ def import_time(repeats: int, *, threads: int, on_start: OnStart | None = None) 
     answers = [_first_answer("import vskd", command, threads, on_start=on_start)[1] for _ in range(repeats + 1)]
     readings = [answer["import_ns"] for answer in answers[1:]]
     return {"median_ns": int(np.median(readings)), "readings_ns": readings}
-
-
-def help_time(repeats: int, *, clock: Clock = time.perf_counter_ns) -> dict[str, Any]:
-    """Time of a fresh process of ``vskd --help``, and the processor time of it, which other processes do not lengthen.
-
-    Parameters
-    ----------
-    repeats : fresh processes that count
-
-    Returns
-    -------
-    ``median_ns``, ``readings_ns`` and ``cpu_median_ns``
-
-    Raises
-    ------
-    EngineError : it failed
-    """
-    elapsed, computed = [], []
-    for _ in range(repeats + 1):
-        before_s, start = _children_cpu_s(), clock()
-        done = subprocess.run([sys.executable, "-m", "vskd", "--help"], capture_output=True, text=True, check=False)
-        elapsed.append(clock() - start)
-        computed.append(round((_children_cpu_s() - before_s) * 1e9))
-        if done.returncode:
-            last = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise EngineError(f"`vskd --help` ended with exit code {done.returncode}: {last}")
-    return {
-        "median_ns": int(np.median(elapsed[1:])),
-        "readings_ns": elapsed[1:],
-        "cpu_median_ns": int(np.median(computed[1:])),
-    }
-
-
-def _children_cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def cold_start(

@@ -10,7 +10,6 @@ import pytest
 
 from research import overhead, runtime_cost
 from vskd.errors import ConfigError, EngineError
-from vskd_benchmarks.measure import startup
 
 SPLIT = ("push", "infer", "decide", "bare_call", "overhead", "wrapper")
 ALONE = ("push_without_model", "decide_without_model", "push_of_one_sample")
@@ -125,7 +124,7 @@ def test_the_encoders_goals_are_lower_limits_and_need_pyts():
 
 
 def test_the_help_is_timed_without_its_first_process():
-    result = startup.help_time(2, clock=constant_clock())
+    result = runtime_cost.help_time(2, clock=constant_clock())
     assert (result["median_ns"], result["readings_ns"]) == (1000, [1000, 1000])
     assert result["cpu_median_ns"] > 0
     assert runtime_cost.help_verdict({"median_ns": 200e6}).met
@@ -133,9 +132,9 @@ def test_the_help_is_timed_without_its_first_process():
 
 
 def test_a_help_that_fails_is_no_time(monkeypatch):
-    monkeypatch.setattr(startup.sys, "executable", "false")
+    monkeypatch.setattr(runtime_cost.sys, "executable", "false")
     with pytest.raises(EngineError, match="`vskd --help` ended with exit code 1: no message"):
-        startup.help_time(1)
+        runtime_cost.help_time(1)
 
 
 def test_the_command_ends_in_one_json_document(bundle, capsys):
