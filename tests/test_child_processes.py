@@ -18,10 +18,3 @@ def test_a_child_process_finds_the_four_packages_in_the_checkout(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=True, timeout=60)
     expected = [str(ROOT / folder / package / "__init__.py") for package, folder in PACKAGES.items()]
     assert json.loads(done.stdout) == expected
-
-
-def test_no_other_test_sets_the_path_of_its_child_processes():
-    """``tests/conftest.py`` sets it once. The tests of the wheel alone run something else, on purpose."""
-    on_purpose = {"conftest.py", "test_packaging.py", Path(__file__).name}
-    paths = [path for path in sorted((ROOT / "tests").rglob("*.py")) if path.name not in on_purpose]
-    assert not [str(path) for path in paths if "PYTHONPATH" in path.read_text(encoding="utf-8")]

@@ -1,4 +1,4 @@
-"""The wheel, its entry points, and what its command answers where the workshop is not installed.
+"""The wheel, its entry points, and what its command answers where torch is not installed.
 
 The command is run from the unpacked wheel, not from the working tree: what is tested is what is shipped.
 """
@@ -25,14 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 COMMANDS = PROJECT["entry-points"]["vskd.commands"]
 FOLDERS = {"vskd": "runtime", "vskd_training": "training", "vskd_export": "export", "vskd_benchmarks": "benchmarks"}
-#: What the workshop brings and a watch does not have.
-WORKSHOP = [
+#: What the training environment brings and a watch does not have.
+TRAINING_ENVIRONMENT = [
     "torch", "torchvision", "scipy", "av", "safetensors", "matplotlib", "litert_torch", "ai_edge_quantizer", "onnx",
     "onnxscript", "flatbuffers", "pyts", "tflite_micro",
 ]  # fmt: skip
 ENGINES = ["onnxruntime", "ai_edge_litert", "tflite_runtime", "tensorflow"]
 #: What help needs none of, so that it answers within 200 ms; numpy alone would take half of them.
-SLOW_TO_LOAD = [*WORKSHOP, *ENGINES, "numpy", "rich", "joblib", "jsonschema", "jinja2"]
+SLOW_TO_LOAD = [*TRAINING_ENVIRONMENT, *ENGINES, "numpy", "rich", "joblib", "jsonschema", "jinja2"]
 
 
 @pytest.fixture(scope="session")
@@ -186,7 +186,7 @@ def test_every_command_has_its_name_a_sentence_and_an_example(words):
 
 
 def test_help_works_on_a_watch(vskd_command):
-    done = vskd_command("--help", absent=[*WORKSHOP, *ENGINES])
+    done = vskd_command("--help", absent=[*TRAINING_ENVIRONMENT, *ENGINES])
     assert done.returncode == 0, done.stderr
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
 
@@ -198,7 +198,7 @@ def preset() -> Path:
 
 
 def test_train_without_torch_names_the_extra(vskd_command, preset, tmp_path):
-    done = vskd_command("train", "student", "--config", preset, "--out", tmp_path / "run", absent=WORKSHOP)
+    done = vskd_command("train", "student", "--config", preset, "--out", tmp_path / "run", absent=TRAINING_ENVIRONMENT)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "error: vskd train needs " in done.stderr
@@ -207,7 +207,7 @@ def test_train_without_torch_names_the_extra(vskd_command, preset, tmp_path):
 
 
 def test_export_without_torch_names_the_extra(vskd_command, tmp_path):
-    done = vskd_command("export", tmp_path, "--out", tmp_path / "x.bundle", absent=WORKSHOP)
+    done = vskd_command("export", tmp_path, "--out", tmp_path / "x.bundle", absent=TRAINING_ENVIRONMENT)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "pip install 'vskd[" in done.stderr
