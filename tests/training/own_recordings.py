@@ -30,7 +30,7 @@ def generated(subjects: int, duration_s: float) -> Iterator[Recording]:
 
 
 def write_folder(root: Path, *, subjects: int = 4, duration_s: float = 3.5) -> Path:
-    """Every third clip has a film, an .npz file or a folder of pictures."""
+    """Every third clip has a video, an .npz file or a folder of images."""
     (root / "sensors").mkdir(parents=True)
     (root / "videos").mkdir()
     rows = []
@@ -62,20 +62,20 @@ def write_sensor(path: Path, time_s: NDArray[np.float64], xyz: NDArray[np.float6
 
 def write_video(path: Path, recording: Recording, *, kind: int) -> str:
     if kind == 0:
-        write_film(path.with_suffix(".avi"), recording.frames)
+        write_avi(path.with_suffix(".avi"), recording.frames)
         return f"{path.name}.avi"
     if kind == 1:
         np.savez(path.with_suffix(".npz"), frames=recording.frames, time_s=recording.frame_time_s)
         return f"{path.name}.npz"
     path.mkdir()
     for number, frame in enumerate(recording.frames[::4]):
-        # Binary greymaps need no library: a header, and the bytes.
+        # Binary PGM images need no library: a header, and the bytes.
         header = f"P5 {frame.shape[1]} {frame.shape[0]} 255\n".encode()
         (path / f"frame_{4 * number}.pgm").write_bytes(header + frame.tobytes())
     return path.name
 
 
-def write_film(path: Path, frames: NDArray[np.uint8], *, rate_hz: int = 15) -> None:
+def write_avi(path: Path, frames: NDArray[np.uint8], *, rate_hz: int = 15) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=rate_hz)
         stream.height, stream.width = frames.shape[1:3]

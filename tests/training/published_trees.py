@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.own_recordings import write_film
+from training.own_recordings import write_avi
 
 G = 9.80665
 
@@ -38,28 +38,26 @@ def berkeley_folder(root: Path, trial: str, top: str) -> Path:
     return folder
 
 
-def write_bayer(
-    root: Path, trial: str, pictures: list[NDArray[np.uint8]], *, cluster: int = 1, camera: int = 1
-) -> Path:
+def write_bayer(root: Path, trial: str, images: list[NDArray[np.uint8]], *, cluster: int = 1, camera: int = 1) -> Path:
     folder = berkeley_folder(root, trial, f"Camera/Cluster{cluster:02}/Cam{camera:02}")
-    for number, raw in enumerate(pictures):
-        write_greymap(folder / f"img_l{cluster:02}_c{camera:02}_{trial}_{number:05}.pgm", raw)
+    for number, raw in enumerate(images):
+        write_pgm(folder / f"img_l{cluster:02}_c{camera:02}_{trial}_{number:05}.pgm", raw)
     return folder
 
 
 def write_kinect(root: Path, trial: str, depth_mm: list[NDArray[np.uint16]]) -> Path:
     folder = berkeley_folder(root, trial, "Kinect/Kin01")
-    for number, picture in enumerate(depth_mm):
-        write_greymap(folder / f"kin_k01_{trial}_depth_{number:05}.pgm", picture)
+    for number, image in enumerate(depth_mm):
+        write_pgm(folder / f"kin_k01_{trial}_depth_{number:05}.pgm", image)
         (folder / f"kin_k01_{trial}_color_{number:05}.ppm").write_bytes(b"P6 1 1 255\n\0\0\0")
     return folder
 
 
-def write_greymap(path: Path, picture: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
-    largest = 255 if picture.dtype == np.uint8 else 4095
-    rows, columns = picture.shape
+def write_pgm(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+    largest = 255 if image.dtype == np.uint8 else 4095
+    rows, columns = image.shape
     header = f"P5\n# a comment\n{columns} {rows}\n{largest}\n".encode()
-    path.write_bytes(header + picture.astype(picture.dtype.newbyteorder(">")).tobytes())
+    path.write_bytes(header + image.astype(image.dtype.newbyteorder(">")).tobytes())
 
 
 def write_watch(root: Path, place: str, *, samples: int = 250, folder: str = "acc_watch_clip") -> Path:
@@ -76,10 +74,10 @@ def write_watch(root: Path, place: str, *, samples: int = 250, folder: str = "ac
     return path
 
 
-def write_mmact_film(root: Path, place: str, *, camera: int = 1, prefix: str = "") -> Path:
+def write_mmact_video(root: Path, place: str, *, camera: int = 1, prefix: str = "") -> Path:
     subject, _, rest = place.partition("/")
     path = root / prefix / subject / f"cam{camera}" / f"{rest}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)
     grey = np.random.default_rng(0).integers(0, 256, (75, 1, 1), dtype=np.uint8)
-    write_film(path, np.broadcast_to(grey, (75, 36, 64)).copy(), rate_hz=30)
+    write_avi(path, np.broadcast_to(grey, (75, 36, 64)).copy(), rate_hz=30)
     return path

@@ -15,8 +15,8 @@ from training.published_trees import (
     G,
     wrist,
     write_bayer,
-    write_greymap,
     write_kinect,
+    write_pgm,
     write_shimmer,
 )
 from vskd.contract import GafSpec, WindowSpec
@@ -27,7 +27,7 @@ from vskd_training.data.windows import Clips
 from vskd_training.datasets.berkeley_mhad import BerkeleySettings
 from vskd_training.datasets.berkeley_mhad.reader import ACTIONS, BerkeleyMhadSource, grey_of_bayer
 from vskd_training.datasets.check import check
-from vskd_training.datasets.files.pgm import read_greymap
+from vskd_training.datasets.files.pgm import read_pgm
 from vskd_training.datasets.recording import BrokenFileError, RecordingInfo
 from vskd_training.settings import Config, DataConfig
 
@@ -35,10 +35,10 @@ TRIALS = ("s01_a01_r01", "s01_a11_r05", "s12_a02_r03")
 
 
 def bayer(value: int = 100, frames: int = 6) -> list[NDArray[np.uint8]]:
-    """Grey pictures whose right half is brighter, and which grow brighter from one to the next."""
-    picture = np.full((24, 32), value, np.uint8)
-    picture[:, 16:] += 50
-    return [picture + np.uint8(10 * number) for number in range(frames)]
+    """Grey images whose right half is brighter, and which grow brighter from one to the next."""
+    image = np.full((24, 32), value, np.uint8)
+    image[:, 16:] += 50
+    return [image + np.uint8(10 * number) for number in range(frames)]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_published_layout_is_read(tree: Path) -> None:
     np.testing.assert_allclose(recordings[0].time_s - recordings[0].time_s[0], time_s, atol=1e-5)
     np.testing.assert_allclose(recordings[0].frame_time_s, np.linspace(*recordings[0].time_s[[0, -1]], 6))
     assert source.placement == "right wrist"
-    # Pictures are 24 x 32 and frames half of that: the left half is 100, the right half 150, each picture 10 brighter.
+    # Images are 24 x 32 and frames half of that: the left half is 100, the right half 150, each image 10 brighter.
     frames = recordings[0].frames
     assert frames.shape == (6, 12, 16)
     np.testing.assert_array_equal(frames[:, 5, 2], 100 + 10 * np.arange(6))
@@ -75,7 +75,7 @@ def test_the_published_layout_is_read(tree: Path) -> None:
 def test_the_t_pose_is_left_out_and_counted(tree: Path) -> None:
     report = check(BerkeleyMhadSource(tree))
     assert report.recordings == 3
-    assert report.by_stream == {"Shimmer02": 3, "T-pose, left out": 1, "unit told from gravity: m/s^2": 3}
+    assert report.by_stream == {"Shimmer02": 3, "T-pose, left out": 1, "unit found from gravity: m/s^2": 3}
     assert len(report.missing_trials) == 657
     assert report.defects == ()
     assert list(report.by_label) == list(ACTIONS)
@@ -88,10 +88,10 @@ def test_a_kinect_shows_what_is_near_as_bright(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("g", 1.0), ("m/s^2", G), ("mg", 1000.0)])
-def test_the_unit_is_told_from_gravity(tmp_path: Path, unit: str, factor: float) -> None:
+def test_the_unit_is_found_from_gravity(tmp_path: Path, unit: str, factor: float) -> None:
     write_shimmer(tmp_path, TRIALS[0], unit=factor)
     source = BerkeleyMhadSource(tmp_path)
-    assert f"unit told from gravity: {unit}" in source.files_by_stream()
+    assert f"unit found from gravity: {unit}" in source.files_by_stream()
     reading_g = wrist(90, 30, seed=sum(map(ord, TRIALS[0])))[1]
     np.testing.assert_allclose(next(source.recordings()).acceleration_g, reading_g, atol=1e-5)
 
@@ -151,7 +151,7 @@ def test_broken_sensor_files_are_counted_by_kind(tree: Path) -> None:
     assert what == "1 lines are broken and were dropped, the first is line 90"
 
 
-def test_missing_cameras_and_pictures_and_broken_ones(tree: Path) -> None:
+def test_missing_cameras_and_images_and_broken_ones(tree: Path) -> None:
     camera = tree / "Camera" / "Cluster01" / "Cam01"
     for path in (camera / "S01/A01/R01").iterdir():
         path.unlink()
@@ -162,13 +162,13 @@ def test_missing_cameras_and_pictures_and_broken_ones(tree: Path) -> None:
     source = BerkeleyMhadSource(tree, view="rgb", height=12, width=16)
     (recording,) = source.recordings()
     assert recording.info.id == "s01_a11_r05"
-    assert kinds(source) == {"missing camera": 1, "cut short": 1, "missing pictures": 1}
-    # The pictures that are left keep their times.
+    assert kinds(source) == {"missing camera": 1, "cut short": 1, "missing images": 1}
+    # The images that are left keep their times.
     share = (recording.frame_time_s - recording.time_s[0]) / (recording.time_s[-1] - recording.time_s[0])
     np.testing.assert_allclose(share, [0, 0.2, 0.6, 0.8, 1], atol=1e-6)
-    write_greymap(broken, np.zeros((24, 31), np.uint8))
+    write_pgm(broken, np.zeros((24, 31), np.uint8))
     assert "unreadable" in kinds(BerkeleyMhadSource(tree, view="rgb"))
-    write_greymap(broken, np.zeros((24, 32), np.uint16))
+    write_pgm(broken, np.zeros((24, 32), np.uint16))
     assert "unreadable" in kinds(BerkeleyMhadSource(tree, view="rgb"))
 
 
@@ -180,13 +180,13 @@ def test_a_tree_that_is_not_there_names_what_is(tree: Path, tmp_path: Path) -> N
     with pytest.raises(DataError, match="there is no folder"):
         BerkeleyMhadSource(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="berkeley-mhad has no view 'skeleton'"):
-        BerkeleyMhadSource(tree, view="skeleton")  # type: ignore[arg-type]
+        BerkeleyMhadSource(tree, view="skeleton")
     with pytest.raises(ConfigError, match=re.escape("berkeley.camera must lie in 1..2, got 3")):
         BerkeleySettings(cluster=3, camera=3)
 
 
-def test_a_changed_sensor_file_or_picture_is_another_fingerprint(tree: Path) -> None:
-    seen = {BerkeleyMhadSource(tree, view=view).fingerprint() for view in ("none", "rgb", "depth")}  # type: ignore[arg-type]
+def test_a_changed_sensor_file_or_image_is_another_fingerprint(tree: Path) -> None:
+    seen = {BerkeleyMhadSource(tree, view=view).fingerprint() for view in ("none", "rgb", "depth")}
     write_bayer(tree, TRIALS[0], bayer(frames=7))
     seen.add(BerkeleyMhadSource(tree, view="rgb").fingerprint())
     write_shimmer(tree, TRIALS[0], samples=91)
@@ -194,7 +194,7 @@ def test_a_changed_sensor_file_or_picture_is_another_fingerprint(tree: Path) -> 
     assert len(seen) == 5
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------
+# --- images ---------------------------------------------------------------------------------------------------------
 
 
 def bilinear_grey(raw: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -216,37 +216,37 @@ def bilinear_grey(raw: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 @settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), rows=st.integers(3, 8), columns=st.integers(3, 8))
-def test_bayer_pictures_are_demosaiced_bilinearly(seed: int, rows: int, columns: int) -> None:
+def test_bayer_images_are_demosaiced_bilinearly(seed: int, rows: int, columns: int) -> None:
     raw = np.random.default_rng(seed).integers(0, 256, (2 * rows, 2 * columns)).astype(np.uint8)
     inside = (slice(1, -1), slice(1, -1))  # at the edges there is no neighbour on one side
     np.testing.assert_allclose(grey_of_bayer(raw)[inside], bilinear_grey(raw)[inside], atol=0.51)
 
 
-def test_a_grey_picture_stays_grey_up_to_its_edges() -> None:
+def test_a_grey_image_stays_grey_up_to_its_edges() -> None:
     np.testing.assert_array_equal(grey_of_bayer(np.full((6, 8), 77, np.uint8)), 77)
 
 
-def test_a_bayer_picture_has_even_sides() -> None:
+def test_a_bayer_image_has_even_sides() -> None:
     with pytest.raises(DataError, match="has even sides, got 3 x 4 pixels"):
         grey_of_bayer(np.zeros((3, 4), np.uint8))
 
 
-def test_greymaps_keep_their_numbers(tmp_path: Path) -> None:
+def test_pgm_images_keep_their_numbers(tmp_path: Path) -> None:
     deep = np.arange(12, dtype=np.uint16).reshape(3, 4) * 300
-    write_greymap(tmp_path / "a.pgm", deep)
-    np.testing.assert_array_equal(read_greymap(tmp_path / "a.pgm", where="a"), deep)
+    write_pgm(tmp_path / "a.pgm", deep)
+    np.testing.assert_array_equal(read_pgm(tmp_path / "a.pgm", where="a"), deep)
     for content, message in (
-        (b"", "is no binary greymap .0 bytes"),
-        (b"P2 1 1 255 7", "is no binary greymap"),
+        (b"", "is no binary PGM image .0 bytes"),
+        (b"P2 1 1 255 7", "is no binary PGM image"),
         (b"P5 0 1 255\n", "has 0 x 1 pixels up to 255"),
         (b"P5 2 2 99999\n", "up to 99999"),
         (b"P5 2 2 255\nabc", "holds 3 bytes of 4"),
     ):
         (tmp_path / "b.pgm").write_bytes(content)
         with pytest.raises(BrokenFileError, match=message):
-            read_greymap(tmp_path / "b.pgm", where="b.pgm")
+            read_pgm(tmp_path / "b.pgm", where="b.pgm")
     with pytest.raises(BrokenFileError, match="cannot be read"):
-        read_greymap(tmp_path / "c.pgm", where="c.pgm")
+        read_pgm(tmp_path / "c.pgm", where="c.pgm")
 
 
 # --- the published split ----------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.synthetic import body
+from vskd_training.datasets.synthetic.actions import ACTIONS, CHANNELS, pose_row
+from vskd_training.datasets.synthetic.kinematics import BONES, JOINTS, Limbs, forward_kinematics
+from vskd_training.datasets.synthetic.subject import draw_style, draw_subject, key_poses, smooth_track
 
 GRID_S = np.arange(0, 901) / 300
-LIMBS = body.Limbs()
+LIMBS = Limbs()
 STRAIGHT = {
     "right": (0.0,) * 5,
     "left": (0.0,) * 5,
@@ -20,22 +22,22 @@ STRAIGHT = {
     "left_leg": (0.0,) * 3,
 }
 seeds = st.integers(0, 2**32 - 1)
-labels = st.sampled_from(sorted(body.ACTIONS))
+labels = st.sampled_from(sorted(ACTIONS))
 
 
 def posed(**groups):
     """Joints by name and the watch's rotation, of one pose."""
-    track = body.pose_row({**STRAIGHT, **groups})[np.newaxis]
-    motion = body.forward_kinematics(track, LIMBS)
-    return dict(zip(body.JOINTS, motion.joints_m[0], strict=True)), motion.watch_to_world[0]
+    track = pose_row({**STRAIGHT, **groups})[np.newaxis]
+    motion = forward_kinematics(track, LIMBS)
+    return dict(zip(JOINTS, motion.joints_m[0], strict=True)), motion.watch_to_world[0]
 
 
 def performed(seed: int, label: str):
     rng = np.random.default_rng(seed)
-    person, style = body.draw_person(rng), body.draw_style(rng)
-    times, poses = body.key_poses(label, person, style, start_s=-1.0, end_s=4.0, rng=rng)
-    track = body.smooth_track(times, poses, GRID_S, smoothness_s=person.smoothness_s)
-    return person, track, body.forward_kinematics(track, person.limbs)
+    subject, style = draw_subject(rng), draw_style(rng)
+    times, poses = key_poses(label, subject, style, start_s=-1.0, end_s=4.0, rng=rng)
+    track = smooth_track(times, poses, GRID_S, smoothness_s=subject.smoothness_s)
+    return subject, track, forward_kinematics(track, subject.limbs)
 
 
 @pytest.mark.parametrize(
@@ -105,16 +107,16 @@ def test_the_watch_sits_on_the_back_of_the_right_wrist():
 @given(seeds, labels)
 @settings(max_examples=20)
 def test_limbs_keep_their_length(seed, label):
-    person, _, motion = performed(seed, label)
-    first, second = np.array(body.BONES).T
+    subject, _, motion = performed(seed, label)
+    first, second = np.array(BONES).T
     lengths = np.linalg.norm(motion.joints_m[:, second] - motion.joints_m[:, first], axis=2)
     np.testing.assert_allclose(lengths, np.broadcast_to(lengths[0], lengths.shape), atol=1e-12)
-    by_name = {body.JOINTS[b]: lengths[0, i] for i, (_, b) in enumerate(body.BONES)}
-    assert by_name["right_elbow"] == pytest.approx(person.limbs.upper_arm)
-    assert by_name["left_wrist"] == pytest.approx(person.limbs.forearm)
-    assert by_name["left_knee"] == pytest.approx(person.limbs.thigh)
-    assert by_name["right_ankle"] == pytest.approx(person.limbs.shin)
-    assert by_name["neck"] == pytest.approx(person.limbs.spine)
+    by_name = {JOINTS[b]: lengths[0, i] for i, (_, b) in enumerate(BONES)}
+    assert by_name["right_elbow"] == pytest.approx(subject.limbs.upper_arm)
+    assert by_name["left_wrist"] == pytest.approx(subject.limbs.forearm)
+    assert by_name["left_knee"] == pytest.approx(subject.limbs.thigh)
+    assert by_name["right_ankle"] == pytest.approx(subject.limbs.shin)
+    assert by_name["neck"] == pytest.approx(subject.limbs.spine)
 
 
 @given(seeds, labels)
@@ -125,9 +127,7 @@ def test_the_watch_frame_is_a_rotation_along_the_forearm(seed, label):
     identity = np.broadcast_to(np.eye(3), rotation.shape)
     np.testing.assert_allclose(rotation @ rotation.transpose(0, 2, 1), identity, atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(rotation), 1.0, atol=1e-12)
-    to_elbow = (
-        motion.joints_m[:, body.JOINTS.index("right_elbow")] - motion.joints_m[:, body.JOINTS.index("right_wrist")]
-    )
+    to_elbow = motion.joints_m[:, JOINTS.index("right_elbow")] - motion.joints_m[:, JOINTS.index("right_wrist")]
     to_elbow /= np.linalg.norm(to_elbow, axis=1, keepdims=True)
     np.testing.assert_allclose(rotation[:, :, 0], to_elbow, atol=1e-9)
 
@@ -136,8 +136,8 @@ def test_the_watch_frame_is_a_rotation_along_the_forearm(seed, label):
 @settings(max_examples=20)
 def test_the_carrying_foot_stays_on_the_ground(seed, label):
     _, track, motion = performed(seed, label)
-    ankles = motion.joints_m[:, [body.JOINTS.index("right_ankle"), body.JOINTS.index("left_ankle")], 2]
-    lift_m = ankles.min(axis=1) - 0.01 * track[:, body.CHANNELS.index("rise.rise_cm")]
+    ankles = motion.joints_m[:, [JOINTS.index("right_ankle"), JOINTS.index("left_ankle")], 2]
+    lift_m = ankles.min(axis=1) - 0.01 * track[:, CHANNELS.index("rise.rise_cm")]
     assert lift_m.min() >= -1e-9
     assert lift_m.max() <= 0.02 * np.log(2) + 1e-9
 
@@ -146,12 +146,12 @@ def test_the_carrying_foot_stays_on_the_ground(seed, label):
 @settings(max_examples=30)
 def test_key_poses_follow_each_other_within_the_span(seed, label):
     rng = np.random.default_rng(seed)
-    person, style = body.draw_person(rng), body.draw_style(rng)
-    times, poses = body.key_poses(label, person, style, start_s=2.0, end_s=9.0, rng=rng)
+    subject, style = draw_subject(rng), draw_style(rng)
+    times, poses = key_poses(label, subject, style, start_s=2.0, end_s=9.0, rng=rng)
     assert (np.diff(times) > 0).all()
     assert times[0] >= 2.0
     assert times[-1] <= 9.0
-    assert poses.shape == (len(times), len(body.CHANNELS))
+    assert poses.shape == (len(times), len(CHANNELS))
     # A window of 2.56 s never lies between two key poses.
     assert np.diff([2.0, *times, 9.0]).max() < 2.56
 
@@ -161,29 +161,29 @@ def test_key_poses_follow_each_other_within_the_span(seed, label):
 def test_the_way_between_key_poses_does_not_overshoot(seed):
     rng = np.random.default_rng(seed)
     times = np.sort(rng.uniform(0, 3, 6))
-    poses = rng.normal(0, 50, (6, len(body.CHANNELS)))
-    track = body.smooth_track(times, poses, GRID_S, smoothness_s=0.06)
-    assert track.shape == (len(GRID_S), len(body.CHANNELS))
+    poses = rng.normal(0, 50, (6, len(CHANNELS)))
+    track = smooth_track(times, poses, GRID_S, smoothness_s=0.06)
+    assert track.shape == (len(GRID_S), len(CHANNELS))
     assert (track.max(axis=0) <= poses.max(axis=0) + 1e-9).all()
     assert (track.min(axis=0) >= poses.min(axis=0) - 1e-9).all()
 
 
 def test_a_pose_that_is_held_stays():
-    pose = body.pose_row({})
-    track = body.smooth_track(np.array([0.5, 1.0]), np.stack([pose, pose]), GRID_S, smoothness_s=0.06)
+    pose = pose_row({})
+    track = smooth_track(np.array([0.5, 1.0]), np.stack([pose, pose]), GRID_S, smoothness_s=0.06)
     np.testing.assert_allclose(track, np.tile(pose, (len(GRID_S), 1)), atol=1e-12)
 
 
-@pytest.mark.parametrize("label", sorted(body.ACTIONS))
+@pytest.mark.parametrize("label", sorted(ACTIONS))
 def test_an_action_begins_its_cycle_at_its_start(label):
-    phases = [key.phase for key in body.ACTIONS[label].keys]
+    phases = [key.phase for key in ACTIONS[label].keys]
     assert phases[0] == 0.0
     assert phases == sorted(set(phases))
     assert phases[-1] < 1.0
 
 
 def test_people_differ_and_come_back():
-    first, again, other = (body.draw_person(np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (draw_subject(np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert dataclasses.asdict(first).keys() == dataclasses.asdict(other).keys()
     for field in ("tempo", "amplitude", "rest", "smoothness_s", "left_share", "limbs"):
         assert getattr(first, field) == getattr(again, field)
@@ -194,6 +194,6 @@ def test_people_differ_and_come_back():
 
 def test_an_unknown_action_is_refused_with_a_suggestion():
     rng = np.random.default_rng(0)
-    person, style = body.draw_person(rng), body.draw_style(rng)
+    subject, style = draw_subject(rng), draw_style(rng)
     with pytest.raises(ConfigError, match=r"no synthetic action 'wawe'\. Did you mean 'wave'\?"):
-        body.key_poses("wawe", person, style, start_s=0.0, end_s=1.0, rng=rng)
+        key_poses("wawe", subject, style, start_s=0.0, end_s=1.0, rng=rng)

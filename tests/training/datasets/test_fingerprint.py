@@ -83,7 +83,7 @@ def test_the_caches_of_a_release_stay_its_caches(tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["utd", "berkeley", "mmact", "own"])
-def test_every_reader_of_pictures_refuses_frames_without_a_pixel(tmp_path: Path, name: str) -> None:
+def test_every_reader_of_images_refuses_frames_without_a_pixel(tmp_path: Path, name: str) -> None:
     reader = type(small_trees(tmp_path)[name])
     with pytest.raises(ConfigError, match="got height 60, width 0"):
         reader(tmp_path / name, view="none", width=0)  # type: ignore[call-arg]

@@ -17,7 +17,7 @@ from training.own_recordings import (
     G,
     generated,
     read_table,
-    write_film,
+    write_avi,
     write_folder,
     write_sensor,
     write_table,
@@ -40,7 +40,7 @@ def own(pristine: Path, tmp_path: Path) -> Path:
 
 
 def read(root: Path, view: str = "none") -> tuple[FolderSource, list[Recording]]:
-    source = FolderSource(root, view=view, height=12, width=16)  # type: ignore[arg-type]
+    source = FolderSource(root, view=view, height=12, width=16)
     return source, list(source.recordings())
 
 
@@ -79,7 +79,7 @@ def test_sensors_are_read_in_g_with_their_own_times(pristine: Path) -> None:
     assert source.defects() == ()
 
 
-def test_film_npz_and_pictures_show_the_same_motion_at_the_right_times(pristine: Path) -> None:
+def test_video_npz_and_images_show_the_same_motion_at_the_right_times(pristine: Path) -> None:
     _, recordings = read(pristine, "video")
     for kind, (recording, original) in enumerate(zip(recordings[:3], generated(2, 2.5), strict=False)):
         times = recording.frame_time_s
@@ -87,7 +87,7 @@ def test_film_npz_and_pictures_show_the_same_motion_at_the_right_times(pristine:
         assert times[-1] == pytest.approx(original.frame_time_s[-1], abs=0.25)
         step = 4 if kind == 2 else 1
         assert len(recording.frames) == len(original.frames[::step])
-        # 4 x 4 pixels of the original are one of the frame; a film loses a little at edges in coding.
+        # 4 x 4 pixels of the original are one of the frame; a video loses a little at edges in coding.
         expected = original.frames[::step].reshape(-1, 12, 4, 16, 4).mean(axis=(2, 4))
         difference = np.abs(recording.frames - expected)
         assert difference.mean() < 2 if kind == 0 else difference.max() < 0.51
@@ -180,7 +180,7 @@ def test_a_clip_with_neither_label_nor_video_is_left_out_and_counted(own: Path) 
     write_table(own, rows)
     source, recordings = read(own, "video")
     assert len(recordings) == len(source.infos()) == 5
-    what = "has neither label nor video (clips.csv, line 3), so nobody can say anything of it"
+    what = "has neither label nor video (clips.csv, line 3), so it cannot be used"
     assert source.defects() == (Defect(rows[1][0], what, "neither label nor video"),)
     assert len(read(own, "none")[1]) == 6
 
@@ -298,7 +298,7 @@ def saved(**arrays: NDArray[np.generic]) -> Break:
 
 BROKEN_NPZ: list[tuple[str, Break, str, str]] = [
     ("no zip", lambda path: path.write_bytes(b"zip") and None, "unreadable", "cannot be read as .npz"),
-    ("no frames", saved(pictures=frames(3, 4, 4)), "unreadable", "got no such array"),
+    ("no frames", saved(images=frames(3, 4, 4)), "unreadable", "got no such array"),
     ("floats", saved(frames=np.zeros((3, 4, 4))), "unreadable", "must be uint8 (F, H, W) or (F, H, W, 3), got float64"),
     ("flat", saved(frames=frames(9)), "unreadable", "got uint8 (9,)"),
     ("one frame", saved(frames=frames(1, 4, 4)), "no frames", "holds 1 frames, a clip needs 2"),
@@ -318,15 +318,15 @@ def test_a_broken_npz_costs_its_recording(own: Path, name: str, damage: Break, k
     assert what in defect.what
 
 
-def test_films_that_are_cut_short_or_none_or_of_another_length(own: Path) -> None:
+def test_videos_that_are_cut_short_or_none_or_of_another_length(own: Path) -> None:
     rows = read_table(own)
-    film = own / rows[0][4]
-    whole = film.read_bytes()
-    film.write_bytes(whole[: len(whole) // 2])
+    video = own / rows[0][4]
+    whole = video.read_bytes()
+    video.write_bytes(whole[: len(whole) // 2])
     assert only_defect(own, "video").kind in ("cut short", "unreadable")
-    film.write_bytes(b"no film")
+    video.write_bytes(b"no video")
     assert "cannot be read as a video" in only_defect(own, "video").what
-    write_film(film, frames(60, 48, 64))
+    write_avi(video, frames(60, 48, 64))
     defect = only_defect(own, "video")
     assert (defect.kind, defect.left_out) == ("video and sensor differ in length", False)
     assert defect.what == "lasts 3.93 s and the sensor 2.50 s; it was stretched over the whole recording"
@@ -335,23 +335,23 @@ def test_films_that_are_cut_short_or_none_or_of_another_length(own: Path) -> Non
     assert "is no video: give one of .mp4" in only_defect(own, "video").what
 
 
-def test_pictures_without_a_number_twice_or_missing(own: Path) -> None:
+def test_images_without_a_number_twice_or_missing(own: Path) -> None:
     folder = own / read_table(own)[2][4]
-    picture = (folder / "frame_0.pgm").read_bytes()
-    (folder / "notes.txt").write_text("not a picture, and no defect")
+    image = (folder / "frame_0.pgm").read_bytes()
+    (folder / "notes.txt").write_text("not an image, and no defect")
     (folder / "frame_8.pgm").unlink()
     defect = only_defect(own, "video")
-    assert (defect.kind, defect.left_out) == ("missing pictures", False)
-    (folder / "frame_00.pgm").write_bytes(picture)
+    assert (defect.kind, defect.left_out) == ("missing images", False)
+    (folder / "frame_00.pgm").write_bytes(image)
     assert "has the number of frame_0.pgm, 0" in only_defect(own, "video").what
     (folder / "frame_00.pgm").rename(folder / "cover.pgm")
     assert "has no number to be ordered by" in only_defect(own, "video").what
     (folder / "cover.pgm").rename(folder / "frame_8.pgm")
     (folder / "frame_8.pgm").write_bytes(b"")
-    assert "cannot be read as a picture" in only_defect(own, "video").what
+    assert "cannot be read as an image" in only_defect(own, "video").what
 
 
-def test_numbered_pictures_keep_their_times_where_one_is_missing(own: Path) -> None:
+def test_numbered_images_keep_their_times_where_one_is_missing(own: Path) -> None:
     folder = own / read_table(own)[2][4]
     whole = read(own, "video")[1][2].frame_time_s
     (folder / "frame_8.pgm").unlink()
@@ -371,7 +371,7 @@ TABLES = [
     (
         HEADER,
         [["a", "ann", "", "a.csv", "", ""], ["b", "bob", " ", "b.csv", "", ""]],
-        r"clips\.csv: the label is empty in every line \(2\).*only join the others in distillation",
+        r"clips\.csv: the label is empty in every line \(2\).*only take part in distillation",
     ),
     (HEADER, [["a", "ann", "wave", "/etc/a.csv", "", ""]], r"line 2: the sensor '/etc/a.csv' lies outside the folder"),
     (HEADER, [["a", "ann", "wave", "a.csv", "../b.avi", ""]], r"line 2: the video '../b.avi' lies outside"),
@@ -441,8 +441,8 @@ def test_a_folder_that_holds_neither_file(tmp_path: Path) -> None:
 
 
 def test_an_unknown_view_is_refused(pristine: Path) -> None:
-    with pytest.raises(ConfigError, match=r"folder has no view 'film'\. Known: none, sensors, video"):
-        FolderSource(pristine, view="film")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"folder has no view 'depth'\. Known: none, sensors, video"):
+        FolderSource(pristine, view="depth")
 
 
 # --- the cache and the count ------------------------------------------------------------------------------------------
@@ -454,8 +454,8 @@ def test_a_changed_byte_or_word_is_another_fingerprint(own: Path) -> None:
     with (own / rows[0][3]).open("a") as stream:
         stream.write("9,0,0,9.8\n")
     seen.add(FolderSource(own, view="video").fingerprint())
-    picture = next(path for path in sorted((own / rows[2][4]).iterdir()))
-    picture.write_bytes(picture.read_bytes()[:-1] + b"\x01")
+    image = next(path for path in sorted((own / rows[2][4]).iterdir()))
+    image.write_bytes(image.read_bytes()[:-1] + b"\x01")
     seen.add(FolderSource(own, view="video").fingerprint())
     (own / "dataset.toml").write_text(DESCRIPTION.replace("left", "right"))
     seen.add(FolderSource(own, view="video").fingerprint())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from training.command_line import Command
-from training.published_trees import G, wrist, write_mmact_film, write_watch
+from training.published_trees import G, wrist, write_mmact_video, write_watch
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.splits import folds_of, split_of
 from vskd_training.datasets.check import check
@@ -52,9 +52,9 @@ def test_the_published_layout_is_read(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "cross_view/trainval"])
-def test_films_of_both_releases_are_found(tree: Path, prefix: str) -> None:
+def test_videos_of_both_releases_are_found(tree: Path, prefix: str) -> None:
     for place in PLACES:
-        write_mmact_film(tree, place, camera=2, prefix=prefix)
+        write_mmact_video(tree, place, camera=2, prefix=prefix)
     source = MmactSource(tree, view="rgb", settings=MmactSettings(camera=2), height=9, width=16)
     recordings = list(source.recordings())
     assert len(recordings) == 3
@@ -122,10 +122,10 @@ def test_a_name_that_is_there_twice_but_for_capitals(tree: Path) -> None:
     assert report.defects_by_kind == {"capitals in a name": 1, "file that is there twice": 1}
 
 
-def test_missing_films_and_missing_sensors_are_told_apart(tree: Path) -> None:
-    write_mmact_film(tree, PLACES[0])
-    write_mmact_film(tree, "subject3/scene1/session1/fall")
-    (write_mmact_film(tree, PLACES[1])).write_bytes(b"no film")
+def test_missing_videos_and_missing_sensors_are_told_apart(tree: Path) -> None:
+    write_mmact_video(tree, PLACES[0])
+    write_mmact_video(tree, "subject3/scene1/session1/fall")
+    (write_mmact_video(tree, PLACES[1])).write_bytes(b"no video")
     source = MmactSource(tree, view="rgb", height=9, width=16)
     report = check(source)
     assert report.recordings == 1
@@ -136,20 +136,20 @@ def test_missing_films_and_missing_sensors_are_told_apart(tree: Path) -> None:
 def test_a_tree_that_is_not_there(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no folder acc_watch_clip/"):
         MmactSource(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"has no film subject\*/cam1/scene\*/session\*/\*\.mp4"):
+    with pytest.raises(DataError, match=r"has no video subject\*/cam1/scene\*/session\*/\*\.mp4"):
         MmactSource(tree, view="rgb")
     with pytest.raises(ConfigError, match=r"mmact\.camera must lie in 1\.\.4, got 5"):
         MmactSettings(camera=5)
     with pytest.raises(ConfigError, match="mmact has no view 'depth'"):
-        MmactSource(tree, view="depth")  # type: ignore[arg-type]
+        MmactSource(tree, view="depth")
 
 
 def test_a_changed_file_is_another_fingerprint(tree: Path) -> None:
     for place in PLACES:
-        write_mmact_film(tree, place)
+        write_mmact_video(tree, place)
     seen = {MmactSource(tree).fingerprint(), MmactSource(tree, view="rgb").fingerprint()}
-    film = write_mmact_film(tree, PLACES[0])
-    film.write_bytes(film.read_bytes() + b"\0")
+    video = write_mmact_video(tree, PLACES[0])
+    video.write_bytes(video.read_bytes() + b"\0")
     seen.add(MmactSource(tree, view="rgb").fingerprint())
     write_watch(tree, PLACES[0], samples=249)
     seen.add(MmactSource(tree).fingerprint())

@@ -18,7 +18,9 @@ from scipy.io import savemat
 from vskd.errors import DataError
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
-from vskd_training.datasets.utd_mhad.reader import UtdMhadSource, relative_joints
+from vskd_training.datasets.skeleton_joints import relative_joints
+from vskd_training.datasets.utd_mhad import SKELETON
+from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
 ARRAYS = ("time_s", "acceleration_g", "frame_time_s", "frames")
 
@@ -340,7 +342,7 @@ def test_a_changed_byte_in_utd_mhad_is_another_cache(tmp_path: Path) -> None:
 
 
 def test_joints_are_kept_as_the_numbers_they_are(tmp_path: Path) -> None:
-    """Frames that are no pictures: float32, whole and fractional, survive the cache bit for bit."""
+    """Frames that are no images: float32, whole and fractional, survive the cache bit for bit."""
     for folder in ("Inertial", "Skeleton"):
         (tmp_path / "tree" / folder).mkdir(parents=True)
     joints = np.random.default_rng(2).normal(size=(20, 3, 5))
@@ -348,7 +350,7 @@ def test_joints_are_kept_as_the_numbers_they_are(tmp_path: Path) -> None:
     savemat(tmp_path / "tree/Skeleton/a1_s1_t1_skeleton.mat", {"d_skel": joints})
     times_s, kept = prepare(UtdMhadSource(tmp_path / "tree", view="joints"), tmp_path / "cache").video(0)
     assert kept.dtype == np.float32
-    np.testing.assert_array_equal(kept, relative_joints(joints))
+    np.testing.assert_array_equal(kept, relative_joints(np.moveaxis(joints, 2, 0), SKELETON))
     np.testing.assert_allclose(times_s, np.linspace(0, 8 / 50, 5))
 
 

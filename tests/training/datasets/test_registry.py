@@ -99,9 +99,9 @@ def test_the_root_reaches_the_reader(tmp_path: Path) -> None:
 
 def test_settings_of_the_config_reach_the_reader(tmp_path: Path) -> None:
     (tmp_path / "acc_watch_clip").mkdir()
-    film = tmp_path / "subject1" / "cam3" / "scene1" / "session1" / "fall.mp4"
-    film.parent.mkdir(parents=True)
-    film.touch()
+    video = tmp_path / "subject1" / "cam3" / "scene1" / "session1" / "fall.mp4"
+    video.parent.mkdir(parents=True)
+    video.touch()
     config = DataConfig(dataset="mmact", view="rgb", frame_height=6, frame_width=8)
     with pytest.raises(Exception, match="cam1"):
         open_source(config, tmp_path)

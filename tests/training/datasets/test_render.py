@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vskd.errors import DataError
-from vskd_training.datasets.synthetic.render import draw_bones
+from vskd_training.datasets.render import draw_bones
 
 HEIGHT, WIDTH = 12, 16
 

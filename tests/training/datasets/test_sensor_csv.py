@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from vskd_training.datasets.files.pgm import read_greymap
+from vskd_training.datasets.files.pgm import read_pgm
 from vskd_training.datasets.files.sensor_csv import drop_bad_samples, read_lines, read_sensor
 from vskd_training.datasets.recording import BrokenFileError, Defect
 
@@ -64,7 +64,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
     for read in (
         lambda: read_sensor(path, where="x", rate_hz=None),
         lambda: read_lines(path, where="x", parse=four_numbers),
-        lambda: read_greymap(path, where="x"),
+        lambda: read_pgm(path, where="x"),
     ):
         defect = refusal(read)
         assert defect is None or defect.where.startswith("x")

@@ -92,7 +92,7 @@ def test_gravity_is_in_the_readings(recordings):
         assert np.linalg.norm(recording.acceleration_g, axis=1).mean() > 0.9
 
 
-def test_the_person_is_in_the_picture(recordings):
+def test_the_person_is_in_the_image(recordings):
     for recording in recordings:
         lit = (recording.frames > 0).mean(axis=(1, 2))
         assert lit.min() > 0.05

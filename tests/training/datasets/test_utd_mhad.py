@@ -16,15 +16,11 @@ from numpy.typing import NDArray
 from scipy.io import loadmat, savemat
 
 from vskd.errors import ConfigError, DataError
+from vskd_training.datasets.files.images import image_frame
 from vskd_training.datasets.recording import Defect
 from vskd_training.datasets.utd_mhad import ACTIONS, DATA_SET
-from vskd_training.datasets.utd_mhad.reader import (
-    UtdMhadSource,
-    depth_frames,
-    frame_times_s,
-    picture_frame,
-    skeleton_frames,
-)
+from vskd_training.datasets.utd_mhad.frames import depth_frames, skeleton_frames
+from vskd_training.datasets.utd_mhad.reader import UtdMhadSource, frame_times_s
 
 TRIALS = ("a1_s1_t1", "a2_s1_t1", "a10_s2_t3")
 RIGHT_WRIST = 10
@@ -62,14 +58,14 @@ def write_mat(path: Path, **content: Any) -> Path:
     return path
 
 
-def write_avi(path: Path, pictures: list[NDArray[np.uint8]]) -> Path:
+def write_avi(path: Path, images: list[NDArray[np.uint8]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    height, width = pictures[0].shape
+    height, width = images[0].shape
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg", rate=30)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuvj420p"
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(picture, format="gray")
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(image, format="gray")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -194,13 +190,13 @@ def test_the_persons_aspect_is_kept() -> None:
     assert (columns[0], columns[-1]) == (25, 34)
 
 
-# --- skeleton and pictures ----------------------------------------------------------------------------------------
+# --- skeleton and images ----------------------------------------------------------------------------------------
 
 
 def test_the_skeleton_stands_upright_and_is_not_mirrored() -> None:
     joints = standing_joints()
     joints[RIGHT_WRIST : RIGHT_WRIST + 2, 1] = 0.9
-    frame = skeleton_frames(joints, height=60, width=80)[0]
+    frame = skeleton_frames(np.moveaxis(joints, 2, 0), height=60, width=80)[0]
     rows = np.flatnonzero(frame.any(axis=1))
     upper = frame[: rows[0] + 4]
     assert np.flatnonzero(upper.any(axis=0)).min() > 40, "the raised right hand is on the right and above"
@@ -210,7 +206,7 @@ def test_the_skeleton_stands_upright_and_is_not_mirrored() -> None:
 def test_a_nearer_arm_is_brighter() -> None:
     joints = standing_joints()
     joints[8:12, 2] -= 0.3
-    frame = skeleton_frames(joints, height=60, width=80)[0]
+    frame = skeleton_frames(np.moveaxis(joints, 2, 0), height=60, width=80)[0]
     assert frame[:, :20].max() == 160
     # 160 + 95 * 0.3 / 0.75
     assert frame[:, 60:].max() == 198
@@ -220,25 +216,27 @@ def test_a_nearer_arm_is_brighter() -> None:
 def test_skeleton_frames_do_not_depend_on_place_or_distance(right_m: float, up_m: float, away_m: float) -> None:
     joints = standing_joints()
     moved = joints + np.array([right_m, up_m, away_m])[:, np.newaxis]
-    difference = skeleton_frames(moved, height=30, width=40).astype(int) - skeleton_frames(joints, height=30, width=40)
+    difference = skeleton_frames(np.moveaxis(moved, 2, 0), height=30, width=40).astype(int) - skeleton_frames(
+        np.moveaxis(joints, 2, 0), height=30, width=40
+    )
     assert np.abs(difference).max() <= 1
 
 
 @settings(max_examples=40)
 @given(rows=st.integers(1, 9), columns=st.integers(1, 9), factor=st.integers(1, 5), seed=st.integers(0, 2**31))
-def test_pictures_are_averaged_by_area(rows: int, columns: int, factor: int, seed: int) -> None:
+def test_images_are_averaged_by_area(rows: int, columns: int, factor: int, seed: int) -> None:
     """Oracle: repeat every pixel until both grids fit, then average plain blocks."""
     height, width = rows * factor, columns * factor
     source_rows, source_columns = rows * 3, columns * 3
-    picture = np.random.default_rng(seed).integers(0, 256, (source_rows, source_columns)).astype(np.uint8)
-    fine = picture.repeat(height, axis=0).repeat(width, axis=1).astype(np.float64)
+    image = np.random.default_rng(seed).integers(0, 256, (source_rows, source_columns)).astype(np.uint8)
+    fine = image.repeat(height, axis=0).repeat(width, axis=1).astype(np.float64)
     expected = fine.reshape(height, source_rows, width, source_columns).mean(axis=(1, 3))
-    actual = picture_frame(picture, height=height, width=width)
+    actual = image_frame(image, height=height, width=width)
     assert np.abs(actual - expected).max() <= 0.501
 
 
-def test_a_picture_of_another_aspect_gets_black_borders() -> None:
-    frame = picture_frame(np.full((48, 64), 200, np.uint8), height=30, width=60)
+def test_an_image_of_another_aspect_gets_black_borders() -> None:
+    frame = image_frame(np.full((48, 64), 200, np.uint8), height=30, width=60)
     np.testing.assert_array_equal(frame[:, 10:50], 200)
     assert not frame[:, :10].any()
     assert not frame[:, 50:].any()
@@ -264,7 +262,7 @@ BROKEN: dict[str, tuple[str, dict[str, Any] | bytes, str]] = {
     "words": ("Inertial/a2_s1_t1_inertial.mat", {"d_iner": "acceleration"}, "must hold numbers"),
     "struct": ("Inertial/a2_s1_t1_inertial.mat", {"d_iner": {"x": 1.0}}, "must hold numbers"),
     "one depth frame": ("Depth/a2_s1_t1_depth.mat", {"d_depth": np.ones((9, 9))}, "numbers in 3 dimensions"),
-    "nobody": ("Depth/a2_s1_t1_depth.mat", {"d_depth": np.zeros((9, 9, 4))}, "hold a person.*all 0"),
+    "nobody": ("Depth/a2_s1_t1_depth.mat", {"d_depth": np.zeros((9, 9, 4))}, "not empty.*all 0"),
     "infinite joint": ("Skeleton/a2_s1_t1_skeleton.mat", {"d_skel": np.full((20, 3, 4), np.inf)}, "NaN or infinite"),
     "25 joints": ("Skeleton/a2_s1_t1_skeleton.mat", {"d_skel": np.ones((25, 3, 4))}, r"\(20, 3, frames >= 2\)"),
     "no video": ("RGB/a2_s1_t1_color.avi", b"", "cannot be read as a video"),
@@ -296,7 +294,7 @@ def test_joints_without_a_body_are_a_defect(tree: Path) -> None:
     assert [recording.info.id for recording in source.recordings()] == ["a1_s1_t1", "a10_s2_t3"]
     (defect,) = defects_but_missing_trials(source)
     assert defect.where == "Skeleton/a2_s1_t1_skeleton.mat"
-    assert "hip and neck in one place" in defect.what
+    assert "hip and neck are in one place" in defect.what
 
 
 def test_a_broken_file_of_another_view_does_no_harm(tree: Path) -> None:

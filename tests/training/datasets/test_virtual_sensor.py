@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from vskd.contract import STANDARD_GRAVITY_M_S2 as G
 from vskd.errors import ConfigError, DataError
-from vskd_training.datasets.synthetic import body
+from vskd_training.datasets.synthetic.kinematics import JOINTS, forward_kinematics
+from vskd_training.datasets.synthetic.subject import draw_style, draw_subject, key_poses, smooth_track
 from vskd_training.datasets.synthetic.virtual_sensor import SensorErrors, sampling_times, specific_force_g, with_errors
 
 TIME_S = np.arange(0, 601) / 300
@@ -23,11 +24,11 @@ def upright(count: int = len(TIME_S)):
 def some_motion(seed: int, label: str = "throw"):
     """(time, wrist, watch to world) of a real movement of the synthetic body."""
     rng = np.random.default_rng(seed)
-    person, style = body.draw_person(rng), body.draw_style(rng)
-    times, poses = body.key_poses(label, person, style, start_s=-1.0, end_s=3.0, rng=rng)
-    track = body.smooth_track(times, poses, TIME_S, smoothness_s=person.smoothness_s)
-    motion = body.forward_kinematics(track, person.limbs)
-    return TIME_S, motion.joints_m[:, body.JOINTS.index("right_wrist")], motion.watch_to_world
+    subject, style = draw_subject(rng), draw_style(rng)
+    times, poses = key_poses(label, subject, style, start_s=-1.0, end_s=3.0, rng=rng)
+    track = smooth_track(times, poses, TIME_S, smoothness_s=subject.smoothness_s)
+    motion = forward_kinematics(track, subject.limbs)
+    return TIME_S, motion.joints_m[:, JOINTS.index("right_wrist")], motion.watch_to_world
 
 
 @given(seeds)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.joints import ARMS, CROP, JointClips, vary_joints
-from vskd_training.datasets.utd_mhad.reader import relative_joints
+from vskd_training.datasets.skeleton_joints import joints_in_torsos, relative_joints
+from vskd_training.datasets.utd_mhad import SKELETON
 from vskd_training.distillation.targets import build_teacher
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import FEATURE_SIZE
@@ -24,35 +25,41 @@ HIP, NECK = 3, 1
 
 
 def moving_body(frames: int = 9) -> NDArray[np.float64]:
-    """(20, 3, frames), m: a body of random shape that goes sideways by 0.1 m a frame."""
+    """(frames, 20, 3), m: a body of random shape that goes sideways by 0.1 m a frame."""
     rng = np.random.default_rng(4)
     shape = rng.normal(size=(20, 3))
     shape[HIP], shape[NECK] = 0, (0, 0.5, 0)
-    joints = np.repeat(shape[:, :, np.newaxis], frames, axis=2)
-    joints[:, 0] += 0.1 * np.arange(frames)
+    joints = np.repeat(shape[np.newaxis], frames, axis=0)
+    joints[:, :, 0] += 0.1 * np.arange(frames)[:, np.newaxis]
     return joints
 
 
 @given(st.floats(0.3, 3), st.floats(-5, 5), st.floats(-5, 5), st.floats(0.5, 9))
-def test_place_and_size_of_a_person_do_not_matter(size: float, x: float, y: float, z: float) -> None:
+def test_place_and_size_of_a_subject_do_not_matter(size: float, x: float, y: float, z: float) -> None:
     joints = moving_body()
-    elsewhere = size * joints + np.array([x, y, z])[np.newaxis, :, np.newaxis]
-    np.testing.assert_allclose(relative_joints(elsewhere), relative_joints(joints), atol=2e-5)
+    elsewhere = size * joints + np.array([x, y, z])
+    np.testing.assert_allclose(relative_joints(elsewhere, SKELETON), relative_joints(joints, SKELETON), atol=2e-5)
+
+
+def test_joints_come_back_up_to_place_and_size() -> None:
+    joints = moving_body()
+    back = joints_in_torsos(relative_joints(joints, SKELETON), SKELETON)
+    np.testing.assert_allclose(0.5 * back, joints - np.median(joints[:, HIP], axis=0), atol=1e-5)
 
 
 def test_joints_are_relative_to_the_hip_and_the_hip_to_its_median() -> None:
     joints = moving_body()
-    relative = relative_joints(joints)
+    relative = relative_joints(joints, SKELETON)
     assert relative.shape == (9, 20, 3)
     assert relative.dtype == np.float32
     np.testing.assert_allclose(relative[:, NECK], np.tile((0, 1, 0), (9, 1)), atol=1e-6)
     np.testing.assert_allclose(relative[:, HIP, 0], 0.2 * (np.arange(9) - 4), atol=1e-6)
-    np.testing.assert_allclose(relative[5, 7], (joints[7, :, 5] - joints[HIP, :, 5]) / 0.5, atol=1e-5)
+    np.testing.assert_allclose(relative[5, 7], (joints[5, 7] - joints[5, HIP]) / 0.5, atol=1e-5)
 
 
 def test_a_body_without_size_is_refused() -> None:
-    with pytest.raises(DataError, match="hip and neck in one place"):
-        relative_joints(np.zeros((20, 3, 4)))
+    with pytest.raises(DataError, match="hip and neck are in one place"):
+        relative_joints(np.zeros((4, 20, 3)), SKELETON)
 
 
 class FilmOfTimes:

@@ -33,7 +33,7 @@ from vskd_training.data.windows import WindowTable
 from vskd_training.datasets.data_set import Limb, Skeleton
 from vskd_training.datasets.prepared import Prepared
 from vskd_training.datasets.registry import data_set
-from vskd_training.datasets.utd_mhad.reader import joints_in_torsos
+from vskd_training.datasets.skeleton_joints import joints_in_torsos
 from vskd_training.settings import Config, VirtualConfig
 
 Float64 = NDArray[np.float64]
@@ -190,7 +190,7 @@ def _sensors_on(prepared: Prepared, table: WindowTable, recording: int) -> list[
     limb = skeleton.limb_of(prepared.infos[recording].label)
     first_s, last_s = table.spans_s[rows].T
     at_s = np.linspace(first_s, last_s, table.samples.shape[2], axis=1).ravel().clip(time_s[0], time_s[-1])
-    limb_m = joints_in_torsos(frames)[:, skeleton.limbs[limb]]
+    limb_m = joints_in_torsos(frames, skeleton)[:, skeleton.limbs[limb]]
     parts = limb_parts_g(time_s, limb_m, limb=limb, at_s=at_s, up=skeleton.up)
     motion, gravity = (np.split(part.T, len(rows), axis=1) for part in parts)
     return [_Sensor(int(row), motion[place], gravity[place], limb) for place, row in enumerate(rows)]

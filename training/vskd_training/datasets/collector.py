@@ -6,16 +6,19 @@ This module knows recordings. It does not know any data set.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import StreamError
 from vskd.stream import UNIT_CHECK_SAMPLES, refuse_wrong_unit
-from vskd_training.datasets.recording import BrokenFileError, Defect, Recording, RecordingInfo
+from vskd_training.datasets.recording import BrokenFileError, Defect, RecordingInfo
+
+Read = TypeVar("Read")
 
 
-class Ledger:
+class Collector:
     """Broken recordings become defects instead of ending the reading."""
 
     def __init__(self) -> None:
@@ -23,8 +26,8 @@ class Ledger:
         self._passed_over: dict[str, tuple[Defect, ...]] = {}
 
     def take(
-        self, info: RecordingInfo, read: Callable[[], tuple[Recording, Sequence[Defect]]], *, note: str = ""
-    ) -> Recording | None:
+        self, info: RecordingInfo, read: Callable[[], tuple[Read, Sequence[Defect]]], *, note: str = ""
+    ) -> Read | None:
         """Read one recording.
 
         Parameters
@@ -35,16 +38,16 @@ class Ledger:
 
         Returns
         -------
-        the recording, or None if it has to be left out
+        what was read, or None if it has to be left out
         """
         try:
-            recording, passed_over = read()
+            found, passed_over = read()
         except BrokenFileError as error:
             defect = error.defect
             self._broken[info.id] = Defect(defect.where, f"{defect.what}{note}", defect.kind)
             return None
         self._passed_over[info.id] = tuple(passed_over)
-        return recording
+        return found
 
     def kept(self, infos: Iterable[RecordingInfo]) -> tuple[RecordingInfo, ...]:
         """Those that are not known to be broken."""

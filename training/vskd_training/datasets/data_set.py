@@ -41,11 +41,14 @@ class Skeleton:
 
     Attributes
     ----------
+    hip, neck : the torso goes from one to the other
     limbs : three joints of each limb, see ``virtual_wrist.limb_parts_g``
     wrist_labels : activities with the sensor at the wrist; in the others it sat on the thigh
     up : unit vector against gravity
     """
 
+    hip: int
+    neck: int
     limbs: Mapping[Limb, tuple[int, int, int]]
     wrist_labels: tuple[str, ...]
     up: tuple[float, float, float]

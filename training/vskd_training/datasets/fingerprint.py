@@ -1,6 +1,6 @@
 """What tells one state of a data set from another: settings, and the content of files. Names of caches come from it.
 
-A change to what these functions return makes every cache a stranger. This module does not know any data set.
+A change to what these functions return makes every cache unknown. This module does not know any data set.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def by_content(paths: Iterable[Path], root: Path) -> str:
 
 
 def by_size_and_time(paths: Iterable[Path], root: Path) -> str:
-    """SHA-256 (hex) over names, sizes and times of change: for hundreds of gigabytes of pictures, which take hours."""
+    """SHA-256 (hex) over names, sizes and times of change: for hundreds of gigabytes of images, which take hours."""
     states = ((path, path.stat()) for path in paths)
     return _sha256("".join(f"{_name(path, root)} {state.st_size} {state.st_mtime_ns}\n" for path, state in states))
 

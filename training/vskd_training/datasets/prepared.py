@@ -36,7 +36,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "frame_time_s": np.dtype("<f8"),
     "frames": np.dtype("u1"),
 }
-#: Frames that are no pictures (joints) are kept as they come, in float32.
+#: Frames that are no images (joints) are kept as they come, in float32.
 _FRAME_DTYPES = (np.dtype("u1"), np.dtype("<f4"))
 
 

@@ -1,4 +1,4 @@
-"""What every reader yields: one recording of one person, seen by the wrist and, where there is one, by a camera.
+"""What every reader yields: one recording of one subject, seen by the wrist and, where there is one, by a camera.
 
 A reader is a ``Source``. It knows its tree on disk and nothing of windows, splits or networks.
 """
@@ -24,9 +24,9 @@ class RecordingInfo:
     Attributes
     ----------
     id : unique within the data set, e.g. ``"a1_s1_t1"``
-    subject : the person; splits go by it
-    label : the activity; empty where nobody said, and then only a teacher may speak of the recording
-    trial : which repetition by this person
+    subject : splits go by it
+    label : the activity; empty where there is none, and then only distillation may use the recording
+    trial : which repetition by this subject
     groups : further properties that a split may go by, e.g. ``{"session": "2"}``
     """
 

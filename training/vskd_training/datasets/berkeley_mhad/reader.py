@@ -5,11 +5,11 @@ Ofli, Chaudhry, Kurillo, Vidal, Bajcsy, "Berkeley MHAD: A Comprehensive Multimod
 twelve cameras, two Kinects. A twelfth action, the T-pose, is a calibration and is left out.
 
 Sensors. 1 is the left wrist, 2 the right one. Loaders disagree on which of 3 to 6 are hips and which ankles, so they
-keep their numbers. Nobody says which unit the files are in: it is told from gravity, over all files at once, and
+keep their numbers. The unit of the files is not published: it is found from gravity, over all files at once, and
 counted in the check.
 
-Views. ``rgb`` is one of the cameras: raw Bayer pictures (grbg), demosaiced and taken in grey.
-``depth`` is a Kinect: nearer is brighter, 1 m is white and 5 m is black; the room is in it. Pictures carry numbers and
+Views. ``rgb`` is one of the cameras: raw Bayer images (grbg), demosaiced and taken in grey.
+``depth`` is a Kinect: nearer is brighter, 1 m is white and 5 m is black; the room is in it. Images carry numbers and
 no times; they are stretched over the recording, whose sensor ran alongside.
 
 This module does not know windows, splits or caches.
@@ -30,9 +30,10 @@ from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import DataError
 from vskd_training.datasets.berkeley_mhad import DATA_SET, BerkeleySettings
-from vskd_training.datasets.collector import Ledger, refuse_implausible
-from vskd_training.datasets.files.images import picture_frame, to_uint8
-from vskd_training.datasets.files.pgm import read_greymap
+from vskd_training.datasets.berkeley_mhad.bayer import grey_of_bayer
+from vskd_training.datasets.collector import Collector, refuse_implausible
+from vskd_training.datasets.files.images import image_frame
+from vskd_training.datasets.files.pgm import read_pgm
 from vskd_training.datasets.files.sensor_csv import SensorTable, read_lines
 from vskd_training.datasets.files.video import Clip, on_sensor_clock
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
@@ -120,13 +121,13 @@ class BerkeleyMhadSource:
         number = settings.shimmer
         self.placement = {1: "left wrist", 2: "right wrist"}.get(number, f"Shimmer {number}, no wrist")
         self._sensors = root / "Accelerometer" / f"Shimmer{number:02}"
-        _check_tree(root, self._sensors, self._pictures_root if view != "none" else None)
+        _check_tree(root, self._sensors, self._images_root if view != "none" else None)
         self._trials, self._t_poses, self._misnamed = self._scan()
         self._infos = {trial: _info(trial) for trial in self._trials}
-        self._ledger = Ledger()
+        self._collector = Collector()
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the sensor files, of names, sizes and times of the pictures, and of the settings."""
+        """SHA-256 (hex) of the sensor files, of names, sizes and times of the images, and of the settings."""
         settings = {
             "reader": [self.name, READER_VERSION],
             "frames": [self.view, self.height, self.width],
@@ -135,18 +136,18 @@ class BerkeleyMhadSource:
             "sensors": by_content([self._path(trial) for trial in self._trials], self.root),
         }
         if self.view != "none":
-            pictures = (path for trial in self._trials for _, path in self._pictures(trial))
-            settings["pictures"] = by_size_and_time(pictures, self.root)
+            images = (path for trial in self._trials for _, path in self._images(trial))
+            settings["pictures"] = by_size_and_time(images, self.root)
         return fingerprint(settings)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every recording that is not known to be broken, by subject, action and repetition."""
-        return self._ledger.kept(self._infos.values())
+        return self._collector.kept(self._infos.values())
 
     def defects(self) -> tuple[Defect, ...]:
         """Missing trials, misnamed files, and what ``recordings`` has found so far."""
         missing = tuple(Defect(trial, "this trial is missing", "missing trial") for trial in self.missing_trials())
-        return (*missing, *self._misnamed, *self._ledger.defects(self._infos.values()))
+        return (*missing, *self._misnamed, *self._collector.defects(self._infos.values()))
 
     def missing_trials(self) -> tuple[str, ...]:
         """Ids of the 660 trials of which there is no sensor file; one in the tree as published."""
@@ -156,13 +157,13 @@ class BerkeleyMhadSource:
         """Files of the sensor, with what was left out on purpose, and its unit."""
         streams = {self._sensors.name: len(self._trials), "T-pose, left out": self._t_poses}
         if self._trials:
-            streams[f"unit told from gravity: {self._unit}"] = len(self._trials)
+            streams[f"unit found from gravity: {self._unit}"] = len(self._trials)
         return streams
 
     def recordings(self) -> Iterator[Recording]:
         """Read and decode them one by one; broken ones become defects."""
         for trial, info in self._infos.items():
-            recording = self._ledger.take(info, partial(self._read, trial))
+            recording = self._collector.take(info, partial(self._read, trial))
             if recording:
                 yield recording
 
@@ -182,44 +183,44 @@ class BerkeleyMhadSource:
     ) -> tuple[NDArray[np.float64], NDArray[np.uint8], tuple[Defect, ...]]:
         if self.view == "none":
             return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
-        folder = self._pictures_root / trial.folder
+        folder = self._images_root / trial.folder
         where = self._where(folder)
-        pictures = self._pictures(trial)
-        if len(pictures) < 2:
-            what = f"holds {len(pictures)} pictures of this view, a clip needs 2"
+        images = self._images(trial)
+        if len(images) < 2:
+            what = f"holds {len(images)} images of this view, a clip needs 2"
             raise BrokenFileError(where, what if folder.is_dir() else "is missing", kind="missing camera")
         read = self._grey if self.view == "rgb" else self._nearness
-        frames = np.stack([read(path) for _, path in pictures])
-        clip = Clip(frames, np.array([number for number, _ in pictures], dtype=np.float64), "none")
-        lost = pictures[-1][0] - pictures[0][0] + 1 - len(pictures)
+        frames = np.stack([read(path) for _, path in images])
+        clip = Clip(frames, np.array([number for number, _ in images], dtype=np.float64), "none")
+        lost = images[-1][0] - images[0][0] + 1 - len(images)
         frame_time_s, _ = on_sensor_clock(clip, time_s, where=where)
-        what = f"{lost} pictures are missing; the others keep their times"
-        return frame_time_s, frames, (Defect(where, what, "missing pictures", left_out=False),) if lost else ()
+        what = f"{lost} images are missing; the others keep their times"
+        return frame_time_s, frames, (Defect(where, what, "missing images", left_out=False),) if lost else ()
 
     def _grey(self, path: Path) -> NDArray[np.uint8]:
-        raw = read_greymap(path, where=self._where(path))
+        raw = read_pgm(path, where=self._where(path))
         if raw.dtype != np.uint8 or any(side % 2 for side in raw.shape):
-            what = f"holds {raw.dtype} {raw.shape}, and a Bayer picture has bytes and even sides"
+            what = f"holds {raw.dtype} {raw.shape}, and a Bayer image has bytes and even sides"
             raise BrokenFileError(self._where(path), what, kind="unreadable")
-        return picture_frame(grey_of_bayer(raw.astype(np.uint8)), height=self.height, width=self.width)
+        return image_frame(grey_of_bayer(raw.astype(np.uint8)), height=self.height, width=self.width)
 
     def _nearness(self, path: Path) -> NDArray[np.uint8]:
-        depth_mm = read_greymap(path, where=self._where(path)).astype(np.float32)
+        depth_mm = read_pgm(path, where=self._where(path)).astype(np.float32)
         near = 255 * (_FARTHEST_MM - depth_mm) / (_FARTHEST_MM - _NEAREST_MM)
         code = np.where(depth_mm > 0, np.clip(near, 0, 255), 0)
-        return picture_frame(code, height=self.height, width=self.width)
+        return image_frame(code, height=self.height, width=self.width)
 
     @property
-    def _pictures_root(self) -> Path:
+    def _images_root(self) -> Path:
         if self.view == "depth":
             return self.root / "Kinect" / f"Kin{self.settings.kinect:02}"
         return self.root / "Camera" / f"Cluster{self.settings.cluster:02}" / f"Cam{self.settings.camera:02}"
 
-    def _pictures(self, trial: _Trial) -> list[tuple[int, Path]]:
-        """Numbers and paths of a trial's pictures, in order."""
+    def _images(self, trial: _Trial) -> list[tuple[int, Path]]:
+        """Numbers and paths of a trial's images, in order."""
         kind = "depth_" if self.view == "depth" else ""
         name = re.compile(rf"(?:kin|img)_\w+_{trial.id}_{kind}(\d+)\.pgm")
-        folder = self._pictures_root / trial.folder
+        folder = self._images_root / trial.folder
         found = (name.fullmatch(path.name) for path in folder.glob("*.pgm"))
         return sorted((int(match[1]), folder / match[0]) for match in found if match)
 
@@ -265,46 +266,6 @@ class BerkeleyMhadSource:
         return path.relative_to(self.root).as_posix()
 
 
-def grey_of_bayer(raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A raw picture of a colour camera as grey, demosaiced bilinearly.
-
-    A colour that a pixel lacks is the mean of its nearest neighbours that have it: two, four in a cross, or four in the
-    corners. At the edges the picture is mirrored. FFmpeg's scaler would do, but copies pixels where its threads' slices
-    meet, so that its result depends on the machine.
-
-    Parameters
-    ----------
-    raw : (rows, columns), green and red in even rows, blue and green in odd ones; both even in number
-
-    Returns
-    -------
-    (rows, columns)
-
-    Raises
-    ------
-    DataError : an odd number of rows or columns, or none
-    """
-    rows, columns = raw.shape
-    if rows % 2 or columns % 2 or not raw.size:
-        raise DataError(f"a Bayer picture has even sides, got {rows} x {columns} pixels")
-    around = np.pad(raw.astype(np.float32), 1, mode="reflect")
-    beside = (around[1:-1, :-2] + around[1:-1, 2:]) / 2
-    above = (around[:-2, 1:-1] + around[2:, 1:-1]) / 2
-    cross = (beside + above) / 2
-    corners = (around[:-2, :-2] + around[:-2, 2:] + around[2:, :-2] + around[2:, 2:]) / 4
-    red, green, blue = _LUMA
-    grey = green * raw.astype(np.float32)
-    grey[::2, ::2] += (red * beside + blue * above)[::2, ::2]
-    grey[1::2, 1::2] += (red * above + blue * beside)[1::2, 1::2]
-    grey[::2, 1::2] = (red * raw + green * cross + blue * corners)[::2, 1::2]
-    grey[1::2, ::2] = (blue * raw + green * cross + red * corners)[1::2, ::2]
-    return to_uint8(grey)
-
-
-#: Brightness of red, green and blue (ITU-R BT.601).
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-
-
 def _read_table(path: Path, where: str) -> SensorTable:
     return read_lines(path, where=where, parse=_parse)
 
@@ -328,10 +289,10 @@ def _every_trial() -> Iterator[_Trial]:
 _EVERY_TRIAL = frozenset(_every_trial())
 
 
-def _check_tree(root: Path, sensors: Path, pictures: Path | None) -> None:
+def _check_tree(root: Path, sensors: Path, images: Path | None) -> None:
     if not root.is_dir():
         raise DataError(f"there is no folder {root}", hint=_LAYOUT)
-    for folder in (sensors, pictures):
+    for folder in (sensors, images):
         if folder is not None and not folder.is_dir():
             beside = sorted(child.name for child in folder.parent.iterdir()) if folder.parent.is_dir() else []
             there = f"{folder.parent.name}/ holds {', '.join(beside)}" if beside else _LAYOUT

@@ -1,6 +1,6 @@
-"""Pictures of any size to frames of one size, averaged by area.
+"""Images of any size to frames of one size, averaged by area.
 
-This module knows arrays. It does not know files, cameras or people.
+This module knows arrays. It does not know files or cameras.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
+#: Brightness of red, green and blue (ITU-R BT.601).
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
-def picture_frame(grey: NDArray[Any], *, height: int, width: int) -> NDArray[np.uint8]:
-    """A whole picture averaged down by area, its aspect kept by black borders.
+
+def image_frame(grey: NDArray[Any], *, height: int, width: int) -> NDArray[np.uint8]:
+    """A whole image averaged down by area, its aspect kept by black borders.
 
     Parameters
     ----------
@@ -27,12 +30,12 @@ def picture_frame(grey: NDArray[Any], *, height: int, width: int) -> NDArray[np.
     """
     rows, columns = grey.shape
     crop = Crop.around(0, rows, 0, columns, height=height, width=width)
-    picture = grey.astype(np.float32)
-    return to_uint8(crop.rows(rows, first=0, count=height) @ picture @ crop.columns(columns, first=0, count=width).T)
+    image = grey.astype(np.float32)
+    return to_uint8(crop.rows(rows, first=0, count=height) @ image @ crop.columns(columns, first=0, count=width).T)
 
 
 class Crop(NamedTuple):
-    """The part of a picture that becomes the frame; pixel (r, c) of the frame is a square of side ``scale`` in it."""
+    """The part of an image that becomes the frame; pixel (r, c) of the frame is a square of side ``scale`` in it."""
 
     top: float
     left: float
@@ -40,12 +43,12 @@ class Crop(NamedTuple):
 
     @classmethod
     def around(cls, top: float, bottom: float, left: float, right: float, *, height: int, width: int) -> Crop:
-        """The smallest part with the frame's aspect around a box; it may reach beyond the picture."""
+        """The smallest part with the frame's aspect around a box; it may reach beyond the image."""
         scale = max((bottom - top) / height, (right - left) / width)
         return cls((top + bottom - scale * height) / 2, (left + right - scale * width) / 2, scale)
 
     def rows(self, size: int, *, first: int, count: int) -> Float32:
-        """Area averaging from rows ``first`` .. ``first + size`` of the picture: (count, size)."""
+        """Area averaging from rows ``first`` .. ``first + size`` of the image: (count, size)."""
         return _area_matrix(size, start=self.top - first, step=self.scale, count=count)
 
     def columns(self, size: int, *, first: int, count: int) -> Float32:

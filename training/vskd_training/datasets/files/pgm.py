@@ -1,6 +1,6 @@
-"""Binary greymaps (PGM, magic P5) with the numbers that they hold.
+"""Binary PGM images (magic P5) with the numbers that they hold.
 
-General decoders stretch 16-bit greymaps to their full range, which turns millimetres into something else; hence this
+General decoders stretch 16-bit images to their full range, which turns millimetres into something else; hence this
 reader of twenty lines.
 """
 
@@ -19,8 +19,8 @@ _HEADER = re.compile(rb"P5(?:\s+#[^\n]*)*\s+(\d+)(?:\s+#[^\n]*)*\s+(\d+)(?:\s+#[
 _LARGEST = 65535
 
 
-def read_greymap(path: Path, *, where: str) -> NDArray[np.uint16] | NDArray[np.uint8]:
-    """Read one greymap.
+def read_pgm(path: Path, *, where: str) -> NDArray[np.uint16] | NDArray[np.uint8]:
+    """Read one PGM image.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def read_greymap(path: Path, *, where: str) -> NDArray[np.uint16] | NDArray[np.u
 
     Raises
     ------
-    BrokenFileError : it is missing, empty, cut short, or no binary greymap
+    BrokenFileError : it is missing, empty, cut short, or no binary PGM image
     """
     try:
         content = path.read_bytes()
@@ -41,7 +41,7 @@ def read_greymap(path: Path, *, where: str) -> NDArray[np.uint16] | NDArray[np.u
         raise BrokenFileError(where, f"cannot be read ({error.strerror})", kind="unreadable") from error
     header = _HEADER.match(content)
     if header is None:
-        raise BrokenFileError(where, f"is no binary greymap ({len(content)} bytes)", kind="unreadable")
+        raise BrokenFileError(where, f"is no binary PGM image ({len(content)} bytes)", kind="unreadable")
     columns, rows, largest = (int(number) for number in header.groups())
     if not 0 < largest <= _LARGEST or not rows * columns:
         raise BrokenFileError(where, f"has {columns} x {rows} pixels up to {largest}", kind="unreadable")

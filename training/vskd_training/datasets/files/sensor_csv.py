@@ -3,7 +3,7 @@
 The header names the columns: one of ``time_s``, ``time_ms``, ``time_us``, ``time_ns``, the axes ``ax, ay, az``, and any
 others. Samples that hold NaN, an infinity or an empty cell are dropped, and so are samples whose time repeats or steps
 back; each kind becomes one counted defect, and the recording is kept. A line that is no row of numbers makes the
-recording unusable, because nobody knows what else went wrong there; only a last line that was cut short, as a logger
+recording unusable, because what else went wrong there is unknown; only a last line that was cut short, as a logger
 leaves it that lost its power, is dropped alone.
 
 This module knows neither units nor data sets.
@@ -29,7 +29,7 @@ Float64 = NDArray[np.float64]
 
 #: A recording needs as many samples to be one.
 FEWEST_SAMPLES = 2
-#: Where more than half of a file has to be dropped, nobody knows what the rest is.
+#: Where more than half of a file has to be dropped, what the rest is cannot be known.
 _LEAST_KEPT = 0.5
 
 
@@ -41,7 +41,7 @@ class SensorTable:
     ----------
     time_s : (samples,), strictly increasing, s
     xyz : (samples, 3), in the file's unit and axes
-    further : (samples, columns), the columns asked for
+    further : (samples, columns), the further columns that were wanted
     defects : what was dropped, one for each kind
     """
 

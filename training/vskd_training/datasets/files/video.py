@@ -1,11 +1,11 @@
-"""A clip of video as small grey frames with times: a film, a folder of numbered pictures, or an .npz file.
+"""A clip of video as small grey frames with times: a video file, a folder of numbered images, or an .npz file.
 
-A film carries the times of its frames, which are those of no other clock; numbered pictures carry their order. Both are
+A video file carries the times of its frames, on a clock of its own; numbered images carry their order. Both are
 stretched over the recording they belong to, its first frame at the first sample and its last at the last, because two
 devices that were started together rarely agree on how long a second is. An .npz file may hold ``time_s`` on the
 sensor's clock; then nothing is stretched.
 
-This module knows files. It does not know sensors, people or data sets.
+This module knows files. It does not know sensors or data sets.
 """
 
 from __future__ import annotations
@@ -20,18 +20,16 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd_training.datasets.files.images import picture_frame
+from vskd_training.datasets.files.images import LUMA, image_frame
 from vskd_training.datasets.recording import BrokenFileError, Defect
 
 Float64 = NDArray[np.float64]
 
-FILMS = (".mp4", ".avi", ".mkv", ".mov", ".webm")
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
+VIDEO_FILES = (".mp4", ".avi", ".mkv", ".mov", ".webm")
+IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
 
-#: Brightness of red, green and blue (ITU-R BT.601).
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _FEWEST_FRAMES = 2
-#: A film may be longer or shorter than its recording by so much before it is worth a word.
+#: A video may be longer or shorter than its recording by so much before it is worth a word.
 _SAME_LENGTH = 0.1
 _SAME_LENGTH_S = 0.5
 
@@ -43,8 +41,8 @@ class Clip:
     Attributes
     ----------
     frames : (frames, height, width), grey
-    position : (frames,), strictly increasing: s on the film's or the sensor's clock, or the number of the picture
-    clock : whose position it is: ``film``, ``sensor`` or ``none``
+    position : (frames,), strictly increasing: s on the video's or the sensor's clock, or the number of the image
+    clock : whose position it is: ``video``, ``sensor`` or ``none``
     defects : what was found wrong and passed over
     """
 
@@ -59,7 +57,7 @@ def read_clip(path: Path, *, where: str, height: int, width: int) -> Clip:
 
     Parameters
     ----------
-    path : a film, a folder of pictures, or an .npz file
+    path : a video file, a folder of images, or an .npz file
     where : how a defect names it
     height, width : of the frames wanted, pixels
 
@@ -68,16 +66,16 @@ def read_clip(path: Path, *, where: str, height: int, width: int) -> Clip:
     BrokenFileError : it is none of the three, cannot be read, or holds fewer than two frames
     """
     if path.is_dir():
-        clip = _pictures(path, where, height, width)
+        clip = _images(path, where, height, width)
     elif not path.exists():
         raise BrokenFileError(where, "does not exist; mend the path, or leave it empty", kind="missing video")
     elif path.suffix.lower() == ".npz":
         clip = _npz(path, where, height, width)
-    elif path.suffix.lower() in FILMS:
-        clip = _film(path, where, height, width)
+    elif path.suffix.lower() in VIDEO_FILES:
+        clip = _video_file(path, where, height, width)
     else:
-        known = ", ".join((*FILMS, ".npz"))
-        raise BrokenFileError(where, f"is no video: give one of {known} or a folder of pictures", kind="unknown video")
+        known = ", ".join((*VIDEO_FILES, ".npz"))
+        raise BrokenFileError(where, f"is no video: give one of {known} or a folder of images", kind="unknown video")
     if len(clip.frames) < _FEWEST_FRAMES:
         what = f"holds {len(clip.frames)} frames, a clip needs {_FEWEST_FRAMES}"
         raise BrokenFileError(where, what, kind="no frames")
@@ -95,7 +93,7 @@ def on_sensor_clock(clip: Clip, time_s: Float64, *, where: str) -> tuple[Float64
 
     Returns
     -------
-    (frames,), s, and a defect if a film's length differs from the recording's
+    (frames,), s, and a defect if a video's length differs from the recording's
 
     Raises
     ------
@@ -111,14 +109,14 @@ def on_sensor_clock(clip: Clip, time_s: Float64, *, where: str) -> tuple[Float64
     length = clip.position[-1] - clip.position[0]
     stretched = first_s + (clip.position - clip.position[0]) * ((last_s - first_s) / length)
     longer_s = abs(length - (last_s - first_s))
-    if clip.clock != "film" or longer_s <= max(_SAME_LENGTH_S, _SAME_LENGTH * (last_s - first_s)):
+    if clip.clock != "video" or longer_s <= max(_SAME_LENGTH_S, _SAME_LENGTH * (last_s - first_s)):
         return stretched, ()
     what = f"lasts {length:.2f} s and the sensor {last_s - first_s:.2f} s; it was stretched over the whole recording"
     return stretched, (Defect(where, what, "video and sensor differ in length", left_out=False),)
 
 
-def read_picture(path: Path, *, where: str) -> NDArray[np.uint8]:
-    """One picture in grey, (rows, columns).
+def read_image(path: Path, *, where: str) -> NDArray[np.uint8]:
+    """One image in grey, (rows, columns).
 
     Raises
     ------
@@ -128,34 +126,34 @@ def read_picture(path: Path, *, where: str) -> NDArray[np.uint8]:
         with av.open(str(path)) as container:
             grey = np.asarray(next(container.decode(video=0)).to_ndarray(format="gray"), dtype=np.uint8)
     except (av.FFmpegError, OSError, ValueError, IndexError, StopIteration) as error:
-        raise BrokenFileError(where, f"cannot be read as a picture ({_reason(error)})", kind="unreadable") from error
+        raise BrokenFileError(where, f"cannot be read as an image ({_reason(error)})", kind="unreadable") from error
     return grey
 
 
-def _film(path: Path, where: str, height: int, width: int) -> Clip:
+def _video_file(path: Path, where: str, height: int, width: int) -> Clip:
     frames, times = [], []
     try:
         with av.open(str(path)) as container:
             promised = container.streams.video[0].frames
             for frame in container.decode(video=0):
-                frames.append(picture_frame(frame.to_ndarray(format="gray"), height=height, width=width))
+                frames.append(image_frame(frame.to_ndarray(format="gray"), height=height, width=width))
                 times.append(frame.time)
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         raise BrokenFileError(where, f"cannot be read as a video ({_reason(error)})", kind="unreadable") from error
-    # A film that was cut short would be stretched over the whole recording. Headers may be off by a frame or two.
+    # A video that was cut short would be stretched over the whole recording. Headers may be off by a frame or two.
     if len(frames) < 0.9 * promised:
         raise BrokenFileError(where, f"holds {len(frames)} frames of {promised}; copy it again", kind="cut short")
     position = np.array(times, dtype=np.float64)
     if (np.diff(position) <= 0).any():
         position = np.arange(len(frames), dtype=np.float64)
         return Clip(_stacked(frames, height, width), position, "none")
-    return Clip(_stacked(frames, height, width), position, "film")
+    return Clip(_stacked(frames, height, width), position, "video")
 
 
-def _pictures(folder: Path, where: str, height: int, width: int) -> Clip:
+def _images(folder: Path, where: str, height: int, width: int) -> Clip:
     numbered: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in PICTURES:
+        if path.suffix.lower() not in IMAGE_FILES:
             continue
         digits = re.findall(r"\d+", path.stem)
         if not digits:
@@ -167,17 +165,15 @@ def _pictures(folder: Path, where: str, height: int, width: int) -> Clip:
             raise BrokenFileError(f"{where}/{path.name}", what, kind="numbered twice")
     numbers = sorted(numbered)
     frames = [
-        picture_frame(
-            read_picture(numbered[number], where=f"{where}/{numbered[number].name}"), height=height, width=width
-        )
+        image_frame(read_image(numbered[number], where=f"{where}/{numbered[number].name}"), height=height, width=width)
         for number in numbers
     ]
     defects: list[Defect] = []
-    # Every fourth picture of a film is a film too, whose numbers go up by four.
+    # Every fourth image of a video is a video too, whose numbers go up by four.
     step = math.gcd(*np.diff(numbers).tolist())
     if lost := (numbers[-1] - numbers[0]) // step + 1 - len(numbers) if step else 0:
-        what = f"{lost} of {lost + len(numbers)} pictures are missing; the others keep their times"
-        defects.append(Defect(where, what, "missing pictures", left_out=False))
+        what = f"{lost} of {lost + len(numbers)} images are missing; the others keep their times"
+        defects.append(Defect(where, what, "missing images", left_out=False))
     return Clip(_stacked(frames, height, width), np.array(numbers, dtype=np.float64), "none", tuple(defects))
 
 
@@ -188,17 +184,17 @@ def _npz(path: Path, where: str, height: int, width: int) -> Clip:
     except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
         raise BrokenFileError(where, f"cannot be read as .npz ({_reason(error)})", kind="unreadable") from error
     frames = arrays.get("frames")
-    if frames is None or frames.dtype != np.uint8 or not _is_film(frames.shape):
+    if frames is None or frames.dtype != np.uint8 or not _is_video(frames.shape):
         got = "no such array" if frames is None else f"{frames.dtype} {frames.shape}"
         raise BrokenFileError(where, f"frames must be uint8 (F, H, W) or (F, H, W, 3), got {got}", kind="unreadable")
-    grey = frames if frames.ndim == 3 else frames.astype(np.float32) @ _LUMA
-    small = [picture_frame(picture, height=height, width=width) for picture in grey]
+    grey = frames if frames.ndim == 3 else frames.astype(np.float32) @ LUMA
+    small = [image_frame(image, height=height, width=width) for image in grey]
     position = _npz_times(arrays.get("time_s"), len(small), where)
     clock = "sensor" if "time_s" in arrays else "none"
     return Clip(_stacked(small, height, width), position, clock)
 
 
-def _is_film(shape: tuple[int, ...]) -> bool:
+def _is_video(shape: tuple[int, ...]) -> bool:
     return len(shape) in (3, 4) and shape[3:] in ((), (3,)) and 0 not in shape[1:]
 
 

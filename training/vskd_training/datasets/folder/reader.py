@@ -7,7 +7,7 @@ left out and becomes a defect, so that one bad afternoon does not stop a study. 
 Two recordings with the same samples are one recording: the second is left out, since a copy under another name could
 lie on the other side of a split.
 
-A clip without a label is read like any other, if it has what the view shows: a teacher may speak of it.
+A clip without a label is read like any other, if it has what the view shows: it may be used in distillation.
 
 Views: ``video`` (clips without one are left out, and counted), ``sensors`` (the accelerometer beside the gyroscope's
 columns gx, gy, gz, which every file must have then), ``none`` (every clip, for a student without a teacher).
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.stream import AxisMap, to_g
-from vskd_training.datasets.collector import Ledger, refuse_implausible
+from vskd_training.datasets.collector import Collector, refuse_implausible
 from vskd_training.datasets.files.sensor_csv import SensorTable, read_sensor
 from vskd_training.datasets.files.video import on_sensor_clock, read_clip
 from vskd_training.datasets.fingerprint import by_content, fingerprint
@@ -82,7 +82,7 @@ class FolderSource:
         in_order = sorted(self.table, key=lambda row: not row.label)
         self._used = [row for row in in_order if view != "video" or row.video]
         self._unseen = tuple(_without_video(row) for row in self.table if view == "video" and not row.video)
-        self._ledger = Ledger()
+        self._collector = Collector()
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every file that ``recordings`` reads and of the settings; hashed anew on each call."""
@@ -98,11 +98,11 @@ class FolderSource:
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every clip that is not known to be broken, in the order of the table, those without a label last."""
-        return self._ledger.kept(self._infos[row.clip] for row in self._used)
+        return self._collector.kept(self._infos[row.clip] for row in self._used)
 
     def defects(self) -> tuple[Defect, ...]:
         """Clips without video, and what ``recordings`` has found broken or passed over so far."""
-        return (*self._unseen, *self._ledger.defects(self._infos[row.clip] for row in self._used))
+        return (*self._unseen, *self._collector.defects(self._infos[row.clip] for row in self._used))
 
     def files_by_stream(self) -> dict[str, int]:
         """Clips of the table that name a file of each kind."""
@@ -117,7 +117,7 @@ class FolderSource:
         seen: dict[bytes, str] = {}
         for row in self._used:
             note = f" (clip {row.clip!r}, {TABLE}, line {row.line})"
-            recording = self._ledger.take(self._infos[row.clip], partial(self._read, row, seen), note=note)
+            recording = self._collector.take(self._infos[row.clip], partial(self._read, row, seen), note=note)
             if recording:
                 yield recording
 
@@ -154,12 +154,12 @@ def _without_video(row: ClipRow) -> Defect:
     where = f"{TABLE}, line {row.line}"
     if row.label:
         return Defect(row.clip, f"has no video ({where}); view 'none' uses it", "no video")
-    what = f"has neither label nor video ({where}), so nobody can say anything of it"
+    what = f"has neither label nor video ({where}), so it cannot be used"
     return Defect(row.clip, what, "neither label nor video")
 
 
 def _infos(table: tuple[ClipRow, ...]) -> dict[str, RecordingInfo]:
-    """By clip. Trials are counted for each person and activity, in the order of the table."""
+    """By clip. Trials are counted for each subject and activity, in the order of the table."""
     trials: dict[tuple[str, str], int] = {}
     infos = {}
     for row in table:
@@ -169,7 +169,7 @@ def _infos(table: tuple[ClipRow, ...]) -> dict[str, RecordingInfo]:
 
 
 def _check_readings(acceleration_g: Float64, description: Description, *, where: str) -> None:
-    """Refuse readings that cannot be in the unit, or hold gravity where the description says otherwise."""
+    """Refuse readings that cannot be in the unit, or hold gravity where the description says it holds none."""
     if not description.gravity:
         mean_g = float(np.linalg.norm(acceleration_g.mean(axis=0)))
         if mean_g > _GRAVITY_SHOWS_G:

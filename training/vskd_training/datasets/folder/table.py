@@ -5,7 +5,7 @@
     dataset.toml   name, unit, gravity, placement; optional [axes], rate_hz, labels
     clips.csv      clip,subject,label,sensor,video and any further columns, paths relative to the folder
 
-A clip whose label is empty is a recording that nobody annotated.
+A clip whose label is empty is a recording without annotation.
 
 A mistake in either is an error that names file, line, value and way out: somebody wrote it by hand and can mend it.
 This module reads no recording; whether the files named there are any good is found out later.
@@ -136,7 +136,7 @@ def read_table(root: Path, description: Description) -> tuple[ClipRow, ...]:
     if not any(row.label for row in rows):
         raise DataError(
             f"{TABLE}: the label is empty in every line ({len(rows)})",
-            hint="Fill it in for some people at least; clips without a label can only join the others in distillation",
+            hint="Fill it in for some subjects at least; clips without a label only take part in distillation",
         )
     _refuse_repeats(rows)
     for column in ("subject", "label"):
@@ -221,7 +221,7 @@ def _refuse_repeats(rows: Sequence[ClipRow]) -> None:
 
 
 def _refuse_spellings(rows: Sequence[ClipRow], column: str) -> None:
-    """Ann and ann would be two people, one of whom is tested on a network that knows the other."""
+    """Ann and ann would be two subjects, one of whom is tested on a network trained on the other."""
     first: dict[str, tuple[str, int]] = {}
     for row in rows:
         value = getattr(row, column)

@@ -6,10 +6,10 @@ scenes, 5 sessions, 35 file names; a watch on the right wrist at 100 Hz, four ca
 Classes. There are 37: `using_phone` and `talking_on_phone` in scene 3 happen at a desk and are classes of their own.
 
 Defects. Files are empty, lines are cut, times repeat or run backward, fractions of a second are missing, a name has a
-capital, and some recordings have no sensor or no film. Names are compared in lower case; every defect is counted, and
+capital, and some recordings have no sensor or no video. Names are compared in lower case; every defect is counted, and
 costs its samples or its recording.
 
-A film and the watch were cut to the same clip and share no clock: the film is stretched over the recording.
+A video and the watch were cut to the same clip and share no clock: the video is stretched over the recording.
 
 This module does not know windows, splits or caches.
 """
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import DataError
-from vskd_training.datasets.collector import Ledger, refuse_implausible
+from vskd_training.datasets.collector import Collector, refuse_implausible
 from vskd_training.datasets.files.sensor_csv import read_lines
 from vskd_training.datasets.files.video import on_sensor_clock, read_clip
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
@@ -52,11 +52,11 @@ LABELS = (*NAMES, *AT_THE_DESK.values())
 READER_VERSION = 1
 
 _WATCH = "acc_watch_clip"
-#: One of the releases has these two in front of the subjects' films.
-_FILM_ROOTS = ("", "cross_view/trainval")
+#: One of the releases has these two in front of the subjects' videos.
+_VIDEO_ROOTS = ("", "cross_view/trainval")
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)_(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
 _PLACE = re.compile(r"subject(\d+)/scene(\d+)/session(\d+)/(\w+)\.csv", re.IGNORECASE)
-_LAYOUT = f"Give the folder that holds {_WATCH}/ and, for films, subject1/, subject2/, ..., as MMAct is published"
+_LAYOUT = f"Give the folder that holds {_WATCH}/ and, for video, subject1/, subject2/, ..., as MMAct is published"
 
 
 _BY_DEFAULT = MmactSettings()
@@ -89,7 +89,7 @@ class MmactSource:
 
     Raises
     ------
-    DataError : the root, the sensor's folder, or every film of the camera is missing
+    DataError : the root, the sensor's folder, or every video of the camera is missing
     ConfigError : an unknown view, or frames without a pixel
     """
 
@@ -113,15 +113,15 @@ class MmactSource:
         self.root, self.view, self.settings = root, view, settings
         self.height, self.width = height, width
         self._sensors, self._misnamed = self._scan()
-        self._films = self._scan_films() if view == "rgb" else {}
-        if view == "rgb" and not self._films:
-            raise DataError(f"{root} has no film subject*/cam{settings.camera}/scene*/session*/*.mp4", hint=_LAYOUT)
-        known = [trial for trial in sorted(self._sensors) if view == "none" or trial in self._films]
+        self._videos = self._scan_videos() if view == "rgb" else {}
+        if view == "rgb" and not self._videos:
+            raise DataError(f"{root} has no video subject*/cam{settings.camera}/scene*/session*/*.mp4", hint=_LAYOUT)
+        known = [trial for trial in sorted(self._sensors) if view == "none" or trial in self._videos]
         self._infos = {trial: _info(trial) for trial in known}
-        self._ledger = Ledger()
+        self._collector = Collector()
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the sensor files, of names, sizes and times of the films, and of the settings."""
+        """SHA-256 (hex) of the sensor files, of names, sizes and times of the videos, and of the settings."""
         settings = {
             "reader": [self.name, READER_VERSION],
             "frames": [self.view, self.height, self.width],
@@ -129,30 +129,30 @@ class MmactSource:
             "sensors": by_content([self._sensors[trial] for trial in self._infos], self.root),
         }
         if self.view == "rgb":
-            settings["films"] = by_size_and_time([self._films[trial] for trial in self._infos], self.root)
+            settings["films"] = by_size_and_time([self._videos[trial] for trial in self._infos], self.root)
         return fingerprint(settings)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every recording that is not known to be broken, by subject, scene, session and name."""
-        return self._ledger.kept(self._infos.values())
+        return self._collector.kept(self._infos.values())
 
     def defects(self) -> tuple[Defect, ...]:
-        """Misnamed files, recordings without sensor or film, and what ``recordings`` has found so far."""
-        return (*self._misnamed, *self._unpaired(), *self._ledger.defects(self._infos.values()))
+        """Misnamed files, recordings without sensor or video, and what ``recordings`` has found so far."""
+        return (*self._misnamed, *self._unpaired(), *self._collector.defects(self._infos.values()))
 
     def missing_trials(self) -> tuple[str, ...]:
         """None: how many trials there should be is not published."""
         return ()
 
     def files_by_stream(self) -> dict[str, int]:
-        """Files of the watch and, for films, of the camera."""
-        films = {f"cam{self.settings.camera}": len(self._films)} if self.view == "rgb" else {}
-        return {_WATCH: len(self._sensors), **films}
+        """Files of the watch and, for video, of the camera."""
+        videos = {f"cam{self.settings.camera}": len(self._videos)} if self.view == "rgb" else {}
+        return {_WATCH: len(self._sensors), **videos}
 
     def recordings(self) -> Iterator[Recording]:
         """Read and decode them one by one; broken ones become defects."""
         for trial, info in self._infos.items():
-            recording = self._ledger.take(info, partial(self._read, trial))
+            recording = self._collector.take(info, partial(self._read, trial))
             if recording:
                 yield recording
 
@@ -168,16 +168,16 @@ class MmactSource:
         time_s = table.time_s - table.time_s[0]
         acceleration_g = table.xyz / STANDARD_GRAVITY_M_S2
         refuse_implausible(acceleration_g, where=where, way_out="the files are in m/s^2; look at this one")
-        frame_time_s, frames, of_film = self._frames(trial, time_s)
+        frame_time_s, frames, of_video = self._frames(trial, time_s)
         recording = Recording(self._infos[trial], time_s, acceleration_g, frame_time_s, frames)
-        return recording, (*defects, *of_film)
+        return recording, (*defects, *of_video)
 
     def _frames(
         self, trial: _Trial, time_s: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.uint8], tuple[Defect, ...]]:
         if self.view == "none":
             return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
-        path = self._films[trial]
+        path = self._videos[trial]
         clip = read_clip(path, where=self._where(path), height=self.height, width=self.width)
         frame_time_s, differs = on_sensor_clock(clip, time_s, where=self._where(path))
         return frame_time_s, clip.frames, (*clip.defects, *differs)
@@ -200,32 +200,34 @@ class MmactSource:
                     defects.append(Defect(self._where(path), "has capitals", "capitals in a name", left_out=False))
         return found, defects
 
-    def _scan_films(self) -> dict[_Trial, Path]:
+    def _scan_videos(self) -> dict[_Trial, Path]:
         camera = f"cam{self.settings.camera}"
-        films: dict[_Trial, Path] = {}
-        for prefix in _FILM_ROOTS:
+        videos: dict[_Trial, Path] = {}
+        for prefix in _VIDEO_ROOTS:
             for path in sorted((self.root / prefix).glob(f"subject*/{camera}/scene*/session*/*.[mM][pP]4")):
                 place = path.relative_to(self.root / prefix).as_posix().replace(f"/{camera}/", "/", 1)
                 trial = _trial(place[:-4] + ".csv")
                 if trial:
-                    films.setdefault(trial, path)
-        return films
+                    videos.setdefault(trial, path)
+        return videos
 
     def _unpaired(self) -> tuple[Defect, ...]:
         if self.view == "none":
             return ()
         camera = f"cam{self.settings.camera}"
-        no_film = [
-            Defect(self._where(self._sensors[trial]), f"has no film of {camera}; view 'none' uses it", "missing camera")
+        no_video = [
+            Defect(
+                self._where(self._sensors[trial]), f"has no video of {camera}; view 'none' uses it", "missing camera"
+            )
             for trial in sorted(self._sensors)
-            if trial not in self._films
+            if trial not in self._videos
         ]
         no_sensor = [
-            Defect(self._where(self._films[trial]), f"has no file in {_WATCH}/", "missing sensor")
-            for trial in sorted(self._films)
+            Defect(self._where(self._videos[trial]), f"has no file in {_WATCH}/", "missing sensor")
+            for trial in sorted(self._videos)
             if trial not in self._sensors
         ]
-        return (*no_film, *no_sensor)
+        return (*no_video, *no_sensor)
 
     def _where(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()

@@ -1,4 +1,4 @@
-"""Real smartwatch recordings inside the package `seglearn`: seven shoulder exercises, ten people, both wrists.
+"""Real smartwatch recordings inside the package `seglearn`: seven shoulder exercises, ten subjects, both wrists.
 
 Burns et al., "Shoulder physiotherapy exercise recognition: machine learning the inertial signals from a smartwatch",
 Physiological Measurement 2018 (arXiv 1802.01489): 140 recordings of accelerometer and gyroscope at 50 Hz, 81 minutes.
@@ -81,7 +81,7 @@ class ShoulderWatchSource:
         return fingerprint(settings)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
-        """Every recording, by exercise, person and side; ``groups`` hold the side."""
+        """Every recording, by exercise, subject and side; ``groups`` hold the side."""
         return tuple(self._infos)
 
     def defects(self) -> tuple[Defect, ...]:
@@ -89,7 +89,7 @@ class ShoulderWatchSource:
         return ()
 
     def recordings(self) -> Iterator[Recording]:
-        """One by one; in the view ``sensors`` frames are (samples, 2, 3): acceleration, g, and rate of turn, rad/s."""
+        """One by one; in the view ``sensors`` frames are (samples, 2, 3): acceleration, g; angular velocity, rad/s."""
         for info, table in zip(self._infos, self._tables, strict=True):
             time_s = np.arange(len(table)) / SENSOR_RATE_HZ
             acceleration_g = np.ascontiguousarray(table[:, :3], dtype=np.float64)
@@ -165,7 +165,7 @@ class _NumpyOnly(pickle.Unpickler):
 
 
 def _checked(content: dict[str, Any], path: Path) -> tuple[list[NDArray[np.floating[Any]]], list[RecordingInfo]]:
-    """Tables (samples, 6) and whose they are, by exercise, person and side."""
+    """Tables (samples, 6) and whose they are, by exercise, subject and side."""
     try:
         rows = list(zip(content["X"], content["y"], content["subject"], content["side"], strict=True))
         names, columns = list(content["y_labels"]), list(content["X_labels"])

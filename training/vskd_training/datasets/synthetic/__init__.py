@@ -22,10 +22,10 @@ class SyntheticSettings:
 
     Attributes
     ----------
-    subjects : people; their ids are ``"1"`` to ``str(subjects)``
-    trials : recordings of each activity by each person
+    subjects : how many; their ids are ``"1"`` to ``str(subjects)``
+    trials : recordings of each activity by each subject
     duration_s : length of a recording, s
-    seed : a different one gives different people
+    seed : a different one gives different subjects
     """
 
     subjects: int = 16

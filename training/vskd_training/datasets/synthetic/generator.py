@@ -1,18 +1,18 @@
-"""The embedded default data set: synthetic people, seen by a camera and by an accelerometer on the right wrist.
+"""The embedded default data set: synthetic subjects, seen by a camera and by an accelerometer on the right wrist.
 
-No packaged data set has video beside a wrist sensor, so this one is generated: a body moves (``datasets.body``), its
-wrist is differentiated (``datasets.virtual_sensor``) and its joints are drawn (``datasets.render``). Its numbers say
-that the path from training to the wrist works. They say nothing about real people, and are called synthetic wherever
-they are shown.
+No packaged data set has video beside a wrist sensor, so this one is generated: a subject goes through the key poses of
+an action (``actions``, ``subject``), angles become joints (``kinematics``), the wrist is differentiated
+(``virtual_sensor``) and the joints are drawn (``camera``). Its numbers say that the path from training to the wrist
+works. They say nothing about real subjects, and are called synthetic wherever they are shown.
 
-How hard it is was chosen, not found. A data set that the wrist alone solves would show nothing of a teacher:
+Its difficulty was chosen, not found. A data set that the wrist alone solves would show nothing of a teacher:
 
 - Three pairs of actions share the right wrist's movement and differ where only the camera looks: swipe and clap, front
   boxing and push (the left arm), lunge and squat (the legs). Most of the student's errors lie there.
-- People differ in size, tempo, amplitude, posture, abruptness and where the strap sits; each does every action in a
+- Subjects differ in size, tempo, amplitude, posture, abruptness and where the strap sits; each does every action in a
   way of their own; each repetition is a little off. What the student confuses beyond the pairs is mostly this.
 - The sensor's bias, noise and jitter are those of a cheap watch. They add little, and are not a knob of difficulty.
-- The camera stands still and sees nothing but the person, a little from the side. A teacher has it easier than on
+- The camera stands still and sees nothing but the subject, a little from the side. A teacher has it easier than on
   real video; that is the premise of distillation, not a finding.
 
 The wrist's accelerometer does carry something of each pair (the trunk moves along), so the best possible student is
@@ -32,14 +32,11 @@ from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd_training.datasets.fingerprint import fingerprint
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
-from vskd_training.datasets.synthetic import (
-    DATA_SET,
-    LONGEST_RECORDING_S,
-    SyntheticSettings,
-    body,
-    render,
-    virtual_sensor,
-)
+from vskd_training.datasets.synthetic import DATA_SET, LONGEST_RECORDING_S, SyntheticSettings, virtual_sensor
+from vskd_training.datasets.synthetic.actions import ACTIONS, action_named
+from vskd_training.datasets.synthetic.camera import frames_of
+from vskd_training.datasets.synthetic.kinematics import JOINTS, Motion, forward_kinematics
+from vskd_training.datasets.synthetic.subject import Subject, draw_style, draw_subject, key_poses, smooth_track
 
 Float64 = NDArray[np.float64]
 
@@ -49,20 +46,18 @@ GENERATOR_VERSION = 1
 
 SENSOR_RATE_HZ = 50.0
 FRAME_RATE_HZ = 15.0
-FRAME_HEIGHT = 48
-FRAME_WIDTH = 64
 #: Rate at which the body is computed: a multiple of the frame rate, and fine enough to differentiate twice.
 _MOTION_RATE_HZ = 300
 _MOTION_STEPS_PER_FRAME = 20
 #: The motion is computed this much beyond both ends, so that no sample and no frame lies at an edge.
 _MARGIN_S = 0.5
-#: No person takes longer from one key pose to the next. Key poses begin this early, end this late, and an activity in
+#: No subject takes longer from one key pose to the next. Key poses begin this early, end this late, and an activity in
 #: ``continuous`` lasts at least as long, so that it shows.
 _LONGEST_STRETCH_S = 3.0
 #: In ``continuous``, key poses this near a change of activity are left out: the way from one to the other.
 _HALF_TRANSITION_S = 0.25
 
-LABELS: tuple[str, ...] = tuple(body.ACTIONS)
+LABELS: tuple[str, ...] = tuple(ACTIONS)
 _ERRORS = virtual_sensor.SensorErrors()
 
 
@@ -119,12 +114,12 @@ class SyntheticSource:
 def continuous(
     settings: SyntheticSettings, *, subject: str, activities: Sequence[str], seconds_each: float, seed: int
 ) -> tuple[Recording, tuple[Span, ...]]:
-    """One person goes through several activities without a cut.
+    """One subject goes through several activities without a cut.
 
     Parameters
     ----------
-    settings : its seed fixes the people; ``subjects``, ``trials`` and ``duration_s`` have no meaning here
-    subject : a whole number above 0; one beyond ``settings.subjects`` is a person whom no recording shows
+    settings : its seed fixes the subjects; ``subjects``, ``trials`` and ``duration_s`` have no meaning here
+    subject : a whole number above 0; one beyond ``settings.subjects`` is one whom no recording shows
     activities : labels, in order; one may come again
     seconds_each : length of each, s; at least 3
     seed : of this performance
@@ -148,7 +143,7 @@ def continuous(
     if seed < 0:
         raise ConfigError(f"the seed of a continuous recording must be at least 0, got {seed}")
     for label in activities:
-        body.action_named(label)
+        action_named(label)
     number = _subject_number(subject)
     spans = tuple(
         Span(index * seconds_each, (index + 1) * seconds_each, label) for index, label in enumerate(activities)
@@ -165,7 +160,7 @@ def _record(settings: SyntheticSettings, info: RecordingInfo) -> Recording:
 
 
 #: What a stream of random numbers is for; streams of different purposes never meet.
-_PERSON, _STYLE, _TRIAL, _PERFORMANCE = range(4)
+_SUBJECT, _STYLE, _TRIAL, _PERFORMANCE = range(4)
 
 
 def _rng(settings: SyntheticSettings, *key: int) -> np.random.Generator:
@@ -181,19 +176,19 @@ def _subject_number(subject: str) -> int:
 def _perform(
     settings: SyntheticSettings, number: int, info: RecordingInfo, spans: Sequence[Span], rng: np.random.Generator
 ) -> Recording:
-    """Let one person go through the spans, and record it with both sensors."""
-    person = body.draw_person(_rng(settings, _PERSON, number))
+    """Let one subject go through the spans, and record it with both sensors."""
+    subject = draw_subject(_rng(settings, _SUBJECT, number))
     duration_s = spans[-1].end_s
     grid_s = _motion_grid(duration_s)
-    keys = [_span_keys(settings, number, person, span, duration_s, rng) for span in spans]
+    keys = [_span_keys(settings, number, subject, span, duration_s, rng) for span in spans]
     times, poses = (np.concatenate(part) for part in zip(*keys, strict=True))
-    track = body.smooth_track(times, poses, grid_s, smoothness_s=person.smoothness_s)
-    motion = body.forward_kinematics(track, person.limbs)
-    time_s, acceleration_g = _wear_watch(grid_s, motion, person, duration_s, rng)
+    track = smooth_track(times, poses, grid_s, smoothness_s=subject.smoothness_s)
+    motion = forward_kinematics(track, subject.limbs)
+    time_s, acceleration_g = _wear_watch(grid_s, motion, subject, duration_s, rng)
     frame_index = np.arange(int(np.floor(duration_s * FRAME_RATE_HZ + 1e-9)) + 1)
     first = round(_MARGIN_S * _MOTION_RATE_HZ)
     seen = motion.joints_m[first + frame_index * _MOTION_STEPS_PER_FRAME]
-    return Recording(info, time_s, acceleration_g, frame_index / FRAME_RATE_HZ, _film(seen, rng))
+    return Recording(info, time_s, acceleration_g, frame_index / FRAME_RATE_HZ, frames_of(seen, rng))
 
 
 def _motion_grid(duration_s: float) -> Float64:
@@ -205,28 +200,28 @@ def _motion_grid(duration_s: float) -> Float64:
 def _span_keys(
     settings: SyntheticSettings,
     number: int,
-    person: body.Person,
+    subject: Subject,
     span: Span,
     duration_s: float,
     rng: np.random.Generator,
 ) -> tuple[Float64, Float64]:
     """Key poses of one span; the first and the last span run on beyond the recording."""
-    style = body.draw_style(_rng(settings, _STYLE, number, LABELS.index(span.label)))
+    style = draw_style(_rng(settings, _STYLE, number, LABELS.index(span.label)))
     start_s = -_LONGEST_STRETCH_S if span.start_s == 0 else span.start_s + _HALF_TRANSITION_S
     end_s = duration_s + _LONGEST_STRETCH_S if span.end_s == duration_s else span.end_s - _HALF_TRANSITION_S
-    return body.key_poses(span.label, person, style, start_s=start_s, end_s=end_s, rng=rng)
+    return key_poses(span.label, subject, style, start_s=start_s, end_s=end_s, rng=rng)
 
 
 def _wear_watch(
-    grid_s: Float64, motion: body.Motion, person: body.Person, duration_s: float, rng: np.random.Generator
+    grid_s: Float64, motion: Motion, subject: Subject, duration_s: float, rng: np.random.Generator
 ) -> tuple[Float64, Float64]:
     """Times and readings of the watch on the right wrist."""
     slip_rad = rng.normal(0.0, 1.0, 3) * np.radians(_SLIP_DEG)
-    strap = Rotation.from_rotvec(person.strap_rad + slip_rad).as_matrix()
+    strap = Rotation.from_rotvec(subject.strap_rad + slip_rad).as_matrix()
     time_s = virtual_sensor.sampling_times(duration_s, SENSOR_RATE_HZ, jitter_s=_ERRORS.jitter_s, rng=rng)
     reading_g = virtual_sensor.specific_force_g(
         grid_s,
-        motion.joints_m[:, body.JOINTS.index("right_wrist")],
+        motion.joints_m[:, JOINTS.index("right_wrist")],
         motion.watch_to_world @ strap,
         at_s=time_s,
     )
@@ -235,37 +230,3 @@ def _wear_watch(
 
 #: How far the strap slips from one recording to the next, degrees, about each of the watch's axes.
 _SLIP_DEG = (5.0, 2.0, 2.0)
-
-#: The camera stands in front, at this distance and height, m.
-_CAMERA_DISTANCE_M = 3.4
-_CAMERA_HEIGHT_M = 0.98
-_FOCAL_PX = 80.0
-#: People turn a little to their left, so that the camera sees what the arms do to the front.
-_HEADING_DEG = 20.0
-_HEADING_SPREAD_DEG = 8.0
-#: Brightness of a bone at the distance of the person's middle, and how much nearer ones gain, per metre.
-_BRIGHTNESS = 150.0
-_BRIGHTNESS_PER_M = 180.0
-
-
-def _film(joints_m: Float64, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw joints (frames, joints, 3) as a camera in front of the person sees them."""
-    heading_rad = np.radians(rng.normal(_HEADING_DEG, _HEADING_SPREAD_DEG))
-    shift_m = rng.normal(0.0, 1.0, 3) * (0.06, 0.08, 0.02)
-    turn = Rotation.from_rotvec((0.0, 0.0, heading_rad)).as_matrix()
-    world = joints_m @ turn.T + shift_m
-    distance_m = np.maximum(_CAMERA_DISTANCE_M - world[:, :, 1], 0.5)
-    scale = _FOCAL_PX / distance_m
-    # The camera looks against y: the person's right is on the picture's left.
-    x_px = FRAME_WIDTH / 2 - world[:, :, 0] * scale
-    y_px = FRAME_HEIGHT / 2 - (world[:, :, 2] - _CAMERA_HEIGHT_M) * scale
-    first, second = np.array(body.BONES).T
-    nearness_m = _CAMERA_DISTANCE_M - (distance_m[:, first] + distance_m[:, second]) / 2
-    return render.draw_bones(
-        np.stack([x_px, y_px], axis=2),
-        body.BONES,
-        radius_px=np.array(body.BONE_RADIUS_M) * _FOCAL_PX / _CAMERA_DISTANCE_M,
-        brightness=np.clip(_BRIGHTNESS + _BRIGHTNESS_PER_M * nearness_m, 60.0, 255.0),
-        height=FRAME_HEIGHT,
-        width=FRAME_WIDTH,
-    )

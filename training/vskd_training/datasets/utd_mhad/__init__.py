@@ -32,14 +32,17 @@ def _open(data: DataConfig, root: Path) -> Source:
     return UtdMhadSource(root, view=data.view, height=data.frame_height, width=data.frame_width)
 
 
+SKELETON = Skeleton(
+    hip=3,
+    neck=1,
+    limbs={"arm": RIGHT_ARM, "thigh": RIGHT_THIGH},
+    wrist_labels=WRIST_LABELS,
+    up=(0.0, 1.0, 0.0),
+)
 DATA_SET = DataSet(
     name="utd-mhad",
     views=("skeleton", "joints", "depth", "rgb", "none"),
     open=_open,
     label_groups={"wrist": WRIST_LABELS},
-    skeleton=Skeleton(
-        limbs={"arm": RIGHT_ARM, "thigh": RIGHT_THIGH},
-        wrist_labels=WRIST_LABELS,
-        up=(0.0, 1.0, 0.0),
-    ),
+    skeleton=SKELETON,
 )
