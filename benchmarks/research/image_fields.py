@@ -31,7 +31,7 @@ from vskd_training.settings import load_config
 PRESET = Path(__file__).parents[2] / "training" / "presets" / "utd-mhad-joints.toml"
 SET = (
     "threads=1",
-    "data.people=['1', '3', '5', '7']",
+    "data.subjects=['1', '3', '5', '7']",
     "data.protocol='leave-one-subject-out'",
     "data.view='none'",
     "data.train_on_validation=true",

@@ -36,14 +36,12 @@ from torch.nn import functional as F
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.errors import ConfigError
 from vskd.gaf import GafEncoder
-from vskd_training.data.augment import Augmentation
 from vskd_training.data.windows import WindowTable
-from vskd_training.distillation.losses import LossWeights
 from vskd_training.loop.fit import optimiser_for, train_step
 from vskd_training.loop.tasks import StudentBatch, StudentTask
 from vskd_training.models.student import FEATURE_SIZE, Student, resnet_trunk
 from vskd_training.models.torchvision_import import torchvision_resnet
-from vskd_training.settings import Optimisation
+from vskd_training.settings import Augmentation, LossWeights, TrainingConfig
 
 CLASSES = 27
 #: As many as UTD-MHAD's training people have.
@@ -88,7 +86,7 @@ class OwnSteps:
     """A student alone, as vskd trains it."""
 
     def __init__(self) -> None:
-        self.how = Optimisation(bf16=bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+        self.how = TrainingConfig(bf16=bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
         self.images = self.how.batch
         self._watch = Stopwatch()
         self.parts_s = self._watch.parts_s
@@ -99,7 +97,7 @@ class OwnSteps:
         )
         weights = LossWeights(label_smoothing=0.1).without_teacher()
         table = _noise(contract.window.samples)
-        self._task = StudentTask(table, CLASSES, how=Augmentation(), weights=weights, teacher=None, seed=0)
+        self._task = StudentTask(table, CLASSES, augmentation=Augmentation(), weights=weights, teacher=None, seed=0)
         self._model = Student(contract, width=1.0)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in fit
         self._model.train()

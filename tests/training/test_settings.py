@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,7 @@ def test_people_and_folds_may_be_bare_numbers_on_the_command_line(tiny_config_fi
     [
         ("gaf.sise=32", r"unknown key 'sise' in tiny.toml.gaf. Did you mean 'size'\?"),
         ("gafs.size=32", r"unknown key 'gafs' in tiny.toml. Did you mean 'gaf'\?"),
-        ("data.dataset=utd-mahd", r"cannot be 'utd-mahd'. Did you mean 'utd-mhad'\?"),
+        ("data.dataset=utd-mahd", r"there is no data set 'utd-mahd'. Did you mean 'utd-mhad'\?"),
         ("gaf.scaling=tan", r"cannot be 'tan'. Did you mean 'tanh'\?"),
         ("gaf.size=big", "must be of type int, got 'big'"),
         ("seed=true", "must be of type int, got True"),
@@ -58,8 +60,17 @@ def test_mistakes_are_named_with_the_way_out(tiny_config_file: Path, change: str
     ("change", "hint"),
     [
         ("labels.left_out=1", "It was removed with teaching.cross_fitted"),
-        ("teaching.cross_fitted=true", "It was removed: no study used it"),
-        ("teaching.consistent=true", "It was removed: no study used it"),
+        ("labels.people=['1']", "It is called subjects now"),
+        ("data.people=['1']", "It is called subjects now"),
+        ("teaching.mean=geometric", "The section is called distillation now"),
+        ("distillation.mean=geometric", "It is called aggregate now"),
+        ("distillation.cross_fitted=true", "It was removed: no study used it"),
+        ("distillation.consistent=true", "It was removed: no study used it"),
+        ("augment.rate=0.1", "It is called clock_skew now"),
+        ("augment.dropped=0.1", "It is called sample_dropout now"),
+        ("augment.dropped_run=2", "It is called sample_dropout_run now"),
+        ("augment.mirror=0.5", "It is called handedness_flip now"),
+        ("augment.mirror_axis=y", "It is called handedness_flip_axis now"),
         ("loss.hint=1", "It was removed: no study used it"),
         ("loss.attention=1", "It was removed: no study used it"),
         ("loss.contrastive=1", "It was removed: no study used it"),
@@ -73,6 +84,13 @@ def test_a_retired_key_is_refused_with_the_reason_or_the_new_key(
     with pytest.raises(ConfigError, match=r"unknown key '\w+' in tiny.toml") as caught:
         load_config(tiny_config_file, changes=(change,))
     assert caught.value.hint == hint
+
+
+def test_settings_load_neither_torch_nor_video_nor_scipy() -> None:
+    heavy = ("torch", "torchvision", "av", "scipy", "sklearn", "matplotlib")
+    script = f"import sys, vskd_training.settings; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_config_without_data_is_refused(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 from vskd.contract import Contract, SensorSpec, WindowSpec
 from vskd.errors import ConfigError
 from vskd.stream import Stream
-from vskd_training.data.augment import Augmentation, Change, augment, drawn, mixing
-from vskd_training.settings import load_config
+from vskd_training.data.augment import Change, augment, drawn, mixing
+from vskd_training.settings import Augmentation, load_config
 
 OFF = {"rotation_rad": 0.0, "scale": 0.0, "jitter_g": 0.0, "crop": 0.0, "time_warp": 0.0, "mixup": 0.0}
 
@@ -99,11 +99,11 @@ def test_mixing_keeps_the_larger_share() -> None:
         {"scale": -0.1},
         {"crop": 0.95},
         {"time_warp": 0.6},
-        {"rate": 0.3},
-        {"rate": -0.1},
-        {"dropped": 0.6},
-        {"dropped_run": 0},
-        {"mirror": 1.1},
+        {"clock_skew": 0.3},
+        {"clock_skew": -0.1},
+        {"sample_dropout": 0.6},
+        {"sample_dropout_run": 0},
+        {"handedness_flip": 1.1},
     ],
 )
 def test_settings_without_meaning_are_refused(settings: dict[str, float]) -> None:
@@ -146,7 +146,7 @@ def test_what_is_off_draws_nothing(windows: torch.Tensor) -> None:
     assert drawn(windows.shape, only(), generator) == Change()
     assert torch.equal(generator.get_state(), seeded(4).get_state())
     # The settings that came later draw after the others, or, for the rate, do not exist.
-    later = drawn(windows.shape, only(scale=0.1, mirror=0.5, dropped=0.2), seeded(4))
+    later = drawn(windows.shape, only(scale=0.1, handedness_flip=0.5, sample_dropout=0.2), seeded(4))
     assert later.factor is not None
     assert torch.equal(later.factor, 1 + 0.1 * torch.randn(20, 1, 1, generator=seeded(4)))
 
@@ -156,7 +156,7 @@ def test_what_is_off_draws_nothing(windows: torch.Tensor) -> None:
 
 def test_a_wrong_clock_is_one_tempo_throughout_and_goes_both_ways() -> None:
     ramp = torch.linspace(0, 1, 101).expand(400, 3, 101)
-    read = augment(ramp, only(rate=0.1), seeded())
+    read = augment(ramp, only(clock_skew=0.1), seeded())
     inner = read[:, 0, 15:86].diff(dim=-1) * 100  # beyond the ends the last reading is held
     tempo = inner.mean(dim=-1)
     torch.testing.assert_close(inner, tempo.unsqueeze(1).expand_as(inner), rtol=1e-3, atol=1e-3)
@@ -172,14 +172,14 @@ def test_a_wrong_clock_is_one_tempo_throughout_and_goes_both_ways() -> None:
 def test_a_wrong_clock_keeps_readings_as_they_are() -> None:
     """A sine keeps its height; a person who moved faster would have reached more."""
     wave = torch.sin(torch.linspace(0, 6 * torch.pi, 400)).expand(30, 3, 400)
-    read = augment(wave, only(rate=0.2), seeded())
+    read = augment(wave, only(clock_skew=0.2), seeded())
     torch.testing.assert_close(read.amax(dim=-1), torch.ones(30, 3), rtol=0, atol=1e-3)
 
 
 def test_a_clock_of_whole_recordings_is_refused(tiny_config_file: Any) -> None:
-    assert load_config(tiny_config_file, changes=("augment.rate=0.05",)).augment.rate == 0.05
-    with pytest.raises(ConfigError, match=r"augment.rate is 0.05, and window.mode = 'whole' stretches each recording"):
-        load_config(tiny_config_file, changes=("augment.rate=0.05", "window.mode=whole"))
+    assert load_config(tiny_config_file, changes=("augment.clock_skew=0.05",)).augment.clock_skew == 0.05
+    with pytest.raises(ConfigError, match=r"augment.clock_skew is 0.05, and window.mode = 'whole' stretches"):
+        load_config(tiny_config_file, changes=("augment.clock_skew=0.05", "window.mode=whole"))
 
 
 # --- lost samples ---------------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def test_a_clock_of_whole_recordings_is_refused(tiny_config_file: Any) -> None:
     share=st.floats(0.01, 0.5),
 )
 def test_losses_come_in_short_runs_within_the_window(seed: int, samples: int, longest: int, share: float) -> None:
-    lost = drawn((7, 3, samples), only(dropped=share, dropped_run=longest), seeded(seed)).lost
+    lost = drawn((7, 3, samples), only(sample_dropout=share, sample_dropout_run=longest), seeded(seed)).lost
     assert lost is not None
     assert not lost[:, [0, -1]].any()
     for row in lost.tolist():
@@ -203,7 +203,7 @@ def test_losses_come_in_short_runs_within_the_window(seed: int, samples: int, lo
 
 def test_the_share_of_lost_samples_is_the_stated_one() -> None:
     for longest in (1, 5):
-        lost = drawn((4000, 3, 128), only(dropped=0.4, dropped_run=longest), seeded()).lost
+        lost = drawn((4000, 3, 128), only(sample_dropout=0.4, sample_dropout_run=longest), seeded()).lost
         assert lost is not None
         shares = lost.float().mean(dim=1)
         # Each window's own, even up to the limit; the first and the last sample are never lost.
@@ -218,7 +218,7 @@ def test_the_share_of_lost_samples_is_the_stated_one() -> None:
 @given(seed=st.integers(0, 10_000), slope=st.floats(-3, 3), start=st.floats(-2, 2))
 def test_a_straight_line_does_not_notice_that_samples_were_lost(seed: int, slope: float, start: float) -> None:
     line = (start + slope * torch.linspace(0, 1, 50)).expand(6, 3, 50)
-    changed = augment(line, only(dropped=0.5, dropped_run=6), seeded(seed))
+    changed = augment(line, only(sample_dropout=0.5, sample_dropout_run=6), seeded(seed))
     torch.testing.assert_close(changed, line, rtol=1e-5, atol=1e-5)
 
 
@@ -227,7 +227,7 @@ def test_lost_samples_are_bridged_as_the_stream_bridges_them() -> None:
     window = WindowSpec(samples=64, rate_hz=50.0, hop_samples=64)
     contract = Contract(labels=("a", "b"), sensor=sensor, window=window)
     windows = torch.randn(40, 3, 64, generator=seeded(2)) * 0.3 + torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1)
-    change = drawn(windows.shape, only(dropped=0.5, dropped_run=8), seeded(3))
+    change = drawn(windows.shape, only(sample_dropout=0.5, sample_dropout_run=8), seeded(3))
     assert change.lost is not None
     assert int(change.lost.sum()) > 200
     changed = change.of_windows(windows)
@@ -241,10 +241,10 @@ def test_lost_samples_are_bridged_as_the_stream_bridges_them() -> None:
 
 
 def test_runs_that_the_stream_would_not_bridge_are_refused(tiny_config_file: Any) -> None:
-    changes = ("augment.dropped=0.1", "augment.dropped_run=6")
+    changes = ("augment.sample_dropout=0.1", "augment.sample_dropout_run=6")
     with pytest.raises(ConfigError, match=r"leaves 0.28 s between two samples, and the stream bridges .* 0.25 s"):
         load_config(tiny_config_file, changes=changes)
-    assert load_config(tiny_config_file, changes=(*changes, "window.mode=whole")).augment.dropped_run == 6
+    assert load_config(tiny_config_file, changes=(*changes, "window.mode=whole")).augment.sample_dropout_run == 6
 
 
 # --- the mirror -----------------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_runs_that_the_stream_would_not_bridge_are_refused(tiny_config_file: Any
 @given(seed=st.integers(0, 10_000), axis=st.sampled_from(["x", "y", "z"]))
 def test_a_mirror_keeps_magnitudes_and_is_its_own_inverse(seed: int, axis: str) -> None:
     signal = torch.randn(9, 3, 20, generator=seeded(seed))
-    change = drawn(signal.shape, only(mirror=0.5, mirror_axis=axis), seeded(seed))
+    change = drawn(signal.shape, only(handedness_flip=0.5, handedness_flip_axis=axis), seeded(seed))
     once = change.of_windows(signal)
     assert torch.equal(once.norm(dim=1), signal.norm(dim=1))
     assert torch.equal(change.of_windows(once), signal)
@@ -267,7 +267,7 @@ def test_a_mirror_keeps_magnitudes_and_is_its_own_inverse(seed: int, axis: str) 
 def test_a_mirror_comes_as_often_as_its_probability() -> None:
     signal = torch.ones(2000, 3, 8)
     for probability in (0.25, 1.0):
-        flipped = augment(signal, only(mirror=probability), seeded())[:, 0, 0] < 0
+        flipped = augment(signal, only(handedness_flip=probability), seeded())[:, 0, 0] < 0
         assert float(flipped.float().mean()) == pytest.approx(probability, abs=0.04)
 
 
@@ -295,6 +295,6 @@ def test_the_mirror_is_what_the_watch_on_the_other_wrist_reads(
     mirrored_turns = in_mirror @ turns @ in_mirror
     first = np.einsum("tji,tj->ti", turns @ np.array(left, float), force)
     other = np.einsum("tji,tj->ti", mirrored_turns @ np.array(right, float), force @ in_mirror)
-    change = drawn((1, 3, 12), only(mirror=1.0, mirror_axis=axis), seeded())
+    change = drawn((1, 3, 12), only(handedness_flip=1.0, handedness_flip_axis=axis), seeded())
     seen = change.of_windows(torch.from_numpy(first.T[np.newaxis]).float())[0].T.numpy()
     np.testing.assert_allclose(seen, other, atol=1e-6)

@@ -36,7 +36,7 @@ def people(rows: tuple[int, ...]) -> set[str]:
 
 
 def test_of_two_labelled_people_one_trains_and_one_decides() -> None:
-    found = sides(INFOS, data(), LabelsConfig(people=("1", "3")))
+    found = sides(INFOS, data(), LabelsConfig(subjects=("1", "3")))
     assert (found.split.train_subjects, found.split.validation_subjects) == (("1",), ("3",))
     assert found.unlabelled_subjects == ("5", "7")
     assert found.split.test_subjects == ("2", "4", "6", "8")
@@ -46,7 +46,7 @@ def test_of_two_labelled_people_one_trains_and_one_decides() -> None:
 
 
 def test_in_the_reported_run_both_train_and_nobody_decides() -> None:
-    found = sides(INFOS, data(train_on_validation=True), LabelsConfig(people=("1", "3")))
+    found = sides(INFOS, data(train_on_validation=True), LabelsConfig(subjects=("1", "3")))
     assert (found.split.train_subjects, found.split.validation_subjects) == (("1", "3"), ())
     assert people(found.split.train) == {"1", "3"}
     assert found.split.validation == ()
@@ -62,7 +62,7 @@ def test_without_the_section_nothing_is_withheld() -> None:
 
 
 def test_validation_people_can_be_named_among_the_labelled() -> None:
-    found = sides(INFOS, data(validation_subjects=("1",)), LabelsConfig(people=("1", "3", "5")))
+    found = sides(INFOS, data(validation_subjects=("1",)), LabelsConfig(subjects=("1", "3", "5")))
     assert (found.split.train_subjects, found.split.validation_subjects) == (("3", "5"), ("1",))
     assert found.unlabelled_subjects == ("7",)
 
@@ -93,13 +93,13 @@ def test_the_draw_differs_by_seed_and_by_fold() -> None:
 @pytest.mark.parametrize(
     ("settings", "labels", "message"),
     [
-        ({}, {"people": ("1", "2")}, "names '2', who is not on the training side"),
+        ({}, {"subjects": ("1", "2")}, "names '2', who is not on the training side"),
         ({}, {"count": 5}, "labels.count is 5, and the training side has 4 people"),
-        ({}, {"people": ("1",)}, r"\(1\) all decide, and nobody is left.*train_on_validation = true"),
-        ({"validation_subjects": ("5",)}, {"people": ("1", "3")}, "'5' is not among the labelled people"),
+        ({}, {"subjects": ("1",)}, r"\(1\) all decide, and nobody is left.*train_on_validation = true"),
+        ({"validation_subjects": ("5",)}, {"subjects": ("1", "3")}, "'5' is not among the labelled people"),
         (
             {"protocol": "subject-specific", "allow_leak": True},
-            {"people": ("1",)},
+            {"subjects": ("1",)},
             "subject-specific has the same people on every side",
         ),
     ],
@@ -114,8 +114,8 @@ def test_labels_that_cannot_be_are_refused(
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"people": ("1",), "count": 1}, "exclude each other"),
-        ({"people": ("1", "1")}, "names somebody twice: 1, 1"),
+        ({"subjects": ("1",), "count": 1}, "exclude each other"),
+        ({"subjects": ("1", "1")}, "names a subject twice: 1, 1"),
         ({"count": -1}, "must not be negative, got -1"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_column_says_of_each_recording_where_it_may_be_heard() -> None:
 
 def test_withheld_people_and_recordings_without_a_label_are_heard_alike() -> None:
     infos = without_labels({0, *rows_of("5"), *rows_of("2")})
-    found = sides(infos, data(train_on_validation=True), LabelsConfig(people=("1", "3")))
+    found = sides(infos, data(train_on_validation=True), LabelsConfig(subjects=("1", "3")))
     assert INFOS[0].subject == "1"
     assert 0 in found.unlabelled
     assert 0 not in found.split.train
@@ -233,7 +233,7 @@ def silent(done: int, total: int, parts: dict[str, float]) -> None:
 @pytest.fixture(scope="module")
 def scarce_config(tiny_config_file: Path) -> Config:
     """Of the training people 1 and 3, only 1 is labelled."""
-    changes = ('labels.people=["1"]', "data.train_on_validation=true", "student_training.steps=5")
+    changes = ('labels.subjects=["1"]', "data.train_on_validation=true", "student_training.steps=5")
     return load_config(tiny_config_file, changes=changes)
 
 
@@ -323,7 +323,7 @@ def test_arms_take_equally_many_steps(scarce: Experiment, tmp_path: Path) -> Non
 
 def test_a_teacher_who_knows_other_labels_is_refused(scarce: Experiment, tiny_cache: Path, tmp_path: Path) -> None:
     teacher = train_teacher(scarce, tmp_path / "teacher", overwrite=False, resume=False, progress=silent)
-    config = dataclasses.replace(scarce.config, labels=LabelsConfig(people=("3",)))
+    config = dataclasses.replace(scarce.config, labels=LabelsConfig(subjects=("3",)))
     other = Experiment.open(config, root=None, cache=tiny_cache, progress=None)
     with pytest.raises(ConfigError, match=r"knows another split.*the sections data and labels"):
         train_student(other, tmp_path / "student", teachers=[teacher], overwrite=False, resume=False, progress=silent)

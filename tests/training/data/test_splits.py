@@ -25,10 +25,10 @@ def data(**changes: object) -> DataConfig:
 @given(st.sets(st.integers(1, 8), min_size=3), st.data())
 def test_only_those_who_take_part_are_on_a_side(people: set[int], draw: st.DataObject) -> None:
     names = tuple(sorted(map(str, people)))
-    how = data(people=names, protocol="leave-one-subject-out")
+    how = data(subjects=names, protocol="leave-one-subject-out")
     assert folds_of(INFOS, how) == names
     fold = draw.draw(st.sampled_from(names))
-    split = split_of(INFOS, data(people=names, protocol="leave-one-subject-out", fold=fold), validation_subjects=())
+    split = split_of(INFOS, data(subjects=names, protocol="leave-one-subject-out", fold=fold), validation_subjects=())
     used = {side: {INFOS[index].subject for index in getattr(split, side)} for side in ("train", "validation", "test")}
     assert used["test"] == {fold}
     assert used["train"] | used["validation"] == set(names) - {fold}
@@ -40,14 +40,14 @@ def test_everybody_takes_part_by_default() -> None:
     everybody = tuple(str(person) for person in range(1, 9))
     for protocol, fold in (("cross-subject", ""), ("leave-one-subject-out", "5")):
         plain = split_of(INFOS, data(protocol=protocol, fold=fold), validation_subjects=())
-        assert split_of(INFOS, data(protocol=protocol, fold=fold, people=everybody), validation_subjects=()) == plain
+        assert split_of(INFOS, data(protocol=protocol, fold=fold, subjects=everybody), validation_subjects=()) == plain
 
 
 def test_a_stranger_cannot_take_part() -> None:
-    with pytest.raises(ConfigError, match=r"data.people names '9', of whom there is no recording.*Known: 1, 2"):
-        split_of(INFOS, data(people=("1", "9")), validation_subjects=())
+    with pytest.raises(ConfigError, match=r"data.subjects names '9', of whom there is no recording.*Known: 1, 2"):
+        split_of(INFOS, data(subjects=("1", "9")), validation_subjects=())
 
 
 def test_a_protocol_without_its_people_is_refused() -> None:
     with pytest.raises(ConfigError, match="leaves no recording for test"):
-        split_of(INFOS, data(people=("1", "3", "5", "7")), validation_subjects=())
+        split_of(INFOS, data(subjects=("1", "3", "5", "7")), validation_subjects=())

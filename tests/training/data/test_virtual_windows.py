@@ -19,17 +19,15 @@ from scipy.io import savemat
 from scipy.spatial.transform import Rotation
 
 from vskd.errors import ConfigError, DataError
-from vskd_training.data.augment import Augmentation
 from vskd_training.data.experiment import Experiment
-from vskd_training.data.virtual_windows import VirtualWindows, nearest_rotation, virtual_windows, with_people
+from vskd_training.data.virtual_windows import VirtualWindows, nearest_rotation, virtual_windows, with_subjects
 from vskd_training.data.virtual_wrist import limb_parts_g, thigh_axes, virtual_wrist_g
 from vskd_training.data.windows import UNLABELLED
 from vskd_training.datasets.utd_mhad import RIGHT_ARM, RIGHT_THIGH
-from vskd_training.distillation.losses import LossWeights
 from vskd_training.loop.run import Run
-from vskd_training.loop.tasks import StudentTask, TeacherViews
+from vskd_training.loop.tasks import DistillationTargets, StudentTask
 from vskd_training.loop.train import train_student
-from vskd_training.settings import Config, VirtualConfig, load_config
+from vskd_training.settings import Augmentation, Config, LossWeights, VirtualConfig, load_config
 
 G = 9.80665
 UP = (0.0, 1.0, 0.0)
@@ -222,7 +220,7 @@ def test_the_strap_turns_round_the_limb_and_nothing_else(opened: Open) -> None:
     table = experiment.windows("train")
     made = virtual_windows(experiment.prepared, table, dataclasses.replace(STILL, strap_rad=1.0))
     rows = list(range(len(made)))
-    plain = dataclasses.replace(made, how=STILL).draw(rows, torch.Generator())
+    plain = dataclasses.replace(made, config=STILL).draw(rows, torch.Generator())
     turned = made.draw(rows, torch.Generator().manual_seed(1))
     to_limb = made.strap.transpose(1, 2)
     before, after = to_limb @ plain, to_limb @ turned
@@ -242,7 +240,7 @@ def test_length_offset_and_noise_have_the_sizes_asked_for() -> None:
 
     def drawn(**changes: float) -> torch.Tensor:
         how = dataclasses.replace(STILL, **changes)  # type: ignore[arg-type]
-        return dataclasses.replace(each, how=how).draw(range(count), torch.Generator().manual_seed(0))
+        return dataclasses.replace(each, config=how).draw(range(count), torch.Generator().manual_seed(0))
 
     long = drawn(length=0.2)
     assert float(long.std(dim=(1, 2)).max()) < 1e-5
@@ -271,12 +269,12 @@ def test_people_with_a_sensor_are_drawn_like_people_with_a_label(opened: Open) -
         changes = (*ALL_TRAIN, f"labels.seed={seed}")
         labelled = opened(*changes, "labels.count=1").split.train_subjects
         experiment = opened(*changes, "virtual.per_real=1", "virtual.sensor_count=1")
-        how = with_people(experiment.config, experiment.windows("train"))
+        how = with_subjects(experiment.config, experiment.windows("train"))
         assert {*how.without_sensor, *labelled} == {"1", "2", "3"}
         assert len(how.without_sensor) == 2
     experiment = opened(*changes, "virtual.per_real=1", "virtual.sensor_count=4")
     with pytest.raises(ConfigError, match="sensor_count is 4, and there are 3 training people"):
-        with_people(experiment.config, experiment.windows("train"))
+        with_subjects(experiment.config, experiment.windows("train"))
     with pytest.raises(ConfigError, match="without_sensor and sensor_count exclude each other"):
         VirtualConfig(per_real=1, sensor_count=1, without_sensor=("1",))
 
@@ -363,8 +361,8 @@ def task(experiment: Experiment, how: VirtualConfig | None, *, teacher: bool = F
     table = experiment.paired_windows()
     virtual = virtual_windows(experiment.prepared, table, how) if how else None
     places = torch.arange(len(table)).float().unsqueeze(1)
-    views = TeacherViews(table.ids, places.repeat(1, 27), places) if teacher else None
-    options: Any = {"how": Augmentation(mixup=0), "weights": LossWeights(), "seed": 5}
+    views = DistillationTargets(table.ids, places.repeat(1, 27), places) if teacher else None
+    options: Any = {"augmentation": Augmentation(mixup=0), "weights": LossWeights(), "seed": 5}
     return StudentTask(table, 27, teacher=views, virtual=virtual, **options)
 
 
@@ -381,7 +379,7 @@ def test_real_windows_stay_what_they_are_without_virtual_ones(opened: Open) -> N
 
 
 def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open) -> None:
-    experiment = opened(*ALL_TRAIN, "labels.people=[1,2]")
+    experiment = opened(*ALL_TRAIN, "labels.subjects=[1,2]")
     table = experiment.paired_windows()
     place = {name: row for row, name in enumerate(table.ids)}
     unlabelled = 0

@@ -12,8 +12,9 @@ from scipy.special import softmax
 from torch import Tensor
 
 from vskd_training.distillation.logit_losses import decoupled, dist, standardised, target_classes
-from vskd_training.distillation.losses import LossWeights, distillation_loss, soft_targets
-from vskd_training.models.student import View
+from vskd_training.distillation.losses import distillation_loss, soft_targets
+from vskd_training.models.student import ModelOutput
+from vskd_training.settings import LossWeights
 
 Float64 = NDArray[np.float64]
 SEEDS = st.integers(0, 1000)
@@ -120,7 +121,7 @@ def test_the_weights_choose_the_terms(standardise: bool) -> None:
     student, teacher, target = two(5)
     shares = torch.nn.functional.one_hot(target, 4).double()
     ids = [str(row) for row in range(5)]
-    views = [View(logits, torch.zeros(5, 2, dtype=torch.float64)) for logits in (student, teacher)]
+    views = [ModelOutput(logits, torch.zeros(5, 2, dtype=torch.float64)) for logits in (student, teacher)]
     weights = LossWeights(ce=0.0, kd=0.5, decoupled=0.3, dist=0.2, decoupled_other=2.0, standardised=standardise)
     loss, terms = distillation_loss(*views, shares, weights, student_ids=ids, teacher_ids=ids)
     ours, theirs = (standardised(student), standardised(teacher)) if standardise else (student, teacher)

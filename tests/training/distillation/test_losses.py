@@ -15,8 +15,9 @@ from torch import Tensor
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
-from vskd_training.distillation.losses import LossWeights, angle, distance, distillation_loss, semantic, soft_targets
-from vskd_training.models.student import View
+from vskd_training.distillation.losses import angle, distance, distillation_loss, semantic, soft_targets
+from vskd_training.models.student import ModelOutput
+from vskd_training.settings import LossWeights
 
 torch.set_num_threads(1)
 
@@ -36,19 +37,19 @@ def double(rows: Rows) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def views() -> tuple[View, View]:
-    student = View(double(STUDENT_LOGITS).requires_grad_(), double(STUDENT_FEATURE).requires_grad_())
-    return student, View(double(TEACHER_LOGITS).requires_grad_(), double(TEACHER_FEATURE).requires_grad_())
+def views() -> tuple[ModelOutput, ModelOutput]:
+    student = ModelOutput(double(STUDENT_LOGITS).requires_grad_(), double(STUDENT_FEATURE).requires_grad_())
+    return student, ModelOutput(double(TEACHER_LOGITS).requires_grad_(), double(TEACHER_FEATURE).requires_grad_())
 
 
-def random_views(seed: int, batch: int = 5, width: int = 4) -> tuple[View, View]:
+def random_views(seed: int, batch: int = 5, width: int = 4) -> tuple[ModelOutput, ModelOutput]:
     generator = torch.Generator().manual_seed(seed)
     logits, features = (torch.randn(2, batch, n, generator=generator, dtype=torch.float64) for n in (3, width))
-    return View(logits[0], features[0]), View(logits[1], features[1])
+    return ModelOutput(logits[0], features[0]), ModelOutput(logits[1], features[1])
 
 
 def compute(
-    student: View, teacher: View | None, targets: Tensor, weights: LossWeights
+    student: ModelOutput, teacher: ModelOutput | None, targets: Tensor, weights: LossWeights
 ) -> tuple[Tensor, dict[str, Tensor]]:
     ids = [f"clip{row}" for row in range(len(student.logits))]
     return distillation_loss(
@@ -188,7 +189,7 @@ def test_mixed_targets_give_the_mixed_loss() -> None:
     assert mixed.item() == pytest.approx(0.3 * parts[0] + 0.7 * parts[1], abs=1e-12)
 
 
-TERMS: list[Callable[[View, View], Tensor]] = [
+TERMS: list[Callable[[ModelOutput, ModelOutput], Tensor]] = [
     lambda student, teacher: soft_targets(student.logits, teacher.logits, temperature=4.0),
     lambda student, teacher: distance(student.feature, teacher.feature),
     lambda student, teacher: angle(student.feature, teacher.feature),
@@ -197,10 +198,10 @@ TERMS: list[Callable[[View, View], Tensor]] = [
 
 
 @pytest.mark.parametrize("term", TERMS, ids=["kd", "distance", "angle", "semantic"])
-def test_gradcheck(term: Callable[[View, View], Tensor]) -> None:
+def test_gradcheck(term: Callable[[ModelOutput, ModelOutput], Tensor]) -> None:
     student, teacher = random_views(3)
     logits, feature = student.logits.requires_grad_(), student.feature.requires_grad_()
-    assert torch.autograd.gradcheck(lambda z, f: term(View(z, f), teacher), (logits, feature))
+    assert torch.autograd.gradcheck(lambda z, f: term(ModelOutput(z, f), teacher), (logits, feature))
 
 
 def test_the_gradient_is_the_central_difference() -> None:
@@ -208,7 +209,7 @@ def test_the_gradient_is_the_central_difference() -> None:
     targets = torch.tensor([0, 1, 2, 1, 0])
 
     def value(logits: Tensor, feature: Tensor) -> Tensor:
-        return compute(View(logits, feature), teacher, targets, EVERY)[0]
+        return compute(ModelOutput(logits, feature), teacher, targets, EVERY)[0]
 
     values = [student.logits.clone().requires_grad_(), student.feature.clone().requires_grad_()]
     value(*values).backward()
@@ -226,10 +227,12 @@ def test_the_gradient_is_the_central_difference() -> None:
 
 @pytest.mark.parametrize("term", TERMS, ids=["kd", "distance", "angle", "semantic"])
 @pytest.mark.parametrize("batch", [1, 2, 7])
-def test_a_student_that_is_its_teacher_pays_nothing(term: Callable[[View, View], Tensor], batch: int) -> None:
+def test_a_student_that_is_its_teacher_pays_nothing(
+    term: Callable[[ModelOutput, ModelOutput], Tensor], batch: int
+) -> None:
     view, other = random_views(8, batch)
-    student = View(view.logits.requires_grad_(), view.feature.requires_grad_())
-    value = term(student, View(view.logits.detach().clone(), view.feature.detach().clone()))
+    student = ModelOutput(view.logits.requires_grad_(), view.feature.requires_grad_())
+    value = term(student, ModelOutput(view.logits.detach().clone(), view.feature.detach().clone()))
     assert value.item() == pytest.approx(0, abs=1e-12)
     value.backward()
     for tensor in (student.logits, student.feature):
@@ -306,7 +309,7 @@ def test_twins_keep_their_distance_of_nothing() -> None:
 def test_a_batch_of_one_has_no_relations() -> None:
     student, teacher = random_views(2, batch=1)
     feature = student.feature.requires_grad_()
-    loss, terms = compute(View(student.logits, feature), teacher, torch.tensor([1]), EVERY)
+    loss, terms = compute(ModelOutput(student.logits, feature), teacher, torch.tensor([1]), EVERY)
     loss.backward()
     assert terms["distance"] == 0
     assert terms["angle"] == 0
@@ -340,16 +343,16 @@ def test_each_term_alone_reaches_the_student(name: str) -> None:
 def test_a_term_of_weight_nought_is_not_computed() -> None:
     student, teacher = views()
     # A teacher whose feature has another width would be refused by the semantic term, and NaN would show in the sum.
-    odd = View(teacher.logits, torch.full((3, 7), math.nan, dtype=torch.float64))
+    odd = ModelOutput(teacher.logits, torch.full((3, 7), math.nan, dtype=torch.float64))
     loss, terms = compute(student, odd, torch.tensor([2, 0, 1]), LossWeights(kd=1.0))
     assert list(terms) == ["ce", "kd"]
     assert loss.isfinite()
 
 
 def test_bfloat16_is_computed_in_float32_also_under_autocast() -> None:
-    student, teacher = (View(*(value.float() for value in view[:2])) for view in random_views(5, width=300))
-    rounded = [View(*(value.bfloat16() for value in view[:2])) for view in (student, teacher)]
-    exact = [View(*(value.float() for value in view[:2])) for view in rounded]
+    student, teacher = (ModelOutput(*(value.float() for value in view[:2])) for view in random_views(5, width=300))
+    rounded = [ModelOutput(*(value.bfloat16() for value in view[:2])) for view in (student, teacher)]
+    exact = [ModelOutput(*(value.float() for value in view[:2])) for view in rounded]
     targets = torch.tensor([0, 1, 2, 1, 0])
     expected, expected_terms = compute(*exact, targets, EVERY)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -357,7 +360,7 @@ def test_bfloat16_is_computed_in_float32_also_under_autocast() -> None:
     assert value.dtype == torch.float32
     assert value.item() == expected.item()
     assert terms == expected_terms
-    finest = compute(*(View(*(side.double() for side in view[:2])) for view in exact), targets, EVERY)[1]
+    finest = compute(*(ModelOutput(*(side.double() for side in view[:2])) for view in exact), targets, EVERY)[1]
     assert {name: term.item() for name, term in terms.items()} == pytest.approx(
         {name: term.item() for name, term in finest.items()}, rel=1e-5
     )
@@ -448,7 +451,7 @@ def test_a_row_without_a_label_adds_nothing_to_the_cross_entropy(smoothing: floa
     logits = torch.randn(6, 4, generator=generator, dtype=torch.float64)
     targets = torch.nn.functional.one_hot(torch.tensor([0, 3, 1, 2, 2, 0]), 4).double()
     targets[[1, 4]] = 0.0
-    view = View(logits, torch.zeros(6, 2, dtype=torch.float64))
+    view = ModelOutput(logits, torch.zeros(6, 2, dtype=torch.float64))
     weights = LossWeights(ce=1.0, label_smoothing=smoothing)
     loss, _ = distillation_loss(view, None, targets, weights, student_ids=list("abcdef"), teacher_ids=None)
     expected = 0.0

@@ -17,35 +17,37 @@ from vskd.contract import GafSpec
 from vskd.errors import ConfigError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import UNLABELLED
-from vskd_training.distillation.targets import averaged, shuffled, trained_student, views_for
+from vskd_training.distillation.targets import aggregated, shuffled, targets_for, trained_student
 from vskd_training.loop.run import Run
-from vskd_training.loop.tasks import TeacherViews
+from vskd_training.loop.tasks import DistillationTargets
 from vskd_training.loop.train import train_student, train_teacher
-from vskd_training.settings import StudentConfig, TeachingConfig
+from vskd_training.settings import DistillationConfig, StudentConfig
 
 
 def silent(done: int, total: int, parts: dict[str, float]) -> None:
     del done, total, parts
 
 
-def views(logits: torch.Tensor) -> TeacherViews:
-    return TeacherViews(tuple(map(str, range(len(logits)))), logits, torch.arange(len(logits)).float().unsqueeze(1))
+def views(logits: torch.Tensor) -> DistillationTargets:
+    return DistillationTargets(
+        tuple(map(str, range(len(logits)))), logits, torch.arange(len(logits)).float().unsqueeze(1)
+    )
 
 
 def test_several_teachers_are_averaged_by_probability() -> None:
     generator = torch.Generator().manual_seed(0)
     each = [views(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
-    together = averaged(each, mean="arithmetic")
+    together = aggregated(each, how="arithmetic")
     expected = np.mean([torch.softmax(one.logits.double(), 1).numpy() for one in each], axis=0)
     np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
     assert together.features.shape == (7, 3)
-    assert averaged(each[:1], mean="arithmetic") is each[0]
+    assert aggregated(each[:1], how="arithmetic") is each[0]
 
 
 def test_several_teachers_are_averaged_by_the_logarithm() -> None:
     generator = torch.Generator().manual_seed(1)
     each = [views(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
-    together = averaged(each, mean="geometric")
+    together = aggregated(each, how="geometric")
     product = np.prod([torch.softmax(one.logits.double(), 1).numpy() for one in each], axis=0) ** (1 / 3)
     expected = product / product.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
@@ -55,20 +57,19 @@ def test_the_config_chooses_the_mean(tiny: Experiment, teachers: list[Run], tmp_
     table = tiny.windows("train")
     said = {}
     for mean in ("arithmetic", "geometric"):
-        teaching = TeachingConfig(mean=mean)
-        experiment = _with(tiny, teaching=teaching)
-        heard = views_for(teachers, experiment, table)
+        experiment = _with(tiny, distillation=DistillationConfig(aggregate=mean))
+        heard = targets_for(teachers, experiment, table)
         said[mean] = heard.view([0, 1, 2]).logits
-    each = [views_for([teacher], tiny, table) for teacher in teachers]
+    each = [targets_for([teacher], tiny, table) for teacher in teachers]
     for mean, logits in said.items():
-        torch.testing.assert_close(logits, averaged(each, mean=mean).logits[:3], atol=1e-5, rtol=0)
+        torch.testing.assert_close(logits, aggregated(each, how=mean).logits[:3], atol=1e-5, rtol=0)
     assert (said["arithmetic"] - said["geometric"]).abs().max() > 1e-3
 
 
 def test_teachers_who_are_sure_of_different_classes_stay_finite() -> None:
     one, other = torch.zeros(1, 2), torch.zeros(1, 2)
     one[0, 0], other[0, 1] = 500.0, 500.0
-    assert torch.softmax(averaged([views(one), views(other)], mean="arithmetic").logits, 1)[
+    assert torch.softmax(aggregated([views(one), views(other)], how="arithmetic").logits, 1)[
         0
     ].tolist() == pytest.approx([0.5, 0.5])
 
@@ -169,7 +170,7 @@ def test_a_student_can_teach_the_next(tiny: Experiment, tmp_path: Path) -> None:
     alone = student(tiny, tmp_path / "alone")
     born_again = student(tiny, tmp_path / "again", alone)
     assert born_again.card["teacher"] == [{"run": "alone", "sha256": alone.card["weights_sha256"]}]
-    heard = views_for([alone], tiny, tiny.windows("train"))
+    heard = targets_for([alone], tiny, tiny.windows("train"))
     assert heard.ids == tiny.windows("train").ids
     assert heard.features.shape == (len(heard.ids), 300)
 
@@ -203,16 +204,16 @@ def test_a_student_that_draws_another_image_can_teach(tiny: Experiment, tmp_path
     other = _of_contract(tiny, gaf=GafSpec(fields=("gasf", "gadf"), size=24))
     table = other.windows("train")
     np.testing.assert_array_equal(table.samples, tiny.windows("train").samples)
-    assert torch.equal(views_for([alone], other, table).logits, views_for([alone], tiny, table).logits)
+    assert torch.equal(targets_for([alone], other, table).logits, targets_for([alone], tiny, table).logits)
     assert student(other, tmp_path / "other", alone).card["teacher"][0]["run"] == "alone"
 
 
 def test_shuffled_pairs_are_an_arm_of_the_config(tiny: Experiment, teachers: list[Run], tmp_path: Path) -> None:
-    control = _with(tiny, teaching=TeachingConfig(pairing="shuffled"))
+    control = _with(tiny, distillation=DistillationConfig(pairing="shuffled"))
     run = student(control, tmp_path / "shuffled", teachers[0])
-    assert run.config.teaching.pairing == "shuffled"
+    assert run.config.distillation.pairing == "shuffled"
     assert run.card["weights_sha256"] != student(tiny, tmp_path / "own", teachers[0]).card["weights_sha256"]
-    with pytest.raises(ConfigError, match=r"\[teaching\] sets .*'shuffled'.*but there is no teacher"):
+    with pytest.raises(ConfigError, match=r"\[distillation\] sets .*'shuffled'.*but there is no teacher"):
         student(control, tmp_path / "alone")
 
 

@@ -99,7 +99,7 @@ def test_unknown_activities_are_no_class_and_on_no_side(experiment: Experiment, 
 def test_they_are_not_among_the_unlabelled_either(config: Config, tiny_cache: Path) -> None:
     scarce = dataclasses.replace(
         config,
-        labels=LabelsConfig(people=("1",)),
+        labels=LabelsConfig(subjects=("1",)),
         data=dataclasses.replace(config.data, train_on_validation=True),
     )
     opened = Experiment.open(scarce, root=None, cache=tiny_cache, progress=None)

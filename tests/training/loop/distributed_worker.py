@@ -25,7 +25,7 @@ from vskd_training.loop.distributed import ALONE, VARIABLES, Processes, open_pro
 from vskd_training.loop.run import Run
 from vskd_training.loop.train import train_student
 from vskd_training.models.skeleton import SkeletonTeacher
-from vskd_training.models.student import Student, View
+from vskd_training.models.student import ModelOutput, Student
 from vskd_training.settings import load_config
 
 #: Rows of each batch: some do not divide by two or three, one has fewer rows than three.
@@ -44,7 +44,7 @@ def steps(kind: str, processes: Processes, config: Path) -> tuple[list[float], d
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
     losses = []
     for rows in BATCHES:
-        view: View = network(torch.randn(rows, *shape, dtype=torch.float64))
+        view: ModelOutput = network(torch.randn(rows, *shape, dtype=torch.float64))
         # The distances of all pairs of rows, as DASK compares them, and the mean over rows of a cross entropy.
         loss = nn.functional.cross_entropy(view.logits, torch.arange(rows) % 6) + torch.pdist(view.feature).mean()
         optimiser.zero_grad()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from research import step_timing
 from vskd.errors import ConfigError
-from vskd_training.settings import Optimisation
+from vskd_training.settings import TrainingConfig
 
 #: Parameters of torchvision's ResNet18 without its last layer.
 RESNET18 = 11_689_512 - 512 * 1000 - 1000
@@ -29,7 +29,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_step_of_vskd_is_a_step_of_the_presets(small: None) -> None:
     steps = step_timing.OwnSteps()
-    assert steps.how == Optimisation(bf16=steps.how.bf16)  # the presets keep the defaults of batch and clipping
+    assert steps.how == TrainingConfig(bf16=steps.how.bf16)  # the presets keep the defaults of batch and clipping
     model = steps._model
     assert sum(value.numel() for value in model.parameters()) == RESNET18 + 512 * 300 + 300 + 300 * 27 + 27
     assert model.encoder.spec.size == 64

@@ -11,18 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vskd.errors import DataError
-from vskd_training.data.augment import Augmentation
 from vskd_training.data.experiment import Experiment
-from vskd_training.distillation.losses import LossWeights
 from vskd_training.loop.tasks import (
     CROP_SCALES,
+    DistillationTargets,
     StudentTask,
-    TeacherViews,
     epoch_order,
     multi_scale_crop,
     steps_per_epoch,
 )
-from vskd_training.models.student import View
+from vskd_training.models.student import ModelOutput
+from vskd_training.settings import Augmentation, LossWeights
 
 STILL = Augmentation(rotation_rad=0, scale=0, jitter_g=0, crop=0, time_warp=0, mixup=0)
 
@@ -31,8 +30,12 @@ def task(tiny: Experiment, *, how: Augmentation, seed: int = 0) -> StudentTask:
     """A student's task whose teacher's logits and features name the row that they belong to."""
     table = tiny.windows("train")
     row = torch.arange(len(table)).float().unsqueeze(1)
-    views = TeacherViews(table.ids, row.expand(-1, len(tiny.contract.labels)).clone(), row.expand(-1, 300).clone())
-    return StudentTask(table, len(tiny.contract.labels), how=how, weights=LossWeights(kd=1.0), teacher=views, seed=seed)
+    views = DistillationTargets(
+        table.ids, row.expand(-1, len(tiny.contract.labels)).clone(), row.expand(-1, 300).clone()
+    )
+    return StudentTask(
+        table, len(tiny.contract.labels), augmentation=how, weights=LossWeights(kd=1.0), teacher=views, seed=seed
+    )
 
 
 @given(st.integers(1, 200), st.integers(2, 33), st.integers(0, 5))
@@ -103,9 +106,9 @@ def test_epochs_differ_and_repeat_by_seed(tiny: Experiment) -> None:
 
 def test_a_teacher_of_other_windows_is_refused(tiny: Experiment) -> None:
     table = tiny.windows("train")
-    views = TeacherViews(table.ids[1:], torch.zeros(len(table) - 1, 2), torch.zeros(len(table) - 1, 300))
+    views = DistillationTargets(table.ids[1:], torch.zeros(len(table) - 1, 2), torch.zeros(len(table) - 1, 300))
     with pytest.raises(DataError, match=r"the teacher saw \d+ windows, the student has \d+"):
-        StudentTask(table, 12, how=STILL, weights=LossWeights(kd=1.0), teacher=views, seed=0)
+        StudentTask(table, 12, augmentation=STILL, weights=LossWeights(kd=1.0), teacher=views, seed=0)
 
 
 def test_a_teacher_whose_ids_are_in_another_order_is_refused(tiny: Experiment) -> None:
@@ -122,8 +125,8 @@ class _Constant(torch.nn.Module):
         super().__init__()
         self.classes = classes
 
-    def forward(self, windows: torch.Tensor) -> View:
-        return View(torch.zeros(len(windows), self.classes), torch.zeros(len(windows), 300))
+    def forward(self, windows: torch.Tensor) -> ModelOutput:
+        return ModelOutput(torch.zeros(len(windows), self.classes), torch.zeros(len(windows), 300))
 
 
 def test_a_crop_keeps_shape_and_shows_a_part_of_the_clip() -> None:

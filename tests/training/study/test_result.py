@@ -149,7 +149,7 @@ def test_arms_of_other_test_subjects_are_not_compared(study: Study, known: Path)
 
 
 def test_a_study_can_choose_among_some_subjects(write_study: WriteStudy, run: RunStudy, tmp_path: Path) -> None:
-    among = 'set = ["data.people=[1,3,4]", "data.protocol=leave-one-subject-out", "'
+    among = 'set = ["data.subjects=[1,3,4]", "data.protocol=leave-one-subject-out", "'
     opened = open_study(write_study(ONE_ARM.replace('set = ["', among)), root=None)
     assert [cell.fold for cell in opened.cells] == ["1", "3", "4"]
     run(opened, tmp_path)

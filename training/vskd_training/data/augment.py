@@ -4,11 +4,11 @@ Never applied to the image: a flipped or cropped Gramian field belongs to no mot
 all randomness comes from the generator that is handed in. A setting of 0 draws nothing.
 
 **Three ways to change time.** ``crop`` looks at a part of the window, so a motion only ever becomes slower.
-``time_warp`` is a person whose tempo varies within the window; its ends stay where they are. ``rate`` is a wrong clock:
-every sample stands for a little more time than is assumed, or for a little less, by one factor throughout the window.
-None of the three changes a reading, and in ``rate`` that is exact: a person who moves faster accelerates more, a clock
-that is wrong changes the time axis alone. Where a window would begin before its first sample or end after its last,
-that reading is held.
+``time_warp`` is a subject whose tempo varies within the window; its ends stay where they are. ``clock_skew`` is a wrong
+clock: every sample stands for a little more time than is assumed, or for a little less, by one factor throughout the
+window. None of the three changes a reading, and in ``clock_skew`` that is exact: a subject who moves faster accelerates
+more, a clock that is wrong changes the time axis alone. Where a window would begin before its first sample or end after
+its last, that reading is held.
 
 **The mirror.** A person who does the same with the other hand moves as the image of the first in a vertical mirror,
 S. Let R turn the sensor's frame into the room's; the sensor reads R^T f of the specific force f, which is S f in the
@@ -29,63 +29,12 @@ mirror out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vskd.errors import ConfigError
-
-#: A sensor whose clock is further off than this is broken, and the stream's check of the rate names it.
-_LARGEST_RATE = 0.2
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How far a window may be changed; 0 turns each off.
-
-    Attributes
-    ----------
-    rotation_rad : largest angle by which the sensor's frame is turned about a random axis (a strap worn otherwise)
-    scale : standard deviation of a factor on all axes around 1 (a stronger person, a miscalibrated sensor)
-    jitter_g : standard deviation of white noise, g
-    crop : largest part of the window cut off at its ends; the rest is stretched over the window
-    time_warp : largest relative change of the local tempo
-    mixup : alpha of the Beta distribution (Zhang et al., ICLR 2018)
-    rate : largest relative error of the time between two samples, the same throughout a window
-    dropped : largest mean share of a window's samples that are lost and bridged as the stream bridges them: linearly
-    dropped_run : longest run of lost samples
-    mirror : probability that a window is worn on the other wrist, see the module
-    mirror_axis : which axis changes its sign there: ``x`` for a watch that is turned to be read on either wrist
-    """
-
-    rotation_rad: float = 0.35
-    scale: float = 0.1
-    jitter_g: float = 0.03
-    crop: float = 0.1
-    time_warp: float = 0.1
-    mixup: float = 0.2
-    rate: float = 0.0
-    dropped: float = 0.0
-    dropped_run: int = 5
-    mirror: float = 0.0
-    mirror_axis: Literal["x", "y", "z"] = "x"
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name != "mirror_axis" and value < 0:
-                raise ConfigError(f"augment.{item.name} must not be negative, got {value}")
-        if self.crop >= 0.9 or self.time_warp >= 0.5:
-            raise ConfigError(
-                f"augment.crop must stay below 0.9 and time_warp below 0.5, got {self.crop} and {self.time_warp}"
-            )
-        for name, limit in (("rate", _LARGEST_RATE), ("dropped", 0.5), ("mirror", 1.0)):
-            if getattr(self, name) > limit:
-                raise ConfigError(f"augment.{name} must be at most {limit:g}, got {getattr(self, name)}")
-        if self.dropped_run < 1:
-            raise ConfigError("augment.dropped_run must be at least 1, got 0", hint="augment.dropped = 0 turns it off")
+from vskd_training.settings import Augmentation
 
 
 @dataclass(frozen=True)
@@ -124,43 +73,47 @@ class Change:
         return windows if self.lost is None else _bridged(windows, self.lost)
 
 
-def augment(windows: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+def augment(windows: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:
     """Change every window of a batch in its own way.
 
     Parameters
     ----------
     windows : (batch, 3, samples), g
-    how : the limits
+    config : the limits
     generator : source of all randomness
 
     Returns
     -------
     (batch, 3, samples), g
     """
-    return drawn(windows.shape, how, generator).of_windows(windows)
+    return drawn(windows.shape, config, generator).of_windows(windows)
 
 
-def drawn(shape: tuple[int, ...], how: Augmentation, generator: torch.Generator) -> Change:
+def drawn(shape: tuple[int, ...], config: Augmentation, generator: torch.Generator) -> Change:
     """Draw what is done to each window of a batch.
 
     Parameters
     ----------
     shape : (batch, 3, samples) of the windows
-    how : the limits
+    config : the limits
     generator : source of all randomness
     """
     batch, _, samples = shape
-    positions = _read_positions(batch, samples, how, generator) if how.crop or how.time_warp or how.rate else None
-    rotation = _rotations(batch, how.rotation_rad, generator) if how.rotation_rad else None
-    factor = 1 + how.scale * torch.randn(batch, 1, 1, generator=generator) if how.scale else None
-    noise_g = how.jitter_g * torch.randn(shape, generator=generator) if how.jitter_g else None
+    positions = (
+        _read_positions(batch, samples, config, generator)
+        if config.crop or config.time_warp or config.clock_skew
+        else None
+    )
+    rotation = _rotations(batch, config.rotation_rad, generator) if config.rotation_rad else None
+    factor = 1 + config.scale * torch.randn(batch, 1, 1, generator=generator) if config.scale else None
+    noise_g = config.jitter_g * torch.randn(shape, generator=generator) if config.jitter_g else None
     return Change(
         positions=positions,
         rotation=rotation,
         factor=factor,
         noise_g=noise_g,
-        reflection=_reflections(batch, how, generator) if how.mirror else None,
-        lost=_lost(batch, samples, how, generator) if how.dropped else None,
+        reflection=_reflections(batch, config, generator) if config.handedness_flip else None,
+        lost=_lost(batch, samples, config, generator) if config.sample_dropout else None,
     )
 
 
@@ -193,22 +146,22 @@ def _rotations(batch: int, limit_rad: float, generator: torch.Generator) -> Tens
     return torch.eye(3) + torch.sin(angle) * cross + (1 - torch.cos(angle)) * (cross @ cross)
 
 
-def _reflections(batch: int, how: Augmentation, generator: torch.Generator) -> Tensor:
+def _reflections(batch: int, config: Augmentation, generator: torch.Generator) -> Tensor:
     """(batch, 3, 1): of each window 1 on every axis, or -1 on the mirrored one."""
-    worn_on_the_other = torch.rand(batch, generator=generator) < how.mirror
+    worn_on_the_other = torch.rand(batch, generator=generator) < config.handedness_flip
     signs = torch.ones(batch, 3, 1)
-    signs[worn_on_the_other, "xyz".index(how.mirror_axis)] = -1.0
+    signs[worn_on_the_other, "xyz".index(config.handedness_flip_axis)] = -1.0
     return signs
 
 
-def _read_positions(batch: int, samples: int, how: Augmentation, generator: torch.Generator) -> Tensor:
+def _read_positions(batch: int, samples: int, config: Augmentation, generator: torch.Generator) -> Tensor:
     """(batch, samples) positions to read at, never decreasing, within the window."""
-    kept = 1 - how.crop * torch.rand(batch, 1, generator=generator)
+    kept = 1 - config.crop * torch.rand(batch, 1, generator=generator)
     place = torch.rand(batch, 1, generator=generator)
     phase = 2 * torch.pi * torch.rand(batch, 1, generator=generator)
-    depth = how.time_warp * (2 * torch.rand(batch, 1, generator=generator) - 1)
-    if how.rate:
-        kept = kept * (1 + how.rate * (2 * torch.rand(batch, 1, generator=generator) - 1))
+    depth = config.time_warp * (2 * torch.rand(batch, 1, generator=generator) - 1)
+    if config.clock_skew:
+        kept = kept * (1 + config.clock_skew * (2 * torch.rand(batch, 1, generator=generator) - 1))
     start = (1 - kept) * place
     time = torch.linspace(0, 1, samples).expand(batch, samples)
     # d/dt of the bump is depth * (cos(2 pi t + phase) - mean), so the tempo never changes by more than ``time_warp``.
@@ -216,16 +169,16 @@ def _read_positions(batch: int, samples: int, how: Augmentation, generator: torc
     return ((start + kept * (time + bump)).clamp(0, 1)) * (samples - 1)
 
 
-def _lost(batch: int, samples: int, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """(batch, samples), which are lost, in runs of 1 to ``dropped_run``.
+def _lost(batch: int, samples: int, config: Augmentation, generator: torch.Generator) -> Tensor:
+    """(batch, samples), which are lost, in runs of 1 to ``sample_dropout_run``.
 
-    The window is cut into blocks of ``dropped_run`` + 1 at a random offset. A block loses at most one run and never its
-    last sample, so that no two runs make a longer one. A run takes half of its block in the mean.
+    The window is cut into blocks of ``sample_dropout_run`` + 1 at a random offset. A block loses at most one run and
+    never its last sample, so that no two runs make a longer one. A run takes half of its block in the mean.
     """
-    longest = how.dropped_run
+    longest = config.sample_dropout_run
     blocks = samples // (longest + 1) + 2
     offset = torch.randint(longest + 1, (batch, 1), generator=generator)
-    share = 2 * how.dropped * torch.rand(batch, 1, generator=generator)
+    share = 2 * config.sample_dropout * torch.rand(batch, 1, generator=generator)
     broken = torch.rand(batch, blocks, generator=generator) < share
     length = torch.randint(1, longest + 1, (batch, blocks), generator=generator)
     begin = (torch.rand(batch, blocks, generator=generator) * (longest - length + 1)).long()

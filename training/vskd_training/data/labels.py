@@ -71,7 +71,7 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
 
 
 def _with_labels(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
-    everybody_labelled = not labels.people and not labels.count
+    everybody_labelled = not labels.subjects and not labels.count
     named = data.validation_subjects if everybody_labelled else ()
     split = split_of(infos, data, validation_subjects=named)
     if everybody_labelled:
@@ -151,13 +151,13 @@ def _all_train(split: Split) -> Split:
 
 def _labelled(pool: Sequence[str], labels: LabelsConfig, *, fold: str) -> tuple[str, ...]:
     """The labelled people, in the order given or drawn."""
-    for person in labels.people:
+    for person in labels.subjects:
         if person not in pool:
             raise ConfigError(
-                f"labels.people names {person!r}, who is not on the training side", hint=did_you_mean(person, pool)
+                f"labels.subjects names {person!r}, who is not on the training side", hint=did_you_mean(person, pool)
             )
-    if labels.people:
-        return labels.people
+    if labels.subjects:
+        return labels.subjects
     if labels.count > len(pool):
         raise ConfigError(f"labels.count is {labels.count}, and the training side has {len(pool)} people")
     return people_drawn(pool, labels.count, seed=labels.seed, fold=fold)

@@ -74,7 +74,7 @@ def may_be_heard(info: RecordingInfo, split: Split, data: DataConfig) -> bool:
     split : of the recordings with a label
     data : what the split was made by
     """
-    if data.people and info.subject not in data.people:
+    if data.subjects and info.subject not in data.subjects:
         return False
     if info.subject in (*split.test_subjects, *split.validation_subjects):
         return False
@@ -95,12 +95,14 @@ def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...
 def _kept(infos: Sequence[RecordingInfo], data: DataConfig) -> list[int]:
     """Rows of the recordings with a label of those who take part."""
     there = dict.fromkeys(info.subject for info in infos)
-    for person in data.people:
+    for person in data.subjects:
         if person not in there:
             raise ConfigError(
-                f"data.people names {person!r}, of whom there is no recording", hint=did_you_mean(person, there)
+                f"data.subjects names {person!r}, of whom there is no recording", hint=did_you_mean(person, there)
             )
-    return [row for row, info in enumerate(infos) if info.label and (not data.people or info.subject in data.people)]
+    return [
+        row for row, info in enumerate(infos) if info.label and (not data.subjects or info.subject in data.subjects)
+    ]
 
 
 def _rules(data: DataConfig, nobody_labelled: Collection[str] = ()) -> Rules:

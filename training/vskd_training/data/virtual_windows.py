@@ -51,7 +51,7 @@ class VirtualWindows:
     strap : (n, 3, 3), from the limb's axes to those of the real sensor
     without_sensor : rows of the table whose real windows nobody sees
     left_out : recordings whose joints no sensor could be put on
-    how : far each may vary, and how many there are for each real one
+    config : how far each may vary, and how many there are for each real one
     """
 
     rows: NDArray[np.int64]
@@ -60,14 +60,14 @@ class VirtualWindows:
     strap: Tensor
     without_sensor: frozenset[int]
     left_out: tuple[str, ...]
-    how: VirtualConfig
+    config: VirtualConfig
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def card(self) -> dict[str, Any]:
         """What a run's card keeps of them, ready for JSON."""
-        people = list(self.how.without_sensor)
+        people = list(self.config.without_sensor)
         return {"windows": len(self), "without_sensor": people, "left_out": list(self.left_out)}
 
     def draw(self, chosen: Sequence[int], generator: torch.Generator) -> Tensor:
@@ -82,13 +82,13 @@ class VirtualWindows:
         -------
         (chosen, 3, samples), float32, g
         """
-        count, how = len(chosen), self.how
-        length_m = how.torso_m * (1 + how.length * torch.randn(count, 1, 1, generator=generator))
+        count, config = len(chosen), self.config
+        length_m = config.torso_m * (1 + config.length * torch.randn(count, 1, 1, generator=generator))
         limb_g = length_m * self.motion_g[chosen] + self.gravity_g[chosen]
-        angle = how.strap_rad * (2 * torch.rand(count, generator=generator) - 1)
+        angle = config.strap_rad * (2 * torch.rand(count, generator=generator) - 1)
         turned = self.strap[chosen] @ _about_x(angle) @ limb_g
-        offset = how.bias_g * torch.randn(count, 3, 1, generator=generator)
-        return turned + offset + how.noise_g * torch.randn(turned.shape, generator=generator)
+        offset = config.bias_g * torch.randn(count, 3, 1, generator=generator)
+        return turned + offset + config.noise_g * torch.randn(turned.shape, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,14 @@ class _Sensor:
     limb: Limb
 
 
-def virtual_windows(prepared: Prepared, table: WindowTable, how: VirtualConfig) -> VirtualWindows:
+def virtual_windows(prepared: Prepared, table: WindowTable, config: VirtualConfig) -> VirtualWindows:
     """Put virtual sensors on the skeletons of a table's recordings.
 
     Parameters
     ----------
     prepared : the data, in the view ``joints``
     table : windows of training people
-    how : ``[virtual]`` of the config
+    config : ``[virtual]`` of the config
 
     Raises
     ------
@@ -120,7 +120,7 @@ def virtual_windows(prepared: Prepared, table: WindowTable, how: VirtualConfig) 
             f"[virtual] needs the joints of a skeleton, and the view of {prepared.name} is {prepared.view!r}",
             hint="Set data.view = 'joints' (utd-mhad), or virtual.per_real = 0",
         )
-    worn = _worn(table, how)
+    worn = _worn(table, config)
     sensors: list[_Sensor] = []
     left_out = []
     for recording in dict.fromkeys(table.recordings.tolist()):
@@ -134,41 +134,43 @@ def virtual_windows(prepared: Prepared, table: WindowTable, how: VirtualConfig) 
         rows=np.array([sensor.row for sensor in sensors]),
         motion_g=_tensor([sensor.motion_g for sensor in sensors]),
         gravity_g=_tensor([sensor.gravity_g for sensor in sensors]),
-        strap=_tensor(_straps(table, worn, sensors, how)),
+        strap=_tensor(_straps(table, worn, sensors, config)),
         without_sensor=frozenset(np.flatnonzero(~worn).tolist()),
         left_out=tuple(left_out),
-        how=how,
+        config=config,
     )
 
 
-def with_people(config: Config, table: WindowTable) -> VirtualConfig:
+def with_subjects(config: Config, table: WindowTable) -> VirtualConfig:
     """``[virtual]`` of a config with the names of the training people who have no sensor.
 
     Raises
     ------
     ConfigError : more sensors than people
     """
-    how = config.virtual
-    if not how.sensor_count:
-        return how
+    virtual = config.virtual
+    if not virtual.sensor_count:
+        return virtual
     people = sorted(set(table.subjects), key=natural)
-    if how.sensor_count > len(people):
-        raise ConfigError(f"virtual.sensor_count is {how.sensor_count}, and there are {len(people)} training people")
-    worn = people_drawn(people, how.sensor_count, seed=config.labels.seed, fold=config.data.fold)
+    if virtual.sensor_count > len(people):
+        raise ConfigError(
+            f"virtual.sensor_count is {virtual.sensor_count}, and there are {len(people)} training people"
+        )
+    worn = people_drawn(people, virtual.sensor_count, seed=config.labels.seed, fold=config.data.fold)
     without = tuple(person for person in people if person not in worn)
-    return dataclasses.replace(how, without_sensor=without, sensor_count=0)
+    return dataclasses.replace(virtual, without_sensor=without, sensor_count=0)
 
 
-def _worn(table: WindowTable, how: VirtualConfig) -> NDArray[np.bool_]:
+def _worn(table: WindowTable, config: VirtualConfig) -> NDArray[np.bool_]:
     """(rows,): whether the window of the real sensor is used."""
     people = sorted(set(table.subjects))
-    for person in how.without_sensor:
+    for person in config.without_sensor:
         if person not in people:
             raise ConfigError(
                 f"virtual.without_sensor names {person!r}, who is no training person",
                 hint=f"Name some of: {', '.join(people)}",
             )
-    worn: NDArray[np.bool_] = ~np.isin(table.subjects, how.without_sensor)
+    worn: NDArray[np.bool_] = ~np.isin(table.subjects, config.without_sensor)
     if not worn.any():
         raise ConfigError("virtual.without_sensor names all training people", hint="Leave one with a sensor")
     return worn
@@ -197,13 +199,13 @@ def _sensors_on(prepared: Prepared, table: WindowTable, recording: int) -> list[
 
 
 def _straps(
-    table: WindowTable, worn: NDArray[np.bool_], sensors: Sequence[_Sensor], how: VirtualConfig
+    table: WindowTable, worn: NDArray[np.bool_], sensors: Sequence[_Sensor], config: VirtualConfig
 ) -> list[Float64]:
     """Of every sensor the rotation (3, 3) onto the real one: its person's, or that of all others."""
     products: dict[tuple[str, Limb], Float64] = {}
     for sensor in sensors:
         if worn[sensor.row]:
-            virtual = how.torso_m * sensor.motion_g + sensor.gravity_g
+            virtual = config.torso_m * sensor.motion_g + sensor.gravity_g
             key = table.subjects[sensor.row], sensor.limb
             products[key] = products.get(key, 0) + table.samples[sensor.row].astype(np.float64) @ virtual.T
     everybody: dict[Limb, Float64] = {}

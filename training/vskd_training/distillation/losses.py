@@ -23,10 +23,7 @@ nothing of networks or of how batches are made, but it refuses a pair of views w
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -34,71 +31,11 @@ from torch.nn import functional as F
 
 from vskd.errors import ConfigError, DataError
 from vskd_training.distillation.logit_losses import decoupled, dist, standardised, target_classes
-from vskd_training.models.student import View
-
-#: The terms that compare with a teacher.
-OF_A_TEACHER = ("kd", "distance", "angle", "semantic", "decoupled", "dist")
+from vskd_training.models.student import ModelOutput
+from vskd_training.settings.loss import TEACHER_TERMS, LossWeights
 
 #: Squared distances below this are two features that coincide.
 _COINCIDE = 1e-12
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """The weight of each term, all at least 0; a term of weight 0 is not computed.
-
-    The defaults train a student alone. The public code of VSKD sets kd 0.01 and the three others 1.
-
-    Attributes
-    ----------
-    ce : cross entropy with the labels
-    kd : soft targets
-    distance, angle, semantic : the three terms of DASK
-    decoupled, dist : see ``logit_losses``
-    decoupled_other : weight, within ``decoupled``, of what is said about the classes that are not the target
-    standardised : bring each row of logits to mean 0 and deviation 1 ahead of ``kd`` and ``decoupled``
-    temperature : divides both sides' logits in ``kd``, ``decoupled`` and ``dist``
-    label_smoothing : of the cross entropy, in [0, 1)
-    """
-
-    ce: float = 1.0
-    kd: float = 0.0
-    distance: float = 0.0
-    angle: float = 0.0
-    semantic: float = 0.0
-    decoupled: float = 0.0
-    dist: float = 0.0
-    decoupled_other: float = 8.0
-    standardised: bool = False
-    temperature: float = 4.0
-    label_smoothing: float = 0.0
-
-    RETIRED: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("hint", "attention", "contrastive", "contrastive_temperature"), "It was removed: no study used it"
-    )
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"loss.{field.name} must be finite and at least 0, got {value}")
-        if self.temperature == 0:
-            raise ConfigError("loss.temperature must be above 0, got 0")
-        if self.label_smoothing >= 1:
-            raise ConfigError(f"loss.label_smoothing must lie in [0, 1), got {self.label_smoothing}")
-        if self.ce == 0 and not self.needs_teacher:
-            names = ", ".join(OF_A_TEACHER)
-            raise ConfigError("every weight of the loss is 0", hint=f"Set one of loss.ce, {names}")
-
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether any term looks at the teacher."""
-        return any(getattr(self, name) > 0 for name in OF_A_TEACHER)
-
-    def without_teacher(self) -> LossWeights:
-        """The same, with every term that looks at a teacher turned off."""
-        off: dict[str, Any] = dict.fromkeys(OF_A_TEACHER, 0.0)
-        return replace(self, **off)
 
 
 def soft_targets(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
@@ -137,8 +74,8 @@ def semantic(student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
 
 
 def distillation_loss(
-    student: View,
-    teacher: View | None,
+    student: ModelOutput,
+    teacher: ModelOutput | None,
     targets: Tensor,
     weights: LossWeights,
     *,
@@ -169,7 +106,7 @@ def distillation_loss(
     if teacher is None and weights.needs_teacher:
         raise ConfigError(
             "the loss weighs the teacher's outputs, but there is no teacher",
-            hint=f"Name a teacher, or set loss.{', '.join(OF_A_TEACHER)} to 0",
+            hint=f"Name a teacher, or set loss.{', '.join(TEACHER_TERMS)} to 0",
         )
     if teacher is not None:
         _check_ids(student_ids, teacher_ids, batch=len(student.logits))
@@ -181,7 +118,7 @@ def distillation_loss(
 
 
 def _terms(
-    student: View, teacher: View | None, targets: Tensor, weights: LossWeights
+    student: ModelOutput, teacher: ModelOutput | None, targets: Tensor, weights: LossWeights
 ) -> dict[str, Callable[[], Tensor]]:
     """The terms whose weight is above 0, not computed yet."""
     every: dict[str, Callable[[], Tensor]] = {
@@ -241,13 +178,13 @@ def _angles(feature: Tensor) -> Tensor:
     return direction @ direction.transpose(1, 2)
 
 
-def _full(view: View) -> View:
+def _full(view: ModelOutput) -> ModelOutput:
     """The view in float32, or as it is where it is finer."""
 
     def full(value: Tensor) -> Tensor:
         return value.to(torch.promote_types(value.dtype, torch.float32))
 
-    return View(full(view.logits), full(view.feature))
+    return ModelOutput(full(view.logits), full(view.feature))
 
 
 def _check_equal_shapes(what: str, student: Tensor, teacher: Tensor) -> None:

@@ -26,11 +26,11 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import ARMS, JointClips
 from vskd_training.data.windows import Clips, WindowTable
 from vskd_training.loop.run import Run
-from vskd_training.loop.tasks import TeacherClips, TeacherViews, student_views, teacher_views
+from vskd_training.loop.tasks import DistillationTargets, TeacherClips, predict_clips, predict_windows
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
 from vskd_training.models.trn import BnInceptionBackbone, SmallBackbone, Teacher
-from vskd_training.settings import Config, Mean
+from vskd_training.settings import Aggregate, Config
 
 #: Points in space and time that the temporal network sees in each view: the Kinect's joints; acceleration and turning.
 _POINTS = {"joints": 20, "sensors": 2}
@@ -67,8 +67,8 @@ def clips_for(model: Teacher | SkeletonTeacher, experiment: Experiment, table: W
     return Clips(experiment.prepared, table, segments=model.segments, motion=motion)
 
 
-def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> TeacherViews:
-    """What the teachers of a student say of its training windows, as its config's ``[teaching]`` has it.
+def targets_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> DistillationTargets:
+    """What the teachers of a student say of its training windows, as its config's ``[distillation]`` has it.
 
     Parameters
     ----------
@@ -81,18 +81,18 @@ def views_for(teachers: Sequence[Run], experiment: Experiment, table: WindowTabl
     ConfigError : a teacher of other data or of another split; several of them with terms that need one feature
     """
     check_features(experiment.config, len(teachers))
-    views = own_views(teachers, experiment, table)
-    pairing = experiment.config.teaching.pairing
+    views = own_targets(teachers, experiment, table)
+    pairing = experiment.config.distillation.pairing
     if pairing == "own":
         return views
     within = pairing == "shuffled-within-class"
     return shuffled(views, table, within_class=within, seed=experiment.config.seed)
 
 
-def own_views(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> TeacherViews:
-    """What the teachers say of the same recordings, whatever ``teaching.pairing`` makes of it."""
+def own_targets(teachers: Sequence[Run], experiment: Experiment, table: WindowTable) -> DistillationTargets:
+    """What the teachers say of the same recordings, whatever ``distillation.pairing`` makes of it."""
     each = [_views_of(teacher, experiment, table) for teacher in teachers]
-    return averaged(each, mean=experiment.config.teaching.mean)
+    return aggregated(each, how=experiment.config.distillation.aggregate)
 
 
 def check_features(config: Config, teachers: int) -> None:
@@ -109,13 +109,13 @@ def check_features(config: Config, teachers: int) -> None:
         )
 
 
-def averaged(views: Sequence[TeacherViews], *, mean: Mean) -> TeacherViews:
+def aggregated(views: Sequence[DistillationTargets], *, how: Aggregate) -> DistillationTargets:
     """Several teachers as one: the logarithm of their mean probability, and their features side by side.
 
     Parameters
     ----------
     views : at least one, of the same windows in the same order
-    mean : see ``TeachingConfig``; the geometric one is left unnormalised, as logits are
+    how : see ``DistillationConfig``; the geometric one is left unnormalised, as logits are
 
     Returns
     -------
@@ -124,11 +124,11 @@ def averaged(views: Sequence[TeacherViews], *, mean: Mean) -> TeacherViews:
     if len(views) == 1:
         return views[0]
     logs = torch.stack([F.log_softmax(view.logits, dim=1) for view in views])
-    together = logs.mean(dim=0) if mean == "geometric" else torch.logsumexp(logs, dim=0) - math.log(len(views))
-    return TeacherViews(views[0].ids, together, torch.cat([view.features for view in views], dim=1))
+    together = logs.mean(dim=0) if how == "geometric" else torch.logsumexp(logs, dim=0) - math.log(len(views))
+    return DistillationTargets(views[0].ids, together, torch.cat([view.features for view in views], dim=1))
 
 
-def shuffled(views: TeacherViews, table: WindowTable, *, within_class: bool, seed: int) -> TeacherViews:
+def shuffled(views: DistillationTargets, table: WindowTable, *, within_class: bool, seed: int) -> DistillationTargets:
     """The control: every recording gets what the teacher said of another one.
 
     Windows follow their recording; of a recording with more windows the ones at the same relative place are taken. No
@@ -148,7 +148,7 @@ def shuffled(views: TeacherViews, table: WindowTable, *, within_class: bool, see
     return views.exchanged(exchange(views if within_class else None, table, seed=seed))
 
 
-def exchange(views: TeacherViews | None, table: WindowTable, *, seed: int) -> NDArray[np.int64]:
+def exchange(views: DistillationTargets | None, table: WindowTable, *, seed: int) -> NDArray[np.int64]:
     """(n,): the window whose views each window is given under ``shuffled``; with views, one of the same class."""
     rng = np.random.default_rng([seed, 2])
     recordings = np.unique(table.recordings)
@@ -163,7 +163,7 @@ def exchange(views: TeacherViews | None, table: WindowTable, *, seed: int) -> ND
     return source
 
 
-def _classes(views: TeacherViews, table: WindowTable, recordings: NDArray[np.int64]) -> NDArray[np.int64]:
+def _classes(views: DistillationTargets, table: WindowTable, recordings: NDArray[np.int64]) -> NDArray[np.int64]:
     """The class of each recording: its label, or where it has none the teacher's answer."""
     probabilities = torch.softmax(views.logits.double(), dim=1).numpy()
     classes = []
@@ -174,13 +174,13 @@ def _classes(views: TeacherViews, table: WindowTable, recordings: NDArray[np.int
     return np.array(classes, dtype=np.int64)
 
 
-def _views_of(teacher: Run, experiment: Experiment, table: WindowTable) -> TeacherViews:
+def _views_of(teacher: Run, experiment: Experiment, table: WindowTable) -> DistillationTargets:
     """One teacher's views."""
     model = network_of(teacher, experiment)
     if isinstance(model, Student):
-        return student_views(model, table)
+        return predict_windows(model, table)
     theirs = Experiment(teacher.config, experiment.prepared, experiment.sides, teacher.contract)
-    return teacher_views(model, clips_for(model, theirs, table), batch=teacher.config.teacher_training.batch)
+    return predict_clips(model, clips_for(model, theirs, table), batch=teacher.config.teacher_training.batch)
 
 
 def network_of(teacher: Run, experiment: Experiment) -> Teacher | SkeletonTeacher | Student:

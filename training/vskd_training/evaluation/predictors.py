@@ -16,7 +16,7 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import WindowTable
 from vskd_training.distillation.targets import clips_for, trained_network
 from vskd_training.loop.run import WEIGHTS, Run
-from vskd_training.loop.tasks import student_logits, teacher_views
+from vskd_training.loop.tasks import predict_clips, student_logits
 from vskd_training.models.student import Student
 
 
@@ -49,7 +49,7 @@ def network_predictor(run: Run, experiment: Experiment) -> Predictor:
     def predict(table: WindowTable) -> NDArray[np.float32]:
         if isinstance(network, Student):
             return np.asarray(student_logits(network, table).numpy())
-        return np.asarray(teacher_views(network, clips_for(network, experiment, table), batch=batch).logits.numpy())
+        return np.asarray(predict_clips(network, clips_for(network, experiment, table), batch=batch).logits.numpy())
 
     return Predictor("torch", WEIGHTS, run.card["weights_sha256"], predict)
 

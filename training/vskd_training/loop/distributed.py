@@ -32,7 +32,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from vskd.errors import ConfigError, VskdError
-from vskd_training.models.student import View
+from vskd_training.models.student import ModelOutput
 
 T = TypeVar("T")
 
@@ -95,8 +95,8 @@ class Processes:
 
         Returns
         -------
-        a module that takes the whole batch and returns the ``View`` of the whole batch, on the CPU; for one process on
-        a CPU the model as it is
+        a module that takes the whole batch and returns the ``ModelOutput`` of the whole batch, on the CPU; for one
+        process on a CPU the model as it is
         """
         return model if self.plain else _Spread(model, self, bf16=bf16)
 
@@ -238,11 +238,11 @@ class _Spread(nn.Module):
             # Statistics are equal everywhere already, so the first process need not send its own before each step.
             self._network = DistributedDataParallel(model, device_ids=ids, forward_sync_buffers=False)
 
-    def forward(self, batch: Tensor) -> View:
+    def forward(self, batch: Tensor) -> ModelOutput:
         mine = batch[self._share.of(len(batch))].to(self._device)
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
             view = self._network(mine)
-        return View(*(self._of_all_rows(_full(values).cpu()) for values in (view.logits, view.feature)))
+        return ModelOutput(*(self._of_all_rows(_full(values).cpu()) for values in (view.logits, view.feature)))
 
     def _of_all_rows(self, mine: Tensor) -> Tensor:
         """(all rows, values) of (own rows, values); gradients reach the own ones."""

@@ -23,10 +23,7 @@ from vskd.errors import ConfigError, DataError
 from vskd.writing import append_line, keep_lines, write_file
 from vskd_training.loop.distributed import ALONE, Processes
 from vskd_training.loop.run import LOG, RESUME
-from vskd_training.settings import Optimisation
-
-#: Of ``sgd``, as in TRN and in the public code of VSKD.
-_MOMENTUM = 0.9
+from vskd_training.settings import TrainingConfig
 
 
 class Task(Protocol):
@@ -48,7 +45,7 @@ class Task(Protocol):
 def fit(
     model: nn.Module,
     task: Task,
-    how: Optimisation,
+    config: TrainingConfig,
     *,
     seed: int,
     run: Path,
@@ -62,7 +59,7 @@ def fit(
     ----------
     model : with initial weights; left in evaluation mode
     task : batches and loss
-    how : epochs, batch, rate, ...
+    config : epochs, batch, rate, ...
     seed : with the epoch, of all randomness
     run : folder for the log and the resume file; one that is there is taken up
     validate : called after the last epoch and every tenth, on people who are not trained on
@@ -74,16 +71,16 @@ def fit(
     ConfigError : bf16 on a device without it
     DataError : fewer than two windows; a loss that is not finite; a resume file that cannot be read
     """
-    _check_bf16(how, processes.device)
+    _check_bf16(config, processes.device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack this form
-    network = processes.spread(model, bf16=how.bf16)
-    steps = task.steps(how.batch)
+    network = processes.spread(model, bf16=config.bf16)
+    steps = task.steps(config.batch)
     if not steps:
         raise DataError("one window alone cannot be trained on: a batch norm needs two", hint="Record more")
-    total = how.steps or how.epochs * steps
+    total = config.steps or config.epochs * steps
     epochs = math.ceil(total / steps)
-    optimiser = optimiser_for(model, how)
-    schedule = _schedule(optimiser, how, total)
+    optimiser = optimiser_for(model, config)
+    schedule = _schedule(optimiser, config, total)
     first_epoch = _resume(run / RESUME, model, optimiser, schedule, processes)
     if processes.first:
         # A run that was killed between log and resume file has written a row of the epoch that it repeats now.
@@ -93,9 +90,9 @@ def fit(
         torch.manual_seed(seed * 1_000_003 + epoch)
         model.train()
         sums: dict[str, float] = {}
-        planned = min(steps, total - epoch * steps)  # how.steps may end within an epoch
-        for step, batch in enumerate(itertools.islice(task.batches(epoch, how.batch), planned)):
-            parts = train_step(network, task, batch, optimiser, how)
+        planned = min(steps, total - epoch * steps)  # config.steps may end within an epoch
+        for step, batch in enumerate(itertools.islice(task.batches(epoch, config.batch), planned)):
+            parts = train_step(network, task, batch, optimiser, config)
             schedule.step()
             sums = {name: sums.get(name, 0.0) + value for name, value in parts.items()}
             if processes.first:
@@ -112,9 +109,9 @@ def fit(
         _save(run / RESUME, epoch + 1, model, optimiser, schedule)
 
 
-def _check_bf16(how: Optimisation, device: torch.device) -> None:
+def _check_bf16(config: TrainingConfig, device: torch.device) -> None:
     cuda = device.type == "cuda"
-    if how.bf16 and not (torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+    if config.bf16 and not (torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         raise ConfigError(
             f"bf16 was asked for, but this {'GPU' if cuda else 'CPU'} has no instructions for it",
             hint="Set bf16 = false",
@@ -122,7 +119,7 @@ def _check_bf16(how: Optimisation, device: torch.device) -> None:
 
 
 def train_step(
-    model: nn.Module, task: Task, batch: Any, optimiser: torch.optim.Optimizer, how: Optimisation
+    model: nn.Module, task: Task, batch: Any, optimiser: torch.optim.Optimizer, config: TrainingConfig
 ) -> dict[str, float]:
     """One step of a model in training mode; the loss and its parts.
 
@@ -130,7 +127,7 @@ def train_step(
     ------
     DataError : a loss that is not finite
     """
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=how.bf16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16):
         loss, parts = task.loss(model, batch)
     if not torch.isfinite(loss):
         raise DataError(
@@ -138,36 +135,35 @@ def train_step(
         )
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    if how.clip_norm:
-        nn.utils.clip_grad_norm_(model.parameters(), how.clip_norm)
+    if config.clip_norm:
+        nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
     optimiser.step()
     return {"loss": float(loss.detach()), **{name: float(value) for name, value in parts.items()}}
 
 
-def optimiser_for(model: nn.Module, how: Optimisation) -> torch.optim.Optimizer:
+def optimiser_for(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """As asked for; biases and norms (one-dimensional parameters) do not decay."""
     trained = [value for value in model.parameters() if value.requires_grad]
     groups = [
-        {"params": [value for value in trained if value.ndim > 1], "weight_decay": how.weight_decay},
+        {"params": [value for value in trained if value.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
     ]
-    if how.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=how.learning_rate, momentum=_MOMENTUM)
-    kind = torch.optim.Adam if how.optimiser == "adam" else torch.optim.AdamW
-    return kind(groups, lr=how.learning_rate)
+    kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=config.learning_rate)
 
 
-def _schedule(optimiser: torch.optim.Optimizer, how: Optimisation, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+def _schedule(
+    optimiser: torch.optim.Optimizer, config: TrainingConfig, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
     """The rate of each of so many steps."""
-    if how.schedule == "one-cycle":
+    if config.schedule == "one-cycle":
         return torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
-            max_lr=how.learning_rate,
+            max_lr=config.learning_rate,
             total_steps=steps,
             pct_start=0.3,
-            cycle_momentum=how.optimiser != "sgd",  # whose momentum is what the config says
         )
-    if how.schedule == "constant":
+    if config.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=1)
     return torch.optim.lr_scheduler.StepLR(optimiser, step_size=math.ceil(steps / 2), gamma=0.1)
 

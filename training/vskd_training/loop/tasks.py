@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vskd.errors import DataError
-from vskd_training.data.augment import Augmentation, augment, mixing
+from vskd_training.data.augment import augment, mixing
 from vskd_training.data.virtual_windows import VirtualWindows
 from vskd_training.data.windows import UNLABELLED, WindowTable
-from vskd_training.distillation.losses import LossWeights, distillation_loss
-from vskd_training.models.student import View
+from vskd_training.distillation.losses import distillation_loss
+from vskd_training.models.student import ModelOutput
+from vskd_training.settings import Augmentation, LossWeights
 
 
 def epoch_order(count: int, batch: int, *, seed: int, epoch: int) -> list[list[int]]:
@@ -60,7 +61,7 @@ Vary = Callable[[Tensor, np.random.Generator], Tensor]
 
 
 @dataclass(frozen=True)
-class TeacherViews:
+class DistillationTargets:
     """What the teacher says of every window of a table: once, whatever the student's augmentation makes of it.
 
     Attributes
@@ -74,13 +75,13 @@ class TeacherViews:
     logits: Tensor
     features: Tensor
 
-    def view(self, rows: list[int]) -> View:
+    def view(self, rows: list[int]) -> ModelOutput:
         """What was said of some windows."""
-        return View(self.logits[rows], self.features[rows])
+        return ModelOutput(self.logits[rows], self.features[rows])
 
-    def exchanged(self, source: NDArray[np.int64]) -> TeacherViews:
+    def exchanged(self, source: NDArray[np.int64]) -> DistillationTargets:
         """The same ids with the views of other windows: ``source`` (n,) says whose."""
-        return TeacherViews(self.ids, self.logits[source], self.features[source])
+        return DistillationTargets(self.ids, self.logits[source], self.features[source])
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class StudentBatch:
     ids: tuple[str, ...]
     windows: Tensor
     targets: Tensor
-    teacher: View | None
+    teacher: ModelOutput | None
     teacher_ids: tuple[str, ...] | None
 
 
@@ -101,7 +102,7 @@ class StudentTask:
     ----------
     table : the windows; one without a label has a target of zeros, so that only the teacher speaks of it
     classes : activities
-    how : augmentation of the signal
+    augmentation : of the signal
     weights : of the loss
     teacher : what it says of the same windows in the same order, or None
     seed : of order and augmentation
@@ -118,9 +119,9 @@ class StudentTask:
         table: WindowTable,
         classes: int,
         *,
-        how: Augmentation,
+        augmentation: Augmentation,
         weights: LossWeights,
-        teacher: TeacherViews | None,
+        teacher: DistillationTargets | None,
         seed: int,
         virtual: VirtualWindows | None = None,
     ) -> None:
@@ -129,7 +130,7 @@ class StudentTask:
         self._ids = table.ids
         self._windows = torch.from_numpy(table.samples)
         self._targets = one_hot(torch.from_numpy(table.labels), classes)
-        self._how = how
+        self._augmentation = augmentation
         self._weights = weights
         self._teacher = teacher
         self._seed = seed
@@ -155,14 +156,14 @@ class StudentTask:
         order = _endless(len(virtual), generator)
 
         def batch(real: int) -> StudentBatch:
-            chosen = list(itertools.islice(order, max(1, round(virtual.how.per_real * real))))
+            chosen = list(itertools.islice(order, max(1, round(virtual.config.per_real * real))))
             return self._varied(virtual.rows[chosen].tolist(), virtual.draw(chosen, generator), generator)
 
         return batch
 
     def _varied(self, rows: list[int], windows: Tensor, generator: torch.Generator) -> StudentBatch:
-        made = self._batch(rows, augment(windows, self._how, generator))
-        return self._mixed(made, generator) if self._how.mixup else made
+        made = self._batch(rows, augment(windows, self._augmentation, generator))
+        return self._mixed(made, generator) if self._augmentation.mixup else made
 
     def _batch(self, rows: list[int], windows: Tensor) -> StudentBatch:
         ids = tuple(self._ids[row] for row in rows)
@@ -174,14 +175,14 @@ class StudentTask:
 
     def _mixed(self, batch: StudentBatch, generator: torch.Generator) -> StudentBatch:
         """Mixup of the signals; answers and the teacher's view are mixed in the same shares."""
-        partner, share = mixing(len(batch.ids), self._how.mixup, generator)
+        partner, share = mixing(len(batch.ids), self._augmentation.mixup, generator)
 
         def mix(values: Tensor) -> Tensor:
             return share * values + (1 - share) * values[partner]
 
         view = batch.teacher
         if view is not None:
-            view = View(mix(view.logits), mix(view.feature))
+            view = ModelOutput(mix(view.logits), mix(view.feature))
         return StudentBatch(batch.ids, mix(batch.windows), mix(batch.targets), view, batch.teacher_ids)
 
     def loss(self, model: nn.Module, batch: StudentBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -209,14 +210,14 @@ def _together(one: StudentBatch, other: StudentBatch) -> StudentBatch:
     """Both batches' windows, one's first."""
     view, ids = None, None
     if one.teacher is not None and other.teacher is not None:
-        view = _view_of_both(one.teacher, other.teacher)
+        view = _stacked(one.teacher, other.teacher)
         ids = (one.teacher_ids or ()) + (other.teacher_ids or ())
     windows, targets = torch.cat([one.windows, other.windows]), torch.cat([one.targets, other.targets])
     return StudentBatch(one.ids + other.ids, windows, targets, view, ids)
 
 
-def _view_of_both(one: View, other: View) -> View:
-    return View(torch.cat([one.logits, other.logits]), torch.cat([one.feature, other.feature]))
+def _stacked(one: ModelOutput, other: ModelOutput) -> ModelOutput:
+    return ModelOutput(torch.cat([one.logits, other.logits]), torch.cat([one.feature, other.feature]))
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
@@ -289,25 +290,27 @@ def multi_scale_crop(frames: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def teacher_views(model: nn.Module, clips: TeacherClips, *, batch: int) -> TeacherViews:
+def predict_clips(model: nn.Module, clips: TeacherClips, *, batch: int) -> DistillationTargets:
     """What a trained teacher says of every clip, which is not varied: a video by the middle frame of each segment."""
     model.eval()
     rows_of = _in_order(len(clips.ids), batch)
-    views = [_seen(model, torch.from_numpy(clips.batch(rows, rng=None))) for rows in rows_of]
+    views = [_predict(model, torch.from_numpy(clips.batch(rows, rng=None))) for rows in rows_of]
     return _gathered(clips.ids, views)
 
 
 @torch.no_grad()
-def student_views(model: nn.Module, table: WindowTable, *, batch: int = 256) -> TeacherViews:
+def predict_windows(model: nn.Module, table: WindowTable, *, batch: int = 256) -> DistillationTargets:
     """What a trained student says of every window of a table, which is not varied."""
     model.eval()
     windows = torch.from_numpy(table.samples)
-    views = [_seen(model, windows[rows]) for rows in _in_order(len(table), batch)]
+    views = [_predict(model, windows[rows]) for rows in _in_order(len(table), batch)]
     return _gathered(table.ids, views)
 
 
-def _gathered(ids: tuple[str, ...], views: list[View]) -> TeacherViews:
-    return TeacherViews(ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views]))
+def _gathered(ids: tuple[str, ...], views: list[ModelOutput]) -> DistillationTargets:
+    return DistillationTargets(
+        ids, torch.cat([view.logits for view in views]), torch.cat([view.feature for view in views])
+    )
 
 
 @torch.no_grad()
@@ -315,13 +318,13 @@ def student_logits(model: nn.Module, table: WindowTable, *, batch: int = 256) ->
     """Logits (n, classes) of a trained student on every window of a table."""
     model.eval()
     windows = torch.from_numpy(table.samples)
-    return torch.cat([_seen(model, windows[rows]).logits for rows in _in_order(len(table), batch)])
+    return torch.cat([_predict(model, windows[rows]).logits for rows in _in_order(len(table), batch)])
 
 
-def _seen(model: nn.Module, inputs: Tensor) -> View:
+def _predict(model: nn.Module, inputs: Tensor) -> ModelOutput:
     """What a network says of inputs, on the CPU wherever it lives."""
-    view: View = model(inputs.to(next(model.parameters()).device))
-    return View(view.logits.cpu(), view.feature.cpu())
+    view: ModelOutput = model(inputs.to(next(model.parameters()).device))
+    return ModelOutput(view.logits.cpu(), view.feature.cpu())
 
 
 def _in_order(count: int, batch: int) -> Iterator[Sequence[int]]:

@@ -16,18 +16,18 @@ from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import vary_joints
-from vskd_training.data.virtual_windows import VirtualWindows, virtual_windows, with_people
+from vskd_training.data.virtual_windows import VirtualWindows, virtual_windows, with_subjects
 from vskd_training.data.windows import WindowTable
-from vskd_training.distillation.targets import build_teacher, clips_for, own_views, views_for
+from vskd_training.distillation.targets import build_teacher, clips_for, own_targets, targets_for
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
 from vskd_training.loop.fit import Task, fit
 from vskd_training.loop.run import Run, finish_run, start_run
-from vskd_training.loop.tasks import StudentTask, TeacherTask, multi_scale_crop, student_logits, teacher_views
+from vskd_training.loop.tasks import StudentTask, TeacherTask, multi_scale_crop, predict_clips, student_logits
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
-from vskd_training.settings import Config, TeachingConfig
+from vskd_training.settings import Config, DistillationConfig
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -67,14 +67,14 @@ def train_teacher(
         seed=config.seed,
     )
 
-    def answer(part: WindowTable) -> NDArray[np.float32]:
-        views = teacher_views(model, clips_for(model, experiment, part), batch=config.teacher_training.batch)
+    def predict(part: WindowTable) -> NDArray[np.float32]:
+        views = predict_clips(model, clips_for(model, experiment, part), batch=config.teacher_training.batch)
         return np.asarray(views.logits.numpy())
 
-    _fit(experiment, model, task, out, role="teacher", answer=answer, progress=progress, processes=processes)
+    _fit(experiment, model, task, out, role="teacher", predict=predict, progress=progress, processes=processes)
 
     def finish() -> Run:
-        card = _tested(experiment, model, role="teacher", answer=answer)
+        card = _tested(experiment, model, role="teacher", predict=predict)
         finish_run(out, model=model, card={**card, **processes.card()})
         return Run.open(out, role="teacher")
 
@@ -114,19 +114,25 @@ def train_student(
     classes = len(experiment.contract.labels)
     model = Student(experiment.contract, width=config.student.width, depth=config.student.depth)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
-    heard = views_for(teachers, experiment, table) if teachers else None
+    targets = targets_for(teachers, experiment, table) if teachers else None
     virtual = _virtual(experiment, table)
     task = StudentTask(
-        table, classes, how=config.augment, weights=config.loss, teacher=heard, seed=config.seed, virtual=virtual
+        table,
+        classes,
+        augmentation=config.augment,
+        weights=config.loss,
+        teacher=targets,
+        seed=config.seed,
+        virtual=virtual,
     )
 
-    def answer(part: WindowTable) -> NDArray[np.float32]:
+    def predict(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(student_logits(model, part).numpy())
 
-    _fit(experiment, model, task, out, role="student", answer=answer, progress=progress, processes=processes)
+    _fit(experiment, model, task, out, role="student", predict=predict, progress=progress, processes=processes)
 
     def finish() -> Run:
-        card = _tested(experiment, model, role="student", answer=answer)
+        card = _tested(experiment, model, role="student", predict=predict)
         if virtual is not None:
             card["virtual"] = virtual.card()
         finish_run(out, model=model, card={**card, **_taught_by(teachers, experiment), **processes.card()})
@@ -146,9 +152,10 @@ def student_config(config: Config, *, taught: bool) -> Config:
         if not config.loss.needs_teacher:
             raise ConfigError("a teacher was given, but its weights in [loss] are all 0", hint="Set loss.kd or another")
         return config
-    if config.teaching != TeachingConfig():
+    if config.distillation != DistillationConfig():
         raise ConfigError(
-            f"[teaching] sets {to_mapping(config.teaching)}, but there is no teacher", hint="Name one by --teacher"
+            f"[distillation] sets {to_mapping(config.distillation)}, but there is no teacher",
+            hint="Name one by --teacher",
         )
     return dataclasses.replace(config, loss=config.loss.without_teacher())
 
@@ -159,14 +166,14 @@ def _taught_by(teachers: Sequence[Run], experiment: Experiment) -> dict[str, Any
         return {"teacher": None}
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
     test = experiment.windows("test")
-    said = own_views(teachers, experiment, test).logits.numpy()
+    said = own_targets(teachers, experiment, test).logits.numpy()
     return {"teacher": known, "teacher_metrics": {"test": report_scores(experiment, test, said)}}
 
 
 def _virtual(experiment: Experiment, table: WindowTable) -> VirtualWindows | None:
     if not experiment.config.virtual.per_real:
         return None
-    return virtual_windows(experiment.prepared, table, with_people(experiment.config, table))
+    return virtual_windows(experiment.prepared, table, with_subjects(experiment.config, table))
 
 
 def _check_virtual(config: Config, teachers: Sequence[Run]) -> None:
@@ -204,7 +211,7 @@ def _fit(
     out: Path,
     *,
     role: str,
-    answer: Callable[[WindowTable], NDArray[np.float32]],
+    predict: Callable[[WindowTable], NDArray[np.float32]],
     progress: Progress,
     processes: Processes,
 ) -> None:
@@ -214,13 +221,13 @@ def _fit(
     def validate(_: nn.Module) -> dict[str, float]:
         if validation is None:
             return {}
-        return {"validation_accuracy": float((answer(validation).argmax(axis=1) == validation.labels).mean())}
+        return {"validation_accuracy": float((predict(validation).argmax(axis=1) == validation.labels).mean())}
 
-    how = config.teacher_training if role == "teacher" else config.student_training
+    training = config.teacher_training if role == "teacher" else config.student_training
     fit(
         model,
         task,
-        how,
+        training,
         seed=config.seed,
         run=out,
         validate=validate,
@@ -238,21 +245,21 @@ def _tested(
     model: nn.Module,
     *,
     role: str,
-    answer: Callable[[WindowTable], NDArray[np.float32]],
+    predict: Callable[[WindowTable], NDArray[np.float32]],
 ) -> dict[str, Any]:
     """Fit the temperature on the validation people, test once; the run card."""
     config, contract, validation = experiment.config, experiment.contract, _validation(experiment)
     metrics: dict[str, Any] = {}
     if validation is not None:
-        logits = answer(validation)
+        logits = predict(validation)
         contract = contract.with_decision(temperature=fit_temperature(logits, validation.labels))
         metrics["validation"] = report(experiment, validation, logits, Temperature.of(contract, experiment))
     test = experiment.windows("test")
     unknown = experiment.windows("unknown") if experiment.sides.unknown else None
     metrics["test"] = report_test(
         experiment,
-        (test, answer(test)),
-        None if unknown is None else (unknown, answer(unknown)),
+        (test, predict(test)),
+        None if unknown is None else (unknown, predict(unknown)),
         Temperature.of(contract, experiment),
     )
     return {

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vskd.errors import ConfigError, DataError
-from vskd_training.models.student import FEATURE_SIZE, View
+from vskd_training.models.student import FEATURE_SIZE, ModelOutput
 
 #: Channels of the first stage at width 1; the last one has twice as many.
 _CHANNELS = 128
@@ -37,7 +37,7 @@ class SkeletonTeacher(nn.Module):
 
     Shape
     -----
-    (batch, steps, joints, 3), without unit -> ``View``
+    (batch, steps, joints, 3), without unit -> ``ModelOutput``
 
     Raises
     ------
@@ -78,7 +78,7 @@ class SkeletonTeacher(nn.Module):
         self.feature = nn.Linear(2 * first, FEATURE_SIZE)
         self.classifier = nn.Linear(FEATURE_SIZE, classes)
 
-    def forward(self, joints: Tensor) -> View:
+    def forward(self, joints: Tensor) -> ModelOutput:
         if joints.ndim != 4 or tuple(joints.shape[2:]) != (self.joints, 3):
             raise DataError(f"joints must be (batch, steps, {self.joints}, 3), got {tuple(joints.shape)}")
         chained = joints[:, :, self._members] - joints[:, :, self._origins]
@@ -86,7 +86,7 @@ class SkeletonTeacher(nn.Module):
         difference = torch.diff(position, dim=2, prepend=position[:, :, :1])
         over_time = self.network(torch.cat([position, difference], dim=1))
         feature = torch.relu(self.feature(self.dropout(over_time.mean(dim=2))))
-        return View(self.classifier(feature), feature)
+        return ModelOutput(self.classifier(feature), feature)
 
 
 class _Residual(nn.Module):

@@ -20,7 +20,7 @@ from vskd_training.models.torchvision_import import torchvision_resnet
 FEATURE_SIZE = 300
 
 
-class View(NamedTuple):
+class ModelOutput(NamedTuple):
     """What a network says of a batch.
 
     Attributes
@@ -91,7 +91,7 @@ class Student(nn.Module):
 
     Shape
     -----
-    (batch, channels, samples), g -> ``View``
+    (batch, channels, samples), g -> ``ModelOutput``
     """
 
     def __init__(self, contract: Contract, *, width: float, depth: int = 18) -> None:
@@ -102,10 +102,10 @@ class Student(nn.Module):
         self.feature = nn.Linear(pooled, FEATURE_SIZE)
         self.classifier = nn.Linear(FEATURE_SIZE, len(contract.labels))
 
-    def forward(self, windows: Tensor) -> View:
+    def forward(self, windows: Tensor) -> ModelOutput:
         return self.from_image(self.encoder(windows))
 
-    def from_image(self, images: Tensor) -> View:
+    def from_image(self, images: Tensor) -> ModelOutput:
         """What ``forward`` does after the encoder; images (batch, channels, size, size)."""
         feature = torch.relu(self.feature(self.trunk(images)))
-        return View(self.classifier(feature), feature)
+        return ModelOutput(self.classifier(feature), feature)

@@ -35,7 +35,7 @@ from vskd_training.models.bn_inception import (
     BnInception,
     load_imagenet_weights,
 )
-from vskd_training.models.student import FEATURE_SIZE, View, resnet_trunk
+from vskd_training.models.student import FEATURE_SIZE, ModelOutput, resnet_trunk
 
 #: Most subsets of one scale in one pass.
 SUBSETS_PER_SCALE = 3
@@ -275,7 +275,7 @@ class Teacher(nn.Module):
 
     Shape
     -----
-    (batch, segments, frames_per_segment, height, width), uint8 -> ``View``
+    (batch, segments, frames_per_segment, height, width), uint8 -> ``ModelOutput``
 
     Raises
     ------
@@ -305,11 +305,11 @@ class Teacher(nn.Module):
             nn.init.zeros_(self.feature.bias)
         self.relations = MultiScaleTrn(segments, FEATURE_SIZE, classes)
 
-    def forward(self, frames: Tensor) -> View:
+    def forward(self, frames: Tensor) -> ModelOutput:
         self._check(frames)
         pooled = self.backbone(frames.flatten(0, 1))
         features = self.feature(self.dropout(pooled)).view(len(frames), self.segments, FEATURE_SIZE)
-        return View(self.relations(features), features.mean(dim=1))
+        return ModelOutput(self.relations(features), features.mean(dim=1))
 
     def _check(self, frames: Tensor) -> None:
         wanted = (self.segments, self.backbone.frames_per_segment)

@@ -128,7 +128,7 @@ def summarise(study: Study, out: Path) -> StudyResult:
         sha256=study.sha256,
         dataset={key: card["data"][key] for key in ("dataset", "key", "defects")},
         leaky=card["data"]["split"]["leaky"],
-        subjects=first.config.data.people,
+        subjects=first.config.data.subjects,
         versions=card["versions"],
         teachers={teacher.name: _item_scores(study, teacher.name, out) for teacher in spec.trained_teachers},
         arms=arms,

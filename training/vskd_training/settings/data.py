@@ -1,0 +1,101 @@
+"""``[data]`` and ``[labels]``: which recordings, how they are split by subject, and whose labels are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from vskd.errors import ConfigError
+from vskd_training.datasets.berkeley_mhad import BerkeleySettings
+from vskd_training.datasets.mmact import MmactSettings
+from vskd_training.datasets.registry import data_set
+from vskd_training.datasets.synthetic import SyntheticSettings
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which recordings, and which subjects are on which side of the split.
+
+    Attributes
+    ----------
+    dataset : one of ``datasets.registry.NAMES``: ``synthetic`` is the embedded default, ``folder`` your own recordings
+    view : the teacher's input: images (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
+        ``sensors`` (accelerometer and gyroscope), or ``none``; one of the data set's ``views``
+    protocol : one of ``protocols.PROTOCOLS``, or of the data set's own ``splits``
+    fold : what is left out: the subject of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
+        of a ``column``
+    fold_count : of ``subject-folds``
+    split_column : of ``column``
+    train_subjects, test_subjects : of ``fixed``; without training subjects, all others train
+    subjects : only these take part, on any side; recordings of others are not used. Empty: all. Settings are chosen
+        among subjects who are not test subjects of the reported run
+    allow_leak : take a split with the same subjects in training and test; every report is stamped LEAKY
+    validation_subjects : out of the training subjects; empty takes the protocol's default
+    train_on_validation : the reported run, after every choice was made on the validation subjects: train on them too
+    unknown_labels : activities that the network does not know: no class, not trained on, not used for any choice. The
+        test subjects' recordings of them show whether it can be seen that they are unknown
+    frame_height, frame_width : of the teacher's frames, pixels
+    synthetic : settings of the generator
+    berkeley, mmact : which sensor and camera of these data sets
+    """
+
+    dataset: str
+    view: str
+    protocol: str = "cross-subject"
+    fold: str = ""
+    fold_count: int = 5
+    split_column: str = ""
+    train_subjects: tuple[str, ...] = ()
+    test_subjects: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    allow_leak: bool = False
+    validation_subjects: tuple[str, ...] = ()
+    train_on_validation: bool = False
+    unknown_labels: tuple[str, ...] = ()
+    frame_height: int = 60
+    frame_width: int = 80
+    synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+    berkeley: BerkeleySettings = field(default_factory=BerkeleySettings)
+    mmact: MmactSettings = field(default_factory=MmactSettings)
+
+    RETIRED: ClassVar[Mapping[str, str]] = {"people": "It is called subjects now"}
+
+    def __post_init__(self) -> None:
+        data_set(self.dataset).check_view(self.view, height=self.frame_height, width=self.frame_width)
+
+    def reading(self) -> DataConfig:
+        """The keys that name recordings; those that split them take their defaults."""
+        names = ["dataset", "view", "frame_height", "frame_width", data_set(self.dataset).section]
+        return DataConfig(**{name: getattr(self, name) for name in names if name})
+
+
+@dataclass(frozen=True)
+class LabelsConfig:
+    """Whose labels are known; with neither ``subjects`` nor ``count``, those of all. See ``data.labels``.
+
+    Attributes
+    ----------
+    subjects : the training subjects with labels; the recordings of the others stay, without labels
+    count : instead of names, so many of the training subjects, drawn by ``seed`` and the fold
+    seed : of the draw; not the run's, so that all seeds of a study know the same labels
+    """
+
+    subjects: tuple[str, ...] = ()
+    count: int = 0
+    seed: int = 0
+
+    RETIRED: ClassVar[Mapping[str, str]] = {
+        "people": "It is called subjects now",
+        "left_out": "It was removed with teaching.cross_fitted",
+    }
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.seed < 0:
+            raise ConfigError(f"labels.count and labels.seed must not be negative, got {self.count} and {self.seed}")
+        if self.subjects and self.count:
+            raise ConfigError(
+                "labels.subjects and labels.count exclude each other", hint="Name the subjects, or draw them"
+            )
+        if len(set(self.subjects)) < len(self.subjects):
+            raise ConfigError(f"labels.subjects names a subject twice: {', '.join(self.subjects)}")

@@ -1,0 +1,79 @@
+"""``[student]``, ``[teacher]`` and their trainings: the networks, and how each is optimised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vskd.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """The student: ``width`` is the factor on the channels of ResNet, ``depth`` its layers with weights."""
+
+    width: float = 1.0
+    depth: Literal[10, 18, 34] = 18
+
+    def __post_init__(self) -> None:
+        if not 0.125 <= self.width <= 2:
+            raise ConfigError(f"student.width must lie in [0.125, 2], got {self.width}")
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The teacher.
+
+    Attributes
+    ----------
+    backbone : ``bn-inception`` (the paper's), ``small`` (a narrow ResNet18, for CPUs), or ``joints`` (temporal
+        convolutions, for ``data.view = "joints"`` or ``"sensors"``)
+    width : factor on the channels of ``small`` and ``joints``
+    segments : frames per clip, for images
+    steps : instants per clip, for joints and sensors
+    motion : give the small backbone the differences to the frames before and after as well
+    dropout : ahead of the relation module; for joints, ahead of the feature
+    imagenet_weights : a file with BN-Inception's weights; empty trains from scratch
+    """
+
+    backbone: Literal["bn-inception", "small", "joints"] = "small"
+    width: float = 0.5
+    segments: int = 8
+    steps: int = 64
+    motion: bool = True
+    dropout: float = 0.5
+    imagenet_weights: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained. There is no early stopping: the last weights are the result.
+
+    Attributes
+    ----------
+    epochs, batch : passes over the clips, clips per step
+    steps : steps in all, whatever the number of clips, in place of ``epochs``; 0 goes by epochs. Arms that know more
+        recordings than others are compared at equal steps
+    learning_rate : the peak
+    optimiser : ``adamw``, or ``adam``, whose decay is a part of the gradient
+    schedule : ``one-cycle`` (up to the rate and down to nearly 0), ``constant``, or ``step`` (a tenth from half on)
+    weight_decay : none on biases and norms
+    clip_norm : largest norm of the gradient; 0 turns it off
+    bf16 : bfloat16 autocast; refused on a device without it
+    """
+
+    epochs: int = 40
+    steps: int = 0
+    batch: int = 32
+    learning_rate: float = 2e-3
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    schedule: Literal["one-cycle", "constant", "step"] = "one-cycle"
+    weight_decay: float = 0.05
+    clip_norm: float = 20.0
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 2:
+            raise ConfigError(f"epochs must be at least 1 and batch at least 2, got {self.epochs} and {self.batch}")
+        if self.steps < 0:
+            raise ConfigError(f"steps must not be negative, got {self.steps}")

@@ -1,0 +1,70 @@
+"""Read a config file, with changes from the command line or a study."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from vskd.closed import from_mapping
+from vskd.errors import ConfigError, DataError
+from vskd_training.settings.config import Config
+
+#: Keys that hold names of subjects and groups. These often are numbers, and a shell takes quotes away.
+_NAMES = (
+    "data.fold",
+    "data.subjects",
+    "data.train_subjects",
+    "data.test_subjects",
+    "data.validation_subjects",
+    "data.unknown_labels",
+    "labels.subjects",
+    "virtual.without_sensor",
+)
+
+
+def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
+    """Read a config file.
+
+    Parameters
+    ----------
+    path : TOML
+    changes : ``"section.key=value"`` overrides, the value in TOML
+
+    Raises
+    ------
+    DataError : the file cannot be read
+    ConfigError : not TOML, or a key or value that does not exist
+    """
+    try:
+        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read the config {path}: {error.strerror}", hint="See training/presets") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    for change in changes:
+        _apply(mapping, change)
+    return from_mapping(Config, mapping, where=path.name)
+
+
+def _apply(mapping: dict[str, Any], change: str) -> None:
+    """Override one key; its meaning is checked with the rest."""
+    key, equals, value = change.partition("=")
+    if not equals:
+        raise ConfigError(f"--set takes section.key=value, got {change!r}", hint="For example --set gaf.size=96")
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        mapping = mapping.setdefault(section, {})
+        if not isinstance(mapping, dict):
+            raise ConfigError(f"--set {change}: {section!r} is no section")
+    try:
+        given = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        given = value.strip()  # a bare word is a string, as on any command line
+    mapping[name] = _as_names(given) if key.strip() in _NAMES else given
+
+
+def _as_names(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_as_names(one) for one in given]
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
