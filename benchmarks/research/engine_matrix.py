@@ -3,7 +3,7 @@
 ``python -m research.engine_matrix BUNDLE --out FOLDER`` from a clone. Two of the engines cannot share an
 environment (tflite-runtime works only beside numpy 1.x), and a wheel that lacks a file shows only where nothing else
 is installed. Each environment runs ``vskd selftest``, ``vskd verify`` and ``vskd run`` on one recording with every
-model that the engine takes. Ends with 1 if one of them fails, or if two engines give other labels for one model file,
+model that the engine takes. Exit code 1 if one of them fails, or if two engines give other labels for one model file,
 or for the fp32 models of both formats.
 
 Needs the network or a pip that finds the packages. Measures no time.
@@ -40,7 +40,7 @@ PACKAGES = {
 }
 
 #: No engine's start, install or replay takes longer, s.
-PATIENCE_S = 1200
+TIMEOUT_S = 1200
 
 
 @dataclass
@@ -174,7 +174,7 @@ def write_recording(bundle: Bundle, path: Path) -> int:
 def build_wheel(root: Path, out: Path) -> Path:
     """The wheel of a clone, by the backend that its pyproject.toml names."""
     if not (root / "constraints.txt").is_file():
-        raise ConfigError(f"{root} is no clone of the project", hint="Run this from a clone, or say --clone DIR")
+        raise ConfigError(f"{root} is no clone of the project", hint="Run this from a clone, or give --clone DIR")
     for old in out.glob("vskd-*.whl"):
         old.unlink()
     _must([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(root)])
@@ -187,7 +187,7 @@ def _done(words: Sequence[str], folder: Path | None = None) -> subprocess.Comple
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment["OMP_NUM_THREADS"] = "1"
     return subprocess.run(
-        list(words), capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=folder, env=environment
+        list(words), capture_output=True, text=True, check=False, timeout=TIMEOUT_S, cwd=folder, env=environment
     )
 
 
@@ -209,7 +209,7 @@ def matrix(bundle: Path, engines: Iterable[str], out: Path, root: Path) -> dict[
     ----------
     bundle : the folder
     engines : names
-    out : for the environments, the events and what the commands said
+    out : for the environments, the events and what the commands printed
     root : the clone
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -236,7 +236,7 @@ def matrix(bundle: Path, engines: Iterable[str], out: Path, root: Path) -> dict[
 
 
 def table(result: Mapping[str, object]) -> str:
-    """The result for people."""
+    """The result as text."""
     lines = []
     for row in (Row(**fields) for fields in result["engines"]):  # type: ignore[attr-defined]  # of matrix
         versions = ", ".join(f"{name} {version}" for name, version in row.versions.items())

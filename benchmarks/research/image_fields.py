@@ -1,7 +1,7 @@
-"""Images that did not become settings: what they would have brought, among UTD-MHAD's training people only.
+"""Images that did not become settings: what they would have brought, on UTD-MHAD's training subjects only.
 
 Each of 1, 3, 5 and 7 is tested once by students trained on the other three, as in ``studies/utd-mhad-settings.toml``;
-nobody else's recordings are read. The encoder inside the student is replaced, everything else is the preset's.
+no other subject's recordings are read. The encoder inside the student is replaced, everything else is the preset's.
 
     python -m research.image_fields --root DIR --out OUT --jobs 2
 
@@ -38,7 +38,7 @@ SET = (
     "student.width=0.25",
     "student_training.steps=600",
 )
-PEOPLE = ("1", "3", "5", "7")
+SUBJECTS = ("1", "3", "5", "7")
 
 #: Reduced windows (batch, axes, size), g, to (cosine, sine) pairs of rows and columns, one for each image per axis.
 Fields = Callable[[Tensor], list[tuple[Tensor, Tensor, Tensor, Tensor]]]
@@ -99,21 +99,21 @@ def replace_encoder(fields: Fields) -> None:
     student_module.resnet_trunk = of_channels  # type: ignore[assignment]
 
 
-def accuracy(arm: str, person: str, seed: int, root: Path, cache: Path, out: Path) -> tuple[str, str, int, float]:
-    """Train one student, and test it on the person it never saw."""
+def accuracy(arm: str, subject: str, seed: int, root: Path, cache: Path, out: Path) -> tuple[str, str, int, float]:
+    """Train one student, and test it on the held-out subject."""
     replace_encoder(ARMS[arm])
     torch.set_num_threads(1)
-    config = load_config(PRESET, changes=(*SET, f'data.fold="{person}"', f"seed={seed}"))
+    config = load_config(PRESET, changes=(*SET, f'data.fold="{subject}"', f"seed={seed}"))
     experiment = Experiment.open(config, root=root, cache=cache, progress=None)
     run = train.train_student(
         experiment,
-        out / arm / f"{person}-{seed}",
+        out / arm / f"{subject}-{seed}",
         teachers=[],
         overwrite=True,
         resume=False,
         progress=lambda done, total, parts: None,
     )
-    return arm, person, seed, run.card["metrics"]["test"]["recording"]["all"]["accuracy"]
+    return arm, subject, seed, run.card["metrics"]["test"]["recording"]["all"]["accuracy"]
 
 
 @click.command(epilog="Example: python -m research.image_fields --root UTD-MHAD --out build/image-fields --jobs 2")
@@ -122,12 +122,12 @@ def accuracy(arm: str, person: str, seed: int, root: Path, cache: Path, out: Pat
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Students at a time.")
 @click.option("--seeds", default="0,1", show_default=True, help="Comma-separated.")
 def main(root: Path, out: Path, jobs: int, seeds: str) -> None:
-    """Train every arm for every person and seed; prints and writes the means."""
-    cells = [(arm, person, int(seed)) for arm in ARMS for seed in seeds.split(",") for person in PEOPLE]
+    """Train every arm for every subject and seed; prints and writes the means."""
+    cells = [(arm, subject, int(seed)) for arm in ARMS for seed in seeds.split(",") for subject in SUBJECTS]
     found = Parallel(n_jobs=jobs)(
         delayed(accuracy)(*cell, root.resolve(), out / "cache", out / "runs") for cell in cells
     )
-    rows = [{"arm": arm, "person": person, "seed": seed, "accuracy": value} for arm, person, seed, value in found]
+    rows = [{"arm": arm, "subject": subject, "seed": seed, "accuracy": value} for arm, subject, seed, value in found]
     means = {arm: sum(row["accuracy"] for row in rows if row["arm"] == arm) * len(ARMS) / len(rows) for arm in ARMS}
     (out / "image-fields.json").write_text(json.dumps({"mean": means, "students": rows}, indent=1) + "\n")
     for arm, mean in means.items():

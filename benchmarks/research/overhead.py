@@ -101,7 +101,7 @@ def _describe(bundle: Bundle, entry: ModelEntry) -> dict[str, Any]:
 
 
 def _with_model(engine: Engine, bundle: Bundle, rounds: int, clock: Clock) -> Readings:
-    """At least so many readings of each kind; a signal that ends begins again, with new streams."""
+    """At least ``rounds`` readings of each kind; a signal that ends begins again, with new streams."""
     signal, decider, bare = wrist_signal(bundle), Decider(bundle.contract), bare_call(engine)
     readings: Readings = {}
     while len(readings.get("push", ())) < rounds:
@@ -227,10 +227,10 @@ def encoder(bundle: Path, *, rounds: int, clock: Clock = time.perf_counter_ns) -
     ------
     MissingExtraError : pyts is not installed
     """
-    from vskd_benchmarks.pipelines.baselines import PytsEncoder  # here, so that the other jobs do not carry it
+    from vskd_benchmarks.pipelines.baselines import pyts_encoder  # here, so that the other jobs do not carry it
 
     contract = Bundle.open(bundle).contract
-    ours, pyts = GafEncoder(contract.gaf, contract.window.samples), PytsEncoder(contract)
+    ours, pyts = GafEncoder(contract.gaf, contract.window.samples), pyts_encoder(contract)
     rng = np.random.default_rng(0)
     batch: NDArray[np.float32] = rng.normal(size=(BATCH, *contract.window_shape)).astype(np.float32)
     images = ours(batch)
@@ -249,7 +249,7 @@ def encoder(bundle: Path, *, rounds: int, clock: Clock = time.perf_counter_ns) -
 
 
 def _turns(calls: tuple[Call, Call], rounds: int, run: int, clock: Clock) -> dict[str, Any]:
-    """Ours and the other in turns, in runs of so many calls, each first in every other round; the first round is extra.
+    """Ours and the other in turns, in runs of ``run`` calls, each first in every other round; the first round is extra.
 
     Returns
     -------

@@ -69,7 +69,7 @@ def measure_peak(*, compiler: str | None = None, source: Path = SOURCE, runs: in
         )
         if made.returncode != 0:
             raise VskdError(
-                f"{found} cannot compile {source.name} for this processor: {_complaint(made.stderr)}",
+                f"{found} cannot compile {source.name} for this processor: {_first_error(made.stderr)}",
                 hint="x86 with AVX2, or 64-bit ARM, is needed",
             )
         lines = [_run(program) for _ in range(runs)]
@@ -85,9 +85,9 @@ def _run(program: Path) -> list[str]:
     return ran.stdout.strip().split(" ", maxsplit=2)
 
 
-def _complaint(said: str) -> str:
-    errors = [line for line in said.splitlines() if "error" in line]
-    return (errors or said.splitlines() or ["it does not say why"])[0]
+def _first_error(output: str) -> str:
+    errors = [line for line in output.splitlines() if "error" in line]
+    return (errors or output.splitlines() or ["no message"])[0]
 
 
 @click.command(epilog="Example: python -m research.peak")

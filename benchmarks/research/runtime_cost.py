@@ -186,7 +186,7 @@ def measure(
 
 
 def tables(result: Mapping[str, Any]) -> Iterator[Table]:
-    """The result for people."""
+    """The result as tables."""
     split = Table(title="Medians a window, us", title_justify="left")
     parts = ("push", "infer", "decide", "bare_call", "overhead", "push_without_model", "decide_without_model")
     for column in ("bundle", "engine", *(part.replace("_", " ") for part in parts), "share"):

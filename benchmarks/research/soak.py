@@ -39,11 +39,11 @@ class MeanEngine:
 
 
 def soak(samples: int) -> dict[str, object]:
-    """Push so many samples; resident memory (bytes) after each twentieth of them.
+    """Push samples; resident memory (bytes) after each twentieth of them.
 
     Parameters
     ----------
-    samples : at 50 Hz, with a pause after every thousand pushes
+    samples : how many, at 50 Hz, with a pause after every thousand pushes
     """
     contract = Contract(labels=("x", "y", "z")).with_decision(
         smoothing_rule="majority", majority_windows=9, no_signal_after_s=1.0, still_below_g=0.05

@@ -10,7 +10,7 @@ vskd
     ``fit.train_step`` on ``StudentTask`` as the presets set it: 64 px, batches of 32 windows encoded and augmented on
     the fly, channels last, bfloat16 where the processor has instructions for it
 public
-    what the public code of VSKD does (``torchvision``'s transforms on picture files, 224 px, float32, Adam): a JPEG per
+    what the public code of VSKD does (``torchvision``'s transforms on image files, 224 px, float32, Adam): a JPEG per
     recording as long as the recording, min-max GASF; batches of 16 of which half are zeros. The files come out of the
     disk's cache
 """
@@ -44,14 +44,14 @@ from vskd_training.models.torchvision_import import torchvision_resnet
 from vskd_training.settings import Augmentation, LossWeights, TrainingConfig
 
 CLASSES = 27
-#: As many as UTD-MHAD's training people have.
+#: As many as UTD-MHAD's training subjects have.
 RECORDINGS = 431
-#: Samples of a recording of UTD-MHAD (3.6 s at 50 Hz), and so pixels of the public recipe's picture.
+#: Samples of a recording of UTD-MHAD (3.6 s at 50 Hz), and so pixels of the public recipe's image.
 RECORDING_SAMPLES = 180
 PUBLIC_BATCH = 16
 PUBLIC_SIZE_PX = 224
-#: Pictures on disk; every one is read many times, as in training.
-PICTURES = 64
+#: Images on disk; every one is read many times, as in training.
+IMAGES = 64
 
 
 class Steps(Protocol):
@@ -123,13 +123,13 @@ class OwnSteps:
 
 
 class PublicSteps:
-    """The public recipe, pictures from ``folder``."""
+    """The public recipe, images from ``folder``."""
 
     images = PUBLIC_BATCH // 2
 
     def __init__(self, folder: Path) -> None:
         torchvision_resnet()  # lets torchvision be imported beside a CPU build of torch
-        self._pictures = _write_pictures(folder)
+        self._images = _write_images(folder)
         self._transform = _public_transform()
         self._watch = Stopwatch()
         self.parts_s = self._watch.parts_s
@@ -140,7 +140,7 @@ class PublicSteps:
 
     def step(self) -> None:
         start_s = time.perf_counter()
-        images = torch.stack([self._read(path) for path in self._rng.choice(self._pictures, self.images)])  # type: ignore[arg-type]
+        images = torch.stack([self._read(path) for path in self._rng.choice(self._images, self.images)])  # type: ignore[arg-type]
         self._watch.add("load", start_s)
         labels = torch.from_numpy(self._rng.integers(CLASSES, size=PUBLIC_BATCH))
         loss = F.cross_entropy(self._model(torch.cat([images, torch.zeros_like(images)])), labels)
@@ -152,8 +152,8 @@ class PublicSteps:
     def _read(self, path: Path) -> Tensor:
         from PIL import Image
 
-        with Image.open(path) as picture:
-            return self._transform(picture.convert("RGB"))
+        with Image.open(path) as image:
+            return self._transform(image.convert("RGB"))
 
 
 def _public_transform() -> Callable[[Any], Tensor]:
@@ -164,13 +164,13 @@ def _public_transform() -> Callable[[Any], Tensor]:
     return transform
 
 
-def _write_pictures(folder: Path) -> list[Path]:
-    """JPEG pictures of noise, as large as the recording is long."""
+def _write_images(folder: Path) -> list[Path]:
+    """JPEG images of noise, as large as the recording is long."""
     from PIL import Image
 
     encoder = GafEncoder(GafSpec(fields=("gasf",), scaling="minmax", size=RECORDING_SAMPLES), RECORDING_SAMPLES)
     paths = []
-    for index, image in enumerate(encoder(_noise(RECORDING_SAMPLES).samples[:PICTURES])):
+    for index, image in enumerate(encoder(_noise(RECORDING_SAMPLES).samples[:IMAGES])):
         paths.append(folder / f"{index}.jpg")
         Image.fromarray(((image + 1) * 127.5).round().astype(np.uint8).transpose(1, 2, 0)).save(paths[-1])
     return paths
@@ -185,7 +185,7 @@ def _noise(samples: int) -> WindowTable:
 
 
 def timed(steps: Steps, count: int) -> dict[str, Any]:
-    """Train so many steps.
+    """Train ``count`` steps.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def timed(steps: Steps, count: int) -> dict[str, Any]:
     }
 
 
-def _said(answer: dict[str, Any]) -> None:
+def _print(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 
@@ -230,9 +230,9 @@ def main() -> None:
             steps, about = PublicSteps(Path(folder)), {"bf16": False, "batch": PUBLIC_BATCH}
         else:
             raise ConfigError(f"there is no kind {job['kind']!r} of training to time", hint="vskd or public")
-        _said({"ready": {**about, "torch": torch.__version__, "threads": torch.get_num_threads()}})
+        _print({"ready": {**about, "torch": torch.__version__, "threads": torch.get_num_threads()}})
         for line in sys.stdin:
-            _said(timed(steps, json.loads(line)["count"]))
+            _print(timed(steps, json.loads(line)["count"]))
 
 
 if __name__ == "__main__":

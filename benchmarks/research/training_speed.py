@@ -137,7 +137,7 @@ def verdicts(summary: Mapping[str, Any]) -> Iterator[Verdict]:
 
 
 def tables(result: Mapping[str, Any]) -> Iterator[Table]:
-    """The result for people."""
+    """The result as tables."""
     title = f"Useful images, {result['threads']} thread(s): median (lowest to highest round)"
     speed = Table(title=title, title_justify="left")
     for column in ("", "a second", "a processor second"):

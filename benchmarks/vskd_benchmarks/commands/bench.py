@@ -107,7 +107,7 @@ _ENERGY = ("energy", "power_meter", "meter_later", "meter_clock", "meter_offset_
 )
 @click.option("--check", type=click.Path(path_type=Path), help="Measure nothing; verify this result folder.")
 def bench(check: Path | None, add_power: Path | None, out: Path | None, overwrite: bool, **choices: Any) -> None:
-    """Measure bundles on this machine: latency with its split, cold start, memory, and what they are set beside.
+    """Measure bundles on this machine: latency with its split, cold start and memory, compared with other pipelines.
 
     Tables go to stderr; the last line of stdout is the result as one JSON document, also without --out.
     """
@@ -142,11 +142,11 @@ def bench(check: Path | None, add_power: Path | None, out: Path | None, overwrit
         console.print(f"written: {out}; verify it with: vskd bench --check {out}", markup=False)
         console.print(_report(out), markup=False)
     click.echo(json.dumps(result))
-    _say_lack_of_energy(result)
+    _report_missing_energy(result)
 
 
 def _report(out: Path) -> str:
-    """Where the page for people is; or, on a device without a plotting library, how to make it elsewhere."""
+    """Where the report page is; or, on a device without a plotting library, how to make it elsewhere."""
     from vskd.errors import MissingExtraError
     from vskd_benchmarks.report.html import write_report
 
@@ -187,7 +187,7 @@ def _add_power(folder: Path, *, bundles: tuple[Path, ...], power_meter: Path | N
     raws[POWER] = power_arrays(trace)
     result = derive({**result, "energy": energy}, raws)
     # A file that does not fit leaves the folder as it was, so that the right one can follow.
-    _say_lack_of_energy(result)
+    _report_missing_energy(result)
     write_result(folder, result, raws, overwrite=True)
     for case in result["cases"]:
         if case["energy"] is not None:
@@ -196,7 +196,7 @@ def _add_power(folder: Path, *, bundles: tuple[Path, ...], power_meter: Path | N
     click.echo(f"written: {folder}; its report is to be made again: vskd report {folder}", err=True)
 
 
-def _say_lack_of_energy(result: dict[str, Any]) -> None:
+def _report_missing_energy(result: dict[str, Any]) -> None:
     from vskd.errors import DataError
     from vskd_benchmarks.device.energy import STILL_TO_COME
 

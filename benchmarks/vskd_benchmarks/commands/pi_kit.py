@@ -14,10 +14,13 @@ from vskd_benchmarks.pi_kit.boards import BOARDS, PYTHONS, board_for
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Write the kit here, NAME.tar.gz.")
 @click.option(
-    "--machine", type=click.Choice(list(BOARDS)), default="aarch64", help="What `uname -m` says: 64 or 32 bit."
+    "--machine",
+    type=click.Choice(list(BOARDS)),
+    default="aarch64",
+    help="Output of `uname -m` on the board.",
 )
 @click.option(
-    "--python", type=click.Choice(PYTHONS), default="3.11", help="What `python3 --version` says on the board."
+    "--python", type=click.Choice(PYTHONS), default="3.11", help="Output of `python3 --version` on the board."
 )
 @click.option(
     "--source",

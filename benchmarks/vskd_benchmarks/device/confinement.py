@@ -3,10 +3,10 @@
 The clock and the memory groups belong to the machine: they are undone on leaving, also on Ctrl-C and on SIGTERM (not on
 SIGKILL: a clock that was left capped is set back by a restart). Cores and memory are set on every measured process as
 soon as it has started, before it loads anything; its children and threads inherit them. Every setting is read back.
-What could not be applied is recorded with a code and the reason, and nothing is applied by halves in silence.
+What could not be applied is recorded with a code and the reason, and nothing is applied in part without a record.
 
 Memory is held down by a group of cgroup version 2 where this process may make one, which counts what is resident.
-Elsewhere by ``RLIMIT_DATA``, which counts what was asked for, used or not, and is the stricter of the two. The limit of
+Elsewhere by ``RLIMIT_DATA``, which counts what was requested, used or not, and is the stricter of the two. The limit of
 the address space (``RLIMIT_AS``) would count mapped files and reserved ranges too, and stop engines that need little.
 """
 
@@ -55,9 +55,7 @@ class Confinement:
         self._settings = settings
         self._root = root
         self._remove = remove
-        allowed = sorted(os.sched_getaffinity(0))
-        # The last cores: the first one serves most interrupts.
-        self._cores = allowed[-settings.cores :]
+        self._cores: list[int] = []
         self._above: Path | None = None
         self._groups: list[Path] = []
         self._no_group = ""
@@ -65,6 +63,8 @@ class Confinement:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
+        # The last cores: the first one serves most interrupts.
+        self._cores = sorted(os.sched_getaffinity(0))[-self._settings.cores :]
         self._end_cleanly()
         try:
             self._cap_clock()
@@ -129,7 +129,7 @@ class Confinement:
         self.hold("memory_bytes", wanted, got_bytes, f"RLIMIT_DATA; no cgroup: {self._no_group}")
 
     def _join_group(self, group: Path, pid: int) -> int:
-        """Put a process into a group of its own, which the kernel keeps under the ceiling; what memory.max says."""
+        """Put a process into a group of its own, which the kernel keeps under the ceiling; its memory.max."""
         group.mkdir()
         self._groups.append(group)
         (group / "memory.max").write_text(f"{self._settings.memory_bytes}\n", encoding="ascii")

@@ -22,7 +22,7 @@ from vskd_benchmarks.device.power_meter import MeterClock, read_power_meter
 from vskd_benchmarks.device.power_trace import PowerTrace
 from vskd_benchmarks.device.profiles import Profile
 
-#: The idle machine is measured for so long before the first case, s; the shorter one is enough at a reading a second.
+#: The idle machine is measured for this time before the first case, s; the shorter one is enough at a reading a second.
 IDLE_S, QUICK_IDLE_S = 20.0, 5.0
 
 #: The raw file of the power readings, beside those of the cases.
@@ -36,7 +36,7 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class EnergySettings:
-    """What the user asked for.
+    """How energy is measured and used, as the command line gives it.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class EnergyRecord:
 
     Attributes
     ----------
-    settings, profile : as asked
+    settings, profile : of the run
     source, detail : where the figures come from
     lacks : why better sources could not be used
     unix_ns, monotonic_ns : start of the run on both clocks
@@ -89,7 +89,7 @@ def choose_source(
 
     Parameters
     ----------
-    settings, profile : as asked
+    settings, profile : of the run
     probe, lacks : as ``vskd_benchmarks.device.power_counters.find_probe`` gives them
 
     Raises
@@ -103,7 +103,8 @@ def choose_source(
     if profile is not None and profile.model is not None:
         return MODEL, f"dynamic power of a core of {profile.name} * processor time"
     raise ConfigError(
-        f"nothing here tells energy: {'; '.join(lacks)}", hint="Give --power-meter FILE, or --profile NAME for a model"
+        f"nothing here measures energy: {'; '.join(lacks)}",
+        hint="Give --power-meter FILE, or --profile NAME for a model",
     )
 
 

@@ -30,8 +30,8 @@ _PACKAGES = (
     "torch", "torchvision", "pyts", "numba", "onnx",
 )  # fmt: skip
 
-#: How long ``busy_cores`` watches the machine, s.
-WATCH_S = 0.5
+#: How long ``busy_cores`` observes the machine, s.
+OBSERVED_S = 0.5
 
 #: Between two readings of the machine during a run, s, unless it lasts hours.
 READING_S = 1.0
@@ -104,7 +104,7 @@ class MachineMonitor:
         self._root = root
         self._clock = clock
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._read_until_done, daemon=True)
 
     def __enter__(self) -> Self:
         self.read()
@@ -127,13 +127,13 @@ class MachineMonitor:
             }
         )
 
-    def _watch(self) -> None:
+    def _read_until_done(self) -> None:
         while not self._done.wait(self._every_s):
             self.read()
 
 
 def busy_cores(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep) -> float | None:
-    """Cores that computed, on average over ``WATCH_S``, this process asleep; None where the machine does not tell.
+    """Cores that computed, on average over ``OBSERVED_S``, this process asleep; None where that cannot be read.
 
     Parameters
     ----------
@@ -141,9 +141,9 @@ def busy_cores(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.
     sleep : s; a test passes its own
     """
     before = busy_ns(root)
-    sleep(WATCH_S)
+    sleep(OBSERVED_S)
     after = busy_ns(root)
-    return None if before is None or after is None else round((after - before) / 1e9 / WATCH_S, 3)
+    return None if before is None or after is None else round((after - before) / 1e9 / OBSERVED_S, 3)
 
 
 def busy_ns(root: Path = Path("/")) -> int | None:
@@ -195,13 +195,13 @@ def _frequencies(root: Path, name: str) -> list[Path]:
 
 
 def _highest(root: Path, name: str) -> int | None:
-    """The highest of all processors: a core that computes is the quickest, the others may rest."""
+    """The highest of all processors: a core that computes is the fastest, the others may idle."""
     values = [number for path in _frequencies(root, name) if (number := _number(_text(path))) is not None]
     return max(values, default=None)
 
 
 def _throttled() -> str | None:
-    """What the Raspberry Pi's firmware says of undervoltage and heat; ``0x0`` is nothing."""
+    """The Raspberry Pi's firmware on undervoltage and heat; ``0x0`` is nothing."""
     tool = shutil.which("vcgencmd")
     if tool is None:
         return None

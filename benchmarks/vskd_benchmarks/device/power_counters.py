@@ -29,7 +29,7 @@ CounterSource = Literal["rapl", "hwmon", "pmic"]
 #: Between two readings, s. RAPL counts each millisecond; the Pi's tool takes about 10 ms of a core.
 FILE_STEP_S, TOOL_STEP_S = 0.1, 0.5
 
-#: Graphics cards and drives tell their own power, which is not the processor's; a laptop's battery tells its charge.
+#: Graphics cards and drives report their own power, which is not the processor's; a laptop's battery its charge.
 _NOT_THE_BOARD = ("amdgpu", "nouveau", "i915", "xe", "nvme", "BAT", "drivetemp")
 
 _RAIL = re.compile(r"^\s*(\w+)_([AV]) (?:current|volt)\(\d+\)=([0-9.]+)[AV]\s*$")
@@ -42,7 +42,7 @@ class Probe:
     Attributes
     ----------
     source : what it is
-    detail : its parts, for people
+    detail : its parts, in words
     step_s : between two readings
     read : the values now: energies in uJ, or powers in W
     wraps_uj : of each energy counter, where it starts again at 0; None where powers are read, 0 where it never does
@@ -108,7 +108,7 @@ def find_hwmon(root: Path = Path("/")) -> Probe | str:
         return "hwmon: no sensor of energy or power"
     if len(found) > 1:
         names = ", ".join(f"{name} {file.name}" for name, file in found)
-        return f"hwmon: {len(found)} sensors, and none says which is the board's: {names}"
+        return f"hwmon: {len(found)} sensors, and none is marked as the board's: {names}"
     name, file = found[0]
     try:
         _number(file)
@@ -137,17 +137,17 @@ def find_pmic(tool: str = "vcgencmd") -> Probe | str:
     return Probe("pmic", "power management chip: the sum over its rails, without the 5 V of USB", TOOL_STEP_S, read)
 
 
-def rail_power_w(said: str) -> float:
-    """The sum over all rails of voltage times current, W, of what ``vcgencmd pmic_read_adc`` says.
+def rail_power_w(text: str) -> float:
+    """The sum over all rails of voltage times current, W, in the output of ``vcgencmd pmic_read_adc``.
 
     Raises
     ------
     ValueError : it names no rail with both
     """
-    values = {(match[1], match[2]): float(match[3]) for line in said.splitlines() if (match := _RAIL.match(line))}
+    values = {(match[1], match[2]): float(match[3]) for line in text.splitlines() if (match := _RAIL.match(line))}
     rails = [name for name, kind in values if kind == "A" and (name, "V") in values]
     if not rails:
-        raise ValueError(f"vcgencmd pmic_read_adc named no rail with current and voltage: {said.strip()[:80]!r}")
+        raise ValueError(f"vcgencmd pmic_read_adc named no rail with current and voltage: {text.strip()[:80]!r}")
     return sum(values[name, "A"] * values[name, "V"] for name in rails)
 
 
@@ -173,7 +173,7 @@ class PowerMonitor:
         self._time_ns: list[int] = []
         self._values: list[Sequence[float]] = []
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._read_until_done, daemon=True)
 
     def __enter__(self) -> Self:
         self.read()
@@ -197,7 +197,7 @@ class PowerMonitor:
         self._time_ns.append(self._clock() - self._epoch_ns)
         self._values.append(values)
 
-    def _watch(self) -> None:
+    def _read_until_done(self) -> None:
         while not self._done.wait(self._probe.step_s) and self.problem is None:
             self.read()
 

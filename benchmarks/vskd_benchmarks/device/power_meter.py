@@ -1,6 +1,6 @@
-"""The CSV file of a power meter, laid beside the run by its timestamps.
+"""The CSV file of a power meter, aligned with the run by its timestamps.
 
-Columns: ``time_s`` and either ``power_w`` or both ``voltage_v`` and ``current_a``; others are passed over. ``time_s``
+Columns: ``time_s`` and either ``power_w`` or both ``voltage_v`` and ``current_a``; others are ignored. ``time_s``
 is Unix time, or this machine's monotonic clock (``CLOCK_MONOTONIC``), after ``--meter-offset-s`` has been added.
 """
 

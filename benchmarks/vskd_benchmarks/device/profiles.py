@@ -1,10 +1,10 @@
-"""Device profiles: what a machine must do to stand for a watch or a board, with the source of every figure.
+"""Device profiles: the limits that hold a machine to those of a watch or a board, with the source of every figure.
 
-A profile is one closed TOML file in ``device_profiles/``. It says what is asked of the machine (cores, clock, memory,
+A profile is one closed TOML file in ``device_profiles/``. It gives the limits of the machine (cores, clock, memory,
 pace), which machine it really is and which board may stand in for it, what its battery holds, and the power of one of
 its cores for the energy model. Every figure names its source; what was not found is not there, and what is assumed is
 marked so. ``device.confinement`` applies a profile. A profile never turns the figures of one machine into
-another's: ``relation_to`` says which machine was measured.
+another's: ``relation_to`` tells which machine was measured.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class MachineNames:
 
 @dataclass(frozen=True)
 class ProfileSettings:
-    """What is asked of the machine.
+    """The limits of the machine.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class Profile:
 
     Attributes
     ----------
-    name, title : for the command line, and for people
+    name, title : for the command line, and in reports
     note : what to know before comparing
     machine, settings, model, battery : see their classes; None where nothing is known
     sources : of every figure, by ``table.key``

@@ -66,7 +66,7 @@ def run_bench(settings: Settings, progress: Progress) -> Run:
     Parameters
     ----------
     settings : what to measure
-    progress : told of every step
+    progress : called at every step
 
     Raises
     ------

@@ -2,8 +2,8 @@
 
 ``python -m vskd_benchmarks.measure.first_label BUNDLE ENGINE RECIPE THREADS``
 
-It does what a user's program does: import vskd, open the bundle, push samples. Its one line on standard output says
-where the time went; the whole, from the start of the process, is the parent's to measure.
+It does what a user's program does: import vskd, open the bundle, push samples. Its one line on standard output gives
+the time of each part; the whole, from the start of the process, is the parent's to measure.
 """
 
 from __future__ import annotations

@@ -44,14 +44,14 @@ def summarise(latency_ns: ArrayLike) -> dict[str, int | None]:
 
 @dataclass(frozen=True)
 class WarmUpRule:
-    """When a case is warm: the medians of so many blocks in a row lie close together.
+    """When a case is warm: the medians of ``agreeing`` blocks in a row lie close together.
 
     Attributes
     ----------
     block : calls in a block
     agreeing : blocks in a row that must agree
     tolerance : largest relative difference between their medians
-    ceiling_s : after so long the measurement starts all the same, and the result says that it was not steady
+    ceiling_s : after this time the measurement starts all the same, and the result records that it was not steady
     """
 
     block: int = 20

@@ -13,7 +13,7 @@ from vskd.checks.golden import GOLDEN_FILE, read_golden
 from vskd_benchmarks.device.environment import read_state
 from vskd_benchmarks.measure.plan import PlannedCase
 
-#: Below this, the 10 ms steps of /proc/stat tell nothing of a case's neighbours, s.
+#: Below this, the 10 ms steps of /proc/stat are too coarse for the load of other programs, s.
 SHORTEST_FOR_LOAD_S = 0.5
 
 
@@ -30,7 +30,7 @@ class MeasuredCase:
     blocks : the replies of every round
     cold_start : readings of fresh processes; None where the case is no model of a bundle
     load : how busy others kept the machine, see ``note_load``
-    machine_busy_ns : time that all cores computed during the rounds; None where the machine does not tell
+    machine_busy_ns : time that all cores computed during the rounds; None where the machine does not report it
     own_ns : time that the case and its parent computed during the rounds
     elapsed_ns : of the rounds
     """

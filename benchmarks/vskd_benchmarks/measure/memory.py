@@ -2,7 +2,7 @@
 
 Linux keeps two marks. ``ru_maxrss`` survives ``exec``: a child that a large parent starts reports at least the parent's
 memory, so a worker under a 300 MB test runner would read 300 MB. ``VmHWM`` starts afresh with the program. It is used
-where it exists, and ``getrusage`` elsewhere; the result says which.
+where it exists, and ``getrusage`` elsewhere; the result records which.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def resident_bytes(status: Path = _STATUS) -> int:
 
     Raises
     ------
-    OSError : the system does not tell
+    OSError : the system does not report it
     """
     for line in status.read_text(encoding="ascii", errors="replace").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
-    raise OSError(f"{status} does not tell the resident memory")
+    raise OSError(f"{status} does not report the resident memory")

@@ -29,7 +29,7 @@ TIMEOUT_S = 600.0
 LAST_LINES = 5
 
 
-#: Told the id of a process that has just started; says which limits it put on it.
+#: Gets the id of a process that has just started; returns the limits it put on it, in words.
 OnStart = Callable[[int], str]
 
 
@@ -62,7 +62,7 @@ class WorkerProcess:
     threads : computing threads
     timeout_s : how long an answer may take
     variables : of its environment, beside those that every measured process gets
-    on_start : told the process's id as soon as it runs, to hold it to limits; says which, for the message of its death
+    on_start : gets the process's id as soon as it runs, to hold it to limits; names them, for the message of its death
 
     Attributes
     ----------

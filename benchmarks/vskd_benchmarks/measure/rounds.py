@@ -22,10 +22,10 @@ from vskd_benchmarks.measure.processes import OnStart, WorkerError, WorkerProces
 from vskd_benchmarks.measure.settings import Settings
 from vskd_benchmarks.measure.startup import cold_start, import_time
 
-#: Told of every step: what comes now, how many steps are done, and of how many.
+#: Called at every step with what comes now, how many steps are done, and of how many.
 Progress = Callable[[str, int, int], None]
 
-#: Calls of one block of the audit of a repeated input: so many, or as many as fit into the time, but never under three.
+#: Calls of a block of the audit of a repeated input: this many, or as many as fit into the time, at least three.
 REPEAT_CALLS, REPEAT_BLOCK_S = 20, 0.05
 
 
@@ -36,9 +36,9 @@ class Measurement:
     Attributes
     ----------
     settings, cases : what to measure
-    progress : told of every step
+    progress : called at every step
     variables : environment variables of every case's process
-    on_start : told the id of each process that starts; None where no profile holds it to limits
+    on_start : called with the id of each process that starts; None where no profile holds it to limits
     skipped : cases that turned out not to load
     """
 

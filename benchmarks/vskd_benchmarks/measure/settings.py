@@ -14,7 +14,7 @@ from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE, WarmUpRule
 
 Mode = Literal["single-stream", "paced", "soak"]
 
-#: A round of the paced mode and of a soak lasts about so long, s: often enough to show a trend.
+#: A round of the paced mode and of a soak lasts about as long, s: often enough to show a trend.
 PACED_ROUND_S = 10.0
 SOAK_ROUND_S = 1.0
 
@@ -30,7 +30,7 @@ class Effort:
     budget_s : per case, over all rounds; ``least_calls`` are made all the same
     discard : calls at the start of each block that only bring the caches back; by rule, however long they took
     cold_starts, imports : fresh processes per reading
-    paced_s, soak_s : of each case, where the user does not say
+    paced_s, soak_s : of each case, where the user gives none
     repeat_blocks : of the audit of a repeated input
     rule : of the warm-up
     """
@@ -48,7 +48,7 @@ class Effort:
     rule: WarmUpRule = field(default_factory=WarmUpRule)
 
     def calls_per_round(self, call_s: float) -> int:
-        """Calls in one round for a case that takes so long, s, back to back."""
+        """Calls in one round for a case whose call takes ``call_s``, back to back."""
         wanted = min(self.most_calls, max(self.least_calls, int(self.budget_s / max(call_s, 1e-9))))
         return math.ceil(wanted / self.rounds)
 
@@ -159,7 +159,7 @@ class Settings:
         return 0 if self.pace_hz is None else round(1e9 / self.pace_hz)
 
     def rounds_and_calls(self, call_s: float) -> tuple[int, int]:
-        """Rounds, and calls in each, for a case whose call takes so long, s."""
+        """Rounds, and calls in each, for a case whose call takes ``call_s``."""
         if self.lasting_s is None:
             return self.effort.rounds, self.effort.calls_per_round(call_s)
         wanted_s = PACED_ROUND_S if self.mode == "paced" else SOAK_ROUND_S

@@ -1,13 +1,13 @@
-"""One process of the benchmark: loads the one case that it is told to, and times it on command.
+"""One process of the benchmark: loads one case and times it on command.
 
-``python -m vskd_benchmarks.measure.worker JOB``, where JOB is JSON. Commands come in on standard input and answers
+``python -m vskd_benchmarks.measure.worker JOB``, where JOB is JSON. Commands come in on standard input and replies
 leave on standard output, one JSON document a line; end of input ends the process. The parent lets one worker
 compute at a time, in turns, so that all of them meet the same machine.
 
 Jobs (``bundle`` is a folder)
     ``{"kind": "model", "bundle", "file", "engine", "threads"}``: a model of the bundle
     ``{"kind": "network", "bundle", "file", "encoder", "threads", "trained", "usual"}``: an ONNX file beside it
-    ``{"kind": "signature", "bundle", "file", "threads"}``: the image form in LiteRT
+    ``{"kind": "signature", "bundle", "file", "threads"}``: the image-input variant in LiteRT
     ``{"kind": "torch", "bundle", "threads"}``: the usual pipeline in eager torch
     ``{"kind": "encoder", "bundle"}``: the encoders alone
     ``{"kind": "library", "package"}``: an interpreter with numpy and an engine's library, for its memory
@@ -76,7 +76,7 @@ class Worker:
         return self._maybe_case
 
     def answer(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what a command says."""
+        """Execute a command; the reply."""
         kind = command["do"]
         if kind == "memory":
             return {"memory": peak_memory()}

@@ -1,8 +1,8 @@
-"""The kinds of Raspberry Pi that a kit can be made for, by what their Python calls the machine.
+"""The kinds of Raspberry Pi that a kit can be made for, by ``platform.machine()``.
 
 What exists as a wheel decides it. ``aarch64`` (64-bit system): numpy, LiteRT and ONNX Runtime for Python 3.11 to 3.13.
 ``armv7l`` (32-bit system): PyPI holds neither numpy nor LiteRT nor ONNX Runtime, but tflite-runtime 2.14.0 for Python
-3.11, which works only beside numpy 1.x, and that is the system's own. This module knows nothing of pip.
+3.11, which works only beside numpy 1.x, and that is the system's own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Board:
 
     Attributes
     ----------
-    machine : as ``platform.machine()`` says there
+    machine : ``platform.machine()`` of the board
     bits : of its Python
     platforms : tags of the wheels that run there, without the machine
     pythons : versions with wheels

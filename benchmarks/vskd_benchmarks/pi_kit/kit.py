@@ -11,7 +11,7 @@
       SHA256SUMS            of all of the above, for sha256sum -c
 
 No date and no owner inside: the same wheels and the same bundle give the same bytes. What ``constraints.txt`` does not
-pin, pip takes from the index as it is that day; requirements.txt tells which version that was.
+pin, pip takes from the index as it is that day; requirements.txt records which version that was.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def make_kit(
     clone : of the project
     overwrite : replace a file that is there
     fetch : brings the wheels
-    progress : told of each step
+    progress : called at each step
 
     Raises
     ------

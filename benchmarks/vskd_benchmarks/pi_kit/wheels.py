@@ -1,6 +1,6 @@
 """Fetches the wheels of a kit with pip, and checks that they are enough.
 
-The project's own wheel is built from the clone that this vskd runs from, and the clone's ``constraints.txt`` says which
+The project's own wheel is built from the clone that this vskd runs from, and the clone's ``constraints.txt`` pins the
 version of each direct dependency goes into the kit. pip judges conditions such as ``python_version < "3.12"`` for the
 Python that it runs in, not for the board's; what it brought is therefore checked once more, for the board.
 """
@@ -44,7 +44,7 @@ class KitError(VskdError):
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel file: where it lies, and what its metadata says."""
+    """A wheel file: where it lies, and its metadata."""
 
     path: Path
     name: str
@@ -162,19 +162,21 @@ def _pip(words: Sequence[str], purpose: str) -> None:
         raise _failure(done.stderr, purpose)
 
 
-def _failure(said: str, purpose: str) -> KitError:
-    """One sentence for what pip said. Without a network it ends as it does without a wheel, so that comes first."""
-    if _NOTHING_ANSWERED.search(said):
+def _failure(output: str, purpose: str) -> KitError:
+    """One sentence for what pip printed. Without a network it ends as it does without a wheel, so that comes first."""
+    if _NOTHING_ANSWERED.search(output):
         return KitError(
             f"pip cannot reach the package index ({purpose})",
             hint="Check the network and pip's configuration; nothing was written",
         )
-    no_wheel = _NO_WHEEL.search(said)
+    no_wheel = _NO_WHEEL.search(output)
     if no_wheel:
         return KitError(
             f"there is no wheel of {no_wheel[1]} for {purpose}",
             hint="Choose another --python, or another version in constraints.txt; nothing was written",
         )
-    errors = [line for line in said.splitlines() if line.strip()]
-    words = next((line for line in errors if line.startswith("ERROR: ")), errors[-1] if errors else "it said nothing")
+    errors = [line for line in output.splitlines() if line.strip()]
+    words = next(
+        (line for line in errors if line.startswith("ERROR: ")), errors[-1] if errors else "it printed nothing"
+    )
     return KitError(f"pip failed ({purpose}): {words.removeprefix('ERROR: ')}", hint="Nothing was written")

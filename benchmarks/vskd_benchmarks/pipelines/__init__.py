@@ -1,1 +1,1 @@
-"""What is timed: the bundle's models, the baselines beside them, and the signal that feeds them."""
+"""What is timed: the bundle's models, the baselines they are compared with, and the signal that feeds them."""

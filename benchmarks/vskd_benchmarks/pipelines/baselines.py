@@ -1,4 +1,4 @@
-"""What is set beside a bundle's models: the usual pipeline, the same network behind an image, other networks.
+"""What a bundle's models are compared with: the usual pipeline, the same network behind an image, other networks.
 
 pyts-torch, pyts-onnxruntime
     pyts draws the image, torchvision's ResNet18 reads it, as a user would write it: full width, random weights (latency
@@ -20,7 +20,7 @@ import importlib
 import importlib.util
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,20 +48,19 @@ SIGNATURES_FILE = "forms/signatures.{recipe}.tflite"
 _PYTS_METHOD = {"gasf": "summation", "gadf": "difference"}
 
 
-class PytsEncoder:
+def pyts_encoder(contract: Contract) -> Callable[[Float32], Float32]:
     """Windows (channels, samples) to images (fields * channels, size, size) by pyts, min-max scaled."""
+    field, spec = _import_pyts_image().GramianAngularField, contract.gaf
+    fields = [field(image_size=spec.size, method=_PYTS_METHOD[name]) for name in spec.fields]
 
-    def __init__(self, contract: Contract) -> None:
-        field, spec = _import_pyts_image().GramianAngularField, contract.gaf
-        self._fields = [field(image_size=spec.size, method=_PYTS_METHOD[name]) for name in spec.fields]
-        channels, samples = contract.window_shape
-        # numba compiles now, for some seconds, and not in the middle of the warm-up.
-        self(np.tile(np.arange(samples, dtype=np.float32), (channels, 1)))
-
-    def __call__(self, window: Float32) -> Float32:
+    def encode(window: Float32) -> Float32:
         # The axes go in as three series of one call: pyts at its best.
-        images = [field.fit_transform(window) for field in self._fields]
-        return np.concatenate(images).astype(np.float32)
+        return np.concatenate([field.fit_transform(window) for field in fields]).astype(np.float32)
+
+    channels, samples = contract.window_shape
+    # numba compiles now, for some seconds, and not in the middle of the warm-up.
+    encode(np.tile(np.arange(samples, dtype=np.float32), (channels, 1)))
+    return encode
 
 
 class EncoderPair:
@@ -70,16 +69,22 @@ class EncoderPair:
     series: tuple[str, ...] = ("numpy_encoder", "pyts_encoder")
     path_series = series
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._signal = wrist_signal(bundle)
-        self._windows = ready_windows(bundle.contract, self._signal)
-        self._next_window = itertools.cycle(self._windows)
-        self._numpy = GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)
-        self._pyts = PytsEncoder(bundle.contract)
+    def __init__(
+        self,
+        windows: Sequence[Float32],
+        numpy_encoder: Callable[[Float32], Float32],
+        pyts: Callable[[Float32], Float32],
+        signal: Mapping[str, Any],
+    ) -> None:
+        self._windows = windows
+        self._next_window = itertools.cycle(windows)
+        self._numpy = numpy_encoder
+        self._pyts = pyts
+        self._signal = signal
         self._numpy_first = False
 
     def describe(self) -> dict[str, Any]:
-        return {"engine_version": np.__version__, "options": {}, "signal": self._signal.describe()}
+        return {"engine_version": np.__version__, "options": {}, "signal": dict(self._signal)}
 
     def run_once(self, clock: Clock) -> tuple[int, ...]:
         window = next(self._next_window)
@@ -111,7 +116,13 @@ class EncoderPair:
 
 def open_encoder_pair(bundle: Bundle) -> Case:
     """The encoders alone, each with one thread."""
-    return EncoderPair(bundle)
+    contract, signal = bundle.contract, wrist_signal(bundle)
+    return EncoderPair(
+        ready_windows(contract, signal),
+        GafEncoder(contract.gaf, contract.window.samples),
+        pyts_encoder(contract),
+        signal.describe(),
+    )
 
 
 def open_torch_pipeline(bundle: Bundle, threads: int) -> Case:
@@ -131,11 +142,12 @@ def open_torch_pipeline(bundle: Bundle, threads: int) -> Case:
         Network(
             infer=infer,
             engine_version=torch.__version__,
-            encode=PytsEncoder(bundle.contract),
+            encode=pyts_encoder(bundle.contract),
             decide=_winner(bundle.contract),
             options={"num_threads": torch.get_num_threads()},
             trained=False,
         ),
+        wrist_signal(bundle),
     )
 
 
@@ -163,11 +175,12 @@ def open_network(
             decide=_winner(bundle.contract) if usual else None,
             trained=trained,
         ),
+        wrist_signal(bundle),
     )
 
 
 def open_image_signature(bundle: Bundle, file: str, threads: int) -> PipelineCase:
-    """The signature ``image`` of a file of the bundle's forms in LiteRT, behind the numpy encoder."""
+    """The signature ``image`` of a file of the bundle's variants in LiteRT, behind the numpy encoder."""
     from importlib.metadata import version
 
     module = importlib.import_module("ai_edge_litert.interpreter")
@@ -181,13 +194,14 @@ def open_image_signature(bundle: Bundle, file: str, threads: int) -> PipelineCas
         return logits
 
     encode = _encoder(bundle.contract, "numpy")
-    return PipelineCase(bundle, Network(infer, version("ai-edge-litert"), encode, options={"num_threads": threads}))
+    network = Network(infer, version("ai-edge-litert"), encode, options={"num_threads": threads})
+    return PipelineCase(bundle, network, wrist_signal(bundle))
 
 
 def _encoder(contract: Contract, name: str) -> Callable[[Float32], Float32] | None:
     if name == "none":
         return None
-    return PytsEncoder(contract) if name == "pyts" else GafEncoder(contract.gaf, contract.window.samples)
+    return pyts_encoder(contract) if name == "pyts" else GafEncoder(contract.gaf, contract.window.samples)
 
 
 def _winner(contract: Contract) -> Callable[[Float32, Window], str]:

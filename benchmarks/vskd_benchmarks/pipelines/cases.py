@@ -138,15 +138,16 @@ class PipelineCase:
 
     Parameters
     ----------
-    bundle : gives contract, signal and golden windows
+    bundle : gives contract and golden windows
     network : opened
+    signal : what it is fed
     """
 
-    def __init__(self, bundle: Bundle, network: Network) -> None:
+    def __init__(self, bundle: Bundle, network: Network, signal: WristSignal) -> None:
         self._bundle = bundle
         self._network = network
-        self._signal = wrist_signal(bundle)
-        self._path = SensorPath(bundle.contract, self._signal)
+        self._signal = signal
+        self._path = SensorPath(bundle.contract, signal)
         self._decide = network.decide or Decider(bundle.contract).decide
         encode = ("encode",) if network.encode else ()
         self.path_series: tuple[str, ...] = ("sensor_to_label", "resample", *encode, "infer", "decide")
@@ -154,8 +155,9 @@ class PipelineCase:
         self.series: tuple[str, ...] = (*self.path_series, "model_only", *bare)
         self._runs = (self.run_path, self._model_only, *((self._bare_call,) if network.bare else ()))
         self._turn = 0
+        #: The latest path's logits, and what its network took.
         self._output: Float32 | None = None
-        self._ready: Float32 = self._prepared(self._path.window(self._path.next_delivery()))
+        self._ready: Float32 | None = None
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -200,14 +202,20 @@ class PipelineCase:
         self._output, self._ready = logits, image
         return decided - start, resampled - start, encoded - resampled, inferred - encoded, decided - inferred
 
+    def _latest_input(self) -> Float32:
+        """What the latest path's network took; where no path was run yet, that of the first window."""
+        if self._ready is None:
+            self._ready = self._prepared(self._path.window(self._path.next_delivery()))
+        return self._ready
+
     def _model_only(self, clock: Clock) -> tuple[int, ...]:
-        ready = self._ready
+        ready = self._latest_input()
         start = clock()
         self._network.infer(ready)
         return (clock() - start,)
 
     def _bare_call(self, clock: Clock) -> tuple[int, ...]:
-        prepared, bare = self._ready[np.newaxis], self._network.bare
+        prepared, bare = self._latest_input()[np.newaxis], self._network.bare
         start = clock()
         if bare is not None:
             bare(prepared)
@@ -223,8 +231,7 @@ class PipelineCase:
         return None if self._output is None else (self._path.row, self._output)
 
     def all_outputs(self) -> Float32 | None:
-        inputs = self.inputs()
-        return np.stack([self._network.infer(ready) for ready in inputs])
+        return np.stack([self._network.infer(ready) for ready in self.inputs()])
 
     def golden_outputs(self) -> Float32 | None:
         if not self._network.trained or GOLDEN_FILE not in self._bundle.files:
@@ -248,7 +255,8 @@ def open_model(bundle: Bundle, entry: ModelEntry, *, engine: str, threads: int) 
     BundleError : the file was changed
     EngineError : the engine is missing or refuses the file
     """
-    return PipelineCase(bundle, engine_network(open_engine(engine, bundle.model_path(entry), threads=threads), threads))
+    network = engine_network(open_engine(engine, bundle.model_path(entry), threads=threads), threads)
+    return PipelineCase(bundle, network, wrist_signal(bundle))
 
 
 def engine_network(
@@ -272,7 +280,7 @@ def engine_network(
 
 
 def session_options(engine: Engine, threads: int) -> dict[str, str | int | float | bool]:
-    """The options that a session really has, as its library tells them; a TensorFlow Lite interpreter tells none."""
+    """The options that a session really has, as its library reports them; TensorFlow Lite reports none."""
     if isinstance(engine, OnnxRuntimeEngine):
         options = engine._session.get_session_options()
         entry = "session.intra_op.allow_spinning"

@@ -81,7 +81,7 @@ def make_networks(bundle: Bundle, folder: Path, *, macs: int | None) -> dict[str
     made: dict[str, Any] = {}
     for name, make in makers.items():
         try:
-            made |= {f"{name}.{recipe}": said for recipe, said in make().items()}
+            made |= {f"{name}.{recipe}": network for recipe, network in make().items()}
         except MissingExtraError as error:
             made[name] = {"not_made": str(error)}
     return made
@@ -112,7 +112,7 @@ def mobilenet(contract: Contract) -> Any:
 
 
 def cnn1d(contract: Contract, macs: int) -> Any:
-    """The 1-D network nearest to so many multiply-accumulates, in eval mode."""
+    """The 1-D network nearest to ``macs`` multiply-accumulates, in eval mode."""
     torch = _torch()
     nn = torch.nn
     axes, samples = contract.window_shape
@@ -131,12 +131,12 @@ def cnn1d(contract: Contract, macs: int) -> Any:
 
 
 def stem_channels(axes: int, samples: int, classes: int, macs: int) -> int:
-    """Channels of the 1-D network's stem for which it comes nearest to so many multiply-accumulates."""
+    """Channels of the 1-D network's stem for which it comes nearest to ``macs`` multiply-accumulates."""
     return min(_STEM_CHANNELS, key=lambda stem: abs(cnn1d_macs(axes, samples, classes, stem) - macs))
 
 
 def cnn1d_macs(axes: int, samples: int, classes: int, stem: int) -> int:
-    """Multiply-accumulates of the 1-D network with a stem of so many channels."""
+    """Multiply-accumulates of the 1-D network with ``stem`` channels in its stem."""
     total, channels = samples * _STEM_KERNEL * axes * stem, stem
     for stage in range(_STAGES):
         wide = stem * 2**stage
@@ -164,7 +164,7 @@ def count_macs(network: Any, example: Any) -> int:
 
 
 def _write_torch(network: Any, bundle: Bundle, stem: Path, takes: str) -> dict[str, Any]:
-    """The network as fp32 and int8 files; recipe -> what to say of it."""
+    """The network as fp32 and int8 files; recipe -> file, sha256, size_bytes, macs."""
     for package in ("onnx", "onnxruntime"):
         require(package)
     torch = importlib.import_module("torch")
@@ -176,10 +176,13 @@ def _write_torch(network: Any, bundle: Bundle, stem: Path, takes: str) -> dict[s
     torch.onnx.export(network, (example,), stream, dynamo=False, input_names=[takes], output_names=["logits"])
     path = stem.with_suffix(".fp32.onnx")
     path.write_bytes(stream.getvalue())
-    return {"fp32": _said(path, macs), "w8a8-static-pc": _said(_quantize(path, _calibration(bundle, takes)), macs)}
+    return {
+        "fp32": _describe(path, macs),
+        "w8a8-static-pc": _describe(_quantize(path, _calibration(bundle, takes)), macs),
+    }
 
 
-def _said(path: Path, macs: int | None) -> dict[str, Any]:
+def _describe(path: Path, macs: int | None) -> dict[str, Any]:
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     return {"file": str(path), "sha256": sha256, "size_bytes": len(content), "macs": macs}
@@ -238,8 +241,8 @@ def _torchvision_models(torch: Any, module: str) -> ModuleType:
     """A module of ``torchvision.models``, also beside a CPU build of torch.
 
     There torchvision's compiled operators do not load and its import stops, because it registers fake kernels for two
-    operators that do not exist. Declaring them lets it go on; nothing here calls them. The workshop has the same few
-    lines, but the benchmark imports the runtime alone.
+    operators that do not exist. Declaring them lets it go on; nothing here calls them. The training package has
+    the same few lines, but the benchmark imports the runtime alone.
     """
     name = f"torchvision.models.{module}"
     try:

@@ -59,7 +59,7 @@ def test_a_measurement_comes_before_a_model(meter, probe, profile, source):
 
 
 def test_nothing_that_tells_energy_is_an_error_with_the_ways_out():
-    with pytest.raises(ConfigError, match="nothing here tells energy: RAPL: none; hwmon: none") as caught:
+    with pytest.raises(ConfigError, match="nothing here measures energy: RAPL: none; hwmon: none") as caught:
         choose_source(EnergySettings(), None, None, ("RAPL: none", "hwmon: none"))
     assert caught.value.hint == "Give --power-meter FILE, or --profile NAME for a model"
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from vskd_benchmarks.device.environment import (
-    WATCH_S,
+    OBSERVED_S,
     MachineMonitor,
     busy_cores,
     busy_ns,
@@ -71,8 +71,8 @@ def test_computing_time_of_the_machine_leaves_out_idling_and_waiting(board):
 
 def test_busy_cores_are_counted_while_watching(board, tmp_path):
     def meanwhile(seconds: float) -> None:
-        assert seconds == WATCH_S
-        jiffies = int(0.75 * WATCH_S * os.sysconf("SC_CLK_TCK"))  # three quarters of one core
+        assert seconds == OBSERVED_S
+        jiffies = int(0.75 * OBSERVED_S * os.sysconf("SC_CLK_TCK"))  # three quarters of one core
         (board / "proc/stat").write_text(f"cpu  {100 + jiffies} 5 100 825 9 7 3 1 0 0\n")
 
     assert busy_cores(board, sleep=meanwhile) == pytest.approx(0.75, abs=0.02)

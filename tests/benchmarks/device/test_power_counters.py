@@ -98,7 +98,7 @@ def test_of_several_sensors_none_is_guessed(tmp_path):
     chip(tmp_path, 0, "ina219", power1_input=1)
     chip(tmp_path, 1, "ina3221", power1_input=1)
     assert find_hwmon(tmp_path) == (
-        "hwmon: 2 sensors, and none says which is the board's: ina219 power1_input, ina3221 power1_input"
+        "hwmon: 2 sensors, and none is marked as the board's: ina219 power1_input, ina3221 power1_input"
     )
 
 

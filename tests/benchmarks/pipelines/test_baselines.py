@@ -16,10 +16,10 @@ from vskd_benchmarks.measure.plan_baselines import make_job, plan_baselines
 from vskd_benchmarks.pipelines.baselines import (
     IMAGE_FILE,
     SIGNATURES_FILE,
-    PytsEncoder,
     open_encoder_pair,
     open_network,
     open_torch_pipeline,
+    pyts_encoder,
 )
 from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
 from vskd_benchmarks.result.document import derive
@@ -35,7 +35,7 @@ def one_thread():
 
 
 def test_pyts_draws_what_vskd_draws_under_minmax(bundle):
-    encoder, windows = PytsEncoder(bundle.contract), ready_windows(bundle.contract, wrist_signal(bundle))
+    encoder, windows = pyts_encoder(bundle.contract), ready_windows(bundle.contract, wrist_signal(bundle))
     for window in windows[:3]:
         expected = GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)(window)
         np.testing.assert_allclose(encoder(window), expected, atol=2e-4)

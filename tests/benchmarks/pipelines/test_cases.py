@@ -28,7 +28,7 @@ def case(request):
 def image_case(bundle):
     """Its network answers with the corner of the image, so that nobody can have skipped the encoder."""
     encode = GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)
-    return PipelineCase(bundle, Network(lambda image: image[:, 0, 1], "1", encode, trained=False))
+    return PipelineCase(bundle, Network(lambda image: image[:, 0, 1], "1", encode, trained=False), wrist_signal(bundle))
 
 
 def test_the_split_adds_up_in_every_window(case):

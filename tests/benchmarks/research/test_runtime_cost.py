@@ -78,7 +78,7 @@ def test_the_encoders_take_turns(bundle, monkeypatch):
             for _ in range(5):
                 next(now_ns)
 
-    monkeypatch.setattr("vskd_benchmarks.pipelines.baselines.PytsEncoder", SlowEncoder)
+    monkeypatch.setattr("vskd_benchmarks.pipelines.baselines.pyts_encoder", SlowEncoder)
     result = overhead.encoder(bundle.path, rounds=40, clock=lambda: next(now_ns))
     assert (result["window"], result["image"], result["batch"]) == ([3, 128], [3, 64, 64], 256)
     for way in ("single", "single_in_runs", "batches"):
