@@ -1,0 +1,72 @@
+"""What ``vskd bench`` does with a result folder that is there: verify it, or add a power meter's file to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vskd.errors import DataError
+from vskd_benchmarks.commands.bench_options import Options
+from vskd_benchmarks.device.energy import POWER, STILL_TO_COME, add_meter, power_arrays
+from vskd_benchmarks.result.check import differences, goals_since
+from vskd_benchmarks.result.document import derive
+from vskd_benchmarks.result.folder import read_raw, read_result, write_result
+
+
+def check_folder(folder: Path) -> None:
+    """Verify a result folder and print what differs.
+
+    Raises
+    ------
+    DataError : something differs
+    """
+    found = differences(folder)
+    for line in found:
+        click.echo(line)
+    if found:
+        some = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+        raise DataError(f"{folder} is not what was measured: {some}", hint="Copy it again, or measure again")
+    result = read_result(folder)
+    click.echo(f"ok: {folder} is as it was written; the result is {result['validity']['status']}")
+    for line in goals_since(folder, result):
+        click.echo(line)
+
+
+def add_power(folder: Path, options: Options) -> None:
+    """Add the file of a power meter to a result that was measured beside it.
+
+    Raises
+    ------
+    click.UsageError : options that belong to the measurement
+    DataError : the file does not fit; the folder stays as it was, so that the right one can follow
+    """
+    options.refuse_bundles("--add-power")
+    options.refuse("battery_wh", "duty_cycle", because="belongs to the measurement; leave it out with --add-power")
+    result = read_result(folder)
+    energy, trace = add_meter(result.get("energy"), options.meter_settings())
+    raws: dict[str, Any] = {case["id"]: read_raw(folder, case["id"]) for case in result["cases"]}
+    raws[POWER] = power_arrays(trace)
+    result = derive({**result, "energy": energy}, raws)
+    report_missing_energy(result)
+    write_result(folder, result, raws, overwrite=True)
+    for case in result["cases"]:
+        if case["energy"] is not None:
+            each, plus_minus = case["energy"]["per_inference_mj"], case["energy"]["uncertainty_mj"]
+            click.echo(f"{case['name']}: {each:.3g} mJ an inference, +- {plus_minus:.2g}")
+    click.echo(f"written: {folder}; its report is to be made again: vskd report {folder}", err=True)
+
+
+def report_missing_energy(result: dict[str, Any]) -> None:
+    """Print that a meter's file is still to come.
+
+    Raises
+    ------
+    DataError : energy could not be measured
+    """
+    problem = result.get("energy", {}).get("problem")
+    if problem == STILL_TO_COME:
+        click.echo(problem, err=True)
+    elif problem is not None:
+        raise DataError(f"everything but energy was measured: {problem}")

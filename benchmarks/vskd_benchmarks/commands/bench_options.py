@@ -1,0 +1,163 @@
+"""The options of ``vskd bench`` as one record, and the settings of a run that follow from them.
+
+Options that contradict each other are refused here, before anything is read or measured.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:  # what measures is imported when something is measured, so that `vskd --help` stays quick
+    from vskd_benchmarks.device.energy import EnergySettings
+    from vskd_benchmarks.device.power_meter import MeterClock
+    from vskd_benchmarks.device.profiles import Profile
+    from vskd_benchmarks.measure.settings import Mode, Settings
+
+#: Options that bear on energy.
+_ENERGY = ("energy", "power_meter", "meter_later", "meter_clock", "meter_offset_s", "battery_wh", "duty_cycle")
+
+
+@dataclass(frozen=True)
+class Options:
+    """As typed; None where an option was not given."""
+
+    bundles: tuple[Path, ...]
+    mode: Mode | None
+    engines: tuple[str, ...]
+    recipes: tuple[str, ...]
+    threads: str | None
+    profile: str | None
+    rate_hz: float | None
+    windows_at_once: int | None
+    duration_s: float | None
+    energy: bool
+    power_meter: Path | None
+    meter_later: bool
+    meter_clock: MeterClock | None
+    meter_offset_s: float | None
+    battery_wh: float | None
+    duty_cycle: float | None
+    quick: bool
+    comparison: bool | None
+    seed: int
+    out: Path | None
+    overwrite: bool
+    add_power: Path | None
+    check: Path | None
+
+    def refuse_bundles(self, option: str) -> None:
+        """Refuse bundles beside an option that measures nothing."""
+        if self.bundles:
+            raise click.UsageError(f"{option} takes a result folder and no BUNDLE: nothing is measured")
+
+    def refuse(self, *names: str, because: str) -> None:
+        """Refuse options that were given and mean nothing here."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and value is not False:  # 0.0 was given
+                raise click.UsageError(f"{_typed(name)} {because}")
+
+    def meter_settings(self) -> EnergySettings:
+        """How a power meter's file is read."""
+        from vskd_benchmarks.device.energy import EnergySettings
+
+        return EnergySettings(
+            self.power_meter,
+            meter_later=self.meter_later,
+            meter_clock=self.meter_clock or "unix",
+            meter_offset_s=self.meter_offset_s or 0.0,
+            battery_wh=self.battery_wh,
+            duty_cycle=self.duty_cycle or 1.0,
+        )
+
+    def settings(self) -> Settings:
+        """What to measure.
+
+        Raises
+        ------
+        click.UsageError : options that contradict each other
+        ConfigError : an unknown profile
+        """
+        from vskd_benchmarks.measure.settings import Settings
+
+        energy = self._energy()
+        if not self.bundles:
+            raise click.UsageError("Missing argument 'BUNDLE...': which bundle to measure, e.g. wrist.bundle")
+        profile = self._profile()
+        mode = self._mode
+        if mode == "single-stream":
+            way_out = "means nothing in mode single-stream; add --mode paced or --mode soak"
+            self.refuse("rate_hz", "duration_s", because=way_out)
+        if mode != "paced" and self.rate_hz is None:
+            self.refuse(
+                "windows_at_once", because="means nothing back to back; add --mode paced, or --rate-hz in a soak"
+            )
+        return Settings(
+            self.bundles,
+            engines=self.engines,
+            recipes=self.recipes,
+            threads=_threads(self.threads, profile),
+            mode=mode,
+            rate_hz=self.rate_hz,
+            duration_s=self.duration_s,
+            quick=self.quick,
+            comparison=mode == "single-stream" and profile is None if self.comparison is None else self.comparison,
+            seed=self.seed,
+            command=shlex.join(["vskd", *sys.argv[1:]]),
+            profile=profile,
+            windows_at_once=self.windows_at_once,
+            energy=energy,
+        )
+
+    @property
+    def _mode(self) -> Mode:
+        return self.mode or ("single-stream" if self.profile is None else "paced")
+
+    def _profile(self) -> Profile | None:
+        from vskd_benchmarks.device.profiles import read_profile
+
+        return None if self.profile is None else read_profile(self.profile)
+
+    def _energy(self) -> EnergySettings | None:
+        """How energy is measured and used; None for a run without it."""
+        if self._mode == "single-stream":
+            self.refuse(
+                *_ENERGY,
+                because="means nothing in mode single-stream, which computes each window three ways; "
+                "add --mode soak (the smallest uncertainty) or --mode paced (with wake-ups)",
+            )
+            return None
+        if self.power_meter is None:
+            self.refuse("meter_clock", "meter_offset_s", because="means nothing without --power-meter")
+        if self.meter_later and self.power_meter is not None:
+            raise click.UsageError("--meter-later contradicts --power-meter: the file comes with --add-power")
+        if self.profile is None and not any(getattr(self, name) for name in _ENERGY):
+            return None
+        return self.meter_settings()
+
+
+def _typed(name: str) -> str:
+    """An option as it is typed."""
+    return "--batch" if name == "windows_at_once" else "--" + name.replace("_", "-")
+
+
+def _threads(text: str | None, profile: Profile | None) -> tuple[int, ...]:
+    if text is None:
+        return (1 if profile is None else profile.settings.threads,)
+    numbers = text.split(",")
+    if not all(number.strip().isdigit() and 1 <= int(number) <= 256 for number in numbers):
+        raise click.BadParameter(f"{text!r} is no list of numbers from 1 to 256, e.g. 1,2,4", param_hint="--threads")
+    found = tuple(dict.fromkeys(int(number) for number in numbers))
+    if profile is not None and max(found) > profile.settings.cores:
+        cores = profile.settings.cores
+        raise click.UsageError(
+            f"--threads {text} contradicts --profile {profile.name}, which has {cores} core{'s' if cores > 1 else ''}; "
+            "leave one of them out"
+        )
+    return found
