@@ -35,8 +35,8 @@ UTD = grid(
 )
 
 
-#: Those that need no column and no list; three folds, so that three people are enough.
-BY_PERSON_OR_TRIAL = [name for name in PROTOCOLS if name not in ("column", "fixed")]
+#: Those that need no column and no list; three folds, so that three subjects are enough.
+BY_SUBJECT_OR_TRIAL = [name for name in PROTOCOLS if name not in ("column", "fixed")]
 THREE = Rules(fold_count=3)
 
 
@@ -61,7 +61,7 @@ def test_subject_specific_on_utd_mhad_is_the_papers_and_is_stamped() -> None:
     assert {UTD[i].trial for i in split.validation} == {2}
     everybody = tuple("12345678")
     assert split.train_subjects == split.validation_subjects == split.test_subjects == everybody
-    # A quarter decides; every person and every action is on both sides, in equal parts.
+    # A quarter decides; every subject and every action is on both sides, in equal parts.
     assert len(split.validation) == 108
     assert set(Counter(UTD[i].label for i in split.validation).values()) == {4}
     assert set(Counter(UTD[i].subject for i in split.validation).values()) <= {13, 14}
@@ -84,7 +84,7 @@ def test_the_other_protocols_have_no_folds() -> None:
     assert folds(UTD, "cross-subject") == folds(UTD, "subject-specific") == ()
 
 
-def test_people_are_in_natural_order_and_a_quarter_decides() -> None:
+def test_subjects_are_in_natural_order_and_a_quarter_decides() -> None:
     many = grid(subjects=[f"P{number}" for number in range(1, 17)], labels=2, trials=1)
     assert folds(many, "leave-one-subject-out")[:3] == ("P1", "P2", "P3")
     split = make_split(many, "cross-subject", fold=None)
@@ -103,17 +103,17 @@ def test_validation_subjects_can_be_named() -> None:
 
 
 @given(
-    people=st.lists(st.integers(0, 40), min_size=3, max_size=12, unique=True),
+    subjects=st.lists(st.integers(0, 40), min_size=3, max_size=12, unique=True),
     labels=st.integers(2, 5),
     trials=st.integers(2, 5),
-    protocol=st.sampled_from(BY_PERSON_OR_TRIAL),
+    protocol=st.sampled_from(BY_SUBJECT_OR_TRIAL),
     data=st.data(),
 )
 def test_no_recording_is_on_two_sides_and_none_is_lost(
-    people: list[int], labels: int, trials: int, protocol: str, data: st.DataObject
+    subjects: list[int], labels: int, trials: int, protocol: str, data: st.DataObject
 ) -> None:
-    infos = grid(subjects=[f"s{person}" for person in people], labels=labels, trials=trials)
-    enough = sum(person % 2 for person in people) >= 2 and any(person % 2 == 0 for person in people)
+    infos = grid(subjects=[f"s{subject}" for subject in subjects], labels=labels, trials=trials)
+    enough = sum(subject % 2 for subject in subjects) >= 2 and any(subject % 2 == 0 for subject in subjects)
     if protocol == "cross-subject" and not enough:
         with pytest.raises(ConfigError, match="cross-subject leaves no recording for"):
             make_split(infos, protocol, fold=None)
@@ -132,7 +132,7 @@ def test_no_recording_is_on_two_sides_and_none_is_lost(
 @given(data=st.data())
 def test_the_order_of_recordings_does_not_change_the_sides(data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(grid(subjects=["1", "2", "3", "5"], labels=3, trials=2)))
-    protocol = data.draw(st.sampled_from(BY_PERSON_OR_TRIAL))
+    protocol = data.draw(st.sampled_from(BY_SUBJECT_OR_TRIAL))
     names = folds(shuffled, protocol, THREE)
     split = make_split(shuffled, protocol, fold=names[0] if names else None, rules=THREE)
     straight = sorted(shuffled, key=lambda info: info.id)
@@ -145,29 +145,31 @@ def with_groups(infos: tuple[RecordingInfo, ...], column: str, values: list[str]
     return tuple(replace(info, groups={column: values[i % len(values)]}) for i, info in enumerate(infos))
 
 
-@given(people=st.integers(3, 15), folds_wanted=st.integers(2, 15))
-def test_every_person_is_tested_in_exactly_one_of_the_folds(people: int, folds_wanted: int) -> None:
-    infos = grid(subjects=[f"p{person}" for person in range(people)], labels=2, trials=1)
+@given(subjects=st.integers(3, 15), folds_wanted=st.integers(2, 15))
+def test_every_subject_is_tested_in_exactly_one_of_the_folds(subjects: int, folds_wanted: int) -> None:
+    infos = grid(subjects=[f"p{subject}" for subject in range(subjects)], labels=2, trials=1)
     rules = Rules(fold_count=folds_wanted)
-    if folds_wanted > people:
-        with pytest.raises(ConfigError, match=f"needs 2 to {people} folds for {people} people, got {folds_wanted}"):
+    if folds_wanted > subjects:
+        with pytest.raises(
+            ConfigError, match=f"needs 2 to {subjects} folds for {subjects} subjects, got {folds_wanted}"
+        ):
             folds(infos, "subject-folds", rules)
         return
-    if people - -(-people // folds_wanted) < 2:
+    if subjects - -(-subjects // folds_wanted) < 2:
         return
     splits = [
         make_split(infos, "subject-folds", fold=fold, rules=rules) for fold in folds(infos, "subject-folds", rules)
     ]
-    tested = [person for split in splits for person in split.test_subjects]
+    tested = [subject for split in splits for subject in split.test_subjects]
     assert sorted(tested) == sorted({info.subject for info in infos})
     assert max(len(split.test_subjects) for split in splits) - min(len(split.test_subjects) for split in splits) <= 1
     assert not any(split.leaky for split in splits)
 
 
 def test_a_column_that_says_the_sides_is_the_split() -> None:
-    people = grid(subjects=["ann", "bob", "cem", "dan"], labels=2, trials=2)
+    subjects = grid(subjects=["ann", "bob", "cem", "dan"], labels=2, trials=2)
     sides = {"ann": "train", "bob": "train", "cem": "validation", "dan": "test"}
-    infos = tuple(replace(info, groups={"side": sides[info.subject]}) for info in people)
+    infos = tuple(replace(info, groups={"side": sides[info.subject]}) for info in subjects)
     rules = Rules(column="side")
     assert folds(infos, "column", rules) == ()
     split = make_split(infos, "column", fold=None, rules=rules)
@@ -179,7 +181,7 @@ def test_a_column_that_says_the_sides_is_the_split() -> None:
     assert not split.leaky
 
 
-def test_a_column_of_sessions_leaves_one_value_out_and_says_that_people_are_on_both_sides() -> None:
+def test_a_column_of_sessions_leaves_one_value_out_and_says_that_subjects_are_on_both_sides() -> None:
     infos = with_groups(grid(subjects=["1", "2", "3"], labels=2, trials=4), "session", ["1", "2", "3", "10"])
     rules = Rules(column="session")
     assert folds(infos, "column", rules) == ("1", "2", "3", "10")
@@ -193,13 +195,13 @@ def test_a_column_of_sessions_leaves_one_value_out_and_says_that_people_are_on_b
         refuse_leak(split, allowed=False)
 
 
-def test_a_leak_names_three_people_and_counts_the_others() -> None:
+def test_a_leak_names_three_subjects_and_counts_the_others() -> None:
     with pytest.raises(ConfigError, match="subject-specific puts '1', '2', '3' and 5 more into training and test"):
         refuse_leak(make_split(UTD, "subject-specific", fold=None), allowed=False)
     refuse_leak(make_split(UTD, "cross-subject", fold=None), allowed=False)
 
 
-def test_fixed_lists_of_people() -> None:
+def test_fixed_lists_of_subjects() -> None:
     rules = Rules(train_subjects=("1", "2", "3"), test_subjects=("7",))
     split = make_split(UTD, "fixed", fold=None, rules=rules)
     assert (split.train_subjects, split.validation_subjects, split.test_subjects) == (("1", "2"), ("3",), ("7",))
@@ -211,7 +213,7 @@ def test_fixed_lists_of_people() -> None:
     ("rules", "message"),
     [
         (Rules(), r"needs data\.test_subjects\. Name some of: 1, 2"),
-        (Rules(test_subjects=("9",)), "names an unknown person '9'"),
+        (Rules(test_subjects=("9",)), "names an unknown subject '9'"),
         (Rules(train_subjects=("1", "2"), test_subjects=("2", "3")), "names '2' for training and for test"),
     ],
 )
@@ -242,7 +244,7 @@ def test_an_unknown_protocol_is_refused_with_a_suggestion() -> None:
 
 
 def test_folds_are_asked_for_and_only_where_there_are_any() -> None:
-    with pytest.raises(ConfigError, match=r"needs a fold\. Name the left-out person: 1, 2, 3"):
+    with pytest.raises(ConfigError, match=r"needs a fold\. Name the left-out subject: 1, 2, 3"):
         make_split(UTD, "leave-one-subject-out", fold=None)
     with pytest.raises(ConfigError, match="unknown fold '9' of leave-one-subject-out"):
         make_split(UTD, "leave-one-subject-out", fold="9")
@@ -251,16 +253,16 @@ def test_folds_are_asked_for_and_only_where_there_are_any() -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "fold", "person"),
+    ("protocol", "fold", "subject"),
     [
         ("cross-subject", None, "2"),
         ("leave-one-subject-out", "4", "4"),
         ("leave-one-subject-out", "4", "99"),
     ],
 )
-def test_a_validation_subject_must_be_a_training_subject(protocol: str, fold: str | None, person: str) -> None:
-    with pytest.raises(ConfigError, match=rf"'{person}' is not among the training subjects of {protocol}"):
-        make_split(UTD, protocol, fold=fold, validation_subjects=(person,))
+def test_a_validation_subject_must_be_a_training_subject(protocol: str, fold: str | None, subject: str) -> None:
+    with pytest.raises(ConfigError, match=rf"'{subject}' is not among the training subjects of {protocol}"):
+        make_split(UTD, protocol, fold=fold, validation_subjects=(subject,))
 
 
 def test_subject_specific_takes_no_validation_subjects() -> None:
@@ -269,7 +271,9 @@ def test_subject_specific_takes_no_validation_subjects() -> None:
 
 
 def test_somebody_must_be_left_to_train() -> None:
-    with pytest.raises(ConfigError, match="leaves no recording for train: the data set has 861 recordings of 8 people"):
+    with pytest.raises(
+        ConfigError, match="leaves no recording for train: the data set has 861 recordings of 8 subjects"
+    ):
         make_split(UTD, "cross-subject", fold=None, validation_subjects=("1", "3", "5", "7"))
 
 

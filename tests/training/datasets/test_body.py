@@ -60,7 +60,7 @@ def test_an_arm_goes_where_its_angles_say(arm, elbow, wrist):
         np.testing.assert_allclose(joints[f"{side}_wrist"] - shoulder, np.multiply(wrist, mirror), atol=1e-12)
 
 
-def test_the_person_stands_upright_with_the_right_side_at_positive_x():
+def test_the_subject_stands_upright_with_the_right_side_at_positive_x():
     joints, _ = posed()
     assert joints["pelvis"][2] == pytest.approx(LIMBS.thigh + LIMBS.shin, abs=0.02)
     assert joints["neck"][2] - joints["pelvis"][2] == pytest.approx(LIMBS.spine)
@@ -182,7 +182,7 @@ def test_an_action_begins_its_cycle_at_its_start(label):
     assert phases[-1] < 1.0
 
 
-def test_people_differ_and_come_back():
+def test_subjects_differ_and_come_back():
     first, again, other = (draw_subject(np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert dataclasses.asdict(first).keys() == dataclasses.asdict(other).keys()
     for field in ("tempo", "amplitude", "rest", "smoothness_s", "left_share", "limbs"):

@@ -168,7 +168,7 @@ INFOS = [
 DATA = DataConfig("mmact", "none")
 
 
-def test_cross_subject_is_the_published_one_also_where_a_person_is_missing() -> None:
+def test_cross_subject_is_the_published_one_also_where_a_subject_is_missing() -> None:
     split = split_of(INFOS, DATA, validation_subjects=())
     assert split.test_subjects == ("17", "18", "19", "20")
     assert split.train_subjects[-1] == "12"
@@ -180,7 +180,7 @@ def test_cross_subject_is_the_published_one_also_where_a_person_is_missing() -> 
 @pytest.mark.parametrize(
     ("protocol", "column", "tested"), [("cross-session", "session", "5"), ("cross-scene", "scene", "2")]
 )
-def test_cross_session_and_cross_scene_have_the_same_people_on_both_sides(
+def test_cross_session_and_cross_scene_have_the_same_subjects_on_both_sides(
     protocol: str, column: str, tested: str
 ) -> None:
     data = replace(DATA, protocol=protocol)

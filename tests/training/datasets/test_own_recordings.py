@@ -43,7 +43,7 @@ kd = 0.5
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four people, three activities, two sessions each; one clip has lost its samples."""
+    """Four subjects, three activities, two sessions each; one clip has lost its samples."""
     root = write_folder(tmp_path_factory.mktemp("own") / "kitchen", subjects=4, duration_s=4.0)
     rows = [[*row[:5], str(1 + (index + index // 4) % 2)] for index, row in enumerate(read_table(root))]
     write_table(root, rows)
@@ -57,7 +57,7 @@ def settings(folder: Path) -> tuple[object, ...]:
     return ("--config", folder / "config.toml", "--root", folder, "--cache", folder / "cache")
 
 
-def test_the_check_counts_people_columns_and_what_was_left_out(vskd: Command, folder: Path) -> None:
+def test_the_check_counts_subjects_columns_and_what_was_left_out(vskd: Command, folder: Path) -> None:
     done = vskd("data", "check", "--dataset", "folder", "--root", folder)
     assert done.code == 0, done.err
     assert done.out.startswith("kitchen, view video: 11 recordings\n")
@@ -99,7 +99,7 @@ def test_a_student_needs_no_video(vskd: Command, settings: tuple[object, ...], t
     assert "has no video, which the teacher needs" in done.err
 
 
-def test_one_person_on_both_sides_is_refused_unless_asked_for_and_then_stamped(
+def test_one_subject_on_both_sides_is_refused_unless_asked_for_and_then_stamped(
     vskd: Command, settings: tuple[object, ...], tmp_path: Path
 ) -> None:
     words = ("--set", "data.view=none", "--set", "data.protocol=column", "--set", "data.split_column=session")
@@ -122,10 +122,10 @@ def partly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of p1 (trains), p2 (tests) and p3 (decides) a clip has no label, and of p4 (trains) one has no video either."""
     root = write_folder(tmp_path_factory.mktemp("partly") / "kitchen", subjects=4, duration_s=4.0)
     rows = read_table(root)
-    for person, activity in (("p1", "wave"), ("p2", "jog"), ("p3", "squat"), ("p4", "jog")):
-        (row,) = (row for row in rows if (row[1], row[2]) == (person, activity))
+    for subject, activity in (("p1", "wave"), ("p2", "jog"), ("p3", "squat"), ("p4", "jog")):
+        (row,) = (row for row in rows if (row[1], row[2]) == (subject, activity))
         row[2] = ""
-        row[4] = "" if person == "p4" else row[4]
+        row[4] = "" if subject == "p4" else row[4]
     write_table(root, rows)
     (root / "config.toml").write_text(CONFIG)
     return root
@@ -156,7 +156,7 @@ def test_clips_without_a_label_join_distillation_where_their_subject_trains(
 
 
 def test_what_is_not_used_changes_nothing_and_what_joins_does(vskd: Command, partly: Path, tmp_path: Path) -> None:
-    """Drop the clips without a label one person after the other: only the training person's changes the student."""
+    """Drop the clips without a label one subject after the other: only the training subject's changes the student."""
     rows = read_table(partly)
 
     def weights(name: str, dropped: set[str]) -> str:

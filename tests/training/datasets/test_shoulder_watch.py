@@ -26,10 +26,10 @@ installed = pytest.mark.skipif(
 )
 
 
-def content(people: int = 4) -> dict[str, Any]:
-    """What the file holds, with fewer people: one recording for each exercise and person."""
+def content(subjects: int = 4) -> dict[str, Any]:
+    """What the file holds, with fewer subjects: one recording for each exercise and subject."""
     rng = np.random.default_rng(0)
-    count = len(EXERCISES) * people
+    count = len(EXERCISES) * subjects
     y = np.arange(count) % len(EXERCISES)
     phase = np.arange(150)[:, np.newaxis] / 50 * (1 + y)
     signals = [
@@ -59,7 +59,7 @@ def write_pickle(folder: Path, stream: bytes) -> Path:
     return folder
 
 
-def test_the_recordings_come_by_exercise_person_and_side(tmp_path: Path) -> None:
+def test_the_recordings_come_by_exercise_subject_and_side(tmp_path: Path) -> None:
     made = content()
     source = ShoulderWatchSource(write(tmp_path, made))
     recordings = list(source.recordings())
@@ -164,8 +164,8 @@ def test_the_recordings_of_the_package() -> None:
     assert (report.samples.shortest, report.samples.longest) == (947, 2618)
     minutes = sum(len(one.time_s) for one in installed_source().recordings()) / 50 / 60
     assert minutes == pytest.approx(81.4, abs=0.1)
-    people = Counter(info.subject for info in installed_source().infos())
-    assert sorted(people, key=int) == [str(person) for person in range(1, 11)]
+    subjects = Counter(info.subject for info in installed_source().infos())
+    assert sorted(subjects, key=int) == [str(subject) for subject in range(1, 11)]
 
 
 CONFIG = """

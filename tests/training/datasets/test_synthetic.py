@@ -61,7 +61,7 @@ def test_recordings_come_in_the_order_of_infos(recordings):
     assert {info.subject for info in source.infos()} == {"1", "2"}
 
 
-def test_the_defaults_are_sixteen_people_three_times():
+def test_the_defaults_are_sixteen_subjects_three_times():
     infos = SyntheticSource(SyntheticSettings()).infos()
     assert len(infos) == len(LABELS) * 16 * 3
     assert {info.subject for info in infos} == {str(number) for number in range(1, 17)}
@@ -92,7 +92,7 @@ def test_gravity_is_in_the_readings(recordings):
         assert np.linalg.norm(recording.acceleration_g, axis=1).mean() > 0.9
 
 
-def test_the_person_is_in_the_image(recordings):
+def test_the_subject_is_in_the_image(recordings):
     for recording in recordings:
         lit = (recording.frames > 0).mean(axis=(1, 2))
         assert lit.min() > 0.05

@@ -26,7 +26,7 @@ TRIALS = ("a1_s1_t1", "a2_s1_t1", "a10_s2_t3")
 RIGHT_WRIST = 10
 
 
-def standing_person(frames: int = 4) -> NDArray[np.uint16]:
+def standing_subject(frames: int = 4) -> NDArray[np.uint16]:
     """(60, 80, frames), mm: a body of 20 x 8 pixels at 2000 mm with an arm held towards the camera."""
     depth = np.zeros((60, 80, frames), dtype=np.uint16)
     depth[20:40, 30:38] = 2000
@@ -77,7 +77,7 @@ def tree(tmp_path: Path) -> Path:
     root = tmp_path / "utd-mhad"
     for trial in TRIALS:
         write_mat(root / "Inertial" / f"{trial}_inertial.mat", d_iner=inertial(trial))
-        write_mat(root / "Depth" / f"{trial}_depth.mat", d_depth=standing_person())
+        write_mat(root / "Depth" / f"{trial}_depth.mat", d_depth=standing_subject())
         write_mat(root / "Skeleton" / f"{trial}_skeleton.mat", d_skel=standing_joints())
         write_avi(root / "RGB" / f"{trial}_color.avi", [np.full((48, 64), 40 * i, np.uint8) for i in range(5)])
     (root / "Skeleton" / "Skeleton_joint_order.txt").write_text("1. head;")
@@ -151,7 +151,7 @@ def test_depth_is_coded_around_the_clips_median() -> None:
     farther_mm=st.integers(-1000, 2000),
 )
 def test_depth_frames_do_not_depend_on_place_or_distance(down: int, right: int, farther_mm: int) -> None:
-    depth = standing_person()
+    depth = standing_subject()
     moved = np.roll(depth.astype(np.int32), (down, right), axis=(0, 1))
     moved[moved > 0] += farther_mm
     expected = depth_frames(depth, height=30, width=40)
@@ -169,13 +169,13 @@ def test_motion_within_a_clip_stays_visible() -> None:
 
 
 def test_half_and_full_resolution_give_the_same_frames() -> None:
-    half = standing_person()
+    half = standing_subject()
     full = half.repeat(2, axis=0).repeat(2, axis=1)
     np.testing.assert_array_equal(depth_frames(half, height=30, width=40), depth_frames(full, height=30, width=40))
 
 
 def test_a_speck_of_noise_does_not_widen_the_crop() -> None:
-    clean = standing_person(frames=60)
+    clean = standing_subject(frames=60)
     noisy = clean.copy()
     noisy[2, 70, 5] = 3000
     np.testing.assert_array_equal(depth_frames(noisy, height=30, width=40), depth_frames(clean, height=30, width=40))
@@ -461,7 +461,7 @@ def test_every_published_skeleton_is_drawn_with_the_right_number_of_frames(utd_m
 
 
 @pytest.mark.data
-def test_every_published_depth_clip_of_one_action_shows_a_person(utd_mhad_root: Path) -> None:
+def test_every_published_depth_clip_of_one_action_shows_a_subject(utd_mhad_root: Path) -> None:
     source = UtdMhadSource(utd_mhad_root, view="depth")
     for recording in itertools.islice(source.recordings(), 32):
         filled = (recording.frames > 0).mean(axis=(1, 2))

@@ -1,28 +1,28 @@
-"""Who is trained on, who decides, who is tested: the splits of the literature over any list of recordings.
+"""Training, validation and test subjects: the splits of the literature over any list of recordings.
 
 This module knows recordings by their ``RecordingInfo`` only. It does not read samples and does not cut windows; windows
 follow their recording, so that no recording is on two sides.
 
 Validation is always taken from the training side, by default about a quarter of it:
 
-- ``cross-subject``: the last quarter of the training people, at least one. On UTD-MHAD that is subject 7, as in the
+- ``cross-subject``: the last quarter of the training subjects, at least one. On UTD-MHAD that is subject 7, as in the
   published 1, 3, 5 / 7 / 2, 4, 6, 8 split.
-- ``leave-one-subject-out``: the quarter that follows the left-out person, in a circle. Over all folds everybody decides
-  equally often, so that no one person's habits choose every model.
-- ``subject-specific``: of the last training trial every second pair of person and action, as on a chessboard, so that
-  every person and every action is on both sides.
-- ``subject-folds``: people in natural order are dealt into k folds; one fold is tested, the next quarter decides.
+- ``leave-one-subject-out``: the quarter that follows the left-out subject, in a circle. Over all folds every subject
+  validates equally often, so that no one subject's habits choose every model.
+- ``subject-specific``: of the last training trial every second pair of subject and action, as on a chessboard, so that
+  every subject and every action is on both sides.
+- ``subject-folds``: subjects in natural order are dealt into k folds; one fold is tested, the next quarter validates.
 - ``column``: a further column of the table. One that holds ``train``, ``validation`` and ``test`` is the split; of any
-  other the fold names the value that is tested, and the last quarter of the other people decides.
-- ``fixed``: lists of people.
+  other the fold names the value that is tested, and the last quarter of the other subjects validates.
+- ``fixed``: lists of subjects.
 
-A split with one person on both sides says nothing about new people: ``refuse_leak`` refuses it unless it was asked for.
+A split with one subject on both sides says nothing about new subjects: ``refuse_leak`` refuses it unless allowed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from vskd.errors import ConfigError, did_you_mean
@@ -48,7 +48,7 @@ class Rules:
     ----------
     fold_count : of ``subject-folds``
     column : of ``column``
-    train_subjects, test_subjects : of ``fixed``; no training people take everybody else
+    train_subjects, test_subjects : of ``fixed``; no training subjects take all others
     """
 
     fold_count: int = 5
@@ -64,10 +64,10 @@ class Split:
     Attributes
     ----------
     protocol : its name
-    fold : the left-out person, group of people or value; None where the protocol has one split only
+    fold : the left-out subject, group of subjects or value; None where the protocol has one split only
     train, validation, test : indices into ``infos``, ascending
-    train_subjects, validation_subjects, test_subjects : the people on each side, in natural order
-    leaky : a person of the test side was seen in training or validation. Such a result says nothing about new people
+    train_subjects, validation_subjects, test_subjects : those on each side, in natural order
+    leaky : a test subject is in training or validation. Such a result says nothing about new subjects
     """
 
     protocol: str
@@ -92,15 +92,17 @@ def folds(infos: Sequence[RecordingInfo], protocol: str, rules: Rules = Rules())
 
     Raises
     ------
-    ConfigError : an unknown protocol or column, or more folds than people
+    ConfigError : an unknown protocol or column, or more folds than subjects
     """
     _check_protocol(protocol)
     if protocol == LEAVE_ONE_SUBJECT_OUT:
-        return _people(infos)
+        return subjects_of(infos)
     if protocol == SUBJECT_FOLDS:
-        people = len(_people(infos))
-        if not 2 <= rules.fold_count <= people:
-            raise ConfigError(f"{SUBJECT_FOLDS} needs 2 to {people} folds for {people} people, got {rules.fold_count}")
+        subjects = len(subjects_of(infos))
+        if not 2 <= rules.fold_count <= subjects:
+            raise ConfigError(
+                f"{SUBJECT_FOLDS} needs 2 to {subjects} folds for {subjects} subjects, got {rules.fold_count}"
+            )
         return tuple(str(number) for number in range(1, rules.fold_count + 1))
     if protocol == COLUMN:
         values = set(_values(infos, rules.column))
@@ -123,29 +125,30 @@ def make_split(
     infos : every recording
     protocol : one of ``PROTOCOLS``
     fold : one of ``folds``, None where there is none
-    validation_subjects : people of the training side who decide instead of training; empty for the default above
+    validation_subjects : training subjects who validate instead of training; empty for the default above
     rules : of the protocol
 
     Raises
     ------
-    ConfigError : an unknown protocol, fold, column or person, or a side without recordings
+    ConfigError : an unknown protocol, fold, column or subject, or a side without recordings
     """
     _check_fold(protocol, fold, folds(infos, protocol, rules))
-    splitters: dict[str, Callable[[], Split]] = {
-        SUBJECT_SPECIFIC: lambda: _subject_specific(infos, validation_subjects),
-        CROSS_SUBJECT: lambda: _cross_subject(infos, validation_subjects),
-        LEAVE_ONE_SUBJECT_OUT: lambda: _leave_out(infos, protocol, fold, {fold or ""}, validation_subjects),
-        SUBJECT_FOLDS: lambda: _leave_out(
-            infos, protocol, fold, set(_people(infos)[int(fold or 1) - 1 :: rules.fold_count]), validation_subjects
-        ),
-        COLUMN: lambda: _by_column(infos, rules.column, fold, validation_subjects),
-        FIXED: lambda: _fixed(infos, rules, validation_subjects),
-    }
-    return splitters[protocol]()
+    if protocol == SUBJECT_SPECIFIC:
+        return _subject_specific(infos, validation_subjects)
+    if protocol == COLUMN:
+        return _by_column(infos, rules.column, fold, validation_subjects)
+    training, test = _subjects_by_side(infos, protocol, fold, rules)
+    validating = validation_subjects or training[-_quarter(training) :]
+    _check_validation(protocol, validating, training)
+
+    def rows(subjects: Collection[str]) -> list[int]:
+        return [row for row, info in enumerate(infos) if info.subject in subjects]
+
+    return split_by_rows(infos, protocol, fold, rows({*training} - {*validating}), rows(validating), rows(test))
 
 
 def refuse_leak(split: Split, *, allowed: bool) -> None:
-    """Refuse a split that tests people who were trained on, unless that was asked for.
+    """Refuse a split that tests subjects who were trained on, unless that was allowed.
 
     Raises
     ------
@@ -153,38 +156,36 @@ def refuse_leak(split: Split, *, allowed: bool) -> None:
     """
     if not split.leaky or allowed:
         return
-    shared = [person for person in split.test_subjects if person in {*split.train_subjects, *split.validation_subjects}]
+    shared = [
+        subject for subject in split.test_subjects if subject in {*split.train_subjects, *split.validation_subjects}
+    ]
     raise ConfigError(
-        f"{split.protocol} puts {_some(shared)} into training and test, so its result says nothing of new people",
+        f"{split.protocol} puts {_some(shared)} into training and test, so its result says nothing about new subjects",
         hint=f"Take {LEAVE_ONE_SUBJECT_OUT} or {SUBJECT_FOLDS}, or add --allow-leak (data.allow_leak = true), which "
         "stamps every report LEAKY",
     )
 
 
-def _some(people: Sequence[str]) -> str:
-    named = ", ".join(repr(person) for person in people[:3])
-    return named if len(people) <= 3 else f"{named} and {len(people) - 3} more"
+def _some(subjects: Sequence[str]) -> str:
+    named = ", ".join(repr(subject) for subject in subjects[:3])
+    return named if len(subjects) <= 3 else f"{named} and {len(subjects) - 3} more"
 
 
-def _cross_subject(infos: Sequence[RecordingInfo], validation_subjects: tuple[str, ...]) -> Split:
-    people = _people(infos)
-    seen = [person for person in people if trains_cross_subject(person)]
-    default = seen[-_quarter(seen) :]
-    return _by_people(infos, CROSS_SUBJECT, None, seen, validation_subjects or default)
-
-
-def _leave_out(
-    infos: Sequence[RecordingInfo],
-    protocol: str,
-    fold: str | None,
-    tested: set[str],
-    validation_subjects: tuple[str, ...],
-) -> Split:
-    """Test some people; of the others, the quarter that follows the first of them decides."""
-    people = _people(infos)
-    at = min(people.index(person) for person in tested)
-    seen = [person for person in (*people[at + 1 :], *people[:at]) if person not in tested]
-    return _by_people(infos, protocol, fold, seen, validation_subjects or seen[: _quarter(seen)])
+def _subjects_by_side(
+    infos: Sequence[RecordingInfo], protocol: str, fold: str | None, rules: Rules
+) -> tuple[list[str], list[str]]:
+    """Training subjects, the last quarter of whom validates by default, and test subjects."""
+    subjects = list(subjects_of(infos))
+    if protocol == FIXED:
+        return _fixed(subjects, rules)
+    if protocol == CROSS_SUBJECT:
+        training = [subject for subject in subjects if trains_cross_subject(subject)]
+        return training, [subject for subject in subjects if subject not in training]
+    test = [fold or ""] if protocol == LEAVE_ONE_SUBJECT_OUT else subjects[int(fold or 1) - 1 :: rules.fold_count]
+    # In a circle, so that those who follow the first test subject come last.
+    at = subjects.index(test[0])
+    others = reversed([*subjects[at + 1 :], *subjects[:at]])
+    return [subject for subject in others if subject not in test], test
 
 
 def _by_column(
@@ -194,18 +195,20 @@ def _by_column(
     if fold is None:
         sides = [[i for i, value in enumerate(values) if value == side] for side in SIDES]
         if validation_subjects and sides[1]:
-            raise ConfigError(f"the column {column!r} says who decides, got validation subjects {validation_subjects}")
+            raise ConfigError(
+                f"the column {column!r} names the validation recordings, got validation subjects {validation_subjects}"
+            )
         train, validation, test = sides
     else:
         train = [i for i, value in enumerate(values) if value != fold]
         validation, test = [], [i for i, value in enumerate(values) if value == fold]
     if not validation:
-        people = _people([infos[i] for i in train])
-        deciding = validation_subjects or people[-_quarter(people) :]
-        _check_deciding(COLUMN, deciding, people)
-        validation = [i for i in train if infos[i].subject in deciding]
-        train = [i for i in train if infos[i].subject not in deciding]
-    return _split(infos, COLUMN, fold, train, validation, test)
+        subjects = subjects_of([infos[i] for i in train])
+        validating = validation_subjects or subjects[-_quarter(subjects) :]
+        _check_validation(COLUMN, validating, subjects)
+        validation = [i for i in train if infos[i].subject in validating]
+        train = [i for i in train if infos[i].subject not in validating]
+    return split_by_rows(infos, COLUMN, fold, train, validation, test)
 
 
 def _values(infos: Sequence[RecordingInfo], column: str) -> list[str]:
@@ -224,45 +227,24 @@ def _are_sides(values: set[str]) -> bool:
     return {"train", "test"} <= values <= set(SIDES)
 
 
-def _fixed(infos: Sequence[RecordingInfo], rules: Rules, validation_subjects: tuple[str, ...]) -> Split:
-    people = _people(infos)
+def _fixed(subjects: Sequence[str], rules: Rules) -> tuple[list[str], list[str]]:
     if not rules.test_subjects:
-        raise ConfigError(f"{FIXED} needs data.test_subjects", hint=f"Name some of: {', '.join(people)}")
-    for person in (*rules.train_subjects, *rules.test_subjects):
-        if person not in people:
-            raise ConfigError(f"{FIXED} names an unknown person {person!r}", hint=did_you_mean(person, people))
-    seen = [person for person in people if person in (rules.train_subjects or people)]
-    if not rules.train_subjects:
-        seen = [person for person in seen if person not in rules.test_subjects]
-    if both := [person for person in seen if person in rules.test_subjects]:
+        raise ConfigError(f"{FIXED} needs data.test_subjects", hint=f"Name some of: {', '.join(subjects)}")
+    for subject in (*rules.train_subjects, *rules.test_subjects):
+        if subject not in subjects:
+            raise ConfigError(f"{FIXED} names an unknown subject {subject!r}", hint=did_you_mean(subject, subjects))
+    if both := [subject for subject in rules.train_subjects if subject in rules.test_subjects]:
         raise ConfigError(f"{FIXED} names {_some(both)} for training and for test", hint="Take one of the two")
-    used = [i for i, info in enumerate(infos) if info.subject in {*seen, *rules.test_subjects}]
-    return _by_people(infos, FIXED, None, seen, validation_subjects or seen[-_quarter(seen) :], used=used)
+    wanted = rules.train_subjects or [subject for subject in subjects if subject not in rules.test_subjects]
+    return [subject for subject in subjects if subject in wanted], list(rules.test_subjects)
 
 
-def _by_people(
-    infos: Sequence[RecordingInfo],
-    protocol: str,
-    fold: str | None,
-    seen: Sequence[str],
-    deciding: Sequence[str],
-    *,
-    used: Sequence[int] | None = None,
-) -> Split:
-    _check_deciding(protocol, deciding, seen)
-    mine = [(i, infos[i].subject) for i in (range(len(infos)) if used is None else used)]
-    train = [i for i, person in mine if person in seen and person not in deciding]
-    validation = [i for i, person in mine if person in deciding]
-    test = [i for i, person in mine if person not in seen]
-    return _split(infos, protocol, fold, train, validation, test)
-
-
-def _check_deciding(protocol: str, deciding: Sequence[str], seen: Sequence[str]) -> None:
-    for person in deciding:
-        if person not in seen:
+def _check_validation(protocol: str, validating: Sequence[str], seen: Sequence[str]) -> None:
+    for subject in validating:
+        if subject not in seen:
             raise ConfigError(
-                f"validation subject {person!r} is not among the training subjects of {protocol}",
-                hint=did_you_mean(person, seen),
+                f"validation subject {subject!r} is not among the training subjects of {protocol}",
+                hint=did_you_mean(subject, seen),
             )
 
 
@@ -270,12 +252,12 @@ def _subject_specific(infos: Sequence[RecordingInfo], validation_subjects: tuple
     if validation_subjects:
         raise ConfigError(
             f"{SUBJECT_SPECIFIC} takes its validation by trial, got validation subjects {list(validation_subjects)}",
-            hint="Leave them out: everybody is on every side",
+            hint="Leave them out: every subject is on every side",
         )
     trials = sorted({info.trial for info in infos})
     # On UTD-MHAD: trials 1 and 2 train, 3 and 4 test.
     seen = trials[: len(trials) // 2]
-    row = {person: position for position, person in enumerate(_people(infos))}
+    row = {subject: position for position, subject in enumerate(subjects_of(infos))}
     column = {label: position for position, label in enumerate(sorted({info.label for info in infos}))}
     train, validation, test = [], [], []
     for i, info in enumerate(infos):
@@ -285,36 +267,37 @@ def _subject_specific(infos: Sequence[RecordingInfo], validation_subjects: tuple
             validation.append(i)
         else:
             train.append(i)
-    return _split(infos, SUBJECT_SPECIFIC, None, train, validation, test)
+    return split_by_rows(infos, SUBJECT_SPECIFIC, None, train, validation, test)
 
 
-def _split(
+def split_by_rows(
     infos: Sequence[RecordingInfo],
     protocol: str,
     fold: str | None,
-    train: list[int],
-    validation: list[int],
-    test: list[int],
+    train: Sequence[int],
+    validation: Sequence[int],
+    test: Sequence[int],
 ) -> Split:
+    """A split of recordings that are already on their sides, with its subjects; no side may be empty."""
     sides = {"train": train, "validation": validation, "test": test}
     for side, indices in sides.items():
         if not indices:
             raise ConfigError(
                 f"{protocol} leaves no recording for {side}: the data set has {len(infos)} recordings "
-                f"of {len(_people(infos))} people",
+                f"of {len(subjects_of(infos))} subjects",
                 hint="Take fewer validation subjects, another protocol, or more recordings",
             )
-    people = {side: _people([infos[i] for i in indices]) for side, indices in sides.items()}
+    subjects = {side: subjects_of([infos[i] for i in indices]) for side, indices in sides.items()}
     return Split(
         protocol=protocol,
         fold=fold,
         train=tuple(train),
         validation=tuple(validation),
         test=tuple(test),
-        train_subjects=people["train"],
-        validation_subjects=people["validation"],
-        test_subjects=people["test"],
-        leaky=not set(people["test"]).isdisjoint(people["train"] + people["validation"]),
+        train_subjects=subjects["train"],
+        validation_subjects=subjects["validation"],
+        test_subjects=subjects["test"],
+        leaky=not set(subjects["test"]).isdisjoint(subjects["train"] + subjects["validation"]),
     )
 
 
@@ -325,7 +308,7 @@ def _check_protocol(protocol: str) -> None:
 
 def _check_fold(protocol: str, fold: str | None, known: tuple[str, ...]) -> None:
     if fold is None and known:
-        names = {LEAVE_ONE_SUBJECT_OUT: "the left-out person", SUBJECT_FOLDS: "one", COLUMN: "the value to test"}
+        names = {LEAVE_ONE_SUBJECT_OUT: "the left-out subject", SUBJECT_FOLDS: "one", COLUMN: "the value to test"}
         hint = f"Name {names[protocol]}: {', '.join(known)} (data.fold)"
         raise ConfigError(f"{protocol} needs a fold", hint=hint)
     if fold is not None and not known:
@@ -334,8 +317,8 @@ def _check_fold(protocol: str, fold: str | None, known: tuple[str, ...]) -> None
         raise ConfigError(f"unknown fold {fold!r} of {protocol}", hint=did_you_mean(fold, known))
 
 
-def _people(infos: Sequence[RecordingInfo]) -> tuple[str, ...]:
-    """Everybody, in natural order: 2 before 10."""
+def subjects_of(infos: Sequence[RecordingInfo]) -> tuple[str, ...]:
+    """Every subject, in natural order: 2 before 10."""
     return tuple(sorted({info.subject for info in infos}, key=natural))
 
 
@@ -344,25 +327,25 @@ def natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
-def trains_cross_subject(person: str) -> bool:
-    """Whether ``cross-subject`` has this person on the training side: the odd numbers.
+def trains_cross_subject(subject: str) -> bool:
+    """Whether ``cross-subject`` has this subject on the training side: the odd numbers.
 
     Raises
     ------
     ConfigError : the name ends in no number
     """
-    return _number(person) % 2 == 1
+    return _number(subject) % 2 == 1
 
 
-def _number(person: str) -> int:
-    match = re.search(r"(\d+)$", person)
+def _number(subject: str) -> int:
+    match = re.search(r"(\d+)$", subject)
     if match is None:
         raise ConfigError(
-            f"{CROSS_SUBJECT} tells odd from even subject numbers, and {person!r} ends in none",
+            f"{CROSS_SUBJECT} tells odd from even subject numbers, and {subject!r} ends in none",
             hint=f"Take {LEAVE_ONE_SUBJECT_OUT}, or number the subjects",
         )
     return int(match.group(1))
 
 
-def _quarter(people: Sequence[str]) -> int:
-    return max(1, len(people) // _VALIDATION_PARTS)
+def _quarter(subjects: Sequence[str]) -> int:
+    return max(1, len(subjects) // _VALIDATION_PARTS)
