@@ -32,11 +32,13 @@ MAY_IMPORT = {
 RUNTIME_LIBRARIES = {"numpy"}
 COMMAND_LINE_LIBRARIES = {"click", "rich"}
 COMMAND_LINE_MODULES = {"cli.py", "__main__.py"}
-#: The engines' libraries, named to importlib where an engine is opened, and nowhere else.
-ENGINE_LIBRARIES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "tensorflow"}
-#: The sensors' drivers, likewise.
+#: The sensors' drivers and the engines' libraries are named to importlib where they are opened, and nowhere else.
 SENSOR_LIBRARIES = {"adafruit_blinka", "adafruit_lsm6ds", "adafruit_mpu6050"}
-LATE_LIBRARIES = {"engines.py": ENGINE_LIBRARIES, "i2c.py": SENSOR_LIBRARIES}
+LATE_LIBRARIES = {
+    "onnxruntime_engine.py": {"<kind.module>"},
+    "tflite_engine.py": {"<kind.module>"},
+    "i2c_sensors.py": SENSOR_LIBRARIES,
+}
 
 NO_NAME_FOR_A_MODULE = {"utils.py", "helpers.py", "common.py", "base.py", "misc.py"}
 #: The runtime's core lies flat, by intent.
@@ -83,8 +85,9 @@ def imports_of(path: Path) -> Iterator[Import]:
             yield Import((node.module or "").partition(".")[0], node.lineno, late=False)
         elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
             name = node.args[0]
-            text = name.value if isinstance(name, ast.Constant) else f"<{ast.unparse(name)}>"
-            yield Import(str(text).partition(".")[0], node.lineno, late=True)
+            text = str(name.value) if isinstance(name, ast.Constant) else f"<{ast.unparse(name)}>"
+            top = text if text.startswith("<") else text.partition(".")[0]
+            yield Import(top, node.lineno, late=True)
 
 
 def _called(node: ast.Call) -> str:

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry, refuse_existing, write_bundle
+from vskd.bundle_files import FORMER_VARIANTS as FORMS
 from vskd.checks.golden import GOLDEN_FILE, golden_to_bytes
 from vskd.contract import Contract
-from vskd.description import FORMS, GRAPHS
 from vskd.engines import installed_engines
 from vskd.errors import BundleError
+from vskd.report import GRAPHS
 from vskd_export.convert.graph import frozen_copy
 from vskd_export.convert.variants import make_forms
 from vskd_export.judge import micro

@@ -1,18 +1,9 @@
 """The bundle: a folder that a stranger can run. Models, contract, golden vectors, report, and a hash of each.
 
-::
-
-    NAME.bundle/
-      manifest.json   schema version, models, SHA-256 and size of every other file
-      contract.json   what a window is and how a decision is made
-      model.<recipe>.onnx, model.<recipe>.tflite
-      model_data.h, model_data.c      the int8 model as a C array, for TensorFlow Lite Micro
-      golden/         windows with the answers of every stage
-      report.json     how well the exported models agree with the trained one
-
-``schemas/`` holds the JSON Schema of manifest and contract; a test keeps schema and reader from drifting apart.
-There is no date inside: writing the same content twice gives the same bytes. What is used is checked first: opening
-checks the contract and every file's presence and size, taking a model checks that model, ``check`` checks everything.
+``vskd.bundle_files`` says which files it has; ``schemas/`` holds the JSON Schema of manifest and contract, and a test
+keeps schema and reader from drifting apart. There is no date inside: writing the same content twice gives the same
+bytes. What is used is checked first: opening checks the contract and every file's presence and size, taking a model
+checks that model, ``check`` checks everything.
 """
 
 from __future__ import annotations
@@ -25,15 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vskd.bundle_files import CONTRACT, MANIFEST
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
-from vskd.engines import ENGINES, ModelFormat, engine_kind, installed_engines
-from vskd.errors import BundleError, ConfigError, ContractError, MissingExtraError, did_you_mean
+from vskd.engines import ENGINES, ModelFormat, engine_kind, installed_engines, missing_engine
+from vskd.errors import BundleError, ConfigError, ContractError, did_you_mean
 from vskd.writing import disk_errors, recover, write_folder
 
 SCHEMA_VERSION = 1
-MANIFEST = "manifest.json"
-CONTRACT = "contract.json"
 
 #: A device wants the small model; ``fp32`` is there to compare with.
 RECIPE_PREFERENCE = ("w8a8-static-pc", "w8a8s-static-pc", "fp32")
@@ -211,7 +201,7 @@ class Bundle:
         """
         engines = [engine] if engine else list(installed_engines())
         if not engines:
-            raise MissingExtraError("an engine", extra="litert", purpose="running a bundle")
+            raise missing_engine(None, purpose="running a bundle")
         for name in engines:
             model_format = engine_kind(name).format
             offered = {entry.recipe: entry for entry in self.models if entry.format == model_format}

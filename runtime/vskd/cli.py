@@ -14,9 +14,10 @@ from typing import Any
 import click
 
 from vskd import __version__
+from vskd.engines import ENGINES
 from vskd.errors import MissingExtraError, VskdError, did_you_mean
 
-#: Third-party packages of the workshop, and the extra that installs each.
+#: Third-party packages of the training environment, and the extra that installs each; the engines name their own.
 _EXTRA_OF_PACKAGE = {
     "torch": "training",
     "torchvision": "training",
@@ -29,8 +30,6 @@ _EXTRA_OF_PACKAGE = {
     "onnx": "export",
     "onnxscript": "export",
     "flatbuffers": "export",
-    "onnxruntime": "onnx",
-    "ai_edge_litert": "litert",
     "tflite_micro": "micro",
     "pyts": "bench",
     "jsonschema": "bench",
@@ -99,10 +98,11 @@ def main() -> None:
 
 def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
     package = (error.name or "").partition(".")[0]
-    if package not in _EXTRA_OF_PACKAGE:
+    extras = _EXTRA_OF_PACKAGE | {kind.package: kind.extra for kind in ENGINES.values()}
+    if package not in extras:
         raise error
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    return MissingExtraError(package, extra=_EXTRA_OF_PACKAGE[package], purpose=f"vskd {command}".rstrip())
+    return MissingExtraError(package, extra=extras[package], purpose=f"vskd {command}".rstrip())
 
 
 def _fail(error: VskdError) -> None:

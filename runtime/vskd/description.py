@@ -6,23 +6,14 @@ files: operators in the manifest, ports, quantization and cost in ``report.json`
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from vskd.bundle import Bundle, ModelEntry
 from vskd.closed import to_mapping
 from vskd.contract import Contract
-from vskd.errors import BundleError
 from vskd.model_contract import contract_problem
-
-REPORT_FILE = "report.json"
-
-#: Key of the model files' descriptions in the report.
-GRAPHS = "graphs"
-
-#: The same for the files of other forms (image -> logits, the encoder alone), where the export wrote them.
-FORMS = "forms"
+from vskd.report import read_report
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
@@ -36,15 +27,14 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     ------
     BundleError : the report was changed
     """
-    report = _report(bundle)
-    graphs = report[GRAPHS]
+    report = read_report(bundle)
     return {
         "bundle": bundle.path.name,
         "sha256": bundle.sha256(),
         "degraded": list(bundle.degraded),
         "contract": to_mapping(bundle.contract),
-        "models": [_model(bundle, entry, graphs.get(entry.file, {})) for entry in bundle.models],
-        "forms": report[FORMS],
+        "models": [_model(bundle, entry, report.graphs.get(entry.file, {})) for entry in bundle.models],
+        "variants": report.variants,
         "files": {name: to_mapping(entry) for name, entry in bundle.files.items()},
     }
 
@@ -95,18 +85,6 @@ def _rules_in_words(contract: Contract) -> str:
         f"unknown below {decision.unknown_below:g}" if decision.unknown_below > 0 else "",
     ]
     return "".join(f"; {rule}" for rule in rules if rule)
-
-
-def _report(bundle: Bundle) -> dict[str, dict[str, Any]]:
-    """The report's descriptions of files; empty where it holds none (another exporter wrote the bundle)."""
-    if REPORT_FILE not in bundle.files:
-        return {GRAPHS: {}, FORMS: {}}
-    path = bundle.checked_path(REPORT_FILE)
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        return {key: dict(report.get(key, {})) for key in (GRAPHS, FORMS)}
-    except (ValueError, RecursionError, AttributeError, TypeError) as error:
-        raise BundleError(f"{path} is no report: {error}", hint="Export the run again") from error
 
 
 def _model(bundle: Bundle, entry: ModelEntry, graph: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,22 @@ def test_an_engine_that_is_not_installed_names_its_extra(model_folder, monkeypat
     kind = ENGINES[name]
     with pytest.raises(MissingExtraError, match=rf"needs {kind.package}, .*pip install 'vskd\[{kind.extra}\]'"):
         open_engine(name, model_folder / f"mean.{kind.format}")
+
+
+def test_an_extra_installs_the_package_of_its_engine():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    for kind in ENGINES.values():
+        (first, *_) = project["optional-dependencies"][kind.extra]
+        assert first.split(">=")[0] == kind.distribution
+
+
+def test_naming_engines_and_sensors_and_opening_bundles_loads_no_numerics():
+    code = (
+        "import sys, vskd.engines, vskd.sources.i2c_sensors, vskd.bundle, vskd.report, vskd.description\n"
+        "assert 'numpy' not in sys.modules and 'click' not in sys.modules, 'loaded'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 @pytest.fixture

@@ -33,8 +33,6 @@ from vskd.writing import (
     write_folder,
 )
 
-RUNTIME = Path(vskd.writing.__file__).parent.parent
-
 OLD = {"manifest.json": b"old", "golden/a.npz": b"old golden", "old.txt": b"only in the old one"}
 NEW = {"manifest.json": b"new", "golden/a.npz": b"new golden", "new.txt": b"only in the new one"}
 
@@ -70,8 +68,7 @@ def killed_at(step: int, place: Path, act: str, prepare: str = "") -> bool:
     """Run a scenario that is killed at a step; False when it ended before it."""
     code = _CHILD.format(old=OLD, new=NEW, prepare=prepare, act=act)
     command = [sys.executable, "-S", "-c", code, str(place), str(step)]
-    environment = os.environ | {"PYTHONPATH": str(RUNTIME)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0
 
@@ -208,8 +205,7 @@ def test_what_a_living_process_makes_is_not_removed_and_a_killed_ones_is(tmp_pat
         "    print(draft.path.name, flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "place")]
-    environment = os.environ | {"PYTHONPATH": str(RUNTIME)}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         draft = tmp_path / child.stdout.readline().strip()
         write_folder(tmp_path / "place", NEW)
         assert (draft / "half").exists()

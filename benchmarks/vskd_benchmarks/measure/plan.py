@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vskd.bundle import CONTRACT, Bundle, ModelEntry
+from vskd.bundle import Bundle, ModelEntry
+from vskd.bundle_files import CONTRACT
 from vskd.engines import ENGINES, engine_kind, is_installed
 from vskd.errors import BundleError, MissingExtraError
 from vskd_benchmarks.measure.settings import Settings

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.bundle import CONTRACT, Bundle
+from vskd.bundle import Bundle
+from vskd.bundle_files import CONTRACT
 from vskd_benchmarks import goals
 from vskd_benchmarks.measure.bench import Run
 from vskd_benchmarks.measure.latency import median_with_interval, ratio_by_round, summarise

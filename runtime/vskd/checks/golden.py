@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import Bundle, ModelEntry
+from vskd.bundle_files import GOLDEN_VECTORS
 from vskd.contract import Contract, Scaling
 from vskd.decide import softmax
 from vskd.engines import open_engine
@@ -32,7 +33,7 @@ from vskd.gaf import GafEncoder
 
 Float32 = NDArray[np.float32]
 
-GOLDEN_FILE = "golden/vectors.npz"
+GOLDEN_FILE = GOLDEN_VECTORS
 
 #: Largest difference between an image of this machine's encoder and the golden one, by scaling. ``tanh`` is well
 #: behaved everywhere. Near the ends of the other two scales the sine is steep and magnifies the rounding of the

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vskd.bundle import Bundle, ModelEntry
+from vskd.bundle_files import GOLDEN_EVENTS
 from vskd.checks.golden import FLIP_MARGIN, gives_the_networks_logits, infer_in_subprocess
 from vskd.classifier import Classifier
 from vskd.closed import from_mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # slow to import, see vskd.stream
 
     Float32 = NDArray[np.float32]
 
-EVENTS_FILE = "golden/events.json"
+EVENTS_FILE = GOLDEN_EVENTS
 SCHEMA_VERSION = 1
 
 #: Probabilities are written with so many decimals.

@@ -31,11 +31,12 @@ def inspect(bundle: Path, as_json: bool) -> None:
     for model in content["models"]:
         click.echo("")
         _show_model(model)
-    for file, form in content["forms"].items():
+    for file, variant in content["variants"].items():
         click.echo(f"\n{file}")
-        for name, ports in form.get("signatures", {"": form}).items():
+        for name, ports in variant.get("signatures", {"": variant}).items():
             (source,), (sink,) = ports["inputs"], ports["outputs"]
-            _line(name or "form", f"{source['name']} {tuple(source['shape'])} -> {sink['name']} {tuple(sink['shape'])}")
+            ends = [f"{port['name']} {tuple(port['shape'])}" for port in (source, sink)]
+            _line(name or "variant", " -> ".join(ends))
     click.echo("")
     for name, entry in sorted(content["files"].items()):
         click.echo(f"{name:36} {entry['size_bytes']:12,} bytes  {entry['sha256'][:16]}")

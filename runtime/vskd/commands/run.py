@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vskd.commands.choices import ENGINES, SENSOR_PREFIX, SENSORS
+from vskd.engines import ENGINES
 from vskd.errors import ConfigError, DataError
+from vskd.sources.i2c_sensors import PREFIX, SENSORS, Place
 
 if TYPE_CHECKING:  # numpy and rich are slow to import, and `vskd --help` needs neither
     import numpy as np
@@ -28,7 +29,6 @@ if TYPE_CHECKING:  # numpy and rich are slow to import, and `vskd --help` needs 
     from vskd.engines import Engine
     from vskd.sources.csv import Chunk
     from vskd.sources.feed import OnEvent, Source
-    from vskd.sources.i2c import Place
     from vskd.sources.live_text import Waiting
     from vskd.stream import Health
     from vskd.watchdog import Watchdog
@@ -43,7 +43,7 @@ Note = Callable[[str], object]
     "source",
     required=True,
     help="CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input; "
-    f"{SENSOR_PREFIX}SENSOR[,bus=1][,address=0x6b] reads a sensor at the bundle's rate: {', '.join(SENSORS)}.",
+    f"{PREFIX}SENSOR[,bus=1][,address=0x6b] reads a sensor at the bundle's rate: {', '.join(SENSORS)}.",
 )
 @click.option("--follow", is_flag=True, help="The CSV is still being written: wait for more, until Ctrl-C or SIGTERM.")
 @click.option(
@@ -61,7 +61,7 @@ Note = Callable[[str], object]
 @click.option("--append", is_flag=True, help="Go on at the end of an --output that is there.")
 @click.option(
     "--engine",
-    type=click.Choice(ENGINES),
+    type=click.Choice(list(ENGINES)),
     default=None,
     help="What runs the model.  [default: what is installed]",
 )
@@ -70,7 +70,7 @@ Note = Callable[[str], object]
     "--unit",
     type=click.Choice(["g", "m/s^2"]),
     default=None,
-    help=f"Unit of ax, ay, az.  [default: g; m/s^2 for {SENSOR_PREFIX}...]",
+    help=f"Unit of ax, ay, az.  [default: g; m/s^2 for {PREFIX}...]",
 )
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
@@ -141,7 +141,7 @@ class Wanted:
     @property
     def is_sensor(self) -> bool:
         """Whether samples come out of a sensor of this machine."""
-        return self.source.startswith(SENSOR_PREFIX)
+        return self.source.startswith(PREFIX)
 
     @property
     def has_no_end(self) -> bool:
@@ -163,7 +163,7 @@ class Wanted:
         if self.is_sensor:
             self._place()
         if self.is_sensor and self.unit == "g":
-            raise click.UsageError(f"the drivers of {SENSOR_PREFIX} sensors give m/s^2; leave out --unit")
+            raise click.UsageError(f"the drivers of {PREFIX} sensors give m/s^2; leave out --unit")
         if self.follow and self.is_sensor:
             raise click.UsageError(f"--follow waits for more of a CSV file; {self.source} has no end anyway")
         if self.follow and (self.source == "-" or self.source.endswith(".npz")):
@@ -182,8 +182,6 @@ class Wanted:
             raise click.UsageError(f"{name} has no end, and this bundle decides on whole recordings")
 
     def _place(self) -> Place:
-        from vskd.sources.i2c import Place
-
         try:
             return Place.parse(self.source)
         except ConfigError as error:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vskd.commands.choices import ENGINES
-from vskd.errors import BundleError, MissingExtraError, VskdError
+from vskd.engines import ENGINES, is_installed, missing_engine
+from vskd.errors import BundleError, VskdError
 
 if TYPE_CHECKING:
     from vskd.bundle import Bundle
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: vskd verify wrist.bundle")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
-    "--engine", type=click.Choice(ENGINES), default=None, help="Only this one.  [default: every one installed]"
+    "--engine", type=click.Choice(list(ENGINES)), default=None, help="Only this one.  [default: every one installed]"
 )
 def verify(bundle: Path, engine: str | None) -> None:
     """Check every file of a bundle, and replay its golden windows and stream in the engines of this machine."""
@@ -69,14 +69,8 @@ def verify(bundle: Path, engine: str | None) -> None:
 
 
 def _nothing_to_replay(bundle: Bundle, engine: str | None) -> VskdError:
-    from vskd.engines import engine_kind, is_installed
-
-    purpose = "replaying the golden windows"
-    if engine is None:
-        return MissingExtraError("an engine", extra="litert", purpose=purpose)
-    if not is_installed(engine):
-        kind = engine_kind(engine)
-        return MissingExtraError(kind.package, extra=kind.extra, purpose=purpose)
+    if engine is None or not is_installed(engine):
+        return missing_engine(engine, purpose="replaying the golden windows")
     held = ", ".join(entry.file for entry in bundle.models)
     return BundleError(f"{bundle.path} has no model for {engine}", hint=f"It holds: {held}")
 

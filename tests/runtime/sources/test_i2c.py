@@ -19,7 +19,8 @@ from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
 from vskd.errors import ConfigError, DataError, MissingExtraError
 from vskd.sources.csv import Chunk
 from vskd.sources.feed import feed
-from vskd.sources.i2c import GIVE_UP_AFTER_S, I2cSource, Place, open_bus
+from vskd.sources.i2c import GIVE_UP_AFTER_S, I2cSource
+from vskd.sources.i2c_sensors import Place, open_bus
 
 CHIPS: dict[str, type[Chip]] = {"lsm6dsox": Lsm6dsox, "mpu6050": Mpu6050}
 EACH_SENSOR = pytest.mark.parametrize("sensor", list(CHIPS))
