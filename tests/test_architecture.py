@@ -35,8 +35,8 @@ COMMAND_LINE_MODULES = {"cli.py", "__main__.py"}
 #: The sensors' drivers and the engines' libraries are named to importlib where they are opened, and nowhere else.
 SENSOR_LIBRARIES = {"adafruit_blinka", "adafruit_lsm6ds", "adafruit_mpu6050"}
 LATE_LIBRARIES = {
-    "onnxruntime_engine.py": {"<kind.module>"},
-    "tflite_engine.py": {"<kind.module>"},
+    "onnxruntime.py": {"<kind.module>"},
+    "tflite.py": {"<kind.module>"},
     "i2c_sensors.py": SENSOR_LIBRARIES,
 }
 

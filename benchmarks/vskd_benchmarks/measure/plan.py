@@ -23,12 +23,7 @@ from vskd_benchmarks.measure.settings import Settings
 REPORT = "report.json"
 
 #: What an engine's library is imported as; its memory is the floor under a model's.
-LIBRARY = {
-    "litert": "ai_edge_litert.interpreter",
-    "tflite-runtime": "tflite_runtime.interpreter",
-    "onnxruntime": "onnxruntime",
-    "tensorflow": "tensorflow",
-}
+LIBRARY = {name: kind.module for name, kind in ENGINES.items()}
 
 #: A worker with a full-width model takes 100 to 200 MB, one with torch 400; cases measured in turns are all loaded.
 PROCESS_BYTES = 250_000_000

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vskd.bundle import CONTRACT, Bundle
+from vskd.bundle import Bundle
+from vskd.bundle_files import CONTRACT, present, signatures_file, variant_file
 from vskd_benchmarks.measure.plan import Plan, PlannedCase, SkippedCase, describe_file, macs_of
-from vskd_benchmarks.pipelines.baselines import IMAGE_FILE, SIGNATURES_FILE, missing_packages
+from vskd_benchmarks.pipelines.baselines import missing_packages
 
 #: Recipes in which other networks are made, and in which a bundle may have its image-input variants.
 RECIPES = ("fp32", "w8a8-static-pc")
@@ -70,7 +71,7 @@ def plan_baselines(bundle_id: str, bundle: Bundle, made: Made, *, threads: int, 
     if made and "cnn1d.fp32" not in made and "cnn1d" not in made:
         skipped.append(SkippedCase("cnn1d", bundle_id, "the bundle's report does not state its multiply-accumulates"))
     if not any(case.kind == "image-input" for case in cases):
-        reason = "the bundle has no such variant; `vskd export --forms` adds it"
+        reason = "the bundle has no such variant; `vskd export --variants` adds it"
         skipped.append(SkippedCase("image-input", bundle_id, reason))
     return Plan(tuple(cases), tuple(skipped))
 
@@ -104,11 +105,12 @@ class _Baselines:
 
     def _image_inputs(self, recipe: str) -> Iterator[tuple[tuple[str, ...], PlannedCase]]:
         """The bundle's own network without its encoder, where the bundle has it."""
-        image, signatures = IMAGE_FILE.format(recipe=recipe), SIGNATURES_FILE.format(recipe=recipe)
-        if image in self.bundle.files:
+        image = present(variant_file("image", recipe), self.bundle.files)
+        signatures = present(signatures_file(recipe), self.bundle.files)
+        if image is not None:
             job = self._network_job(str(self.bundle.path / image), encoder="numpy", trained=True)
             yield ("onnxruntime",), self._image_input("onnxruntime", recipe, image, job)
-        if signatures in self.bundle.files:
+        if signatures is not None:
             job = self._job("signature", file=signatures, threads=self.threads)
             yield ("ai_edge_litert",), self._image_input("litert", recipe, signatures, job)
 

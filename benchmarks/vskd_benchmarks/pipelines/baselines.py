@@ -5,7 +5,7 @@ pyts-torch, pyts-onnxruntime
     does not depend on them), min-max scaling (pyts knows no other), softmax and the winning class. Windowing is vskd's,
     because a scope is compared with an equal scope only.
 image-input
-    the bundle's own network without its encoder (``vskd export --forms``), behind vskd's numpy encoder
+    the bundle's own network without its encoder (``vskd export --variants``), behind vskd's numpy encoder
 students
     other networks at the same input, see ``vskd_benchmarks.pipelines.networks``
 encoder
@@ -40,10 +40,6 @@ from vskd_benchmarks.pipelines.networks import require, resnet18
 from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
 
 Float32 = NDArray[np.float32]
-
-#: Where ``vskd export --forms`` puts image -> logits, by recipe.
-IMAGE_FILE = "forms/image.{recipe}.onnx"
-SIGNATURES_FILE = "forms/signatures.{recipe}.tflite"
 
 _PYTS_METHOD = {"gasf": "summation", "gadf": "difference"}
 

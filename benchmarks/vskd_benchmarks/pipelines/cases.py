@@ -20,10 +20,10 @@ from vskd.checks.golden import GOLDEN_FILE, read_golden
 from vskd.contract import Contract
 from vskd.decide import Decider
 from vskd.engines import Engine, open_engine
+from vskd.engines.onnxruntime import OnnxRuntimeEngine
+from vskd.engines.tflite import TfliteEngine
 from vskd.errors import EngineError
-from vskd.onnxruntime_engine import OnnxRuntimeEngine
 from vskd.stream import Stream, Window, stretch
-from vskd.tflite_engine import TfliteEngine
 from vskd_benchmarks.pipelines.wrist_signal import Delivery, WristSignal, wrist_signal
 
 Float32 = NDArray[np.float32]

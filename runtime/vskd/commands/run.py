@@ -27,11 +27,11 @@ if TYPE_CHECKING:  # numpy and rich are slow to import, and `vskd --help` needs 
     from vskd.contract import Contract, Unit
     from vskd.decide import Event
     from vskd.engines import Engine
+    from vskd.sinks.watchdog import Watchdog
     from vskd.sources.csv import Chunk
     from vskd.sources.feed import OnEvent, Source
     from vskd.sources.live_text import Waiting
     from vskd.stream import Health
-    from vskd.watchdog import Watchdog
 
 Note = Callable[[str], object]
 
@@ -304,7 +304,7 @@ class _Run:
 def _sink(
     output: Path | None, contract: Contract, *, append: bool, in_view: bool, resources: ExitStack
 ) -> OnEvent | None:
-    from vskd.sinks import JsonLinesSink, file_sink, open_output
+    from vskd.sinks.event_files import JsonLinesSink, file_sink, open_output
 
     if output is None and in_view and sys.stdout.isatty():
         return None  # the view shows them where they would be printed
@@ -315,7 +315,7 @@ def _sink(
 
 
 def _watchdog(resources: ExitStack, status: str) -> Watchdog:
-    from vskd.watchdog import Watchdog
+    from vskd.sinks.watchdog import Watchdog
 
     watchdog = Watchdog()
     resources.callback(watchdog.close)

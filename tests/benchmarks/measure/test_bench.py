@@ -14,9 +14,9 @@ import jsonschema
 import numpy as np
 import pytest
 
+from vskd.bundle_files import variant_file
 from vskd_benchmarks.goals import GOALS
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
-from vskd_benchmarks.pipelines.baselines import IMAGE_FILE
 from vskd_benchmarks.result.check import differences
 from vskd_benchmarks.result.folder import SCHEMA, read_raw, read_result
 
@@ -153,7 +153,7 @@ def test_every_other_pipeline_is_measured_beside_the_bundle(make_bundle, make_mo
     files = {
         "golden/vectors.npz": golden,
         "report.json": report,
-        IMAGE_FILE.format(recipe="fp32"): make_model((3, 64, 64)),
+        variant_file("image", "fp32"): make_model((3, 64, 64)),
     }
     bundle = make_bundle(tmp_path / "tiny.bundle", files=files)
     done = vskd_bench(bundle, "--quick", "--out", tmp_path / "result")

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from vskd.bundle import Bundle
+from vskd.bundle_files import FORMER_VARIANTS, VARIANTS, signatures_file, variant_file
 from vskd.checks.golden import read_golden
 from vskd.gaf import GafEncoder
 from vskd_benchmarks.measure.plan_baselines import make_job, plan_baselines
 from vskd_benchmarks.pipelines.baselines import (
-    IMAGE_FILE,
-    SIGNATURES_FILE,
     open_encoder_pair,
     open_network,
     open_torch_pipeline,
@@ -24,7 +23,7 @@ from vskd_benchmarks.pipelines.baselines import (
 from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
 from vskd_benchmarks.result.document import derive
 
-IMAGE = IMAGE_FILE.format(recipe="fp32")
+IMAGE = variant_file("image", "fp32")
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +59,7 @@ def test_the_encoders_take_turns_at_being_first(bundle, ticks):
 def test_an_image_form_gives_the_bundles_golden_answers(make_bundle, make_model, golden, tmp_path):
     # The matrix product on an image of the window's own size stands for the network behind the encoder.
     model = make_model((3, 64, 64))
-    folder = make_bundle(tmp_path / "forms.bundle", files={"golden/vectors.npz": golden, IMAGE: model})
+    folder = make_bundle(tmp_path / "variants.bundle", files={"golden/vectors.npz": golden, IMAGE: model})
     bundle = Bundle.open(folder)
     case = open_network(bundle, folder / IMAGE, encoder="numpy", threads=1, trained=True)
     images = GafEncoder(bundle.contract.gaf, 128)(read_golden(bundle).windows)
@@ -94,20 +93,22 @@ def test_every_pipeline_that_can_be_made_is_planned(bundle):
         "cnn1d onnxruntime w8a8-static-pc": ("student", "none", "random"),
     }
     assert {case.threads for case in cases.values()} == {2}
-    assert skipped == {"image-input": "the bundle has no such variant; `vskd export --forms` adds it"}
+    assert skipped == {"image-input": "the bundle has no such variant; `vskd export --variants` adds it"}
 
 
-def test_the_forms_of_a_bundle_are_planned_with_their_files(make_bundle, make_model, tmp_path):
-    forms = [IMAGE, IMAGE_FILE.format(recipe="w8a8-static-pc"), SIGNATURES_FILE.format(recipe="w8a8-static-pc")]
-    files = {file: make_model((3, 64, 64)) for file in forms}
-    bundle = Bundle.open(make_bundle(tmp_path / "forms.bundle", files=files))
+@pytest.mark.parametrize("place", [VARIANTS, FORMER_VARIANTS])
+def test_the_variants_of_a_bundle_are_planned_with_their_files(make_bundle, make_model, tmp_path, place):
+    names = [IMAGE, variant_file("image", "w8a8-static-pc"), signatures_file("w8a8-static-pc")]
+    variants = [name.replace(VARIANTS, place) for name in names]
+    files = {file: make_model((3, 64, 64)) for file in variants}
+    bundle = Bundle.open(make_bundle(tmp_path / "variants.bundle", files=files))
     cases, skipped = planned(bundle)
     found = {name: case for name, case in cases.items() if case.kind == "image-input"}
-    assert [case.model["file"] for case in found.values()] == forms
+    assert [case.model["file"] for case in found.values()] == variants
     assert {case.weights for case in found.values()} == {"trained"}
     job = found["image-input onnxruntime fp32"].job
-    assert (job["file"], job["trained"], job["encoder"]) == (str(bundle.path / IMAGE), True, "numpy")
-    assert found["image-input litert w8a8-static-pc"].job["file"] == forms[2]
+    assert (job["file"], job["trained"], job["encoder"]) == (str(bundle.path / variants[0]), True, "numpy")
+    assert found["image-input litert w8a8-static-pc"].job["file"] == variants[2]
     assert skipped == {}
     assert set(make_job(bundle, tmp_path)) == {"kind", "bundle", "folder", "macs"}
 

@@ -13,7 +13,7 @@ import pytest
 
 from vskd import Classifier, Event
 from vskd.errors import DataError
-from vskd.sinks import CsvSink, JsonLinesSink, csv_columns, file_sink, open_output
+from vskd.sinks.event_files import CsvSink, JsonLinesSink, csv_columns, file_sink, open_output
 from vskd.sources.csv import Chunk
 from vskd.sources.feed import feed, paced
 

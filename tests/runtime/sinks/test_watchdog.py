@@ -16,9 +16,9 @@ import pytest
 from vskd.commands.run import run
 from vskd.commands.selftest import selftest
 from vskd.errors import ConfigError
-from vskd.watchdog import Watchdog
+from vskd.sinks.watchdog import Watchdog
 
-UNIT = Path(__file__).parents[2] / "runtime" / "examples" / "vskd.service"
+UNIT = Path(__file__).parents[3] / "runtime" / "examples" / "vskd.service"
 
 
 @pytest.fixture

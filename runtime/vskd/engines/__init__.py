@@ -76,13 +76,13 @@ class EngineKind:
 
 
 def _load_onnxruntime(name: str, kind: EngineKind, model: Path, threads: int) -> Engine:
-    from vskd.onnxruntime_engine import load
+    from vskd.engines.onnxruntime import load
 
     return load(name, kind, model, threads)
 
 
 def _load_tflite(name: str, kind: EngineKind, model: Path, threads: int) -> Engine:
-    from vskd.tflite_engine import load
+    from vskd.engines.tflite import load
 
     return load(name, kind, model, threads)
 

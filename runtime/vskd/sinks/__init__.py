@@ -1,0 +1,1 @@
+"""Where events and a service's state go: JSON lines, CSV, systemd."""
