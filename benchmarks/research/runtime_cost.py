@@ -38,7 +38,7 @@ from vskd_benchmarks.measure.processes import WorkerProcess
 from vskd_benchmarks.measure.startup import cold_start
 from vskd_benchmarks.pipelines.cases import Clock
 from vskd_benchmarks.report.terminal import goal_table, tell
-from vskd_benchmarks.result.validity import load_reasons, run_reasons
+from vskd_benchmarks.result.validity import reasons_of_a_script
 
 _EMPTY_SCRIPT = """
 import importlib, json, sys
@@ -171,13 +171,12 @@ def measure(
     goals = [goal for row in measured for goal in verdicts(row["bundle"], row["engine"], row)]
     goals += [*encoder_verdicts(encoder), help_verdict(helped)]
     machine = describe_machine()
-    seen = {"machine": machine, "before": before, "after": after, "readings": []}
     return {
         "benchmark": "runtime_cost",
         "machine": machine,
         "before": before,
         "after": after,
-        "reasons_to_doubt": [*load_reasons(before["busy_cores"], after["busy_cores"]), *run_reasons(seen)],
+        "reasons_to_doubt": reasons_of_a_script(machine, before, after),
         "engines": measured,
         "encoder": encoder,
         "help": helped,

@@ -34,7 +34,7 @@ from vskd_benchmarks.device.environment import busy_cores, describe_machine, rea
 from vskd_benchmarks.goals import Verdict, judge
 from vskd_benchmarks.measure.processes import WorkerProcess
 from vskd_benchmarks.report.terminal import goal_table, tell
-from vskd_benchmarks.result.validity import load_reasons, run_reasons
+from vskd_benchmarks.result.validity import reasons_of_a_script
 
 NAMES = {"vskd": "vskd, 64 px", "public": "public recipe, 224 px"}
 RESULT = "training-speed.json"
@@ -67,14 +67,13 @@ def measure(*, rounds: int, threads: int) -> dict[str, Any]:
         measured = [_round(own, public, own_first=bool(index % 2)) for index in range(rounds + 1)][1:]
     after = {**read_state(), "busy_cores": busy_cores()}
     machine = describe_machine()
-    seen = {"machine": machine, "before": before, "after": after, "readings": []}
     summary = summarise(measured)
     return {
         "benchmark": "training_speed",
         "machine": machine,
         "before": before,
         "after": after,
-        "reasons_to_doubt": [*load_reasons(before["busy_cores"], after["busy_cores"]), *run_reasons(seen)],
+        "reasons_to_doubt": reasons_of_a_script(machine, before, after),
         "threads": threads,
         "trained": about,
         "rounds": measured,

@@ -2,8 +2,9 @@
 
 The contract of a bundle, every training config and every benchmark result are read and written through these functions.
 What is supported is what they need and no more: bool, int, float, str, ``Literal``, ``X | None``, ``X | Y`` (the first
-that fits), ``tuple[X, ...]``, ``dict[str, X]`` and nested dataclasses. Checks beyond types belong in ``__post_init__``
-of the dataclass. A key that is no name in Python stands in the metadata: ``field(metadata={"key": "p99.9_ns"})``.
+that fits), ``tuple[X, ...]``, ``dict[K, X]`` (K is str or ``Literal``) and nested dataclasses. Checks beyond types
+belong in ``__post_init__`` of the dataclass. A key that is no name in Python stands in the metadata:
+``field(metadata={"key": "p99.9_ns"})``.
 
 A dataclass may name keys that it once had: ``RETIRED: ClassVar[Mapping[str, str]]``, old key -> what to write instead.
 """
@@ -94,10 +95,13 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is tuple:
         return _sequence(value, typing.get_args(hint)[0], where)
     if origin is dict:
-        inner_hint = typing.get_args(hint)[1]
+        key_hint, item_hint = typing.get_args(hint)
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must be a table, got {value!r}")
-        return {str(key): _convert(item, inner_hint, f"{where}.{key}") for key, item in value.items()}
+        return {
+            _convert(str(key), key_hint, where): _convert(item, item_hint, f"{where}.{key}")
+            for key, item in value.items()
+        }
     if dataclasses.is_dataclass(hint):
         return from_mapping(typing.cast(type[Any], hint), value, where=where)
     return _scalar(value, hint, where)

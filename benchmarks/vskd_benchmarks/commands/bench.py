@@ -125,9 +125,11 @@ def _bench(options: Options) -> None:
 
     from rich.console import Console
 
+    from vskd.closed import to_mapping
     from vskd_benchmarks.commands.bench_folder import report_missing_energy
     from vskd_benchmarks.report.terminal import print_tables
-    from vskd_benchmarks.result.document import derive, facts
+    from vskd_benchmarks.result.derive import derive
+    from vskd_benchmarks.result.facts import facts
     from vskd_benchmarks.result.folder import check_out, write_result
 
     if out is not None:
@@ -144,7 +146,7 @@ def _bench(options: Options) -> None:
     if out is not None:
         console.print(f"written: {out}; verify it with: vskd bench --check {out}", markup=False)
         console.print(_report(out), markup=False)
-    click.echo(json.dumps(result))
+    click.echo(json.dumps(to_mapping(result)))
     report_missing_energy(result)
 
 

@@ -9,10 +9,12 @@ import click
 
 from vskd.errors import DataError
 from vskd_benchmarks.commands.bench_options import Options
-from vskd_benchmarks.device.energy import POWER, STILL_TO_COME, add_meter, power_arrays
+from vskd_benchmarks.device.energy import POWER, STILL_TO_COME, power_arrays
 from vskd_benchmarks.result.check import differences, goals_since
-from vskd_benchmarks.result.document import derive
+from vskd_benchmarks.result.derive import derive
+from vskd_benchmarks.result.energy import add_meter
 from vskd_benchmarks.result.folder import read_raw, read_result, write_result
+from vskd_benchmarks.result.records.result import Facts, Result, with_derived
 
 
 def check_folder(folder: Path) -> None:
@@ -29,7 +31,7 @@ def check_folder(folder: Path) -> None:
         some = "1 difference" if len(found) == 1 else f"{len(found)} differences"
         raise DataError(f"{folder} is not what was measured: {some}", hint="Copy it again, or measure again")
     result = read_result(folder)
-    click.echo(f"ok: {folder} is as it was written; the result is {result['validity']['status']}")
+    click.echo(f"ok: {folder} is as it was written; the result is {result.validity.status}")
     for line in goals_since(folder, result):
         click.echo(line)
 
@@ -45,27 +47,27 @@ def add_power(folder: Path, options: Options) -> None:
     options.refuse_bundles("--add-power")
     options.refuse("battery_wh", "duty_cycle", because="belongs to the measurement; leave it out with --add-power")
     result = read_result(folder)
-    energy, trace = add_meter(result.get("energy"), options.meter_settings())
-    raws: dict[str, Any] = {case["id"]: read_raw(folder, case["id"]) for case in result["cases"]}
+    energy, trace = add_meter(result.energy, options.meter_settings())
+    raws: dict[str, Any] = {case.id: read_raw(folder, case.id) for case in result.cases}
     raws[POWER] = power_arrays(trace)
-    result = derive({**result, "energy": energy}, raws)
+    result = derive(with_derived(Facts, result, {"energy": energy}), raws)
     report_missing_energy(result)
     write_result(folder, result, raws, overwrite=True)
-    for case in result["cases"]:
-        if case["energy"] is not None:
-            each, plus_minus = case["energy"]["per_inference_mj"], case["energy"]["uncertainty_mj"]
-            click.echo(f"{case['name']}: {each:.3g} mJ an inference, +- {plus_minus:.2g}")
+    for case in result.cases:
+        if case.energy is not None:
+            uncertainty_mj = case.energy.uncertainty_mj or 0.0
+            click.echo(f"{case.name}: {case.energy.per_inference_mj:.3g} mJ an inference, +- {uncertainty_mj:.2g}")
     click.echo(f"written: {folder}; its report is to be made again: vskd report {folder}", err=True)
 
 
-def report_missing_energy(result: dict[str, Any]) -> None:
+def report_missing_energy(result: Result) -> None:
     """Print that a meter's file is still to come.
 
     Raises
     ------
     DataError : energy could not be measured
     """
-    problem = result.get("energy", {}).get("problem")
+    problem = None if result.energy is None else result.energy.problem
     if problem == STILL_TO_COME:
         click.echo(problem, err=True)
     elif problem is not None:

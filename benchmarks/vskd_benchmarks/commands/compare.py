@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from vskd.errors import VskdError
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from vskd_benchmarks.compare.compare import Comparison, LatencyRatio
 
 
 class NotComparableError(click.ClickException):
@@ -59,8 +61,9 @@ def compare(
     """
     from rich.console import Console
 
+    from vskd.closed import to_mapping
+    from vskd_benchmarks.compare.comparable import Choices
     from vskd_benchmarks.compare.compare import compare as compare_results
-    from vskd_benchmarks.compare.pairing import Choices
     from vskd_benchmarks.compare.policy import DEFAULT_POLICY, read_policy
 
     try:
@@ -76,60 +79,57 @@ def compare(
         console = Console(stderr=as_json, width=140)
     _show(found, console)
     if as_json:
-        click.echo(json.dumps(found))
-    if found["verdict"] == "regression":
+        click.echo(json.dumps(to_mapping(found)))
+    if found.verdict == "regression":
         sys.exit(1)
 
 
-def _show(found: Mapping[str, Any], console: Console) -> None:
-    for stamp in found["stamps"]:
-        console.print(f"note: {stamp}", markup=False, highlight=False)
+def _show(found: Comparison, console: Console) -> None:
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
     console.print(_table(found))
-    for side in ("baseline", "candidate"):
-        names = found[f"only_in_{side}"]
+    for side, names in (("baseline", found.only_in_baseline), ("candidate", found.only_in_candidate)):
         if names:
             console.print(f"only in the {side}: {'; '.join(names)}", markup=False, highlight=False)
     for line in _findings(found):
         console.print(line, markup=False, highlight=False)
-    console.print(f"verdict: {found['verdict']}", style="bold", highlight=False)
+    console.print(f"verdict: {found.verdict}", style="bold", highlight=False)
 
 
-def _table(found: Mapping[str, Any]) -> Table:
+def _table(found: Comparison) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    new, old = (Path(found[side]).absolute().name for side in ("candidate", "baseline"))
-    title = f"{new} over {old}, {found['scope']}: ratio [95 % interval]"
+    new, old = (Path(path).absolute().name for path in (found.candidate, found.baseline))
+    title = f"{new} over {old}, {found.scope}: ratio [95 % interval]"
     table = Table(title=Text(title), box=box.SIMPLE, title_justify="left", caption_justify="left")
     table.caption = "Below 1: the candidate is faster or smaller. n/a: too few windows for this percentile, or no file."
     for heading in ("case", "p50, ms", "p50", "p90", "p99", "peak memory", "file"):
         table.add_column(heading, justify="left" if heading == "case" else "right")
-    for case in found["cases"]:
-        p50 = case["latency"]["p50"]
-        times = "n/a" if p50 is None else f"{p50['baseline_ns'] / 1e6:.3f} -> {p50['candidate_ns'] / 1e6:.3f}"
-        ratios = [_ratio(reading) for reading in case["latency"].values()]
-        table.add_row(
-            Text(case["name"]), times, *map(Text, ratios), _plain(case["peak_bytes"]), _plain(case["size_bytes"])
-        )
+    for case in found.cases:
+        p50 = case.latency["p50"]
+        times = "n/a" if p50 is None else f"{p50.baseline_ns / 1e6:.3f} -> {p50.candidate_ns / 1e6:.3f}"
+        ratios = [Text(_interval(ratio)) for ratio in case.latency.values()]
+        table.add_row(Text(case.name), times, *ratios, _quotient(case.peak_bytes), _quotient(case.size_bytes))
     return table
 
 
-def _ratio(reading: Mapping[str, float] | None) -> str:
-    return "n/a" if reading is None else f"{reading['ratio']:.3f} [{reading['low']:.3f}, {reading['high']:.3f}]"
+def _interval(ratio: LatencyRatio | None) -> str:
+    return "n/a" if ratio is None else f"{ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
 
 
-def _plain(readings: list[int | None]) -> str:
-    before, after = readings
+def _quotient(both: tuple[int | None, ...]) -> str:
+    before, after = both
     return f"{after / before:.3f}" if before and after else "n/a"
 
 
-def _findings(found: Mapping[str, Any]) -> Iterator[str]:
+def _findings(found: Comparison) -> Iterator[str]:
     """A sentence for every limit that is broken, or may be."""
-    for case in found["cases"]:
-        for check in case["checks"]:
-            said = f"{case['name']}: {check['what']} {check['value']:g}, limit {check['limit']:g}"
-            if check["verdict"] == "regression":
-                yield f"REGRESSION {said}"
-            elif check["verdict"] == "unclear":
-                yield f"unclear    {said}; the interval reaches below the limit, measure longer"
+    for case in found.cases:
+        for check in case.checks:
+            finding = f"{case.name}: {check.what} {check.value:g}, limit {check.limit:g}"
+            if check.verdict == "regression":
+                yield f"REGRESSION {finding}"
+            elif check.verdict == "unclear":
+                yield f"unclear    {finding}; the interval reaches below the limit, measure longer"

@@ -10,26 +10,106 @@ recipes of a bundle.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from numpy.typing import NDArray
 
-from vskd_benchmarks.compare.bootstrap import CONFIDENCE, Interval, Spread, borrowed_spread, ratio_interval, spread
-from vskd_benchmarks.compare.pairing import Case, Choices, Measured, Pairing, pair
+from vskd_benchmarks.compare.bootstrap import CONFIDENCE, Spread, borrowed_spread, ratio_interval, spread
+from vskd_benchmarks.compare.comparable import Choices
+from vskd_benchmarks.compare.pairing import pair
 from vskd_benchmarks.compare.policy import Policy
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
-from vskd_benchmarks.result.folder import read_raw
+from vskd_benchmarks.result.folder import ResultFolder
+from vskd_benchmarks.result.records.case import Case, Scope, Statistics
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 PERCENTILES = (50.0, 90.0, 99.0)
 
-Check = dict[str, Any]
+#: The candidate's and the baseline's value of one thing; None where there is none.
+Both = tuple[int | None, ...]
 
 
-def compare(baseline: Path, candidate: Path, choices: Choices, policy: Policy, *, seed: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True)
+class LatencyRatio:
+    """A percentile of both, ns, and candidate over baseline with its interval of 95 % confidence."""
+
+    baseline_ns: int
+    candidate_ns: int
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """A limit of the policy, what was found, and whether it is kept; unclear: the interval reaches below the limit."""
+
+    what: str
+    value: float
+    limit: float
+    verdict: Literal["ok", "unclear", "regression"]
+
+
+@dataclass(frozen=True)
+class ComparedCase:
+    """A case of both results; pairs are (baseline's, candidate's).
+
+    Attributes
+    ----------
+    id, baseline_id, name : which case
+    status : of validity
+    latency : by percentile; None where a sample is too small for it
+    peak_bytes, size_bytes : peak memory, size of the model's file
+    accuracy : held-out figures of the bundle, where the weights are trained
+    checks : what the policy says
+    """
+
+    id: str
+    baseline_id: str
+    name: str
+    status: tuple[str, ...]
+    latency: dict[str, LatencyRatio | None]
+    peak_bytes: Both
+    size_bytes: Both
+    accuracy: tuple[dict[str, float], ...]
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two results, case by case.
+
+    Attributes
+    ----------
+    verdict : a regression if any check is one
+    baseline, candidate : the folders
+    scope : what was compared
+    confidence, seed : of the intervals
+    policy : the limits
+    notes : what differs although it was allowed
+    cases : that both hold
+    only_in_baseline, only_in_candidate : names of cases without a counterpart
+    """
+
+    kind: Literal["vskd-comparison"] = "vskd-comparison"
+    schema_version: int = SCHEMA_VERSION
+    verdict: Literal["ok", "regression"]
+    baseline: str
+    candidate: str
+    scope: str
+    confidence: float = CONFIDENCE
+    seed: int
+    policy: Policy
+    notes: tuple[str, ...]
+    cases: tuple[ComparedCase, ...]
+    only_in_baseline: tuple[str, ...]
+    only_in_candidate: tuple[str, ...]
+
+
+def compare(baseline: Path, candidate: Path, choices: Choices, policy: Policy, *, seed: int = 0) -> Comparison:
     """Compare a result with a baseline.
 
     Parameters
@@ -38,128 +118,126 @@ def compare(baseline: Path, candidate: Path, choices: Choices, policy: Policy, *
     choices, policy : what may differ, and what is a regression
     seed : of the resampling
 
-    Returns
-    -------
-    plain values: ``cases``, each with its ratios and checks, ``stamps``, and ``verdict``, ``"ok"`` or ``"regression"``
-
     Raises
     ------
     ConfigError : they must not be compared
     DataError : a folder is none, or was changed
     """
-    sides = (Measured.open(baseline), Measured.open(candidate))
+    sides = (ResultFolder.open(baseline), ResultFolder.open(candidate))
     pairing = pair(*sides, choices)
-    cases = [_case(sides, each, choices.scope, policy, (seed, number)) for number, each in enumerate(pairing.pairs)]
-    worst = any(check["verdict"] == "regression" for case in cases for check in case["checks"])
-    return {
-        "kind": "vskd-comparison",
-        "schema_version": SCHEMA_VERSION,
-        "verdict": "regression" if worst else "ok",
-        "baseline": str(baseline),
-        "candidate": str(candidate),
-        "scope": choices.scope,
-        "confidence": CONFIDENCE,
-        "seed": seed,
-        "policy": asdict(policy),
-        "stamps": [*pairing.stamps, *_borrowed(sides[0])],
-        "cases": cases,
-        **_unmatched(pairing),
-    }
+    cases = [_case(sides, each, choices, policy, (seed, number)) for number, each in enumerate(pairing.pairs)]
+    worst = any(check.verdict == "regression" for case in cases for check in case.checks)
+    return Comparison(
+        verdict="regression" if worst else "ok",
+        baseline=str(baseline),
+        candidate=str(candidate),
+        scope=choices.scope,
+        seed=seed,
+        policy=policy,
+        notes=(*pairing.notes, *_borrowed(sides[0])),
+        cases=tuple(cases),
+        only_in_baseline=pairing.only_baseline,
+        only_in_candidate=pairing.only_candidate,
+    )
 
 
-def _borrowed(baseline: Measured) -> Iterator[str]:
+def _borrowed(baseline: ResultFolder) -> Iterator[str]:
     if not baseline.has_raw:
-        yield f"{baseline.folder} has no raw files: its readings are taken to scatter as the candidate's do"
-
-
-def _unmatched(pairing: Pairing) -> dict[str, Any]:
-    return {"only_in_baseline": list(pairing.only_baseline), "only_in_candidate": list(pairing.only_candidate)}
+        yield f"{baseline.path} has no raw files: its readings are taken to scatter as the candidate's do"
 
 
 def _case(
-    sides: tuple[Measured, Measured], cases: tuple[Case, Case], scope: str, policy: Policy, seed: tuple[int, int]
-) -> dict[str, Any]:
-    latency = _latency(sides, cases, scope, seed)
-    figures = [_figures(side, case) for side, case in zip(sides, cases, strict=True)]
-    row = {
-        "id": cases[1]["id"],
-        "baseline_id": cases[0]["id"],
-        "name": cases[1]["name"],
-        "status": [case["validity"]["status"] for case in cases],
-        "latency": latency,
-        **{name: [side[name] for side in figures] for name in figures[0]},
-    }
-    return {**row, "checks": [*_latency_checks(row, policy), *_other_checks(row, policy)]}
+    sides: tuple[ResultFolder, ResultFolder],
+    cases: tuple[Case, Case],
+    choices: Choices,
+    policy: Policy,
+    seed: tuple[int, int],
+) -> ComparedCase:
+    latency = _latency(sides, cases, choices, seed)
+    peak_bytes = tuple(case.memory.peak_bytes for case in cases)
+    size_bytes = tuple(case.model.size_bytes if case.model else None for case in cases)
+    accuracy = tuple(_accuracy(side, case) for side, case in zip(sides, cases, strict=True))
+    checks = (
+        *_latency_checks(latency, policy),
+        *_ratio_check("peak memory", peak_bytes, policy.memory.peak_max_ratio),
+        *_ratio_check("file size", size_bytes, policy.size.file_max_ratio),
+        *_accuracy_checks(accuracy, policy.accuracy.max_loss),
+    )
+    return ComparedCase(
+        id=cases[1].id,
+        baseline_id=cases[0].id,
+        name=cases[1].name,
+        status=tuple(case.validity.status for case in cases),
+        latency=latency,
+        peak_bytes=peak_bytes,
+        size_bytes=size_bytes,
+        accuracy=accuracy,
+        checks=checks,
+    )
 
 
 def _latency(
-    sides: tuple[Measured, Measured], cases: tuple[Case, Case], scope: str, seed: tuple[int, int]
-) -> dict[str, Any]:
-    """Percentile -> both readings, their ratio and its interval; None where a sample is too small for it."""
+    sides: tuple[ResultFolder, ResultFolder], cases: tuple[Case, Case], choices: Choices, seed: tuple[int, int]
+) -> dict[str, LatencyRatio | None]:
+    """Percentile -> both readings, their ratio and its interval."""
     baseline, candidate = sides
-    after = _raw(candidate, cases[1], scope)
-    before = _raw(baseline, cases[0], scope) if baseline.has_raw else None
-    windows = min(case["scopes"][scope]["windows"] for case in cases)
-    found: dict[str, Any] = {}
+    scope = cast(Scope, choices.scope)
+    after = candidate.raw(cases[1])[scope]
+    before = baseline.raw(cases[0])[scope] if baseline.has_raw else None
+    old, new = (case.scopes[scope] for case in cases)
+    found: dict[str, LatencyRatio | None] = {}
     for percent in PERCENTILES:
-        name, key = f"p{percent:g}", int(percent)
-        found[name] = None
-        if windows >= SMALLEST_SAMPLE[percent]:
-            above = spread(after, percent, seed=(*seed, 1, key))
-            if before is not None:
-                below = spread(before, percent, seed=(*seed, 0, key))
-            else:
-                below = borrowed_spread(cases[0]["scopes"][scope][f"{name}_ns"], above, seed=(*seed, 0, key))
-            found[name] = _readings(below, above, ratio_interval(above, below))
+        found[f"p{percent:g}"] = None
+        if min(old.windows, new.windows) >= SMALLEST_SAMPLE[percent]:
+            above = spread(after, percent, seed=(*seed, 1, int(percent)))
+            below = _baseline_spread(before, old, above, percent, (*seed, 0, int(percent)))
+            found[f"p{percent:g}"] = _ratio(below, above)
     return found
 
 
-def _raw(side: Measured, case: Case, scope: str) -> NDArray[Any]:
-    side.check_file(case["raw"])
-    return read_raw(side.folder, case["id"])[scope]
+def _baseline_spread(
+    before: NDArray[Any] | None, old: Statistics, above: Spread, percent: float, seed: tuple[int, ...]
+) -> Spread:
+    if before is not None:
+        return spread(before, percent, seed=seed)
+    recorded_ns = {50.0: old.p50_ns, 90.0: old.p90_ns, 99.0: old.p99_ns}[percent]
+    return borrowed_spread(recorded_ns or 0, above, seed=seed)
 
 
-def _readings(below: Spread, above: Spread, interval: Interval) -> dict[str, Any]:
-    rounded = {name: round(value, 4) for name, value in asdict(interval).items()}
-    return {"baseline_ns": below.measured_ns, "candidate_ns": above.measured_ns, **rounded}
+def _ratio(below: Spread, above: Spread) -> LatencyRatio:
+    interval = ratio_interval(above, below)
+    rounded = [round(value, 4) for value in (interval.ratio, interval.low, interval.high)]
+    return LatencyRatio(below.measured_ns, above.measured_ns, *rounded)
 
 
-def _figures(side: Measured, case: Case) -> dict[str, Any]:
-    accuracy = side.bundle(case)["accuracy"] if case["weights"] == "trained" else None
-    return {
-        "peak_bytes": case["memory"]["peak_bytes"],
-        "size_bytes": case["model"]["size_bytes"] if case["model"] else None,
-        "accuracy": accuracy or {},
-    }
+def _accuracy(side: ResultFolder, case: Case) -> dict[str, float]:
+    return (side.result.bundle(case.bundle).accuracy if case.weights == "trained" else None) or {}
 
 
-def _latency_checks(row: Mapping[str, Any], policy: Policy) -> Iterator[Check]:
-    for name, reading in row["latency"].items():
-        limit = getattr(policy.latency, f"{name}_max_ratio")
-        if reading is None or limit is None:
+def _latency_checks(latency: Mapping[str, LatencyRatio | None], policy: Policy) -> Iterator[Check]:
+    limits = policy.latency
+    for name, limit in (("p50", limits.p50_max_ratio), ("p90", limits.p90_max_ratio), ("p99", limits.p99_max_ratio)):
+        found = latency[name]
+        if found is None or limit is None:
             continue
-        unclear = reading["ratio"] > limit
-        verdict = "regression" if reading["low"] > limit else "unclear" if unclear else "ok"
-        yield _check(f"latency {name}", reading["ratio"], limit, verdict)
+        verdict: Literal["ok", "unclear", "regression"] = "ok"
+        if found.ratio > limit:
+            verdict = "regression" if found.low > limit else "unclear"
+        yield Check(f"latency {name}", found.ratio, limit, verdict)
 
 
-def _other_checks(row: Mapping[str, Any], policy: Policy) -> Iterator[Check]:
-    for what, key, limit in (
-        ("peak memory", "peak_bytes", policy.memory.peak_max_ratio),
-        ("file size", "size_bytes", policy.size.file_max_ratio),
-    ):
-        before, after = row[key]
-        if limit is not None and before and after:
-            yield _check(what, after / before, limit, "regression" if after / before > limit else "ok")
-    before, after = row["accuracy"]
-    limit = policy.accuracy.max_loss
+def _ratio_check(what: str, both: Both, limit: float | None) -> Iterator[Check]:
+    before, after = both
+    if limit is not None and before and after:
+        ratio = after / before
+        yield Check(what, round(ratio, 4), limit, "regression" if ratio > limit else "ok")
+
+
+def _accuracy_checks(accuracy: tuple[dict[str, float], ...], limit: float | None) -> Iterator[Check]:
+    before, after = accuracy
     if limit is None:
         return
     for name in sorted({*before} & {*after}):
         loss = before[name] - after[name]
         # Shares of a few hundred windows: a loss of exactly the limit must not fail by the last bit of a float.
-        yield _check(f"loss of {name}", loss, limit, "regression" if loss > limit + 1e-9 else "ok")
-
-
-def _check(what: str, value: float, limit: float, verdict: str) -> Check:
-    return {"what": what, "value": round(value, 4), "limit": limit, "verdict": verdict}
+        yield Check(f"loss of {name}", round(loss, 4), limit, "regression" if loss > limit + 1e-9 else "ok")

@@ -8,7 +8,7 @@ mode in which a case does nothing else (paced or soak), and an idle time before 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def choose_source(
     ConfigError : there is none
     """
     if settings.meter is not None or settings.meter_later:
-        return METER, _meter_detail(settings)
+        return METER, meter_detail(settings)
     if probe is not None:
         return probe.source, probe.detail
     if profile is not None and profile.model is not None:
@@ -108,7 +108,8 @@ def choose_source(
     )
 
 
-def _meter_detail(settings: EnergySettings) -> str:
+def meter_detail(settings: EnergySettings) -> str:
+    """The meter's file and its clock, for people."""
     if settings.meter is None:
         return "a power meter whose file is still to come"
     return f"{settings.meter.name}, {settings.meter_clock} clock, offset {settings.meter_offset_s:g} s"
@@ -122,7 +123,7 @@ def check_meter(settings: EnergySettings) -> None:
     DataError : it is not there, or lacks a column
     """
     if settings.meter is not None:
-        _read_meter(settings, unix_ns=0, monotonic_ns=0, partial=True)
+        read_meter(settings, unix_ns=0, monotonic_ns=0, partial=True)
 
 
 def attach_meter(record: EnergyRecord) -> None:
@@ -133,35 +134,26 @@ def attach_meter(record: EnergyRecord) -> None:
         record.problem = STILL_TO_COME
         return
     try:
-        record.trace = _read_meter(record.settings, unix_ns=record.unix_ns, monotonic_ns=record.monotonic_ns)
+        record.trace = read_meter(record.settings, unix_ns=record.unix_ns, monotonic_ns=record.monotonic_ns)
     except DataError as error:
         record.problem = str(error)
 
 
-def add_meter(energy: Mapping[str, Any] | None, settings: EnergySettings) -> tuple[dict[str, Any], PowerTrace]:
-    """The run's part of a result with a meter's file that came afterwards, and its readings.
+def read_meter(
+    settings: EnergySettings, *, unix_ns: int, monotonic_ns: int, partial: bool = False
+) -> PowerTrace | None:
+    """The readings of the meter's file; None where no file is named.
 
     Parameters
     ----------
-    energy : of a result that was measured beside a meter; None in a result without
-    settings : the meter's file and its clock
+    settings : the file and its clock
+    unix_ns, monotonic_ns : start of the run on both clocks
+    partial : the meter is still writing
 
     Raises
     ------
     DataError : the file is not what it must be
-    ConfigError : the result was not measured beside a meter
     """
-    if energy is None or energy["source"] != METER:
-        raise ConfigError("this result was not measured beside a power meter", hint="Measure with --meter-later")
-    trace = _read_meter(settings, unix_ns=energy["unix_ns"], monotonic_ns=energy["monotonic_ns"])
-    if trace is None:
-        raise ConfigError("--add-power takes the meter's file too", hint="Add --power-meter FILE")
-    return {**energy, "detail": _meter_detail(settings), "problem": None}, trace
-
-
-def _read_meter(
-    settings: EnergySettings, *, unix_ns: int, monotonic_ns: int, partial: bool = False
-) -> PowerTrace | None:
     if settings.meter is None:
         return None
     return read_power_meter(

@@ -22,13 +22,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from vskd_benchmarks.result.folder import Raw
+from vskd_benchmarks.result.records.case import Case, Stage
+from vskd_benchmarks.result.records.conditions import MeasuredBundle, Reading
+from vskd_benchmarks.result.records.result import Result
 
 #: Okabe and Ito's colours without the yellow, which is too pale for a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-STAGE_COLOURS = {"resample": "#56B4E9", "encode": "#009E73", "infer": "#0072B2", "decide": "#E69F00"}
-STAGE_HATCHES = {"resample": "//", "encode": "..", "infer": "", "decide": "xx"}
+STAGE_COLOURS: dict[Stage, str] = {"resample": "#56B4E9", "encode": "#009E73", "infer": "#0072B2", "decide": "#E69F00"}
+STAGE_HATCHES: dict[Stage, str] = {"resample": "//", "encode": "..", "infer": "", "decide": "xx"}
 
 #: Lines in one plot, and bars in one.
 MOST_LINES = 7
@@ -44,8 +47,6 @@ STYLE: Any = {
     "legend.fontsize": 9, "svg.fonttype": "none", "svg.hashsalt": "vskd", "figure.constrained_layout.use": True,
 }  # fmt: skip
 
-Case = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Numbered:
@@ -57,7 +58,7 @@ class Numbered:
     @property
     def label(self) -> str:
         """E.g. ``#3 litert fp32``; without the mark-up that matplotlib would find in it."""
-        return f"#{self.number} {self.case['name']}".replace("$", r"\$")
+        return f"#{self.number} {self.case.name}".replace("$", r"\$")
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Chart:
     Attributes
     ----------
     name : of its files, without suffix
-    title, caption : for people; the caption also stands where a picture cannot be seen
-    svg, png : the picture
+    title, caption : for people; the caption also stands where an image cannot be seen
+    svg, png : the image
     """
 
     name: str
@@ -78,7 +79,7 @@ class Chart:
     png: bytes
 
 
-def charts(result: Mapping[str, Any], raws: Mapping[str, Raw]) -> dict[str, list[Chart]]:
+def charts(result: Result, raws: Mapping[str, Raw]) -> dict[str, list[Chart]]:
     """Every plot that the result holds the numbers for, by the section where it belongs.
 
     Parameters
@@ -86,13 +87,13 @@ def charts(result: Mapping[str, Any], raws: Mapping[str, Raw]) -> dict[str, list
     result : ``result.json``
     raws : case id -> its arrays
     """
-    cases = [Numbered(number, case) for number, case in enumerate(result["cases"], start=1)]
-    on_path = [each for each in cases if "sensor_to_label" in each.case["scopes"]]
+    cases = [Numbered(number, case) for number, case in enumerate(result.cases, start=1)]
+    on_path = [each for each in cases if each.case.sensor_to_label is not None]
     with mpl.rc_context(STYLE):
         return {
-            "pareto": list(_pareto(cases, result["bundles"])),
+            "pareto": list(_pareto(cases, result.bundles)),
             "distribution": list(_distributions(on_path, raws)),
-            "time": [*_over_time(on_path, raws, result["environment"]["readings"]), *_memory(on_path)],
+            "time": [*_over_time(on_path, raws, result.environment.readings), *_memory(on_path)],
             "split": list(_splits(on_path)),
         }
 
@@ -108,9 +109,9 @@ def _chart(name: str, title: str, caption: str, figure: Figure) -> Chart:
 
 def _groups(cases: Sequence[Numbered], most: int) -> Iterator[tuple[str, list[Numbered]]]:
     """Cases for one plot each: a bundle's own models, then what ran beside it."""
-    for bundle in dict.fromkeys(each.case["bundle"] for each in cases):
+    for bundle in dict.fromkeys(each.case.bundle for each in cases):
         for own in (True, False):
-            chosen = [e for e in cases if e.case["bundle"] == bundle and (e.case["kind"] == "bundle") == own]
+            chosen = [e for e in cases if e.case.bundle == bundle and (e.case.kind == "bundle") == own]
             for start in range(0, len(chosen), most):
                 yield f"{bundle}" if own else f"beside {bundle}", chosen[start : start + most]
 
@@ -118,23 +119,23 @@ def _groups(cases: Sequence[Numbered], most: int) -> Iterator[tuple[str, list[Nu
 # --- accuracy against what it costs
 
 
-def held_out(bundle: Mapping[str, Any]) -> tuple[str, float] | None:
+def held_out(bundle: MeasuredBundle) -> tuple[str, float] | None:
     """Name and value of the accuracy that a bundle's report tells; macro-F1 where it is there."""
-    accuracy = bundle["accuracy"] or {}
+    accuracy = bundle.accuracy or {}
     for key, name in (("macro_f1", "macro-F1"), ("accuracy", "accuracy")):
         if key in accuracy:
             return name, float(accuracy[key])
     return None
 
 
-def _pareto(cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]]) -> Iterator[Chart]:
-    told = {bundle["id"]: held_out(bundle) for bundle in bundles}
-    own = [each for each in cases if each.case["kind"] == "bundle" and told[each.case["bundle"]]]
-    threads = min((each.case["threads"] for each in own), default=1)
-    own = [each for each in own if each.case["threads"] == threads]
-    accuracy = {each.number: 100 * (told[each.case["bundle"]] or ("", 0.0))[1] for each in own}
+def _pareto(cases: Sequence[Numbered], bundles: Sequence[MeasuredBundle]) -> Iterator[Chart]:
+    told = {bundle.id: held_out(bundle) for bundle in bundles}
+    own = [each for each in cases if each.case.kind == "bundle" and told[each.case.bundle]]
+    threads = min((each.case.threads for each in own), default=1)
+    own = [each for each in own if each.case.threads == threads]
+    accuracy = {each.number: 100 * (told[each.case.bundle] or ("", 0.0))[1] for each in own}
     name = next((said[0] for said in told.values() if said), "accuracy")
-    note = f"The {name} is the trained network's on held-out people; recipes of one bundle share it."
+    note = f"The {name} is the trained network's on held-out subjects; recipes of one bundle share it."
     for key, title, axis, cost in (
         ("latency", "Accuracy and latency", "sensor to label, p50, ms", _p50_ms),
         ("size", "Accuracy and size", "model file, MB", _size_mb),
@@ -150,20 +151,20 @@ def _pareto(cases: Sequence[Numbered], bundles: Sequence[Mapping[str, Any]]) -> 
 
 
 def _p50_ms(case: Case) -> float | None:
-    p50_ns = case["scopes"].get("sensor_to_label", {}).get("p50_ns")
-    return None if p50_ns is None else p50_ns / 1e6
+    path = case.sensor_to_label
+    return None if path is None or path.p50_ns is None else path.p50_ns / 1e6
 
 
 def _battery_percent(case: Case) -> float | None:
     """As measured; a model's figure has no place in a plot of measurements, nor one below zero on its axis."""
-    energy, battery = case.get("energy"), case.get("battery")
-    if energy is None or battery is None or not energy["measured"] or battery["percent_per_day"] <= 0:
+    energy, battery = case.energy, case.battery
+    if energy is None or battery is None or not energy.measured or battery.percent_per_day <= 0:
         return None
-    return float(battery["percent_per_day"])
+    return float(battery.percent_per_day)
 
 
 def _size_mb(case: Case) -> float | None:
-    return None if case["model"] is None else case["model"]["size_bytes"] / 1e6
+    return None if case.model is None else case.model.size_bytes / 1e6
 
 
 @dataclass(frozen=True)
@@ -186,11 +187,11 @@ class _Point:
 def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: bool) -> Figure:
     figure = Figure(figsize=(WIDTH_IN, 3.6))
     axes = figure.subplots()
-    engines = list(dict.fromkeys(point.each.case["engine"] for point in points))
-    recipes = list(dict.fromkeys(point.each.case["recipe"] for point in points))
+    engines = list(dict.fromkeys(point.each.case.engine for point in points))
+    recipes = list(dict.fromkeys(point.each.case.recipe for point in points))
     for point in points:
-        colour = COLOURS[recipes.index(point.each.case["recipe"]) % len(COLOURS)]
-        marker = MARKERS[engines.index(point.each.case["engine"]) % len(MARKERS)]
+        colour = COLOURS[recipes.index(point.each.case.recipe) % len(COLOURS)]
+        marker = MARKERS[engines.index(point.each.case.engine) % len(MARKERS)]
         area = point.area(by_size=by_size)
         # Hollow: files of one recipe are of nearly one size in every engine, and both marks must be seen.
         axes.scatter(*point.place, s=area, marker=marker, facecolors="none", edgecolors=colour, linewidths=1.5)
@@ -231,8 +232,8 @@ def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point], *, by_si
     scale = figure.dpi / 72
     at = {p.place: np.asarray(axes.transData.transform(p.place), np.float64) / scale for p in points}
     taken = [(at[point.place], np.full(2, math.sqrt(point.area(by_size=by_size)) / 2)) for point in points]
-    for name in dict.fromkeys(point.each.case["bundle"] for point in points):
-        cheapest = min(point.place for point in points if point.each.case["bundle"] == name)
+    for name in dict.fromkeys(point.each.case.bundle for point in points):
+        cheapest = min(point.place for point in points if point.each.case.bundle == name)
         half = np.array([2.4 * len(name) + 2, 5.0])
         offset = next((o for o in _offsets(half[0]) if _is_free(at[cheapest] + o, half, taken)), (0.0, 12.0))
         taken.append((at[cheapest] + offset, half))
@@ -262,7 +263,7 @@ def _distributions(cases: Sequence[Numbered], raws: Mapping[str, Raw]) -> Iterat
         figure = Figure(figsize=(WIDTH_IN, 2.9 + 0.19 * len(chosen)))
         axes = figure.subplots()
         for each, colour, line in zip(chosen, cycle(COLOURS), cycle(LINES), strict=False):
-            latency_ms, share = _ecdf(raws[each.case["id"]]["sensor_to_label"])
+            latency_ms, share = _ecdf(raws[each.case.id]["sensor_to_label"])
             axes.plot(latency_ms, share, color=colour, linestyle=line, drawstyle="steps-post", label=each.label)
         for percent in (50, 90, 99):
             axes.axhline(percent, color="#bbbbbb", linewidth=0.8, linestyle=":")
@@ -286,16 +287,18 @@ def _ecdf(latency_ns: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.flo
 # --- over time
 
 
-def _over_time(
-    cases: Sequence[Numbered], raws: Mapping[str, Raw], readings: Sequence[Mapping[str, Any]]
-) -> Iterator[Chart]:
-    told = [key for key in ("temperature_c", "frequency_khz") if any(reading[key] is not None for reading in readings)]
+def _over_time(cases: Sequence[Numbered], raws: Mapping[str, Raw], readings: Sequence[Reading]) -> Iterator[Chart]:
+    told = [
+        key
+        for key in ("temperature_c", "frequency_khz")
+        if any(getattr(reading, key) is not None for reading in readings)
+    ]
     for index, (group, chosen) in enumerate(_groups(cases, MOST_LINES), start=1):
         figure = Figure(figsize=(WIDTH_IN, 2.9 + 0.19 * len(chosen) + 1.0 * len(told)))
         heights = [3.0, *[1.2] * len(told)]
         panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for each, colour, marker in zip(chosen, cycle(COLOURS), cycle(MARKERS), strict=False):
-            _draw_course(panels[0], raws[each.case["id"]], each.label, colour, marker)
+            _draw_course(panels[0], raws[each.case.id], each.label, colour, marker)
         panels[0].set(yscale="log", ylabel="sensor to label, ms")
         _plain_log_ticks(panels[0], "y")
         for panel, key in zip(panels[1:], told, strict=True):
@@ -322,8 +325,8 @@ def _course(raw: Raw) -> Iterator[tuple[float, float, float, float]]:
             yield when.mean() / 1e9, some.min() / 1e6, float(np.median(some)) / 1e6, some.max() / 1e6
 
 
-def _draw_readings(axes: Axes, readings: Sequence[Mapping[str, Any]], key: str) -> None:
-    known = [(reading["at_s"], reading[key]) for reading in readings if reading[key] is not None]
+def _draw_readings(axes: Axes, readings: Sequence[Reading], key: str) -> None:
+    known = [(each.at_s, getattr(each, key)) for each in readings if getattr(each, key) is not None]
     at_s, values = (np.array(column, np.float64) for column in zip(*known, strict=True))
     clock = key == "frequency_khz"
     axes.plot(at_s, values / 1e3 if clock else values, color="#555555", linewidth=1)
@@ -332,14 +335,14 @@ def _draw_readings(axes: Axes, readings: Sequence[Mapping[str, Any]], key: str) 
 
 def _memory(cases: Sequence[Numbered]) -> Iterator[Chart]:
     """Resident memory of soaks."""
-    soaked = [each for each in cases if each.case["soak"] is not None]
+    soaked = [each for each in cases if each.case.soak is not None]
     for index, (group, chosen) in enumerate(_groups(soaked, MOST_LINES), start=1):
         figure = Figure(figsize=(WIDTH_IN, 2.6 + 0.19 * len(chosen)))
         axes = figure.subplots()
         for each, colour, line in zip(chosen, cycle(COLOURS), cycle(LINES), strict=False):
-            soak = each.case["soak"]
-            resident_mb = np.array(soak["resident_bytes"]) / 1e6
-            axes.plot(soak["at_s"], resident_mb, color=colour, linestyle=line, label=each.label)
+            if each.case.soak is not None:
+                resident_mb = np.array(each.case.soak.resident_bytes) / 1e6
+                axes.plot(each.case.soak.at_s, resident_mb, color=colour, linestyle=line, label=each.label)
         axes.set(xlabel="since the start of the run, s", ylabel="resident memory, MB")
         figure.legend(loc="outside lower left")
         caption = "After each round of a soak. A slope that goes on is a leak."
@@ -384,9 +387,9 @@ def _draw_split(axes: Axes, row: int, each: Numbered) -> None:
     axes.text(100, row - 0.28, "n/a" if p50_ms is None else f"{p50_ms:.3g} ms", fontsize=9, va="bottom", ha="right")
 
 
-def _stage_ns(case: Case, stage: str) -> int:
-    statistics = case["stages"][stage]
-    return 0 if statistics is None else statistics["p50_ns"] or 0
+def _stage_ns(case: Case, stage: Stage) -> int:
+    statistics = case.stages[stage]
+    return 0 if statistics is None else statistics.p50_ns or 0
 
 
 def _plain_log_ticks(axes: Axes, which: str) -> None:

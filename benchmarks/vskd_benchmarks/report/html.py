@@ -13,23 +13,25 @@ import importlib
 import importlib.util
 import io
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from vskd.closed import key_of, to_mapping
 from vskd.errors import ConfigError, MissingExtraError
 from vskd.writing import disk_errors, write_folder
-from vskd_benchmarks.compare.pairing import Measured
-from vskd_benchmarks.report import tables as report_tables
-from vskd_benchmarks.result.folder import MANIFEST, REPORT, read_raw
+from vskd_benchmarks.report import evidence, tables
+from vskd_benchmarks.result.folder import MANIFEST, REPORT, ResultFolder
+from vskd_benchmarks.result.records.case import Scope, Stage, Statistics
+from vskd_benchmarks.result.records.result import Result
 
 PAGE = "report.html"
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
-#: Scopes and stages that a row of ``cases.csv`` has columns for.
-_TIMED = ("sensor_to_label", "model_only", "bare_call", "numpy_encoder", "pyts_encoder")
-_STAGES = ("resample", "encode", "infer", "decide")
-_STATISTICS = ("windows", "p50_ns", "p90_ns", "p95_ns", "p99_ns", "p99.9_ns", "min_ns", "max_ns", "mean_ns")
+#: What a row of ``cases.csv`` takes from its case as it is, and from its energy.
+_PLAIN = ("id", "name", "kind", "bundle", "engine", "engine_version", "recipe", "threads", "mode", "encoder", "weights")
+_ENERGY = ("per_inference_mj", "uncertainty_mj", "total_per_inference_mj")
 
 
 def write_report(folder: Path) -> Path:
@@ -65,20 +67,17 @@ def report_files(folder: Path) -> dict[str, bytes]:
     ----------
     folder : a result folder
     """
-    measured = Measured.open(folder)
-    result = measured.document
-    raws = {}
-    for case in result["cases"]:
-        measured.check_file(case["raw"])
-        raws[case["id"]] = read_raw(folder, case["id"])
+    opened = ResultFolder.open(folder)
+    result = opened.result
+    raws = {case.id: opened.raw(case) for case in result.cases}
     drawn = importlib.import_module("vskd_benchmarks.report.charts").charts(result, raws)
     identity = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
     files = {PAGE: page(result, drawn, identity), "cases.csv": _csv(_case_rows(result))}
-    files["ratios.csv"] = _csv([{**ratio} for ratio in result["ratios"]])
+    files["ratios.csv"] = _csv(map(to_mapping, result.ratios))
     return files | {f"{chart.name}.png": chart.png for charts in drawn.values() for chart in charts}
 
 
-def page(result: Mapping[str, Any], drawn: Mapping[str, Any], identity: str) -> bytes:
+def page(result: Result, drawn: Mapping[str, Any], identity: str) -> bytes:
     """The page alone, UTF-8.
 
     Parameters
@@ -94,11 +93,12 @@ def page(result: Mapping[str, Any], drawn: Mapping[str, Any], identity: str) -> 
     environment.filters["data_uri"] = _data_uri
     text: str = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         result=result,
-        tables=report_tables,
+        tables=tables,
+        evidence=evidence,
         charts=drawn,
         identity=identity,
-        headline=list(report_tables.headline(result)),
-        machine=_machine_name(result),
+        headline=list(evidence.headline(result)),
+        machine=result.environment.machine.name,
     )
     return text.encode()
 
@@ -107,36 +107,20 @@ def _data_uri(svg: bytes) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
-def _machine_name(result: Mapping[str, Any]) -> str:
-    machine = result["environment"]["machine"]
-    return str(machine["board"] or machine["cpu"] or machine["architecture"])
-
-
-def _case_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _case_rows(result: Result) -> Iterator[dict[str, Any]]:
     """A row for each case, as the result has it: ns and bytes; empty where there is no figure."""
-    plain = (
-        "id",
-        "name",
-        "kind",
-        "bundle",
-        "engine",
-        "engine_version",
-        "recipe",
-        "threads",
-        "mode",
-        "encoder",
-        "weights",
-    )
-    for case in result["cases"]:
-        row = {key: case[key] for key in plain} | {"status": case["validity"]["status"]}
-        row |= {f"model_{key}": (case["model"] or {}).get(key) for key in ("sha256", "size_bytes", "macs")}
-        row["peak_bytes"] = case["memory"]["peak_bytes"]
-        energy, battery = case.get("energy") or {}, case.get("battery") or {}
-        row |= {key: energy.get(key) for key in ("per_inference_mj", "uncertainty_mj", "total_per_inference_mj")}
-        row |= {"energy_source": energy.get("source"), "battery_percent_per_day": battery.get("percent_per_day")}
-        row["cold_start_ns"] = (case["cold_start"] or {}).get("median_ns")
-        for names, place in ((_TIMED, case["scopes"]), (_STAGES, case["stages"])):
-            row |= {f"{name}_{key}": (place.get(name) or {}).get(key) for name in names for key in _STATISTICS}
+    for case in result.cases:
+        row: dict[str, Any] = {name: getattr(case, name) for name in _PLAIN} | {"status": case.validity.status}
+        row |= {f"model_{name}": getattr(case.model, name, None) for name in ("sha256", "size_bytes", "macs")}
+        row["peak_bytes"] = case.memory.peak_bytes
+        row |= {name: getattr(case.energy, name, None) for name in _ENERGY}
+        row["energy_source"] = case.energy and case.energy.source
+        row["battery_percent_per_day"] = case.battery and case.battery.percent_per_day
+        row["cold_start_ns"] = case.cold_start and case.cold_start.median_ns
+        timed = {name: case.scopes.get(name) for name in get_args(Scope)}
+        timed |= {name: case.stages[name] for name in get_args(Stage)}
+        for name, statistics in timed.items():
+            row |= {f"{name}_{key_of(each)}": getattr(statistics, each.name, None) for each in fields(Statistics)}
         yield row
 
 

@@ -1,6 +1,6 @@
 """``vskd bench --check``: is a result folder what was measured, and does it say what follows from it.
 
-Looked at: the files against the manifest; ``result.json`` against its schema; statistics, audits, ratios and goals
+Looked at: the files against the manifest; ``result.json`` against its records; statistics, audits, ratios and goals
 against the raw nanoseconds; validity against the recorded facts. The facts themselves (what the machine was, how long
 a cold start took) cannot be checked afterwards; the manifest's hash holds them.
 """
@@ -8,29 +8,28 @@ a cold start took) cannot be checked afterwards; the manifest's hash holds them.
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vskd.errors import DataError, MissingExtraError
+from vskd.closed import to_mapping
+from vskd.errors import ConfigError, DataError
 from vskd_benchmarks.device.energy import POWER
 from vskd_benchmarks.goals import VERSION
-from vskd_benchmarks.result.document import derive
+from vskd_benchmarks.result.derive import derive
 from vskd_benchmarks.result.folder import (
     MANIFEST,
     RAW,
     REPORT,
     RESULT,
-    SCHEMA,
     Manifest,
     read_manifest,
     read_raw,
     read_result,
 )
-from vskd_benchmarks.result.judgement import judge_result
+from vskd_benchmarks.result.judgement import judge
+from vskd_benchmarks.result.records.result import Result
 
 
 def differences(folder: Path) -> list[str]:
@@ -39,10 +38,7 @@ def differences(folder: Path) -> list[str]:
     Raises
     ------
     DataError : no result folder, or one of another version
-    MissingExtraError : jsonschema is not installed
     """
-    if importlib.util.find_spec("jsonschema") is None:
-        raise MissingExtraError("jsonschema", extra="bench", purpose="vskd bench --check")
     manifest = read_manifest(folder)
     found = [*_files(folder, manifest)]
     if not (folder / RESULT).is_file():
@@ -50,28 +46,26 @@ def differences(folder: Path) -> list[str]:
     try:
         result = read_result(folder)
     except DataError as error:
-        return [*found, str(error)]
-    schema = list(_schema(result))
-    # What does not follow the schema cannot be computed with.
-    return [*found, *schema] if schema else [*found, *_derived(folder, result)]
+        return [*found, error.message]
+    return [*found, *_derived(folder, result)]
 
 
-def goals_since(folder: Path, result: Mapping[str, Any]) -> list[str]:
+def goals_since(folder: Path, result: Result) -> list[str]:
     """What today's goals say of a result that was judged by older ones, a line each; empty for one of today.
 
     Parameters
     ----------
     folder, result : of a result that is as it was written
     """
-    version = result.get("goals_version", 1)
+    version = result.goals_version
     if version == VERSION:
         return []
-    raws = {case["id"]: read_raw(folder, case["id"]) for case in result["cases"]}
+    raws = {case.id: read_raw(folder, case.id) for case in result.cases}
     words = {True: "met", False: "missed", None: "not measured"}
     lines = [f"its goals are those of version {version}; by today's, version {VERSION}:"]
-    for row in judge_result(result, raws, VERSION):
-        worst = "" if row["worst"] is None else f", worst {row['worst']:g}"
-        lines.append(f"  {row['goal']}: {words[row['met']]}{worst}")
+    for judged in judge(result, raws, VERSION):
+        worst = "" if judged.worst is None else f", worst {judged.worst:g}"
+        lines.append(f"  {judged.goal}: {words[judged.met]}{worst}")
     return lines
 
 
@@ -90,30 +84,23 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{name} is not part of the result"
 
 
-def _schema(result: Mapping[str, Any]) -> Iterator[str]:
-    jsonschema: Any = importlib.import_module("jsonschema")
-    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
-    for error in validator.iter_errors(result):
-        yield f"{RESULT}: {error.json_path}: {error.message[:200]}"
-
-
-def _derived(folder: Path, result: Mapping[str, Any]) -> Iterator[str]:
+def _derived(folder: Path, result: Result) -> Iterator[str]:
     raws = {}
-    for case in result["cases"]:
+    for case in result.cases:
         try:
-            raws[case["id"]] = read_raw(folder, case["id"])
+            raws[case.id] = read_raw(folder, case.id)
         except DataError as error:
             yield str(error)
     if f"{RAW}/{POWER}.npz" in read_manifest(folder).files:
         raws[POWER] = read_raw(folder, POWER)
-    if len(raws) < len(result["cases"]):
+    if len(raws) < len(result.cases):
         return
     try:
         again = derive(result, raws)
-    except (KeyError, ValueError, IndexError, TypeError) as error:
+    except (ConfigError, KeyError, ValueError, IndexError, TypeError) as error:
         yield f"the raw files do not fit {RESULT}: {type(error).__name__}: {error}"
         return
-    yield from _unequal("", result, json.loads(json.dumps(again)))
+    yield from _unequal("", to_mapping(result), to_mapping(again))
 
 
 def _unequal(where: str, said: Any, computed: Any) -> Iterator[str]:

@@ -5,19 +5,30 @@ A model is called one in every place, has no uncertainty and no total, and its a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal, cast
 
-from numpy.typing import NDArray
-
-from vskd.errors import DataError
+from vskd.closed import from_mapping
+from vskd.errors import ConfigError, DataError
 from vskd_benchmarks.device.battery import battery_use
-from vskd_benchmarks.device.energy import METER, MODEL, POWER, EnergyRecord
-from vskd_benchmarks.device.power_trace import MeasuredEnergy, PowerTrace, measured_energy
+from vskd_benchmarks.device.energy import METER, MODEL, POWER, EnergyRecord, EnergySettings, meter_detail, read_meter
+from vskd_benchmarks.device.power_trace import PowerTrace, measured_energy
 from vskd_benchmarks.device.profiles import Profile
+from vskd_benchmarks.result.folder import Raw
+from vskd_benchmarks.result.records.case import Case
+from vskd_benchmarks.result.records.energy import (
+    BatteryUse,
+    CaseEnergy,
+    DailyUse,
+    Energy,
+    EnergyFacts,
+    EnergySource,
+)
+from vskd_benchmarks.result.records.result import with_derived
 
 
-def energy_facts(record: EnergyRecord, *, pace_hz: float | None, batch: int, relation: str | None) -> dict[str, Any]:
+def energy_facts(record: EnergyRecord, *, pace_hz: float | None, batch: int, relation: str | None) -> EnergyFacts:
     """The run's part of the result: what was recorded, used and assumed.
 
     Parameters
@@ -29,35 +40,33 @@ def energy_facts(record: EnergyRecord, *, pace_hz: float | None, batch: int, rel
     profile, settings = record.profile, record.settings
     own_wh = None if profile is None or profile.battery is None else profile.battery.capacity_wh
     usual_hz, usual_batch = (1.0, 1) if profile is None else (profile.settings.rate_hz, profile.settings.batch)
-    use = {
-        "rate_hz": pace_hz or usual_hz,
-        "batch": usual_batch if pace_hz is None else batch,
-        "duty_cycle": settings.duty_cycle,
-        "battery_wh": settings.battery_wh or own_wh,
-    }
+    use = DailyUse(
+        rate_hz=pace_hz or usual_hz,
+        batch=usual_batch if pace_hz is None else batch,
+        duty_cycle=settings.duty_cycle,
+        battery_wh=settings.battery_wh or own_wh,
+    )
     wake_ups_measured = record.source != MODEL and pace_hz is not None
     wake_up_j = None if profile is None or wake_ups_measured else profile.wake_up_j
-    return {
-        "source": record.source,
-        "measured": record.source != MODEL,
-        "of": _whose(record.source, relation),
-        "detail": record.detail,
-        "lacks": list(record.lacks),
-        "unix_ns": record.unix_ns,
-        "monotonic_ns": record.monotonic_ns,
-        "idle_ns": None if record.idle_ns is None else list(record.idle_ns),
-        "core_active_w": profile.core_active_w if profile is not None and record.source == MODEL else None,
-        "wake_up_j": wake_up_j,
-        "use": use,
-        "problem": record.problem,
-        "assumptions": [
-            *(_model_assumptions(profile, relation) if record.source == MODEL else _measured_assumptions(record)),
-            *_battery_assumptions(record, use, wake_ups_measured=wake_ups_measured),
-        ],
-    }
+    assumptions = _model_assumptions(profile, relation) if record.source == MODEL else _measured_assumptions(record)
+    return EnergyFacts(
+        source=cast(EnergySource, record.source),
+        measured=record.source != MODEL,
+        of=_whose(record.source, relation),
+        detail=record.detail,
+        lacks=tuple(record.lacks),
+        unix_ns=record.unix_ns,
+        monotonic_ns=record.monotonic_ns,
+        idle_ns=record.idle_ns,
+        core_active_w=profile.core_active_w if profile is not None and record.source == MODEL else None,
+        wake_up_j=wake_up_j,
+        use=use,
+        problem=record.problem,
+        assumptions=(*assumptions, *_battery_assumptions(record, use, wake_ups_measured=wake_ups_measured)),
+    )
 
 
-def _whose(source: str, relation: str | None) -> str:
+def _whose(source: str, relation: str | None) -> Literal["device", "stand-in", "this-machine", "no-device"]:
     """Whose energy the figures are: a model on a machine that is neither device nor stand-in is nobody's."""
     if relation in ("itself", "stand-in"):
         return "device" if relation == "itself" else "stand-in"
@@ -95,17 +104,17 @@ def _measured_assumptions(record: EnergyRecord) -> list[str]:
     return lines
 
 
-def _battery_assumptions(record: EnergyRecord, use: Mapping[str, Any], *, wake_ups_measured: bool) -> list[str]:
+def _battery_assumptions(record: EnergyRecord, use: DailyUse, *, wake_ups_measured: bool) -> list[str]:
     profile = record.profile
-    if use["battery_wh"] is None:
+    if use.battery_wh is None:
         return ["no share of a battery: no capacity is known; --battery-wh gives one"]
-    windows = "a window" if use["batch"] == 1 else f"{use['batch']} windows a wake-up,"
-    lines = [f"{windows} at {use['rate_hz']:g} Hz for {use['duty_cycle']:.0%} of the day"]
+    windows = "a window" if use.batch == 1 else f"{use.batch} windows a wake-up,"
+    lines = [f"{windows} at {use.rate_hz:g} Hz for {use.duty_cycle:.0%} of the day"]
     if record.settings.battery_wh is not None:
-        lines.append(f"battery of {use['battery_wh']:g} Wh, from --battery-wh")
+        lines.append(f"battery of {use.battery_wh:g} Wh, from --battery-wh")
     elif profile is not None:
         source = profile.sources["battery.capacity_wh"]
-        lines.append(f"battery of {use['battery_wh']:g} Wh ({source.kind}): {source.text}")
+        lines.append(f"battery of {use.battery_wh:g} Wh ({source.kind}): {source.text}")
     if wake_ups_measured:
         lines.append("wake-ups lie within the measured energy")
     elif profile is not None and profile.wake_up_j is not None and profile.model is not None:
@@ -115,80 +124,103 @@ def _battery_assumptions(record: EnergyRecord, use: Mapping[str, Any], *, wake_u
     return lines
 
 
+def add_meter(energy: EnergyFacts | None, settings: EnergySettings) -> tuple[EnergyFacts, PowerTrace]:
+    """The run's energy with a meter's file that came afterwards, and its readings.
+
+    Parameters
+    ----------
+    energy : of a result that was measured beside a meter; None in a result without
+    settings : the meter's file and its clock
+
+    Raises
+    ------
+    DataError : the file is not what it must be
+    ConfigError : the result was not measured beside a meter
+    """
+    if energy is None or energy.source != METER:
+        raise ConfigError("this result was not measured beside a power meter", hint="Measure with --meter-later")
+    trace = read_meter(settings, unix_ns=energy.unix_ns, monotonic_ns=energy.monotonic_ns)
+    if trace is None:
+        raise ConfigError("--add-power takes the meter's file too", hint="Add --power-meter FILE")
+    return dataclasses.replace(energy, detail=meter_detail(settings), problem=None), trace
+
+
 def derive_energy(
-    energy: Mapping[str, Any], cases: Sequence[dict[str, Any]], raws: Mapping[str, Mapping[str, NDArray[Any]]]
-) -> dict[str, Any]:
-    """Give each case its energy and battery, from what was recorded; the run's part with what follows for it.
+    energy: EnergyFacts, cases: Sequence[Case], raws: Mapping[str, Raw]
+) -> tuple[Energy, tuple[Case, ...]]:
+    """The run's energy and each case with its own, from what was recorded.
 
     Parameters
     ----------
     energy : as ``energy_facts`` gives it
-    cases : each gets ``energy`` and ``battery``, null where there are no figures
+    cases : what they hold of energy and battery is replaced; None where there are no figures
     raws : case id -> its arrays, and the power readings
     """
-    trace = None
-    if POWER in raws:
-        raw = raws[POWER]
-        trace = PowerTrace(raw["time_ns"], raw["power_w"], bool(raw["means"]))
-    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    problem = energy["problem"]
+    trace = _trace(raws)
+    found: dict[str, CaseEnergy] = {}
+    problem = energy.problem
     for case in cases:
-        case["energy"] = case["battery"] = None
-        if problem is not None or "sensor_to_label" not in case["scopes"]:
-            continue
-        try:
-            found.append((case, _case_energy(energy, case, raws[case["id"]], trace)))
-        except DataError as error:
-            problem = f"{case['name']}: {error}"
-    if problem is None:
-        for case, figures in found:
-            case["energy"], case["battery"] = figures, _case_battery(energy, figures)
+        if problem is None and case.sensor_to_label is not None:
+            try:
+                found[case.id] = _case_energy(energy, case, raws[case.id], trace)
+            except DataError as error:
+                problem = f"{case.name}: {error}"
+    if problem is not None:
+        found = {}
+    step_s = None if trace is None or len(trace.time_ns) < 2 else trace.step_s
+    idle_w = next((figures.idle_w for figures in found.values()), None)
     # Compared with what is written down: a problem that only shows here is written down too.
-    return {
-        **energy,
-        "problem": problem,
-        "step_s": None if trace is None or len(trace.time_ns) < 2 else trace.step_s,
-        "idle_w": found[0][1]["idle_w"] if found and problem is None else None,
-    }
+    run = with_derived(Energy, energy, {"problem": problem, "step_s": step_s, "idle_w": idle_w})
+    return run, tuple(_with_energy(energy, case, found.get(case.id)) for case in cases)
 
 
-def _case_energy(
-    energy: Mapping[str, Any], case: Mapping[str, Any], raw: Mapping[str, NDArray[Any]], trace: PowerTrace | None
-) -> dict[str, Any]:
-    inferences = case["rounds"] * case["calls_per_round"]
-    figures = {"source": energy["source"], "measured": energy["measured"], "inferences": inferences}
-    if trace is None:
-        used_j = energy["core_active_w"] * case["cpu"]["busy_ns"] / 1e9
-        return {**figures, **_per_inference(used_j, inferences, None)}
-    start_ns, end_ns = energy["idle_ns"]
-    measured = measured_energy(trace, (start_ns, end_ns), raw["interval"])
-    return {**figures, **_per_inference(measured.over_idle_j, inferences, measured)}
-
-
-def _per_inference(used_j: float, inferences: int, measured: MeasuredEnergy | None) -> dict[str, Any]:
-    def millijoules(energy_j: float | None) -> float | None:
-        return None if energy_j is None else 1e3 * energy_j / inferences
-
-    return {
-        "per_inference_mj": millijoules(used_j),
-        "uncertainty_mj": None if measured is None else millijoules(measured.uncertainty_j),
-        "total_per_inference_mj": None if measured is None else millijoules(measured.total_j),
-        "idle_w": None if measured is None else measured.idle_w,
-        "active_w": None if measured is None else measured.active_w,
-        "readings": None if measured is None else measured.readings,
-    }
-
-
-def _case_battery(energy: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any] | None:
-    use, uncertainty_mj = energy["use"], figures["uncertainty_mj"]
-    if use["battery_wh"] is None:
+def _trace(raws: Mapping[str, Raw]) -> PowerTrace | None:
+    if POWER not in raws:
         return None
-    return battery_use(
-        inference_j=figures["per_inference_mj"] / 1e3,
-        wake_up_j=energy["wake_up_j"] or 0.0,
-        rate_hz=use["rate_hz"],
-        batch=use["batch"],
-        duty_cycle=use["duty_cycle"],
-        capacity_wh=use["battery_wh"],
+    raw = raws[POWER]
+    return PowerTrace(raw["time_ns"], raw["power_w"], bool(raw["means"]))
+
+
+def _with_energy(energy: EnergyFacts, case: Case, figures: CaseEnergy | None) -> Case:
+    battery = None if figures is None else _case_battery(energy, figures)
+    return dataclasses.replace(case, energy=figures, battery=battery)
+
+
+def _case_energy(energy: EnergyFacts, case: Case, raw: Raw, trace: PowerTrace | None) -> CaseEnergy:
+    inferences = case.rounds * case.calls_per_round
+    if trace is None:
+        if energy.core_active_w is None:
+            raise DataError("the power readings are missing", hint="Copy the folder again")
+        used_j = energy.core_active_w * case.cpu.busy_ns / 1e9
+        return CaseEnergy(energy.source, energy.measured, inferences, 1e3 * used_j / inferences)
+    if energy.idle_ns is None:
+        raise DataError("the idle time was not recorded", hint="Measure again")
+    start_ns, end_ns = energy.idle_ns
+    measured = measured_energy(trace, (start_ns, end_ns), raw["interval"])
+    return CaseEnergy(
+        source=energy.source,
+        measured=energy.measured,
+        inferences=inferences,
+        per_inference_mj=1e3 * measured.over_idle_j / inferences,
+        uncertainty_mj=1e3 * measured.uncertainty_j / inferences,
+        total_per_inference_mj=1e3 * measured.total_j / inferences,
+        idle_w=measured.idle_w,
+        active_w=measured.active_w,
+        readings=measured.readings,
+    )
+
+
+def _case_battery(energy: EnergyFacts, figures: CaseEnergy) -> BatteryUse | None:
+    use, uncertainty_mj = energy.use, figures.uncertainty_mj
+    if use.battery_wh is None:
+        return None
+    battery = battery_use(
+        inference_j=figures.per_inference_mj / 1e3,
+        wake_up_j=energy.wake_up_j or 0.0,
+        rate_hz=use.rate_hz,
+        batch=use.batch,
+        duty_cycle=use.duty_cycle,
+        capacity_wh=use.battery_wh,
         uncertainty_j=None if uncertainty_mj is None else uncertainty_mj / 1e3,
     )
+    return from_mapping(BatteryUse, battery, where="battery")

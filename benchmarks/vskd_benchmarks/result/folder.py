@@ -4,7 +4,7 @@
 
     DIR/
       manifest.json     kind, schema version, SHA-256 and size of every file below
-      result.json       what was measured, as ``schemas/result.v2.schema.json`` says
+      result.json       what was measured, as ``schemas/result.v2.schema.json`` says, which is made from the records
       raw/ID.npz        the raw nanoseconds of the case ID, nothing clipped, and what its audits compared
       report/           what is derived from the rest; not in the manifest, can be made again
 
@@ -27,8 +27,9 @@ Arrays of ``raw/ID.npz``
 (readings,); ``means``, whether each power is the mean since the reading before.
 
 A folder without its manifest is no result. Writing is whole or not at all: a run that ends early leaves nothing. The
-hash of the manifest is the result's identity. A later version of the toolkit may add keys to the schema; a change of
-meaning gets a new version. This module knows nothing of what the numbers mean.
+hash of the manifest is the result's identity. ``result.json`` is read and written through the closed records of
+``vskd_benchmarks.result.records``; a later version of the toolkit may add keys to them, and reads older results; a
+change of meaning gets a new schema version. This module knows nothing of what the numbers mean.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ from vskd.bundle import FileEntry
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
 from vskd.writing import disk_errors, recover, write_folder
+from vskd_benchmarks.result.records.case import CaseFacts
+from vskd_benchmarks.result.records.result import Result
 
 KIND = "vskd-bench-result"
 SCHEMA_VERSION = 2
@@ -100,7 +103,7 @@ def _kind(manifest: Path) -> str | None:
     return mapping.get("kind") if isinstance(mapping, dict) else None
 
 
-def write_result(out: Path, result: Mapping[str, Any], raw: Mapping[str, Raw], *, overwrite: bool = False) -> Path:
+def write_result(out: Path, result: Result, raw: Mapping[str, Raw], *, overwrite: bool = False) -> Path:
     """Write a result folder, whole or not at all.
 
     Parameters
@@ -116,7 +119,7 @@ def write_result(out: Path, result: Mapping[str, Any], raw: Mapping[str, Raw], *
     """
     check_out(out, overwrite=overwrite)
     content = {f"{RAW}/{case}.npz": _npz(arrays) for case, arrays in raw.items()}
-    content[RESULT] = (json.dumps(result, indent=1, allow_nan=False) + "\n").encode()
+    content[RESULT] = (json.dumps(to_mapping(result), indent=1, allow_nan=False) + "\n").encode()
     files = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(content.items())}
     content[MANIFEST] = (json.dumps(to_mapping(Manifest(KIND, SCHEMA_VERSION, files)), indent=1) + "\n").encode()
     with disk_errors(out, ConfigError, hint="Give another --out"):
@@ -156,16 +159,70 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(error.message, hint=error.hint) from error
 
 
-def read_result(folder: Path) -> dict[str, Any]:
+def read_result(folder: Path) -> Result:
     """``result.json`` of a result folder; it is the ``--check`` that tells whether it was changed.
 
     Raises
     ------
-    DataError : not a result folder, or not readable
+    DataError : not a result folder, not readable, or not what a result is
     """
     read_manifest(folder)
-    result: dict[str, Any] = _json(folder / RESULT)
-    return result
+    try:
+        return from_mapping(Result, _json(folder / RESULT), where=RESULT)
+    except ConfigError as error:
+        raise DataError(error.message, hint=error.hint) from error
+
+
+@dataclass(frozen=True)
+class ResultFolder:
+    """A result folder, opened: its document is the one that the manifest holds.
+
+    Attributes
+    ----------
+    path : of the folder
+    manifest, result : its manifest and its ``result.json``
+    """
+
+    path: Path
+    manifest: Manifest
+    result: Result
+
+    @classmethod
+    def open(cls, path: Path) -> ResultFolder:
+        """Open a result folder.
+
+        Raises
+        ------
+        DataError : no result folder, or changed since it was written
+        """
+        manifest = read_manifest(path)
+        _check_file(path, manifest, RESULT)
+        return cls(path, manifest, read_result(path))
+
+    @property
+    def has_raw(self) -> bool:
+        """Whether the raw nanoseconds lie beside the document; a committed summary may leave them out."""
+        return (self.path / RAW).is_dir()
+
+    def raw(self, case: CaseFacts) -> dict[str, NDArray[Any]]:
+        """The raw arrays of a case.
+
+        Raises
+        ------
+        DataError : missing or changed
+        """
+        _check_file(self.path, self.manifest, case.raw)
+        return read_raw(self.path, case.id)
+
+
+def _check_file(folder: Path, manifest: Manifest, name: str) -> None:
+    """Hold a file against the manifest."""
+    path, entry = folder / name, manifest.files.get(name)
+    if entry is None or not path.is_file():
+        hint = "The raw nanoseconds are needed: keep the whole folder"
+        raise DataError(f"{folder} has no {name}", hint=hint)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != entry.sha256:
+        raise DataError(f"{path} was changed: its SHA-256 is not the manifest's", hint="Copy the folder again")
 
 
 def read_raw(folder: Path, case: str) -> dict[str, NDArray[Any]]:

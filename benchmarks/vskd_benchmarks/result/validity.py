@@ -22,7 +22,8 @@ Why the limits are what they are
     memory-grew : 2 MiB in a soak are two arenas of Python's allocator; more is a leak
     energy-uncertain : above a quarter of the figure it tells the order of magnitude; latency stands: a note
     threads-exceed-cores : threads that wait for each other's core measure the scheduler
-    profile-... : see ``vskd_benchmarks.result.profile``; the machine is not the device, or a limit could not be set
+    profile-... : a machine that is neither the device nor a board that the profile accepts in its place, or a setting
+        that could not be applied: degraded. A stand-in, or another option that asked for something else: a note
     audit-... : see ``vskd_benchmarks.result.audits``; a failed one means that what was timed is not what a user gets
 """
 
@@ -31,8 +32,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from vskd.closed import from_mapping, to_mapping
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
-from vskd_benchmarks.result.profile import profile_reasons
+from vskd_benchmarks.result.records.case import Case
+from vskd_benchmarks.result.records.conditions import AppliedProfile, Environment, MachineState, Reading
+from vskd_benchmarks.result.records.energy import CaseEnergy
+from vskd_benchmarks.result.records.validity import (
+    AccuracyAudit,
+    Audits,
+    OutputsAudit,
+    Reason,
+    ReasonCode,
+    RepeatedInputAudit,
+    Severity,
+    Status,
+    Validity,
+)
 
 OTHER_CORES_LIMIT = 0.25
 ONE_CORE_LIMIT = 0.5
@@ -40,6 +55,7 @@ WARM_C, HOT_C = 80.0, 85.0
 CLOCK_CHANGE_LIMIT = 0.05
 SWAPPED_PAGES_LIMIT = 256
 CPU_SHARE_LIMIT = 0.95
+FEWEST_FOR_MEDIAN = SMALLEST_SAMPLE[50.0]
 FEWEST_FOR_TAIL = SMALLEST_SAMPLE[90.0]
 FEWEST_FOR_P99 = SMALLEST_SAMPLE[99.0]
 GROWTH_LIMIT_BYTES = 2 * 2**20
@@ -54,49 +70,77 @@ _LOAD_SOURCE = {
     "load-average": "in the last minute, by the load average",
 }
 
+#: What each setting of a profile is called in a message, with its unit.
+_SETTINGS = {
+    "threads": "threads",
+    "cores": "cores",
+    "frequency_khz": "clock (kHz)",
+    "memory_bytes": "memory (bytes)",
+    "rate_hz": "pace (Hz)",
+    "batch": "windows a wake-up",
+}
+
 _RANK = {"note": 0, "degraded": 1, "invalid": 2}
-_STATUS = ("valid", "degraded", "invalid")
-
-Reason = dict[str, Any]
+_STATUS: tuple[Status, ...] = ("valid", "degraded", "invalid")
 
 
-def verdicts(result: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def verdicts(
+    environment: Environment, profile: AppliedProfile | None, cases: Sequence[Case]
+) -> tuple[Validity, tuple[Validity, ...]]:
     """The validity of the run and of each of its cases.
 
     Parameters
     ----------
-    result : with environment and cases; what it says of validity is not looked at
+    environment, profile : of the run
+    cases : what they say of their validity is not looked at
 
     Returns
     -------
     the run's: its own reasons, and the worst status of all; and each case's: its own reasons, and the worst status of
     them and the run's
     """
-    machine = [*run_reasons(result["environment"]), *profile_reasons(result.get("profile"))]
+    machine = (*run_reasons(environment), *profile_reasons(profile))
     run_rank = _worst(machine)
-    own = [list(case_reasons(case, result["environment"])) for case in result["cases"]]
+    own = [tuple(case_reasons(case, environment)) for case in cases]
     ranks = [max(run_rank, _worst(reasons)) for reasons in own]
-    cases = [{"status": _STATUS[rank], "reasons": reasons} for rank, reasons in zip(ranks, own, strict=True)]
-    return {"status": _STATUS[max([run_rank, *ranks])], "reasons": machine}, cases
+    each = tuple(Validity(_STATUS[rank], reasons) for rank, reasons in zip(ranks, own, strict=True))
+    return Validity(_STATUS[max([run_rank, *ranks])], machine), each
 
 
 def _worst(reasons: Sequence[Reason]) -> int:
-    return max((_RANK[reason["severity"]] for reason in reasons), default=0)
+    return max((_RANK[reason.severity] for reason in reasons), default=0)
 
 
-def run_reasons(environment: Mapping[str, Any]) -> Iterator[Reason]:
+def run_reasons(environment: Environment) -> Iterator[Reason]:
     """Reasons that lie in the machine."""
-    before, after = environment["before"], environment["after"]
-    other = sorted({*before["governors"], *after["governors"]} - {"performance"})
+    before, after = environment.before, environment.after
+    other = sorted({*before.governors, *after.governors} - {"performance"})
     if other:
         names = ", ".join(other)
-        yield _reason("governor", "degraded", names, "performance", "", f"the frequency governor is {names}")
-    yield from _throttling(before["throttled"], after["throttled"])
+        yield Reason("governor", "degraded", names, "performance", "", f"the frequency governor is {names}")
+    yield from _throttling(before.throttled, after.throttled)
     yield from _temperature(environment)
-    yield from _clock(environment["readings"])
+    yield from _clock(environment.readings)
     yield from _swap(before, after)
-    if environment["machine"]["virtual_machine"]:
-        yield _reason("virtual-machine", "note", "hypervisor", None, "", "the processor is a virtual machine's")
+    if environment.machine.virtual_machine:
+        yield Reason("virtual-machine", "note", "hypervisor", None, "", "the processor is a virtual machine's")
+
+
+def reasons_of_a_script(
+    machine: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Reasons to doubt what a research script measured, ready for JSON.
+
+    Parameters
+    ----------
+    machine : as ``vskd_benchmarks.device.environment.describe_machine`` gives it
+    before, after : as ``read_state`` gives them, with ``busy_cores``
+    """
+    states = [{key: value for key, value in state.items() if key != "busy_cores"} for state in (before, after)]
+    seen = {"machine": machine, "before": states[0], "after": states[1], "readings": []}
+    environment = from_mapping(Environment, seen, where="environment")
+    found = (*load_reasons(before["busy_cores"], after["busy_cores"]), *run_reasons(environment))
+    return [to_mapping(reason) for reason in found]
 
 
 def load_reasons(before: float | None, after: float | None) -> Iterator[Reason]:
@@ -104,7 +148,7 @@ def load_reasons(before: float | None, after: float | None) -> Iterator[Reason]:
     for when, cores in (("before", before), ("after", after)):
         if cores is not None and cores > OTHER_CORES_LIMIT:
             message = f"{cores:.2f} cores were busy with other work {when} the run, above {OTHER_CORES_LIMIT}"
-            yield _reason("load", "degraded", cores, OTHER_CORES_LIMIT, "cores", message)
+            yield Reason("load", "degraded", cores, OTHER_CORES_LIMIT, "cores", message)
 
 
 def _throttling(before: str | None, after: str | None) -> Iterator[Reason]:
@@ -112,12 +156,12 @@ def _throttling(before: str | None, after: str | None) -> Iterator[Reason]:
     for when, said, bits in (("before", before, bits_before), ("after", after, bits_after)):
         if bits & _THROTTLED_NOW:
             message = f"vcgencmd get_throttled said {said} {when} the run"
-            yield _reason("throttled", "invalid", said, "0x0", "", message)
+            yield Reason("throttled", "invalid", said, "0x0", "", message)
     if bits_after & ~bits_before & _THROTTLED_EVER:
-        yield _reason("throttled", "invalid", after, before, "", f"the board was slowed down during the run: {after}")
+        yield Reason("throttled", "invalid", after, before, "", f"the board was slowed down during the run: {after}")
     elif bits_before & _THROTTLED_EVER:
         message = f"the board was slowed down earlier: {before}"
-        yield _reason("throttled-earlier", "note", before, "0x0", "", message)
+        yield Reason("throttled-earlier", "note", before, "0x0", "", message)
 
 
 def _bits(said: str | None) -> int:
@@ -127,103 +171,121 @@ def _bits(said: str | None) -> int:
         return 0  # the tool's own complaint, e.g. that it lacks a right: nothing is known
 
 
-def _temperature(environment: Mapping[str, Any]) -> Iterator[Reason]:
-    states = (environment["before"], *environment["readings"], environment["after"])
-    hottest = max((state["temperature_c"] for state in states if state["temperature_c"] is not None), default=None)
-    if hottest is not None and hottest >= WARM_C:
-        severity, limit = ("invalid", HOT_C) if hottest >= HOT_C else ("degraded", WARM_C)
-        message = f"the hottest thermal zone reached {hottest:.1f} degrees Celsius, {limit:g} are the limit"
-        yield _reason("temperature", severity, hottest, limit, "C", message)
+def _temperature(environment: Environment) -> Iterator[Reason]:
+    before, after = environment.before.temperature_c, environment.after.temperature_c
+    told = (before, *(reading.temperature_c for reading in environment.readings), after)
+    hottest = max((temperature for temperature in told if temperature is not None), default=None)
+    if hottest is None or hottest < WARM_C:
+        return
+    message = f"the hottest thermal zone reached {hottest:.1f} degrees Celsius"
+    if hottest >= HOT_C:
+        yield Reason("temperature", "invalid", hottest, HOT_C, "C", f"{message}, {HOT_C:g} are the limit")
+    else:
+        yield Reason("temperature", "degraded", hottest, WARM_C, "C", f"{message}, {WARM_C:g} are the limit")
 
 
-def _clock(readings: Sequence[Mapping[str, Any]]) -> Iterator[Reason]:
-    clocks = [reading["frequency_khz"] for reading in readings if reading["frequency_khz"]]
+def _clock(readings: Sequence[Reading]) -> Iterator[Reason]:
+    clocks = [reading.frequency_khz for reading in readings if reading.frequency_khz]
     change = 1 - min(clocks) / max(clocks) if clocks else 0.0
     if change > CLOCK_CHANGE_LIMIT:
         message = f"the quickest core ran at {min(clocks) / 1000:.0f} to {max(clocks) / 1000:.0f} MHz"
-        yield _reason("clock", "degraded", round(change, 4), CLOCK_CHANGE_LIMIT, "share", message)
+        yield Reason("clock", "degraded", round(change, 4), CLOCK_CHANGE_LIMIT, "share", message)
 
 
-def _swap(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Reason]:
-    if before["swapped_pages"] is not None and after["swapped_pages"] is not None:
-        pages = after["swapped_pages"] - before["swapped_pages"]
+def _swap(before: MachineState, after: MachineState) -> Iterator[Reason]:
+    if before.swapped_pages is not None and after.swapped_pages is not None:
+        pages = after.swapped_pages - before.swapped_pages
         if pages > SWAPPED_PAGES_LIMIT:
             message = f"{pages} pages were swapped during the run, above {SWAPPED_PAGES_LIMIT}"
-            yield _reason("swap-activity", "degraded", pages, SWAPPED_PAGES_LIMIT, "pages", message)
-    if after["swap_used_bytes"]:
-        used = after["swap_used_bytes"]
-        yield _reason("swap-in-use", "note", used, 0, "bytes", f"{used / 1e6:.1f} MB of swap are in use")
+            yield Reason("swap-activity", "degraded", pages, SWAPPED_PAGES_LIMIT, "pages", message)
+    if after.swap_used_bytes:
+        used = after.swap_used_bytes
+        yield Reason("swap-in-use", "note", used, 0, "bytes", f"{used / 1e6:.1f} MB of swap are in use")
 
 
-def case_reasons(case: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[Reason]:
+def case_reasons(case: Case, environment: Environment) -> Iterator[Reason]:
     """Reasons that lie in a case."""
     yield from _load(case, environment)
     yield from _samples(case)
-    if not case["warm_up"]["steady"]:
-        calls = case["warm_up"]["calls"]
-        yield _reason("not-steady", "degraded", calls, None, "calls", f"not steady after {calls} calls of warm-up")
-    share = case["cpu"]["share"]
-    if case["mode"] == "single-stream" and case["threads"] == 1 and share < CPU_SHARE_LIMIT:
+    if not case.warm_up.steady:
+        calls = case.warm_up.calls
+        yield Reason("not-steady", "degraded", calls, None, "calls", f"not steady after {calls} calls of warm-up")
+    share = case.cpu.share
+    if case.mode == "single-stream" and case.threads == 1 and share < CPU_SHARE_LIMIT:
         message = f"it computed for {share:.0%} of the time, below {CPU_SHARE_LIMIT:.0%}"
-        yield _reason("preempted", "degraded", share, CPU_SHARE_LIMIT, "share", message)
-    cores = environment["machine"]["cores"]
-    if cores is not None and case["threads"] > cores:
-        message = f"{case['threads']} threads on {cores} cores"
-        yield _reason("threads-exceed-cores", "degraded", case["threads"], cores, "threads", message)
-    soak = case["soak"]
-    if soak is not None and soak["growth_bytes"] > soak["limit_bytes"]:
-        grown = soak["growth_bytes"]
+        yield Reason("preempted", "degraded", share, CPU_SHARE_LIMIT, "share", message)
+    cores = environment.machine.cores
+    if cores is not None and case.threads > cores:
+        message = f"{case.threads} threads on {cores} cores"
+        yield Reason("threads-exceed-cores", "degraded", case.threads, cores, "threads", message)
+    soak = case.soak
+    if soak is not None and soak.growth_bytes > soak.limit_bytes:
+        grown = soak.growth_bytes
         message = f"resident memory grew by {grown / 1e6:.1f} MB"
-        yield _reason("memory-grew", "degraded", grown, soak["limit_bytes"], "bytes", message)
-    yield from _audits(case["audits"])
-    yield from _energy(case.get("energy"))
+        yield Reason("memory-grew", "degraded", grown, soak.limit_bytes, "bytes", message)
+    yield from _audits(case.audits)
+    yield from _energy(case.energy)
 
 
-def _energy(energy: Mapping[str, Any] | None) -> Iterator[Reason]:
-    if energy is None or energy["uncertainty_mj"] is None:
+def _energy(energy: CaseEnergy | None) -> Iterator[Reason]:
+    if energy is None or energy.uncertainty_mj is None:
         return
-    each, uncertainty = energy["per_inference_mj"], energy["uncertainty_mj"]
+    each, uncertainty = energy.per_inference_mj, energy.uncertainty_mj
     if uncertainty > ENERGY_UNCERTAINTY_LIMIT * abs(each):
         message = f"{each:.3g} mJ an inference are uncertain by {uncertainty:.2g} mJ; measure for longer, or in a soak"
-        yield _reason("energy-uncertain", "note", uncertainty, ENERGY_UNCERTAINTY_LIMIT * abs(each), "mJ", message)
+        yield Reason("energy-uncertain", "note", uncertainty, ENERGY_UNCERTAINTY_LIMIT * abs(each), "mJ", message)
 
 
-def _load(case: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[Reason]:
-    cores, other = environment["machine"]["cores"], case["cpu"]["other_cores"]
+def _load(case: Case, environment: Environment) -> Iterator[Reason]:
+    cores, other = environment.machine.cores, case.cpu.other_cores
     if other is None or other <= OTHER_CORES_LIMIT:
         return
-    left = max(ONE_CORE_LIMIT, (cores or 1) - case["threads"])
-    severity, limit = ("invalid", left) if other > left else ("degraded", OTHER_CORES_LIMIT)
-    source = _LOAD_SOURCE[case["cpu"]["load_source"]]
-    message = f"other work kept {other:.2f} cores busy {source}, above {limit:g}"
-    yield _reason("load", severity, round(other, 3), limit, "cores", message)
+    left = max(ONE_CORE_LIMIT, (cores or 1) - case.threads)
+    source, cores_busy = _LOAD_SOURCE[case.cpu.load_source], round(other, 3)
+    message = f"other work kept {other:.2f} cores busy {source}"
+    if other > left:
+        yield Reason("load", "invalid", cores_busy, left, "cores", f"{message}, above {left:g}")
+    else:
+        yield Reason(
+            "load", "degraded", cores_busy, OTHER_CORES_LIMIT, "cores", f"{message}, above {OTHER_CORES_LIMIT:g}"
+        )
 
 
-def _samples(case: Mapping[str, Any]) -> Iterator[Reason]:
-    windows = min(statistics["windows"] for statistics in case["scopes"].values())
-    for limit, code, severity, lacking in (
-        (SMALLEST_SAMPLE[50.0], "too-few-samples", "invalid", "a median"),
-        (FEWEST_FOR_TAIL, "too-few-samples", "degraded", "p90"),
-        (FEWEST_FOR_P99, "no-p99", "note", "p99"),
-    ):
-        if windows < limit:
-            message = f"{windows} windows are too few for {lacking}, which takes {limit}"
-            yield _reason(code, severity, windows, limit, "windows", message)
-            return
+def _samples(case: Case) -> Iterator[Reason]:
+    windows = min(statistics.windows for statistics in case.scopes.values())
+    message = f"{windows} windows are too few for"
+    if windows < FEWEST_FOR_MEDIAN:
+        message = f"{message} a median, which takes {FEWEST_FOR_MEDIAN}"
+        yield Reason("too-few-samples", "invalid", windows, FEWEST_FOR_MEDIAN, "windows", message)
+    elif windows < FEWEST_FOR_TAIL:
+        message = f"{message} p90, which takes {FEWEST_FOR_TAIL}"
+        yield Reason("too-few-samples", "degraded", windows, FEWEST_FOR_TAIL, "windows", message)
+    elif windows < FEWEST_FOR_P99:
+        message = f"{message} p99, which takes {FEWEST_FOR_P99}"
+        yield Reason("no-p99", "note", windows, FEWEST_FOR_P99, "windows", message)
 
 
-def _audits(audits: Mapping[str, Mapping[str, Any]]) -> Iterator[Reason]:
-    values = {"outputs": "largest_difference", "repeated_input": "faster", "accuracy": "largest_difference"}
-    for name, key in values.items():
-        audit = audits[name]
-        if audit["passed"] is False:
-            code = f"audit-{name.replace('_', '-')}"
-            yield _reason(code, "invalid", audit[key], audit["limit"], "", f"audit failed: {audit['detail']}")
+def _audits(audits: Audits) -> Iterator[Reason]:
+    outputs, repeated, accuracy = audits.outputs, audits.repeated_input, audits.accuracy
+    audited: tuple[tuple[ReasonCode, OutputsAudit | RepeatedInputAudit | AccuracyAudit, float | None], ...] = (
+        ("audit-outputs", outputs, outputs.largest_difference),
+        ("audit-repeated-input", repeated, repeated.faster),
+        ("audit-accuracy", accuracy, accuracy.largest_difference),
+    )
+    for code, audit, value in audited:
+        if audit.passed is False:
+            yield Reason(code, "invalid", value, audit.limit, "", f"audit failed: {audit.detail}")
 
 
-def _reason(
-    code: str, severity: str, value: float | str | None, limit: float | str | None, unit: str, message: str
-) -> Reason:
-    return {
-        "code": code, "severity": severity, "value": value, "limit": limit, "unit": unit, "message": message,
-    }  # fmt: skip
+def profile_reasons(profile: AppliedProfile | None) -> Iterator[Reason]:
+    """Reasons that lie in the profile; none without one."""
+    if profile is None:
+        return
+    if profile.relation == "stand-in":
+        yield Reason("profile-stand-in", "note", profile.name, None, "", profile.statement)
+    elif profile.relation == "other":
+        yield Reason("profile-machine", "degraded", profile.name, None, "", profile.statement)
+    for lack in profile.not_applied:
+        severity: Severity = "note" if lack.code == "asked-otherwise" else "degraded"
+        message = f"profile {profile.name}: {_SETTINGS[lack.setting]} not applied ({lack.code}): {lack.reason}"
+        yield Reason("profile-not-applied", severity, lack.setting, lack.wanted, "", message)

@@ -13,9 +13,7 @@ import sys
 import pytest
 
 from vskd_benchmarks.device.confinement import Confinement, own_group
-from vskd_benchmarks.device.environment import describe_machine
-from vskd_benchmarks.device.profiles import ProfileSettings, read_profile
-from vskd_benchmarks.result.profile import profile_facts, profile_reasons
+from vskd_benchmarks.device.profiles import ProfileSettings
 
 ALLOWED = sorted(os.sched_getaffinity(0))
 SETTINGS = ProfileSettings(threads=1, cores=1, frequency_khz=1_000_000, memory_bytes=400_000_000, rate_hz=1.0)
@@ -207,36 +205,6 @@ def test_the_group_of_this_process(tmp_path):
     assert own_group(tmp_path) == tmp_path / "sys/fs/cgroup/user.slice/app.slice/me.scope"
     (tmp_path / "proc/self/cgroup").write_text("4:memory:/x\n")
     assert own_group(tmp_path) is None
-
-
-def facts(board, name="generic-watch"):
-    confinement = Confinement(SETTINGS)
-    confinement.hold("cores", 1, [0], "sched_setaffinity")
-    confinement.deviate("frequency_khz", 1_000_000, "the system offers no scaling_max_freq", "no-cpufreq")
-    confinement.deviate("rate_hz", 1.0, "--rate-hz 2")
-    return profile_facts(read_profile(name), confinement, {**describe_machine(), "board": board})
-
-
-@pytest.mark.parametrize(
-    ("board", "code", "severity"),
-    [(None, "profile-machine", "degraded"), ("Raspberry Pi Zero 2 W Rev 1.0", "profile-stand-in", "note")],
-)
-def test_a_result_says_that_the_machine_is_not_the_device(board, code, severity):
-    reasons = {reason["code"]: reason for reason in profile_reasons(facts(board))}
-    assert reasons[code]["severity"] == severity
-    assert "generic watch" in reasons[code]["message"]
-
-
-def test_on_the_device_itself_nothing_is_held_against_it():
-    said = facts("Raspberry Pi 5 Model B Rev 1.0", "pi-5")
-    assert said["relation"] == "itself"
-    assert {reason["code"] for reason in profile_reasons(said)} == {"profile-not-applied"}
-
-
-def test_what_was_not_applied_degrades_unless_the_user_asked_for_it():
-    said = [reason for reason in profile_reasons(facts(None)) if reason["code"] == "profile-not-applied"]
-    assert {reason["value"]: reason["severity"] for reason in said} == {"frequency_khz": "degraded", "rate_hz": "note"}
-    assert "(no-cpufreq): the system offers no scaling_max_freq" in said[0]["message"]
 
 
 def test_a_failure_on_one_process_is_not_made_up_by_the_next(child, tmp_path):

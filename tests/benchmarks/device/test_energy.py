@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -14,12 +15,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError
 from vskd_benchmarks.commands.bench import bench as command
 from vskd_benchmarks.device.energy import (
-    MODEL,
     POWER,
-    EnergyRecord,
     EnergySettings,
     attach_meter,
     choose_source,
@@ -32,17 +32,12 @@ from vskd_benchmarks.measure.bench import run_bench
 from vskd_benchmarks.measure.measured_case import raw_arrays
 from vskd_benchmarks.measure.settings import QUICK, Settings
 from vskd_benchmarks.result.check import differences
-from vskd_benchmarks.result.document import derive, facts
-from vskd_benchmarks.result.energy import derive_energy, energy_facts
+from vskd_benchmarks.result.derive import derive
+from vskd_benchmarks.result.facts import facts
 from vskd_benchmarks.result.folder import SCHEMA, read_result, write_result
-from vskd_benchmarks.result.validity import _energy
 
 WATCH = read_profile("generic-watch")
 PROBE = Probe("rapl", "RAPL: package-0", 0.01, lambda: [1.0], (1000,))
-
-
-def record(source=MODEL, profile=WATCH, **settings):
-    return EnergyRecord(EnergySettings(**settings), profile, source, "", (), 0, 0, idle_ns=(0, 5 * 10**9))
 
 
 @pytest.mark.parametrize(
@@ -62,59 +57,6 @@ def test_nothing_that_tells_energy_is_an_error_with_the_ways_out():
     with pytest.raises(ConfigError, match="nothing here measures energy: RAPL: none; hwmon: none") as caught:
         choose_source(EnergySettings(), None, None, ("RAPL: none", "hwmon: none"))
     assert caught.value.hint == "Give --power-meter FILE, or --profile NAME for a model"
-
-
-def modelled(relation, pace_hz=1.0, **settings):
-    said = energy_facts(record(**settings), pace_hz=pace_hz, batch=1, relation=relation)
-    case = {"id": "a", "name": "a", "scopes": {"sensor_to_label": 1}, "rounds": 2, "calls_per_round": 10}
-    cases = [{**case, "cpu": {"busy_ns": 40_000_000}}]
-    return derive_energy(said, cases, {"a": {}}), cases[0]
-
-
-def test_the_model_by_hand():
-    run, case = modelled("itself")
-    # 64 mW for 40 ms over 20 inferences: 0.128 mJ each; a wake-up of 666 us: 0.042624 mJ.
-    assert case["energy"]["per_inference_mj"] == pytest.approx(0.128)
-    assert case["battery"]["wake_up_mj"] == pytest.approx(0.042624)
-    # (0.128 + 0.042624) mJ * 86,400 = 14.742 J of 4680 J.
-    assert case["battery"]["percent_per_day"] == pytest.approx(0.3150, abs=1e-4)
-    assert case["energy"]["measured"] is run["measured"] is False
-    unknown = ("uncertainty_mj", "total_per_inference_mj", "idle_w", "active_w", "readings")
-    assert [case["energy"][name] for name in unknown] == [None] * 5
-    assert run["assumptions"][0].startswith("model, not measured: a computing core takes 64 mW = 100 uW/MHz/V^2")
-
-
-@pytest.mark.parametrize(
-    ("relation", "of"), [("itself", "device"), ("stand-in", "stand-in"), ("other", "no-device"), (None, "no-device")]
-)
-def test_a_model_on_another_machine_is_of_no_device(relation, of):
-    run, _ = modelled(relation)
-    assert run["of"] == of
-    told = [line for line in run["assumptions"] if "no figure of energy or battery here" in line]
-    assert len(told) == (relation == "other")
-
-
-def test_a_battery_and_a_day_of_the_users_own():
-    run, case = modelled("itself", battery_wh=2.6, duty_cycle=0.25)
-    assert case["battery"]["percent_per_day"] == pytest.approx(0.3150 / 8, abs=1e-5)
-    assert "a window at 1 Hz for 25% of the day" in run["assumptions"]
-    assert "battery of 2.6 Wh, from --battery-wh" in run["assumptions"]
-
-
-def test_without_a_capacity_there_is_no_share_and_it_is_said():
-    run, case = modelled("itself")
-    said = energy_facts(record(profile=read_profile("pi-4")), pace_hz=1.0, batch=1, relation="itself")
-    run = derive_energy(said, [case], {"a": {}})
-    assert case["battery"] is None
-    assert case["energy"] is not None
-    assert "no share of a battery: no capacity is known; --battery-wh gives one" in run["assumptions"]
-
-
-@pytest.mark.parametrize(("pace_hz", "wake_up"), [(1.0, None), (None, pytest.approx(4.2624e-5))])
-def test_wake_ups_are_counted_once(pace_hz, wake_up):
-    said = energy_facts(record("power-meter"), pace_hz=pace_hz, batch=1, relation="stand-in")
-    assert said["wake_up_j"] == wake_up
-    assert ("wake-ups lie within the measured energy" in said["assumptions"]) == (wake_up is None)
 
 
 @pytest.fixture
@@ -173,23 +115,24 @@ def measured_run(settings, watch):
 def test_a_power_meter_beside_a_run(short, tmp_path):
     with Meter(tmp_path / "meter.csv") as meter:
         result, raws = measured_run(short(EnergySettings(tmp_path / "meter.csv", battery_wh=1.3)), meter.watch)
-    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(result)
-    assert result["energy"]["problem"] is None
-    assert (result["energy"]["source"], result["energy"]["of"]) == ("power-meter", "this-machine")
-    case = result["cases"][0]
-    figures = case["energy"]
-    assert figures["idle_w"] == pytest.approx(2.0)
-    assert figures["active_w"] == pytest.approx(5.0, rel=0.2)
-    spent_s = np.diff(raws[case["id"]]["interval"], axis=1).sum() / 1e9
-    each_mj = 3.0 * spent_s / figures["inferences"] * 1e3
-    assert figures["per_inference_mj"] == pytest.approx(each_mj, abs=3 * figures["uncertainty_mj"])
-    assert figures["total_per_inference_mj"] > figures["per_inference_mj"] > 0
-    day_j = figures["per_inference_mj"] / 1e3 * 86_400
-    assert case["battery"]["percent_per_day"] == pytest.approx(100 * day_j / (1.3 * 3600))
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(to_mapping(result))
+    assert result.energy.problem is None
+    assert (result.energy.source, result.energy.of) == ("power-meter", "this-machine")
+    case = result.cases[0]
+    figures = case.energy
+    assert figures.idle_w == pytest.approx(2.0)
+    assert figures.active_w == pytest.approx(5.0, rel=0.2)
+    spent_s = np.diff(raws[case.id]["interval"], axis=1).sum() / 1e9
+    each_mj = 3.0 * spent_s / figures.inferences * 1e3
+    assert figures.per_inference_mj == pytest.approx(each_mj, abs=3 * figures.uncertainty_mj)
+    assert figures.total_per_inference_mj > figures.per_inference_mj > 0
+    day_j = figures.per_inference_mj / 1e3 * 86_400
+    assert case.battery.percent_per_day == pytest.approx(100 * day_j / (1.3 * 3600))
     # What is written down follows from the raw readings, and an edit of it shows.
     folder = write_result(tmp_path / "result", result, raws)
     assert differences(folder) == []
-    result["cases"][0]["energy"]["per_inference_mj"] *= 0.5
+    halved = replace(figures, per_inference_mj=figures.per_inference_mj / 2)
+    result = replace(result, cases=(replace(case, energy=halved),))
     edited = differences(write_result(folder, result, raws, overwrite=True))
     assert re.search(r"says cases\[.*\]\.energy\.per_inference_mj is", edited[0])
 
@@ -198,10 +141,10 @@ def test_a_meter_that_stopped_too_early_leaves_a_result_without_energy(short, tm
     path = tmp_path / "meter.csv"
     path.write_text("time_s,power_w\n" + "".join(f"{time.time() - 100 + second},1\n" for second in range(30)))
     result, raws = measured_run(short(EnergySettings(path)), lambda *step: None)
-    assert "do not overlap the run" in result["energy"]["problem"]
-    assert result["cases"][0]["energy"] is None
-    assert result["cases"][0]["scopes"]["sensor_to_label"]["windows"] > 0
-    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(result)
+    assert "do not overlap the run" in result.energy.problem
+    assert result.cases[0].energy is None
+    assert result.cases[0].sensor_to_label.windows > 0
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(to_mapping(result))
     assert differences(write_result(tmp_path / "result", result, raws)) == []
 
 
@@ -209,8 +152,8 @@ def test_a_meters_file_that_comes_afterwards(short, tmp_path):
     with Meter(tmp_path / "meter.csv") as meter:
         result, raws = measured_run(short(EnergySettings(meter_later=True, battery_wh=1.3)), meter.watch)
     folder = write_result(tmp_path / "result", result, raws)
-    assert result["energy"]["problem"].startswith("the power meter's file is still to come")
-    assert result["cases"][0]["energy"] is None
+    assert result.energy.problem.startswith("the power meter's file is still to come")
+    assert result.cases[0].energy is None
     (tmp_path / "wrong.csv").write_text("time_s,power_w\n" + "".join(f"{1.5e9 + n},1\n" for n in range(20)))
     refused = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "wrong.csv")])
     assert isinstance(refused.exception, DataError)
@@ -220,9 +163,9 @@ def test_a_meters_file_that_comes_afterwards(short, tmp_path):
     assert re.search(r"onnxruntime fp32: \S+ mJ an inference, \+- \S+", done.stdout)
     assert "its report is to be made again: vskd report" in done.stderr
     assert differences(folder) == []
-    figures = read_result(folder)["cases"][0]["energy"]
-    assert figures["idle_w"] == pytest.approx(2.0)
-    assert figures["per_inference_mj"] > 0
+    figures = read_result(folder).cases[0].energy
+    assert figures.idle_w == pytest.approx(2.0)
+    assert figures.per_inference_mj > 0
 
 
 def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
@@ -235,27 +178,18 @@ def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
     assert "was not measured beside a power meter" in str(done.exception)
 
 
-def test_an_energy_within_its_uncertainty_is_noted():
-    energy = {"per_inference_mj": 0.4, "uncertainty_mj": 0.11}
-    (reason,) = _energy(energy)
-    assert (reason["code"], reason["severity"], reason["limit"]) == ("energy-uncertain", "note", pytest.approx(0.1))
-    assert reason["message"].startswith("0.4 mJ an inference are uncertain by 0.11 mJ")
-    assert not list(_energy({**energy, "uncertainty_mj": 0.09}))
-    assert not list(_energy({**energy, "uncertainty_mj": None}))
-
-
 def test_the_machines_own_counter_beside_a_run(short, monkeypatch):
     started = time.perf_counter()
     # A counter of 4 W that starts again each 20 J, five seconds: on a busy machine readings come late, never so late.
     probe = Probe("rapl", "RAPL: package-0", 0.01, lambda: [(time.perf_counter() - started) * 4e6 % 2e7], (20_000_000,))
     monkeypatch.setattr(bench, "find_probe", lambda: (probe, ()))
     result, _ = measured_run(short(EnergySettings()), lambda *step: None)
-    figures = result["cases"][0]["energy"]
-    assert figures["source"] == "rapl"
-    assert figures["idle_w"] == pytest.approx(4.0, rel=0.2)
-    assert figures["active_w"] == pytest.approx(4.0, rel=0.2)
-    assert abs(figures["per_inference_mj"]) <= 0.4 * figures["total_per_inference_mj"]
-    assert result["cases"][0]["battery"] is None
+    figures = result.cases[0].energy
+    assert figures.source == "rapl"
+    assert figures.idle_w == pytest.approx(4.0, rel=0.2)
+    assert figures.active_w == pytest.approx(4.0, rel=0.2)
+    assert abs(figures.per_inference_mj) <= 0.4 * figures.total_per_inference_mj
+    assert result.cases[0].battery is None
 
 
 @pytest.mark.parametrize(
@@ -289,12 +223,6 @@ def test_a_day_cannot_be_changed_when_the_meters_file_is_added(option):
     done = CliRunner().invoke(command, ["--add-power", "x", option, "1"], terminal_width=200)
     assert done.exit_code == 2
     assert f"{option} belongs to the measurement" in done.output
-
-
-def test_a_batch_of_the_users_own_is_the_day_of_the_battery():
-    said = energy_facts(record(), pace_hz=1.0, batch=10, relation="itself")
-    assert said["use"]["batch"] == 10
-    assert "10 windows a wake-up, at 1 Hz for 100% of the day" in said["assumptions"]
 
 
 def test_a_meter_without_its_columns_is_refused_before_anything_is_measured(short, tmp_path):

@@ -9,12 +9,14 @@ import os
 import jsonschema
 import pytest
 
+from vskd.closed import to_mapping
 from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.measure.bench import run_bench
 from vskd_benchmarks.measure.measured_case import raw_arrays
 from vskd_benchmarks.measure.processes import WorkerError
 from vskd_benchmarks.measure.settings import QUICK, Settings
-from vskd_benchmarks.result.document import derive, facts
+from vskd_benchmarks.result.derive import derive
+from vskd_benchmarks.result.facts import facts
 from vskd_benchmarks.result.folder import SCHEMA
 
 WATCH = read_profile("generic-watch")
@@ -45,7 +47,7 @@ def paced(make_bundle, tmp_path, monkeypatch):
 
 
 def document(run):
-    return derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases})
+    return to_mapping(derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}))
 
 
 def test_a_run_under_a_profile_says_what_held_and_what_did_not(paced):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from vskd.bundle_files import variant_file
+from vskd.closed import to_mapping
 from vskd_benchmarks.goals import GOALS
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
 from vskd_benchmarks.result.check import differences
@@ -24,7 +25,7 @@ from vskd_benchmarks.result.folder import SCHEMA, read_raw, read_result
 def test_the_last_line_is_the_document_and_the_folder_holds_it(measured):
     done, folder = measured
     printed = json.loads(done.stdout.splitlines()[-1])
-    assert printed == read_result(folder / "result")
+    assert printed == to_mapping(read_result(folder / "result"))
     assert len(done.stdout.splitlines()) == 1
     assert sorted(path.name for path in folder.iterdir()) == ["result", "tiny.bundle"]
     written = {path.relative_to(folder / "result").as_posix() for path in (folder / "result").rglob("*.*")}
@@ -112,7 +113,7 @@ def test_goals_stand_beside_what_was_measured(measured):
 def test_tables_go_to_stderr_and_the_last_line_says_where_the_files_are(measured):
     stderr = measured[0].stderr
     assert "onnxruntime fp32" in stderr
-    assert "Latency of one window, sensor -> label, ms (single-stream)" in stderr
+    assert "Latency of one window, sensor to label (single-stream)" in stderr
     assert "litert" not in stderr
     assert f"verify it with: vskd bench --check {measured[1] / 'result'}" in stderr.replace("\n", "")
 

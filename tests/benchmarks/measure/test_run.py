@@ -14,7 +14,8 @@ from vskd_benchmarks.measure.bench import run_bench
 from vskd_benchmarks.measure.measured_case import MeasuredCase, note_load, raw_arrays
 from vskd_benchmarks.measure.processes import WorkerError
 from vskd_benchmarks.measure.settings import QUICK, Settings
-from vskd_benchmarks.result.document import derive, facts
+from vskd_benchmarks.result.derive import derive
+from vskd_benchmarks.result.facts import facts
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def test_an_engine_that_refuses_is_skipped(two_formats, least):
     assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
     assert all(done < total for _, done, total in steps)
     result = derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases})
-    codes = {reason["code"] for reason in result["cases"][0]["validity"]["reasons"]}
+    codes = {reason.code for reason in result.cases[0].validity.reasons}
     assert "too-few-samples" in codes
-    assert result["validity"]["status"] == "invalid"
+    assert result.validity.status == "invalid"
 
 
 def test_an_engine_that_was_named_and_refuses_is_an_error(two_formats, least, monkeypatch):

@@ -21,7 +21,6 @@ from vskd_benchmarks.pipelines.baselines import (
     pyts_encoder,
 )
 from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
-from vskd_benchmarks.result.document import derive
 
 IMAGE = variant_file("image", "fp32")
 
@@ -135,47 +134,3 @@ def test_what_could_not_be_made_is_skipped(bundle):
     assert set(cases) == {"encoder", "pyts+torch"}
     assert skipped["resnet18"] == "the comparison needs torch"
     assert skipped["cnn1d"] == "the bundle's report does not state its multiply-accumulates"
-
-
-def measured_case(name, kind, latency_ns, **changes):
-    case = {
-        "id": name, "kind": kind, "bundle": "one", "group": 0, "threads": 1, "mode": "single-stream", "recipe": "fp32",
-        "weights": "random", "engine": "x", "cold_start": None, "soak": None, "warm_up": {"steady": True, "calls": 9},
-        "memory": {"peak_bytes": 1, "library_bytes": None, "source": ""},
-        "cpu": {"busy_ns": 1, "wall_ns": 1, "other_cores": 0.0, "load_source": "case"}, **changes,
-    }  # fmt: skip
-    raw = {"sensor_to_label": np.array(latency_ns), "audit_varied": np.ones((1, 1)), "audit_repeated": np.ones((1, 1))}
-    return case, raw
-
-
-STATE = {"governors": [], "throttled": None, "temperature_c": None, "swapped_pages": None, "swap_used_bytes": None}
-FACTS = {
-    "bundles": [
-        {"id": name, "contract_sha256": contract, "logit_tolerance": 1e-4, "image_shape": [3, 64, 64], "models": []}
-        for name, contract in (("one", "a"), ("two", "a"), ("three", "b"))
-    ],
-    "import_vskd": {"readings_ns": [3, 1, 2]},
-    "environment": {"machine": {"cores": 2, "virtual_machine": None}, "before": STATE, "after": STATE, "readings": []},
-}  # fmt: skip
-
-
-def test_ratios_pair_a_bundles_model_with_what_was_measured_in_turns_on_the_same_windows():
-    cases = [
-        measured_case("own", "bundle", [[10, 10], [20, 20]]),
-        measured_case("usual", "usual-pipeline", [[100, 100], [400, 400]]),
-        measured_case("sibling", "bundle", [[5, 5], [5, 5]], bundle="two"),
-        measured_case("image", "image-input", [[11, 11], [22, 22]]),
-        measured_case("alone", "usual-pipeline", [[7, 7]], group=1),
-        measured_case("stranger", "student", [[7, 7]], bundle="three"),
-        measured_case("wide", "student", [[7, 7]], threads=2),
-    ]
-    facts = {**FACTS, "cases": [case for case, _ in cases]}
-    result = derive(facts, {case["id"]: raw for case, raw in cases})
-    ratios = {(ratio["case"], ratio["against"]): ratio for ratio in result["ratios"]}
-    assert set(ratios) == {("own", "usual"), ("own", "image"), ("sibling", "usual")}
-    assert {key: ratios["own", "usual"][key] for key in ("ratio", "lowest", "highest", "rounds")} == {
-        "ratio": 15.0, "lowest": 10.0, "highest": 20.0, "rounds": 2,
-    }  # fmt: skip
-    assert ratios["own", "image"]["ratio"] == 1.1
-    assert result["import_vskd"]["median_ns"] == 2
-    assert derive(result, {case["id"]: raw for case, raw in cases}) == result

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from vskd.closed import to_mapping
 from vskd_benchmarks.result.audits import audit
 
 CASE = {"recipe": "w8a8-static-pc", "weights": "trained"}
@@ -27,13 +30,13 @@ def raw(**changes):
 
 
 def judged(name, case=CASE, **changes):
-    return audit(case, BUNDLE, raw(**changes))[name]
+    found = audit(SimpleNamespace(**case), SimpleNamespace(**BUNDLE), raw(**changes))
+    return to_mapping(found)[name]
 
 
 def test_an_honest_case_passes_all_three():
-    found = audit(CASE, BUNDLE, raw())
-    assert [found[name]["passed"] for name in ("outputs", "repeated_input", "accuracy")] == [True] * 3
-    assert (found["outputs"]["compared"], found["outputs"]["identical"]) == (3, 3)
+    assert [judged(name)["passed"] for name in ("outputs", "repeated_input", "accuracy")] == [True] * 3
+    assert (judged("outputs")["compared"], judged("outputs")["identical"]) == (3, 3)
 
 
 def test_outputs_within_the_contracts_tolerance_pass_and_are_told_from_identical_ones():

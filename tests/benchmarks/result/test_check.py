@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 import shutil
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vskd.errors import DataError, MissingExtraError
+from vskd.errors import DataError
 from vskd_benchmarks.commands.bench import bench
 from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.result.check import differences
@@ -172,19 +171,17 @@ def test_raw_files_that_do_not_fit_are_one_line(folder):
     assert line.startswith("the raw files do not fit result.json: ")
 
 
-def test_what_does_not_follow_the_schema_is_named(folder):
+def test_what_is_not_of_its_type_is_named(folder):
     edit(folder, "cases", 0, "engine", value=None)
     (line,) = differences(folder)
-    assert line == "result.json: $.cases[0].engine: None is not of type 'string'"
+    assert line == "result.json.cases[0].engine must be of type str, got None"
 
 
 def test_an_unknown_key_is_named(folder):
     result = json.loads((folder / "result.json").read_text())
     (folder / "result.json").write_text(json.dumps({**result, "remark": "fine"}))
     sign_again(folder)
-    assert differences(folder) == [
-        "result.json: $: Additional properties are not allowed ('remark' was unexpected)",
-    ]
+    assert differences(folder) == ["unknown key 'remark' in result.json"]
 
 
 def test_the_command_names_each_difference_and_ends_with_1(folder, vskd_bench):
@@ -195,13 +192,6 @@ def test_the_command_names_each_difference_and_ends_with_1(folder, vskd_bench):
     assert done.returncode == 1
     assert f"{RAW} is missing" in done.stdout.splitlines()
     assert "is not what was measured: 2 differences" in done.stderr
-
-
-def test_without_jsonschema_the_extra_is_named(folder, monkeypatch):
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jsonschema" else find_spec(name))
-    with pytest.raises(MissingExtraError, match=r"--check needs jsonschema.*pip install 'vskd\[bench\]'"):
-        differences(folder)
 
 
 def test_another_version_is_refused(folder):

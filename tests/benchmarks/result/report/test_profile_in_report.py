@@ -6,14 +6,14 @@ import csv
 import io
 
 from vskd_benchmarks.device.profiles import read_profile
-from vskd_benchmarks.report import tables as report_tables
+from vskd_benchmarks.report import evidence
 from vskd_benchmarks.report.html import write_report
 from vskd_benchmarks.result.folder import REPORT, read_result
 
 
 def test_every_figure_of_the_profile_has_its_source(make_result, under, tmp_path):
     result = read_result(make_result(tmp_path / "result", edit=under("pi-4")))
-    rows = {row[0]: row[1:] for row in report_tables.profile_sources(result).rows}
+    rows = {row[0]: row[1:] for row in evidence.profile_sources(result).rows}
     assert rows.keys() == read_profile("pi-4").figures().keys()
     assert rows["settings.frequency_khz"][:2] == ("1500000", "stated")
     assert rows["settings.frequency_khz"][3].endswith("bcm2711.adoc")
@@ -35,4 +35,4 @@ def test_a_model_stays_a_model_in_the_page_and_the_csv(make_result, under, tmp_p
 
 
 def test_a_result_without_a_profile_has_no_such_table(single):
-    assert report_tables.profile_sources(read_result(single)).rows == ()
+    assert evidence.profile_sources(read_result(single)).rows == ()

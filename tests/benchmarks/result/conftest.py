@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vskd.closed import from_mapping, to_mapping
 from vskd_benchmarks.device.confinement import Confinement
 from vskd_benchmarks.device.energy import MODEL, EnergyRecord, EnergySettings
 from vskd_benchmarks.device.profiles import read_profile
+from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.report.html import write_report
-from vskd_benchmarks.result.document import derive
+from vskd_benchmarks.result.derive import derive
 from vskd_benchmarks.result.energy import energy_facts
 from vskd_benchmarks.result.folder import KIND, SCHEMA_VERSION, write_result
 from vskd_benchmarks.result.profile import profile_facts
+from vskd_benchmarks.result.records.conditions import Machine
+from vskd_benchmarks.result.records.result import Facts
 
 #: (kind, engine, recipe, encoder, network, weights, median of sensor -> label in ns, size of the file)
 CASES = (
@@ -177,7 +181,8 @@ def make_result() -> MakeResult:
             speed = BUNDLES[name][1] if row[0] == "bundle" else 1.0
             raws[case_id(name, row)] = raw_of(row, factor * row[6] / speed, shape, draw)
         facts = {
-            "kind": KIND, "schema_version": SCHEMA_VERSION, "configuration": configuration([c["id"] for c in cases]),
+            "kind": KIND, "schema_version": SCHEMA_VERSION, "goals_version": VERSION,
+            "configuration": configuration([c["id"] for c in cases]),
             "environment": {
                 "machine": MACHINE, "before": STATE, "after": {**STATE, "temperature_c": 61.0},
                 "readings": [
@@ -195,7 +200,7 @@ def make_result() -> MakeResult:
         facts = json.loads(json.dumps(facts))  # so that an edit changes nothing that is shared
         if edit is not None:
             edit(facts)
-        return write_result(folder, derive(facts, raws), raws)
+        return write_result(folder, derive(from_mapping(Facts, facts, where="facts"), raws), raws)
 
     return make
 
@@ -208,10 +213,11 @@ def under_profile(name: str, *, problem: str | None = None) -> Edit:
         confinement = Confinement(profile.settings)
         confinement.hold("cores", profile.settings.cores, [0, 1, 2, 3], "sched_setaffinity")
         confinement.deviate("frequency_khz", profile.settings.frequency_khz, "scaling_max_freq <b>", "no-permission")
-        facts["profile"] = profile_facts(profile, confinement, machine)
+        used = profile_facts(profile, confinement, from_mapping(Machine, machine, where="machine"))
+        facts["profile"] = to_mapping(used)
         record = EnergyRecord(EnergySettings(battery_wh=1.3), profile, MODEL, "of a core", (), 0, 0, problem=problem)
         relation = profile.relation_to(machine["board"])
-        facts["energy"] = energy_facts(record, pace_hz=1.0, batch=1, relation=relation)
+        facts["energy"] = to_mapping(energy_facts(record, pace_hz=1.0, batch=1, relation=relation))
         facts["cases"] = facts["cases"][:2]
 
     return edit

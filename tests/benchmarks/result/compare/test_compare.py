@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError
+from vskd_benchmarks.compare.comparable import Choices
 from vskd_benchmarks.compare.compare import compare
-from vskd_benchmarks.compare.pairing import Choices
 from vskd_benchmarks.compare.policy import LatencyLimits, Policy, read_policy
 
 INT8 = "wide.litert.w8a8-static-pc.t1"
@@ -42,7 +43,7 @@ def candidate(make_result, tmp_path):
 
 
 def compared(baseline, candidate, policy=None, **choices):
-    return compare(baseline, candidate, Choices(**choices), policy or read_policy())
+    return to_mapping(compare(baseline, candidate, Choices(**choices), policy or read_policy()))
 
 
 def case_of(found, name):
@@ -51,7 +52,7 @@ def case_of(found, name):
 
 def test_two_runs_of_the_same_thing_are_no_regression(baseline, candidate):
     found = compared(baseline, candidate())
-    assert (found["verdict"], found["stamps"], found["only_in_baseline"], found["only_in_candidate"]) == (
+    assert (found["verdict"], found["notes"], found["only_in_baseline"], found["only_in_candidate"]) == (
         "ok", [], [], [],
     )  # fmt: skip
     assert [case["id"] for case in found["cases"]] == [case["baseline_id"] for case in found["cases"]]
@@ -92,7 +93,7 @@ def test_the_seed_decides(baseline, candidate):
     new = candidate()
     one, same, other = (compare(baseline, new, Choices(), read_policy(), seed=seed) for seed in (3, 3, 4))
     assert one == same
-    assert one["cases"] != other["cases"]
+    assert one.cases != other.cases
 
 
 def test_another_scope_is_compared_when_asked_for(baseline, candidate):
@@ -174,7 +175,16 @@ def test_results_without_a_common_case_are_refused(baseline, make_result, tmp_pa
 
 def profiled(name, *settings):
     applied = [{"setting": setting, "wanted": 1, "got": 1, "means": "x"} for setting in settings]
-    return {"name": name, "sha256": "a" * 64, "applied": applied, "not_applied": [], "relation": "itself"}
+    words = dict.fromkeys(("title", "note", "statement"), "x")
+    return {
+        "name": name,
+        "sha256": "a" * 64,
+        "applied": applied,
+        "not_applied": [],
+        "relation": "itself",
+        "figures": {},
+        **words,
+    }
 
 
 def test_another_profile_is_refused_and_the_same_applied_otherwise_is_told(baseline, make_result, tmp_path):
@@ -185,7 +195,7 @@ def test_another_profile_is_refused_and_the_same_applied_otherwise_is_told(basel
     with pytest.raises(ConfigError, match=r"the profile differs: .*old has none, .*watch pi-4 aaaaaaaaaaaa"):
         compared(baseline, watch)
     less = make_result(tmp_path / "less", edit=held("pi-4", "threads"))
-    assert compared(watch, less)["stamps"] == ["applied of the profile: cores threads -> threads"]
+    assert compared(watch, less)["notes"] == ["applied of the profile: cores threads -> threads"]
 
 
 def test_a_changed_raw_file_is_refused(make_result, baseline, tmp_path):
@@ -218,15 +228,15 @@ def test_an_invalid_case_does_not_forbid_the_others(baseline, candidate):
     new = candidate("cases", 0, "cpu", "other_cores", value=3.5)
     found = compared(baseline, new, cases=(INT8,))
     assert [case["id"] for case in found["cases"]] == [INT8]
-    assert any(stamp.endswith("new is invalid") for stamp in found["stamps"])
+    assert any(note.endswith("new is invalid") for note in found["notes"])
 
 
-def test_across_machines_is_stamped(baseline, candidate):
+def test_across_machines_is_noted(baseline, candidate):
     found = compared(baseline, candidate("environment", "machine", "cores", value=2), across_machines=True)
-    assert found["stamps"] == ["ACROSS MACHINES: cores 4 against 2"]
+    assert found["notes"] == ["ACROSS MACHINES: cores 4 against 2"]
 
 
-def test_across_models_pairs_bundles_of_one_task_and_is_stamped(baseline, make_result, tmp_path):
+def test_across_models_pairs_bundles_of_one_task_and_is_noted(baseline, make_result, tmp_path):
     def retrained(facts):
         facts["bundles"][0] |= {"contract_sha256": "f" * 64, "temperature": 1.5}
 
@@ -236,7 +246,7 @@ def test_across_models_pairs_bundles_of_one_task_and_is_stamped(baseline, make_r
     found = compared(baseline, new, across_models=True)
     assert (
         "ACROSS MODELS: the contracts of wide.bundle and narrow.bundle differ: temperature 1.0 against 1.5"
-        in (found["stamps"])
+        in (found["notes"])
     )
     quick = case_of(found, "narrow.litert.w8a8-static-pc.t1")
     assert quick["baseline_id"] == INT8
@@ -260,8 +270,8 @@ def test_what_may_differ_is_told(baseline, make_result, tmp_path):
         facts["cases"][1]["options"] = {"num_threads": 1, "xnnpack": False}
         facts["configuration"]["quick"] = True
 
-    stamps = compared(baseline, make_result(tmp_path / "new", edit=later))["stamps"]
-    assert [stamp.replace(str(tmp_path / "new"), "NEW") for stamp in stamps] == [
+    notes = compared(baseline, make_result(tmp_path / "new", edit=later))["notes"]
+    assert [note.replace(str(tmp_path / "new"), "NEW") for note in notes] == [
         "only NEW was measured with --quick",
         "NEW is degraded",
         "ai-edge-litert: 2.3.0 -> none",
@@ -292,12 +302,12 @@ def test_bundles_are_paired_by_their_hash_before_their_name(make_result, tmp_pat
     assert "wide: litert fp32" in found["only_in_baseline"]
 
 
-def test_a_summary_will_do_as_a_baseline_and_is_stamped(baseline, candidate, tmp_path):
+def test_a_summary_will_do_as_a_baseline_and_is_noted(baseline, candidate, tmp_path):
     summary = Path(shutil.copytree(baseline, tmp_path / "summary"))
     shutil.rmtree(summary / "raw")
     new = candidate(slower={INT8: 1.3})
     whole, short = compared(baseline, new), compared(summary, new)
-    assert short["stamps"] == [f"{summary} has no raw files: its readings are taken to scatter as the candidate's do"]
+    assert short["notes"] == [f"{summary} has no raw files: its readings are taken to scatter as the candidate's do"]
     assert short["verdict"] == whole["verdict"] == "regression"
     for name in ("p50", "p90"):
         one, other = (case_of(found, INT8)["latency"][name] for found in (whole, short))

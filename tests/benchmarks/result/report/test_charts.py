@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from PIL import Image
 
 from vskd_benchmarks.report.charts import _course, _ecdf, charts, held_out, pareto_front
 from vskd_benchmarks.result.folder import read_raw, read_result
+from vskd_benchmarks.result.records.case import Soak
 
 
 def drawn(folder, **changes):
-    result = {**read_result(folder), **changes}
-    return charts(result, {case["id"]: read_raw(folder, case["id"]) for case in result["cases"]})
+    result = replace(read_result(folder), **changes)
+    return charts(result, {case.id: read_raw(folder, case.id) for case in result.cases})
 
 
 def words(chart):
@@ -50,14 +52,14 @@ def test_every_section_has_its_plots_and_axes_have_units(reported):
 
 
 def test_without_an_accuracy_there_is_no_plot_of_it(single):
-    bundles = [{**bundle, "accuracy": None} for bundle in read_result(single)["bundles"]]
+    bundles = [replace(bundle, accuracy=None) for bundle in read_result(single).bundles]
     assert drawn(single, bundles=bundles)["pareto"] == []
 
 
 def test_without_readings_the_caption_says_so_and_nothing_is_drawn(single):
-    environment = read_result(single)["environment"]
-    silent = [{**reading, "temperature_c": None, "frequency_khz": None} for reading in environment["readings"]]
-    chart = drawn(single, environment={**environment, "readings": silent})["time"][0]
+    environment = read_result(single).environment
+    silent = tuple(replace(reading, temperature_c=None, frequency_khz=None) for reading in environment.readings)
+    chart = drawn(single, environment=replace(environment, readings=silent))["time"][0]
     assert "neither temperature nor clock" in chart.caption
     assert "hottest" not in words(chart)
 
@@ -67,24 +69,22 @@ def test_a_measured_battery_is_drawn_and_a_models_is_not(make_result, tmp_path):
         facts["cases"] = facts["cases"][1:2]
 
     folder = make_result(tmp_path / "metered", active_w=2.0, edit=only_one)
-    (case,) = read_result(folder)["cases"]
-    assert case["battery"]["percent_per_day"] > 0
+    (case,) = read_result(folder).cases
+    assert case.battery.percent_per_day > 0
     assert "of the battery a day, %" in words(drawn(folder)["pareto"][2])
-    case["energy"]["measured"] = False
+    case = replace(case, energy=replace(case.energy, measured=False))
     assert [chart.name for chart in drawn(folder, cases=[case])["pareto"]] == ["accuracy-latency", "accuracy-size"]
 
 
 def test_a_soak_shows_its_memory(single):
-    case = read_result(single)["cases"][0]
-    case["soak"] = {"resident_bytes": [80_000_000, 81_000_000], "at_s": [1.0, 2.0]}
-    found = drawn(single, cases=[case])["time"]
+    soak = Soak(resident_bytes=(80_000_000, 81_000_000), at_s=(1.0, 2.0), limit_bytes=0, growth_bytes=1_000_000)
+    found = drawn(single, cases=[replace(read_result(single).cases[0], soak=soak)])["time"]
     assert [chart.name for chart in found] == ["over-time-1", "memory-1"]
     assert "resident memory, MB" in words(found[1])
 
 
 def test_a_name_with_signs_of_its_own_is_drawn_as_it_is(single):
-    cases = read_result(single)["cases"]
-    cases[0]["name"] = 'odd <b>$x_1$</b> & "name"'
+    cases = [replace(read_result(single).cases[0], name='odd <b>$x_1$</b> & "name"')]
     assert '#1 odd <b>$x_1$</b> & "name"' in words(drawn(single, cases=cases)["distribution"][0])
 
 
@@ -121,7 +121,8 @@ def test_the_course_keeps_the_extremes_of_all_readings():
     assert middle[0] == pytest.approx(np.median(latency[0, :25]) / 1e6)
 
 
-def test_macro_f1_comes_before_accuracy():
-    assert held_out({"accuracy": {"accuracy": 0.8, "macro_f1": 0.7}}) == ("macro-F1", 0.7)
-    assert held_out({"accuracy": {"accuracy": 0.8}}) == ("accuracy", 0.8)
-    assert held_out({"accuracy": None}) is None
+def test_macro_f1_comes_before_accuracy(single):
+    (bundle,) = read_result(single).bundles
+    assert held_out(replace(bundle, accuracy={"accuracy": 0.8, "macro_f1": 0.7})) == ("macro-F1", 0.7)
+    assert held_out(replace(bundle, accuracy={"accuracy": 0.8})) == ("accuracy", 0.8)
+    assert held_out(replace(bundle, accuracy=None)) is None

@@ -7,16 +7,18 @@ import html
 import importlib.util
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from vskd.errors import ConfigError, DataError, MissingExtraError
 from vskd_benchmarks.commands.bench import _report as report_line
-from vskd_benchmarks.report import tables as report_tables
+from vskd_benchmarks.report import tables
 from vskd_benchmarks.report.html import PAGE, page, report_files, write_report
 from vskd_benchmarks.result.check import differences
 from vskd_benchmarks.result.folder import read_result
+from vskd_benchmarks.result.records.conditions import AppliedProfile, AppliedSetting, UnappliedSetting
 
 
 class _Reader(HTMLParser):
@@ -66,33 +68,25 @@ def test_the_page_needs_nothing_else(reported):
 def test_it_tells_verdict_figures_environment_and_how_to_repeat(reported):
     text = read((reported / "report" / PAGE).read_bytes()).text
     result = read_result(reported)
-    for case in result["cases"]:
-        if "sensor_to_label" in case["scopes"]:
-            assert f"{case['scopes']['sensor_to_label']['p50_ns'] / 1e6:.3f}" in text
+    for case in result.cases:
+        if case.sensor_to_label is not None:
+            assert f"{case.sensor_to_label.p50_ns / 1e6:.3f}" in text
     for words in (
         "Nothing was found that speaks against", "Battery per day: not measured", "#2 wide: litert w8a8-static-pc",
-        result["configuration"]["command"], "Raspberry Pi 4 Model B Rev 1.4", "onnxruntime 1.31.1", "p99.9, ms", "n/a",
+        result.configuration.command, "Raspberry Pi 4 Model B Rev 1.4", "onnxruntime 1.31.1", "p99.9, ms", "n/a",
         "tensorflow is not installed", "cores kept busy by others (limit 0.25)", "the trained network's label",
     ):  # fmt: skip
         assert words in text
 
 
-def test_only_the_measured_board_has_a_figure(reported):
-    rows = {row[0]: row[1] for row in report_tables.boards(read_result(reported)).rows}
-    assert float(rows.pop("Raspberry Pi 4 Model B Rev 1.4")) > 0
-    assert "Raspberry Pi 4" not in rows
-    assert set(rows.values()) == {"not measured"}
-    assert len(rows) == len(report_tables.BOARDS) - 1
-
-
-def test_pictures_and_figures_lie_beside_it_and_the_result_is_untouched(reported):
+def test_images_and_figures_lie_beside_it_and_the_result_is_untouched(reported):
     names = {path.name for path in (reported / "report").iterdir()}
     assert {PAGE, "cases.csv", "ratios.csv", "accuracy-latency.png", "over-time-1.png", "split-1.png"} <= names
     with (reported / "report" / "cases.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     result = read_result(reported)
-    assert [row["id"] for row in rows] == [case["id"] for case in result["cases"]]
-    assert rows[0]["sensor_to_label_p50_ns"] == str(result["cases"][0]["scopes"]["sensor_to_label"]["p50_ns"])
+    assert [row["id"] for row in rows] == [case.id for case in result.cases]
+    assert rows[0]["sensor_to_label_p50_ns"] == str(result.cases[0].sensor_to_label.p50_ns)
     assert rows[0]["numpy_encoder_p50_ns"] == ""
     assert differences(reported) == []
 
@@ -177,7 +171,7 @@ def test_a_pace_adds_what_the_processor_did(make_result, tmp_path, mode):
             if mode == "soak":
                 case["soak"] = {"resident_bytes": [1000, 3000], "at_s": [1.0, 2.0], "limit_bytes": 10**6}
 
-    table = report_tables.processor(read_result(make_result(tmp_path / "result", edit=paced)))
+    table = tables.processor(read_result(make_result(tmp_path / "result", edit=paced)))
     assert table.caption == f"Mode {mode}, 1 windows a second."
     assert table.rows[0][1:3] == ("100.00", "0.0")
     assert table.rows[0][3] == ("2" if mode == "soak" else "")
@@ -187,9 +181,9 @@ def test_energy_tells_its_source_its_uncertainty_and_what_it_rests_on(make_resul
     one = {"edit": lambda facts: facts.update(cases=facts["cases"][1:2])}
     folder = make_result(tmp_path / "metered", active_w=2.0, **one)
     result = read_result(folder)
-    (row,) = report_tables.energy(result).rows
+    (row,) = tables.energy(result).rows
     assert row[:2] == ("#1 wide: litert w8a8-static-pc", "measured, power-meter, of device")
-    assert float(row[2]) == pytest.approx(result["cases"][0]["energy"]["per_inference_mj"], rel=0.01)
+    assert float(row[2]) == pytest.approx(result.cases[0].energy.per_inference_mj, rel=0.01)
     assert float(row[5]) == pytest.approx(float(row[2]) / 1e3 * 86_400 / 3600 * 100, rel=0.01)
     text = read(page_of(folder)).text
     assert text.index("What the energy rests on:") < text.index("One window a second, all day.")
@@ -197,27 +191,37 @@ def test_energy_tells_its_source_its_uncertainty_and_what_it_rests_on(make_resul
 
 
 @pytest.mark.parametrize(
-    ("change", "slot"),
+    ("change", "words"),
     [
         ({"problem": "the meter's file ends early"}, "no figures. the meter's file ends early"),
         ({"measured": False}, "not measured. The table below holds a model's figures."),
     ],
 )
-def test_no_estimate_stands_in_the_slot_of_the_battery(change, slot):
-    assert report_tables.battery_slot({"energy": {"problem": None, "measured": True, **change}}).endswith(slot)
+def test_no_estimate_stands_in_the_place_of_the_battery(make_result, tmp_path, change, words):
+    one = {"edit": lambda facts: facts.update(cases=facts["cases"][1:2])}
+    result = read_result(make_result(tmp_path / "metered", active_w=2.0, **one))
+    changed = replace(result, energy=replace(result.energy, **change))
+    assert tables.battery_placeholder(changed).endswith(words)
 
 
 def test_a_profile_is_named_with_what_was_not_applied(reported):
-    profile = {
-        "name": "generic-watch", "title": "a watch", "note": "No watch.", "statement": "Measured on a PC.",
-        "applied": [{"setting": "threads", "wanted": 1, "got": 1, "means": "the engine's option"}],
-        "not_applied": [{"setting": "frequency_khz", "wanted": 1e6, "code": "no-cpufreq", "reason": "no such file"}],
-    }  # fmt: skip
+    profile = AppliedProfile(
+        name="generic-watch", title="a watch", note="No watch.", sha256="", relation="other", figures={},
+        statement="Measured on a PC.", applied=(AppliedSetting("threads", 1, 1, "the engine's option"),),
+        not_applied=(UnappliedSetting("frequency_khz", 1e6, "no-cpufreq", "no such file"),),
+    )  # fmt: skip
     empty = dict.fromkeys(("pareto", "distribution", "time", "split"), ())
-    text = read(page({**read_result(reported), "profile": profile}, empty, "0" * 64)).text
+    text = read(page(replace(read_result(reported), profile=profile), empty, "0" * 64)).text
     assert text.index("Measured on a PC.") < text.index("Latency of one window")
     assert "applied: 1, by the engine's option" in text
     assert "NOT applied (no-cpufreq): no such file" in text
+
+
+def test_goals_say_by_which_version_they_were_judged(reported):
+    result = read_result(reported)
+    assert "by the goals of version 2." in tables.goals(result).caption
+    older = tables.goals(replace(result, goals_version=1)).caption
+    assert "by the goals of version 1. Today's goals are version 2; vskd bench --check judges by them." in older
 
 
 # --- what is refused

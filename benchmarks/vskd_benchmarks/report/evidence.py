@@ -1,0 +1,176 @@
+"""The tables of a result that hold its evidence: reasons to doubt, audits, the machine, the bundles, the profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from vskd_benchmarks.report.tables import Table, numbered
+from vskd_benchmarks.result.records.conditions import Environment
+from vskd_benchmarks.result.records.result import Result
+from vskd_benchmarks.result.records.validity import Reason, Validity
+from vskd_benchmarks.result.validity import (
+    CLOCK_CHANGE_LIMIT,
+    CPU_SHARE_LIMIT,
+    FEWEST_FOR_P99,
+    OTHER_CORES_LIMIT,
+    SWAPPED_PAGES_LIMIT,
+    WARM_C,
+)
+
+
+def reasons(result: Result) -> Table:
+    """Every reason of the verdict, notes included; cases with the same words share a row."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    owners: list[tuple[str, Validity]] = [("machine", result.validity)]
+    owners += [(f"#{number}", case.validity) for number, case in enumerate(result.cases, start=1)]
+    for owner, validity in owners:
+        for reason in validity.reasons:
+            key = (reason.severity, reason.code, reason.message, *_values(reason))
+            found.setdefault(key, []).append(owner)
+    rank = ("invalid", "degraded", "note")
+    rows = tuple((*key, ", ".join(found[key])) for key in sorted(found, key=lambda key: rank.index(key[0])))
+    headings = ("severity", "code", "what", "value", "limit", "case")
+    return Table("Reasons", "A note changes nothing.", headings, rows, names=6)
+
+
+def _values(reason: Reason) -> tuple[str, str]:
+    unit = f" {reason.unit}" if reason.unit else ""
+    value, limit = ("" if each is None else f"{each}{unit}" for each in (reason.value, reason.limit))
+    return value, limit
+
+
+def headline(result: Result) -> Iterator[tuple[str, str, str]]:
+    """What lowers the verdict, once for each kind: severity and code, where, and the first sentence of it."""
+    lowering = [row for row in reasons(result).rows if row[0] != "note"]
+    for kind in dict.fromkeys(row[:2] for row in lowering):
+        alike = [row for row in lowering if row[:2] == kind]
+        where = [owner for row in alike for owner in row[5].split(", ")]
+        more = "" if len(alike) == 1 else f", and {len(alike) - 1} more like it"
+        yield ": ".join(kind), ", ".join(sorted(where, key=_place)), alike[0][2] + more
+
+
+def _place(owner: str) -> tuple[int, str]:
+    return (int(owner[1:]) if owner[1:].isdigit() else 0, owner)
+
+
+def machine_facts(result: Result) -> Table:
+    """What the verdict on the machine rests on, beside the limits."""
+    environment = result.environment
+    before, after = environment.before, environment.after
+    pages = (before.swapped_pages, after.swapped_pages)
+    swapped = "" if pages[0] is None or pages[1] is None else str(pages[1] - pages[0])
+    throttled = f"{before.throttled} before, {after.throttled} after" if before.throttled else ""
+    loads = [f"{state.load_average[0]:g}" for state in (before, after) if state.load_average]
+    facts = (
+        ("hottest thermal zone, °C", _hottest(environment), f"below {WARM_C:g}"),
+        ("clock of the quickest core, MHz", _clock(environment), f"within {CLOCK_CHANGE_LIMIT:.0%}"),
+        ("frequency governor", ", ".join(sorted({*before.governors, *after.governors})), "performance"),
+        ("throttled (vcgencmd)", throttled, "0x0"),
+        ("pages swapped during the run", swapped, f"{SWAPPED_PAGES_LIMIT}"),
+        ("load average of a minute, before and after", ", ".join(loads), "no limit"),
+    )
+    rows = tuple((fact, value or "the machine does not tell", limit) for fact, value, limit in facts)
+    return Table("The machine against the limits", "", ("fact", "measured", "limit"), rows, names=3)
+
+
+def _hottest(environment: Environment) -> str:
+    readings = (reading.temperature_c for reading in environment.readings)
+    temperatures = (environment.before.temperature_c, *readings, environment.after.temperature_c)
+    known = [temperature for temperature in temperatures if temperature is not None]
+    return f"{max(known):.1f}" if known else ""
+
+
+def _clock(environment: Environment) -> str:
+    known = [reading.frequency_khz / 1e3 for reading in environment.readings if reading.frequency_khz]
+    return f"{min(known):.0f} to {max(known):.0f}" if known else ""
+
+
+def case_facts(result: Result) -> Table:
+    """What the verdict on each case rests on, beside the limits."""
+    rows = []
+    for label, case in numbered(result):
+        cpu, warm_up = case.cpu, case.warm_up
+        windows = min(statistics.windows for statistics in case.scopes.values())
+        other = "not known" if cpu.other_cores is None else f"{cpu.other_cores:.2f}"
+        steady = f"{'steady' if warm_up.steady else 'not steady'} after {warm_up.calls} calls"
+        rows.append((label, str(windows), other, f"{100 * cpu.share:.1f}", str(cpu.involuntary_switches), steady))
+    headings = (
+        "case",
+        f"windows (p99 from {FEWEST_FOR_P99})",
+        f"cores kept busy by others (limit {OTHER_CORES_LIMIT})",
+        f"computing, % (back to back on one thread: {100 * CPU_SHARE_LIMIT:g})",
+        "core taken away, times",
+        "warm-up",
+    )
+    return Table("Each case against the limits", "", headings, tuple(rows))
+
+
+def audits(result: Result) -> Table:
+    """What the three audits of each case found."""
+    words = {True: "passed", False: "FAILED", None: "not applicable"}
+    rows = []
+    for label, case in numbered(result):
+        found = (case.audits.outputs, case.audits.repeated_input, case.audits.accuracy)
+        rows.append((label, *(f"{words[audit.passed]}: {audit.detail}" for audit in found)))
+    headings = ("case", "outputs of the timed run", "repeated input (limit: 10 % faster)", "golden windows")
+    return Table("Audits", "A case that fails one is invalid.", headings, tuple(rows), names=4)
+
+
+def not_measured(result: Result) -> Table:
+    """Cases that were skipped."""
+    rows = tuple((skipped.name, skipped.bundle, skipped.reason) for skipped in result.not_measured)
+    return Table("Not measured", "", ("what", "bundle", "why"), rows, names=3)
+
+
+def bundles(result: Result) -> Table:
+    """What was measured."""
+    rows = []
+    for bundle in result.bundles:
+        figures = (bundle.accuracy or {}).items()
+        accuracy = ", ".join(f"{name.replace('_', '-')} {100 * value:.1f} %" for name, value in figures)
+        window = f"{bundle.window_samples} samples at {bundle.rate_hz:g} Hz, {bundle.window_mode}"
+        image = " x ".join(map(str, bundle.image_shape)) + f", {bundle.scaling}"
+        rows.append((bundle.name, window, image, str(bundle.classes), accuracy or "not known", bundle.sha256[:16]))
+    headings = ("bundle", "window", "image", "classes", "held out, trained network", "SHA-256")
+    return Table("Bundles", "", headings, tuple(rows), names=6)
+
+
+def profile(result: Result) -> Table:
+    """What of the profile was applied, and what was not."""
+    headings = ("setting", "wanted", "what became of it")
+    used = result.profile
+    if used is None:
+        return Table("Profile", "", headings, ())
+    rows = [(held.setting, f"{held.wanted:g}", f"applied: {_text(held.got)}, by {held.means}") for held in used.applied]
+    rows += [
+        (lack.setting, f"{lack.wanted:g}", f"NOT applied ({lack.code}): {lack.reason}") for lack in used.not_applied
+    ]
+    return Table(f"Profile: {used.title}", used.note, headings, tuple(rows), names=3)
+
+
+def profile_sources(result: Result) -> Table:
+    """Where every figure of the profile comes from."""
+    figures = {} if result.profile is None else result.profile.figures
+    rows = tuple((name, f"{each.value:.10g}", each.kind, each.text, each.url) for name, each in figures.items())
+    headings = ("figure", "value", "kind", "source", "address")
+    return Table("Where the profile's figures come from", "", headings, rows, names=5)
+
+
+def machine(result: Result) -> Table:
+    """The machine and what is installed on it."""
+    used = result.environment.machine
+    memory = "" if used.memory_bytes is None else f"{used.memory_bytes / 1e9:.1f} GB"
+    rows = (
+        ("board", used.board or ""), ("processor", used.cpu or ""), ("ARM part", used.cpu_part or ""),
+        ("architecture", used.architecture), ("instructions that bear on speed", " ".join(used.features)),
+        ("cores", _text(used.cores)), ("cores that were allowed", _text(used.affinity)), ("memory", memory),
+        ("virtual machine", {True: "yes", False: "no", None: ""}[used.virtual_machine]), ("system", used.system),
+        ("Python", f"{used.python} ({used.implementation})"),
+        ("packages", ", ".join(f"{name} {version}" for name, version in used.versions.items())),
+    )  # fmt: skip
+    return Table("Environment", "", ("", ""), tuple(row for row in rows if row[1]), names=2)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

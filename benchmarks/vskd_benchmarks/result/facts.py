@@ -1,0 +1,173 @@
+"""What a run recorded, as the records of ``result.json``; ``vskd_benchmarks.result.derive`` adds what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vskd.bundle import Bundle
+from vskd.bundle_files import CONTRACT
+from vskd.closed import from_mapping
+from vskd_benchmarks import goals
+from vskd_benchmarks.measure.bench import Run
+from vskd_benchmarks.measure.measured_case import MeasuredCase
+from vskd_benchmarks.measure.plan import macs_of, report_of
+from vskd_benchmarks.result.energy import energy_facts
+from vskd_benchmarks.result.folder import RAW
+from vskd_benchmarks.result.profile import profile_facts
+from vskd_benchmarks.result.records.case import CaseFacts
+from vskd_benchmarks.result.records.conditions import (
+    AppliedProfile,
+    Configuration,
+    Environment,
+    Machine,
+    MeasuredBundle,
+    ModelFile,
+)
+from vskd_benchmarks.result.records.energy import EnergyFacts
+from vskd_benchmarks.result.records.result import Facts, ImportFacts, SkippedCase
+from vskd_benchmarks.result.validity import GROWTH_LIMIT_BYTES
+
+
+def facts(run: Run) -> Facts:
+    """What was measured.
+
+    Parameters
+    ----------
+    run : as ``vskd_benchmarks.measure.bench.run_bench`` gives it
+    """
+    seen = {"machine": run.machine, "before": run.before, "after": run.after, "readings": run.readings}
+    environment = from_mapping(Environment, seen, where="environment")
+    return Facts(
+        kind="vskd-bench-result",
+        schema_version=2,
+        goals_version=goals.VERSION,
+        configuration=_configuration(run),
+        environment=environment,
+        bundles=tuple(_bundle(bundle_id, bundle) for bundle_id, bundle in run.bundles.items()),
+        cases=tuple(_case(run, case) for case in run.cases),
+        not_measured=tuple(SkippedCase(each.name, each.bundle, each.reason) for each in run.skipped),
+        import_vskd=from_mapping(ImportFacts, _without_median(run.imports), where="import_vskd"),
+        profile=_profile(run, environment.machine),
+        energy=_energy(run, environment.machine),
+    )
+
+
+def _profile(run: Run, machine: Machine) -> AppliedProfile | None:
+    profile = run.settings.profile
+    if profile is None or run.confinement is None:
+        return None
+    return profile_facts(profile, run.confinement, machine)
+
+
+def _energy(run: Run, machine: Machine) -> EnergyFacts | None:
+    settings = run.settings
+    if run.energy is None:
+        return None
+    relation = None if settings.profile is None else settings.profile.relation_to(machine.board)
+    return energy_facts(run.energy, pace_hz=settings.pace_hz, batch=settings.batch, relation=relation)
+
+
+def _configuration(run: Run) -> Configuration:
+    settings, effort = run.settings, run.settings.effort
+    return Configuration(
+        command=settings.command,
+        mode=settings.mode,
+        quick=settings.quick,
+        engines=tuple(settings.engines),
+        recipes=tuple(settings.recipes),
+        threads=tuple(settings.threads),
+        comparison=settings.comparison,
+        rate_hz=settings.pace_hz,
+        batch=settings.batch,
+        duration_s=settings.lasting_s,
+        order_seed=settings.seed,
+        order=tuple(run.order),
+        discarded_per_round=settings.discard,
+        warm_up_rule=effort.rule,
+    )
+
+
+def _bundle(bundle_id: str, bundle: Bundle) -> MeasuredBundle:
+    contract, torch = bundle.contract, report_of(bundle).get("torch", {})
+    return MeasuredBundle(
+        id=bundle_id,
+        name=bundle.path.absolute().name,
+        sha256=bundle.sha256(),
+        contract_sha256=bundle.files[CONTRACT].sha256,
+        trained_on=contract.trained_on,
+        window_mode=contract.window.mode,
+        window_samples=contract.window.samples,
+        hop_samples=contract.window.hop_samples,
+        rate_hz=contract.window.rate_hz,
+        image_shape=tuple(contract.image_shape),
+        scaling=contract.gaf.scaling,
+        classes=len(contract.labels),
+        logit_tolerance=contract.logit_tolerance,
+        temperature=contract.decision.temperature,
+        models=tuple(
+            ModelFile(
+                file=model.file,
+                format=model.format,
+                recipe=model.recipe,
+                sha256=bundle.files[model.file].sha256,
+                size_bytes=bundle.files[model.file].size_bytes,
+                macs=macs_of(bundle, model.file),
+            )
+            for model in bundle.models
+        ),
+        accuracy={name: torch[name] for name in ("accuracy", "macro_f1") if name in torch} or None,
+    )
+
+
+def _case(run: Run, case: MeasuredCase) -> CaseFacts:
+    """From what the worker process answered, which is checked here."""
+    plan, blocks, worker = case.plan, case.blocks, case.reply
+    model = None if plan.model is None else {key: plan.model[key] for key in ("file", "sha256", "size_bytes", "macs")}
+    switches = {name: sum(block[name] for block in blocks) for name in ("voluntary_switches", "involuntary_switches")}
+    recorded = {
+        "id": plan.id,
+        "name": plan.name,
+        "kind": plan.kind,
+        "bundle": plan.bundle_id,
+        "engine": plan.engine,
+        "recipe": plan.recipe,
+        "threads": plan.threads,
+        "mode": run.settings.mode,
+        "group": case.group,
+        "network": plan.network,
+        "weights": plan.weights,
+        "encoder": plan.encoder,
+        "model": model,
+        **{key: worker[key] for key in ("engine_version", "options", "signal", "first_inference_ns")},
+        "warm_up": case.warm_up,
+        "rounds": len(blocks),
+        "calls_per_round": len(blocks[0]["started_ns"]),
+        "cpu": {
+            "busy_ns": sum(block["cpu_ns"] for block in blocks),
+            "wall_ns": sum(block["wall_ns"] for block in blocks),
+            **switches,
+            **case.load,
+        },
+        "cold_start": case.cold_start and _without_median(case.cold_start),
+        "memory": case.memory,
+        "soak": _soak(run, case),
+        "raw": f"{RAW}/{plan.id}.npz",
+    }
+    return from_mapping(CaseFacts, recorded, where=plan.id)
+
+
+def _without_median(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Readings alone; their median is derived."""
+    return {key: value for key, value in measured.items() if key != "median_ns"}
+
+
+def _soak(run: Run, case: MeasuredCase) -> dict[str, Any] | None:
+    if run.settings.mode != "soak":
+        return None
+    ends_ns = [int(block["started_ns"][-1]) - run.epoch_ns for block in case.blocks]
+    return {
+        "resident_bytes": [block["resident_bytes"] for block in case.blocks],
+        "at_s": [round(end_ns / 1e9, 3) for end_ns in ends_ns],
+        "limit_bytes": GROWTH_LIMIT_BYTES,
+    }

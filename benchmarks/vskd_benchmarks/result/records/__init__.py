@@ -1,0 +1,1 @@
+"""What ``result.json`` holds, as closed records: each module a part of the document."""

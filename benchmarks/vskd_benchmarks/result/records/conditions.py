@@ -1,0 +1,286 @@
+"""The conditions of a run: what was asked for, the machine, the bundles, and the device profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vskd_benchmarks.device.confinement import Code
+from vskd_benchmarks.device.profiles import Relation
+from vskd_benchmarks.measure.latency import WarmUpRule
+from vskd_benchmarks.measure.settings import Mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What was asked for, with defaults filled in.
+
+    Attributes
+    ----------
+    command : as typed, to repeat it
+    mode : single-stream: back to back; paced: one window each 1 / rate_hz; soak: for duration_s
+    quick : a shorter run
+    engines, recipes : that were named; empty: all
+    threads : computing threads, each measured
+    comparison : whether other pipelines were measured too
+    rate_hz : windows a second; null: back to back
+    batch : windows computed at one wake-up, where there is a pace
+    duration_s : of each case, in modes paced and soak
+    order_seed : of the order of the cases
+    order : ids in the order of loading; each round has an order of its own, drawn from the same seed
+    discarded_per_round : calls at the start of each round that only bring caches back
+    warm_up_rule : steady: the medians of ``agreeing`` blocks of ``block`` calls in a row lie within ``tolerance``
+        (relative); after ``ceiling_s`` the measurement starts all the same
+    """
+
+    command: str
+    mode: Mode
+    quick: bool
+    engines: tuple[str, ...]
+    recipes: tuple[str, ...]
+    threads: tuple[int, ...]
+    comparison: bool
+    rate_hz: float | None
+    batch: int = 1
+    duration_s: float | None
+    order_seed: int
+    order: tuple[str, ...]
+    discarded_per_round: int
+    warm_up_rule: WarmUpRule
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What does not change during a run; null where the machine does not tell.
+
+    Attributes
+    ----------
+    board : model in the device tree
+    cpu, cpu_part : name of the processor, ARM part number
+    features : instructions that bear on speed
+    architecture : e.g. aarch64
+    cores : online
+    affinity : cores that this process may use
+    memory_bytes : in all
+    virtual_machine : whether a hypervisor is told of
+    system : of Python's platform module
+    python, implementation : version and kind of Python
+    versions : of the packages
+    """
+
+    board: str | None
+    cpu: str | None
+    cpu_part: str | None
+    features: tuple[str, ...]
+    architecture: str
+    cores: int | None
+    affinity: tuple[int, ...] | None
+    memory_bytes: int | None
+    virtual_machine: bool | None
+    system: str
+    python: str
+    implementation: str
+    versions: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The board, else the processor, else the architecture."""
+        return self.board or self.cpu or self.architecture
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """What changes during a run; null where the machine does not tell.
+
+    Attributes
+    ----------
+    load_average : /proc/loadavg, of 1, 5 and 15 minutes
+    governors : of every processor's frequency, each once, sorted
+    frequency_khz : highest of all processors
+    highest_frequency_khz : that the hardware allows
+    temperature_c : hottest thermal zone, degrees Celsius
+    throttled : vcgencmd get_throttled, e.g. 0x0
+    swap_used_bytes : swap in use
+    swapped_pages : pages swapped in and out since the machine started
+    """
+
+    load_average: tuple[float, ...] | None
+    governors: tuple[str, ...]
+    frequency_khz: int | None
+    highest_frequency_khz: int | None
+    temperature_c: float | None
+    throttled: str | None
+    swap_used_bytes: int | None
+    swapped_pages: int | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The machine during the run.
+
+    Attributes
+    ----------
+    at_s : since the start of the run, on the clock of the raw ``started`` arrays
+    frequency_khz : highest of all processors
+    temperature_c : hottest thermal zone
+    """
+
+    at_s: float
+    frequency_khz: int | None
+    temperature_c: float | None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine.
+
+    Attributes
+    ----------
+    machine : what does not change
+    before, after : the run
+    readings : once a second, or more seldom in a run of hours
+    """
+
+    machine: Machine
+    before: MachineState
+    after: MachineState
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model of a bundle.
+
+    Attributes
+    ----------
+    file : name within the bundle
+    format, recipe : e.g. onnx and w8a8-static-pc
+    sha256, size_bytes : of the file
+    macs : multiply-accumulates of one window; null where the bundle's report does not tell
+    """
+
+    file: str
+    format: Literal["onnx", "tflite"]
+    recipe: str
+    sha256: str
+    size_bytes: int
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class MeasuredBundle:
+    """A bundle that was measured.
+
+    Attributes
+    ----------
+    id : letters in lower case, digits, ``_``, ``.``, ``-``
+    name : of its folder
+    sha256 : of its manifest.json: its identity
+    contract_sha256 : of its contract.json
+    trained_on : data set
+    window_mode, window_samples, hop_samples, rate_hz : of the windows
+    image_shape : (channels, height, width)
+    scaling : of the encoder
+    classes : how many labels
+    logit_tolerance : of the contract
+    temperature : of the decision, by which margins are computed
+    models : all of them, measured or not
+    accuracy : held-out results as the bundle's report tells them (accuracy, macro_f1); null without a report
+    """
+
+    id: str
+    name: str
+    sha256: str
+    contract_sha256: str
+    trained_on: str
+    window_mode: Literal["whole", "sliding"]
+    window_samples: int
+    hop_samples: int
+    rate_hz: float
+    image_shape: tuple[int, ...]
+    scaling: str
+    classes: int
+    logit_tolerance: float
+    temperature: float
+    models: tuple[ModelFile, ...]
+    accuracy: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class ProfileFigure:
+    """A figure of a device profile.
+
+    Attributes
+    ----------
+    value : in the unit of its name
+    kind : stated by the maker, reported by others, Linux source, or assumed
+    text : title of the source, or why it is assumed
+    url : empty for an assumption
+    """
+
+    value: float
+    kind: Literal["stated", "reported", "kernel", "assumption"]
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class AppliedSetting:
+    """A setting of the profile that held.
+
+    Attributes
+    ----------
+    setting : its name
+    wanted : by the profile
+    got : as read back
+    means : by what
+    """
+
+    setting: str
+    wanted: int | float
+    got: int | float | tuple[int, ...]
+    means: str
+
+
+@dataclass(frozen=True)
+class UnappliedSetting:
+    """A setting of the profile that did not hold.
+
+    Attributes
+    ----------
+    setting : its name
+    wanted : by the profile
+    code : asked-otherwise: another option asked for something else; the rest degrade the result
+    reason : in words
+    """
+
+    setting: str
+    wanted: int | float
+    code: Code
+    reason: str
+
+
+@dataclass(frozen=True)
+class AppliedProfile:
+    """The device whose limits the machine was held to.
+
+    Attributes
+    ----------
+    name, title : for --profile, and for people
+    note : what to know before comparing
+    sha256 : of the profile's file
+    relation : what the machine is to the device; other: no figure here is one of the device
+    statement : that, in words
+    figures : every figure of the profile with its source
+    applied, not_applied : its settings
+    """
+
+    name: str
+    title: str
+    note: str
+    sha256: str
+    relation: Relation
+    statement: str
+    figures: dict[str, ProfileFigure]
+    applied: tuple[AppliedSetting, ...]
+    not_applied: tuple[UnappliedSetting, ...]

@@ -1,0 +1,151 @@
+"""The whole document: facts, and what follows from facts and raw numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
+
+from vskd_benchmarks.result.records.case import Case, CaseFacts, Scope
+from vskd_benchmarks.result.records.conditions import AppliedProfile, Configuration, Environment, MeasuredBundle
+from vskd_benchmarks.result.records.energy import Energy, EnergyFacts
+from vskd_benchmarks.result.records.validity import Validity
+
+Derived = TypeVar("Derived")
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times faster ``case`` is than ``against``, round by round.
+
+    Attributes
+    ----------
+    case, against : ids of cases
+    scope : what was timed
+    ratio : median over the rounds of against's median over case's
+    lowest, highest : round
+    rounds : how many
+    """
+
+    case: str
+    against: str
+    scope: Scope
+    ratio: float
+    lowest: float
+    highest: float
+    rounds: int
+
+
+@dataclass(frozen=True)
+class SkippedCase:
+    """A case that was not measured: its name for people, the bundle's id, and why."""
+
+    name: str
+    bundle: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportFacts:
+    """import vskd over numpy, in fresh processes.
+
+    Attributes
+    ----------
+    readings_ns : each
+    """
+
+    readings_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportTime(ImportFacts):
+    """import vskd over numpy, in fresh processes.
+
+    Attributes
+    ----------
+    median_ns : of the readings
+    """
+
+    median_ns: int
+
+
+@dataclass(frozen=True)
+class JudgedGoal:
+    """A goal beside its worst case here.
+
+    Attributes
+    ----------
+    goal : in words
+    limit : e.g. ``<= 30``
+    worst : null: not measured
+    met : whether the worst case keeps the limit
+    """
+
+    goal: str
+    limit: str
+    worst: float | None
+    met: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What was recorded.
+
+    Attributes
+    ----------
+    goals_version : of the goals that the result is judged by; 1 where it is absent
+    configuration, environment, bundles, cases : see their records
+    not_measured : cases that were skipped
+    import_vskd : import vskd over numpy
+    profile : the device whose limits the machine was held to; null without --profile
+    energy : null where it was not asked for
+    """
+
+    kind: Literal["vskd-bench-result"]
+    schema_version: Literal[2]
+    goals_version: int = 1
+    configuration: Configuration
+    environment: Environment
+    bundles: tuple[MeasuredBundle, ...]
+    cases: tuple[CaseFacts, ...]
+    not_measured: tuple[SkippedCase, ...]
+    import_vskd: ImportFacts
+    profile: AppliedProfile | None = None
+    energy: EnergyFacts | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(Facts):
+    """result.json of a result folder. Times are ns unless the name says otherwise.
+
+    Attributes
+    ----------
+    cases : what was measured
+    ratios : every bundle model against every other pipeline of its group
+    goals : vskd's goals of the version that is named
+    validity : the run's own reasons (the machine's); the status is the worst of them and of every case
+    """
+
+    cases: tuple[Case, ...]
+    import_vskd: ImportTime
+    energy: Energy | None = None
+    ratios: tuple[Ratio, ...]
+    goals: tuple[JudgedGoal, ...]
+    validity: Validity
+
+    def bundle(self, bundle_id: str) -> MeasuredBundle:
+        """A bundle by its id."""
+        return next(bundle for bundle in self.bundles if bundle.id == bundle_id)
+
+
+def with_derived(kind: type[Derived], facts: Any, derived: Mapping[str, Any]) -> Derived:
+    """A record of facts and of what follows from them; what it holds of the latter already is replaced.
+
+    Parameters
+    ----------
+    kind : a record that holds the facts' fields and more
+    facts : a record of them
+    derived : the other fields
+    """
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: derived[name] if name in derived else getattr(facts, name) for name in names})

@@ -1,0 +1,73 @@
+"""The schema of a result is made from its records, and says of results what the records say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from vskd.closed import from_mapping, to_mapping
+from vskd.errors import ConfigError
+from vskd_benchmarks.result.folder import SCHEMA
+from vskd_benchmarks.result.records.result import Result
+from vskd_benchmarks.result.schema import schema, schema_text
+
+ROOT = Path(__file__).resolve().parents[3]
+COMMITTED = sorted((ROOT / "benchmarks" / "results").rglob("result.json"))
+
+VALIDATOR = jsonschema.Draft202012Validator(schema())
+
+
+def test_the_committed_schema_is_the_one_that_the_records_make():
+    hint = "make it anew: python -m vskd_benchmarks.result.schema"
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), hint
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
+def test_committed_results_follow_it_and_are_read_whole(path):
+    mapping = json.loads(path.read_text())
+    VALIDATOR.validate(mapping)
+    written = to_mapping(from_mapping(Result, mapping, where="result.json"))
+    VALIDATOR.validate(written)
+    added = {"profile": None, "energy": None, "goals_version": 1}
+    assert {key: value for key, value in written.items() if key not in mapping} == added
+    assert {key: written[key] for key in ("environment", "bundles", "ratios", "goals", "validity")} == {
+        key: mapping[key] for key in ("environment", "bundles", "ratios", "goals", "validity")
+    }
+
+
+def test_every_field_of_every_record_is_described_or_speaks_for_itself():
+    records = [schema(), *schema()["$defs"].values()]
+    bare = {name for record in records for name, field in record["properties"].items() if "description" not in field}
+    assert bare == {
+        "kind", "schema_version", "p50_ns", "low_ns", "high_ns", "status", "reasons", "outputs", "repeated_input",
+        "accuracy", "name", "bundle", "reason",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("cases", 0, "engine"), None, r"cases\[0\]\.engine must be of type str, got None"),
+        (("cases", 0, "id"), "../x", "'../x' is no id of a case"),
+        (("cases", 0, "raw"), "raw/x.npz", "the raw file of .* is raw/.*npz, got 'raw/x.npz'"),
+        (("cases", 0, "scopes", "whole"), {}, "scopes cannot be 'whole'"),
+        (("validity", "status"), "fine", "validity.status cannot be 'fine'"),
+        (("schema_version",), 3, "schema_version cannot be 3"),
+        (("environment", "machine", "cores"), 1.5, r"machine\.cores must be of type int, got 1\.5"),
+        (("remark",), "fine", "unknown key 'remark' in result.json"),
+    ],
+)  # fmt: skip
+def test_what_is_no_result_is_refused_by_the_records(path, value, message):
+    mapping = json.loads(COMMITTED[0].read_text())
+    place = mapping
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(ConfigError, match=message):
+        from_mapping(Result, mapping, where="result.json")
+    if path[-1] not in ("id", "raw"):  # what a value of the right type must look like, the records alone know
+        assert not VALIDATOR.is_valid(mapping)
