@@ -1,4 +1,4 @@
-"""Scarce labels: whose are known, who decides, and that nobody reads the others."""
+"""Scarce labels: whose are known, who validates, and that the others are not read."""
 
 from __future__ import annotations
 
@@ -31,26 +31,32 @@ def data(**changes: object) -> DataConfig:
     return DataConfig(**{"dataset": "utd-mhad", "view": "joints", **changes})  # type: ignore[arg-type]
 
 
-def people(rows: tuple[int, ...]) -> set[str]:
+def subjects(rows: tuple[int, ...]) -> set[str]:
     return {INFOS[row].subject for row in rows}
 
 
-def test_of_two_labelled_people_one_trains_and_one_decides() -> None:
+def test_of_two_labelled_subjects_one_trains_and_one_validates() -> None:
     found = sides(INFOS, data(), LabelsConfig(subjects=("1", "3")))
     assert (found.split.train_subjects, found.split.validation_subjects) == (("1",), ("3",))
     assert found.unlabelled_subjects == ("5", "7")
     assert found.split.test_subjects == ("2", "4", "6", "8")
-    assert people(found.split.train) == {"1"}
-    assert people(found.split.validation) == {"3"}
-    assert people(found.unlabelled) == {"5", "7"}
+    assert subjects(found.split.train) == {"1"}
+    assert subjects(found.split.validation) == {"3"}
+    assert subjects(found.unlabelled) == {"5", "7"}
 
 
-def test_in_the_reported_run_both_train_and_nobody_decides() -> None:
+def test_in_the_reported_run_both_train_and_there_is_no_validation() -> None:
     found = sides(INFOS, data(train_on_validation=True), LabelsConfig(subjects=("1", "3")))
     assert (found.split.train_subjects, found.split.validation_subjects) == (("1", "3"), ())
-    assert people(found.split.train) == {"1", "3"}
+    assert subjects(found.split.train) == {"1", "3"}
     assert found.split.validation == ()
     assert found.unlabelled_subjects == ("5", "7")
+
+
+def test_whoever_trains_is_named_in_natural_order() -> None:
+    infos = [RecordingInfo(f"s{number}", str(number), "walk", 1) for number in range(1, 15)]
+    found = sides(infos, data(train_on_validation=True), LabelsConfig())
+    assert found.split.train_subjects == ("1", "3", "5", "7", "9", "11", "13")
 
 
 def test_without_the_section_nothing_is_withheld() -> None:
@@ -61,7 +67,7 @@ def test_without_the_section_nothing_is_withheld() -> None:
     assert named.split.train_subjects == ("3", "5", "7")
 
 
-def test_validation_people_can_be_named_among_the_labelled() -> None:
+def test_validation_subjects_can_be_named_among_the_labelled() -> None:
     found = sides(INFOS, data(validation_subjects=("1",)), LabelsConfig(subjects=("1", "3", "5")))
     assert (found.split.train_subjects, found.split.validation_subjects) == (("3", "5"), ("1",))
     assert found.unlabelled_subjects == ("7",)
@@ -94,13 +100,13 @@ def test_the_draw_differs_by_seed_and_by_fold() -> None:
     ("settings", "labels", "message"),
     [
         ({}, {"subjects": ("1", "2")}, "names '2', who is not on the training side"),
-        ({}, {"count": 5}, "labels.count is 5, and the training side has 4 people"),
-        ({}, {"subjects": ("1",)}, r"\(1\) all decide, and nobody is left.*train_on_validation = true"),
-        ({"validation_subjects": ("5",)}, {"subjects": ("1", "3")}, "'5' is not among the labelled people"),
+        ({}, {"count": 5}, "labels.count is 5, and the training side has 4 subjects"),
+        ({}, {"subjects": ("1",)}, r"\(1\) all validate, and none is left.*train_on_validation = true"),
+        ({"validation_subjects": ("5",)}, {"subjects": ("1", "3")}, "'5' is not among the labelled subjects"),
         (
             {"protocol": "subject-specific", "allow_leak": True},
             {"subjects": ("1",)},
-            "subject-specific has the same people on every side",
+            "subject-specific has the same subjects on every side",
         ),
     ],
 )
@@ -151,7 +157,7 @@ PROTOCOLS: list[dict[str, object]] = [
 
 
 @given(st.sets(st.integers(0, len(INFOS) - 1), max_size=40), st.sampled_from(PROTOCOLS))
-def test_recordings_without_a_label_join_training_people_or_nobody(
+def test_recordings_without_a_label_join_training_subjects_or_none(
     nameless: set[int], settings: dict[str, object]
 ) -> None:
     infos = without_labels(nameless)
@@ -162,15 +168,15 @@ def test_recordings_without_a_label_join_training_people_or_nobody(
         assert getattr(found.split, part) == tuple(labelled[row] for row in getattr(split, part))
     assert sorted([*found.unlabelled, *found.unused]) == sorted(nameless)
     apart = {*found.split.validation_subjects, *found.split.test_subjects}
-    assert people(found.unlabelled).isdisjoint(apart)
+    assert subjects(found.unlabelled).isdisjoint(apart)
     for row in found.unused:
-        person = INFOS[row].subject
-        assert person in apart or person not in found.split.train_subjects
-    assert people(found.unlabelled) == set(found.unlabelled_subjects)
+        subject = INFOS[row].subject
+        assert subject in apart or subject not in found.split.train_subjects
+    assert subjects(found.unlabelled) == set(found.unlabelled_subjects)
 
 
-def rows_of(person: str) -> set[int]:
-    return {row for row, info in enumerate(INFOS) if info.subject == person}
+def rows_of(subject: str) -> set[int]:
+    return {row for row, info in enumerate(INFOS) if info.subject == subject}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +189,7 @@ def rows_of(person: str) -> set[int]:
     ],
     ids=["left out", "odd and even", "everybody else", "listed"],
 )
-def test_people_without_any_label_are_where_the_protocol_has_them(
+def test_subjects_without_any_label_are_where_the_protocol_has_them(
     settings: dict[str, object], joins: tuple[str, ...]
 ) -> None:
     infos = without_labels(rows_of("5") | rows_of("6"))
@@ -207,7 +213,7 @@ def test_a_column_says_of_each_recording_where_it_may_be_heard() -> None:
     assert {folded[row].groups["part"] for row in found.unused} == {"2"}
 
 
-def test_withheld_people_and_recordings_without_a_label_are_heard_alike() -> None:
+def test_withheld_subjects_and_recordings_without_a_label_join_alike() -> None:
     infos = without_labels({0, *rows_of("5"), *rows_of("2")})
     found = sides(infos, data(train_on_validation=True), LabelsConfig(subjects=("1", "3")))
     assert INFOS[0].subject == "1"
@@ -219,7 +225,7 @@ def test_withheld_people_and_recordings_without_a_label_are_heard_alike() -> Non
 
 def test_a_training_list_without_a_label_is_refused() -> None:
     settings = data(protocol="fixed", test_subjects=("1",), train_subjects=("5", "6"))
-    with pytest.raises(ConfigError, match=r"nobody in data\.train_subjects has a recording with a label: 5, 6"):
+    with pytest.raises(ConfigError, match=r"none of data\.train_subjects has a recording with a label: 5, 6"):
         sides(without_labels(rows_of("5") | rows_of("6")), settings, LabelsConfig())
 
 
@@ -232,7 +238,7 @@ def silent(done: int, total: int, parts: dict[str, float]) -> None:
 
 @pytest.fixture(scope="module")
 def scarce_config(tiny_config_file: Path) -> Config:
-    """Of the training people 1 and 3, only 1 is labelled."""
+    """Of the training subjects 1 and 3, only 1 is labelled."""
     changes = ('labels.subjects=["1"]', "data.train_on_validation=true", "student_training.steps=5")
     return load_config(tiny_config_file, changes=changes)
 
@@ -257,7 +263,7 @@ def test_unlabelled_windows_carry_no_label(scarce: Experiment) -> None:
     assert len(set(paired.ids)) == len(paired)
 
 
-def test_labels_of_unlabelled_people_are_used_by_nobody(scarce: Experiment, tmp_path: Path) -> None:
+def test_labels_of_unlabelled_subjects_are_not_used(scarce: Experiment, tmp_path: Path) -> None:
     """Replace them by garbage that is no class at all: not a byte of teacher or student changes."""
     garbage = Experiment(scarce.config, scarce.prepared, scarce.sides, scarce.contract)
     prepared = _with_infos(
@@ -302,7 +308,7 @@ def test_unlabelled_pairs_change_the_student(scarce: Experiment, tmp_path: Path)
 
 
 def test_arms_take_equally_many_steps(scarce: Experiment, tmp_path: Path) -> None:
-    """With two people's windows and with one's: 5 steps each, though an epoch has more of them for two."""
+    """With two subjects' windows and with one's: 5 steps each, though an epoch has more of them for two."""
     counted: dict[str, int] = {}
 
     def count(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The split that a config names, among the people who take part."""
+"""The split that a config names, among the subjects who take part."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def data(**changes: object) -> DataConfig:
 
 
 @given(st.sets(st.integers(1, 8), min_size=3), st.data())
-def test_only_those_who_take_part_are_on_a_side(people: set[int], draw: st.DataObject) -> None:
-    names = tuple(sorted(map(str, people)))
+def test_only_those_who_take_part_are_on_a_side(subjects: set[int], draw: st.DataObject) -> None:
+    names = tuple(sorted(map(str, subjects)))
     how = data(subjects=names, protocol="leave-one-subject-out")
     assert folds_of(INFOS, how) == names
     fold = draw.draw(st.sampled_from(names))
@@ -37,17 +37,17 @@ def test_only_those_who_take_part_are_on_a_side(people: set[int], draw: st.DataO
 
 
 def test_everybody_takes_part_by_default() -> None:
-    everybody = tuple(str(person) for person in range(1, 9))
+    everybody = tuple(str(subject) for subject in range(1, 9))
     for protocol, fold in (("cross-subject", ""), ("leave-one-subject-out", "5")):
         plain = split_of(INFOS, data(protocol=protocol, fold=fold), validation_subjects=())
         assert split_of(INFOS, data(protocol=protocol, fold=fold, subjects=everybody), validation_subjects=()) == plain
 
 
 def test_a_stranger_cannot_take_part() -> None:
-    with pytest.raises(ConfigError, match=r"data.subjects names '9', of whom there is no recording.*Known: 1, 2"):
+    with pytest.raises(ConfigError, match=r"data.subjects names '9', of which there is no recording.*Known: 1, 2"):
         split_of(INFOS, data(subjects=("1", "9")), validation_subjects=())
 
 
-def test_a_protocol_without_its_people_is_refused() -> None:
+def test_a_protocol_without_its_subjects_is_refused() -> None:
     with pytest.raises(ConfigError, match="leaves no recording for test"):
         split_of(INFOS, data(subjects=("1", "3", "5", "7")), validation_subjects=())

@@ -59,11 +59,11 @@ class Experiment:
 
     @property
     def split(self) -> Split:
-        """Who is trained on with labels, who decides, who is tested."""
+        """Training subjects with labels, validation and test subjects."""
         return self.sides.split
 
     def windows(self, part: Part) -> WindowTable:
-        """The windows of one side of the split, of the training people without labels, or of unknown activities."""
+        """The windows of one side of the split, of the training subjects without labels, or of unknown activities."""
         return self._windows[part] if part in self._windows else self._cut(part)
 
     @cached_property
@@ -79,14 +79,14 @@ class Experiment:
         return table
 
     def paired_windows(self) -> WindowTable:
-        """What a student is trained on beside a teacher: the training people's windows, with labels or without."""
+        """What a student with a teacher is trained on: the training subjects' windows, with labels or without."""
         train = self.windows("train")
         return joined(train, self.windows("unlabelled")) if self.sides.unlabelled else train
 
     def without_label(self) -> dict[str, int]:
-        """How many recordings without a label a teacher may speak of, and how many nobody uses."""
-        heard = sum(not self.prepared.infos[row].label for row in self.sides.unlabelled)
-        return {"distillation": heard, "unused": len(self.sides.unused)}
+        """How many recordings without a label take part in distillation, and how many are not used."""
+        joining = sum(not self.prepared.infos[row].label for row in self.sides.unlabelled)
+        return {"distillation": joining, "unused": len(self.sides.unused)}
 
     def data_card(self) -> dict[str, Any]:
         """Which recordings, and who is on which side: what a run's card keeps, ready for JSON."""

@@ -1,6 +1,6 @@
 """The skeleton's view of a table's windows, and how it is varied in training.
 
-What ``windows.Clips`` is for pictures. Joints can be read between two frames, so every window becomes the same number
+What ``windows.Clips`` is for images. Joints can be read between two frames, so every window becomes the same number
 of steps whatever its length. This module knows nothing of networks.
 """
 
@@ -21,7 +21,7 @@ from vskd_training.datasets.prepared import Prepared
 ARMS = ((4, (5, 6, 7)), (8, (9, 10, 11)))
 #: Largest part of a clip that training cuts off at its ends.
 CROP = 0.1
-#: Largest turn about the vertical: a person who does not quite face the camera.
+#: Largest turn about the vertical: a subject who does not quite face the camera.
 TURN_RAD = 0.35
 #: Standard deviations of a factor on all joints, and of what is added to each, in lengths of the torso.
 SCALE, JITTER = 0.1, 0.02
@@ -57,7 +57,7 @@ class JointClips:
                     hint="Set data.view = 'joints'",
                 )
             self._joints.append(np.asarray(frames))
-            # A place in time as a fractional frame; one outside the film is held at its first or last frame.
+            # A place in time as a fractional frame; one outside the video is held at its first or last frame.
             first, last = np.interp(table.spans_s[row], times, np.arange(len(times)))
             self._spans.append((float(first), float(last)))
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vskd.errors import ConfigError, did_you_mean
 from vskd_training.datasets.recording import RecordingInfo
@@ -72,13 +72,13 @@ class Split:
 
     protocol: str
     fold: str | None
-    train: tuple[int, ...]
-    validation: tuple[int, ...]
-    test: tuple[int, ...]
-    train_subjects: tuple[str, ...]
-    validation_subjects: tuple[str, ...]
-    test_subjects: tuple[str, ...]
-    leaky: bool
+    train: tuple[int, ...] = ()
+    validation: tuple[int, ...] = ()
+    test: tuple[int, ...] = ()
+    train_subjects: tuple[str, ...] = ()
+    validation_subjects: tuple[str, ...] = ()
+    test_subjects: tuple[str, ...] = ()
+    leaky: bool = False
 
 
 def folds(infos: Sequence[RecordingInfo], protocol: str, rules: Rules = Rules()) -> tuple[str, ...]:
@@ -138,13 +138,13 @@ def make_split(
     if protocol == COLUMN:
         return _by_column(infos, rules.column, fold, validation_subjects)
     training, test = _subjects_by_side(infos, protocol, fold, rules)
-    validating = validation_subjects or training[-_quarter(training) :]
+    validating = validation_subjects or training[-quarter(training) :]
     _check_validation(protocol, validating, training)
 
     def rows(subjects: Collection[str]) -> list[int]:
         return [row for row, info in enumerate(infos) if info.subject in subjects]
 
-    return split_by_rows(infos, protocol, fold, rows({*training} - {*validating}), rows(validating), rows(test))
+    return _split(infos, protocol, fold, rows({*training} - {*validating}), rows(validating), rows(test))
 
 
 def refuse_leak(split: Split, *, allowed: bool) -> None:
@@ -204,11 +204,11 @@ def _by_column(
         validation, test = [], [i for i, value in enumerate(values) if value == fold]
     if not validation:
         subjects = subjects_of([infos[i] for i in train])
-        validating = validation_subjects or subjects[-_quarter(subjects) :]
+        validating = validation_subjects or subjects[-quarter(subjects) :]
         _check_validation(COLUMN, validating, subjects)
         validation = [i for i in train if infos[i].subject in validating]
         train = [i for i in train if infos[i].subject not in validating]
-    return split_by_rows(infos, COLUMN, fold, train, validation, test)
+    return _split(infos, COLUMN, fold, train, validation, test)
 
 
 def _values(infos: Sequence[RecordingInfo], column: str) -> list[str]:
@@ -267,10 +267,10 @@ def _subject_specific(infos: Sequence[RecordingInfo], validation_subjects: tuple
             validation.append(i)
         else:
             train.append(i)
-    return split_by_rows(infos, SUBJECT_SPECIFIC, None, train, validation, test)
+    return _split(infos, SUBJECT_SPECIFIC, None, train, validation, test)
 
 
-def split_by_rows(
+def _split(
     infos: Sequence[RecordingInfo],
     protocol: str,
     fold: str | None,
@@ -278,26 +278,35 @@ def split_by_rows(
     validation: Sequence[int],
     test: Sequence[int],
 ) -> Split:
-    """A split of recordings that are already on their sides, with its subjects; no side may be empty."""
-    sides = {"train": train, "validation": validation, "test": test}
-    for side, indices in sides.items():
-        if not indices:
+    for side, rows in zip(SIDES, (train, validation, test), strict=True):
+        if not rows:
             raise ConfigError(
                 f"{protocol} leaves no recording for {side}: the data set has {len(infos)} recordings "
                 f"of {len(subjects_of(infos))} subjects",
                 hint="Take fewer validation subjects, another protocol, or more recordings",
             )
-    subjects = {side: subjects_of([infos[i] for i in indices]) for side, indices in sides.items()}
-    return Split(
-        protocol=protocol,
-        fold=fold,
+    split = on_sides(infos, Split(protocol, fold), train=train, validation=validation, test=test)
+    seen = {*split.train_subjects, *split.validation_subjects}
+    return replace(split, leaky=not seen.isdisjoint(split.test_subjects))
+
+
+def on_sides(
+    infos: Sequence[RecordingInfo],
+    split: Split,
+    *,
+    train: Sequence[int],
+    validation: Sequence[int],
+    test: Sequence[int],
+) -> Split:
+    """The same split with other recordings on its sides: indices into ``infos``, ascending."""
+    return replace(
+        split,
         train=tuple(train),
         validation=tuple(validation),
         test=tuple(test),
-        train_subjects=subjects["train"],
-        validation_subjects=subjects["validation"],
-        test_subjects=subjects["test"],
-        leaky=not set(subjects["test"]).isdisjoint(subjects["train"] + subjects["validation"]),
+        train_subjects=subjects_of([infos[row] for row in train]),
+        validation_subjects=subjects_of([infos[row] for row in validation]),
+        test_subjects=subjects_of([infos[row] for row in test]),
     )
 
 
@@ -347,5 +356,6 @@ def _number(subject: str) -> int:
     return int(match.group(1))
 
 
-def _quarter(subjects: Sequence[str]) -> int:
+def quarter(subjects: Sequence[str]) -> int:
+    """How many of the training subjects validate by default."""
     return max(1, len(subjects) // _VALIDATION_PARTS)

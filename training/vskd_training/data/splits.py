@@ -1,6 +1,6 @@
-"""The split that a config names: a protocol with its rules among the people who take part, and no split that leaks.
+"""The split that a config names: a protocol with its rules among the subjects who take part, and no split that leaks.
 
-Recordings without a label are on no side of it; ``may_be_heard`` says which of them a teacher may speak of.
+Recordings without a label are on no side of it; ``joins_distillation`` says which of them distillation may use.
 
 This module knows configs and recordings' names. It reads no samples.
 """
@@ -36,7 +36,7 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     ----------
     infos : every recording
     data : protocol, fold and their rules
-    validation_subjects : people of the training side who decide; empty takes the protocol's default
+    validation_subjects : out of the training side; empty takes the protocol's default
 
     Raises
     ------
@@ -48,9 +48,9 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     rows = _kept(infos, data)
     labelled = [infos[row] for row in rows]
     published = _published(labelled, data)
-    people = {info.subject for info in labelled}
-    nobody_labelled = {info.subject for info in infos} - people
-    protocol, fold, rules = published or (data.protocol, data.fold or None, _rules(data, nobody_labelled))
+    subjects = {info.subject for info in labelled}
+    without_label = {info.subject for info in infos} - subjects
+    protocol, fold, rules = published or (data.protocol, data.fold or None, _rules(data, without_label))
     if published and data.fold:
         raise ConfigError(f"{data.protocol} of {data.dataset} has one split and no folds, got fold {data.fold!r}")
     split = make_split(labelled, protocol, fold=fold, validation_subjects=validation_subjects, rules=rules)
@@ -61,12 +61,12 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     return replace(split, train=train, validation=validation, test=test)
 
 
-def may_be_heard(info: RecordingInfo, split: Split, data: DataConfig) -> bool:
+def joins_distillation(info: RecordingInfo, split: Split, data: DataConfig) -> bool:
     """Whether a recording without a label may join distillation.
 
-    Its person takes part, and may neither decide nor be tested. Of people without any label the protocol decides where
-    they would be: ``cross-subject`` by their number, ``fixed`` by its list, ``column`` by what the table says of the
-    recording.
+    Its subject takes part, and is neither a validation nor a test subject. Where subjects without any label would be,
+    the protocol says: ``cross-subject`` by their number, ``fixed`` by its list, ``column`` by the recording's
+    value.
 
     Parameters
     ----------
@@ -95,23 +95,23 @@ def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...
 def _kept(infos: Sequence[RecordingInfo], data: DataConfig) -> list[int]:
     """Rows of the recordings with a label of those who take part."""
     there = dict.fromkeys(info.subject for info in infos)
-    for person in data.subjects:
-        if person not in there:
+    for subject in data.subjects:
+        if subject not in there:
             raise ConfigError(
-                f"data.subjects names {person!r}, of whom there is no recording", hint=did_you_mean(person, there)
+                f"data.subjects names {subject!r}, of which there is no recording", hint=did_you_mean(subject, there)
             )
     return [
         row for row, info in enumerate(infos) if info.label and (not data.subjects or info.subject in data.subjects)
     ]
 
 
-def _rules(data: DataConfig, nobody_labelled: Collection[str] = ()) -> Rules:
-    """The protocol's rules. People without any label may be named for training; they are on no side of the split."""
-    train = tuple(person for person in data.train_subjects if person not in nobody_labelled)
+def _rules(data: DataConfig, without_label: Collection[str] = ()) -> Rules:
+    """The protocol's rules. Subjects without any label may be named for training; they are on no side of the split."""
+    train = tuple(subject for subject in data.train_subjects if subject not in without_label)
     if data.train_subjects and not train:
         raise ConfigError(
-            f"nobody in data.train_subjects has a recording with a label: {', '.join(data.train_subjects)}",
-            hint="Name somebody who has",
+            f"none of data.train_subjects has a recording with a label: {', '.join(data.train_subjects)}",
+            hint="Name one who has",
         )
     return Rules(data.fold_count, data.split_column, train, data.test_subjects)
 

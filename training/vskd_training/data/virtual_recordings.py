@@ -18,7 +18,7 @@ from vskd_training.datasets.recording import Defect
 from vskd_training.datasets.utd_mhad import RIGHT_ARM
 from vskd_training.datasets.utd_mhad.reader import SENSOR_RATE_HZ, UtdMhadSource
 
-_DESCRIBED = """# A virtual watch on the right wrist of UTD-MHAD's skeletons; nobody wore it.
+_DESCRIBED = """# A virtual watch on the right wrist of UTD-MHAD's skeletons, not worn by a subject.
 name = "utd-mhad-virtual"
 unit = "g"
 gravity = true

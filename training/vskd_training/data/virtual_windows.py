@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vskd.errors import ConfigError, DataError
-from vskd_training.data.labels import people_drawn
+from vskd_training.data.labels import draw_subjects
 from vskd_training.data.protocols import natural
 from vskd_training.data.virtual_wrist import limb_parts_g
 from vskd_training.data.windows import WindowTable
@@ -156,7 +156,7 @@ def with_subjects(config: Config, table: WindowTable) -> VirtualConfig:
         raise ConfigError(
             f"virtual.sensor_count is {virtual.sensor_count}, and there are {len(people)} training people"
         )
-    worn = people_drawn(people, virtual.sensor_count, seed=config.labels.seed, fold=config.data.fold)
+    worn = draw_subjects(people, virtual.sensor_count, seed=config.labels.seed, fold=config.data.fold)
     without = tuple(person for person in people if person not in worn)
     return dataclasses.replace(virtual, without_sensor=without, sensor_count=0)
 

@@ -17,7 +17,7 @@ from vskd.stream import cut_windows
 from vskd_training.datasets.prepared import Prepared
 from vskd_training.models.trn import segment_indices, with_neighbours
 
-#: In place of the class of a window whose label nobody knows.
+#: In place of the class of a window whose label is not known.
 UNLABELLED = -1
 
 
