@@ -15,7 +15,7 @@ from vskd.engines import Engine, open_engine
 from vskd.errors import ContractError
 from vskd.stream import Health, Pause, Stream, TimeUnit, Window, whole_window
 
-if TYPE_CHECKING:  # slow to import, see vskd.stream
+if TYPE_CHECKING:  # slow to import
     from numpy.typing import ArrayLike
 
 
@@ -170,10 +170,11 @@ class Classifier:
 
     def decide(self, window: Window) -> Event:
         """Run the model on one window and decide; a still one is decided on without the model."""
-        self._health.windows += 1
         limit_g = self.contract.decision.still_below_g
-        if limit_g > 0 and (movement_g := movement(window)) < limit_g:
-            self._health.still += 1
+        movement_g = movement(window) if limit_g > 0 else 0.0
+        still = movement_g < limit_g
+        self._health.count_decision(still=still)
+        if still:
             return self._decider.still(window, movement_g)
         return self._decider.decide(self.engine.infer(window.samples), window)
 

@@ -24,7 +24,7 @@ from vskd.contract import Contract, DecisionSpec
 from vskd.errors import ContractError
 from vskd.stream import Pause, Window
 
-if TYPE_CHECKING:  # slow to import, see vskd.stream
+if TYPE_CHECKING:  # slow to import
     from numpy.typing import NDArray
 
 UNKNOWN = "unknown"

@@ -384,7 +384,7 @@ def test_windows_held_back_until_the_unit_is_believed_come_out_in_order():
 
 def test_the_axis_map_turns_and_flips():
     xyz = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    np.testing.assert_array_equal(AxisMap("-y, x,+z")(xyz), [[-2.0, 1.0, 3.0], [-5.0, 4.0, 6.0]])
+    np.testing.assert_array_equal(AxisMap.parse("-y, x,+z")(xyz), [[-2.0, 1.0, 3.0], [-5.0, 4.0, 6.0]])
     np.testing.assert_allclose(to_g(xyz * STANDARD_GRAVITY_M_S2, unit="m/s^2", axes="z,y,-x")[0], [3, 2, -1])
     swapped = Stream(small_contract(), axes="z,x,y").push(np.arange(8) / 50, np.tile([1.0, 0.0, 0.5], (8, 1)))
     np.testing.assert_array_equal(swapped[0].samples[:, 0], [0.5, 1.0, 0.0])

@@ -47,7 +47,7 @@ START_S = 1000.0
 #: A timestamp is off by at most this share of the sampling period, so that their order stays.
 JITTER = 0.3
 
-#: What the second device calls the contract's axes, see ``vskd.stream.AxisMap``.
+#: What the second device calls the contract's axes, see ``vskd.stream.AxisMap.parse``.
 TURNED_AXES = "-y,x,z"
 
 _PLAIN, _TURNED = "golden/stream.csv", "golden/stream_turned.csv"

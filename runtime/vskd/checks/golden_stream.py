@@ -27,7 +27,7 @@ from vskd.engines import Engine
 from vskd.errors import BundleError, ConfigError, EngineError
 from vskd.sources.csv import SampleReader
 
-if TYPE_CHECKING:  # slow to import, see vskd.stream
+if TYPE_CHECKING:  # slow to import
     from numpy.typing import NDArray
 
     Float32 = NDArray[np.float32]

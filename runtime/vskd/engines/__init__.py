@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vskd.errors import ConfigError, EngineError, MissingExtraError, did_you_mean
 
-if TYPE_CHECKING:  # slow to import, see above
+if TYPE_CHECKING:  # slow to import
     import numpy as np
     from numpy.typing import NDArray
 

@@ -12,7 +12,7 @@ import numpy as np
 from vskd.engines import EngineKind, cannot_run, only_input
 from vskd.errors import EngineError
 
-if TYPE_CHECKING:  # slow to import, see vskd.stream
+if TYPE_CHECKING:  # slow to import
     from numpy.typing import NDArray
 
     Float32 = NDArray[np.float32]

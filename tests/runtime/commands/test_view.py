@@ -130,7 +130,7 @@ def test_bars_are_sorted_and_as_long_as_their_probability(contract):
 
 def test_health_is_the_streams(contract):
     health = Health(samples=1234, out_of_order=2, not_finite=3, gaps=7, saturated=9, windows=11)
-    health._intervals, health._elapsed_s = 250, 10.0
+    health.count_intervals(250, elapsed_s=10.0)
     terminal = Terminal(color=None)
     shown = terminal.shown(view_on(terminal, contract, health=health))
     for words in ("samples   150", "25.00 Hz of 50", "gaps      7", "dropped   5", "saturated 9", "windows   11"):

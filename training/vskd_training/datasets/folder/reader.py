@@ -143,7 +143,7 @@ class FolderSource:
         if self.view == "none":
             return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
         if self.view == "sensors":
-            rates = AxisMap(self.description.axis_map)(table.further)
+            rates = AxisMap.parse(self.description.axis_map)(table.further)
             return table.time_s, np.stack([acceleration_g, rates], axis=1).astype(np.float32), ()
         clip = read_clip(self.root / row.video, where=row.video, height=self.height, width=self.width)
         frame_time_s, differs = on_sensor_clock(clip, table.time_s, where=row.video)

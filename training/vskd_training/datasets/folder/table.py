@@ -83,11 +83,11 @@ class Description:
             raise ConfigError(f"{DESCRIPTION}: placement is empty", hint="Say where the sensor sat: 'left wrist'")
         if twice := _more_than_once(self.labels):
             raise ConfigError(f"{DESCRIPTION}: labels names {twice!r} twice", hint="Keep one of them")
-        AxisMap(self.axis_map)  # refuses what is no map
+        AxisMap.parse(self.axis_map)  # refuses what is no map
 
     @property
     def axis_map(self) -> str:
-        """As ``AxisMap`` takes it."""
+        """As ``AxisMap.parse`` takes it."""
         return ",".join((self.axes.x, self.axes.y, self.axes.z))
 
 

@@ -1,0 +1,112 @@
+"""Whole recordings: their windows, or all of one stretched to a window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vskd.contract import Contract, Unit
+from vskd.errors import StreamError
+from vskd.stream.samples import LARGEST, TimeUnit, as_samples, finite, per_second, to_g
+from vskd.stream.sliding import Stream
+from vskd.stream.unit_check import refuse_wrong_unit
+from vskd.stream.window import Window
+
+if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
+    from numpy.typing import ArrayLike, NDArray
+
+    Float64 = NDArray[np.float64]
+
+
+def cut_windows(contract: Contract, time_s: Float64, xyz: Float64) -> list[Window]:
+    """Every window of one recording: what a stream of the same samples gives, or the whole recording as one.
+
+    Parameters
+    ----------
+    time_s : (samples,), s
+    xyz : (samples, 3), g, in the contract's axes
+
+    Returns
+    -------
+    one window in mode ``whole``; in mode ``sliding`` as many as fit, none if the recording is shorter than a window
+    """
+    if contract.window.mode == "sliding":
+        return Stream(contract).push(time_s, xyz)
+    return [Window(stretch(time_s, xyz, contract.window.samples), float(time_s[0]), float(time_s[-1]), True)]
+
+
+def stretch(time_s: Float64, xyz: Float64, samples: int) -> NDArray[np.float32]:
+    """Stretch a whole recording to a fixed number of samples, by linear interpolation.
+
+    Parameters
+    ----------
+    time_s : (n,), strictly increasing, s
+    xyz : (n, 3)
+    samples : wanted
+
+    Returns
+    -------
+    (3, samples), float32
+
+    Raises
+    ------
+    StreamError : fewer than two samples, values that are not finite, or times that do not increase
+    """
+    if len(time_s) < 2 or xyz.shape != (len(time_s), 3):
+        raise StreamError(f"a recording needs two samples or more of xyz, got {time_s.shape} and {xyz.shape}")
+    elapsed_s = time_s - time_s[0]
+    # A comparison with NaN is false, so that each of these also refuses what is no number.
+    if not (np.abs(xyz).max() <= LARGEST and elapsed_s[-1] <= LARGEST and (elapsed_s[1:] - elapsed_s[:-1]).min() > 0):
+        raise _no_recording(time_s, xyz)
+    grid = np.arange(samples) * (elapsed_s[-1] / (samples - 1))
+    stretched = np.empty((3, samples), dtype=np.float32)
+    for row, column in zip(stretched, xyz.T, strict=True):
+        row[:] = np.interp(grid, elapsed_s, column)
+    return stretched
+
+
+def _no_recording(time_s: Float64, xyz: Float64) -> StreamError:
+    usable = finite(time_s, xyz)
+    if not usable.all():
+        where = int(np.flatnonzero(~usable)[0])
+        return StreamError(f"the recording holds NaN or infinity at sample {where}", hint="Drop such samples")
+    where = int(np.flatnonzero(np.diff(time_s) <= 0)[0]) + 1
+    return StreamError(f"the recording's time does not increase at sample {where}", hint="Sort or drop the sample")
+
+
+def whole_window(
+    contract: Contract,
+    time: ArrayLike,
+    xyz: ArrayLike,
+    *,
+    unit: Unit = "g",
+    axes: str = "x,y,z",
+    time_unit: TimeUnit = "s",
+) -> Window:
+    """One recording of a sensor as one window.
+
+    Parameters
+    ----------
+    time : (n,), strictly increasing, in ``time_unit``; integers keep nanoseconds exact
+    xyz : (n, 3), in ``unit`` and ``axes``
+
+    Raises
+    ------
+    StreamError : not a recording, see ``stretch``, or values that cannot be in this unit
+    ConfigError : an unknown unit or axis map
+    """
+    times, raw = as_samples(time, xyz)
+    values = to_g(raw, unit=unit, axes=axes)
+    elapsed_s = (times - times[:1]) / per_second(time_unit)
+    samples = stretch(elapsed_s, values, contract.window.samples)
+    if contract.sensor.gravity == "included":
+        refuse_wrong_unit(_magnitudes(values), unit=unit)
+    start_s = float(times[0]) / per_second(time_unit)
+    return Window(samples, start_s, start_s + float(elapsed_s[-1]), after_gap=True)
+
+
+def _magnitudes(xyz: Float64) -> list[float]:
+    """|a| of each sample (n, 3)."""
+    magnitudes: list[float] = np.sqrt(np.einsum("ij,ij->i", xyz, xyz)).tolist()
+    return magnitudes

@@ -1,0 +1,225 @@
+"""One sensor's stream, cut into sliding windows. Described in ``vskd.stream``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vskd.contract import Contract, Unit
+from vskd.errors import ContractError
+from vskd.stream.health import Health
+from vskd.stream.samples import LARGEST, AxisMap, TimeUnit, as_samples, factor_to_g, per_second
+from vskd.stream.unit_check import UNIT_CHECK_SAMPLES, refuse_wrong_unit
+from vskd.stream.window import Pause, Window
+
+if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
+    from numpy.typing import ArrayLike, NDArray
+
+    Float64 = NDArray[np.float64]
+
+#: Time, x, y, z.
+Sample = tuple[float, float, float, float]
+
+#: Samples that are turned into plain numbers at a time, so that a long push takes no more memory than its arrays.
+BLOCK = 256
+
+
+class Stream:
+    """Cuts one sensor's stream into the contract's sliding windows.
+
+    Parameters
+    ----------
+    contract : whose ``window.mode`` is ``sliding``
+    unit : of the samples pushed, ``g`` or ``m/s^2``
+    axes : see ``AxisMap.parse``
+    time_unit : of the timestamps pushed: ``s``, ``ms``, ``us`` or ``ns``
+
+    Raises
+    ------
+    ContractError : the contract's windows are whole recordings
+    ConfigError : an unknown unit or axis map
+    """
+
+    def __init__(self, contract: Contract, *, unit: Unit = "g", axes: str = "x,y,z", time_unit: TimeUnit = "s") -> None:
+        if contract.window.mode != "sliding":
+            raise ContractError(
+                "this contract decides on whole recordings, which a stream does not have",
+                hint="Use Classifier.classify on a recording, or a bundle trained on sliding windows",
+            )
+        self.contract = contract
+        self.health = Health()
+        self._to_g = factor_to_g(unit)
+        self._unit = unit
+        self._axes = AxisMap.parse(axes)
+        self._time_unit = time_unit
+        self._per_second = per_second(time_unit)
+        self._origin: float | None = None  # time of the first sample, as it came
+        self._origin_s = 0.0
+        # Magnitudes so far, g; None once the unit is believed. Without gravity there is nothing to know it by.
+        known_by_gravity = contract.sensor.gravity == "included"
+        self._unit_check: list[float] | None = [] if known_by_gravity else None
+        # No sample is plain before the unit is believed.
+        self._plain_below_g = 0.0 if known_by_gravity else contract.sensor.range_g
+        self._held: list[Window | Pause] = []  # until the unit is believed
+        self._last: Sample = (-math.inf, 0.0, 0.0, 0.0)  # accepted; its time in s since the origin
+        self._anchor_s = 0.0  # time of the segment's first sample, where its grid starts
+        self._next_index = 0  # of the next regular sample, counted from the anchor
+        self._after_gap = True
+        # The window that is being filled: all the memory that samples ever take.
+        self._regular: NDArray[np.float32] = np.zeros((3, contract.window.samples), dtype=np.float32)
+        # Its rows as plain floats: to write an element of an array costs twice as much.
+        self._rows: list[memoryview[float]] = [memoryview(row).cast("B").cast("f") for row in self._regular]
+        self._filled = 0
+
+    def push(self, time: ArrayLike, xyz: ArrayLike) -> list[Window]:
+        """Take samples, give the windows that they complete.
+
+        Parameters
+        ----------
+        time : (samples,), in the stream's time unit; integers keep nanoseconds exact
+        xyz : (samples, 3), in the stream's unit and axes
+
+        Returns
+        -------
+        the completed windows, oldest first; often none
+
+        Raises
+        ------
+        StreamError : shapes or types that are not samples, or values that cannot be in the stream's unit
+        """
+        return [item for item in self.advance(time, xyz) if isinstance(item, Window)]
+
+    @property
+    def last_sample_s(self) -> float | None:
+        """Time of the last accepted sample, s, on the sensor's clock; None before the first."""
+        return None if self._origin is None else self._origin_s + self._last[0]
+
+    def advance(self, time: ArrayLike, xyz: ArrayLike) -> list[Window | Pause]:
+        """As ``push``, and in their place the pauses between the windows."""
+        times, raw = as_samples(time, xyz)
+        self.health.samples += len(times)
+        for start in range(0, len(times), BLOCK):
+            self._take(times[start : start + BLOCK], raw[start : start + BLOCK])
+        if self._unit_check is not None:
+            return []
+        items, self._held = self._held, []
+        return items
+
+    def _take(self, times: NDArray[Any], raw: Float64) -> None:
+        values = self._axes(raw if self._to_g == 1 else raw * self._to_g)
+        samples: Iterator[Sample] = zip(times.tolist(), *values.T.tolist(), strict=True)
+        while (odd := self._follow(samples, self._plain_below_g)) is not None:
+            self._sort_out(odd)
+
+    def _follow(self, samples: Iterator[Sample], within_g: float) -> Sample | None:
+        """Take samples while each plainly follows: in order, without a gap, and within a range.
+
+        Returns
+        -------
+        the first that does not, or None where all did; a comparison with NaN is false
+        """
+        origin, per_second = self._origin or 0, self._per_second
+        max_gap_s, rate_hz, anchor_s = self.contract.resampling.max_gap_s, self.contract.window.rate_hz, self._anchor_s
+        (xs, ys, zs), wanted, above_g = self._rows, self.contract.window.samples, -within_g
+        last_s, last_x, last_y, last_z = self._last
+        filled, next_index, odd, taken, since_s = self._filled, self._next_index, None, 0, last_s
+        due_s = anchor_s + next_index / rate_hz
+        for when, x, y, z in samples:
+            now_s = (when - origin) / per_second
+            step_s = now_s - last_s
+            if not (
+                0.0 < step_s <= max_gap_s
+                and above_g < x < within_g
+                and above_g < y < within_g
+                and above_g < z < within_g
+            ):
+                odd = (when, x, y, z)
+                break
+            while due_s <= now_s:
+                if due_s < now_s:
+                    part_s = due_s - last_s
+                    xs[filled] = (x - last_x) / step_s * part_s + last_x
+                    ys[filled] = (y - last_y) / step_s * part_s + last_y
+                    zs[filled] = (z - last_z) / step_s * part_s + last_z
+                else:  # a sample on the grid is taken as it is
+                    xs[filled], ys[filled], zs[filled] = x, y, z
+                filled += 1
+                next_index += 1
+                due_s = anchor_s + next_index / rate_hz
+                if filled == wanted:
+                    filled = self._cut(next_index)
+            last_s, last_x, last_y, last_z = now_s, x, y, z
+            taken += 1
+        self._last = (last_s, last_x, last_y, last_z)
+        self._filled, self._next_index = filled, next_index
+        if taken:  # else both times are infinite before the first sample
+            self.health.count_intervals(taken, last_s - since_s)
+        return odd
+
+    def _sort_out(self, sample: Sample) -> None:
+        """Take or drop a sample that does not plainly follow, or that the unit is still judged by."""
+        health, (when, *values) = self.health, sample
+        if not all(abs(value) <= LARGEST for value in sample):
+            health.not_finite += 1
+            return
+        if self._origin is None:
+            self._origin, self._origin_s = when, float(when) / self._per_second
+        now_s = (when - self._origin) / self._per_second
+        step_s = now_s - self._last[0]
+        max_gap_s = self.contract.resampling.max_gap_s
+        if -max_gap_s <= step_s <= 0:
+            health.out_of_order += 1
+            return
+        health.saturated += max(map(abs, values)) >= self.contract.sensor.range_g
+        self._check_unit(values)
+        if 0 < step_s <= max_gap_s:
+            self._follow(iter([sample]), math.inf)
+            return
+        if step_s < math.inf:  # before the very first sample there is no gap
+            health.gaps += 1
+            self._hold_pause(step_s, now_s)
+        self._start_segment(now_s, values)
+
+    def _hold_pause(self, step_s: float, now_s: float) -> None:
+        """A clock that was set back does not tell how long the pause was."""
+        if step_s > 0:
+            since_s = self._origin_s + now_s
+            self._held.append(Pause(since_s - step_s, since_s))
+
+    def _check_unit(self, values: list[float]) -> None:
+        if self._unit_check is None:
+            return
+        wanted = min(UNIT_CHECK_SAMPLES, self.contract.window.samples)
+        if len(self._unit_check) < wanted:
+            self._unit_check.append(math.hypot(*values))
+        if len(self._unit_check) == wanted:
+            refuse_wrong_unit(self._unit_check, unit=self._unit)
+            self._unit_check = None
+            self._plain_below_g = self.contract.sensor.range_g
+
+    def _start_segment(self, now_s: float, values: list[float]) -> None:
+        """Begin anew: the sample is the first of a grid, and of a window."""
+        x, y, z = values
+        self._last = (now_s, x, y, z)
+        self._anchor_s = now_s
+        self._regular[:, 0] = values
+        self._next_index = self._filled = 1
+        self._after_gap = True
+
+    def _cut(self, next_index: int) -> int:
+        """Take the full window; gives how many regular samples of it the next one begins with."""
+        spec = self.contract.window
+        begin_s, end_s = self._absolute_s(next_index - spec.samples), self._absolute_s(next_index - 1)
+        window = Window(self._regular.copy(), begin_s, end_s, self._after_gap)
+        self.health.count_flat(window.samples)
+        self._held.append(window)
+        self._after_gap = False
+        kept = spec.samples - spec.hop_samples
+        self._regular[:, :kept] = window.samples[:, spec.hop_samples :]
+        return kept
+
+    def _absolute_s(self, index: int) -> float:
+        return self._origin_s + (self._anchor_s + index / self.contract.window.rate_hz)

@@ -1,0 +1,40 @@
+"""What a stream gives: windows for the model, and the pauses between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window, ready for the model.
+
+    Attributes
+    ----------
+    samples : (channels, samples), float32, g
+    start_s, end_s : time of the first sample and of the last, s, on the sensor's clock
+    after_gap : whether this is the first window after a start, a gap or a reset clock
+    """
+
+    samples: NDArray[np.float32]
+    start_s: float
+    end_s: float
+    after_gap: bool
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Samples stayed away for longer than ``resampling.max_gap_s``.
+
+    Attributes
+    ----------
+    start_s, end_s : time of the last sample before and of the first one after, s, on the sensor's clock
+    """
+
+    start_s: float
+    end_s: float
