@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vskd_export.build import ExportReport
+    from vskd_export.package.report import ExportReport
     from vskd_export.quantize.calibrate import WindowSet
     from vskd_training.data.windows import WindowTable
 
 
-@click.command(epilog="Example: vskd export runs/student --out wrist.bundle --recipe w8a8-static-pc --recipe fp16")
+def _renamed(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    if given:
+        raise click.UsageError("--forms is called --variants now", ctx=context)
+
+
+@click.command(epilog="Example: vskd export runs/student --out wrist.bundle --recipe int8 --recipe fp16")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, NAME.bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
-@click.option("--forms", is_flag=True, help="Also image -> logits, encoder alone, window -> probabilities (170 MB).")
+@click.option("--variants", is_flag=True, help="Also image -> logits, encoder alone, window -> probabilities (170 MB).")
+@click.option("--forms", is_flag=True, hidden=True, expose_value=False, callback=_renamed)
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")
 @click.option(
     "--cache",
@@ -30,13 +36,13 @@ if TYPE_CHECKING:
     "--recipe",
     "recipes",
     multiple=True,
-    help="Numeric form to add to fp32, for both formats or one: fp16, w8a8-static-pc, w8a8s-static-pc.onnx, "
-    "w8a16-static-pc.tflite, w8-pc; may be repeated.  [default: w8a8-static-pc]",
+    help="Numeric form to add to fp32, for both formats or one (fp16.tflite): int8 (the same as w8a8-static-pc), fp16, "
+    "w8a8s-static-pc.onnx (int8 with signed activations, for ARM); may be repeated.  [default: int8]",
 )
 @click.option(
     "--allow-degraded",
     is_flag=True,
-    help="Write the bundle even if the gate refuses it; its report lists every breach.",
+    help="Write the bundle even if the gate refuses it; its report lists every violation.",
 )
 def export(
     run: Path,
@@ -44,44 +50,45 @@ def export(
     overwrite: bool,
     root: Path | None,
     cache: Path,
-    forms: bool,
+    variants: bool,
     recipes: tuple[str, ...],
     allow_degraded: bool,
 ) -> None:
     """Write a run's student as a bundle, or fail and write nothing."""
     from vskd.bundle import refuse_existing
     from vskd_export.quantize.recipes import parse_recipes
+
+    # Refusals come before the minute of work, not after it.
+    models = parse_recipes(recipes)
+    refuse_existing(out, overwrite=overwrite)
+
     from vskd_training.data.experiment import Experiment
     from vskd_training.distillation.targets import trained_student
     from vskd_training.evaluation.evaluate import refuse_trained_on
     from vskd_training.loop.run import Run
 
-    # Refusals come before the minute of work, not after it.
-    models = parse_recipes(recipes)
-    refuse_existing(out, overwrite=overwrite)
     opened = Run.open(run, role="student")
     experiment = Experiment.open(opened.config, root=root, cache=cache, progress=None)
-    # The gate's verdict is about people whom the student never saw, in the order of its own classes.
+    # The gate judges on subjects whom the student was not trained on, in the order of its own classes.
     refuse_trained_on(opened, experiment)
     student = trained_student(opened)
 
-    from vskd_export.build import export_bundle
+    from vskd_export.build import ExportRequest, export_bundle
 
-    report = export_bundle(
-        student,
-        opened.contract,
+    request = ExportRequest(
+        student=student,
+        contract=opened.contract,
         calibration=_window_set(experiment.windows("train")),
         held_out=_window_set(experiment.windows("test")),
         provenance={key: opened.card[key] for key in ("config", "data", "teacher", "weights_sha256", "versions")},
         out=out,
         overwrite=overwrite,
-        progress=lambda sentence: click.echo(sentence, err=True),
         leaky=experiment.split.leaky,
         allow_degraded=allow_degraded,
         models=models,
-        forms=forms,
+        variants=variants,
     )
-    _show(report)
+    _show(export_bundle(request, progress=lambda sentence: click.echo(sentence, err=True)))
 
 
 def _window_set(table: WindowTable) -> WindowSet:

@@ -10,7 +10,7 @@ import pytest
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd_benchmarks.pi_kit.wheels import KitError
 
-from ..export.conftest import LABELS, synthetic_windows, trained_student  # tests are no package
+from ..export.conftest import LABELS, silent, synthetic_windows, trained_student  # tests are no package
 from .emulated_board import NoEmulationError
 from .parity import Installed, install
 
@@ -30,20 +30,19 @@ def bundle_path(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     named = os.environ.get("VSKD_EMULATION_BUNDLE")
     if named:
         return Path(named)
-    from vskd_export.build import export_bundle
+    from vskd_export.build import ExportRequest, export_bundle
 
     contract = Contract(labels=LABELS, window=WindowSpec(samples=64), gaf=GafSpec(size=32), trained_on="test windows")
-    training = synthetic_windows(320, people=("anna", "ben"), seed=1)
-    return export_bundle(
-        trained_student(contract, training),
-        contract,
+    training = synthetic_windows(320, subjects=("anna", "ben"), seed=1)
+    request = ExportRequest(
+        student=trained_student(contract, training),
+        contract=contract,
         calibration=training,
-        held_out=synthetic_windows(96, people=("cara",), seed=2),
+        held_out=synthetic_windows(96, subjects=("cara",), seed=2),
         provenance={"run": "test"},
         out=tmp_path_factory.mktemp("emulation") / "wrist.bundle",
-        overwrite=False,
-        progress=lambda sentence: None,
-    ).path
+    )
+    return export_bundle(request, progress=silent).path
 
 
 @pytest.fixture(scope="session", params=["aarch64", "armv7l"])

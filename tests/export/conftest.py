@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,21 @@ import pytest
 import torch
 
 from vskd.bundle import Bundle
-from vskd.contract import Contract, GafSpec, WindowSpec
-from vskd_export.build import ExportReport, export_bundle
-from vskd_export.quantize.calibrate import WindowSet
+from vskd.contract import Contract, DecisionSpec, GafSpec, WindowSpec
+from vskd_export import build
+from vskd_export.build import ExportRequest, export_bundle
+from vskd_export.convert.graph import frozen_copy
+from vskd_export.judge import engines
+from vskd_export.judge.evidence import Evidence, gather_evidence
+from vskd_export.package.report import ExportReport
+from vskd_export.quantize.calibrate import WindowSet, draw_calibration
 from vskd_training.models.student import Student
 
 LABELS = ("rest", "slow", "medium", "fast")
 
 
-def synthetic_windows(count: int, *, people: tuple[str, ...], seed: int, samples: int = 64) -> WindowSet:
-    """Windows whose class is a frequency and an axis, in turn over classes and people."""
+def synthetic_windows(count: int, *, subjects: tuple[str, ...], seed: int, samples: int = 64) -> WindowSet:
+    """Windows whose class is a frequency and an axis, in turn over classes and subjects."""
     generator = np.random.default_rng(seed)
     labels = np.arange(count) % len(LABELS)
     frequency = np.array([0.0, 1.0, 3.0, 6.0])[labels] * generator.uniform(0.9, 1.1, count)
@@ -27,9 +33,9 @@ def synthetic_windows(count: int, *, people: tuple[str, ...], seed: int, samples
     windows = generator.normal(0, 0.05, (count, 3, samples))
     windows[:, 2] += 1.0
     windows[np.arange(count), labels % 3] += np.sin(angle)
-    subjects = tuple(people[index // len(LABELS) % len(people)] for index in range(count))
-    ids = tuple(f"{subject}-{seed}-{index}" for index, subject in enumerate(subjects))
-    return WindowSet(windows.astype(np.float32), labels.astype(np.int64), ids, subjects)
+    worn_by = tuple(subjects[index // len(LABELS) % len(subjects)] for index in range(count))
+    ids = tuple(f"{subject}-{seed}-{index}" for index, subject in enumerate(worn_by))
+    return WindowSet(windows.astype(np.float32), labels.astype(np.int64), ids, worn_by)
 
 
 def trained_student(contract: Contract, training: WindowSet) -> Student:
@@ -48,8 +54,8 @@ def trained_student(contract: Contract, training: WindowSet) -> Student:
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What an export takes."""
+class Trained:
+    """A trained student, with the windows that an export needs."""
 
     contract: Contract
     student: Student
@@ -57,32 +63,61 @@ class Workshop:
     held_out: WindowSet
 
 
+def request_for(trained: Trained, out: Path, **changes: object) -> ExportRequest:
+    """A request to export it; ``changes`` are fields of ``ExportRequest``."""
+    request = ExportRequest(
+        student=trained.student,
+        contract=trained.contract,
+        calibration=trained.calibration,
+        held_out=trained.held_out,
+        provenance={"run": "test"},
+        out=out,
+    )
+    return dataclasses.replace(request, **changes)
+
+
+def silent(sentence: str) -> None:
+    """A progress callback that shows nothing."""
+
+
 @pytest.fixture(scope="session")
 def contract() -> Contract:
     return Contract(
-        labels=LABELS, window=WindowSpec(samples=64), gaf=GafSpec(size=32), trained_on="synthetic test windows"
+        labels=LABELS,
+        window=WindowSpec(samples=64),
+        gaf=GafSpec(size=32),
+        decision=DecisionSpec(temperature=1.7),
+        trained_on="synthetic test windows",
     )
 
 
 @pytest.fixture(scope="session")
-def workshop(contract: Contract) -> Workshop:
-    training = synthetic_windows(320, people=("anna", "ben"), seed=1)
-    held_out = synthetic_windows(96, people=("cara",), seed=2)
-    return Workshop(contract, trained_student(contract, training), training, held_out)
+def trained(contract: Contract) -> Trained:
+    training = synthetic_windows(320, subjects=("anna", "ben"), seed=1)
+    held_out = synthetic_windows(96, subjects=("cara",), seed=2)
+    return Trained(contract, trained_student(contract, training), training, held_out)
 
 
 @pytest.fixture(scope="session")
-def exported(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
-    return export_bundle(
-        workshop.student,
-        workshop.contract,
-        calibration=workshop.calibration,
-        held_out=workshop.held_out,
-        provenance={"run": "test"},
-        out=tmp_path_factory.mktemp("export") / "wrist.bundle",
-        overwrite=False,
-        progress=lambda sentence: None,
-    )
+def student(trained: Trained) -> Student:
+    """The trained student as it is exported."""
+    return frozen_copy(trained.student)
+
+
+@pytest.fixture(scope="session")
+def drawn(trained: Trained) -> WindowSet:
+    """The calibration windows that an export draws."""
+    return draw_calibration(trained.calibration, held_out=trained.held_out)
+
+
+@pytest.fixture(scope="session")
+def evidence(student: Student, trained: Trained) -> Evidence:
+    return gather_evidence(student, trained.contract, trained.held_out)
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
+    return export_bundle(request_for(trained, tmp_path_factory.mktemp("export") / "wrist.bundle"), progress=silent)
 
 
 @pytest.fixture(scope="session")
@@ -93,3 +128,12 @@ def bundle(exported: ExportReport) -> Bundle:
 @pytest.fixture(scope="session")
 def files(bundle: Bundle) -> dict[str, bytes]:
     return {entry.file: Path(bundle.model_path(entry)).read_bytes() for entry in bundle.models}
+
+
+@pytest.fixture
+def known_models(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Let an export convert nothing and take these models; a test may change them."""
+    models = dict(files)
+    monkeypatch.setattr(build, "make_models", lambda *_: models)
+    monkeypatch.setattr(engines, "installed_engines", lambda: ("litert", "onnxruntime"))
+    return models

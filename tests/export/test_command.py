@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner, Result
 
+from vskd.bundle import write_bundle
 from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.errors import BundleError, ConfigError, DataError, VskdError
-from vskd_export.build import write_bundle
 from vskd_export.command import export
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.data.experiment import Experiment
@@ -22,7 +22,7 @@ from vskd_training.loop.run import finish_run
 from vskd_training.models.student import Student
 from vskd_training.settings import Config, DataConfig, StudentConfig
 
-from .conftest import Workshop, synthetic_windows
+from .conftest import Trained, synthetic_windows
 
 
 def make_run(folder: Path, contract: Contract, *, width: float = 0.125, trained_on: tuple[str, ...] = ()) -> Path:
@@ -41,19 +41,19 @@ def make_run(folder: Path, contract: Contract, *, width: float = 0.125, trained_
 
 
 def with_windows(
-    monkeypatch: pytest.MonkeyPatch, workshop: Workshop, *, test_person: str, labels: tuple[str, ...] = ()
+    monkeypatch: pytest.MonkeyPatch, trained: Trained, *, test_subject: str, labels: tuple[str, ...] = ()
 ) -> None:
     """Let the command find these recordings instead of preparing a data set."""
     sets = {
-        "train": workshop.calibration,
-        "test": synthetic_windows(8, people=(test_person,), seed=9),
+        "train": trained.calibration,
+        "test": synthetic_windows(8, subjects=(test_subject,), seed=9),
     }
     tables = {
         part: SimpleNamespace(samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects)
         for part, found in sets.items()
     }
-    split = SimpleNamespace(leaky=False, test_subjects=(test_person,), validation_subjects=())
-    found_contract = SimpleNamespace(labels=labels or workshop.contract.labels)
+    split = SimpleNamespace(leaky=False, test_subjects=(test_subject,), validation_subjects=())
+    found_contract = SimpleNamespace(labels=labels or trained.contract.labels)
     opened = SimpleNamespace(windows=tables.__getitem__, split=split, contract=found_contract)
     monkeypatch.setattr(Experiment, "open", lambda *_, **__: opened)
 
@@ -63,7 +63,7 @@ def run_command(run: Path, out: Path, *options: str) -> Result:
 
 
 def refused(result: Result, kind: type[VskdError]) -> str:
-    """The sentence, after checking that it is one and meant for people."""
+    """The sentence, after checking that it is one and has a way out."""
     assert isinstance(result.exception, kind), result.exception
     assert "\n" not in str(result.exception)
     assert result.exception.hint
@@ -82,10 +82,10 @@ def test_a_run_that_never_finished(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_whose_tensors_have_another_shape(
-    tmp_path: Path, contract: Contract, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, contract: Contract, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(tmp_path / "run", contract, width=0.25)
-    with_windows(monkeypatch, workshop, test_person="cara")
+    with_windows(monkeypatch, trained, test_subject="cara")
 
     sentence = refused(run_command(run, tmp_path / "x.bundle"), DataError)
 
@@ -94,37 +94,37 @@ def test_a_checkpoint_whose_tensors_have_another_shape(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_calibration_with_people_of_the_test_set(
-    tmp_path: Path, contract: Contract, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+def test_calibration_with_subjects_of_the_test_set(
+    tmp_path: Path, contract: Contract, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(tmp_path / "run", contract)
-    with_windows(monkeypatch, workshop, test_person="ben")
+    with_windows(monkeypatch, trained, test_subject="ben")
 
     sentence = refused(run_command(run, tmp_path / "x.bundle", "--allow-degraded"), DataError)
 
-    assert "calibration would use people of the held-out set: ben" in sentence
+    assert "calibration would use subjects of the held-out set: ben" in sentence
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_recordings_that_test_people_whom_the_run_was_trained_on(
-    tmp_path: Path, contract: Contract, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+def test_recordings_that_test_subjects_whom_the_run_was_trained_on(
+    tmp_path: Path, contract: Contract, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another --root than at training: its split may test anybody, and the gate would pass what was learnt."""
     run = make_run(tmp_path / "run", contract, trained_on=("cara",))
-    with_windows(monkeypatch, workshop, test_person="cara")
+    with_windows(monkeypatch, trained, test_subject="cara")
 
     sentence = refused(run_command(run, tmp_path / "x.bundle"), ConfigError)
 
-    assert "was trained on person cara, who would be tested" in sentence
+    assert "was trained on the subject cara, a test or validation subject" in sentence
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_recordings_of_other_activities(
-    tmp_path: Path, contract: Contract, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, contract: Contract, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gate would count the answers of one list of classes against the truths of another."""
     run = make_run(tmp_path / "run", contract)
-    with_windows(monkeypatch, workshop, test_person="cara", labels=(*contract.labels[1:], "yodel"))
+    with_windows(monkeypatch, trained, test_subject="cara", labels=(*contract.labels[1:], "yodel"))
 
     sentence = refused(run_command(run, tmp_path / "x.bundle"), ConfigError)
 

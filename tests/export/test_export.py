@@ -8,7 +8,7 @@ import json
 import resource
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -20,32 +20,33 @@ from ai_edge_litert import schema_py_generated as schema
 from click.testing import CliRunner
 
 import vskd
-from vskd.bundle import Bundle, ModelEntry
+from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.checks.golden import golden_to_bytes, read_golden, replay, replay_images
 from vskd.checks.selftest import selftest
 from vskd.commands.inspect import inspect
 from vskd.commands.verify import verify
 from vskd.errors import BundleError, DataError, GateError, MissingExtraError, VskdError
-from vskd_export import build
-from vskd_export.build import ExportReport, export_bundle
+from vskd_export.build import export_bundle
 from vskd_export.convert import onnx as convert_onnx
 from vskd_export.convert import tflite_file
-from vskd_export.convert.graph import INPUT_NAME, frozen_copy
-from vskd_export.convert.subprocesses import run_in_subprocess
-from vskd_export.judge import answers, micro
-from vskd_export.judge.evidence import reference_images, torch_logits
-from vskd_export.quantize.calibrate import WindowSet, draw_calibration
+from vskd_export.convert.graph import INPUT_NAME
+from vskd_export.judge import engines, micro
+from vskd_export.judge.evidence import torch_logits
+from vskd_export.judge.float64_images import reference_images
+from vskd_export.package.report import ExportReport
+from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.onnx import encoder_nodes
-from vskd_export.quantize.recipes import MODELS, make_models
+from vskd_export.quantize.recipes import MODELS
+from vskd_export.subprocesses import run_in_subprocess
 
-from .conftest import Workshop, synthetic_windows
+from .conftest import Trained, request_for, silent, synthetic_windows
 
 FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE = (model.file for model in MODELS)
 
 
-def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, workshop: Workshop) -> None:
+def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, trained: Trained) -> None:
     bundle.check()
-    assert bundle.contract == workshop.contract
+    assert bundle.contract == trained.contract
     assert bundle.models == MODELS
     assert set(bundle.files) == {
         "contract.json", "golden/vectors.npz", "report.json", "report.html", "model_data.h", "model_data.c",
@@ -54,7 +55,9 @@ def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, 
     }  # fmt: skip
 
 
-def test_the_report_tells_parity_flips_sizes_calibration_and_versions(exported: ExportReport, bundle: Bundle) -> None:
+def test_the_report_holds_parity_flips_sizes_calibration_and_versions(
+    exported: ExportReport, bundle: Bundle, trained: Trained, drawn: WindowSet
+) -> None:
     report = json.loads(bundle.checked_path("report.json").read_text())
 
     assert report == json.loads(json.dumps(exported.content))
@@ -81,22 +84,19 @@ def test_the_report_tells_parity_flips_sizes_calibration_and_versions(exported: 
     assert report["calibration"]["per_class"] == dict.fromkeys(bundle.contract.labels, 50)
     assert report["calibration"]["subjects"] == ["anna", "ben"]
     assert len(report["calibration"]["sha256"]) == 64
+    assert report["calibration"]["ids"] == list(drawn.ids)
+    assert report["held_out"]["subjects"] == ["cara"]
+    assert report["held_out"]["judged_ids"] == list(trained.held_out.ids)
     assert report["provenance"] == {"run": "test"}
     assert report["models"][FLOAT_ONNX]["size_bytes"] == bundle.files[FLOAT_ONNX].size_bytes
     assert {"torch", "onnxruntime", "litert-torch", "ai-edge-quantizer"} <= set(report["versions"])
     assert len(exported.rows()) == len(report["parity"]) + len(report["quantized"])
 
 
-def test_converting_twice_gives_the_same_bytes(workshop: Workshop, files: dict[str, bytes]) -> None:
-    drawn = draw_calibration(workshop.calibration, held_out=workshop.held_out)
-    again = make_models(frozen_copy(workshop.student), workshop.contract, drawn)
-    assert again == files
-
-
 def test_exporting_twice_gives_the_same_bundle_byte_for_byte(
-    workshop: Workshop, exported: ExportReport, bundle: Bundle, tmp_path: Path
+    trained: Trained, exported: ExportReport, bundle: Bundle, tmp_path: Path
 ) -> None:
-    again = export(workshop, tmp_path / "x.bundle", provenance={"run": "test"})
+    again = export(trained, tmp_path / "x.bundle")
     opened = Bundle.open(again.path)
     assert opened.files == bundle.files
     assert opened.sha256() == bundle.sha256()
@@ -119,17 +119,17 @@ def test_golden_vectors_are_the_same_bytes_each_time(bundle: Bundle) -> None:
     assert golden_to_bytes(golden) == bundle.checked_path("golden/vectors.npz").read_bytes()
 
 
-def test_no_file_tells_of_the_workshop_or_the_day(bundle: Bundle) -> None:
+def test_no_file_holds_a_trace_of_the_training_environment(bundle: Bundle) -> None:
     traces = [str(Path(__file__).parents[2]), sys.prefix, tempfile.gettempdir() + "/", ".py\x00", 'File "']
     for name in bundle.files:
         content = (bundle.path / name).read_bytes()
         assert [trace for trace in traces if trace.encode() in content] == []
 
 
-def test_the_contract_travels_inside_every_model(files: dict[str, bytes], workshop: Workshop) -> None:
+def test_the_contract_travels_inside_every_model(files: dict[str, bytes], trained: Trained) -> None:
     for model in MODELS:
         reader = convert_onnx if model.format == "onnx" else tflite_file
-        assert reader.read_contract(files[model.file]) == workshop.contract
+        assert reader.read_contract(files[model.file]) == trained.contract
 
 
 def test_weights_are_inside_the_files(files: dict[str, bytes]) -> None:
@@ -141,7 +141,7 @@ def test_weights_are_inside_the_files(files: dict[str, bytes]) -> None:
         assert all(buffer.offset <= 1 for buffer in raw.buffers)
 
 
-def test_ports_are_named_and_fixed(files: dict[str, bytes], workshop: Workshop) -> None:
+def test_ports_are_named_and_fixed(files: dict[str, bytes], trained: Trained) -> None:
     for name in (FLOAT_ONNX, INTEGER_ONNX):
         session = onnxruntime.InferenceSession(files[name], providers=["CPUExecutionProvider"])
         ports = [(port.name, port.shape, port.type) for port in (*session.get_inputs(), *session.get_outputs())]
@@ -156,7 +156,7 @@ def test_ports_are_named_and_fixed(files: dict[str, bytes], workshop: Workshop) 
 
 
 def test_the_integer_onnx_encodes_in_float_and_draws_the_float64_image(
-    files: dict[str, bytes], workshop: Workshop, bundle: Bundle
+    files: dict[str, bytes], trained: Trained, bundle: Bundle
 ) -> None:
     proto = onnx.load_from_string(files[INTEGER_ONNX])
     ahead = [node for node in proto.graph.node if node.name in set(encoder_nodes(proto.graph))]
@@ -171,7 +171,7 @@ def test_the_integer_onnx_encodes_in_float_and_draws_the_float64_image(
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     windows = read_golden(bundle).windows
     drawn = np.concatenate([session.run(None, {INPUT_NAME: window[None]})[0] for window in windows])
-    assert np.abs(drawn - reference_images(windows, workshop.contract)).max() <= 2e-6
+    assert np.abs(drawn - reference_images(windows, trained.contract)).max() <= 2e-6
 
 
 def test_the_integer_tflite_is_float_up_to_the_image_and_int8_behind(files: dict[str, bytes]) -> None:
@@ -192,6 +192,13 @@ def test_weights_are_quantized_per_channel(files: dict[str, bytes]) -> None:
     filters = [tensor for tensor in graph.tensors if tensor.shape is not None and list(tensor.shape[1:3]) == [3, 3]]
     assert len(filters) == 16
     assert all(len(tensor.quantization.scale) == tensor.shape[0] for tensor in filters)
+
+    proto = onnx.load_from_string(files[INTEGER_ONNX]).graph
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.initializer}
+    widened = {node.output[0]: node for node in proto.node if node.op_type == "DequantizeLinear"}
+    layers = [widened[node.input[1]].input for node in proto.node if node.op_type == "Conv"]
+    assert len(layers) == 20
+    assert all(stored[scale].shape == stored[weights].shape[:1] for weights, scale, _ in layers)
 
 
 def test_golden_vectors_cover_every_class_and_every_adversarial_window(bundle: Bundle) -> None:
@@ -234,7 +241,7 @@ def rewrite_golden(bundle: Bundle, folder: Path, **changes: object) -> Bundle:
     content = {name: (bundle.path / name).read_bytes() for name in names} | {
         "golden/vectors.npz": golden_to_bytes(golden)
     }
-    build.write_bundle(folder, contract=bundle.contract, models=bundle.models, files=content)
+    write_bundle(folder, contract=bundle.contract, models=bundle.models, files=content)
     return Bundle.open(folder)
 
 
@@ -271,32 +278,29 @@ def shifted(content: bytes) -> bytes:
 
 
 def test_a_wrong_model_is_refused_and_nothing_is_written(
-    workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, known_models: dict[str, bytes], tmp_path: Path
 ) -> None:
-    corrupted = {**files, FLOAT_ONNX: shifted(files[FLOAT_ONNX])}
-    monkeypatch.setattr(build, "make_models", lambda *_: corrupted)
-    monkeypatch.setattr(answers, "installed_engines", lambda: ("litert", "onnxruntime"))
+    known_models[FLOAT_ONNX] = shifted(known_models[FLOAT_ONNX])
 
     with pytest.raises(
         GateError, match=r"onnxruntime .* disagrees with torch on model\.fp32\.onnx: window '.*1\.0.e-02"
     ):
-        export(workshop, tmp_path / "x.bundle")
+        export(trained, tmp_path / "x.bundle")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_degraded_bundle_is_written_only_on_request_and_says_what_is_wrong(
-    workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, known_models: dict[str, bytes], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(build, "make_models", lambda *_: {**files, FLOAT_ONNX: shifted(files[FLOAT_ONNX])})
-    monkeypatch.setattr(answers, "installed_engines", lambda: ("litert", "onnxruntime"))
+    known_models[FLOAT_ONNX] = shifted(known_models[FLOAT_ONNX])
 
-    report = export(workshop, tmp_path / "x.bundle", allow_degraded=True)
+    report = export(trained, tmp_path / "x.bundle", allow_degraded=True)
 
     (sentence,) = report.degraded()
     assert "disagrees with torch on model.fp32.onnx" in sentence
-    (breach,) = json.loads(Bundle.open(report.path).checked_path("report.json").read_text())["degraded"]
-    assert (breach["code"], breach["subject"], breach["limit"]) == ("float-logits", FLOAT_ONNX, 1e-4)
-    assert breach["value"] == pytest.approx(0.01, rel=0.1)
+    (violation,) = json.loads(Bundle.open(report.path).checked_path("report.json").read_text())["degraded"]
+    assert (violation["code"], violation["component"], violation["limit"]) == ("float-logits", FLOAT_ONNX, 1e-4)
+    assert violation["value"] == pytest.approx(0.01, rel=0.1)
     # Whoever opens the bundle is told, and not only whoever reads the report.
     opened = Bundle.open(report.path)
     assert opened.degraded == (sentence,)
@@ -307,43 +311,23 @@ def test_a_degraded_bundle_is_written_only_on_request_and_says_what_is_wrong(
 
 
 def test_an_engine_that_cannot_load_a_model_stops_the_export(
-    workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, known_models: dict[str, bytes], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(build, "make_models", lambda *_: {**files, FLOAT_ONNX: b"not a model"})
-    monkeypatch.setattr(answers, "installed_engines", lambda: ("onnxruntime", "litert"))
+    known_models[FLOAT_ONNX] = b"not a model"
 
     with pytest.raises(GateError, match="an exported model does not run: onnxruntime failed"):
-        export(workshop, tmp_path / "x.bundle")
+        export(trained, tmp_path / "x.bundle")
     assert list(tmp_path.iterdir()) == []
 
 
-def export(
-    workshop: Workshop,
-    out: Path,
-    *,
-    held_out: WindowSet | None = None,
-    provenance: Mapping[str, object] | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-    allow_degraded: bool = False,
-) -> ExportReport:
-    return export_bundle(
-        workshop.student,
-        workshop.contract,
-        calibration=workshop.calibration,
-        held_out=held_out or workshop.held_out,
-        provenance=provenance or {},
-        out=out,
-        overwrite=False,
-        progress=progress,
-        allow_degraded=allow_degraded,
-    )
+def export(trained: Trained, out: Path, *, progress: Callable[[str], None] = silent, **changes: object) -> ExportReport:
+    return export_bundle(request_for(trained, out, **changes), progress=progress)
 
 
 @pytest.mark.parametrize("step", ["Running the models", "Writing"])
 def test_a_disk_that_fills_up_on_the_way_leaves_nothing_and_says_so_in_a_sentence(
-    step: str, workshop: Workshop, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: str, trained: Trained, known_models: dict[str, bytes], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(build, "make_models", lambda *_: files)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill(sentence: str) -> None:
@@ -352,41 +336,43 @@ def test_a_disk_that_fills_up_on_the_way_leaves_nothing_and_says_so_in_a_sentenc
 
     try:
         with pytest.raises(BundleError, match=r"could not write a file: .*File too large.*Nothing was left behind"):
-            export(workshop, tmp_path / "x.bundle", progress=fill)
+            export(trained, tmp_path / "x.bundle", progress=fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_calibrating_with_held_out_people_is_refused_before_any_work(workshop: Workshop, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="calibration would use people of the held-out set: anna"):
-        export(workshop, tmp_path / "x.bundle", held_out=synthetic_windows(8, people=("anna",), seed=9))
+def test_calibrating_with_held_out_subjects_is_refused_before_any_work(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="calibration would use subjects of the held-out set: anna"):
+        export(trained, tmp_path / "x.bundle", held_out=synthetic_windows(8, subjects=("anna",), seed=9))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_format_without_an_engine_cannot_be_checked(
-    files: dict[str, bytes], workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    files: dict[str, bytes], trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "installed_engines", lambda: ("onnxruntime",))
+    monkeypatch.setattr(engines, "installed_engines", lambda: ("onnxruntime",))
     with pytest.raises(MissingExtraError, match=r"checking model\.fp32\.tflite needs ai_edge_litert.*vskd\[litert\]"):
-        answers.run_engines(MODELS, files, workshop.held_out.windows[:1])
+        engines.run_engines(MODELS, files, trained.held_out.windows[:1])
 
 
 def test_it_runs_on_a_microcontrollers_interpreter(
-    exported: ExportReport, files: dict[str, bytes], workshop: Workshop
+    exported: ExportReport, files: dict[str, bytes], trained: Trained
 ) -> None:
     if not micro.is_installed():
         pytest.skip("tflite-micro is not installed; it has no wheel for some systems")
     assert exported.content["micro"]["flips"] == 0
     assert 10_000 < exported.content["micro"]["arena_bytes"] < 80_000
 
-    windows = workshop.held_out.windows[:4]
-    expected = torch_logits(workshop.student, windows)
+    windows = trained.held_out.windows[:4]
+    expected = torch_logits(trained.student, windows)
     np.testing.assert_allclose(micro.run_micro(files[FLOAT_TFLITE], windows).logits, expected, atol=1e-4)
 
 
-def test_a_failed_step_shows_its_last_words_and_a_missing_library_its_extra(tmp_path: Path) -> None:
-    with pytest.raises(VskdError, match=r"quantizing failed \(exit code 1\); its last words:\n[\s\S]*model\.tflite"):
+def test_a_failed_step_shows_its_standard_error_and_a_missing_library_its_extra(tmp_path: Path) -> None:
+    with pytest.raises(
+        VskdError, match=r"quantizing failed \(exit code 1\); the end of its standard error:\n[\s\S]*model\.tflite"
+    ):
         run_in_subprocess("vskd_export.quantize.tflite", tmp_path, purpose="quantizing", needs="ai_edge_quantizer")
     with pytest.raises(MissingExtraError, match=r"converting needs no_such_library.*vskd\[export\]"):
         run_in_subprocess("vskd_export.convert.onnx", tmp_path, purpose="converting", needs="no_such_library")

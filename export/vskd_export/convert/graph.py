@@ -19,7 +19,7 @@ from vskd_training.models.torchvision_import import torchvision_resnet
 INPUT_NAME = "window"
 OUTPUT_NAME = "logits"
 
-#: The same of the other forms.
+#: The same of the variants.
 IMAGE_NAME = "image"
 PROBABILITIES_NAME = "probabilities"
 

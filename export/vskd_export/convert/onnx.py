@@ -1,7 +1,7 @@
 """The student as ONNX: raw window in g in, logits out, weights inside the file, the contract in its metadata.
 
 PyTorch's exporter records where every node came from, with file paths and lines of the machine it ran on. All of that
-is removed, so that exporting twice gives the same bytes and a bundle tells nothing about a workshop.
+is removed, so that exporting twice gives the same bytes and a bundle holds nothing about the training environment.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vskd.contract import Contract
 from vskd.errors import ContractError
 from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME, load_job, save_job
-from vskd_export.convert.subprocesses import run_in_subprocess
+from vskd_export.subprocesses import run_in_subprocess
 from vskd_training.models.student import Student
 
 #: Key of the contract in ``metadata_props``.
@@ -59,7 +59,7 @@ def read_contract(model: bytes) -> Contract:
 
 
 def finish(proto: Any, contract: Contract) -> bytes:
-    """The bytes that ship: traces of the workshop removed, the contract added.
+    """The bytes that ship: traces of the training environment removed, the contract added.
 
     Parameters
     ----------

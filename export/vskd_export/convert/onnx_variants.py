@@ -1,7 +1,8 @@
-"""Other forms of an ONNX model, cut out of or added to the one that ships: the very same nodes and weights.
+"""Variants of an ONNX model, cut out of or added to the one that ships: the very same nodes and weights.
 
-The image form begins where the encoder ends, the encoder ends there, and the form with probabilities goes on behind the
-logits. Nothing is converted or quantized anew, so an integer form has the scales of the model that the gate judged.
+The image variant begins where the encoder ends, the encoder ends there, and the variant with probabilities goes on
+behind the logits. Nothing is converted or quantized anew, so an integer variant has the scales of the model that the
+gate judged.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from vskd_export.convert.onnx import finish
 _QUANTIZATION = frozenset({"DequantizeLinear", "QuantizeLinear"})
 
 
-def image_form(model: bytes, contract: Contract) -> bytes:
+def image_variant(model: bytes, contract: Contract) -> bytes:
     """Image (1, image channels, size, size) -> logits, out of a model that takes the raw window.
 
     Parameters
@@ -29,12 +30,12 @@ def image_form(model: bytes, contract: Contract) -> bytes:
     return _cut(model, contract, image_is="input")
 
 
-def encoder_form(model: bytes, contract: Contract) -> bytes:
+def encoder_variant(model: bytes, contract: Contract) -> bytes:
     """Raw window -> image, out of a model that goes on to the logits; the encoder is in float in every recipe."""
     return _cut(model, contract, image_is="output")
 
 
-def probabilities_form(model: bytes, contract: Contract) -> bytes:
+def probabilities_variant(model: bytes, contract: Contract) -> bytes:
     """Raw window -> softmax(logits / temperature), with the contract's temperature; in float behind integer logits."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper

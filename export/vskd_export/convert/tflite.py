@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME, load_job, save_job
-from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.convert.tflite_file import finish, shorten_names
+from vskd_export.subprocesses import run_in_subprocess
 from vskd_training.models.student import Student
 
 

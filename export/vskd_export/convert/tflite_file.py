@@ -3,7 +3,7 @@
 Three things are done to every file that ships: weights move inside the flatbuffer, the ports get their names, and the
 contract is added as metadata. The quantizer leaves weights *behind* the flatbuffer (``Buffer.offset`` and ``size``);
 TensorFlow Lite Micro then counts them as tensors, and 186 KB of arena become 11 MB. The converter's tensor names are
-cut to what a person reads.
+shortened to the layer's path.
 """
 
 from __future__ import annotations

@@ -1,30 +1,26 @@
-"""The windows that an export is judged on, and what the trained network says of them.
+"""The windows that an export is judged on, and the trained network's logits for them.
 
-Real held-out windows, and adversarial ones that no recording holds but a broken sensor sends. The image of each is
-computed here a second time, in float64 by another route than the encoder's, so that the encoder is judged too.
+Recorded windows of held-out subjects, and adversarial ones that no recording holds but a broken sensor sends.
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vskd.contract import Contract, GafSpec
-from vskd.gaf import FLAT_G
-from vskd_export.quantize.calibrate import WindowSet
+from vskd.contract import Contract
+from vskd_export.judge.limits import GOLDEN_RECORDED_WINDOWS, LAYER_WINDOWS, MAX_JUDGED_WINDOWS, REFERENCE_WINDOWS
+from vskd_export.quantize.calibrate import WindowSet, balanced_rows
 from vskd_training.models.student import Student
-
-#: Every held-out window is judged; of more than these, as many evenly spaced ones. By then chance moves a flip rate of
-#: 1 % by 0.14 points (one standard error), and each window costs a full-width float model some 5 ms in every engine.
-MAX_JUDGED_WINDOWS = 5000
 
 #: Label of a window that has no truth.
 NO_LABEL = -1
+
+#: What the name of a recorded window begins with; its id follows.
+RECORDED = "real "
 
 _BATCH = 64
 
@@ -47,10 +43,32 @@ class Evidence:
     logits: NDArray[np.float32]
 
     @property
-    def is_real(self) -> NDArray[np.bool_]:
+    def is_recorded(self) -> NDArray[np.bool_]:
         """(n,), whether a window was recorded."""
-        real: NDArray[np.bool_] = self.labels != NO_LABEL
-        return real
+        recorded: NDArray[np.bool_] = self.labels != NO_LABEL
+        return recorded
+
+    @property
+    def recorded_ids(self) -> tuple[str, ...]:
+        """Ids of the recorded windows, in their order."""
+        return tuple(name.removeprefix(RECORDED) for name in self.names if name.startswith(RECORDED))
+
+    def golden_rows(self) -> NDArray[np.intp]:
+        """Positions of the golden windows: recorded ones balanced by class, then every adversarial one."""
+        real = np.flatnonzero(self.is_recorded)
+        chosen = np.sort(real[balanced_rows(self.labels[real], GOLDEN_RECORDED_WINDOWS)])
+        return np.concatenate([chosen, np.flatnonzero(~self.is_recorded)])
+
+    def reference_rows(self) -> NDArray[np.intp]:
+        """Positions of the few golden windows, recorded and adversarial, that slow kernels run."""
+        rows = self.golden_rows()
+        return rows[np.linspace(0, len(rows) - 1, REFERENCE_WINDOWS).round().astype(np.intp)]
+
+    def layer_windows(self) -> NDArray[np.float32]:
+        """A few golden windows of recordings, on which layers are compared."""
+        rows = self.golden_rows()
+        recorded = rows[self.is_recorded[rows]]
+        return self.windows[recorded[:: max(1, len(recorded) // LAYER_WINDOWS)]]
 
 
 def gather_evidence(student: Student, contract: Contract, held_out: WindowSet) -> Evidence:
@@ -60,14 +78,14 @@ def gather_evidence(student: Student, contract: Contract, held_out: WindowSet) -
     ----------
     student : in evaluation mode, on the CPU
     contract : fixes shape and range
-    held_out : windows of people that the network never saw
+    held_out : windows of subjects that the network was not trained on
     """
     rows = np.unique(np.linspace(0, len(held_out) - 1, min(MAX_JUDGED_WINDOWS, len(held_out))).round().astype(np.intp))
     real = held_out.take(rows)
     adversarial = adversarial_windows(contract, real.windows[0])
     windows = np.concatenate([real.windows, np.stack(list(adversarial.values()))]).astype(np.float32)
     return Evidence(
-        names=(*(f"real {identity}" for identity in real.ids), *(f"adversarial {name}" for name in adversarial)),
+        names=(*(f"{RECORDED}{identity}" for identity in real.ids), *(f"adversarial {name}" for name in adversarial)),
         windows=windows,
         labels=np.concatenate([real.labels, np.full(len(adversarial), NO_LABEL)]),
         logits=torch_logits(student, windows),
@@ -115,51 +133,3 @@ def adversarial_windows(contract: Contract, recorded: NDArray[np.float32]) -> di
         dead[axis] = 0.0
         made[f"dead axis {name}"] = dead
     return {name: np.asarray(window, dtype=np.float32) for name, window in made.items()}
-
-
-def reference_images(windows: NDArray[np.floating[Any]], contract: Contract) -> NDArray[np.float64]:
-    """The images of ``vskd.gaf``, in float64, from the angles: cos(phi_i + phi_j) and sin(phi_i - phi_j).
-
-    Parameters
-    ----------
-    windows : (n, channels, samples), g
-
-    Returns
-    -------
-    (n, image channels, size, size)
-    """
-    return images_of(reference_averages(windows, contract), contract)
-
-
-def reference_averages(windows: NDArray[np.floating[Any]], contract: Contract) -> NDArray[np.float64]:
-    """The segment averages that an image is drawn from, in float64: (n, channels, samples) -> (n, channels, size)."""
-    bounds = np.linspace(0, contract.window.samples, contract.gaf.size + 1).astype(np.int64)
-    exact = np.asarray(windows, dtype=np.float64)
-    return np.stack([exact[..., start:end].mean(axis=-1) for start, end in itertools.pairwise(bounds)], axis=-1)
-
-
-def images_of(averages: NDArray[np.floating[Any]], contract: Contract) -> NDArray[np.float64]:
-    """The images that float64 draws from averages (n, channels, size), g."""
-    spec = contract.gaf
-    cosine, radius = _rescale(np.asarray(averages, dtype=np.float64), spec)
-    phi = np.arccos(np.clip(cosine, -1.0, 1.0))[..., np.newaxis]
-    turned = np.swapaxes(phi, -1, -2)
-    fields = [np.cos(phi + turned) if name == "gasf" else np.sin(phi - turned) for name in spec.fields]
-    return np.concatenate([field * radius for field in fields], axis=1)
-
-
-def _rescale(values: NDArray[np.float64], spec: GafSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(cosine of the angle, what the field is multiplied by), the second (n, channels, 1, 1).
-
-    Under ``minmax`` an axis whose spread is below ``FLAT_G`` lies on a circle of radius spread / ``FLAT_G`` instead of
-    1, down to the point in which a flat axis ends; a field is a product of two values on that circle.
-    """
-    if spec.scaling != "minmax":
-        ones = np.ones((*values.shape[:-1], 1, 1))
-        scaled = values / spec.scale_g
-        return np.tanh(scaled) if spec.scaling == "tanh" else np.clip(scaled, -1.0, 1.0), ones
-    low, high = values.min(axis=-1, keepdims=True), values.max(axis=-1, keepdims=True)
-    spread = high - low
-    radius = spread / np.maximum(spread, FLAT_G)
-    cosine = (2 * values - low - high) / np.where(spread > 0, spread, 1.0)
-    return cosine, (radius**2)[..., np.newaxis]

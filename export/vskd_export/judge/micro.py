@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import EngineError
-from vskd_export.convert.subprocesses import run_in_subprocess
+from vskd_export.subprocesses import run_in_subprocess
 
 PACKAGE = "tflite_micro"
 
@@ -30,7 +30,7 @@ _ARENA = re.compile(r"Arena allocation total (\d+) bytes")
 
 @dataclass(frozen=True)
 class MicroRun:
-    """What the interpreter said.
+    """What the interpreter reported.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ def run_micro(model: bytes, windows: NDArray[np.float32]) -> MicroRun:
     Parameters
     ----------
     model : content of a ``.tflite`` with its weights inside the flatbuffer
-    windows : (n, channels, samples), g
+    windows : (n, ...), what goes in: (n, channels, samples), g, or images
 
     Raises
     ------
@@ -66,47 +66,20 @@ def run_micro(model: bytes, windows: NDArray[np.float32]) -> MicroRun:
         folder = Path(name)
         (folder / "model.tflite").write_bytes(model)
         np.save(folder / "windows.npy", windows)
-        arena_bytes = _arena_apart(folder)
+        log = run_in_subprocess(
+            "vskd_export.judge.micro", folder, purpose="running TensorFlow Lite Micro", needs=PACKAGE
+        )
         logits = np.load(folder / "logits.npy")
-    return MicroRun(importlib.metadata.version("tflite-micro"), arena_bytes, logits)
-
-
-def measure_arena(model: bytes) -> int:
-    """Arena that a model of any one input needs in TensorFlow Lite Micro, bytes; it runs once, on zeros.
-
-    Parameters
-    ----------
-    model : content of a ``.tflite`` with its weights inside the flatbuffer
-
-    Raises
-    ------
-    MissingExtraError : tflite-micro is not installed
-    VskdError : the interpreter refuses the model
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "model.tflite").write_bytes(model)
-        return _arena_apart(folder)
-
-
-def _arena_apart(folder: Path) -> int:
-    said = run_in_subprocess("vskd_export.judge.micro", folder, purpose="running TensorFlow Lite Micro", needs=PACKAGE)
-    found = _ARENA.search(said)
-    if found is None:
+    arena = _ARENA.search(log)
+    if arena is None:
         raise EngineError("TensorFlow Lite Micro did not report its arena", hint="Try another tflite-micro")
-    return int(found.group(1))
+    return MicroRun(importlib.metadata.version("tflite-micro"), int(arena.group(1)), logits)
 
 
 def _run(folder: Path) -> None:
     from tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_file(str(folder / "model.tflite"), arena_size=_ROOM_BYTES)
-    if not (folder / "windows.npy").exists():
-        port = interpreter.get_input_details(0)
-        interpreter.set_input(np.zeros(port["shape"], port["dtype"]), 0)
-        interpreter.invoke()
-        interpreter.print_allocations()
-        return
     logits = []
     for window in np.load(folder / "windows.npy"):
         interpreter.set_input(window[np.newaxis], 0)

@@ -1,8 +1,7 @@
-"""What a quantized model costs: labels, macro-F1, the worst class and bytes, against the trained network.
+"""What a quantized model costs: labels, macro-F1 and the worst class, against the trained network.
 
-Every limit is that of one question: would a user of the float model notice? Where the held-out set is so small that a
-single window weighs more than a limit, one window is the limit: nothing finer can be measured there. How the windows
-were chosen and which engines ran is not known here.
+Where the held-out set is so small that a single window weighs more than a limit, one window is the limit: nothing finer
+can be measured there.
 """
 
 from __future__ import annotations
@@ -16,28 +15,11 @@ from numpy.typing import NDArray
 from vskd.checks.golden import FLIP_MARGIN, margins
 from vskd.contract import Contract
 from vskd.decide import softmax
+from vskd_export.judge.engines import EngineRun
 from vskd_export.judge.evidence import Evidence
-from vskd_export.judge.violations import Breach, BreachCode
-from vskd_export.judge.weights import weight_bytes
+from vskd_export.judge.limits import MAX_CLASS_F1_LOSS, MAX_FLIP_RATE, MAX_MACRO_F1_LOSS
+from vskd_export.judge.violations import Violation, ViolationCode
 from vskd_training.evaluation.metrics import confusion_matrix, macro_f1
-
-#: Macro-F1 that a quantized model may lose on held-out windows.
-MAX_MACRO_F1_LOSS = 0.005
-
-#: F1 that any one class may lose.
-MAX_CLASS_F1_LOSS = 0.02
-
-#: Share of held-out windows whose label may differ from the trained network's.
-MAX_FLIP_RATE = 0.01
-
-#: Bytes of the float weights over those of the quantized ones, for each bit that a float32 weight is reduced to:
-#: int8 must reach 3.9 of 4, half precision 1.95 of 2. Only weights left behind in float32 can miss it.
-SIZE_RATIO_BITS = 0.975 * 32
-
-#: From this size of the float file on, the whole files must keep that ratio too. Below it they cannot: the encoder's
-#: float table, the graph and the scales take some 120 KB whatever the width (at quarter width 3 MB become 0.84 MB, a
-#: ratio of 3.6, though every weight is a quarter).
-WHOLE_FILE_BYTES = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +32,7 @@ class QuantizedParity:
     largest_difference : of a logit from torch's
     flips : windows whose label is not the trained network's
     flip_rate, flip_rate_limit : their share, and what was allowed
-    largest_flipped_margin : the trained network's margin (probability) where it was surest of a flipped label
+    largest_flipped_margin : the trained network's margin (probability) where it was most certain of a flipped label
     accuracy, macro_f1 : against the truth
     macro_f1_loss, macro_f1_loss_limit : the trained network's macro-F1 less this one, and what was allowed
     worst_class : the label that comes nearest to its limit, or exceeds it most
@@ -76,38 +58,37 @@ class QuantizedParity:
     class_loss: Mapping[str, float]
 
 
-def measure_quantized(
-    logits: NDArray[np.float32], *, engine: str, version: str, file: str, contract: Contract, evidence: Evidence
-) -> QuantizedParity:
-    """Measure what a quantized model costs on the held-out windows; ``judge`` compares with the limits.
+def measure_quantized(run: EngineRun, contract: Contract, evidence: Evidence) -> QuantizedParity:
+    """Measure what a quantized model costs on the held-out windows; ``check_quantized`` compares with the limits.
 
     Parameters
     ----------
-    logits : (n, classes), for the windows of ``evidence``; finite
+    run : with finite logits, for the windows of ``evidence``
     """
-    real = evidence.is_real
-    truth, chosen, expected = evidence.labels[real], logits[real].argmax(axis=1), evidence.logits[real].argmax(axis=1)
-    sureness = margins(softmax(evidence.logits[real], temperature=contract.decision.temperature))
-    flipped = chosen != expected
+    recorded = evidence.is_recorded
+    truth, logits, expected_logits = evidence.labels[recorded], run.logits[recorded], evidence.logits[recorded]
+    predicted, expected = logits.argmax(axis=1), expected_logits.argmax(axis=1)
+    margin = margins(softmax(expected_logits, temperature=contract.decision.temperature))
+    flipped = predicted != expected
     before = confusion_matrix(truth, expected, len(contract.labels))
-    after = confusion_matrix(truth, chosen, len(contract.labels))
+    after = confusion_matrix(truth, predicted, len(contract.labels))
     loss = class_f1(before) - class_f1(after)
     lost, false_alarm = one_window(before)
     occurs = before.sum(axis=1) > 0
     limits = np.maximum(MAX_CLASS_F1_LOSS, lost)
     worst = int(np.where(occurs, loss - limits, -np.inf).argmax())
     return QuantizedParity(
-        engine=engine,
-        version=version,
-        file=file,
-        largest_difference=float(np.abs(logits[real] - evidence.logits[real]).max()),
+        engine=run.engine,
+        version=run.version,
+        file=run.model.file,
+        largest_difference=float(np.abs(logits - expected_logits).max()),
         flips=int(flipped.sum()),
         flip_rate=float(flipped.mean()),
         flip_rate_limit=max(MAX_FLIP_RATE, 1 / len(truth)),
-        largest_flipped_margin=float(sureness[flipped].max(initial=0.0)),
-        accuracy=float((chosen == truth).mean()),
-        macro_f1=macro_f1(truth, chosen),
-        macro_f1_loss=macro_f1(truth, expected) - macro_f1(truth, chosen),
+        largest_flipped_margin=float(margin[flipped].max(initial=0.0)),
+        accuracy=float((predicted == truth).mean()),
+        macro_f1=macro_f1(truth, predicted),
+        macro_f1_loss=macro_f1(truth, expected) - macro_f1(truth, predicted),
         macro_f1_loss_limit=max(MAX_MACRO_F1_LOSS, float((lost.max() + false_alarm.max()) / occurs.sum())),
         worst_class=contract.labels[worst],
         worst_class_loss=float(loss[worst]),
@@ -141,9 +122,9 @@ def one_window(matrix: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[
     return lost, 2 * right / (total * (total + 1))
 
 
-def judge(measured: QuantizedParity) -> tuple[Breach, ...]:
+def check_quantized(measured: QuantizedParity) -> tuple[Violation, ...]:
     """The limits that a quantized model does not keep."""
-    rows: tuple[tuple[BreachCode, str, float, float], ...] = (
+    rows: tuple[tuple[ViolationCode, str, float, float], ...] = (
         ("macro-f1", "loses {:.2%} of macro-F1", measured.macro_f1_loss, measured.macro_f1_loss_limit),
         (
             "class-f1",
@@ -161,9 +142,9 @@ def judge(measured: QuantizedParity) -> tuple[Breach, ...]:
     )
     engine = f"{measured.engine} {measured.version}"
     return tuple(
-        Breach(
+        Violation(
             code=code,
-            subject=measured.file,
+            component=measured.file,
             engine=engine,
             value=value,
             limit=limit,
@@ -173,36 +154,3 @@ def judge(measured: QuantizedParity) -> tuple[Breach, ...]:
         # Sums of ratios; a loss that equals its limit must not break it by its last digit.
         if value > limit + 1e-12
     )
-
-
-def check_size(
-    file: str, *, contents: Mapping[str, bytes], reference: str, weight_bits: int
-) -> tuple[dict[str, float], tuple[Breach, ...]]:
-    """Compare a quantized model's bytes with the float model's.
-
-    Parameters
-    ----------
-    file : the quantized model
-    contents : model file -> content
-    reference : the float model of the same format
-    weight_bits : bits of a weight in ``file``
-
-    Returns
-    -------
-    both ratios, and the limits that are not kept
-    """
-    full, small = contents[reference], contents[file]
-    limit = SIZE_RATIO_BITS / weight_bits
-    weights = weight_bytes(reference, full) / weight_bytes(file, small)
-    whole = len(full) / len(small)
-    breaches = []
-    if weights < limit:
-        breaches.append(_too_large("weights-size", f"the weights of {file} are", file, weights, limit))
-    if whole < limit and len(full) >= WHOLE_FILE_BYTES:
-        breaches.append(_too_large("file-size", f"{file} is", file, whole, limit))
-    return {"weights_ratio": weights, "file_ratio": whole, "ratio_limit": limit}, tuple(breaches)
-
-
-def _too_large(code: BreachCode, what: str, file: str, ratio: float, limit: float) -> Breach:
-    message = f"{what} smaller than the float ones by a factor of {ratio:.2f}, at least {limit:.2f} is needed"
-    return Breach(code=code, subject=file, engine="", value=ratio, limit=limit, message=message)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd_export.convert.subprocesses import run_in_subprocess
+from vskd_export.subprocesses import run_in_subprocess
 
 
 def run_reference(models: Mapping[str, bytes], windows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:

@@ -1,18 +1,18 @@
-"""Breaches: limits that an exported model does not keep, and what becomes of them.
+"""Violations: limits that an exported model does not keep, and what becomes of them.
 
-By default the first ones stop the export. A user who allows a degraded bundle gets it with every breach written into
-its report. Which limits there are is ``gate``'s and ``quantized``'s matter.
+By default the first ones stop the export. A user who allows a degraded bundle gets it with every violation written into
+its report. The limits stand in ``limits``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from vskd.errors import GateError
 
-BreachCode = Literal[
+ViolationCode = Literal[
     "encoder-image",
     "float-logits",
     "macro-f1",
@@ -24,60 +24,70 @@ BreachCode = Literal[
     "reference-logits",
     "reference-label",
     "micro-label",
-    "form-values",
+    "variant-values",
 ]
 
 
 @dataclass(frozen=True)
-class Breach:
+class Violation:
     """A limit that is not kept.
 
     Attributes
     ----------
     code : which limit
-    subject : what broke it, e.g. ``"model.fp32.onnx"`` or ``"the numpy encoder"``
+    component : what does not keep it, e.g. ``"model.fp32.onnx"`` or ``"the numpy encoder"``
     engine : in which it was seen, with its version; empty where no engine is involved
     value, limit : in the limit's own unit
     message : the same for people, a sentence without its full stop
     """
 
-    code: BreachCode
-    subject: str
+    code: ViolationCode
+    component: str
     engine: str
     value: float
     limit: float
     message: str
 
 
-class Ledger:
-    """Takes breaches as they are found.
+@dataclass
+class Collector:
+    """Takes violations as they are found.
 
-    Parameters
+    Attributes
     ----------
     allow_degraded : keep them for the report instead of refusing them
+    violations : every one that was allowed, in the order in which they were found
     """
 
-    def __init__(self, *, allow_degraded: bool) -> None:
-        self._allow_degraded = allow_degraded
-        self._found: list[Breach] = []
+    allow_degraded: bool
+    violations: list[Violation] = field(default_factory=list)
 
-    @property
-    def breaches(self) -> tuple[Breach, ...]:
-        """Every one that was allowed, in the order in which they were found."""
-        return tuple(self._found)
-
-    def record(self, breaches: Sequence[Breach]) -> None:
-        """Refuse breaches, or keep them where a degraded bundle is allowed.
+    def record(self, found: Sequence[Violation]) -> None:
+        """Refuse violations, or keep them where a degraded bundle is allowed.
 
         Raises
         ------
         GateError : names the first; counts the others by code
         """
-        if breaches and not self._allow_degraded:
-            others = sorted({breach.code for breach in breaches[1:]})
-            also = f" ({len(breaches) - 1} more: {', '.join(others)})" if others else ""
+        if found and not self.allow_degraded:
+            others = sorted({violation.code for violation in found[1:]})
+            also = f" ({len(found) - 1} more: {', '.join(others)})" if others else ""
             raise GateError(
-                breaches[0].message + also,
-                hint="Nothing was written. Mend it, or --allow-degraded writes the bundle and marks its report",
+                found[0].message + also,
+                hint="Nothing was written. Correct it, or --allow-degraded writes the bundle and marks its report",
             )
-        self._found.extend(breaches)
+        self.violations.extend(found)
+
+
+def not_finite(what: str, window: str) -> GateError:
+    """The refusal of a model that gives NaN or infinity, which nothing allows.
+
+    Parameters
+    ----------
+    what : the model and where it ran
+    window : name of the window
+    """
+    return GateError(
+        f"{what} gives NaN or infinity for window {window!r}",
+        hint="Nothing was written, and --allow-degraded does not help: such a model decides nothing",
+    )

@@ -1,11 +1,11 @@
-"""The microcontroller's form of a ``.tflite``: ``model_data.h`` and ``model_data.c``, in C11 and fit for C++.
+"""A ``.tflite`` as C source for a microcontroller: ``model_data.h`` and ``model_data.c``, in C11 and fit for C++.
 
 The bytes are written as little-endian 64-bit words, 2.4 characters a byte where single bytes take 5: the quarter-width
 model is 2 MB of text and compiles in a moment, so both files are in every bundle and no flag decides. A processor of
-the other byte order stops at compile time. The header says what a firmware must know beside the bytes: shapes, labels,
+the other byte order stops at compile time. The header holds what a firmware must know beside the bytes: shapes, labels,
 temperature, quantization at the border of the integer part, operators for the resolver, and the arena.
 
-This module knows no interpreter; the arena is measured by ``micro``.
+This module knows no interpreter; the arena is measured by ``vskd_export.judge.micro``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vskd.bundle_files import C_HEADER, C_SOURCE
 from vskd.contract import Contract
 from vskd.errors import VskdError
 from vskd_export.convert.tflite_file import borders, operator_names, read_model
-
-HEADER_FILE = "model_data.h"
-SOURCE_FILE = "model_data.c"
 
 #: TensorFlow Lite Micro reads tensors in place and wants them on such a border.
 ALIGNMENT_BYTES = 16
@@ -74,15 +72,15 @@ def c_files(model: bytes, contract: Contract, *, name: str, micro: Mapping[str, 
     model : content of the ``.tflite``
     contract : fixes shapes, labels and temperature
     name : of the model file, for the reader
-    micro : the gate's row of TensorFlow Lite Micro, with ``arena_bytes`` and ``version`` where it ran
+    micro : the gate's table of TensorFlow Lite Micro, with ``arena_bytes`` and ``version`` where it ran
 
     Raises
     ------
     VskdError : the model holds an operator that TensorFlow Lite Micro's resolver does not know
     """
     return {
-        HEADER_FILE: _header(model, contract, name, micro).encode(),
-        SOURCE_FILE: _source(model, contract).encode(),
+        C_HEADER: _header(model, contract, name, micro).encode(),
+        C_SOURCE: _source(model, contract).encode(),
     }
 
 
@@ -115,7 +113,7 @@ def _header(model: bytes, contract: Contract, name: str, micro: Mapping[str, Any
  * Input: window, float32 [1][{channels}][{samples}], acceleration in g with gravity,
  * axes {", ".join(contract.sensor.axes)}.
  * Output: logits, float32 [1][{len(contract.labels)}]; softmax(logits / VSKD_TEMPERATURE) gives probabilities.
- * contract.json, beside this file, says the rest.
+ * contract.json, beside this file, holds the rest.
  */
 #ifndef VSKD_MODEL_DATA_H
 #define VSKD_MODEL_DATA_H
@@ -157,8 +155,8 @@ def _source(model: bytes, contract: Contract) -> str:
         ",".join(words[start : start + _WORDS_PER_LINE]) for start in range(0, len(words), _WORDS_PER_LINE)
     )
     return f"""\
-/* Written by vskd export; not to be edited. See {HEADER_FILE}. */
-#include "{HEADER_FILE}"
+/* Written by vskd export; not to be edited. See {C_HEADER}. */
+#include "{C_HEADER}"
 
 #include <stdalign.h>
 

@@ -39,8 +39,8 @@ def describe_model(content: bytes, model_format: ModelFormat) -> dict[str, Any]:
 def graph_entry(content: bytes, model_format: ModelFormat) -> GraphEntry:
     """What a model file needs of an engine, for the manifest; the operators of all its signatures together."""
     if model_format == "onnx":
-        told = _describe_onnx(content)
-        return GraphEntry(told["version"], dict(told["operators"]))
+        model = _describe_onnx(content)
+        return GraphEntry(model["version"], dict(model["operators"]))
     model = read_model(content)
     names = [name for graph in range(len(model.subgraphs)) for name in operator_names(model, graph)]
     return GraphEntry(_tflite_version(model), dict(_counted(names)))
@@ -49,15 +49,15 @@ def graph_entry(content: bytes, model_format: ModelFormat) -> GraphEntry:
 def describe_signatures(content: bytes) -> dict[str, Any]:
     """Signature -> its input and output (name, shape, type) and operators, of a ``.tflite`` with several."""
     model = read_model(content)
-    told = {}
+    described = {}
     for signature in model.signatureDefs:
         graph = model.subgraphs[signature.subgraphIndex]
-        told[signature.signatureKey.decode()] = {
+        described[signature.signatureKey.decode()] = {
             "inputs": [_tflite_port(graph.tensors[index]) for index in graph.inputs],
             "outputs": [_tflite_port(graph.tensors[index]) for index in graph.outputs],
             "operators": _counted(operator_names(model, signature.subgraphIndex)),
         }
-    return told
+    return described
 
 
 def _describe_tflite(content: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Choosing the golden vectors of a bundle out of the evidence; ``vskd.checks.golden`` holds their form."""
+"""The golden vectors of a bundle, out of the evidence; ``vskd.checks.golden`` holds their form."""
 
 from __future__ import annotations
 
@@ -10,18 +10,8 @@ from numpy.typing import NDArray
 from vskd.checks.golden import Golden, margins
 from vskd.contract import Contract
 from vskd.decide import softmax
-from vskd_export.judge.evidence import Evidence, reference_images
-from vskd_export.quantize.calibrate import balanced_rows
-
-#: Recorded windows among the golden ones, balanced by class; the adversarial ones come on top.
-GOLDEN_REAL = 32
-
-
-def golden_rows(evidence: Evidence) -> NDArray[np.intp]:
-    """Positions of the golden windows: recorded ones balanced by class, then every adversarial one."""
-    real = np.flatnonzero(evidence.is_real)
-    chosen = np.sort(real[balanced_rows(evidence.labels[real], GOLDEN_REAL)])
-    return np.concatenate([chosen, np.flatnonzero(~evidence.is_real)])
+from vskd_export.judge.evidence import Evidence
+from vskd_export.judge.float64_images import reference_images
 
 
 def make_golden(evidence: Evidence, contract: Contract, model_logits: Mapping[str, NDArray[np.float32]]) -> Golden:
@@ -31,9 +21,9 @@ def make_golden(evidence: Evidence, contract: Contract, model_logits: Mapping[st
     ----------
     evidence : windows and the trained network's logits
     contract : fixes the image and the temperature
-    model_logits : model file -> (n, classes), for every window of the evidence, from the engine of the first choice
+    model_logits : model file -> (n, classes), for every window of the evidence, of the most preferred engine
     """
-    rows = golden_rows(evidence)
+    rows = evidence.golden_rows()
     logits = evidence.logits[rows]
     probabilities = softmax(logits, temperature=contract.decision.temperature)
     return Golden(

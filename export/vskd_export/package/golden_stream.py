@@ -1,8 +1,8 @@
 """Making the golden stream of a bundle out of held-out windows; ``vskd.checks.golden_stream`` holds its form.
 
-The signal is real: windows of several activities, one after the other. The timestamps are spoilt on purpose, each fault
-once, and the second file is the same signal as another device would send it. What must come out is computed by the
-runtime's own stream and decision from the trained network's logits.
+The signal is real: windows of several activities, one after the other. The timestamps have each fault once, on purpose,
+and the second file is the same signal as another device would send it. What must come out is computed by the runtime's
+own stream and decision from the trained network's logits.
 """
 
 from __future__ import annotations
@@ -105,12 +105,12 @@ def _answered(
     """The case with its events."""
     windows = np.stack(windows_of(contract, case, text))
 
-    def told(logits: NDArray[np.float32]) -> tuple[tuple[GoldenEvent, ...], dict[str, int]]:
+    def played(logits: NDArray[np.float32]) -> tuple[tuple[GoldenEvent, ...], dict[str, int]]:
         events, health = play(contract, case, text, RecordedEngine(logits))
         return golden_events(events), health
 
-    events, health = told(torch_logits(student, windows))
-    recorded = {file: told(logits)[0] for file, logits in _recorded(files, models, windows).items()}
+    events, health = played(torch_logits(student, windows))
+    recorded = {file: played(logits)[0] for file, logits in _recorded(files, models, windows).items()}
     return replace(case, events=events, health=health, model_events=recorded)
 
 
@@ -135,17 +135,17 @@ def _recorded(
 def _samples(contract: Contract, evidence: Evidence) -> _Samples:
     """The signal under irregular timestamps; for whole recordings one window, where no fault is allowed."""
     whole = contract.window.mode == "whole"
-    rows = np.flatnonzero(evidence.is_real)
+    rows = np.flatnonzero(evidence.is_recorded)
     chosen = rows[balanced_rows(evidence.labels[rows], 1 if whole else SPELLS)]
     signal = np.concatenate(list(evidence.windows[chosen]), axis=1).astype(np.float64)
     period_s = 1 / contract.window.rate_hz
     regular_s = START_S + np.arange(signal.shape[1]) * period_s
     time_s = regular_s + np.random.default_rng(0).uniform(-JITTER, JITTER, len(regular_s)) * period_s
     xyz = np.stack([np.interp(time_s, regular_s, axis) for axis in signal], axis=1)
-    return _Samples(time_s, xyz) if whole else _spoilt(_Samples(time_s, xyz), contract)
+    return _Samples(time_s, xyz) if whole else _with_faults(_Samples(time_s, xyz), contract)
 
 
-def _spoilt(samples: _Samples, contract: Contract) -> _Samples:
+def _with_faults(samples: _Samples, contract: Contract) -> _Samples:
     """A NaN, a repeated time, a step back and a gap, with values that would show if they were believed."""
     time_s, xyz, count = samples.time_s.copy(), samples.xyz.copy(), len(samples.time_s)
     gap_s = contract.resampling.max_gap_s

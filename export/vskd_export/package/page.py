@@ -1,6 +1,6 @@
 """``report.html``: the report for people, one file that needs nothing else, readable in print.
 
-It says nothing that ``report.json`` does not say, and holds no date, so that equal reports give equal pages.
+It holds nothing that ``report.json`` does not hold, and no date, so that equal reports give equal pages.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import Any
 
 from vskd.contract import Contract
 from vskd.description import contract_in_words
-
-PAGE_FILE = "report.html"
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
 

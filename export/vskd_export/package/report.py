@@ -10,17 +10,25 @@ import importlib.metadata
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from vskd.bundle import ModelEntry
+from vskd.bundle_files import VARIANTS
 from vskd.closed import to_mapping
 from vskd.contract import Contract
+from vskd.report import GRAPHS
 from vskd_export.judge.evidence import Evidence
-from vskd_export.judge.gate import score_torch
-from vskd_export.judge.violations import Breach
+from vskd_export.judge.float_models import score_torch
+from vskd_export.judge.variants import VariantParity
+from vskd_export.judge.violations import Violation
+from vskd_export.package.describe import describe_model, describe_signatures
 from vskd_export.quantize.calibrate import WindowSet, calibration_digest
+from vskd_export.quantize.recipes import describe_recipes, format_of
 
-REPORT_FILE = "report.json"
-SCHEMA_VERSION = 1
+#: 2: ``forms`` is ``variants``; the ids of the calibration windows and of the judged ones are listed.
+SCHEMA_VERSION = 2
 
 #: Everything whose version may change what an export writes.
 _PACKAGES = (
@@ -36,45 +44,101 @@ _PACKAGES = (
 )
 
 
-def compose(
-    contract: Contract,
-    *,
-    evidence: Evidence,
-    judged: Mapping[str, Any],
-    degraded: Sequence[Breach],
-    files: Mapping[str, bytes],
-    calibration: WindowSet,
-    held_out: WindowSet,
-    provenance: Mapping[str, Any],
-    leaky: bool,
-) -> dict[str, Any]:
-    """The content of the report.
+@dataclass(frozen=True)
+class Findings:
+    """What an export made and found out.
 
-    Parameters
+    Attributes
     ----------
     contract : of the bundle
-    evidence : what the models were judged on
-    judged : the gate's tables
-    degraded : limits that are not kept, and were allowed not to be
+    models : which of ``files`` are models
     files : model file -> content
+    variants : file of a variant -> content
+    evidence : what the models were judged on
+    tables : ``encoder``, ``layers``, and those of ``judge_models``
+    variant_parity : what the gate found about the variants
+    violations : limits that are not kept, and were allowed not to be
     calibration : the windows that were drawn
     held_out : all held-out windows
-    provenance : as given by the caller
-    leaky : the protocol has the same people in training and test
+    provenance : where the student comes from, as the caller gave it
+    leaky : the protocol has the same subjects in training and test
     """
+
+    contract: Contract
+    models: tuple[ModelEntry, ...]
+    files: Mapping[str, bytes]
+    variants: Mapping[str, bytes]
+    evidence: Evidence
+    tables: Mapping[str, Any]
+    variant_parity: tuple[VariantParity, ...]
+    violations: tuple[Violation, ...]
+    calibration: WindowSet
+    held_out: WindowSet
+    provenance: Mapping[str, Any]
+    leaky: bool
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export did.
+
+    Attributes
+    ----------
+    path : of the bundle
+    content : what ``report.json`` holds
+    """
+
+    path: Path
+    content: Mapping[str, Any]
+
+    def rows(self) -> list[tuple[str, str, str, str, str, str]]:
+        """For a table: model, MB, engine, largest logit difference, flips, accuracy; a row per engine and model."""
+        return [
+            (
+                row["file"],
+                f"{self.content['models'][row['file']]['size_bytes'] / 1e6:.2f}",
+                f"{row['engine']} {row['version']}",
+                f"{row['largest_difference']:.1e}",
+                str(row["flips"]),
+                f"{row['accuracy']:.4f}",
+            )
+            for row in (*self.content["parity"], *self.content["quantized"])
+        ]
+
+    def worst_layers(self) -> tuple[str, ...]:
+        """A sentence per integer model: which layers quantization hurts most, and how much signal is left there."""
+        return tuple(
+            f"{file}: least signal over noise in "
+            + ", ".join(f"{row['layer']} ({row['sqnr_db']:.1f} dB)" for row in table["worst"])
+            for file, table in self.content["layers"].items()
+        )
+
+    def degraded(self) -> tuple[str, ...]:
+        """Every limit that the bundle does not keep, as a sentence; empty unless a degraded one was allowed."""
+        return tuple(violation["message"] for violation in self.content["degraded"])
+
+
+def compose(findings: Findings) -> dict[str, Any]:
+    """The content of the report."""
+    labels, held_out = findings.contract.labels, findings.held_out
     return {
         "schema_version": SCHEMA_VERSION,
-        "trained_on": contract.trained_on,
-        "leaky": leaky,
-        "degraded": [to_mapping(breach) for breach in degraded],
-        "torch": score_torch(evidence),
-        **judged,
+        "trained_on": findings.contract.trained_on,
+        "leaky": findings.leaky,
+        "degraded": [to_mapping(violation) for violation in findings.violations],
+        "torch": score_torch(findings.evidence),
+        **findings.tables,
+        "recipes": describe_recipes(findings.models),
+        GRAPHS: {model.file: describe_model(findings.files[model.file], model.format) for model in findings.models},
+        VARIANTS: _describe_variants(findings.variants, findings.variant_parity),
         "models": {
-            name: {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
+            name: {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in findings.files.items()
         },
-        "calibration": _describe(calibration, contract) | {"sha256": calibration_digest(calibration)},
-        "held_out": _describe(held_out, contract),
-        "provenance": dict(provenance),
+        "calibration": _describe(findings.calibration, labels)
+        | {"ids": list(findings.calibration.ids), "sha256": calibration_digest(findings.calibration)},
+        "held_out": _describe(held_out, labels) | {"judged_ids": list(findings.evidence.recorded_ids)},
+        "provenance": dict(findings.provenance),
         "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
     }
 
@@ -84,10 +148,22 @@ def to_bytes(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
 
-def _describe(windows: WindowSet, contract: Contract) -> dict[str, Any]:
-    counts = Counter(contract.labels[label] for label in windows.labels.tolist())
+def _describe_variants(files: Mapping[str, bytes], parity: Sequence[VariantParity]) -> dict[str, dict[str, Any]]:
+    """File -> what it is made of, and how far it is from what it should give."""
+    return {
+        file: {**_describe_variant(file, data), "parity": [to_mapping(row) for row in parity if row.file == file]}
+        for file, data in files.items()
+    }
+
+
+def _describe_variant(file: str, data: bytes) -> dict[str, Any]:
+    return describe_model(data, "onnx") if format_of(file) == "onnx" else {"signatures": describe_signatures(data)}
+
+
+def _describe(windows: WindowSet, labels: Sequence[str]) -> dict[str, Any]:
+    counts = Counter(labels[label] for label in windows.labels.tolist())
     return {
         "windows": len(windows),
-        "per_class": {label: counts[label] for label in contract.labels},
+        "per_class": {label: counts[label] for label in labels},
         "subjects": sorted(set(windows.subjects)),
     }

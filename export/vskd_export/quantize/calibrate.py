@@ -1,4 +1,4 @@
-"""Which windows the integer models are calibrated with: people of the training set only, the same number per class.
+"""Which windows the integer models are calibrated with: subjects of the training set only, the same number per class.
 
 Calibration decides the range of every activation, so it is training, and data that an accuracy is reported on must stay
 out of it. The choice is deterministic, and its digest goes into the report. This module knows no converter.
@@ -28,7 +28,7 @@ class WindowSet:
     windows : (n, channels, samples), float32, g
     labels : (n,), index into the contract's labels
     ids : (n,), name of each window, e.g. its recording and start
-    subjects : (n,), the person in each window
+    subjects : (n,), who wore the sensor in each window
     """
 
     windows: NDArray[np.float32]
@@ -91,9 +91,9 @@ def draw_calibration(
 
     Parameters
     ----------
-    training : windows of training people
+    training : windows of training subjects
     held_out : windows that accuracy is reported on
-    leaky : the run's protocol has the same people in training and test and is stamped so; windows still must differ
+    leaky : the run's protocol has the same subjects in training and test and is stamped so; windows still must differ
     count : windows to draw at most
 
     Returns
@@ -102,7 +102,7 @@ def draw_calibration(
 
     Raises
     ------
-    DataError : a person (under ``leaky``: a window) of the held-out set is among them
+    DataError : a subject (under ``leaky``: a window) of the held-out set is among them
     """
     _refuse_overlap(training, held_out, leaky=leaky)
     return training.take(np.sort(balanced_rows(training.labels, count)))
@@ -126,7 +126,7 @@ def balanced_rows(labels: NDArray[np.int64], count: int) -> NDArray[np.intp]:
 
 
 def calibration_digest(windows: WindowSet) -> str:
-    """SHA-256 (hex) of the calibration windows: which recordings, which people, and every sample."""
+    """SHA-256 (hex) of the calibration windows: which recordings, which subjects, and every sample."""
     digest = hashlib.sha256()
     for identity, subject, label in zip(windows.ids, windows.subjects, windows.labels, strict=True):
         digest.update(f"{identity}\0{subject}\0{label}\n".encode())
@@ -145,11 +145,11 @@ def _even_shares(available: list[int], total: int) -> list[int]:
 
 
 def _refuse_overlap(training: WindowSet, held_out: WindowSet, *, leaky: bool) -> None:
-    shared_people = sorted(set(training.subjects) & set(held_out.subjects))
-    if shared_people and not leaky:
+    shared_subjects = sorted(set(training.subjects) & set(held_out.subjects))
+    if shared_subjects and not leaky:
         raise DataError(
-            f"calibration would use people of the held-out set: {', '.join(shared_people)}",
-            hint="Calibrate with training people only, or use a protocol that is stamped leaky",
+            f"calibration would use subjects of the held-out set: {', '.join(shared_subjects)}",
+            hint="Calibrate with training subjects only, or use a protocol that is stamped leaky",
         )
     shared_windows = sorted(set(training.ids) & set(held_out.ids))
     if shared_windows:

@@ -1,32 +1,28 @@
-"""Recipes: the numeric forms that a student ships in, what each format makes of them, and the model files of a bundle.
+"""Recipes: the numeric forms that a student ships in, and the model files of a bundle.
 
-A name says all: ``w8`` int8 weights, ``a8`` or ``a16`` integer activations, ``s`` signed ones where the plain form is
-unsigned, ``static`` ranges from calibration, ``pc`` one scale per output channel. ``fp16`` keeps weights in half
-precision and computes in float32. The encoder stays in float in every form.
+A name says all: ``w8`` int8 weights, ``a8`` integer activations, ``s`` signed ones where the plain form is unsigned,
+``static`` ranges from calibration, ``pc`` one scale per output channel. ``fp16`` keeps weights in half precision and
+computes in float32. The encoder stays in float in every form. This module loads no converter and no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from vskd.bundle import ModelEntry
-from vskd.contract import Contract
+from vskd.bundle_files import model_file
 from vskd.engines import ENGINES, ModelFormat
 from vskd.errors import ConfigError, did_you_mean
-from vskd_export.convert.onnx import to_onnx
-from vskd_export.convert.tflite import to_tflite
-from vskd_export.quantize.calibrate import WindowSet
-from vskd_export.quantize.onnx import quantize_onnx
-from vskd_export.quantize.tflite import quantize_tflite
-from vskd_training.models.student import Student
 
 FLOAT_RECIPE = "fp32"
 INTEGER_RECIPE = "w8a8-static-pc"
 
 FORMATS: tuple[ModelFormat, ...] = get_args(ModelFormat)
+
+#: The word that users say -> the recipe that it means.
+ALIASES: Mapping[str, str] = {"int8": INTEGER_RECIPE}
 
 
 @dataclass(frozen=True)
@@ -50,29 +46,19 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = {
     FLOAT_RECIPE: Recipe(32, False, "the trained network; always part of a bundle, the others are judged by it"),
     "fp16": Recipe(16, False, "half the size, computed in float32"),
-    INTEGER_RECIPE: Recipe(8, True, "a quarter of the size, integer arithmetic"),
+    INTEGER_RECIPE: Recipe(8, True, "int8: a quarter of the size, integer arithmetic"),
     "w8a8s-static-pc": Recipe(
         8,
         True,
-        "the same with signed activations, for ONNX Runtime on ARM (slower than unsigned on x86)",
-        {"tflite": f"TFLite's int8 activations are signed already; ask for {INTEGER_RECIPE}.tflite"},
+        "int8 with signed activations, for ONNX Runtime on ARM (slower than unsigned on x86)",
+        {"tflite": "TFLite's int8 activations are signed already; use int8.tflite"},
     ),
-    "w8a16-static-pc": Recipe(
-        8,
-        True,
-        "16-bit activations, for processors with 16-bit kernels; LiteRT has only slow reference ones",
-        {
-            "onnx": "ONNX Runtime has no 16-bit integer convolution: it widens every tensor to float32 in every run, "
-            "slower than fp32 and no nearer to it than w8-pc"
-        },
-    ),
-    "w8-pc": Recipe(8, False, "a quarter of the size, computed in float32"),
 }
 
 
 def entry(model_format: ModelFormat, recipe: str) -> ModelEntry:
     """The model of this format and recipe, e.g. ``model.fp32.onnx``."""
-    return ModelEntry(f"model.{recipe}.{model_format}", model_format, recipe)
+    return ModelEntry(model_file(recipe, model_format), model_format, recipe)
 
 
 def format_of(file: str) -> ModelFormat:
@@ -81,11 +67,12 @@ def format_of(file: str) -> ModelFormat:
 
 
 def parse_recipes(names: Sequence[str]) -> tuple[ModelEntry, ...]:
-    """The models that a user asks for by name.
+    """The models that a user wants, by name.
 
     Parameters
     ----------
-    names : a recipe for every format, ``"fp16"``, or for one, ``"w8a8s-static-pc.onnx"``; none takes the default
+    names : a recipe for every format, ``"fp16"`` or ``"int8"``, or for one, ``"w8a8s-static-pc.onnx"``; none takes the
+        default, int8
 
     Returns
     -------
@@ -104,15 +91,16 @@ def parse_recipes(names: Sequence[str]) -> tuple[ModelEntry, ...]:
 
 def _parse(name: str) -> tuple[str, tuple[ModelFormat, ...]]:
     stem, dot, ending = name.rpartition(".")
-    recipe, formats = (stem, (ending,)) if dot and ending in FORMATS else (name, FORMATS)
+    word, formats = (stem, (ending,)) if dot and ending in FORMATS else (name, FORMATS)
+    recipe = ALIASES.get(word, word)
     if "dynamic" in recipe:
         raise ConfigError(
             f"there is no recipe {name!r}: activation ranges guessed anew in every run ruin convolutional networks "
             "(0.906 -> 0.100 accuracy reported), and no engine here has fast kernels for them",
-            hint=f"{INTEGER_RECIPE} is int8 with calibrated ranges; w8-pc needs no calibration",
+            hint=f"int8 ({INTEGER_RECIPE}) has calibrated ranges; fp16 needs no calibration",
         )
     if recipe not in RECIPES:
-        raise ConfigError(f"there is no recipe {recipe!r}", hint=did_you_mean(recipe, RECIPES))
+        raise ConfigError(f"there is no recipe {recipe!r}", hint=did_you_mean(recipe, (*ALIASES, *RECIPES)))
     for kind in formats:
         if kind in RECIPES[recipe].refused:
             able = [f"{recipe}.{other}" for other in FORMATS if other not in RECIPES[recipe].refused]
@@ -127,7 +115,7 @@ def _parse(name: str) -> tuple[str, tuple[ModelFormat, ...]]:
 MODELS = parse_recipes(())
 
 
-def models_for(engine: str, models: Sequence[ModelEntry] = MODELS) -> tuple[ModelEntry, ...]:
+def models_for(engine: str, models: Sequence[ModelEntry]) -> tuple[ModelEntry, ...]:
     """Those of some models that an engine runs, the float one first."""
     return tuple(model for model in models if model.format == ENGINES[engine].format)
 
@@ -142,43 +130,3 @@ def describe_recipes(models: Sequence[ModelEntry]) -> dict[str, dict[str, Any]]:
         }
         for model in models
     }
-
-
-def make_models(
-    student: Student, contract: Contract, calibration: WindowSet, models: Sequence[ModelEntry] = MODELS
-) -> dict[str, bytes]:
-    """Convert and quantize; the two formats side by side, each step in a process of its own.
-
-    Parameters
-    ----------
-    student : trained; not changed
-    contract : fixes the window and travels in every file
-    calibration : windows that set the ranges of the activations, as drawn
-    models : what to make
-
-    Returns
-    -------
-    file -> content, in the order of ``models``
-
-    Raises
-    ------
-    MissingExtraError : a converter is not installed
-    VskdError : a converter failed
-    """
-
-    def made(model_format: ModelFormat) -> dict[str, bytes]:
-        convert, quantize = _TOOLS[model_format]
-        full = convert(student, contract)
-        return {
-            model.file: full if model.recipe == FLOAT_RECIPE else quantize(full, contract, calibration, model.recipe)
-            for model in models
-            if model.format == model_format
-        }
-
-    with ThreadPoolExecutor(len(FORMATS)) as pool:
-        by_format = list(pool.map(made, FORMATS))
-    contents = {file: content for found in by_format for file, content in found.items()}
-    return {model.file: contents[model.file] for model in models}
-
-
-_TOOLS = {"onnx": (to_onnx, quantize_onnx), "tflite": (to_tflite, quantize_tflite)}

@@ -1,4 +1,4 @@
-"""A script, run by a test in a process of its own: the image form of an untrained student as int8 ``.tflite``.
+"""A script, run by a test in a process of its own: the image variant of an untrained student as int8 ``.tflite``.
 
 ``python convert_image_int8.py WIDTH FILE``. Nothing of an arena depends on what the weights are.
 """
@@ -16,7 +16,7 @@ from ai_edge_quantizer import quantizer, recipe
 from vskd.contract import Contract
 from vskd_export.convert.graph import frozen_copy
 from vskd_export.convert.tflite_file import finish_signatures, shorten_names
-from vskd_export.convert.variants import ImageToLogits
+from vskd_export.convert.tflite_variants import ImageToLogits
 from vskd_training.models.student import Student
 
 

@@ -9,10 +9,11 @@ from pyts.image import GramianAngularField
 from vskd.checks.golden import IMAGE_TOLERANCE
 from vskd.contract import Contract, Field, GafSpec, Scaling, WindowSpec
 from vskd.gaf import GafEncoder
-from vskd_export.judge import evidence
-from vskd_export.judge.evidence import NO_LABEL, adversarial_windows, gather_evidence, reference_images
+from vskd_export.judge import evidence as module
+from vskd_export.judge.evidence import NO_LABEL, Evidence, adversarial_windows, gather_evidence
+from vskd_export.judge.float64_images import reference_images
 
-from ..conftest import Workshop, synthetic_windows
+from ..conftest import Trained, synthetic_windows
 
 
 @pytest.mark.parametrize(("field", "method"), [("gasf", "summation"), ("gadf", "difference")])
@@ -20,7 +21,7 @@ from ..conftest import Workshop, synthetic_windows
 def test_the_reference_is_that_of_pyts(field: Field, method: str, samples: int) -> None:
     spec = GafSpec(fields=(field,), scaling="minmax", size=32)
     contract = Contract(labels=("a", "b"), window=WindowSpec(samples=samples), gaf=spec)
-    windows = synthetic_windows(3, people=("anna",), seed=3, samples=samples).windows
+    windows = synthetic_windows(3, subjects=("anna",), seed=3, samples=samples).windows
 
     images = reference_images(windows, contract)
 
@@ -33,7 +34,7 @@ def test_the_reference_is_that_of_pyts(field: Field, method: str, samples: int) 
 def test_the_runtime_encoder_draws_the_reference_on_every_window(scaling: Scaling, contract: Contract) -> None:
     spec = GafSpec(fields=("gasf", "gadf"), scaling=scaling, size=32)
     changed = dataclasses.replace(contract, gaf=spec)
-    real = synthetic_windows(64, people=("anna",), seed=4).windows
+    real = synthetic_windows(64, subjects=("anna",), seed=4).windows
     windows = np.concatenate([real, np.stack(list(adversarial_windows(changed, real[0]).values()))])
 
     difference = np.abs(GafEncoder(spec, 64)(windows) - reference_images(windows, changed))
@@ -43,7 +44,7 @@ def test_the_runtime_encoder_draws_the_reference_on_every_window(scaling: Scalin
 
 def test_a_flat_axis_under_minmax_draws_zeros_in_the_reference_too(contract: Contract) -> None:
     spec = GafSpec(fields=("gasf", "gadf"), scaling="minmax", size=32)
-    window = synthetic_windows(1, people=("anna",), seed=6).windows
+    window = synthetic_windows(1, subjects=("anna",), seed=6).windows
     window[0, 1] = 0.7
 
     image = reference_images(window, dataclasses.replace(contract, gaf=spec))[0]
@@ -53,7 +54,7 @@ def test_a_flat_axis_under_minmax_draws_zeros_in_the_reference_too(contract: Con
 
 
 def test_adversarial_windows_are_what_their_names_say(contract: Contract) -> None:
-    recorded = synthetic_windows(1, people=("anna",), seed=5).windows[0]
+    recorded = synthetic_windows(1, subjects=("anna",), seed=5).windows[0]
     windows = adversarial_windows(contract, recorded)
 
     assert all(window.shape == (3, 64) and window.dtype == np.float32 for window in windows.values())
@@ -67,21 +68,22 @@ def test_adversarial_windows_are_what_their_names_say(contract: Contract) -> Non
         assert np.flatnonzero(~windows[f"dead axis {name}"].any(axis=1)).tolist() == [axis]
 
 
-def test_evidence_holds_real_windows_with_their_truth_and_adversarial_ones_without(workshop: Workshop) -> None:
-    evidence = gather_evidence(workshop.student, workshop.contract, workshop.held_out)
-
-    assert evidence.is_real.sum() == len(workshop.held_out)
-    assert evidence.labels[evidence.is_real].tolist() == workshop.held_out.labels.tolist()
-    assert set(evidence.labels[~evidence.is_real]) == {NO_LABEL}
+def test_evidence_holds_real_windows_with_their_truth_and_adversarial_ones_without(
+    evidence: Evidence, trained: Trained
+) -> None:
+    assert evidence.recorded_ids == trained.held_out.ids
+    assert evidence.is_recorded.sum() == len(trained.held_out)
+    assert evidence.labels[evidence.is_recorded].tolist() == trained.held_out.labels.tolist()
+    assert set(evidence.labels[~evidence.is_recorded]) == {NO_LABEL}
     assert len(set(evidence.names)) == len(evidence.names) == len(evidence.windows) == len(evidence.logits)
 
 
-def test_every_held_out_window_is_judged_up_to_a_limit(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = gather_evidence(workshop.student, workshop.contract, workshop.held_out)
-    assert seen.is_real.sum() == len(workshop.held_out)
-    np.testing.assert_array_equal(seen.windows[seen.is_real], workshop.held_out.windows)
+def test_every_held_out_window_is_judged_up_to_a_limit(
+    evidence: Evidence, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.testing.assert_array_equal(evidence.windows[evidence.is_recorded], trained.held_out.windows)
 
-    monkeypatch.setattr(evidence, "MAX_JUDGED_WINDOWS", 10)
-    few = gather_evidence(workshop.student, workshop.contract, workshop.held_out)
-    assert few.is_real.sum() == 10
-    assert (few.names[0], few.names[9]) == (seen.names[0], seen.names[len(workshop.held_out) - 1])
+    monkeypatch.setattr(module, "MAX_JUDGED_WINDOWS", 10)
+    few = gather_evidence(trained.student, trained.contract, trained.held_out)
+    assert few.is_recorded.sum() == 10
+    assert (few.names[0], few.names[9]) == (evidence.names[0], evidence.names[len(trained.held_out) - 1])

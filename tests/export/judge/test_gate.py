@@ -10,23 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from vskd.bundle import ModelEntry
 from vskd.contract import Contract, Scaling
 from vskd.errors import GateError
-from vskd_export.judge import gate, quantized
-from vskd_export.judge.answers import Answers
+from vskd_export.judge import kernels, micro, sizes
+from vskd_export.judge.encoder import check_encoder
+from vskd_export.judge.engines import EngineRun, recorded_logits
 from vskd_export.judge.evidence import NO_LABEL, Evidence, gather_evidence
-from vskd_export.judge.gate import check_encoder, check_engines, check_float, check_reference, check_sizes
-from vskd_export.judge.quantized import QuantizedParity, class_f1, judge, measure_quantized, one_window
-from vskd_export.judge.violations import Breach, Ledger
-from vskd_export.judge.weights import weight_bytes
+from vskd_export.judge.float_models import check_float
+from vskd_export.judge.gate import check_engines
+from vskd_export.judge.kernels import check_micro, check_reference
+from vskd_export.judge.quantized import QuantizedParity, check_quantized, class_f1, measure_quantized, one_window
+from vskd_export.judge.sizes import check_sizes, weight_bytes
+from vskd_export.judge.violations import Collector, Violation
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.evaluation.metrics import confusion_matrix, macro_f1
 from vskd_training.models.student import Student
 
-from ..conftest import Workshop
+from ..conftest import Trained
+
+MODEL = ModelEntry("model.onnx", "onnx", "fp32")
 
 
-def evidence(logits: list[list[float]], labels: list[int]) -> Evidence:
+def evidence_of(logits: list[list[float]], labels: list[int]) -> Evidence:
     count = len(logits)
     return Evidence(
         names=tuple(f"window {index}" for index in range(count)),
@@ -40,74 +46,73 @@ def two_classes() -> Contract:
     return Contract(labels=("a", "b"))
 
 
-def check(logits: NDArray[np.float32], seen: Evidence) -> tuple[float, tuple[Breach, ...]]:
-    checked, breaches = check_float(
-        logits, engine="engine", version="1.2", file="model.onnx", contract=two_classes(), evidence=seen
-    )
-    return checked.largest_difference, breaches
+def check(logits: NDArray[np.float32], seen: Evidence) -> tuple[float, tuple[Violation, ...]]:
+    checked, violations = check_float(EngineRun("engine", "1.2", MODEL, logits), two_classes(), seen)
+    return checked.largest_difference, violations
 
 
 def test_logits_within_the_tolerance_pass_and_the_largest_difference_is_told() -> None:
-    seen = evidence([[0.0, 1.0], [2.0, 3.0]], [1, NO_LABEL])
-    difference, breaches = check(seen.logits + np.array([[0, 0], [0, 8e-5]], np.float32), seen)
+    seen = evidence_of([[0.0, 1.0], [2.0, 3.0]], [1, NO_LABEL])
+    difference, violations = check(seen.logits + np.array([[0, 0], [0, 8e-5]], np.float32), seen)
     assert difference == pytest.approx(8e-5, rel=1e-2)
-    assert breaches == ()
+    assert violations == ()
 
 
-def test_a_wrong_logit_is_a_breach_with_engine_file_window_and_difference() -> None:
-    seen = evidence([[0.0, 1.0], [2.0, 3.0], [0.5, 0.5]], [1, NO_LABEL, 0])
+def test_a_wrong_logit_is_a_violation_with_engine_file_window_and_difference() -> None:
+    seen = evidence_of([[0.0, 1.0], [2.0, 3.0], [0.5, 0.5]], [1, NO_LABEL, 0])
     logits = seen.logits.copy()
     logits[1, 0] += 2e-4
 
-    _, (breach,) = check(logits, seen)
+    _, (violation,) = check(logits, seen)
 
-    assert (breach.code, breach.subject, breach.engine, breach.limit) == (
+    assert (violation.code, violation.component, violation.engine, violation.limit) == (
         "float-logits", "model.onnx", "engine 1.2", 1e-4,
     )  # fmt: skip
     assert "engine 1.2 disagrees with torch on model.onnx: window 'window 1', largest logit difference 2.00e-04" in (
-        breach.message
+        violation.message
     )
 
 
 @pytest.mark.parametrize("file", [model.file for model in MODELS if model.format == "onnx"])
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_a_logit_that_is_not_finite_is_refused_whatever_is_allowed(file: str, wrong: float) -> None:
-    seen = evidence([[0.0, 1.0], [2.0, 3.0]], [1, NO_LABEL])
-    logits = {("onnxruntime", model.file): seen.logits.copy() for model in MODELS}
-    logits["onnxruntime", file][1, 0] = wrong
+    seen = evidence_of([[0.0, 1.0], [2.0, 3.0]], [1, NO_LABEL])
+    runs = [EngineRun("onnxruntime", "1.2", model, seen.logits.copy()) for model in MODELS]
+    next(run for run in runs if run.model.file == file).logits[1, 0] = wrong
 
     with pytest.raises(GateError, match=rf"{file} in onnxruntime 1\.2 gives NaN or infinity for window 'window 1'"):
-        check_engines(Answers(MODELS, {"onnxruntime": "1.2"}, logits), two_classes(), seen)
+        check_engines(runs, two_classes(), seen)
 
 
-def test_the_first_breach_is_refused_and_the_others_counted_unless_they_are_allowed() -> None:
-    found = [Breach(code, "model.onnx", "", 2.0, 1.0, "it is wrong") for code in ("macro-f1", "flip-rate", "class-f1")]
+def test_a_bundle_keeps_the_logits_of_the_most_preferred_engine() -> None:
+    preferred, other = np.zeros((2, 2), np.float32), np.ones((2, 2), np.float32)
+    runs = [EngineRun("litert", "1", MODEL, preferred), EngineRun("tflite-runtime", "2", MODEL, other)]
+    assert recorded_logits(runs)[MODEL.file] is preferred
+
+
+def test_the_first_violation_is_refused_and_the_others_counted_unless_they_are_allowed() -> None:
+    found = [
+        Violation(code, "model.onnx", "", 2.0, 1.0, "it is wrong") for code in ("macro-f1", "flip-rate", "class-f1")
+    ]
 
     with pytest.raises(GateError, match=r"^it is wrong \(2 more: class-f1, flip-rate\)\. Nothing was written"):
-        Ledger(allow_degraded=False).record(found)
+        Collector(allow_degraded=False).record(found)
     with pytest.raises(GateError, match=r"^it is wrong\. Nothing was written"):
-        Ledger(allow_degraded=False).record(found[:1])
+        Collector(allow_degraded=False).record(found[:1])
 
-    allowed = Ledger(allow_degraded=True)
+    allowed = Collector(allow_degraded=True)
     allowed.record(found[:1])
     allowed.record(found[1:])
-    assert allowed.breaches == tuple(found)
+    assert allowed.violations == found
 
 
 def measure(logits: list[list[float]], seen: Evidence) -> QuantizedParity:
-    return measure_quantized(
-        np.array(logits, np.float32),
-        engine="engine",
-        version="1.2",
-        file="model.onnx",
-        contract=two_classes(),
-        evidence=seen,
-    )
+    return measure_quantized(EngineRun("engine", "1.2", MODEL, np.array(logits, np.float32)), two_classes(), seen)
 
 
 def test_a_quantized_model_is_measured_on_recorded_windows_only() -> None:
     # Four recorded windows, torch right on three; the quantized model flips the third, and is wrong there.
-    seen = evidence([[1, 0], [1, 0], [0, 1], [1, 0], [9, 0]], [0, 0, 1, 1, NO_LABEL])
+    seen = evidence_of([[1, 0], [1, 0], [0, 1], [1, 0], [9, 0]], [0, 0, 1, 1, NO_LABEL])
     measured = measure([[1, 0], [1, 0], [0.1, 0], [1, 0], [0, 9]], seen)
 
     assert (measured.flips, measured.flip_rate) == (1, 0.25)
@@ -122,7 +127,7 @@ def test_a_quantized_model_is_measured_on_recorded_windows_only() -> None:
     assert (measured.worst_class, measured.worst_class_loss) == ("b", pytest.approx(2 / 3))
     assert measured.worst_class_loss_limit == pytest.approx(2 / 3)
     assert measured.flip_rate_limit == 0.25
-    assert [breach.code for breach in judge(measured)] == ["flip-margin"]
+    assert [violation.code for violation in check_quantized(measured)] == ["flip-margin"]
 
 
 @given(data=st.data(), classes=st.integers(2, 5))
@@ -151,7 +156,7 @@ def many(flips: int, *, margin: float = 0.1) -> tuple[Evidence, list[list[float]
     labels = [index % 2 for index in range(1000)]
     logits = [[0.0, lead] if label else [lead, 0.0] for label in labels]
     chosen = [row[::-1] if index % 2 == 0 and index < 2 * flips else row for index, row in enumerate(logits)]
-    return evidence(logits, labels), chosen
+    return evidence_of(logits, labels), chosen
 
 
 @pytest.mark.parametrize(
@@ -172,14 +177,14 @@ def test_a_large_set_is_judged_by_the_limits_themselves(flips: int, margin: floa
     assert measured.flip_rate_limit == 0.01
     assert measured.macro_f1_loss_limit == 0.005
     assert measured.worst_class_loss_limit == 0.02
-    breaches = judge(measured)
-    assert [breach.code for breach in breaches] == codes
-    assert all(breach.engine == "engine 1.2" and breach.value > breach.limit for breach in breaches)
+    violations = check_quantized(measured)
+    assert [violation.code for violation in violations] == codes
+    assert all(violation.engine == "engine 1.2" and violation.value > violation.limit for violation in violations)
 
 
-def test_a_breach_says_what_broke_by_how_much_and_the_limit() -> None:
+def test_a_violation_says_what_broke_by_how_much_and_the_limit() -> None:
     seen, chosen = many(25, margin=0.3)
-    sentences = [breach.message for breach in judge(measure(chosen, seen))]
+    sentences = [violation.message for violation in check_quantized(measure(chosen, seen))]
     assert sentences == [
         "model.onnx in engine 1.2 loses 2.50% of macro-F1, the limit is 0.50%",
         "model.onnx in engine 1.2 loses 2.56% of the F1 of 'a', the limit is 2.00%",
@@ -190,63 +195,65 @@ def test_a_breach_says_what_broke_by_how_much_and_the_limit() -> None:
 
 
 def test_every_weight_of_the_integer_models_is_a_quarter(files: dict[str, bytes]) -> None:
-    sizes, breaches = check_sizes(files, MODELS)
+    sizes, violations = check_sizes(files, MODELS)
 
-    assert breaches == ()
+    assert violations == ()
     assert set(sizes) == {model.file for model in MODELS if model.recipe != "fp32"}
     assert all(row["weights_ratio"] == 4.0 and row["ratio_limit"] == pytest.approx(3.9) for row in sizes.values())
     # Small as it is, the whole file cannot be a quarter: see WHOLE_FILE_BYTES.
     assert all(2.0 < row["file_ratio"] < 3.9 for row in sizes.values())
 
 
-def test_weights_are_filters_and_matrices_and_nothing_else(files: dict[str, bytes], workshop: Workshop) -> None:
+def test_weights_are_filters_and_matrices_and_nothing_else(files: dict[str, bytes], trained: Trained) -> None:
     layers = (torch.nn.Conv2d, torch.nn.Linear)
-    weights = sum(m.weight.numel() for m in workshop.student.modules() if isinstance(m, layers))
+    weights = sum(m.weight.numel() for m in trained.student.modules() if isinstance(m, layers))
     for model in MODELS:
         assert weight_bytes(model.file, files[model.file]) == weights * (4 if model.recipe == "fp32" else 1)
 
 
-def test_a_file_that_was_not_made_smaller_is_a_breach(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_was_not_made_smaller_is_a_violation(
+    files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = {model.file: files[f"model.fp32.{model.format}"] for model in MODELS}
-    monkeypatch.setattr(quantized, "WHOLE_FILE_BYTES", 1000)
+    monkeypatch.setattr(sizes, "WHOLE_FILE_BYTES", 1000)
 
-    _, breaches = check_sizes(small, MODELS[:2])
+    _, violations = check_sizes(small, MODELS[:2])
 
-    assert [breach.code for breach in breaches] == ["weights-size", "file-size"]
-    assert breaches[0].message == (
+    assert [violation.code for violation in violations] == ["weights-size", "file-size"]
+    assert violations[0].message == (
         "the weights of model.w8a8-static-pc.onnx are smaller than the float ones by a factor of 1.00, "
         "at least 3.90 is needed"
     )
 
 
 @pytest.mark.parametrize("scaling", ["tanh", "range", "minmax"])
-def test_both_encoders_keep_the_limit_under_every_scaling(scaling: Scaling, workshop: Workshop) -> None:
+def test_both_encoders_keep_the_limit_under_every_scaling(scaling: Scaling, trained: Trained) -> None:
     """Without exception, because float64 draws from the encoder's own averages."""
-    gaf = dataclasses.replace(workshop.contract.gaf, scaling=scaling, fields=("gasf", "gadf"))
-    contract = dataclasses.replace(workshop.contract, gaf=gaf)
+    gaf = dataclasses.replace(trained.contract.gaf, scaling=scaling, fields=("gasf", "gadf"))
+    contract = dataclasses.replace(trained.contract, gaf=gaf)
     student = Student(contract, width=0.125).eval()
-    seen = gather_evidence(student, contract, workshop.held_out)
+    seen = gather_evidence(student, contract, trained.held_out)
 
-    table, breaches = check_encoder(student, contract, seen)
+    table, violations = check_encoder(student, contract, seen)
 
-    assert breaches == ()
+    assert violations == ()
     assert 0 < table["numpy"] <= 2e-6
     assert 0 < table["torch"] <= 2e-6
     assert 0 < table["numpy_average"] <= 1e-6
 
 
-def test_an_encoder_that_does_not_draw_the_contracts_image_is_a_breach(workshop: Workshop) -> None:
-    gaf = dataclasses.replace(workshop.contract.gaf, scale_g=2.001)
-    other = dataclasses.replace(workshop.contract, gaf=gaf)
-    seen = dataclasses.replace(evidence([[0.0, 1.0]], [0]), windows=workshop.held_out.windows[:1])
+def test_an_encoder_that_does_not_draw_the_contracts_image_is_a_violation(trained: Trained) -> None:
+    gaf = dataclasses.replace(trained.contract.gaf, scale_g=2.001)
+    other = dataclasses.replace(trained.contract, gaf=gaf)
+    seen = dataclasses.replace(evidence_of([[0.0, 1.0]], [0]), windows=trained.held_out.windows[:1])
 
-    table, breaches = check_encoder(workshop.student, workshop.contract, seen)
-    assert breaches == ()
+    table, violations = check_encoder(trained.student, trained.contract, seen)
+    assert violations == ()
     assert table["torch"] <= 2e-6
 
-    _, (breach,) = check_encoder(workshop.student, other, seen)
-    assert (breach.code, breach.subject) == ("encoder-image", "the torch encoder")
-    assert "the torch encoder's image of window 'window 0' differs from float64 by" in breach.message
+    _, (violation,) = check_encoder(trained.student, other, seen)
+    assert (violation.code, violation.component) == ("encoder-image", "the torch encoder")
+    assert "the torch encoder's image of window 'window 0' differs from float64 by" in violation.message
 
 
 class _Recorder:
@@ -261,18 +268,18 @@ class _Recorder:
 
 def against_reference(
     logits: list[float], monkeypatch: pytest.MonkeyPatch
-) -> tuple[list[dict[str, object]], tuple[Breach, ...]]:
+) -> tuple[list[dict[str, object]], tuple[Violation, ...]]:
     """Eight windows with a lead of 1 in torch and the fast kernels; the reference kernels say ``logits`` each time."""
-    seen = evidence([[0.0, 1.0]] * 8, [1] * 8)
+    seen = evidence_of([[0.0, 1.0]] * 8, [1] * 8)
     files = {model.file: b"" for model in MODELS}
-    monkeypatch.setattr(gate, "run_reference", _Recorder(np.tile(np.array(logits, np.float32), (8, 1))))
+    monkeypatch.setattr(kernels, "run_reference", _Recorder(np.tile(np.array(logits, np.float32), (8, 1))))
     return check_reference(MODELS, files, dict.fromkeys(files, seen.logits), two_classes(), seen)
 
 
 def test_reference_kernels_that_agree_are_told_per_tflite_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    table, breaches = against_reference([0.0, 1.00005], monkeypatch)
+    table, violations = against_reference([0.0, 1.00005], monkeypatch)
 
-    assert breaches == ()
+    assert violations == ()
     assert [row["file"] for row in table] == ["model.fp32.tflite", "model.w8a8-static-pc.tflite"]
     assert all(row["windows"] == 8 and row["flips"] == 0 for row in table)
     assert table[0]["from_torch"] == pytest.approx(5e-5, rel=0.01)
@@ -284,7 +291,7 @@ def test_float_logits_must_be_torchs_and_quantized_labels_those_of_the_fast_kern
     _, near = against_reference([0.0, 1.1], monkeypatch)
     _, (full, small) = against_reference([1.0, 0.0], monkeypatch)
 
-    assert [breach.code for breach in near] == ["reference-logits"]
+    assert [violation.code for violation in near] == ["reference-logits"]
     assert (full.code, small.code) == ("reference-logits", "reference-label")
     assert small.value == pytest.approx(np.tanh(0.5))
     assert "give window 'window 0' another label on model.w8a8-static-pc.tflite" in small.message
@@ -293,3 +300,27 @@ def test_float_logits_must_be_torchs_and_quantized_labels_those_of_the_fast_kern
 def test_reference_kernels_that_give_nan_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(GateError, match="reference kernels gives NaN or infinity for window 'window 0'"):
         against_reference([np.nan, 0.0], monkeypatch)
+
+
+def on_micro(logits: list[float], monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, object], tuple[Violation, ...]]:
+    """As ``against_reference``, for the integer model in TensorFlow Lite Micro."""
+    seen = evidence_of([[0.0, 1.0]] * 8, [1] * 8)
+    run = micro.MicroRun("9", 12_345, np.tile(np.array(logits, np.float32), (8, 1)))
+    monkeypatch.setattr(micro, "is_installed", lambda: True)
+    monkeypatch.setattr(micro, "run_micro", lambda *_: run)
+    return check_micro(MODELS[3], b"", seen.logits, two_classes(), seen)
+
+
+def test_tensorflow_lite_micro_must_give_the_labels_of_litert(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, violations = on_micro([0.1, 0.9], monkeypatch)
+    assert violations == ()
+    assert (table["arena_bytes"], table["windows"], table["flips"]) == (12_345, 8, 0)
+    assert table["largest_difference"] == pytest.approx(0.1)
+
+    table, (violation,) = on_micro([1.0, 0.0], monkeypatch)
+    assert table["flips"] == 8
+    assert (violation.code, violation.component) == ("micro-label", "model.w8a8-static-pc.tflite")
+    assert "gives window 'window 0' another label than LiteRT, whose margin there is 0.46" in violation.message
+
+    with pytest.raises(GateError, match="in TensorFlow Lite Micro 9 gives NaN or infinity for window 'window 0'"):
+        on_micro([np.nan, 0.0], monkeypatch)

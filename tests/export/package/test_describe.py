@@ -21,7 +21,7 @@ from vskd_export.package.describe import describe_model
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.models.student import Student
 
-from ..conftest import Workshop
+from ..conftest import Trained
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def cost_in_torch(student: Student, contract: Contract) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.file)
-def test_macs_and_parameters_are_those_of_torchs_layers(graphs: dict[str, Any], workshop: Workshop, model: Any) -> None:
-    macs, parameters = cost_in_torch(workshop.student, workshop.contract)
+def test_macs_and_parameters_are_those_of_torchs_layers(graphs: dict[str, Any], trained: Trained, model: Any) -> None:
+    macs, parameters = cost_in_torch(trained.student, trained.contract)
     assert (graphs[model.file]["macs"], graphs[model.file]["parameters"]) == (macs, parameters)
 
 
@@ -70,16 +70,16 @@ def test_ports_version_and_operators_are_the_files(graphs: dict[str, Any], files
 
 
 def test_the_quantization_of_the_logits_is_the_grid_on_which_they_lie(
-    graphs: dict[str, Any], files: dict[str, bytes], workshop: Workshop
+    graphs: dict[str, Any], files: dict[str, bytes], trained: Trained
 ) -> None:
     name = "model.w8a8-static-pc.onnx"
     session = onnxruntime.InferenceSession(files[name], providers=["CPUExecutionProvider"])
-    logits = np.concatenate([session.run(None, {"window": w[None]})[0] for w in workshop.held_out.windows[:8]])
+    logits = np.concatenate([session.run(None, {"window": w[None]})[0] for w in trained.held_out.windows[:8]])
     steps = logits / graphs[name]["quantization"]["logits"]["scale"]
     np.testing.assert_allclose(steps, steps.round(), atol=1e-3)
 
 
-def test_inspect_tells_people(bundle: Bundle) -> None:
+def test_inspect_in_words(bundle: Bundle) -> None:
     done = CliRunner().invoke(inspect, [str(bundle.path)])
 
     assert done.exit_code == 0, done.output
@@ -91,7 +91,7 @@ def test_inspect_tells_people(bundle: Bundle) -> None:
         assert text in done.output
 
 
-def test_inspect_tells_machines(bundle: Bundle) -> None:
+def test_inspect_in_json(bundle: Bundle) -> None:
     told = json.loads(CliRunner().invoke(inspect, [str(bundle.path), "--json"]).output)
 
     assert Contract.from_mapping(told["contract"]) == bundle.contract

@@ -10,8 +10,8 @@ import pytest
 
 from vskd.bundle import Bundle
 from vskd.contract import Contract
-from vskd_export.build import ExportReport
 from vskd_export.package.page import page
+from vskd_export.package.report import ExportReport
 
 
 class _Reader(HTMLParser):

@@ -12,10 +12,10 @@ from vskd.errors import ContractError, DataError
 from vskd_export.quantize.calibrate import WindowSet, balanced_rows, calibration_digest, draw_calibration
 
 
-def window_set(labels: list[int], *, people: list[str], tag: str = "w") -> WindowSet:
+def window_set(labels: list[int], *, subjects: list[str], tag: str = "w") -> WindowSet:
     count = len(labels)
     windows = np.arange(count * 3 * 8, dtype=np.float32).reshape(count, 3, 8) / 100
-    return WindowSet(windows, np.array(labels), tuple(f"{tag}{index}" for index in range(count)), tuple(people))
+    return WindowSet(windows, np.array(labels), tuple(f"{tag}{index}" for index in range(count)), tuple(subjects))
 
 
 @given(labels=st.lists(st.integers(0, 5), min_size=1, max_size=60), count=st.integers(1, 80))
@@ -32,8 +32,8 @@ def test_rows_are_distinct_and_no_class_is_short_while_another_has_more(labels: 
 
 
 def test_the_draw_is_balanced_and_the_same_each_time() -> None:
-    training = window_set([0] * 50 + [1] * 10 + [2] * 3, people=["anna"] * 63)
-    held_out = window_set([0, 1], people=["cara"] * 2, tag="h")
+    training = window_set([0] * 50 + [1] * 10 + [2] * 3, subjects=["anna"] * 63)
+    held_out = window_set([0, 1], subjects=["cara"] * 2, tag="h")
 
     drawn = draw_calibration(training, held_out=held_out, count=21)
 
@@ -43,25 +43,25 @@ def test_the_draw_is_balanced_and_the_same_each_time() -> None:
     assert {"w0", "w49"} <= set(drawn.ids)
 
 
-def test_people_of_the_held_out_set_are_refused() -> None:
-    training = window_set([0, 1, 0, 1], people=["anna", "anna", "cara", "ben"])
-    held_out = window_set([0, 1], people=["cara", "dora"], tag="h")
+def test_subjects_of_the_held_out_set_are_refused() -> None:
+    training = window_set([0, 1, 0, 1], subjects=["anna", "anna", "cara", "ben"])
+    held_out = window_set([0, 1], subjects=["cara", "dora"], tag="h")
 
-    with pytest.raises(DataError, match="calibration would use people of the held-out set: cara"):
+    with pytest.raises(DataError, match="calibration would use subjects of the held-out set: cara"):
         draw_calibration(training, held_out=held_out)
 
 
-def test_a_leaky_protocol_may_share_people_but_not_windows() -> None:
-    training = window_set([0, 1, 0, 1], people=["anna"] * 4)
-    elsewhere = window_set([0, 1], people=["anna"] * 2, tag="h")
+def test_a_leaky_protocol_may_share_subjects_but_not_windows() -> None:
+    training = window_set([0, 1, 0, 1], subjects=["anna"] * 4)
+    elsewhere = window_set([0, 1], subjects=["anna"] * 2, tag="h")
 
     assert len(draw_calibration(training, held_out=elsewhere, leaky=True)) == 4
     with pytest.raises(DataError, match=r"2 windows of the held-out set, e\.g\. w0"):
-        draw_calibration(training, held_out=window_set([0, 1], people=["anna"] * 2), leaky=True)
+        draw_calibration(training, held_out=window_set([0, 1], subjects=["anna"] * 2), leaky=True)
 
 
 def test_the_digest_depends_on_every_sample_name_and_label() -> None:
-    original = window_set([0, 1], people=["anna", "ben"])
+    original = window_set([0, 1], subjects=["anna", "ben"])
     samples = original.windows.copy()
     samples[1, 2, 7] += 1e-6
     variants = [
@@ -76,7 +76,7 @@ def test_the_digest_depends_on_every_sample_name_and_label() -> None:
 
 def test_a_set_whose_columns_differ_in_length_is_refused() -> None:
     with pytest.raises(DataError, match="got 2 windows, 2 labels, 2 ids, 1 subjects"):
-        window_set([0, 1], people=["anna"])
+        window_set([0, 1], subjects=["anna"])
 
 
 def test_windows_that_do_not_fit_the_contract_are_refused(contract: Contract) -> None:
@@ -88,7 +88,7 @@ def test_windows_that_do_not_fit_the_contract_are_refused(contract: Contract) ->
     with pytest.raises(DataError, match="the held-out set holds no windows"):
         good.take(np.array([], dtype=np.intp)).check(contract, name="held-out")
     with pytest.raises(ContractError, match=r"shape \(3, 8\), the contract says \(3, 64\)"):
-        window_set([0], people=["anna"]).check(contract, name="held-out")
+        window_set([0], subjects=["anna"]).check(contract, name="held-out")
     with pytest.raises(DataError, match="holds NaN or infinity"):
         dataclasses.replace(good, windows=broken).check(contract, name="held-out")
     with pytest.raises(ContractError, match="labels run from 4 to 4, the contract has 4 classes"):

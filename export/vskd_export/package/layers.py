@@ -2,7 +2,7 @@
 
 ``10 log10(sum of float^2 / sum of (float - quantized)^2)`` of every tensor behind the encoder that both models have, in
 dB: 6 dB are one bit. Every tensor carries the error of all layers ahead of it, so a layer is bad where the ratio drops,
-not where it is low. Nothing is judged here: a label is what counts, and this table tells where to look when one flips.
+not where it is low. Nothing is judged here: a label is what counts, and this table shows where to look when one flips.
 
 To be seen, a tensor has to be kept or made an output; the kernels are then not always the fused ones that ship.
 """
@@ -25,16 +25,14 @@ from vskd.bundle import ModelEntry
 from vskd.closed import to_mapping
 from vskd.engines import ModelFormat
 from vskd_export.convert.graph import INPUT_NAME
-from vskd_export.convert.subprocesses import run_in_subprocess
 from vskd_export.convert.tflite_file import operator_names, output_names, read_model
+from vskd_export.quantize.recipes import FLOAT_RECIPE, RECIPES
+from vskd_export.subprocesses import run_in_subprocess
 
 #: Worst layers to name.
 NAMED_LAYERS = 3
 
-#: Windows to compare on: one in four of the recorded golden ones.
-LAYER_WINDOWS = 8
-
-#: What is told of a layer without any error, dB.
+#: The ratio of a layer without any error, dB.
 MAX_SQNR_DB = 200.0
 
 Tensors = Mapping[str, NDArray[np.float64]]
@@ -57,7 +55,7 @@ class LayerError:
 def compare_layers(
     models: Sequence[ModelEntry], files: Mapping[str, bytes], windows: NDArray[np.float32]
 ) -> dict[str, dict[str, Any]]:
-    """The table of every model with integer weights.
+    """The table of every integer model.
 
     Parameters
     ----------
@@ -69,10 +67,10 @@ def compare_layers(
     -------
     file -> ``windows``, ``layers`` in the order in which they are computed, and the ``worst`` of them
     """
-    floats = {model.format: files[model.file] for model in models if model.recipe == "fp32"}
+    floats = {model.format: files[model.file] for model in models if model.recipe == FLOAT_RECIPE}
     tables = {}
     for model in models:
-        if model.recipe.startswith("w8"):
+        if RECIPES[model.recipe].calibrated:
             errors = layer_errors(model.format, floats[model.format], files[model.file], windows)
             tables[model.file] = {
                 "windows": len(windows),
@@ -104,7 +102,7 @@ def layer_errors(
         (folder / f"full.{model_format}").write_bytes(full)
         (folder / f"small.{model_format}").write_bytes(small)
         np.save(folder / "windows.npy", windows)
-        run_in_subprocess("vskd_export.judge.layers", folder, purpose="comparing layers", needs=needs)
+        run_in_subprocess("vskd_export.package.layers", folder, purpose="comparing layers", needs=needs)
         found = json.loads((folder / "layers.json").read_text(encoding="utf-8"))
     return tuple(LayerError(layer, sqnr_db) for layer, sqnr_db in found)
 
@@ -160,8 +158,8 @@ def _run(folder: Path) -> None:
             signal[name] = signal.get(name, 0.0) + float((exact**2).sum())
             noise[name] = noise.get(name, 0.0) + float(((exact - coarse) ** 2).sum())
         order = list(full)
-    said = onnx_paths(folder / "full.onnx") if kind == "onnx" else {}
-    rows = [(said.get(name, name), sqnr_db(signal[name], noise[name])) for name in order if name in signal]
+    paths = onnx_paths(folder / "full.onnx") if kind == "onnx" else {}
+    rows = [(paths.get(name, name), sqnr_db(signal[name], noise[name])) for name in order if name in signal]
     (folder / "layers.json").write_text(json.dumps(rows), encoding="utf-8")
 
 
@@ -203,7 +201,7 @@ def _onnx_tensors(model: Path, windows: NDArray[np.float32]) -> Iterator[Tensors
     made = [output for node in nodes[first:] for output in node.output]
     # What a layer hands on is what the quantized model made of it, where it quantizes it.
     handed_on = {name.removesuffix(_HANDED_ON): name for name in made if name.endswith(_HANDED_ON)}
-    plain = {name: name for name in made if not name.endswith((_HANDED_ON, _STORED, _WIDE))}
+    plain = {name: name for name in made if not name.endswith((_HANDED_ON, _STORED))}
     names = plain | {name: seen for name, seen in handed_on.items() if name in plain}
     del proto.graph.output[:]
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names.values())
@@ -215,8 +213,8 @@ def _onnx_tensors(model: Path, windows: NDArray[np.float32]) -> Iterator[Tensors
         yield {name: value.astype(np.float64) for name, value in zip(names, values, strict=True)}
 
 
-#: How onnxruntime's quantizer names what it adds, and ``quantize_onnx`` what it widens.
-_HANDED_ON, _STORED, _WIDE = "_DequantizeLinear_Output", "_QuantizeLinear_Output", ".wide"
+#: How onnxruntime's quantizer names what it adds.
+_HANDED_ON, _STORED = "_DequantizeLinear_Output", "_QuantizeLinear_Output"
 
 
 if __name__ == "__main__":

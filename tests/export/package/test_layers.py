@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vskd.engines import ModelFormat
-from vskd_export.build import ExportReport
-from vskd_export.judge.layers import MAX_SQNR_DB, LayerError, layer_errors, sqnr_db, worst_layers
+from vskd_export.package.layers import MAX_SQNR_DB, LayerError, layer_errors, sqnr_db, worst_layers
+from vskd_export.package.report import ExportReport
 
-from ..conftest import Workshop
+from ..conftest import Trained
 
 
 @given(gain=st.floats(1e-6, 1e6))
@@ -59,7 +59,7 @@ def test_layers_are_named_by_their_place_in_the_network(exported: ExportReport) 
     assert not [name for name in names if "getitem" in name]
 
 
-def test_the_layer_that_was_spoilt_is_where_the_ratio_drops(files: dict[str, bytes], workshop: Workshop) -> None:
+def test_the_layer_that_was_spoilt_is_where_the_ratio_drops(files: dict[str, bytes], trained: Trained) -> None:
     proto = onnx.load_from_string(files["model.fp32.onnx"])
     convolutions = [node for node in proto.graph.node if node.op_type == "Conv"]
     spoilt, before = convolutions[7], convolutions[6]
@@ -67,7 +67,7 @@ def test_the_layer_that_was_spoilt_is_where_the_ratio_drops(files: dict[str, byt
     weights = onnx.numpy_helper.to_array(tensor)
     tensor.CopyFrom(onnx.numpy_helper.from_array(weights * np.float32(1.1), tensor.name))
 
-    windows = workshop.held_out.windows[:4]
+    windows = trained.held_out.windows[:4]
     errors = layer_errors("onnx", files["model.fp32.onnx"], proto.SerializeToString(), windows)
 
     ratios = {error.layer: error.sqnr_db for error in errors}

@@ -1,9 +1,9 @@
-"""Running one converter in a process of its own.
+"""Running one converter, quantizer or interpreter in a process of its own.
 
 Converters are loud (progress on standard output, C++ logs on standard error, deprecation warnings of their own
 dependencies), slow to import, and order some of what they write by Python's hash seed. In a fresh process all of that
 stays out of the user's terminal and out of the caller, and the seed is fixed, so that exporting twice gives the same
-bytes. What a converter said is shown when it fails. This module knows none of them.
+bytes. Its standard error is shown when it fails. This module knows none of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def run_in_subprocess(module: str, folder: Path, *, purpose: str, needs: str) ->
 
     Returns
     -------
-    what it said on standard error
+    its standard error
 
     Raises
     ------
@@ -57,5 +57,5 @@ def run_in_subprocess(module: str, folder: Path, *, purpose: str, needs: str) ->
         raise VskdError(f"{purpose} did not end within {TIMEOUT_S:.0f} s") from error
     if done.returncode != 0:
         tail = "\n".join(done.stderr.strip().splitlines()[-12:])
-        raise VskdError(f"{purpose} failed (exit code {done.returncode}); its last words:\n{tail}\n")
+        raise VskdError(f"{purpose} failed (exit code {done.returncode}); the end of its standard error:\n{tail}\n")
     return done.stderr

@@ -1,0 +1,105 @@
+"""The student's variants as one float ``.tflite``: a signature each, beside the raw window's, with shared weights."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vskd.contract import Contract
+from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME, OUTPUT_NAME, PROBABILITIES_NAME, load_job, save_job
+from vskd_export.convert.tflite_file import shorten_names
+from vskd_export.subprocesses import run_in_subprocess
+from vskd_training.models.student import Student
+
+#: Signature -> (name of its input, name of its output).
+SIGNATURES: Mapping[str, tuple[str, str]] = {
+    "window": (INPUT_NAME, OUTPUT_NAME),
+    "probabilities": (INPUT_NAME, PROBABILITIES_NAME),
+    "image": (IMAGE_NAME, OUTPUT_NAME),
+    "encoder": (INPUT_NAME, IMAGE_NAME),
+}
+
+
+class ImageToLogits(nn.Module):
+    """The student behind its encoder: (1, image channels, size, size) -> (1, classes)."""
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits: Tensor = self.student.from_image(image).logits
+        return logits
+
+
+class WindowToImage(nn.Module):
+    """The encoder: (1, channels, samples), g -> (1, image channels, size, size)."""
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.encoder = student.encoder
+
+    def forward(self, window: Tensor) -> Tensor:
+        image: Tensor = self.encoder(window)
+        return image
+
+
+class WindowToProbabilities(nn.Module):
+    """The student with the contract's temperature: (1, channels, samples), g -> (1, classes), adding up to 1."""
+
+    def __init__(self, student: Student, temperature: float) -> None:
+        super().__init__()
+        self.student = student
+        self.temperature = temperature
+
+    def forward(self, window: Tensor) -> Tensor:
+        return torch.softmax(self.student(window).logits / self.temperature, dim=-1)
+
+
+def to_signatures(student: Student, contract: Contract) -> bytes:
+    """Convert to a float ``.tflite`` with every one of ``SIGNATURES``, yet to be finished.
+
+    Parameters
+    ----------
+    student : trained; not changed
+    contract : fixes the shapes and the temperature
+
+    Raises
+    ------
+    MissingExtraError : the export extra is not installed
+    VskdError : the converter failed
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_job(student, contract, folder / "job.pt")
+        run_in_subprocess(
+            "vskd_export.convert.tflite_variants", folder, purpose="converting the variants", needs="litert_torch"
+        )
+        return shorten_names((folder / "signatures.tflite").read_bytes())
+
+
+def _convert(folder: Path) -> None:
+    import litert_torch
+
+    graph, contract = load_job(folder / "job.pt")
+    student = graph.student
+    modules: Mapping[str, nn.Module] = {
+        "window": graph,
+        "probabilities": WindowToProbabilities(student, contract.decision.temperature),
+        "image": ImageToLogits(student),
+        "encoder": WindowToImage(student),
+    }
+    shapes = {INPUT_NAME: contract.window_shape, IMAGE_NAME: contract.image_shape}
+    converter = litert_torch
+    for name, (port, _) in SIGNATURES.items():
+        converter = converter.signature(name, modules[name].eval(), sample_kwargs={port: torch.zeros(1, *shapes[port])})
+    converter.convert().export(str(folder / "signatures.tflite"))
+
+
+if __name__ == "__main__":
+    _convert(Path(sys.argv[1]))

@@ -1,0 +1,91 @@
+"""Every exported model in every engine of this machine that runs its format.
+
+Engines run under the session options that ship, each in a process of its own. Whether the logits are right is the
+gate's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.bundle import ModelEntry
+from vskd.checks.golden import infer_in_subprocess
+from vskd.engines import ENGINES, installed_engines
+from vskd.errors import EngineError, GateError, MissingExtraError
+from vskd_export.quantize.recipes import models_for
+
+
+@dataclass(frozen=True)
+class EngineRun:
+    """One model in one engine.
+
+    Attributes
+    ----------
+    engine : with its version
+    model : which was run
+    logits : (n, classes)
+    """
+
+    engine: str
+    version: str
+    model: ModelEntry
+    logits: NDArray[np.float32]
+
+    @property
+    def where(self) -> str:
+        """The engine with its version, for a message."""
+        return f"{self.engine} {self.version}"
+
+
+def run_engines(
+    models: Sequence[ModelEntry], files: Mapping[str, bytes], windows: NDArray[np.float32]
+) -> tuple[EngineRun, ...]:
+    """Run windows through every model in every installed engine, the most preferred engine first.
+
+    Parameters
+    ----------
+    models : which to run
+    files : model file -> content
+    windows : (n, channels, samples), g
+
+    Raises
+    ------
+    MissingExtraError : a format has no engine here, so its models could not be checked
+    GateError : an engine cannot run a model
+    """
+    engines = installed_engines()
+    for model in models:
+        _refuse_unchecked(model, engines)
+    runs: list[EngineRun] = []
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for model in models:
+            (folder / model.file).write_bytes(files[model.file])
+        for engine in engines:
+            chosen = models_for(engine, models)
+            try:
+                answer = infer_in_subprocess(engine, [folder / model.file for model in chosen], windows)
+            except EngineError as error:
+                raise GateError(
+                    f"an exported model does not run: {error.message}",
+                    hint="Nothing was written. Repair or remove that engine, or report this with its version",
+                ) from error
+            runs += [EngineRun(engine, answer.version, *pair) for pair in zip(chosen, answer.logits, strict=True)]
+    return tuple(runs)
+
+
+def recorded_logits(runs: Sequence[EngineRun]) -> dict[str, NDArray[np.float32]]:
+    """File -> logits of the most preferred engine that ran it: what the bundle keeps."""
+    return {run.model.file: run.logits for run in reversed(runs)}
+
+
+def _refuse_unchecked(model: ModelEntry, engines: tuple[str, ...]) -> None:
+    able = [kind for kind in ENGINES.values() if kind.format == model.format]
+    if not any(ENGINES[name] in able for name in engines):
+        raise MissingExtraError(able[0].package, extra=able[0].extra, purpose=f"checking {model.file}")

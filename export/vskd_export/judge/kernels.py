@@ -1,0 +1,183 @@
+"""The ``.tflite`` models on plain kernels: LiteRT's reference ones and TensorFlow Lite Micro's.
+
+On a few golden windows. Float models must give torch's logits there; quantized ones the label of the kernels that ship,
+where those were certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.bundle import ModelEntry
+from vskd.checks.golden import FLIP_MARGIN, margins
+from vskd.contract import Contract
+from vskd.decide import softmax
+from vskd_export.judge import micro
+from vskd_export.judge.evidence import Evidence
+from vskd_export.judge.reference import run_reference
+from vskd_export.judge.violations import Violation, not_finite
+from vskd_export.quantize.recipes import FLOAT_RECIPE
+
+_REFERENCE = "LiteRT's reference kernels"
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Few:
+    """The few windows: their names, torch's logits for them, and those that the bundle keeps of one model."""
+
+    names: tuple[str, ...]
+    torch: Float32
+    shipped: Float32
+
+    @classmethod
+    def of(cls, evidence: Evidence, shipped: Float32) -> _Few:
+        rows = evidence.reference_rows()
+        return cls(tuple(evidence.names[row] for row in rows), evidence.logits[rows], shipped[rows])
+
+    def flipped_margins(self, logits: Float32, contract: Contract) -> Float32:
+        """(n,): margin of the shipped kernels where ``logits`` name another label, 0 elsewhere."""
+        certain = margins(softmax(self.shipped, temperature=contract.decision.temperature))
+        return np.where(self.differ(logits), certain, np.float32(0))
+
+    def differ(self, logits: Float32) -> NDArray[np.bool_]:
+        """(n,): whether ``logits`` name another label than the shipped kernels."""
+        other: NDArray[np.bool_] = logits.argmax(axis=1) != self.shipped.argmax(axis=1)
+        return other
+
+
+def check_reference(
+    models: Sequence[ModelEntry],
+    files: Mapping[str, bytes],
+    shipped: Mapping[str, Float32],
+    contract: Contract,
+    evidence: Evidence,
+) -> tuple[list[dict[str, Any]], tuple[Violation, ...]]:
+    """Run every ``.tflite`` on LiteRT's reference kernels.
+
+    Parameters
+    ----------
+    models : of the bundle
+    files : model file -> content
+    shipped : model file -> (n, classes), the logits that the bundle keeps, for the windows of ``evidence``
+
+    Returns
+    -------
+    a row per model; a violation where a float model's logits are not torch's, or where a quantized one gives another
+    label than the kernels that ship, though those were certain
+
+    Raises
+    ------
+    GateError : a logit is not finite
+    MissingExtraError : LiteRT is not installed
+    VskdError : it refuses a model
+    """
+    chosen = [model for model in models if model.format == "tflite"]
+    windows = evidence.windows[evidence.reference_rows()]
+    answers = run_reference({model.file: files[model.file] for model in chosen}, windows)
+    table: list[dict[str, Any]] = []
+    violations: list[Violation] = []
+    for model in chosen:
+        few, logits = _Few.of(evidence, shipped[model.file]), answers[model.file]
+        refuse_not_finite(logits, f"{model.file} on {_REFERENCE}", few.names)
+        table.append(
+            {
+                "file": model.file,
+                "windows": len(logits),
+                "from_torch": float(np.abs(logits - few.torch).max()),
+                "from_engine": float(np.abs(logits - few.shipped).max()),
+                "flips": int(few.differ(logits).sum()),
+            }
+        )
+        unlike = _unlike_torch if model.recipe == FLOAT_RECIPE else _unlike_shipped
+        violations += unlike(model.file, logits, few, contract)
+    return table, tuple(violations)
+
+
+def refuse_not_finite(logits: Float32, what: str, names: Sequence[str]) -> None:
+    """Refuse logits (n, classes) that hold NaN or infinity.
+
+    Raises
+    ------
+    GateError : names the first of the windows ``names``
+    """
+    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if bad.size:
+        raise not_finite(what, names[bad[0]])
+
+
+def _unlike_torch(file: str, logits: Float32, few: _Few, contract: Contract) -> list[Violation]:
+    difference, limit = np.abs(logits - few.torch).max(axis=1), contract.logit_tolerance
+    worst = int(difference.argmax())
+    found = float(difference[worst])
+    if found <= limit:
+        return []
+    message = (
+        f"{_REFERENCE} disagree with torch on {file}: window {few.names[worst]!r}, largest logit difference "
+        f"{found:.2e}, above {limit:.0e}"
+    )
+    return [Violation("reference-logits", file, _REFERENCE, found, limit, message)]
+
+
+def _unlike_shipped(file: str, logits: Float32, few: _Few, contract: Contract) -> list[Violation]:
+    flipped = few.flipped_margins(logits, contract)
+    worst = int(flipped.argmax())
+    margin = float(flipped[worst])
+    if margin <= FLIP_MARGIN:
+        return []
+    message = (
+        f"{_REFERENCE} give window {few.names[worst]!r} another label on {file} than the fast ones, whose margin "
+        f"there is {margin:.2f}, above {FLIP_MARGIN}"
+    )
+    return [Violation("reference-label", file, _REFERENCE, margin, FLIP_MARGIN, message)]
+
+
+def check_micro(
+    model: ModelEntry, content: bytes, shipped: Float32, contract: Contract, evidence: Evidence
+) -> tuple[dict[str, Any], tuple[Violation, ...]]:
+    """Run the integer model in TensorFlow Lite Micro.
+
+    Parameters
+    ----------
+    model : the integer ``.tflite``
+    content : of its file
+    shipped : (n, classes), LiteRT's logits for the windows of ``evidence``
+
+    Returns
+    -------
+    arena and differences, or why it was left out; a violation for another label than LiteRT's where LiteRT was certain
+
+    Raises
+    ------
+    GateError : a logit is not finite
+    VskdError : the interpreter refuses the model
+    """
+    if not micro.is_installed():
+        return {"skipped": "tflite-micro is not installed"}, ()
+    few = _Few.of(evidence, shipped)
+    run = micro.run_micro(content, evidence.windows[evidence.reference_rows()])
+    engine = f"TensorFlow Lite Micro {run.version}"
+    refuse_not_finite(run.logits, f"{model.file} in {engine}", few.names)
+    table = {
+        "version": run.version,
+        "arena_bytes": run.arena_bytes,
+        "windows": len(run.logits),
+        "largest_difference": float(np.abs(run.logits - few.shipped).max()),
+        "flips": int(few.differ(run.logits).sum()),
+    }
+    flipped = few.flipped_margins(run.logits, contract)
+    worst = int(flipped.argmax())
+    margin = float(flipped[worst])
+    if margin <= FLIP_MARGIN:
+        return table, ()
+    message = (
+        f"{engine} gives window {few.names[worst]!r} another label than LiteRT, whose margin there is {margin:.2f}, "
+        f"above {FLIP_MARGIN}"
+    )
+    return table, (Violation("micro-label", model.file, engine, margin, FLIP_MARGIN, message),)

@@ -1,0 +1,191 @@
+"""The gate of the variants: as strict with them as with raw window -> logits.
+
+Float variants must give torch's logits, float64's image and the softmax of torch's logits. Integer ones must keep the
+limits of the quantized models, and their probabilities must be the softmax of the logits that the same engine gives.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.bundle import ModelEntry
+from vskd.checks.golden import IMAGE_TOLERANCE, infer_in_subprocess
+from vskd.contract import Contract
+from vskd.decide import softmax
+from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
+from vskd_export.convert.tflite_variants import SIGNATURES
+from vskd_export.judge.engines import EngineRun
+from vskd_export.judge.evidence import Evidence
+from vskd_export.judge.float64_images import reference_images
+from vskd_export.judge.limits import PROBABILITY_LIMIT
+from vskd_export.judge.quantized import check_quantized, measure_quantized
+from vskd_export.judge.violations import Violation, not_finite
+from vskd_export.quantize.recipes import FLOAT_RECIPE, format_of
+from vskd_export.quantize.variants import draw_images, variant_of
+from vskd_export.subprocesses import run_in_subprocess
+from vskd_training.models.student import Student
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class VariantParity:
+    """One variant in one engine: the largest difference from what it should give, and the limit.
+
+    ``limit`` is None for an integer model's logits, which are judged by what they cost, and where no limit for an image
+    can be given.
+    """
+
+    engine: str
+    file: str
+    variant: str
+    largest_difference: float
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What one variant gave: the engine, its file, its name, and (n, ...) values."""
+
+    engine: str
+    file: str
+    variant: str
+    values: Float32
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What every variant should give for the windows of the evidence."""
+
+    contract: Contract
+    evidence: Evidence
+    shipped: Mapping[str, Float32]
+    images: NDArray[np.float64]
+
+    def of(self, variant: str, model: ModelEntry) -> tuple[NDArray[np.floating[Any]], float | None]:
+        """The values, and the limit of a difference from them."""
+        is_float = model.recipe == FLOAT_RECIPE
+        tolerance, temperature = self.contract.logit_tolerance, self.contract.decision.temperature
+        if variant == "encoder":
+            return self.images, IMAGE_TOLERANCE[self.contract.gaf.scaling]
+        if variant == "probabilities":
+            logits = self.evidence.logits if is_float else self.shipped[model.file]
+            limit = tolerance / temperature if is_float else PROBABILITY_LIMIT
+            return softmax(logits, temperature=temperature), limit
+        return self.evidence.logits, tolerance if is_float else None
+
+
+def check_variants(
+    files: Mapping[str, bytes],
+    student: Student,
+    contract: Contract,
+    evidence: Evidence,
+    shipped: Mapping[str, Float32],
+) -> tuple[tuple[VariantParity, ...], tuple[Violation, ...]]:
+    """Judge every variant on every window of the evidence, in ONNX Runtime and in LiteRT.
+
+    Parameters
+    ----------
+    files : what ``make_variants`` gave
+    student : in evaluation mode; draws the images that the second half is judged on
+    contract : holds the tolerance and the temperature
+    evidence : windows and the trained network's logits
+    shipped : model file -> (n, classes), the logits that the bundle keeps of its models
+
+    Returns
+    -------
+    what was found, a row per engine and variant; the violations
+
+    Raises
+    ------
+    GateError : a value is not finite
+    EngineError : an engine cannot run a variant
+    """
+    inputs = {INPUT_NAME: evidence.windows, IMAGE_NAME: draw_images(student, evidence.windows)}
+    expected = _Expected(contract, evidence, shipped, reference_images(evidence.windows, contract))
+    rows: list[VariantParity] = []
+    violations: list[Violation] = []
+    for answer in _answers(files, inputs):
+        row, found = _check(answer, expected)
+        rows.append(row)
+        violations.extend(found)
+    return tuple(rows), tuple(violations)
+
+
+def _check(answer: _Answer, expected: _Expected) -> tuple[VariantParity, tuple[Violation, ...]]:
+    _, model = variant_of(answer.file)
+    values, limit = expected.of(answer.variant, model)
+    difference = np.abs(answer.values - values).reshape(len(values), -1).max(axis=1)
+    # A NaN must be the worst, not invisible.
+    worst = int(np.nan_to_num(difference, nan=np.inf).argmax())
+    found, window = float(difference[worst]), expected.evidence.names[worst]
+    what = f"{answer.file}, variant {answer.variant!r}"
+    if not np.isfinite(found):
+        raise not_finite(f"{what}, in {answer.engine}", window)
+    row = VariantParity(answer.engine, answer.file, answer.variant, found, limit)
+    if model.recipe != FLOAT_RECIPE and answer.variant in ("window", "image"):
+        return row, _cost(answer, expected)
+    if limit is None or found <= limit:
+        return row, ()
+    message = (
+        f"{answer.engine} disagrees on {what}: window {window!r}, largest difference {found:.2e}, the limit is "
+        f"{limit:.0e}"
+    )
+    return row, (Violation("variant-values", answer.file, answer.engine, found, limit, message),)
+
+
+def _cost(answer: _Answer, expected: _Expected) -> tuple[Violation, ...]:
+    file = ModelEntry(answer.file, format_of(answer.file), variant_of(answer.file)[1].recipe)
+    run = EngineRun(answer.engine, f"variant {answer.variant}", file, answer.values)
+    return check_quantized(measure_quantized(run, expected.contract, expected.evidence))
+
+
+def _answers(files: Mapping[str, bytes], inputs: Mapping[str, Float32]) -> Iterator[_Answer]:
+    onnx = {file: content for file, content in files.items() if format_of(file) == "onnx"}
+    signatures = {file: content for file, content in files.items() if format_of(file) == "tflite"}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, content in files.items():
+            (folder / Path(file).name).write_bytes(content)
+        for file in onnx:
+            variant, _ = variant_of(file)
+            source = inputs[SIGNATURES[variant][0]]
+            (values,) = infer_in_subprocess("onnxruntime", [folder / Path(file).name], source).logits
+            yield _Answer("onnxruntime", file, variant, values)
+        if not signatures:
+            return
+        np.savez(folder / "inputs.npz", **cast("dict[str, Any]", dict(inputs)))
+        purpose = "running the signatures in LiteRT"
+        run_in_subprocess("vskd_export.judge.variants", folder, purpose=purpose, needs="ai_edge_litert")
+        for file in signatures:
+            with np.load(folder / f"{Path(file).name}.npz", allow_pickle=False) as outputs:
+                for variant in SIGNATURES:
+                    yield _Answer("litert", file, variant, outputs[variant])
+
+
+def _run(folder: Path) -> None:
+    with np.load(folder / "inputs.npz", allow_pickle=False) as archive:
+        inputs = dict(archive)
+    for model in sorted(folder.glob("*.tflite")):
+        answers: dict[str, Any] = {variant: _signature(model, variant, inputs) for variant in SIGNATURES}
+        np.savez(model.with_name(f"{model.name}.npz"), **answers)
+
+
+def _signature(model: Path, variant: str, inputs: Mapping[str, Float32]) -> Float32:
+    from ai_edge_litert.interpreter import Interpreter
+
+    source, sink = SIGNATURES[variant]
+    runner = Interpreter(model_path=str(model), num_threads=1).get_signature_runner(variant)
+    return np.concatenate([runner(**{source: each[np.newaxis]})[sink] for each in inputs[source]])
+
+
+if __name__ == "__main__":
+    _run(Path(sys.argv[1]))
