@@ -210,7 +210,6 @@ def _check_source(contract: Contract, source: Source, unit: Unit, axes: str) -> 
 
 def _judge_source(contract: Contract, health: Health, median_g: np.ndarray) -> StageResult:
     """Swapped axes cannot be told from a turned wrist, so the reader is told where up is."""
-    wanted_hz, tolerance = contract.window.rate_hz, contract.resampling.rate_tolerance
     counted = (
         f"{health.samples} samples, dropped: {health.out_of_order} out of order, {health.not_finite} not finite; "
         f"{health.gaps} gaps; median "
@@ -224,7 +223,8 @@ def _judge_source(contract: Contract, health: Health, median_g: np.ndarray) -> S
     if health.rate_hz is None:
         return StageResult("source", counted, "too short: two seconds without a gap are needed to measure the rate")
     detail = f"{health.rate_hz:.2f} Hz, {counted}"
-    if abs(health.rate_hz / wanted_hz - 1) > tolerance:
-        problem = f"the sensor runs at {health.rate_hz:.1f} Hz; the model was trained at {wanted_hz:g} Hz"
+    if health.is_rate_off(contract):
+        trained_hz = contract.window.rate_hz
+        problem = f"the sensor runs at {health.rate_hz:.1f} Hz; the model was trained at {trained_hz:g} Hz"
         return StageResult("source", detail, problem)
     return StageResult("source", detail)

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vskd.engines import ENGINES
-from vskd.errors import ConfigError, DataError
-from vskd.sources.i2c_sensors import PREFIX, SENSORS, Place
+from vskd.commands.input_option import InputOption
+from vskd.commands.session import Session
+from vskd.engines import ENGINES, open_engine
+from vskd.sources.i2c_sensors import PREFIX, SENSORS
 
-if TYPE_CHECKING:  # numpy and rich are slow to import, and `vskd --help` needs neither
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from vskd.classifier import Classifier
-    from vskd.commands.view import View
-    from vskd.contract import Contract, Unit
-    from vskd.decide import Event
-    from vskd.engines import Engine
+if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
+    from vskd.contract import Contract
     from vskd.sinks.watchdog import Watchdog
-    from vskd.sources.csv import Chunk
-    from vskd.sources.feed import OnEvent, Source
-    from vskd.sources.live_text import Waiting
-    from vskd.stream import Health
-
-Note = Callable[[str], object]
+    from vskd.sources.feed import OnEvent
 
 
 @click.command(epilog="Example: vskd run wrist.bundle --input recording.csv --engine litert --output events.csv")
@@ -58,7 +45,7 @@ Note = Callable[[str], object]
     default=None,
     help="Write the events to a .jsonl or .csv.  [default: JSON lines on standard output]",
 )
-@click.option("--append", is_flag=True, help="Go on at the end of an --output that is there.")
+@click.option("--append", is_flag=True, help="Append to an --output that exists.")
 @click.option(
     "--engine",
     type=click.Choice(list(ENGINES)),
@@ -100,205 +87,35 @@ def run(
 ) -> None:
     """Print one JSON line per decision on a recording or a live source.
 
-    A bundle that is replaced meanwhile changes nothing: what was opened goes on.
+    A bundle that is replaced meanwhile changes nothing: the opened one stays in use.
     """
     from vskd.bundle import Bundle
-    from vskd.engines import open_engine
+    from vskd.commands.notes import recording_notes, stream_notes
     from vskd.sources.feed import feed
 
-    wanted = Wanted(source, follow, replay_speed, unit, in_view=view)
-    wanted.refuse_what_does_not_fit()
+    option = InputOption(source, follow, replay_speed, unit, in_view=view)
+    option.check_options()
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**_rules(rules))
-    wanted.refuse_what_has_no_end(contract)
+    option.check_contract(contract)
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = open_engine(name, opened.model_path(entry), threads=threads)
     title = f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)"
-    _note(title)
+    click.echo(title, err=True)
     with ExitStack() as resources:
-        run_ = _Run(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
-        samples = wanted.open(contract, waiting=run_.waiting, note=run_.note, resources=resources)
-        run_.begin(contract, loaded, samples, wanted.unit_given, axes, title=title if view else None)
-        run_.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
-        with _until_stopped(wanted.is_live), run_.on_screen():
-            feed(run_.classifier, run_.watched(wanted.chunks(samples, sleep=run_.sleep)), run_.on_event)
+        session = Session(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
+        samples = option.open(contract, waiting=session.waiting, note=session.note, resources=resources)
+        session.begin(contract, loaded, samples, option.sample_unit, axes, title=title if view else None)
+        session.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
+        with _until_stopped(option.is_live), session.on_screen():
+            chunks = option.chunks(samples, sleep=session.sleep)
+            feed(session.classifier, session.observed(chunks), session.on_event)
     if contract.window.mode == "sliding":
-        _note_health(run_.classifier.health, contract, run_.events)
+        notes = stream_notes(session.classifier.health, contract, session.events)
     else:
-        _note_recording(run_.kept, wanted.unit_given, axes, contract)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Where samples are to come from, as the command line names it."""
-
-    source: str
-    follow: bool = False
-    replay_speed: float | None = None
-    unit: str | None = None
-    in_view: bool = False
-
-    @property
-    def is_sensor(self) -> bool:
-        """Whether samples come out of a sensor of this machine."""
-        return self.source.startswith(PREFIX)
-
-    @property
-    def has_no_end(self) -> bool:
-        """Whether only a signal ends the source."""
-        return self.follow or self.is_sensor
-
-    @property
-    def is_live(self) -> bool:
-        """Whether samples come while the sensor makes them."""
-        return self.has_no_end or self.source == "-"
-
-    @property
-    def unit_given(self) -> Unit:
-        """Unit of the samples; the drivers' where there is no choice."""
-        return self.unit or ("m/s^2" if self.is_sensor else "g")  # type: ignore[return-value]  # of a click.Choice
-
-    def refuse_what_does_not_fit(self) -> None:
-        """Raise ``click.UsageError`` for options that contradict each other."""
-        if self.is_sensor:
-            self._place()
-        if self.is_sensor and self.unit == "g":
-            raise click.UsageError(f"the drivers of {PREFIX} sensors give m/s^2; leave out --unit")
-        if self.follow and self.is_sensor:
-            raise click.UsageError(f"--follow waits for more of a CSV file; {self.source} has no end anyway")
-        if self.follow and (self.source == "-" or self.source.endswith(".npz")):
-            raise click.UsageError(f"--follow waits for more of a CSV file, which {self.source!r} is not")
-        if self.is_live and self.replay_speed is not None:
-            raise click.UsageError("--replay-speed is for recordings; a live source has its own speed")
-        if self.in_view:
-            from vskd.commands.view import refuse_without_terminal  # rich is slow to import
-
-            refuse_without_terminal()
-
-    def refuse_what_has_no_end(self, contract: Contract) -> None:
-        """Raise ``click.UsageError`` for an endless source where the contract wants a whole recording."""
-        if self.has_no_end and contract.window.mode == "whole":
-            name = self.source if self.is_sensor else "--follow"
-            raise click.UsageError(f"{name} has no end, and this bundle decides on whole recordings")
-
-    def _place(self) -> Place:
-        try:
-            return Place.parse(self.source)
-        except ConfigError as error:
-            raise click.BadParameter(str(error), param_hint="'--input'") from error
-
-    def open(self, contract: Contract, *, waiting: Waiting, note: Note, resources: ExitStack) -> Source:
-        """Open the source and read its header, or set up its sensor for the contract."""
-        if self.is_sensor:
-            from vskd.sources.i2c import I2cSource
-
-            rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
-            return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
-        from vskd.sources.csv import SampleReader
-        from vskd.sources.live_text import followed_lines, pipe_lines
-        from vskd.sources.npz import NpzReader
-
-        path = Path(self.source)
-        if self.source == "-":
-            return SampleReader(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
-        if self.follow:
-            return SampleReader(followed_lines(path, waiting=waiting), name=self.source)
-        if path.suffix == ".npz":
-            return NpzReader(path)
-        try:
-            lines = resources.enter_context(path.open(encoding="utf-8", newline=""))
-        except OSError as error:
-            hint = "Give a CSV or NPZ file, or - for a pipe"
-            raise DataError(f"cannot read {path}: {error.strerror}", hint=hint) from error
-        return SampleReader(lines, name=self.source)
-
-    def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
-        """The source's chunks at the speed that was asked for."""
-        from vskd.sources.feed import paced
-
-        speed = self.replay_speed or (1.0 if self.in_view and not self.is_live else None)
-        chunks = samples.chunks(rows=1 if self.is_live or speed else 1024)
-        if speed is None:
-            return chunks
-        return paced(chunks, speed=speed, time_unit=samples.time_unit, sleep=sleep)
-
-
-class _Run:
-    """What a run does with its events, and while it waits."""
-
-    classifier: Classifier  # from ``begin`` on: it needs the source, which is waited for already
-
-    def __init__(self, watchdog: Watchdog | None) -> None:
-        self._watchdog = watchdog
-        self._view: View | None = None
-        self.sink: OnEvent | None = None
-        self.events = 0
-        self.kept: list[NDArray[np.float64]] = []  # of a whole recording, in its unit and axes
-
-    def begin(
-        self, contract: Contract, engine: Engine, samples: Source, unit: Unit, axes: str, *, title: str | None
-    ) -> None:
-        """Classify from now on; a title asks for the view."""
-        from vskd.classifier import Classifier
-
-        if title is None:
-            self.classifier = Classifier(contract, engine, unit=unit, axes=axes, time_unit=samples.time_unit)
-            return
-        from vskd.commands.view import View, WatchedEngine
-
-        seen = WatchedEngine(engine)
-        self.classifier = Classifier(contract, seen, unit=unit, axes=axes, time_unit=samples.time_unit)
-        self._view = View(
-            contract, title=title, unit=unit, axes=axes, time_unit=samples.time_unit,
-            engine=seen, health=self.classifier.health,
-        )  # fmt: skip
-
-    def on_screen(self) -> AbstractContextManager[None]:
-        """The view, if it was asked for, while events come."""
-        return self._view.on_screen() if self._view else nullcontext()
-
-    def on_event(self, event: Event) -> None:
-        self.events += 1
-        if self._view:
-            self._view.show(event)
-        if self.sink:
-            self.sink(event)
-
-    def note(self, text: str) -> None:
-        """Say something while the run goes on."""
-        if self._view:
-            self._view.note(text)
-        else:
-            _note(text)
-
-    def waiting(self, silent_s: float) -> None:
-        for event in self.classifier.silence(silent_s) if hasattr(self, "classifier") else ():
-            self.on_event(event)
-        if self._view:
-            self._view.silent(silent_s)
-        if self._watchdog:
-            self._watchdog.alive(f"no samples for {silent_s:.0f} s")
-
-    def watched(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """The same chunks; the view sees each, and the watchdog hears of each that has been dealt with."""
-        for chunk in chunks:
-            if self.classifier.contract.window.mode == "whole":
-                self.kept.append(chunk.xyz)
-            if self._view:
-                self._view.take(chunk)
-            yield chunk
-            if self._watchdog:
-                self._watchdog.alive(f"{self.events} decisions")
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep through a replay's pause, alive."""
-        from vskd.sources.live_text import POLL_S
-
-        while seconds > 0:
-            time.sleep(min(seconds, POLL_S))
-            seconds -= POLL_S
-            if self._watchdog:
-                self._watchdog.alive("waiting for the recording's next sample")
+        notes = recording_notes(session.recording, option.sample_unit, axes, contract)
+    for text in notes:
+        click.echo(text, err=True)
 
 
 def _sink(
@@ -323,15 +140,9 @@ def _watchdog(resources: ExitStack, status: str) -> Watchdog:
     return watchdog
 
 
-def _standard_input() -> int:
-    if sys.stdin is None:
-        raise DataError("standard input is closed", hint="Pipe a logger into vskd, or give a CSV file")
-    return sys.stdin.fileno()
-
-
 @contextmanager
 def _until_stopped(is_live: bool) -> Iterator[None]:
-    """Ctrl-C and SIGTERM are how a live run ends; a recording that is broken off is not done."""
+    """Ctrl-C and SIGTERM end a live run well; a recording that is interrupted is an error."""
     if not is_live:
         yield
         return
@@ -339,7 +150,7 @@ def _until_stopped(is_live: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _note("stopped")
+        click.echo("stopped", err=True)
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -356,44 +167,3 @@ def _rules(settings: Iterable[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             rules[name.strip()] = value.strip()
     return rules
-
-
-def _note_health(health: Health, contract: Contract, events: int) -> None:
-    rate = "unknown" if health.rate_hz is None else f"{health.rate_hz:.2f} Hz"
-    _note(
-        f"{health.samples} samples at {rate} -> {events} decisions; dropped: {health.out_of_order} out of order, "
-        f"{health.not_finite} not finite; {health.gaps} gaps; {health.saturated} beyond "
-        f"+-{contract.sensor.range_g:g} g"
-    )
-    for axis, flat in zip(contract.sensor.axes, health.flat, strict=True):
-        if flat:
-            _note(f"warning: axis {axis} read one value throughout {flat} of {health.windows} windows; is it dead?")
-    if contract.decision.still_below_g > 0:
-        _note(f"motion gate: {health.still} of {health.windows} windows ({health.still_share:.0%}) skipped the network")
-    wanted = contract.window.rate_hz
-    if health.rate_hz is not None and abs(health.rate_hz / wanted - 1) > contract.resampling.rate_tolerance:
-        _note(f"warning: the sensor ran at {health.rate_hz:.1f} Hz; the model was trained at {wanted:g} Hz")
-    if events == 0:
-        _note(
-            f"warning: no decision: one needs {contract.window.samples} samples at {wanted:g} Hz "
-            f"({contract.window.duration_s:g} s) without a gap"
-        )
-
-
-def _note_recording(kept: list[NDArray[np.float64]], unit: Unit, axes: str, contract: Contract) -> None:
-    """What a stream would have counted of a recording that is one window; the rest of it was refused."""
-    import numpy as np
-
-    from vskd.stream import to_g
-
-    xyz_g = to_g(np.concatenate(kept), unit=unit, axes=axes)
-    saturated = int((np.abs(xyz_g) >= contract.sensor.range_g).any(axis=1).sum())
-    if saturated:
-        _note(f"warning: {saturated} of {len(xyz_g)} samples beyond +-{contract.sensor.range_g:g} g")
-    for axis, is_flat in zip(contract.sensor.axes, (xyz_g == xyz_g[:1]).all(axis=0).tolist(), strict=True):
-        if is_flat:
-            _note(f"warning: axis {axis} read one value throughout the recording; is it dead?")
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)

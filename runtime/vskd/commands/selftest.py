@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vskd.commands.run import Wanted
+from vskd.commands.input_option import InputOption
 from vskd.errors import BundleError
 
 if TYPE_CHECKING:
@@ -30,15 +31,17 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> N
     from vskd.bundle import Bundle
     from vskd.checks.selftest import selftest as try_stages
 
-    wanted = Wanted(source or "", unit=unit)
-    wanted.refuse_what_does_not_fit()
+    option = InputOption(source or "", unit=unit)
+    option.check_options()
     with ExitStack() as resources:
         samples: Source | None = None
         if source:
             contract = Bundle.open(bundle).contract
-            wanted.refuse_what_has_no_end(contract)
-            samples = wanted.open(contract, waiting=lambda _: None, note=_aside, resources=resources)
-        results = try_stages(bundle, source=samples, unit=wanted.unit_given, axes=axes)
+            option.check_contract(contract)
+            samples = option.open(
+                contract, waiting=lambda _: None, note=partial(click.echo, err=True), resources=resources
+            )
+        results = try_stages(bundle, source=samples, unit=option.sample_unit, axes=axes)
     for result in results:
         click.echo(f"{'ok' if result.passed else 'FAILED':6} {result.stage:9} {result.detail}".rstrip())
         if result.problem:
@@ -48,7 +51,3 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> N
         raise BundleError(
             f"{failed} of {len(results)} stages failed on this machine", hint="`vskd doctor` says what it lacks"
         )
-
-
-def _aside(text: str) -> None:
-    click.echo(text, err=True)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
     import numpy as np
     from numpy.typing import NDArray
 
+    from vskd.contract import Contract
+
 #: The rate is named as wrong only after so long, s.
 RATE_CHECK_S = 2.0
 
@@ -53,6 +55,11 @@ class Health:
     def still_share(self) -> float:
         """Share of the windows that the motion gate kept from the network."""
         return self.still / self.windows if self.windows else 0.0
+
+    def is_rate_off(self, contract: Contract) -> bool:
+        """Whether the measured rate is further from the contract's than it tolerates."""
+        tolerance = contract.resampling.rate_tolerance
+        return self.rate_hz is not None and abs(self.rate_hz / contract.window.rate_hz - 1) > tolerance
 
     def count_decision(self, *, still: bool) -> None:
         """Count a window that was decided on; ``still`` if the motion gate kept it from the network."""

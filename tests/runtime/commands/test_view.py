@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from vskd import Event
-from vskd.commands.view import ASCII_SHADES, SHADES, SPAN_S, Image, View, WatchedEngine, trace
+from vskd.commands.view import RecordingEngine, View
+from vskd.commands.view_parts import ASCII_SHADES, SHADES, SPAN_S, Image, trace
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
 from vskd.sources.csv import Chunk
 from vskd.stream import Health
@@ -49,13 +50,13 @@ class Terminal:
         self.encoding = encoding
 
     def shown(self, view: View) -> str:
-        self.console.print(view.picture())
+        self.console.print(view.layout())
         return self.bytes.getvalue().decode(self.encoding)
 
 
 def view_on(terminal: Terminal, contract: Contract, **settings: object) -> View:
     """A view that has seen three seconds of a turning wrist."""
-    engine = WatchedEngine(MeanEngine())
+    engine = RecordingEngine(MeanEngine())
     health = settings.pop("health", Health(samples=150))
     given_settings = {"unit": "g", "axes": "x,y,z", "time_unit": "s", "clock": time.perf_counter} | settings
     view = View(
@@ -78,7 +79,7 @@ def event(label: str = "z up", reason: str = "", top: float = 0.75) -> Event:
 @pytest.mark.parametrize("color", ["truecolor", "256", None])
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_every_terminal_gets_a_picture_of_its_size(contract, width, height, color, encoding):
+def test_every_terminal_gets_a_screen_of_its_size(contract, width, height, color, encoding):
     terminal = Terminal(width, height, color=color, encoding=encoding)
     view = view_on(terminal, contract)
     view.show(event())
@@ -186,7 +187,7 @@ def test_the_signal_is_in_g_and_in_the_contracts_axes(contract):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -1e300])
 @pytest.mark.parametrize("place", ["time", "value"])
-def test_a_wild_sample_does_not_spoil_the_picture(contract, bad, place):
+def test_a_wild_sample_does_not_spoil_the_signal(contract, bad, place):
     terminal = Terminal()
     view = view_on(terminal, contract)
     time_s, xyz = np.array([3.0, 3.02, 3.04]), np.zeros((3, 3))
@@ -322,7 +323,7 @@ def test_a_replay_is_shown_its_events_are_piped_and_the_terminal_is_given_back(b
     assert screen.text.index(ENTER) < screen.text.index("health") < screen.text.index(LEAVE)
     after = screen.text[screen.text.index(LEAVE) :]
     assert CURSOR_BACK in screen.text[screen.text.rindex("\x1b[?25l") :]
-    assert "z up" in after  # the last picture stays
+    assert "z up" in after  # the last screen stays
     assert "100 samples" in after
 
 

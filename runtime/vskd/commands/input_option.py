@@ -1,0 +1,134 @@
+"""The options that name a source of samples, for ``vskd run`` and ``vskd selftest``: what fits, and what they open."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vskd.errors import ConfigError, DataError
+from vskd.sources.i2c_sensors import PREFIX, Place
+
+if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
+    from vskd.contract import Contract, Unit
+    from vskd.sources.csv import Chunk
+    from vskd.sources.feed import Source
+    from vskd.sources.live_text import Waiting
+
+#: Takes a sentence for the user.
+Note = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class InputOption:
+    """Where samples come from, as the command line names it.
+
+    Attributes
+    ----------
+    source : of ``--input``
+    follow, replay_speed : as the options
+    unit : of ``--unit``; None where it is not given
+    in_view : whether ``--view`` draws, which replays a recording at its own speed
+    """
+
+    source: str
+    follow: bool = False
+    replay_speed: float | None = None
+    unit: str | None = None
+    in_view: bool = False
+
+    @property
+    def is_sensor(self) -> bool:
+        """Whether samples come out of a sensor of this machine."""
+        return self.source.startswith(PREFIX)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether only a signal ends the source."""
+        return self.follow or self.is_sensor
+
+    @property
+    def is_live(self) -> bool:
+        """Whether samples come while the sensor makes them."""
+        return self.is_endless or self.source == "-"
+
+    @property
+    def sample_unit(self) -> Unit:
+        """Unit of the samples; the drivers' where there is no choice."""
+        return self.unit or ("m/s^2" if self.is_sensor else "g")  # type: ignore[return-value]  # of a click.Choice
+
+    def check_options(self) -> None:
+        """Raise ``click.UsageError`` for options that contradict each other."""
+        if self.is_sensor:
+            self._place()  # raises for a sensor that does not exist
+        if self.is_sensor and self.unit == "g":
+            raise click.UsageError(f"the drivers of {PREFIX} sensors give m/s^2; leave out --unit")
+        if self.follow and self.is_sensor:
+            raise click.UsageError(f"--follow waits for more of a CSV file; {self.source} has no end anyway")
+        if self.follow and (self.source == "-" or self.source.endswith(".npz")):
+            raise click.UsageError(f"--follow waits for more of a CSV file, which {self.source!r} is not")
+        if self.is_live and self.replay_speed is not None:
+            raise click.UsageError("--replay-speed is for recordings; a live source has its own speed")
+        if self.in_view:
+            from vskd.commands.view import refuse_without_terminal  # rich is slow to import
+
+            refuse_without_terminal()
+
+    def check_contract(self, contract: Contract) -> None:
+        """Raise ``click.UsageError`` for an endless source where the contract needs a whole recording."""
+        if self.is_endless and contract.window.mode == "whole":
+            name = self.source if self.is_sensor else "--follow"
+            raise click.UsageError(f"{name} has no end, and this bundle decides on whole recordings")
+
+    def _place(self) -> Place:
+        try:
+            return Place.parse(self.source)
+        except ConfigError as error:
+            raise click.BadParameter(str(error), param_hint="'--input'") from error
+
+    def open(self, contract: Contract, *, waiting: Waiting, note: Note, resources: ExitStack) -> Source:
+        """Open the source and read its header, or set up its sensor for the contract."""
+        if self.is_sensor:
+            from vskd.sources.i2c import I2cSource
+
+            rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
+            return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
+        from vskd.sources.csv import SampleReader
+        from vskd.sources.live_text import followed_lines, pipe_lines
+        from vskd.sources.npz import NpzReader
+
+        path = Path(self.source)
+        if self.source == "-":
+            return SampleReader(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
+        if self.follow:
+            return SampleReader(followed_lines(path, waiting=waiting), name=self.source)
+        if path.suffix == ".npz":
+            return NpzReader(path)
+        try:
+            lines = resources.enter_context(path.open(encoding="utf-8", newline=""))
+        except OSError as error:
+            hint = "Give a CSV or NPZ file, or - for a pipe"
+            raise DataError(f"cannot read {path}: {error.strerror}", hint=hint) from error
+        return SampleReader(lines, name=self.source)
+
+    def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
+        """The source's chunks, as fast as they come or at the replay speed."""
+        from vskd.sources.feed import paced
+
+        speed = self.replay_speed or (1.0 if self.in_view and not self.is_live else None)
+        chunks = samples.chunks(rows=1 if self.is_live or speed else 1024)
+        if speed is None:
+            return chunks
+        return paced(chunks, speed=speed, time_unit=samples.time_unit, sleep=sleep)
+
+
+def _standard_input() -> int:
+    if sys.stdin is None:
+        raise DataError("standard input is closed", hint="Pipe a logger into vskd, or give a CSV file")
+    return sys.stdin.fileno()

@@ -1,0 +1,45 @@
+"""What ``vskd run`` prints at the end, about the samples that it got."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vskd.contract import Contract, Unit
+from vskd.stream import Health, to_g
+
+
+def stream_notes(health: Health, contract: Contract, events: int) -> Iterator[str]:
+    """Sentences for the end of a stream that gave so many events: counts first, then warnings."""
+    rate = "unknown" if health.rate_hz is None else f"{health.rate_hz:.2f} Hz"
+    yield (
+        f"{health.samples} samples at {rate} -> {events} decisions; dropped: {health.out_of_order} out of order, "
+        f"{health.not_finite} not finite; {health.gaps} gaps; {health.saturated} beyond "
+        f"+-{contract.sensor.range_g:g} g"
+    )
+    for axis, flat in zip(contract.sensor.axes, health.flat, strict=True):
+        if flat:
+            yield f"warning: axis {axis} read one value throughout {flat} of {health.windows} windows; is it dead?"
+    if contract.decision.still_below_g > 0:
+        yield f"motion gate: {health.still} of {health.windows} windows ({health.still_share:.0%}) skipped the network"
+    rate_hz = contract.window.rate_hz
+    if health.is_rate_off(contract):
+        yield f"warning: the sensor ran at {health.rate_hz:.1f} Hz; the model was trained at {rate_hz:g} Hz"
+    if events == 0:
+        yield (
+            f"warning: no decision: one needs {contract.window.samples} samples at {rate_hz:g} Hz "
+            f"({contract.window.duration_s:g} s) without a gap"
+        )
+
+
+def recording_notes(xyz: list[NDArray[np.float64]], unit: Unit, axes: str, contract: Contract) -> Iterator[str]:
+    """Warnings about a recording that is one window: what a stream would have counted of it."""
+    xyz_g = to_g(np.concatenate(xyz), unit=unit, axes=axes)
+    saturated = int((np.abs(xyz_g) >= contract.sensor.range_g).any(axis=1).sum())
+    if saturated:
+        yield f"warning: {saturated} of {len(xyz_g)} samples beyond +-{contract.sensor.range_g:g} g"
+    for axis, is_flat in zip(contract.sensor.axes, (xyz_g == xyz_g[:1]).all(axis=0).tolist(), strict=True):
+        if is_flat:
+            yield f"warning: axis {axis} read one value throughout the recording; is it dead?"
