@@ -37,7 +37,7 @@ from vskd_benchmarks.measure.plan import LIBRARY
 from vskd_benchmarks.measure.processes import WorkerProcess
 from vskd_benchmarks.measure.startup import cold_start
 from vskd_benchmarks.pipelines.cases import Clock
-from vskd_benchmarks.report.terminal import goal_table, tell
+from vskd_benchmarks.report.terminal import goal_table, show_script_result
 from vskd_benchmarks.result.validity import reasons_of_a_script
 
 _EMPTY_SCRIPT = """
@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VskdError as error:
         console.print(f"Error: {error}", markup=False)
         return 1
-    tell(result, tables(result), console)
+    show_script_result(result, tables(result), console)
     return 0
 
 

@@ -33,7 +33,7 @@ from vskd.errors import DataError, MissingExtraError, VskdError
 from vskd_benchmarks.device.environment import busy_cores, describe_machine, read_state
 from vskd_benchmarks.goals import Verdict, judge
 from vskd_benchmarks.measure.processes import WorkerProcess
-from vskd_benchmarks.report.terminal import goal_table, tell
+from vskd_benchmarks.report.terminal import goal_table, show_script_result
 from vskd_benchmarks.result.validity import reasons_of_a_script
 
 NAMES = {"vskd": "vskd, 64 px", "public": "public recipe, 224 px"}
@@ -198,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VskdError as error:
         console.print(f"Error: {error}", markup=False)
         return 1
-    tell(result, tables(result), console)
+    show_script_result(result, tables(result), console)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The goals of vskd's speed and size: what the README promises, in numbers, in one place.
+"""The goals of vskd's speed and size, with their limits, in one place.
 
 ``vskd bench``, the research scripts and the reports judge by these and hold no limit of their own. A goal's ``words``
 are the README's, where its limit can be read; a test holds the two equal. Figures of the network's accuracy and the
@@ -18,7 +18,7 @@ from vskd.errors import ConfigError
 #: The version that new results are judged by.
 VERSION = 2
 
-#: Sizes of a model's file that tell its width: at full width an int8 model has 11.5 MB, at half 3 MB, at a quarter 0.8.
+#: The size of an int8 file tells its width: 11.5 MB at full width, 3 MB at half, 0.8 MB at a quarter.
 FULL_WIDTH_BYTES, QUARTER_WIDTH_BYTES = 5_000_000, 1_500_000
 
 
@@ -28,11 +28,11 @@ class Goal:
 
     Attributes
     ----------
-    words : what is promised, with its limit
+    words : the goal with its limit
     bound : which side of the limit is good
     limit : in ``unit``
     unit : of the limit and of what is measured
-    judged_by : what measures it: ``vskd bench``, a research script, or a person with a command
+    judged_by : what measures it: ``vskd bench``, a research script, or a person by hand
     """
 
     words: str
@@ -51,7 +51,7 @@ class Goal:
         return f"{'>=' if self.bound == 'at least' else '<='} {self.limit:g}"
 
 
-_COST, _SPEED, _HAND = "research.runtime_cost", "research.training_speed", "a person"
+_COST, _SPEED, _HAND = "research.runtime_cost", "research.training_speed", "by hand"
 
 #: Every goal of today by its name.
 GOALS = {
@@ -129,7 +129,7 @@ def width_of(int8_bytes: int) -> Literal["full", "quarter", "other"]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A goal beside what a research script measured.
+    """A goal compared with what a research script measured.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ How often the 95 % interval of a ratio of two medians held the true ratio, in 40
 600 rounds of 10, correlated by 0.9, rounds differ by 2 % and are correlated by 0.95     86 %
 =======================================================================================  ========
 
-The interval tells of the two runs that were made. What changes from one start to the next (where the memory lies, what
+The interval describes the two runs that were made. What changes from one start to the next (where the memory lies, what
 else is installed) is in neither, and no resampling can show it.
 """
 

@@ -40,7 +40,7 @@ class Choices:
 
 
 def check_conditions(baseline: ResultFolder, candidate: ResultFolder, choices: Choices) -> list[str]:
-    """Refuse different modes, profiles and machines; what differs and bears on latency, a sentence each.
+    """Refuse different modes, profiles and machines; what differs and affects latency, a sentence each.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def check_pairs(
 
 
 def _conditions(baseline: ResultFolder, candidate: ResultFolder) -> Iterator[str]:
-    """Refuse different modes; tell of what may differ and bears on latency."""
+    """Refuse different modes; note what may differ and affects latency."""
     ours, theirs = (side.result.configuration for side in (baseline, candidate))
     for what, before, after in (
         ("mode", ours.mode, theirs.mode),
@@ -89,7 +89,7 @@ def _conditions(baseline: ResultFolder, candidate: ResultFolder) -> Iterator[str
 
 
 def _profiles(baseline: ResultFolder, candidate: ResultFolder) -> Iterator[str]:
-    """Refuse another profile; tell where the same one was applied otherwise."""
+    """Refuse another profile; note where the same one was applied otherwise."""
     before, after = baseline.result.profile, candidate.result.profile
     if _profile_name(before) != _profile_name(after):
         names = f"{baseline.path} has {_profile_name(before)}, {candidate.path} {_profile_name(after)}"
@@ -108,7 +108,7 @@ def _machines(baseline: ResultFolder, candidate: ResultFolder, choices: Choices)
     before, after = (side.result.environment.machine for side in (baseline, candidate))
     different = _differing(before, after, MACHINE)
     if different and not choices.across_machines:
-        hint = "Measure both on one machine, or say --across-machines"
+        hint = "Measure both on one machine, or add --across-machines"
         names = f"{baseline.path} and {candidate.path}"
         raise ConfigError(f"{names} are of different machines: {_against(before, after, different[:1])}", hint=hint)
     if different:
@@ -174,7 +174,7 @@ def _files(one: Case, other: Case, choices: Choices) -> Iterator[str]:
         return
     message = f"the model of {other.name} is another file: SHA-256 {before[:12]} against {after[:12]}"
     if not choices.across_models:
-        raise ConfigError(message, hint="Compare runs of one model, or say --across-models")
+        raise ConfigError(message, hint="Compare runs of one model, or add --across-models")
     yield f"ACROSS MODELS: {message}"
 
 

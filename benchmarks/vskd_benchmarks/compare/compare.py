@@ -1,9 +1,9 @@
-"""Two results, case by case: ratios with their intervals, and what a policy says of them.
+"""Two results, case by case: ratios with their intervals, and what a policy decides.
 
 A latency is a regression only if the whole interval of its ratio lies above the limit; where the limit lies inside the
 interval, the two runs do not decide. A baseline may be a summary, a folder without its raw files; then its readings are
-taken to scatter as the candidate's do, and the comparison says so. Memory is a single reading of each run and size is
-exact: they have no interval. The accuracy is the trained network's as the bundle's report tells it, one figure for all
+taken to scatter as the candidate's do, and the comparison notes it. Memory is a single reading of each run and size is
+exact: they have no interval. The accuracy is the trained network's of the bundle's report, one figure for all
 recipes of a bundle.
 """
 
@@ -64,7 +64,7 @@ class ComparedCase:
     latency : by percentile; None where a sample is too small for it
     peak_bytes, size_bytes : peak memory, size of the model's file
     accuracy : held-out figures of the bundle, where the weights are trained
-    checks : what the policy says
+    checks : of the policy
     """
 
     id: str

@@ -55,7 +55,7 @@ def _place(owner: str) -> tuple[int, str]:
 
 
 def machine_facts(result: Result) -> Table:
-    """What the verdict on the machine rests on, beside the limits."""
+    """What the verdict on the machine rests on, with the limits."""
     environment = result.environment
     before, after = environment.before, environment.after
     pages = (before.swapped_pages, after.swapped_pages)
@@ -70,7 +70,7 @@ def machine_facts(result: Result) -> Table:
         ("pages swapped during the run", swapped, f"{SWAPPED_PAGES_LIMIT}"),
         ("load average of a minute, before and after", ", ".join(loads), "no limit"),
     )
-    rows = tuple((fact, value or "the machine does not tell", limit) for fact, value, limit in facts)
+    rows = tuple((fact, value or "unknown", limit) for fact, value, limit in facts)
     return Table("The machine against the limits", "", ("fact", "measured", "limit"), rows, names=3)
 
 
@@ -87,7 +87,7 @@ def _clock(environment: Environment) -> str:
 
 
 def case_facts(result: Result) -> Table:
-    """What the verdict on each case rests on, beside the limits."""
+    """What the verdict on each case rests on, with the limits."""
     rows = []
     for label, case in numbered(result):
         cpu, warm_up = case.cpu, case.warm_up

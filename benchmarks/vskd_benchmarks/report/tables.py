@@ -1,7 +1,7 @@
 """The tables of a result that hold its figures: latency, split, start and memory, energy, ratios, goals.
 
 A table is plain text in rows, so that the page and the terminal decide how it looks. Cases have the numbers of the
-plots. What was not measured stays empty or says so; nothing is filled in.
+plots. What was not measured stays empty or is marked; nothing is filled in.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def processor(result: Result) -> Table:
 
 
 def energy(result: Result) -> Table:
-    """Energy and battery, where energy was asked for; a model is called one in every row."""
+    """Energy and battery, where energy was measured or modelled; a model is marked in every row."""
     run, rows = result.energy, []
     headings = (
         "case", "source", "over idle, mJ a window", "uncertainty, mJ", "with idle, mJ a window",
@@ -163,7 +163,7 @@ def battery_placeholder(result: Result) -> str:
 
 
 def ratios(result: Result) -> list[Table]:
-    """How many times faster than what was measured beside it: a table for each bundle whose windows that was fed."""
+    """How many times faster than other pipelines: a table for each bundle whose windows they were fed."""
     label = {case.id: text for text, case in numbered(result)}
     fed = {case.id: case.bundle for case in result.cases}
     found = {(ratio.case, ratio.against): ratio for ratio in result.ratios}

@@ -58,8 +58,8 @@ def _rich(table: tables.Table) -> rich.table.Table:
     return shown
 
 
-def tell(result: Mapping[str, Any], shown: Iterable[rich.table.Table], console: Console) -> None:
-    """Show a research script's tables and reasons to doubt to people; its document goes to stdout."""
+def show_script_result(result: Mapping[str, Any], shown: Iterable[rich.table.Table], console: Console) -> None:
+    """Show a research script's tables and reasons to doubt on the console; its document goes to stdout."""
     for table in shown:
         console.print(table)
     for reason in result["reasons_to_doubt"]:
@@ -68,7 +68,7 @@ def tell(result: Mapping[str, Any], shown: Iterable[rich.table.Table], console: 
 
 
 def goal_table(goals: Iterable[Mapping[str, Any]]) -> rich.table.Table:
-    """A research script's goals beside what it measured, as ``vskd_benchmarks.goals.Verdict`` has them."""
+    """A research script's goals and what it measured, as ``vskd_benchmarks.goals.Verdict`` has them."""
     table = rich.table.Table(title="Goals", title_justify="left")
     for column in ("", "goal", "measured", "unit", "verdict"):
         table.add_column(column, justify="right" if column in ("goal", "measured") else "left")

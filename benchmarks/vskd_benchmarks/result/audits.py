@@ -58,8 +58,8 @@ def _outputs(raw: Raw, limit: float) -> OutputsAudit:
 
 def _repeated_input(raw: Raw) -> RepeatedInputAudit:
     varied, repeated = raw["audit_varied"], raw["audit_repeated"]
-    # Neighbours on the machine only ever lengthen a call, and a kept answer shortens every one: lower quartiles tell
-    # the two apart where medians of a few calls would not.
+    # Neighbours on the machine only ever lengthen a call, and a kept answer shortens every one: lower quartiles
+    # distinguish the two where medians of a few calls would not.
     quartiles = [np.percentile(readings, 25, axis=1) for readings in (repeated, varied)]
     faster = float(np.median(1 - quartiles[0] / quartiles[1]))
     return RepeatedInputAudit(

@@ -1,4 +1,4 @@
-"""``vskd bench --check``: is a result folder what was measured, and does it say what follows from it.
+"""``vskd bench --check``: is a result folder as it was written, and is everything derived in it right.
 
 Looked at: the files against the manifest; ``result.json`` against its records; statistics, audits, ratios and goals
 against the raw nanoseconds; validity against the recorded facts. The facts themselves (what the machine was, how long
@@ -51,7 +51,7 @@ def differences(folder: Path) -> list[str]:
 
 
 def goals_since(folder: Path, result: Result) -> list[str]:
-    """What today's goals say of a result that was judged by older ones, a line each; empty for one of today.
+    """The verdicts of today's goals on a result that was judged by older ones, a line each; empty for one of today.
 
     Parameters
     ----------
@@ -103,16 +103,16 @@ def _derived(folder: Path, result: Result) -> Iterator[str]:
     yield from _unequal("", to_mapping(result), to_mapping(again))
 
 
-def _unequal(where: str, said: Any, computed: Any) -> Iterator[str]:
-    if isinstance(said, dict) and isinstance(computed, dict):
-        for key in sorted({*said, *computed}):
-            yield from _unequal(f"{where}.{key}".lstrip("."), said.get(key), computed.get(key))
-    elif isinstance(said, list) and isinstance(computed, list) and len(said) == len(computed):
-        for index, (one, other) in enumerate(zip(said, computed, strict=True)):
+def _unequal(where: str, written: Any, computed: Any) -> Iterator[str]:
+    if isinstance(written, dict) and isinstance(computed, dict):
+        for key in sorted({*written, *computed}):
+            yield from _unequal(f"{where}.{key}".lstrip("."), written.get(key), computed.get(key))
+    elif isinstance(written, list) and isinstance(computed, list) and len(written) == len(computed):
+        for index, (one, other) in enumerate(zip(written, computed, strict=True)):
             name = one.get("id", index) if isinstance(one, dict) else index
             yield from _unequal(f"{where}[{name}]", one, other)
-    elif said != computed:
-        yield f"{RESULT} says {where} is {_short(said)}; from the raw files it is {_short(computed)}"
+    elif written != computed:
+        yield f"{RESULT}: {where} is {_short(written)}; computed from the raw files it is {_short(computed)}"
 
 
 def _short(value: Any) -> str:

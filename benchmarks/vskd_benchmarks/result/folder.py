@@ -95,7 +95,7 @@ def check_out(out: Path, *, overwrite: bool) -> None:
 
 
 def _kind(manifest: Path) -> str | None:
-    """What a manifest says it is of; None where there is none."""
+    """The kind that a manifest names; None where there is none."""
     try:
         mapping = json.loads(manifest.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -160,7 +160,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_result(folder: Path) -> Result:
-    """``result.json`` of a result folder; it is the ``--check`` that tells whether it was changed.
+    """``result.json`` of a result folder; ``--check`` finds out whether it was changed.
 
     Raises
     ------

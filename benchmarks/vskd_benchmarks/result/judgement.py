@@ -1,4 +1,4 @@
-"""The goals beside what a run measured: the worst case of each; a goal that was not put to the test has no value."""
+"""The goals compared with what a run measured: the worst case of each; a goal that was not tested has no value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def judge(result: Result, raws: Mapping[str, Raw], version: int) -> tuple[Judged
 
     Parameters
     ----------
-    result : what it says of goals is not looked at
+    result : its own goals are not read
     raws : case id -> its arrays
     version : of the goals
 

@@ -1,7 +1,7 @@
-"""What a result says of the profile it was measured under.
+"""The part of a result on the profile it was measured under.
 
-A profile's name on a result says what was asked of the machine, never that the machine was the device. ``statement``
-says it in words; ``vskd_benchmarks.result.validity`` draws the consequences.
+A profile's name on a result names the limits that were set, never the machine. ``statement`` puts it in words;
+``vskd_benchmarks.result.validity`` draws the consequences.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def profile_facts(profile: Profile, confinement: Confinement, machine: Machine) 
 
     Parameters
     ----------
-    profile : that was asked for
+    profile : of ``--profile``
     confinement : how it was applied
     machine : that was measured
     """

@@ -87,7 +87,7 @@ def _summary(kind: type[Any]) -> str:
 
 
 def _attributes(kind: type[Any]) -> dict[str, str]:
-    """Field -> what the docstrings of a dataclass and of those that it extends say of it."""
+    """Field -> its description in the docstrings of a dataclass and of those that it extends."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__):
         section = inspect.cleandoc(each.__doc__ or "").partition("Attributes\n----------\n")[2]

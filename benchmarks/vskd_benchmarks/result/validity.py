@@ -18,12 +18,12 @@ Why the limits are what they are
     too-few-samples : under 11 windows there is no median with 99 % confidence, so nothing to report; under 64 no p90,
         so nothing of the tail. Under 662 there is no p99: a note
     not-steady : the warm-up's rule was not met, so a trend is in the figures
-    preempted : a single-threaded case, back to back, computes all the time; under 95 % something took its core
+    preempted : a single-threaded case, back to back, computes all the time; under 95 % another process took its core
     memory-grew : 2 MiB in a soak are two arenas of Python's allocator; more is a leak
-    energy-uncertain : above a quarter of the figure it tells the order of magnitude; latency stands: a note
+    energy-uncertain : above a quarter of the figure only the order of magnitude is known; latency stands: a note
     threads-exceed-cores : threads that wait for each other's core measure the scheduler
     profile-... : a machine that is neither the device nor a board that the profile accepts in its place, or a setting
-        that could not be applied: degraded. A stand-in, or another option that asked for something else: a note
+        that could not be applied: degraded. A stand-in, or another option that overrides it: a note
     audit-... : see ``vskd_benchmarks.result.audits``; a failed one means that what was timed is not what a user gets
 """
 
@@ -92,7 +92,7 @@ def verdicts(
     Parameters
     ----------
     environment, profile : of the run
-    cases : what they say of their validity is not looked at
+    cases : their own validity is not read
 
     Returns
     -------
@@ -153,10 +153,10 @@ def load_reasons(before: float | None, after: float | None) -> Iterator[Reason]:
 
 def _throttling(before: str | None, after: str | None) -> Iterator[Reason]:
     bits_before, bits_after = _bits(before), _bits(after)
-    for when, said, bits in (("before", before, bits_before), ("after", after, bits_after)):
+    for when, answer, bits in (("before", before, bits_before), ("after", after, bits_after)):
         if bits & _THROTTLED_NOW:
-            message = f"vcgencmd get_throttled said {said} {when} the run"
-            yield Reason("throttled", "invalid", said, "0x0", "", message)
+            message = f"vcgencmd get_throttled gave {answer} {when} the run"
+            yield Reason("throttled", "invalid", answer, "0x0", "", message)
     if bits_after & ~bits_before & _THROTTLED_EVER:
         yield Reason("throttled", "invalid", after, before, "", f"the board was slowed down during the run: {after}")
     elif bits_before & _THROTTLED_EVER:
@@ -164,17 +164,17 @@ def _throttling(before: str | None, after: str | None) -> Iterator[Reason]:
         yield Reason("throttled-earlier", "note", before, "0x0", "", message)
 
 
-def _bits(said: str | None) -> int:
+def _bits(answer: str | None) -> int:
     try:
-        return int(said or "0", 16)
+        return int(answer or "0", 16)
     except ValueError:
         return 0  # the tool's own complaint, e.g. that it lacks a right: nothing is known
 
 
 def _temperature(environment: Environment) -> Iterator[Reason]:
     before, after = environment.before.temperature_c, environment.after.temperature_c
-    told = (before, *(reading.temperature_c for reading in environment.readings), after)
-    hottest = max((temperature for temperature in told if temperature is not None), default=None)
+    temperatures = (before, *(reading.temperature_c for reading in environment.readings), after)
+    hottest = max((temperature for temperature in temperatures if temperature is not None), default=None)
     if hottest is None or hottest < WARM_C:
         return
     message = f"the hottest thermal zone reached {hottest:.1f} degrees Celsius"

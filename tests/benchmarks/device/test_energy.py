@@ -134,7 +134,7 @@ def test_a_power_meter_beside_a_run(short, tmp_path):
     halved = replace(figures, per_inference_mj=figures.per_inference_mj / 2)
     result = replace(result, cases=(replace(case, energy=halved),))
     edited = differences(write_result(folder, result, raws, overwrite=True))
-    assert re.search(r"says cases\[.*\]\.energy\.per_inference_mj is", edited[0])
+    assert re.search(r"json: cases\[.*\]\.energy\.per_inference_mj is", edited[0])
 
 
 def test_a_meter_that_stopped_too_early_leaves_a_result_without_energy(short, tmp_path):

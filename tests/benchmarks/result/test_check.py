@@ -109,14 +109,16 @@ def test_a_removed_file_is_named(folder, name):
 def test_an_edited_statistic_is_named(folder):
     edit(folder, "cases", 0, "scopes", "sensor_to_label", "p50_ns", value=12)
     (line,) = differences(folder)
-    assert line.startswith(f"result.json says cases[{CASE}].scopes.sensor_to_label.p50_ns is 12; from the raw files")
+    assert line.startswith(
+        f"result.json: cases[{CASE}].scopes.sensor_to_label.p50_ns is 12; computed from the raw files"
+    )
 
 
 def test_a_relabelled_validity_is_named(folder):
     status = json.loads((folder / "result.json").read_text())["validity"]["status"]
     edit(folder, "validity", "status", value="valid" if status != "valid" else "degraded")
     (line,) = differences(folder)
-    assert line.endswith(f'from the raw files it is "{status}"')
+    assert line.endswith(f'computed from the raw files it is "{status}"')
 
 
 def leaves(value, path=()):
@@ -148,7 +150,7 @@ def test_no_computed_number_can_be_edited_unseen(folder):
 def test_a_fact_that_no_longer_fits_its_verdict_is_named(folder):
     edit(folder, "environment", "after", "throttled", value="0x1")
     found = differences(folder)
-    assert any(line.startswith("result.json says validity.reasons is") and "get_throttled" in line for line in found)
+    assert any(line.startswith("result.json: validity.reasons is") and "get_throttled" in line for line in found)
 
 
 def test_edited_nanoseconds_are_named(folder):
@@ -161,7 +163,7 @@ def test_edited_nanoseconds_are_named(folder):
 def test_edited_outputs_are_named(folder):
     edit_raw(folder, sampled_logits=raw(folder, "sampled_logits") + 1)
     found = differences(folder)
-    assert any("audits.outputs.passed is true; from the raw files it is false" in line for line in found)
+    assert any("audits.outputs.passed is true; computed from the raw files it is false" in line for line in found)
     assert any("validity" in line for line in found)
 
 

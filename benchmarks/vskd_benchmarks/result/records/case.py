@@ -115,7 +115,7 @@ class CpuFacts:
     wall_ns : of the blocks
     voluntary_switches : context switches that it asked for: wake-ups, in mode paced
     involuntary_switches : times that the core was taken away
-    other_cores : cores that other processes kept busy meanwhile; null where that cannot be said
+    other_cores : cores that other processes kept busy meanwhile; null where it is unknown
     load_source : case: /proc/stat around its own rounds; group: around those of its whole group, where its own are too
         short; load-average: of the last minute, less its threads, where /proc/stat is closed
     """

@@ -1,4 +1,4 @@
-"""The conditions of a run: what was asked for, the machine, the bundles, and the device profile."""
+"""The conditions of a run: its options, the machine, the bundles, and the device profile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vskd_benchmarks.measure.settings import Mode
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What was asked for, with defaults filled in.
+    """The options of a run, with defaults filled in.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Machine:
-    """What does not change during a run; null where the machine does not tell.
+    """What does not change during a run; null where unknown.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Machine:
     cores : online
     affinity : cores that this process may use
     memory_bytes : in all
-    virtual_machine : whether a hypervisor is told of
+    virtual_machine : whether there is a hypervisor
     system : of Python's platform module
     python, implementation : version and kind of Python
     versions : of the packages
@@ -90,7 +90,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class MachineState:
-    """What changes during a run; null where the machine does not tell.
+    """What changes during a run; null where unknown.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ class ModelFile:
     file : name within the bundle
     format, recipe : e.g. onnx and w8a8-static-pc
     sha256, size_bytes : of the file
-    macs : multiply-accumulates of one window; null where the bundle's report does not tell
+    macs : multiply-accumulates of one window; null where the bundle's report does not hold it
     """
 
     file: str
@@ -185,7 +185,7 @@ class MeasuredBundle:
     logit_tolerance : of the contract
     temperature : of the decision, by which margins are computed
     models : all of them, measured or not
-    accuracy : held-out results as the bundle's report tells them (accuracy, macro_f1); null without a report
+    accuracy : held-out accuracy and macro_f1 of the bundle's report; null without a report
     """
 
     id: str
@@ -250,7 +250,7 @@ class UnappliedSetting:
     ----------
     setting : its name
     wanted : by the profile
-    code : asked-otherwise: another option asked for something else; the rest degrade the result
+    code : asked-otherwise: another option overrides it; the rest degrade the result
     reason : in words
     """
 

@@ -98,7 +98,7 @@ class Facts:
     not_measured : cases that were skipped
     import_vskd : import vskd over numpy
     profile : the device whose limits the machine was held to; null without --profile
-    energy : null where it was not asked for
+    energy : null where it was not measured
     """
 
     kind: Literal["vskd-bench-result"]

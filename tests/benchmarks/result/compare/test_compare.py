@@ -133,7 +133,7 @@ def test_a_bundle_without_figures_of_accuracy_is_not_judged_by_them(baseline, ca
         (("bundles", 0, "contract_sha256"), "f" * 64, r"the contracts of wide.bundle and wide.bundle differ: SHA-256"),
         (("cases", 0, "model", "sha256"), "e" * 64, "the model of wide: litert fp32 is another file: SHA-256 .* eeee"),
         (("cases", 0, "signal", "source"), "synthetic", "was fed other windows: golden windows in the baseline, synth"),
-        (("environment", "after", "throttled"), "0x1", r"of .*new is invalid: vcgencmd get_throttled said 0x1 after"),
+        (("environment", "after", "throttled"), "0x1", r"of .*new is invalid: vcgencmd get_throttled gave 0x1 after"),
         (("cases", 0, "cpu", "other_cores"), 3.5, r"wide: litert fp32 of .*new is invalid: other work kept 3\.50"),
     ],
 )  # fmt: skip

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vskd_benchmarks.report.charts import _course, _ecdf, charts, held_out, pareto_front
+from vskd_benchmarks.report.charts import _course, _ecdf, charts
+from vskd_benchmarks.report.pareto import held_out, pareto_front
 from vskd_benchmarks.result.folder import read_raw, read_result
 from vskd_benchmarks.result.records.case import Soak
 

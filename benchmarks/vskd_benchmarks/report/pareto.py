@@ -1,0 +1,165 @@
+"""Accuracy against what it costs: latency, size of the file, share of the battery."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vskd_benchmarks.report.plotting import COLOURS, MARKERS, WIDTH_IN, Chart, Numbered, plain_log_ticks, render
+from vskd_benchmarks.result.records.conditions import MeasuredBundle
+
+
+def held_out(bundle: MeasuredBundle) -> tuple[str, float] | None:
+    """Name and value of the accuracy in a bundle's report; macro-F1 where it is there."""
+    accuracy = bundle.accuracy or {}
+    for key, name in (("macro_f1", "macro-F1"), ("accuracy", "accuracy")):
+        if key in accuracy:
+            return name, float(accuracy[key])
+    return None
+
+
+def accuracy_plots(cases: Sequence[Numbered], bundles: Sequence[MeasuredBundle]) -> Iterator[Chart]:
+    """A plot for each cost that the result holds, of the bundles' own models at their fewest threads.
+
+    Parameters
+    ----------
+    cases : of the result
+    bundles : of which some report their accuracy
+    """
+    reported = {bundle.id: accuracy for bundle in bundles if (accuracy := held_out(bundle)) is not None}
+    own = [each for each in cases if each.case.kind == "bundle" and each.case.bundle in reported]
+    threads = min((each.case.threads for each in own), default=1)
+    name = next((name for name, _ in reported.values()), "accuracy")
+    caption = (
+        f"The {name} is the trained network's on held-out subjects; recipes of one bundle share it. A name stands by "
+        f"its bundle's cheapest mark; the line joins what nothing else beats in both. Threads: {threads}."
+    )
+    for key, title, axis, cost in _COSTS:
+        points = [
+            _Point(each, value, 100 * reported[each.case.bundle][1])
+            for each in own
+            if each.case.threads == threads and (value := cost(each)) is not None
+        ]
+        if points:
+            by_size = key == "latency"
+            figure = _scatter(points, axis, f"held-out {name}, %", by_size=by_size)
+            more = " The area of a mark grows with the model's file." if by_size else ""
+            yield render(f"accuracy-{key}", title, caption + more, figure)
+
+
+def _p50_ms(each: Numbered) -> float | None:
+    return each.p50_ms
+
+
+def _battery_percent(each: Numbered) -> float | None:
+    """As measured; a model's figure has no place in a plot of measurements, nor one below zero on its axis."""
+    energy, battery = each.case.energy, each.case.battery
+    if energy is None or battery is None or not energy.measured or battery.percent_per_day <= 0:
+        return None
+    return battery.percent_per_day
+
+
+def _size_mb(each: Numbered) -> float | None:
+    return None if each.case.model is None else each.case.model.size_bytes / 1e6
+
+
+#: Of each plot: name, title, axis, and what a case costs.
+_COSTS: tuple[tuple[str, str, str, Callable[[Numbered], float | None]], ...] = (
+    ("latency", "Accuracy and latency", "sensor to label, p50, ms", _p50_ms),
+    ("size", "Accuracy and size", "model file, MB", _size_mb),
+    ("battery", "Accuracy and battery", "of the battery a day, %", _battery_percent),
+)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A case by what it costs and what it gains."""
+
+    each: Numbered
+    cost: float
+    gain: float
+
+    @property
+    def place(self) -> tuple[float, float]:
+        return self.cost, self.gain
+
+    def area(self, *, by_size: bool) -> float:
+        """Of its mark, points squared."""
+        return 16 + 2 * (_size_mb(self.each) or 0.0) if by_size else 50.0
+
+
+def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: bool) -> Figure:
+    figure = Figure(figsize=(WIDTH_IN, 3.6))
+    axes = figure.subplots()
+    engines = list(dict.fromkeys(point.each.case.engine for point in points))
+    recipes = list(dict.fromkeys(point.each.case.recipe for point in points))
+    for point in points:
+        colour = COLOURS[recipes.index(point.each.case.recipe) % len(COLOURS)]
+        marker = MARKERS[engines.index(point.each.case.engine) % len(MARKERS)]
+        area = point.area(by_size=by_size)
+        # Hollow: files of one recipe are of nearly one size in every engine, and both marks must be seen.
+        axes.scatter(*point.place, s=area, marker=marker, facecolors="none", edgecolors=colour, linewidths=1.5)
+    front = pareto_front([point.place for point in points])
+    axes.plot(*zip(*front, strict=True), color="#888888", linewidth=1, zorder=0)
+    axes.set(xscale="log", xlabel=axis, ylabel=ordinate)
+    # Never less than a factor of six: a zoom into a per cent would make a difference of nothing.
+    axes.set_xlim(min(point.cost for point in points) / 2.5, max(point.cost for point in points) * 2.5)
+    axes.margins(y=0.2)
+    plain_log_ticks(axes, "x")
+    handles = [
+        axes.scatter([], [], facecolors="none", edgecolors="#333333", marker=MARKERS[i % len(MARKERS)], label=name)
+        for i, name in enumerate(engines)
+    ]
+    handles += [axes.scatter([], [], color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(recipes)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    _name_bundles(figure, axes, points, by_size=by_size)
+    return figure
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that no other beats: (cost, gain), less cost and more gain is better; cheapest first.
+
+    Parameters
+    ----------
+    points : (cost, gain)
+    """
+    front: list[tuple[float, float]] = []
+    for cost, gain in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or gain > front[-1][1]:
+            front.append((cost, gain))
+    return front
+
+
+def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point], *, by_size: bool) -> None:
+    """Write each bundle's name beside its cheapest mark, where neither a mark nor another name stands."""
+    figure.draw_without_rendering()  # the scales are known only now
+    scale = figure.dpi / 72
+    at = {p.place: np.asarray(axes.transData.transform(p.place), np.float64) / scale for p in points}
+    taken = [(at[point.place], np.full(2, math.sqrt(point.area(by_size=by_size)) / 2)) for point in points]
+    for name in dict.fromkeys(point.each.case.bundle for point in points):
+        cheapest = min(point.place for point in points if point.each.case.bundle == name)
+        half = np.array([2.4 * len(name) + 2, 5.0])
+        offset = next((o for o in _offsets(half[0]) if _is_free(at[cheapest] + o, half, taken)), (0.0, 12.0))
+        taken.append((at[cheapest] + offset, half))
+        axes.annotate(name, cheapest, xytext=offset, textcoords="offset points", ha="center", va="center", fontsize=8)
+
+
+def _offsets(half: float) -> Iterator[tuple[float, float]]:
+    """Where a name may stand around its mark, points, the best place first."""
+    for away in (10.0, 20.0, 32.0):
+        yield from ((0.0, away), (0.0, -away), (-half - away, 0.0), (half + away, 0.0))
+        yield from ((sign * (half + away / 2), rise) for sign in (-1, 1) for rise in (away, -away))
+
+
+def _is_free(
+    centre: NDArray[np.float64],
+    half: NDArray[np.float64],
+    taken: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> bool:
+    return all((np.abs(centre - other) >= half + other_half).any() for other, other_half in taken)
