@@ -23,13 +23,20 @@ from vskd_training.data.labels import sides
 from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.datasets.synthetic.generator import SyntheticSource
 from vskd_training.evaluation import predictors
-from vskd_training.evaluation.evaluate import Evaluation, evaluate, refuse_trained_on, windows_to_test
+from vskd_training.evaluation.evaluate import (
+    Evaluation,
+    device_probabilities,
+    evaluate,
+    refuse_trained_on,
+    windows_to_test,
+)
 from vskd_training.evaluation.files import write_evaluation
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.plots import draw_confusion
 from vskd_training.evaluation.predictors import bundle_predictor, network_predictor
 from vskd_training.evaluation.report import Temperature, report
 from vskd_training.evaluation.tables import evaluation_sentences
+from vskd_training.evaluation.unknown import rounded_down, threshold_that_keeps
 from vskd_training.loop.run import Run
 from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.settings import Config, LabelsConfig, load_config
@@ -114,7 +121,7 @@ def test_a_teacher_that_knew_them_is_refused(teacher: Run, experiment: Experimen
 
 EVERY = SyntheticSource(SyntheticSettings()).labels
 MISTAKES = [
-    (("jogg",), r"names 'jogg', of which the test people have no recording\. Did you mean 'jog'"),
+    (("jogg",), r"names 'jogg', of which the test subjects have no recording\. Did you mean 'jog'"),
     (("jog", "jog"), "names an activity twice: jog, jog"),
     (EVERY, "leaves no recording for train"),
 ]
@@ -204,6 +211,35 @@ def test_every_side_has_windows_of_its_own_subjects_only(run: Run, result: Evalu
     assert result.metrics["window"]["all"]["count"] == len(experiment.windows("test"))
 
 
+# --- per window and per recording, all activities and those of the wrist ----------------------------------------------
+
+
+def test_decisions_per_window_and_per_recording_are_those_of_known_probabilities() -> None:
+    """Three recordings of the activities a, b (at the wrist) and c; the second is wrong, one window of the first is."""
+    shares = [[0.9, 0.05, 0.05], [0.3, 0.6, 0.1], [0.1, 0.2, 0.7], [0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]
+    table: Any = SimpleNamespace(
+        labels=np.array([0, 0, 1, 1, 2]), subjects=("1", "1", "2", "2", "2"), recordings=np.array([0, 0, 1, 1, 2]),
+        too_short=0,
+    )  # fmt: skip
+    infos = [SimpleNamespace(label=label, subject=subject) for label, subject in (("a", "1"), ("b", "2"), ("c", "2"))]
+    known: Any = SimpleNamespace(
+        contract=SimpleNamespace(labels=("a", "b", "c")), prepared=SimpleNamespace(infos=infos), wrist_labels=("a", "b")
+    )
+    found = report(known, table, np.log(shares), Temperature(1.0, "none"))
+    assert found["confusion_window"] == [[1, 1, 0], [0, 1, 1], [0, 0, 1]]
+    assert found["confusion"] == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
+    for per, which, count, accuracy, by_subject in (
+        ("window", "all", 5, 0.6, {"1": 0.5, "2": 2 / 3}),
+        ("window", "wrist", 4, 0.5, {"1": 0.5, "2": 0.5}),
+        ("recording", "all", 3, 2 / 3, {"1": 1.0, "2": 0.5}),
+        ("recording", "wrist", 2, 0.5, {"1": 1.0, "2": 0.0}),
+    ):
+        scores = found[per][which]
+        assert (scores["count"], scores["accuracy"]) == (count, pytest.approx(accuracy))
+        assert scores["by_subject"] == pytest.approx(by_subject)
+    assert found["calibration"]["before"]["recording"]["confidence"] == pytest.approx((0.6 + 0.5 + 0.8) / 3)
+
+
 # --- each class -------------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +282,14 @@ def test_the_offered_threshold_keeps_its_share_on_a_device(
         return float(np.mean([label != UNKNOWN for label in events]))
 
     assert offer is not None
+    chosen_on = {
+        part: device_probabilities(
+            ruled.contract, experiment.windows(part), predictor.predict(experiment.windows(part))
+        )
+        for part in ("validation", "test")
+    }
+    found = {part: rounded_down(threshold_that_keeps(values, 0.8)) for part, values in chosen_on.items()}
+    assert offer.threshold == found["validation"] != found["test"]
     assert offer.validation_windows == len(experiment.windows("validation"))
     assert kept("validation", offer.threshold) == offer.validation_coverage >= 0.8
     assert kept("validation", offer.threshold + 2e-4) < 0.8 or offer.validation_coverage > 0.8
@@ -317,6 +361,23 @@ def test_the_document_and_the_plots_are_written(result: Evaluation, tmp_path: Pa
     assert sorted(path.name for path in written) == names
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "notes.txt"])
     assert json.loads((out / "evaluation.json").read_text()) == json.loads(json.dumps(to_mapping(result)))
+
+
+def test_each_confusion_matrix_is_drawn_under_its_name(
+    result: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Any] = {}
+
+    def draw(matrix: Any, labels: Any, *, title: str) -> bytes:
+        drawn[title] = matrix
+        return title.encode()
+
+    monkeypatch.setattr("vskd_training.evaluation.files.draw_confusion", draw)
+    write_evaluation(result, tmp_path, title="student")
+    expected = {"student: recordings": "confusion", "student: windows": "confusion_window"}
+    assert drawn == {title: result.metrics[key] for title, key in expected.items()}
+    assert (tmp_path / "confusion.png").read_bytes() == b"student: recordings"
+    assert (tmp_path / "confusion-windows.png").read_bytes() == b"student: windows"
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(result: Evaluation, tmp_path: Path) -> None:

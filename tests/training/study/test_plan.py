@@ -36,6 +36,23 @@ def test_a_cell_trains_with_the_seed_and_the_fold_in_its_name(write_study: Write
     assert opened.cells[-1].taught_by == ("alone/fold-4/seed-1",)
 
 
+def test_changes_reach_the_cells_that_they_are_for(write_study: WriteStudy) -> None:
+    text = STUDY.replace("seeds = [5]", 'seeds = [5]\nset = ["teacher.width=0.25"]')
+    text = text.replace('teacher = "camera"', 'teacher = "camera"\nset = ["loss.kd=0.75"]')
+    opened = open_study(write_study(text), root=None)
+    assert {cell.config.student_training.steps for cell in opened.cells} == {2}
+    assert {cell.item for cell in opened.cells if cell.config.teacher.width == 0.25} == {"camera"}
+    assert {cell.item for cell in opened.cells if cell.config.loss.kd == 0.75} == {"distilled"}
+
+
+def test_teachers_are_of_the_same_fold(write_study: WriteStudy) -> None:
+    text = (STUDY + ENSEMBLE).replace('set = ["', 'set = ["data.protocol=leave-one-subject-out", "labels.count=1", "')
+    opened = open_study(write_study(text), root=None)
+    for cell in opened.cells:
+        assert all(f"/fold-{cell.fold}/" in name for name in cell.taught_by)
+        assert len(cell.taught_by) == {"camera": 0, "alone": 0, "distilled": 1, "again": 1, "last": 3}[cell.item]
+
+
 def test_the_subject_of_a_fold_is_tested_and_on_no_other_side(write_study: WriteStudy) -> None:
     text = STUDY.replace('set = ["', 'set = ["data.protocol=leave-one-subject-out", "labels.count=1", "')
     for cell in open_study(write_study(text), root=None).cells:

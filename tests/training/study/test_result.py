@@ -76,6 +76,23 @@ def test_a_study_can_count_windows(write_study: WriteStudy, finished: Path, tmp_
     assert "decisions per window" in table(result)
 
 
+def test_only_test_metrics_are_reported_and_the_wrists_beside_them(
+    study: Study, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished / "cells", tmp_path / "cells")
+    for path in tmp_path.rglob("run.json"):
+        card = json.loads(path.read_text())
+        other = {"accuracy": 0.125, "macro_f1": 0.0625, "by_subject": {"2": 0.125, "4": 0.125}}
+        card["metrics"]["validation"] = {per: {"all": other} for per in ("recording", "window")}
+        card["metrics"]["test"]["recording"]["wrist"] = other
+        path.write_text(json.dumps(card))
+    before, after = summarise(study, finished), summarise(study, tmp_path)
+    for name, scores in after.arms.items():
+        assert (scores.wrist_accuracy, scores.wrist_macro_f1) == (0.125, 0.0625)
+        for score in ("accuracy", "macro_f1", "window_accuracy", "by_subject"):
+            assert getattr(scores, score) == getattr(before.arms[name], score)
+
+
 ALONE = {"2": 0.5, "4": 0.7, "6": 0.9, "8": 0.8}
 DISTILLED = {"2": 0.6, "4": 0.76, "6": 0.91, "8": 0.83}
 AGAIN = {"2": 0.4, "4": 0.75, "6": 0.97, "8": 0.72}

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from vskd.errors import DataError
 from vskd_training.loop import fit as fit_module
 from vskd_training.study import running
 from vskd_training.study.cells import is_finished, open_cell, train_cell
-from vskd_training.study.plan import Study, open_study
+from vskd_training.study.plan import Cell, Study, open_study
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -49,6 +51,29 @@ def test_arms_of_one_seed_start_alike_and_see_alike(
     for one, other, equal in ((0, 2, True), (2, 4, True), (0, 1, False)):
         for left, right in zip(students[one], students[other], strict=True):
             assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True)) == equal
+
+
+def test_a_cell_waits_for_its_teachers(
+    study: Study, run: RunStudy, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offered to the cores only when every teacher is finished; the cells themselves are copied."""
+    offered: list[set[str]] = []
+
+    @contextmanager
+    def copying(_: int) -> Iterator[Callable[..., Iterator[str]]]:
+        def run(_: object, cells: Sequence[Cell]) -> Iterator[str]:
+            offered.append({cell.name for cell in cells})
+            for cell in cells:
+                shutil.copytree(finished / "cells" / cell.name, tmp_path / "cells" / cell.name)
+                yield cell.name
+
+        yield run
+
+    monkeypatch.setattr(running, "_on_cores", copying)
+    monkeypatch.setattr(running, "_prepare", lambda *_: None)
+    run(study, tmp_path)
+    first = {cell.name for cell in study.cells if not cell.taught_by}
+    assert offered == [first, {cell.name for cell in study.cells} - first]
 
 
 def test_what_is_finished_is_not_touched(study: Study, run: RunStudy, finished: Path) -> None:

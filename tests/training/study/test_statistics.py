@@ -127,7 +127,7 @@ def test_holm_rejects_what_its_steps_reject(p_values: list[float], level: float)
     assert {index for index, adjusted in enumerate(holm(p_values)) if adjusted <= level} == rejected
 
 
-def test_arms_are_compared_name_by_subject() -> None:
+def test_arms_are_compared_subject_by_subject() -> None:
     names = [str(number) for number in range(8)]
     alone = {name: 0.7 + 0.01 * index for index, name in enumerate(names)}
     better = {name: value + 0.05 + 0.005 * (index % 3) for index, (name, value) in enumerate(alone.items())}
@@ -142,6 +142,15 @@ def test_arms_are_compared_name_by_subject() -> None:
     # Equal up to the order of the subjects: not the last bit of a float, but 0.
     assert set(equal.by_subject.values()) == {0.0}
     assert (equal.p, equal.significant) == (1.0, False)
+
+
+def test_an_interval_with_0_in_it_is_not_significant(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [str(number) for number in range(8)]
+    arms = {"a": dict.fromkeys(names, 0.9), "b": dict.fromkeys(names, 0.5)}
+    assert compare(arms, [("a", "b")])[0].significant
+    monkeypatch.setattr("vskd_training.study.statistics.bca_interval", lambda _: (-0.01, 0.8))
+    (found,) = compare(arms, [("a", "b")])
+    assert (found.p_holm, found.significant) == (2 / 256, False)
 
 
 def test_four_subjects_are_never_significant() -> None:
