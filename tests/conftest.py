@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,20 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 settings.register_profile("desk", deadline=None)
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable" if os.environ.get("VSKD_REPEATABLE") else "desk")
+
+
+RunVskd = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def run_vskd() -> RunVskd:
+    """The command ``vskd`` in a process of its own: words -> what it printed and its exit code."""
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "vskd", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+    return run
 
 
 @pytest.fixture(scope="session")

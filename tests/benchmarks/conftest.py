@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,13 @@ from vskd.checks.golden import Golden, golden_to_bytes, margins
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.decide import softmax
 from vskd.gaf import GafEncoder
+from vskd_benchmarks.measure.bench import Run
+from vskd_benchmarks.measure.measured_case import raw_arrays
+from vskd_benchmarks.measure.settings import QUICK
 from vskd_benchmarks.pipelines.wrist_signal import synthetic_wrist
+from vskd_benchmarks.result.derive import derive
+from vskd_benchmarks.result.facts import facts
+from vskd_benchmarks.result.records.result import Result
 
 SAMPLES = 128
 LABELS = ("wave", "clap", "knock")
@@ -130,14 +137,26 @@ VskdBench = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def vskd_bench() -> VskdBench:
-    """The command, in a process of its own."""
+def vskd_bench(run_vskd: VskdBench) -> VskdBench:
+    """``vskd bench`` in a process of its own."""
+    return functools.partial(run_vskd, "bench")
 
-    def run(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "vskd", "bench", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
-    return run
+@pytest.fixture
+def least_effort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quick runs are as short as there can be."""
+    rule = dataclasses.replace(QUICK.rule, block=2, ceiling_s=0.01)
+    counts = {"rounds": 2, "least_calls": 4, "most_calls": 4, "cold_starts": 1, "imports": 1, "repeat_blocks": 2}
+    monkeypatch.setattr("vskd_benchmarks.measure.settings.QUICK", dataclasses.replace(QUICK, rule=rule, **counts))
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Nobody follows the run."""
+
+
+def document_of(run: Run) -> Result:
+    """The result of a run without energy."""
+    return derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases})
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import ensurepip
+import functools
 import hashlib
 import platform
 import re
@@ -308,13 +309,14 @@ def test_a_name_that_no_list_of_hashes_can_hold(bundle, tmp_path, fetch, name):
 # --- the command
 
 
-def vskd(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vskd", "pi-kit", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+@pytest.fixture
+def pi_kit(run_vskd):
+    """``vskd pi-kit`` in a process of its own."""
+    return functools.partial(run_vskd, "pi-kit")
 
 
-def test_the_command_makes_a_kit_and_says_what_to_do_with_it(index, bundle, tmp_path):
-    done = vskd(bundle.path, "--out", tmp_path / "pi.tar.gz")
+def test_the_command_makes_a_kit_and_says_what_to_do_with_it(pi_kit, index, bundle, tmp_path):
+    done = pi_kit(bundle.path, "--out", tmp_path / "pi.tar.gz")
     assert done.returncode == 0, done.stderr
     assert "fetching wheels for Python 3.11 on aarch64" in done.stderr
     made, holds, then = done.stdout.splitlines()
@@ -336,8 +338,8 @@ def test_the_command_makes_a_kit_and_says_what_to_do_with_it(index, bundle, tmp_
         ),
     ],
 )
-def test_bad_input_is_one_sentence(words, code, message):
-    done = vskd(*words)
+def test_bad_input_is_one_sentence(pi_kit, words, code, message):
+    done = pi_kit(*words)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -30,11 +30,13 @@ from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.measure import bench
 from vskd_benchmarks.measure.bench import run_bench
 from vskd_benchmarks.measure.measured_case import raw_arrays
-from vskd_benchmarks.measure.settings import QUICK, Settings
+from vskd_benchmarks.measure.settings import Settings
 from vskd_benchmarks.result.check import differences
 from vskd_benchmarks.result.derive import derive
 from vskd_benchmarks.result.facts import facts
 from vskd_benchmarks.result.folder import SCHEMA, read_result, write_result
+
+from ..conftest import no_progress
 
 WATCH = read_profile("generic-watch")
 PROBE = Probe("rapl", "RAPL: package-0", 0.01, lambda: [1.0], (1000,))
@@ -60,17 +62,14 @@ def test_nothing_that_tells_energy_is_an_error_with_the_ways_out():
 
 
 @pytest.fixture
-def short(make_bundle, tmp_path, monkeypatch):
+def short(make_bundle, tmp_path, monkeypatch, least_effort):
     """As short a soak as there can be, with an idle time."""
-    rule = dataclasses.replace(QUICK.rule, block=2, ceiling_s=0.01)
-    effort = dataclasses.replace(QUICK, cold_starts=1, imports=1, repeat_blocks=2, rule=rule)
-    monkeypatch.setattr("vskd_benchmarks.measure.settings.QUICK", effort)
     monkeypatch.setattr("vskd_benchmarks.measure.settings.SOAK_ROUND_S", 0.4)
     monkeypatch.setattr(bench, "QUICK_IDLE_S", 0.6)
     bundle = make_bundle(tmp_path / "tiny.bundle")
 
-    def settings(asked, **more):
-        return Settings((bundle,), mode="soak", duration_s=0.9, quick=True, comparison=False, energy=asked, **more)
+    def settings(energy, **more):
+        return Settings((bundle,), mode="soak", duration_s=0.9, quick=True, comparison=False, energy=energy, **more)
 
     return settings
 
@@ -98,13 +97,13 @@ class Meter:
             while not self._done.wait(self._step_s):
                 file.write(f"{time.time()!r},{self.power_w}\n")
 
-    def watch(self, what, done, total):
+    def follow(self, what, done, total):
         """Follow the run: it computes in its rounds and nowhere else."""
         self.power_w = 5.0 if what.startswith("round") else 2.0
 
 
-def measured_run(settings, watch):
-    run = run_bench(settings, watch)
+def measured_run(settings, progress):
+    run = run_bench(settings, progress)
     attach_meter(run.energy)
     raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
     if run.energy.trace is not None:
@@ -114,7 +113,7 @@ def measured_run(settings, watch):
 
 def test_a_power_meter_beside_a_run(short, tmp_path):
     with Meter(tmp_path / "meter.csv") as meter:
-        result, raws = measured_run(short(EnergySettings(tmp_path / "meter.csv", battery_wh=1.3)), meter.watch)
+        result, raws = measured_run(short(EnergySettings(tmp_path / "meter.csv", battery_wh=1.3)), meter.follow)
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(to_mapping(result))
     assert result.energy.problem is None
     assert (result.energy.source, result.energy.of) == ("power-meter", "this-machine")
@@ -140,7 +139,7 @@ def test_a_power_meter_beside_a_run(short, tmp_path):
 def test_a_meter_that_stopped_too_early_leaves_a_result_without_energy(short, tmp_path):
     path = tmp_path / "meter.csv"
     path.write_text("time_s,power_w\n" + "".join(f"{time.time() - 100 + second},1\n" for second in range(30)))
-    result, raws = measured_run(short(EnergySettings(path)), lambda *step: None)
+    result, raws = measured_run(short(EnergySettings(path)), no_progress)
     assert "do not overlap the run" in result.energy.problem
     assert result.cases[0].energy is None
     assert result.cases[0].sensor_to_label.windows > 0
@@ -150,7 +149,7 @@ def test_a_meter_that_stopped_too_early_leaves_a_result_without_energy(short, tm
 
 def test_a_meters_file_that_comes_afterwards(short, tmp_path):
     with Meter(tmp_path / "meter.csv") as meter:
-        result, raws = measured_run(short(EnergySettings(meter_later=True, battery_wh=1.3)), meter.watch)
+        result, raws = measured_run(short(EnergySettings(meter_later=True, battery_wh=1.3)), meter.follow)
     folder = write_result(tmp_path / "result", result, raws)
     assert result.energy.problem.startswith("the power meter's file is still to come")
     assert result.cases[0].energy is None
@@ -169,7 +168,7 @@ def test_a_meters_file_that_comes_afterwards(short, tmp_path):
 
 
 def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
-    run = run_bench(dataclasses.replace(short(None), mode="paced", rate_hz=50.0), lambda *step: None)
+    run = run_bench(dataclasses.replace(short(None), mode="paced", rate_hz=50.0), no_progress)
     raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
     folder = write_result(tmp_path / "result", derive(facts(run), raws), raws)
     (tmp_path / "m.csv").write_text("time_s,power_w\n")
@@ -183,7 +182,7 @@ def test_the_machines_own_counter_beside_a_run(short, monkeypatch):
     # A counter of 4 W that starts again each 20 J, five seconds: on a busy machine readings come late, never so late.
     probe = Probe("rapl", "RAPL: package-0", 0.01, lambda: [(time.perf_counter() - started) * 4e6 % 2e7], (20_000_000,))
     monkeypatch.setattr(bench, "find_probe", lambda: (probe, ()))
-    result, _ = measured_run(short(EnergySettings()), lambda *step: None)
+    result, _ = measured_run(short(EnergySettings()), no_progress)
     figures = result.cases[0].energy
     assert figures.source == "rapl"
     assert figures.idle_w == pytest.approx(4.0, rel=0.2)

@@ -14,16 +14,12 @@ from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.measure.bench import run_bench
 from vskd_benchmarks.measure.measured_case import raw_arrays
 from vskd_benchmarks.measure.processes import WorkerError
-from vskd_benchmarks.measure.settings import QUICK, Settings
-from vskd_benchmarks.result.derive import derive
-from vskd_benchmarks.result.facts import facts
+from vskd_benchmarks.measure.settings import Settings
 from vskd_benchmarks.result.folder import SCHEMA
 
+from ..conftest import document_of, no_progress
+
 WATCH = read_profile("generic-watch")
-
-
-def quiet(what, done, total):
-    """Nobody watches."""
 
 
 def with_settings(**changed):
@@ -31,13 +27,8 @@ def with_settings(**changed):
 
 
 @pytest.fixture
-def paced(make_bundle, tmp_path, monkeypatch):
+def paced(make_bundle, tmp_path, least_effort):
     """As short a paced run as there can be, for a profile."""
-    rule = dataclasses.replace(QUICK.rule, block=2, ceiling_s=0.01)
-    monkeypatch.setattr(
-        "vskd_benchmarks.measure.settings.QUICK",
-        dataclasses.replace(QUICK, cold_starts=1, imports=1, repeat_blocks=2, rule=rule),
-    )
     bundle = make_bundle(tmp_path / "tiny.bundle")
 
     def settings(profile, **more):
@@ -46,13 +37,9 @@ def paced(make_bundle, tmp_path, monkeypatch):
     return settings
 
 
-def document(run):
-    return to_mapping(derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}))
-
-
 def test_a_run_under_a_profile_says_what_held_and_what_did_not(paced):
-    run = run_bench(paced(with_settings(rate_hz=50.0, batch=4)), quiet)
-    result = json.loads(json.dumps(document(run)))
+    run = run_bench(paced(with_settings(rate_hz=50.0, batch=4)), no_progress)
+    result = json.loads(json.dumps(to_mapping(document_of(run))))
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(result)
     profile = result["profile"]
     assert profile["relation"] == "other"
@@ -69,7 +56,8 @@ def test_a_run_under_a_profile_says_what_held_and_what_did_not(paced):
 
 
 def test_a_pace_of_the_users_own_is_noted(paced):
-    result = document(run_bench(paced(with_settings(rate_hz=50.0), rate_hz=40.0, windows_at_once=2), quiet))
+    run = run_bench(paced(with_settings(rate_hz=50.0), rate_hz=40.0, windows_at_once=2), no_progress)
+    result = to_mapping(document_of(run))
     lacks = {lack["setting"]: lack for lack in result["profile"]["not_applied"]}
     assert (lacks["rate_hz"]["code"], lacks["rate_hz"]["reason"]) == ("asked-otherwise", "--rate-hz 40")
     assert (lacks["batch"]["code"], lacks["batch"]["reason"]) == ("asked-otherwise", "--batch 2")
@@ -78,7 +66,7 @@ def test_a_pace_of_the_users_own_is_noted(paced):
 
 def test_too_little_memory_for_the_only_model_is_an_error_that_says_what_ended_it(paced):
     with pytest.raises(WorkerError, match=r"exit code 1 under a ceiling of 20\.0 MB; its last lines"):
-        run_bench(paced(with_settings(rate_hz=50.0, memory_bytes=20_000_000)), quiet)
+        run_bench(paced(with_settings(rate_hz=50.0, memory_bytes=20_000_000)), no_progress)
 
 
 @pytest.mark.parametrize(("batch", "calls", "rounds"), [(1, 10, 7), (4, 12, 6), (10, 10, 7), (64, 64, 1)])

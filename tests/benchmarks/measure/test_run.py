@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 
 import pytest
 
 from vskd.bundle import ModelEntry
 from vskd.errors import EngineError
-from vskd_benchmarks.measure import bench, measured_case, plan, rounds, settings
+from vskd_benchmarks.measure import bench, measured_case, plan, rounds
 from vskd_benchmarks.measure.bench import run_bench
-from vskd_benchmarks.measure.measured_case import MeasuredCase, note_load, raw_arrays
+from vskd_benchmarks.measure.measured_case import MeasuredCase, note_load
 from vskd_benchmarks.measure.processes import WorkerError
-from vskd_benchmarks.measure.settings import QUICK, Settings
-from vskd_benchmarks.result.derive import derive
-from vskd_benchmarks.result.facts import facts
+from vskd_benchmarks.measure.settings import Settings
 
-
-@pytest.fixture
-def least(monkeypatch):
-    """As short a run as there can be."""
-    rule = dataclasses.replace(QUICK.rule, block=2, ceiling_s=0.01)
-    effort = dataclasses.replace(
-        QUICK, rounds=2, least_calls=4, most_calls=4, cold_starts=1, imports=1, repeat_blocks=2, rule=rule
-    )
-    monkeypatch.setattr(settings, "QUICK", effort)
+from ..conftest import document_of, no_progress
 
 
 @pytest.fixture
@@ -37,7 +26,7 @@ def two_formats(make_bundle, tmp_path, monkeypatch):
     return make_bundle(tmp_path / "two.bundle", files=files, models=(model,))
 
 
-def test_an_engine_that_refuses_is_skipped(two_formats, least):
+def test_an_engine_that_refuses_is_skipped(two_formats, least_effort):
     steps = []
     wanted = Settings((two_formats,), quick=True, comparison=False)
     run = run_bench(wanted, lambda what, done, total: steps.append((what, done, total)))
@@ -46,17 +35,17 @@ def test_an_engine_that_refuses_is_skipped(two_formats, least):
     assert "tflite_runtime, which is not installed" in reasons["tflite-runtime fp32"]
     assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
     assert all(done < total for _, done, total in steps)
-    result = derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases})
+    result = document_of(run)
     codes = {reason.code for reason in result.cases[0].validity.reasons}
     assert "too-few-samples" in codes
     assert result.validity.status == "invalid"
 
 
-def test_an_engine_that_was_named_and_refuses_is_an_error(two_formats, least, monkeypatch):
+def test_an_engine_that_was_named_and_refuses_is_an_error(two_formats, least_effort, monkeypatch):
     monkeypatch.setattr("vskd.bundle.installed_engines", lambda: ("tflite-runtime",))
     wanted = Settings((two_formats,), engines=("tflite-runtime",), quick=True, comparison=False)
     with pytest.raises(EngineError, match="tflite-runtime needs tflite_runtime, which is not installed"):
-        run_bench(wanted, lambda what, done, total: None)
+        run_bench(wanted, no_progress)
 
 
 DYING = [sys.executable, "-c", "import os; os.abort()"]
@@ -74,20 +63,20 @@ def kinds_that_die(monkeypatch):
     return die
 
 
-def test_another_pipeline_that_crashes_is_skipped(bundle, least, kinds_that_die):
+def test_another_pipeline_that_crashes_is_skipped(bundle, least_effort, kinds_that_die):
     kinds_that_die("make", "torch", "encoder")
-    run = run_bench(Settings((bundle.path,), quick=True), lambda what, done, total: None)
+    run = run_bench(Settings((bundle.path,), quick=True), no_progress)
     assert [case.plan.kind for case in run.cases] == ["bundle"]
     reasons = {each.name: each.reason for each in run.skipped}
     for name in ("other networks", "pyts+torch", "encoder"):
         assert "ended with exit code -6" in reasons[name]
 
 
-def test_a_model_of_the_bundle_that_crashes_ends_the_run(bundle, least, kinds_that_die):
+def test_a_model_of_the_bundle_that_crashes_ends_the_run(bundle, least_effort, kinds_that_die):
     kinds_that_die("model")
     wanted = Settings((bundle.path,), quick=True, comparison=False)
     with pytest.raises(WorkerError, match=r"process of onnxruntime fp32 ended with exit code -6"):
-        run_bench(wanted, lambda what, done, total: None)
+        run_bench(wanted, no_progress)
 
 
 def measured(threads=1):
