@@ -10,7 +10,7 @@ from vskd.bundle import Bundle, FileEntry, Manifest, ModelEntry
 from vskd.contract import Contract
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_benchmarks.measure import plan
-from vskd_benchmarks.measure.plan import PROCESS_BYTES, PlannedCase, choose, groups, identify
+from vskd_benchmarks.measure.plan import PROCESS_BYTES, PlannedCase, choose, groups, identify, plan_bundles
 from vskd_benchmarks.measure.settings import FULL, QUICK, Settings
 
 MODELS = tuple(
@@ -161,3 +161,22 @@ def test_cases_measured_in_turns_fit_into_half_of_the_memory():
 @pytest.mark.parametrize("mode", ["paced", "soak"])
 def test_a_case_that_idles_or_grows_is_alone(mode):
     assert {len(group) for group in groups(CASES, Settings((), mode=mode), None)} == {1}
+
+
+def test_every_case_of_a_bundle_loads_its_own_file_in_its_own_engine_with_its_threads(installed):
+    installed("litert", "onnxruntime")
+    files = {"contract.json": FileEntry("0" * 64, 1)} | {model.file: FileEntry("1" * 64, 5) for model in MODELS}
+    bundle = Bundle(Path("four.bundle"), FOUR.contract, Manifest(1, MODELS, files))
+    plan = plan_bundles({"four": bundle}, Settings((), threads=(1, 3)))
+    assert [case.threads for case in plan.cases] == [1] * 4 + [3] * 4
+    assert len({case.id for case in plan.cases}) == len({case.name for case in plan.cases}) == 8
+    for case in plan.cases:
+        assert case.job == {
+            "kind": "model", "bundle": "four.bundle", "file": case.entry.file, "engine": case.engine,
+            "threads": case.threads,
+        }  # fmt: skip
+        assert (case.recipe, case.model["file"]) == (case.entry.recipe, case.entry.file)
+        assert case.entry.format == ("tflite" if case.engine == "litert" else "onnx")
+    assert {each.name for each in plan.skipped} == {
+        f"{engine} {recipe}" for engine in ("tflite-runtime", "tensorflow") for recipe in ("fp32", "w8a8-static-pc")
+    }

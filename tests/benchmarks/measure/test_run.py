@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import pytest
 
 from vskd.bundle import ModelEntry
 from vskd.errors import EngineError
-from vskd_benchmarks.measure import bench, measured_case, plan, rounds
+from vskd_benchmarks.measure import bench, plan, rounds
 from vskd_benchmarks.measure.bench import run_bench
-from vskd_benchmarks.measure.measured_case import MeasuredCase, note_load
 from vskd_benchmarks.measure.processes import WorkerError
 from vskd_benchmarks.measure.settings import Settings
 
@@ -79,47 +79,19 @@ def test_a_model_of_the_bundle_that_crashes_ends_the_run(bundle, least_effort, k
         run_bench(wanted, no_progress)
 
 
-def measured(threads=1):
-    case = plan.PlannedCase(
-        id="x", name="x", kind="bundle", bundle=None, bundle_id="b", engine="litert", recipe="fp32", threads=threads,
-        job={}, network="", weights="trained", encoder="graph",
-    )  # fmt: skip
-    return MeasuredCase(case, 0)
+def test_the_machine_is_read_before_and_after(bundle, least_effort, monkeypatch):
+    states = itertools.count()
+    monkeypatch.setattr(bench, "read_state", lambda: {"number": next(states)})
+    run = run_bench(Settings((bundle.path,), quick=True, comparison=False), no_progress)
+    assert (run.before, run.after) == ({"number": 0}, {"number": 1})
 
 
-ANSWER = {"latency_ns": {"sensor_to_label": [1]}, "started_ns": [1], "own_ns": 400_000_000}
-
-
-def test_load_is_what_neither_the_case_nor_its_parent_computed():
-    case = measured()
-    case.add_block(ANSWER, machine_ns=1_500_000_000, parent_ns=100_000_000, elapsed_ns=1_000_000_000)
-    note_load([case])
-    assert case.load == {"other_cores": 1.0, "load_source": "case"}
-
-
-def test_a_case_too_short_for_the_counters_of_the_system_takes_its_groups_load():
-    short, long = measured(), measured()
-    short.add_block({**ANSWER, "own_ns": 0}, machine_ns=0, parent_ns=0, elapsed_ns=100_000_000)
-    long.add_block({**ANSWER, "own_ns": 0}, machine_ns=550_000_000, parent_ns=0, elapsed_ns=1_000_000_000)
-    note_load([short, long])
-    assert short.load == {"other_cores": 0.5, "load_source": "group"}
-    assert long.load == {"other_cores": 0.55, "load_source": "case"}
-    note_load([short])
-    assert short.load == {"other_cores": None, "load_source": "none"}
-
-
-@pytest.mark.parametrize(
-    ("average", "load"),
-    [
-        ([1.75, 9.0, 9.0], {"other_cores": 0.75, "load_source": "load-average"}),
-        ([0.25, 9.0, 9.0], {"other_cores": 0.0, "load_source": "load-average"}),
-        (None, {"other_cores": None, "load_source": "none"}),
-    ],
-)
-def test_where_the_counters_are_closed_the_load_average_must_do(monkeypatch, average, load):
-    monkeypatch.setattr(measured_case, "read_state", lambda: {"load_average": average})
-    case = measured()
-    case.add_block(ANSWER, machine_ns=None, parent_ns=0, elapsed_ns=10**9)
-    case.add_block(ANSWER, machine_ns=5, parent_ns=0, elapsed_ns=10**9)
-    note_load([case])
-    assert case.load == load
+def test_baselines_get_the_first_number_of_threads(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "_made_networks", lambda bundle, folder: ({}, ""))
+    for bundles in ({"one": bundle}, {"one": bundle, "same contract": bundle}):
+        folder = tmp_path / str(len(bundles))
+        folder.mkdir()
+        plan = bench._baselines(bundles, Settings((), threads=(2, 1)), folder)
+        assert {case.threads for case in plan.cases} == {2}
+        assert {case.bundle_id for case in plan.cases} == {"one"}
+        assert all(case.name.startswith("one: ") == (len(bundles) == 2) for case in plan.cases)

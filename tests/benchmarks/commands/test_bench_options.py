@@ -1,0 +1,72 @@
+"""Every option of ``vskd bench`` arrives in the settings of the run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from vskd_benchmarks.commands import bench as bench_module
+from vskd_benchmarks.commands.bench import bench
+from vskd_benchmarks.device.energy import EnergySettings
+from vskd_benchmarks.device.profiles import read_profile
+from vskd_benchmarks.measure.settings import Settings
+
+
+class Stopped(Exception):  # noqa: N818  # nothing went wrong
+    """Carries the settings out of the command before anything is measured."""
+
+
+@pytest.fixture
+def settings_of(monkeypatch):
+    def stop(settings, console):
+        raise Stopped(settings)
+
+    monkeypatch.setattr(bench_module, "_measure", stop)
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/vskd", "bench", "a b"])
+
+    def settings_of(*words: object) -> Settings:
+        done = CliRunner().invoke(bench, [str(word) for word in words])
+        assert isinstance(done.exception, Stopped), done.output
+        (settings,) = done.exception.args
+        return settings
+
+    return settings_of
+
+
+def test_without_options(settings_of):
+    assert settings_of("x.bundle") == Settings((Path("x.bundle"),), command="vskd bench 'a b'")
+
+
+def test_with_every_option(settings_of, tmp_path):
+    meter = tmp_path / "meter.csv"
+    meter.write_text("time_s,power_w\n")
+    found = settings_of(
+        "x.bundle", "y.bundle", "--mode", "soak", "--engine", "litert", "--engine", "onnxruntime", "--recipe", "fp32",
+        "--threads", "1", "--profile", "pi-4", "--rate-hz", 2, "--batch", 3, "--duration-s", 5, "--power-meter", meter,
+        "--meter-clock", "monotonic", "--meter-offset-s", -1.5, "--battery-wh", 1.3, "--duty-cycle", 0.5, "--quick",
+        "--comparison", "--seed", 7,
+    )  # fmt: skip
+    energy = EnergySettings(
+        meter, meter_clock="monotonic", meter_offset_s=-1.5, battery_wh=1.3, duty_cycle=0.5, meter_later=False
+    )
+    assert found == Settings(
+        (Path("x.bundle"), Path("y.bundle")), engines=("litert", "onnxruntime"), recipes=("fp32",), threads=(1,),
+        mode="soak", rate_hz=2.0, duration_s=5.0, quick=True, comparison=True, seed=7, command="vskd bench 'a b'",
+        profile=read_profile("pi-4"), windows_at_once=3, energy=energy,
+    )  # fmt: skip
+
+
+def test_a_profile_is_paced_with_energy_and_without_baselines(settings_of):
+    found = settings_of("x.bundle", "--profile", "generic-watch")
+    assert (found.mode, found.comparison, found.energy) == ("paced", False, EnergySettings())
+    assert found.threads == (read_profile("generic-watch").settings.threads,)
+
+
+@pytest.mark.parametrize("words", [("--meter-offset-s", "0"), ("--meter-clock", "unix")])
+def test_a_meters_option_without_a_meter_is_refused_also_where_it_is_zero(words):
+    done = CliRunner().invoke(bench, ["x.bundle", "--mode", "paced", *words])
+    assert done.exit_code == 2
+    assert f"{words[0]} means nothing without --power-meter" in done.output
