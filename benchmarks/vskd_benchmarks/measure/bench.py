@@ -1,6 +1,6 @@
 """The run: plans the cases, applies the profile, reads the machine and its power, and has every case measured.
 
-This module collects facts and raw numbers; what follows from them is ``vskd_benchmarks.result.document``'s matter.
+This module collects facts and raw numbers; what follows from them is ``vskd_benchmarks.result.derive``'s matter.
 """
 
 from __future__ import annotations
