@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,13 +26,12 @@ def print_tables(result: Result, console: Console) -> None:
     result : of a run
     console : where to
     """
-    makers = (tables.latency, tables.split, tables.start, tables.processor, tables.energy)
-    for table in (
-        *(make(result) for make in makers),
-        *tables.ratios(result),
-        evidence.audits(result),
-        tables.goals(result),
-    ):
+    named = (tables.latency(result), tables.encoders(result))
+    makers = (tables.split, tables.start, tables.processor, tables.energy)
+    measured = [make(result) for make in makers]
+    ratios = [_cut(table, " (", _MEDIANS) for table in tables.ratios(result)]
+    audits = _cut(evidence.audits(result), ": ", "A case that fails one is invalid.")
+    for table in (*named, *(_numbers(table) for table in (*measured, *ratios, audits)), tables.goals(result)):
         if table.rows:
             console.print(_rich(table))
     lines = [f"not measured: {skipped.name}: {skipped.reason}" for skipped in result.not_measured]
@@ -47,12 +48,31 @@ def print_tables(result: Result, console: Console) -> None:
         console.print(f"  {kind} ({where}): {sentence}", markup=False)
 
 
+def _numbers(table: tables.Table) -> tables.Table:
+    """A table with the number of each case in place of its name, which stands in the first two tables."""
+    rows = tuple(tuple(map(_number, row)) for row in table.rows)
+    return dataclasses.replace(table, headings=tuple(map(_number, table.headings)), rows=rows)
+
+
+def _number(text: str) -> str:
+    return re.sub(r"^(#\d+) .*", r"\1", text)
+
+
+_MEDIANS = "Ratio of the medians of sensor to label, median over the rounds. The page has the range of the rounds."
+
+
+def _cut(table: tables.Table, sign: str, caption: str) -> tables.Table:
+    """A table with each text but the first cut at a sign: a terminal is too narrow for the rest."""
+    rows = tuple((row[0], *(text.partition(sign)[0] for text in row[1:])) for row in table.rows)
+    return dataclasses.replace(table, rows=rows, caption=caption)
+
+
 def _rich(table: tables.Table) -> rich.table.Table:
     shown = rich.table.Table(
-        title=table.title, caption=table.caption, box=box.SIMPLE, title_justify="left", caption_justify="left"
+        title=Text(table.title), caption=table.caption, box=box.SIMPLE, title_justify="left", caption_justify="left"
     )
     for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="left" if index < table.names else "right")
+        shown.add_column(Text(heading), justify="left" if index < table.names else "right", overflow="fold")
     for row in table.rows:
         shown.add_row(*map(Text, row))
     return shown
