@@ -1,4 +1,4 @@
-"""The goals: one owner, and the figures that the README promises."""
+"""The goals: one owner, and the figures of the README."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def promised() -> list[str]:
+def readme_goals() -> list[str]:
     """The first column of the table of goals, wherever it stands."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.is_file())
     (table,) = re.findall(r"^\| goal \| measured \| \|\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
@@ -23,7 +23,7 @@ def promised() -> list[str]:
 
 def test_the_readmes_goals_are_these_goals():
     elsewhere = {"help", "training_speed_up", "encoding_share"}
-    assert sorted(promised()) == sorted(goal.words for name, goal in GOALS.items() if name not in elsewhere)
+    assert sorted(readme_goals()) == sorted(goal.words for name, goal in GOALS.items() if name not in elsewhere)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What follows from recorded energy: a model by hand, a day of the battery, and what is said of both."""
+"""What follows from recorded energy: a model by hand, a day of the battery, and their assumptions."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ def test_an_unknown_case_is_named_with_the_nearest(baseline, candidate):
         compared(baseline, candidate(), cases=("wide.litert.fp32",))
 
 
-# --- what a flag allows, and what is then said
+# --- what a flag allows, and what is then noted
 
 
 def test_an_invalid_case_does_not_forbid_the_others(baseline, candidate):

@@ -56,7 +56,7 @@ def browse(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
 
 
 def seen(folder: Path, page: str) -> tuple[list[dict[str, object]], list[str]]:
-    """What the probe saw of a page in each frame, and what the browser's console said."""
+    """What the probe saw of a page in each frame, and what the console of the browser printed."""
     frames = "".join(f'<iframe width="{w}" height="900" srcdoc="{html.escape(page)}"></iframe>' for w in WIDTHS)
     probe = folder / "probe.html"
     probe.write_text(PROBE.format(frames=frames), encoding="utf-8")
@@ -68,8 +68,8 @@ def seen(folder: Path, page: str) -> tuple[list[dict[str, object]], list[str]]:
 
 def test_a_report_fits_a_phone_and_a_desk_and_shows_every_figure(reported, tmp_path):
     page = (reported / "report" / PAGE).read_text(encoding="utf-8")
-    frames, said = seen(tmp_path, page)
-    assert said == []
+    frames, console = seen(tmp_path, page)
+    assert console == []
     assert len(frames) == 2
     for frame in frames:
         assert frame["scroll"] <= frame["width"]
@@ -79,8 +79,8 @@ def test_a_report_fits_a_phone_and_a_desk_and_shows_every_figure(reported, tmp_p
 
 def test_energy_and_profile_fit_a_phone_and_a_desk(make_result, under, tmp_path):
     folder = make_result(tmp_path / "result", edit=under("pi-4"))
-    frames, said = seen(tmp_path, write_report(folder).read_text(encoding="utf-8"))
-    assert said == []
+    frames, console = seen(tmp_path, write_report(folder).read_text(encoding="utf-8"))
+    assert console == []
     assert [(frame["scroll"] <= frame["width"], frame["broken"], frame["beyond"]) for frame in frames] == [
         (True, 0, [])
     ] * 2
@@ -88,17 +88,17 @@ def test_energy_and_profile_fit_a_phone_and_a_desk(make_result, under, tmp_path)
 
 def test_the_probe_sees_what_is_wrong(tmp_path):
     bad = '<body><img src="data:image/png;base64,AAAA"><div style="width: 2000px">x</div><script>nothing()</script>'
-    frames, said = seen(tmp_path, bad)
+    frames, console = seen(tmp_path, bad)
     assert [(frame["broken"], frame["beyond"]) for frame in frames] == [(1, ["DIV"])] * 2
     assert all(frame["scroll"] > frame["width"] for frame in frames)
-    assert any("nothing is not defined" in line for line in said)
+    assert any("nothing is not defined" in line for line in console)
 
 
 def test_the_plots_are_painted(reported, tmp_path):
     page = reported / "report" / PAGE
-    picture = tmp_path / "page.png"
-    browse(tmp_path, "--window-size=1200,7000", f"--screenshot={picture}", page.as_uri())
-    with Image.open(picture) as image:
+    screenshot = tmp_path / "page.png"
+    browse(tmp_path, "--window-size=1200,7000", f"--screenshot={screenshot}", page.as_uri())
+    with Image.open(screenshot) as image:
         assert image.size == (1200, 7000)
         colours = {colour: count for count, colour in image.convert("RGB").getcolors(2**24)}
     for name in ("0072B2", "D55E00", "E69F00"):  # bars and lines of the plots; the page itself uses none of them so
