@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,22 +73,13 @@ class WarmUp:
     steady : whether the rule was met before the ceiling
     calls : calls made
     elapsed_ns : by the clock
-    block_medians_ns : of every block
+    block_medians_ns : of every block, rounded
     """
 
     steady: bool
     calls: int
     elapsed_ns: int
-    block_medians_ns: tuple[float, ...]
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "steady": self.steady,
-            "calls": self.calls,
-            "elapsed_ns": self.elapsed_ns,
-            "block_medians_ns": [round(median) for median in self.block_medians_ns],
-        }
+    block_medians_ns: tuple[int, ...]
 
 
 def warm_up(call: Callable[[], int], rule: WarmUpRule, clock: Callable[[], int] = time.perf_counter_ns) -> WarmUp:
@@ -105,7 +95,7 @@ def warm_up(call: Callable[[], int], rule: WarmUpRule, clock: Callable[[], int] 
     medians: list[float] = []
     while not rule.is_steady(medians) and clock() - start < rule.ceiling_s * 1e9:
         medians.append(float(np.median([call() for _ in range(rule.block)])))
-    return WarmUp(rule.is_steady(medians), len(medians) * rule.block, clock() - start, tuple(medians))
+    return WarmUp(rule.is_steady(medians), len(medians) * rule.block, clock() - start, tuple(map(round, medians)))
 
 
 def median_with_interval(readings_ns: ArrayLike) -> dict[str, int | None]:

@@ -39,6 +39,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from vskd.bundle import Bundle
+from vskd.closed import to_mapping
 from vskd.errors import VskdError
 from vskd_benchmarks.measure.latency import WarmUpRule, warm_up
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
@@ -82,7 +83,7 @@ class Worker:
             return {"memory": peak_memory()}
         if kind == "warm_up":
             run, rule = self._runner(command["path_only"])[0], WarmUpRule(**command["rule"])
-            return warm_up(lambda: run(self._clock)[0], rule, self._clock).to_mapping()
+            return to_mapping(warm_up(lambda: run(self._clock)[0], rule, self._clock))
         if kind == "outputs":
             return {"outputs": _plain(self._case.all_outputs()), "golden": _plain(self._case.golden_outputs())}
         if kind == "repeat":

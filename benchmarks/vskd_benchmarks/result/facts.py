@@ -25,7 +25,7 @@ from vskd_benchmarks.result.records.conditions import (
     ModelFile,
 )
 from vskd_benchmarks.result.records.energy import EnergyFacts
-from vskd_benchmarks.result.records.result import Facts, ImportFacts, SkippedCase
+from vskd_benchmarks.result.records.result import Facts, ImportFacts
 from vskd_benchmarks.result.validity import GROWTH_LIMIT_BYTES
 
 
@@ -46,7 +46,7 @@ def facts(run: Run) -> Facts:
         environment=environment,
         bundles=tuple(_bundle(bundle_id, bundle) for bundle_id, bundle in run.bundles.items()),
         cases=tuple(_case(run, case) for case in run.cases),
-        not_measured=tuple(SkippedCase(each.name, each.bundle, each.reason) for each in run.skipped),
+        not_measured=tuple(run.skipped),
         import_vskd=from_mapping(ImportFacts, _without_median(run.imports), where="import_vskd"),
         profile=_profile(run, environment.machine),
         energy=_energy(run, environment.machine),

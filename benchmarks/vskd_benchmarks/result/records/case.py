@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vskd.errors import ConfigError
+from vskd_benchmarks.measure.latency import WarmUp
 from vskd_benchmarks.measure.settings import Mode
 from vskd_benchmarks.result.records.energy import BatteryUse, CaseEnergy
 from vskd_benchmarks.result.records.validity import Audits, Validity
@@ -85,24 +86,6 @@ class Signal:
     source: Literal["golden windows", "synthetic"]
     different_windows: int
     timestamp_jitter_periods: float
-
-
-@dataclass(frozen=True)
-class WarmUpFacts:
-    """How the warm-up went.
-
-    Attributes
-    ----------
-    steady : whether the rule was met
-    calls : calls made
-    elapsed_ns : by the clock
-    block_medians_ns : of every block
-    """
-
-    steady: bool
-    calls: int
-    elapsed_ns: int
-    block_medians_ns: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,7 +251,7 @@ class CaseFacts:
     model: CaseModel | None
     options: dict[str, bool | int | float | str]
     signal: Signal
-    warm_up: WarmUpFacts
+    warm_up: WarmUp
     first_inference_ns: int
     rounds: int
     calls_per_round: int

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
+from vskd_benchmarks.measure.plan import SkippedCase
 from vskd_benchmarks.result.records.case import Case, CaseFacts, Scope
 from vskd_benchmarks.result.records.conditions import AppliedProfile, Configuration, Environment, MeasuredBundle
 from vskd_benchmarks.result.records.energy import Energy, EnergyFacts
@@ -34,15 +35,6 @@ class Ratio:
     lowest: float
     highest: float
     rounds: int
-
-
-@dataclass(frozen=True)
-class SkippedCase:
-    """A case that was not measured: its name for people, the bundle's id, and why."""
-
-    name: str
-    bundle: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
