@@ -43,11 +43,12 @@ def case_of(result, case_id):
 def few(made):
     """Cases of few readings: (name, kind, latencies, changes) each -> the result and its arrays."""
 
-    def make(*cases):
+    def make(*cases, side=64):
         template = case_of(read_result(made), INT8)
         facts = read_result(made)
         wide, narrow = facts.bundles
-        bundles = (replace(wide, id="one"), replace(narrow, id="two"), replace(wide, id="three", contract_sha256="b"))
+        one = replace(wide, id="one", image_shape=(3, side, side))
+        bundles = (one, replace(narrow, id="two"), replace(wide, id="three", contract_sha256="b"))
         raws, planned = {}, []
         for name, kind, latency_ns, changes in cases:
             latency = np.array(latency_ns)
@@ -203,3 +204,18 @@ def test_the_overheads_goals_are_held_at_their_limits_by_the_worst_case(made):
     assert (goals[SHARE].worst, goals[SHARE].met) == (7.5, False)
     raws[INT8] |= {"sensor_to_label": np.full((8, 100), 420_000)}
     assert goals_of(derive(result, raws))[SHARE].met is True
+
+
+TORCH = ("torch", "usual-pipeline", [[100, 100]], {"engine": "torch"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "side", "worst"),
+    [({}, 64, 10.0), ({"threads": 2}, 64, None), ({}, 96, None), ({"recipe": "fp32"}, 64, None)],
+)
+def test_the_speed_up_is_of_int8_at_64_px_on_one_thread_over_eager_torch(few, changes, side, worst):
+    usual = ("ort", "usual-pipeline", [[20, 20]], {"engine": "onnxruntime"})
+    cases = [(name, kind, latency, {**own, **changes}) for name, kind, latency, own in (TORCH, usual)]
+    result, _ = few(("own", "bundle", [[10, 10]], changes), *cases, side=side)
+    assert {ratio.against: ratio.ratio for ratio in result.ratios} == {"torch": 10.0, "ort": 2.0}
+    assert goals_of(result)[FULL].worst == worst

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from vskd_benchmarks.device.energy import MODEL, EnergyRecord, EnergySettings
 from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.result.energy import derive_energy, energy_facts
-from vskd_benchmarks.result.folder import read_result
+from vskd_benchmarks.result.folder import read_raw, read_result
 from vskd_benchmarks.result.records.energy import CaseEnergy
 from vskd_benchmarks.result.validity import _energy
 
@@ -96,3 +97,39 @@ def test_a_batch_of_the_users_own_is_the_day_of_the_battery():
     facts = energy_facts(record(), pace_hz=1.0, batch=10, relation="itself")
     assert facts.use.batch == 10
     assert "10 windows a wake-up, at 1 Hz for 100% of the day" in facts.assumptions
+
+
+def test_each_case_has_the_energy_of_its_own_blocks(make_result, tmp_path):
+    folder = make_result(tmp_path / "metered", active_w=2.0, edit=lambda facts: facts.update(cases=facts["cases"][:2]))
+    result = read_result(folder)
+    assert (result.energy.problem, result.energy.idle_w) == (None, pytest.approx(1.0, rel=0.01))
+    for case in result.cases:
+        spent_s = np.diff(read_raw(folder, case.id)["interval"], axis=1).sum() / 1e9
+        # 2 W above the idle machine's 1 W, over 800 inferences.
+        assert case.energy.per_inference_mj == pytest.approx(2e3 * spent_s / 800, rel=0.02)
+        assert case.energy.total_per_inference_mj == pytest.approx(3e3 * spent_s / 800, rel=0.02)
+        # One window a second all day, from a battery of one watt-hour.
+        share = 86_400 / 3600 / 10
+        assert case.battery.percent_per_day == pytest.approx(case.energy.per_inference_mj * share)
+        assert case.battery.uncertainty_percent == pytest.approx(case.energy.uncertainty_mj * share)
+    assert result.cases[0].energy.per_inference_mj > 3 * result.cases[1].energy.per_inference_mj
+    raws = {case.id: read_raw(folder, case.id) for case in result.cases}
+    _, (first, _) = derive_energy(result.energy, result.cases, raws)
+    assert (first.energy, first.battery) == (None, None)
+
+
+def test_an_uncertain_energy_reaches_the_verdict(make_result, tmp_path):
+    folder = make_result(tmp_path / "metered", active_w=1e-4, edit=lambda facts: facts.update(cases=facts["cases"][:1]))
+    (case,) = read_result(folder).cases
+    assert [(reason.code, reason.severity) for reason in case.validity.reasons] == [("energy-uncertain", "note")]
+    assert case.validity.status == "valid"
+
+
+@pytest.mark.parametrize(("relation", "status"), [("itself", "valid"), ("other", "degraded")])
+def test_a_profile_on_another_machine_reaches_the_verdict(make_result, under, tmp_path, relation, status):
+    def only_held(facts):
+        under("pi-4")(facts)
+        facts["profile"] |= {"relation": relation, "not_applied": []}
+
+    result = read_result(make_result(tmp_path / "result", edit=only_held))
+    assert (result.validity.status, result.cases[0].validity.status) == (status, status)
