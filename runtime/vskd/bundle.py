@@ -1,7 +1,7 @@
-"""The bundle: a folder that a stranger can run. Models, contract, golden vectors, report, and a hash of each.
+"""The bundle: a self-describing folder of models, contract, golden vectors, report, and a hash of each file.
 
-``vskd.bundle_files`` says which files it has; ``schemas/`` holds the JSON Schema of manifest and contract, and a test
-keeps schema and reader from drifting apart. There is no date inside: writing the same content twice gives the same
+``vskd.bundle_files`` names its files; ``schemas/`` holds the JSON Schema of manifest and contract, and a test
+keeps schema and reader equal. There is no date inside: writing the same content twice gives the same
 bytes. What is used is checked first: opening checks the contract and every file's presence and size, taking a model
 checks that model, ``check`` checks everything.
 """
@@ -52,7 +52,7 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """What the manifest says of a file: SHA-256 in hexadecimal and size in bytes."""
+    """A file's SHA-256 in hexadecimal and size in bytes."""
 
     sha256: str
     size_bytes: int
@@ -71,7 +71,7 @@ class GraphEntry:
     Attributes
     ----------
     version : of the format: ``"opset 18"``, ``"TFLite schema 3"``
-    operators : name -> how often the graph holds it
+    operators : name -> count in the graph
     """
 
     version: str
@@ -92,7 +92,7 @@ class Manifest:
     schema_version : of the bundle
     models : the model files
     files : every file but the manifest, by its name within the bundle
-    graphs : what the model files need of an engine; empty where the exporter did not say
+    graphs : what the model files need of an engine; empty where the exporter did not write it
     degraded : a sentence for every limit of the export's gate that was broken and allowed to be
     """
 
@@ -112,8 +112,8 @@ class Bundle:
     contract : what the models expect
     models : the model files
     files : every file but the manifest, with hash and size
-    graphs : format's version and operators of the model files, where the exporter said them
-    degraded : a sentence for every limit that the exporter broke knowingly; empty for a bundle to rely on
+    graphs : format's version and operators of the model files, where the exporter wrote them
+    degraded : a sentence for every limit that the exporter broke knowingly; empty for a sound bundle
     """
 
     def __init__(self, path: Path, contract: Contract, manifest: Manifest) -> None:
@@ -205,9 +205,9 @@ class Bundle:
         for name in engines:
             model_format = engine_kind(name).format
             offered = {entry.recipe: entry for entry in self.models if entry.format == model_format}
-            for wanted in [recipe] if recipe else [*RECIPE_PREFERENCE, *offered]:
-                if wanted in offered:
-                    return name, offered[wanted]
+            for choice in [recipe] if recipe else [*RECIPE_PREFERENCE, *offered]:
+                if choice in offered:
+                    return name, offered[choice]
         raise ConfigError(
             f"{self.path.name} has no model of recipe {recipe or 'any'} for {' or '.join(engines)}",
             hint="It holds: " + ", ".join(f"{entry.file}" for entry in self.models),

@@ -1,4 +1,4 @@
-"""Names and places of the files in a bundle. Whoever writes or reads one asks here.
+"""Names and places of the files in a bundle; everything that writes or reads one takes them from here.
 
 ::
 

@@ -74,7 +74,7 @@ class Classifier:
     ) -> Classifier:
         """Open a bundle and load one of its models.
 
-        What was opened goes on unchanged while the bundle is replaced by another; the new one is taken by opening it.
+        The opened model stays in use while the bundle is replaced on disk; open it again to use the new one.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Classifier:
         return [event for item in items if (event := self._event(item)) is not None]
 
     def silence(self, for_s: float) -> list[Event]:
-        """Say that no sample has come for some time: a live source calls this while it waits.
+        """Report that no sample has come for some time: a live source calls this while it waits.
 
         Parameters
         ----------
@@ -130,8 +130,8 @@ class Classifier:
 
         Returns
         -------
-        one ``no signal`` event, once a silence, when it has lasted longer than ``decision.no_signal_after_s``; the
-        samples that end it are not told of it again. None before the first sample, whose clock is not known yet
+        one ``no signal`` event, once per silence, when it has lasted longer than ``decision.no_signal_after_s``; the
+        samples that end it do not give it again. None before the first sample, whose clock is unknown until then
         """
         last_s = self._stream.last_sample_s if self._stream else None
         if last_s is None or last_s == self._silent_since_s:
@@ -146,8 +146,8 @@ class Classifier:
         if isinstance(item, Window):
             return self.decide(item)
         since_s = self._silent_since_s
-        was_told = since_s is not None and abs(item.start_s - since_s) < SAME_TIME_S
-        return None if was_told else self._decider.no_signal(item)
+        was_reported = since_s is not None and abs(item.start_s - since_s) < SAME_TIME_S
+        return None if was_reported else self._decider.no_signal(item)
 
     def classify(self, time: ArrayLike, xyz: ArrayLike) -> Event:
         """Decide on one whole recording (contracts with ``window.mode`` = ``whole``).
@@ -180,6 +180,6 @@ class Classifier:
 
 
 def movement(window: Window) -> float:
-    """How much a wrist moves: the standard deviation of |a| over the window, g."""
+    """Movement of the wrist: the standard deviation of |a| over the window, g."""
     # float64: the square of a large float32 is infinite in float32.
     return float(np.linalg.norm(window.samples.astype(np.float64), axis=0).std())

@@ -70,8 +70,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # The reader of our output went away (`vskd run ... | head`): nothing is left to say, and nobody to say it
-            # to. Python would complain once more when it flushes on exit, so what is left goes nowhere.
+            # The reader of the output has closed the pipe (`vskd run ... | head`). Python would raise again when it
+            # flushes at exit, so the rest is written to nowhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
 
@@ -87,7 +87,7 @@ def vskd() -> None:
 
 
 def main() -> None:
-    """Entry point: exit code 0 done, 1 an error that the user can mend, 2 misuse."""
+    """Entry point: exit code 0 done, 1 an error that the user can fix, 2 misuse."""
     try:
         vskd(prog_name="vskd")
     except VskdError as error:

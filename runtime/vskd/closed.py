@@ -135,7 +135,7 @@ def _sequence(value: Any, item_hint: Any, where: str) -> tuple[Any, ...]:
 
 
 def _scalar(value: Any, kind: type[Any], where: str) -> Any:
-    # A bool is an int in Python; a config that says `seed = true` is a mistake all the same.
+    # A bool is an int in Python; a config with `seed = true` is a mistake.
     whole_number = isinstance(value, int) and not isinstance(value, bool)
     if kind is float and (whole_number or isinstance(value, float)):
         return _finite(value, where)

@@ -1,7 +1,7 @@
 """The contract: what a window is, from the sensor's axes to the decision, so that a device can keep it.
 
-A bundle carries one contract, and so do both model files. Everything that a stranger must know to feed the model is
-here; nothing about how the model was trained. This module imports no numerics.
+A bundle carries one contract, and so do both model files. Everything that is needed to feed the model is here,
+and nothing about its training. This module imports no numerics.
 
 Inside vskd acceleration is in g (1 g = 9.80665 m/s^2) and *includes gravity* unless the contract says that it was
 removed: a wrist at rest reads 1 g upwards (the reaction to gravity, as every MEMS accelerometer reports it). Streams in
@@ -68,7 +68,7 @@ class WindowSpec:
 
     Attributes
     ----------
-    mode : ``sliding``: ``samples`` at ``rate_hz``, one window every ``hop_samples``; what a watch does.
+    mode : ``sliding``: ``samples`` at ``rate_hz``, one window every ``hop_samples``; as on a watch.
         ``whole``: one recording is one window, stretched to ``samples``; the paper's protocol
     samples : samples in a window
     rate_hz : the rate to which a stream is resampled (``sliding`` only)
@@ -125,7 +125,7 @@ class ResamplingSpec:
     Attributes
     ----------
     max_gap_s : a longer pause between two samples empties the window instead of inventing samples
-    rate_tolerance : relative difference between the measured rate and the contract's that is named as a defect
+    rate_tolerance : relative difference between the measured rate and the contract's that is reported as a defect
     """
 
     max_gap_s: float = 0.25
@@ -142,7 +142,7 @@ class DecisionSpec:
 
     Attributes
     ----------
-    temperature : logits are divided by it before the softmax (Guo et al., ICML 2017); fitted on validation people
+    temperature : logits are divided by it before the softmax (Guo et al., ICML 2017); fitted on validation subjects
     unknown_below : a smoothed probability below this is reported as ``unknown``; 0 turns it off
     smoothing_rule : ``exponential``: the label with the highest exponential average of the probabilities leads.
         ``majority``: the label that most of the last ``majority_windows`` windows gave leads
@@ -152,8 +152,8 @@ class DecisionSpec:
         share of the votes under ``majority``; 0 turns it off
     min_dwell_windows : a new label is reported after it has led for so many windows in a row; 1 turns it off
     no_signal_after_s : a longer time without samples is an event ``no signal``; 0 turns it off
-    still_below_g : motion gate: a window whose |a| has a smaller standard deviation is ``still``, and the network is
-        not asked; 0 turns it off
+    still_below_g : motion gate: a window whose |a| has a smaller standard deviation is ``still``, and the network does
+        not run; 0 turns it off
     """
 
     temperature: float = 1.0
@@ -195,7 +195,7 @@ class Contract:
     ----------
     labels : activity names, in the order of the logits
     logit_tolerance : largest difference between a float model's logits and the golden ones
-    trained_on : name of the data set; a synthetic one says so
+    trained_on : name of the data set; a synthetic one has it in its name
     """
 
     labels: tuple[str, ...]

@@ -4,12 +4,12 @@ logits -> softmax(logits / temperature) -> exponential average over windows, or 
 once it has led by ``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below``
 -> event.
 
-A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``. A gap starts
-afresh, and so does a still wrist: what came before says nothing of what comes after. Every rule comes from the
-contract (``DecisionSpec``). Knows nothing of engines.
+A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``. A gap resets
+the decision, and so does a still wrist: windows before it tell nothing about those after it. Every rule comes from
+the contract (``DecisionSpec``). This module does not depend on engines.
 
-A decision is made with plain floats: right after a model's call every function of numpy is slow to come, and for a
-handful of classes it costs more than the arithmetic.
+A decision is computed with Python floats: right after a model's call every numpy function is slow to start, and for
+ten classes or so that costs more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ UNKNOWN = "unknown"
 NO_SIGNAL = "no signal"
 STILL = "still"
 
-#: 0.6 - 0.4 is not quite 0.2 in a computer; a label that leads by exactly ``min_lead`` leads by enough.
+#: 0.6 - 0.4 is not exactly 0.2 in floating point; a label that leads by exactly ``min_lead`` leads by enough.
 ROUNDING = 1e-9
 
 #: Reason of an event whose model overflowed.
@@ -85,7 +85,7 @@ def softmax(logits: NDArray[np.floating[Any]], *, temperature: float = 1.0) -> N
 
 
 class Decider:
-    """Keeps what a decision needs to remember from window to window.
+    """Makes decisions, and keeps the state that they need from window to window.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class Decider:
 
         Parameters
         ----------
-        logits : (classes,); where one is not finite the event is ``unknown`` and what came before is kept
+        logits : (classes,); where one is not finite the event is ``unknown`` and the state is kept
         window : that they belong to
 
         Raises
@@ -180,7 +180,7 @@ class Decider:
         if self._reported < 0:
             self._reported = leading
         lead = score[leading] - score[self._reported]
-        enough = lead > 0 and lead >= self.spec.min_lead - ROUNDING  # who only ties does not take over
+        enough = lead > 0 and lead >= self.spec.min_lead - ROUNDING  # a tie changes nothing
         again = leading == self._challenger
         self._led_for = (self._led_for + 1 if again else 1) if enough else 0
         self._challenger = leading

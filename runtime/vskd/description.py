@@ -1,4 +1,4 @@
-"""What a bundle holds, for people in words and for machines as one mapping.
+"""What a bundle holds, as sentences for a reader and as one mapping for programs.
 
 What is inside a model file was written down when the bundle was made, because a device has nothing that reads model
 files: operators in the manifest, ports, quantization and cost in ``report.json``. This module runs no model.
@@ -17,7 +17,7 @@ from vskd.report import read_report
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
-    """Everything that ``vskd inspect`` tells, as plain values ready for JSON.
+    """Everything that ``vskd inspect`` shows, as plain values ready for JSON.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
         ("image", f"{' + '.join(gaf.fields)}, {channels} x {height} x {width}, inside the model; {scaling}"),
         ("decision", f"softmax(logits / {decision.temperature:.4g}){_rules_in_words(contract)}"),
         ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
-        ("trained on", contract.trained_on or "not said"),
+        ("trained on", contract.trained_on or "unknown"),
     ]
 
 

@@ -2,12 +2,12 @@
 
 ::
 
-    VskdError                 anything a user can mend; printed with its hint, exit code 1
+    VskdError                 anything a user can fix; printed with its hint, exit code 1
     ├── ConfigError           an unknown key, value, data set, protocol, recipe
     ├── DataError             a file or folder of recordings is missing or broken
     ├── SignalError           a window cannot be encoded: shape, NaN, infinity
-    ├── StreamError           samples cannot be what the contract says: unit, order, shape
-    ├── ContractError         the contract does not fit what is asked of it
+    ├── StreamError           samples contradict the contract: unit, order, shape
+    ├── ContractError         the contract does not fit this use
     ├── BundleError           a bundle is missing, incomplete or was changed
     ├── EngineError           an engine cannot load or run a model
     │   └── MissingExtraError something is not installed; names the extra that holds it
@@ -22,12 +22,12 @@ from collections.abc import Iterable
 
 
 class VskdError(Exception):
-    """Something that the user can mend.
+    """Something that the user can fix.
 
     Parameters
     ----------
     message : what happened, with the value and the limit
-    hint : the way out, a sentence of its own; empty when the message says it already
+    hint : the way out, a sentence of its own; empty when the message contains it
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -52,11 +52,11 @@ class SignalError(VskdError):
 
 
 class StreamError(VskdError):
-    """Samples that cannot be what the contract says they are."""
+    """Samples that contradict the contract."""
 
 
 class ContractError(VskdError):
-    """A contract that does not fit what is asked of it."""
+    """A contract that does not fit this use."""
 
 
 class BundleError(VskdError):

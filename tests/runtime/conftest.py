@@ -1,6 +1,6 @@
 """A model small enough to check by hand: its logits are the means of the three axes.
 
-Built twice without the workshop: as ONNX, and as a TFLite flatbuffer with one operator, written through the schema.
+Built twice without torch: as ONNX, and as a TFLite flatbuffer with one operator, written through the schema.
 """
 
 from __future__ import annotations

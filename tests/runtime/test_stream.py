@@ -339,8 +339,8 @@ def test_metres_per_second_squared_become_g():
 @pytest.mark.parametrize(
     ("unit", "factor", "hint"),
     [
-        ("g", STANDARD_GRAVITY_M_S2, r"looks like m/s\^2: say unit='m/s\^2' \(--unit m/s\^2\)"),
-        ("m/s^2", 1.0, r"looks like g: say unit='g' \(--unit g\)"),
+        ("g", STANDARD_GRAVITY_M_S2, r"looks like m/s\^2: use unit='m/s\^2' \(--unit m/s\^2\)"),
+        ("m/s^2", 1.0, r"looks like g: use unit='g' \(--unit g\)"),
         ("g", 2048.0, "looks like raw counts"),
         ("m/s^2", 16384.0, "looks like raw counts"),
         ("g", 64.0, "looks like raw counts"),

@@ -1,7 +1,7 @@
-"""The doctor: what this machine has to run a bundle with, and what to do about each lack.
+"""The doctor: what this machine has for running a bundle, what is missing, and the remedy for each.
 
-Facts about the machine are read from files that Linux offers; one that is not there is said to be unknown. ``root``
-stands for ``/``, so that a test can bring a machine of its own. Nothing is changed.
+Facts about the machine are read from files that Linux offers; what is missing is reported as unknown. ``root``
+stands for ``/``, so that a test can describe another machine. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ State = Literal["ok", "note", "lack"]
 #: Instructions that make int8 several times faster than float, by kind of processor.
 INT8_FEATURES = {"aarch64": ("asimddp", "i8mm"), "x86_64": ("avx512_vnni", "avx_vnni")}
 
-#: A machine whose clock says an earlier year has not been told the time since it was switched on.
-THIS_SOFTWARES_YEAR = 2026
+#: The clock of a machine without a battery starts in an earlier year, until it is set.
+YEAR_OF_RELEASE = 2026
 
 #: Clock sources of Linux that are read in tens of nanoseconds; others take microseconds.
 QUICK_CLOCKS = ("tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "xen")
@@ -36,12 +36,12 @@ QUICK_CLOCKS = ("tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was examined.
 
     Attributes
     ----------
     topic : what
-    state : ``ok``, ``note`` (works, could be better or is not known) or ``lack`` (does not work)
+    state : ``ok``, ``note`` (works, could be better, or unknown) or ``lack`` (does not work)
     text : what was found
     remedy : what to do about it; empty where nothing is to be done
     """
@@ -53,11 +53,11 @@ class Finding:
 
 
 def examine(bundle: str | Path | None = None, *, root: Path = Path("/")) -> tuple[Finding, ...]:
-    """Look at this machine.
+    """Examine this machine.
 
     Parameters
     ----------
-    bundle : also try each of its models in each engine that is installed
+    bundle : also run each of its models in each installed engine
     root : of the file system that describes the machine
     """
     return (
@@ -93,7 +93,7 @@ def _engines() -> Iterator[Finding]:
 
 
 def _models(path: Path) -> Iterator[Finding]:
-    """Each model in each engine, for real: one golden window through it, in a process of its own."""
+    """Each model in each engine: one golden window, in a process of its own."""
     try:
         bundle = Bundle.open(path)
         windows = read_golden(bundle).windows[:1]
@@ -110,21 +110,21 @@ def _models(path: Path) -> Iterator[Finding]:
         yield Finding(str(path), "lack", error.message, error.hint)
         return
     if not runs:
-        wanted = {kind.extra for kind in ENGINES.values() if kind.format in {entry.format for entry in bundle.models}}
-        ways = " or ".join(f"pip install 'vskd[{extra}]'" for extra in sorted(wanted))
+        extras = {kind.extra for kind in ENGINES.values() if kind.format in {entry.format for entry in bundle.models}}
+        ways = " or ".join(f"pip install 'vskd[{extra}]'" for extra in sorted(extras))
         yield Finding(path.name, "lack", "no engine here runs a model of this bundle", ways)
 
 
 def _features(root: Path) -> Finding:
-    wanted = INT8_FEATURES.get(platform.machine(), ())
+    useful = INT8_FEATURES.get(platform.machine(), ())
     flags = _cpu_flags(root)
-    if not flags or not wanted:
-        return Finding("cpu", "note", f"features of {platform.machine()} are not known")
-    found = [name for name in wanted if name in flags]
+    if not flags or not useful:
+        return Finding("cpu", "note", f"the features of {platform.machine()} are unknown")
+    found = [name for name in useful if name in flags]
     if found:
         return Finding("cpu", "ok", f"{', '.join(found)}: int8 is several times faster than float")
     return Finding(
-        "cpu", "note", f"none of {', '.join(wanted)}: int8 gains little over float",
+        "cpu", "note", f"none of {', '.join(useful)}: int8 gains little over float",
         "Nothing to install; compare the models with `vskd bench`",
     )  # fmt: skip
 
@@ -133,7 +133,7 @@ def _governor(root: Path) -> Finding:
     folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
     governor = _text(folder / "scaling_governor")
     if governor is None:
-        return Finding("governor", "note", "not known here (a virtual machine or a container)")
+        return Finding("governor", "note", "unknown (a virtual machine or a container)")
     now, most = _text(folder / "scaling_cur_freq"), _text(folder / "cpuinfo_max_freq")
     text = governor + (f", {int(now) // 1000} of {int(most) // 1000} MHz now" if now and most else "")
     if governor == "powersave":
@@ -145,16 +145,16 @@ def _governor(root: Path) -> Finding:
 def _clocks(root: Path) -> Iterator[Finding]:
     info = time.get_clock_info("monotonic")
     source = _text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource")
-    text = f"monotonic, resolution {info.resolution * 1e9:.0f} ns, source {source or 'not known'}"
+    text = f"monotonic, resolution {info.resolution * 1e9:.0f} ns, source {source or 'unknown'}"
     if source is None or source in QUICK_CLOCKS:
         yield Finding("clock", "ok", text)
     else:
         remedy = "See available_clocksource beside it; latencies below some microseconds cannot be trusted"
         yield Finding("clock", "note", f"{text}, which is slow to read", remedy)
     year = time.gmtime().tm_year
-    if year < THIS_SOFTWARES_YEAR:
+    if year < YEAR_OF_RELEASE:
         yield Finding(
-            "date", "note", f"the wall clock says {year}", "Set it (timedatectl set-ntp true), or add a clock"
+            "date", "note", f"the wall clock shows {year}", "Set it (timedatectl set-ntp true), or add a clock"
         )
     else:
         yield Finding("date", "ok", time.strftime("%Y-%m-%d", time.gmtime()))

@@ -2,8 +2,8 @@
 
 A bundle carries them so that a device can prove itself: the images must come out of this encoder, the logits out of
 these engines. Every engine runs in a process of its own, because two of them in one process have been seen to deadlock,
-and because their libraries write to the terminal as they like. This module knows what the answers were; how they were
-made, and which differences an export accepts, is the exporter's matter.
+and because their libraries write to the terminal. This module holds the expected answers; the exporter computes them
+and decides which differences it accepts.
 
 ``python -m vskd.checks.golden ENGINE MODEL...`` is the other side of that process: windows come in on standard input as
 an ``.npy``, logits leave on standard output as an ``.npz``.
@@ -36,7 +36,7 @@ Float32 = NDArray[np.float32]
 GOLDEN_FILE = GOLDEN_VECTORS
 
 #: Largest difference between an image of this machine's encoder and the golden one, by scaling. ``tanh`` is well
-#: behaved everywhere. Near the ends of the other two scales the sine is steep and magnifies the rounding of the
+#: conditioned everywhere. Near the ends of the other two scales the sine is steep and magnifies the rounding of the
 #: averages: up to 2 sqrt(2^-24) under ``range``, and without bound under ``minmax``, whose scale may be as narrow as
 #: an axis is quiet.
 IMAGE_TOLERANCE: Mapping[Scaling, float | None] = {"tanh": 2e-6, "range": 5e-4, "minmax": None}
@@ -54,7 +54,7 @@ _MODEL_PREFIX = "model_logits/"
 
 @dataclass(frozen=True)
 class Golden:
-    """Windows and what every stage made of them when the bundle was written.
+    """Windows, with the output of every stage at export.
 
     Attributes
     ----------
@@ -83,13 +83,13 @@ class Golden:
 
 @dataclass(frozen=True)
 class Replay:
-    """How one engine did on one model of a bundle.
+    """The result of one engine on one model of a bundle.
 
     Attributes
     ----------
     engine, version : which, and of which version
     entry : the model
-    windows : how many golden windows were replayed
+    windows : count of golden windows that were replayed
     largest_difference : between its logits and the golden ones: the trained network's for a float model, the ones
         recorded at export for an integer model
     worst_window : name of the window where that is
@@ -108,13 +108,13 @@ class Replay:
 
     @property
     def passed(self) -> bool:
-        """Whether the engine gives the answers that the bundle promises."""
+        """Whether the engine gives the answers of the export, within the tolerance."""
         return not self.problem
 
 
 @dataclass(frozen=True)
 class ImageReplay:
-    """How this machine's numpy encoder did: the largest difference, the window where it is, and the verdict."""
+    """The result of this machine's numpy encoder: the largest difference, its window, and the verdict."""
 
     windows: int
     largest_difference: float
@@ -228,7 +228,7 @@ def replay_images(bundle: Bundle) -> ImageReplay:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an engine said: its name and version, and the logits (windows, classes) of each model."""
+    """An engine's name and version, and its logits (windows, classes) of each model."""
 
     engine: str
     version: str
@@ -322,7 +322,7 @@ def _integer_problem(names: Sequence[str], logits: Float32, expected: NDArray[np
 
 def _serve(engine_name: str, models: Sequence[str]) -> int:
     """The child's side of ``infer_in_subprocess``; returns the exit code."""
-    # Engines print on standard output as they like; the answer gets a channel of its own.
+    # Engines print on standard output; the answer gets a descriptor of its own.
     answer_channel = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     windows = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)

@@ -1,4 +1,4 @@
-"""The golden stream: samples as a bad sensor sends them, with the events that they must give, and its replay.
+"""The golden stream: samples of an imperfect sensor with the expected events, and its replay.
 
 Golden vectors begin at the window. This begins at the sensor: timestamps with jitter, a gap, a NaN, a repeated and a
 backward time, and the same again in m/s^2, in nanoseconds and in another device's axes. A bundle whose model decides on
@@ -44,7 +44,7 @@ _PUSH_ROWS = 100
 
 @dataclass(frozen=True)
 class GoldenEvent:
-    """One event that a stream must give.
+    """One expected event of a stream.
 
     Attributes
     ----------
@@ -62,11 +62,11 @@ class GoldenEvent:
 
 @dataclass(frozen=True)
 class StreamCase:
-    """One file of samples and what must become of it.
+    """One file of samples with its expected counts and events.
 
     Attributes
     ----------
-    name : for people
+    name : shown in messages
     file : CSV within the bundle
     unit, axes : of its samples, as ``Classifier`` takes them; its header names the time's unit
     health : counts of ``vskd.stream.Health``; empty for a recording
@@ -97,7 +97,7 @@ class GoldenStream:
 
 @dataclass(frozen=True)
 class StreamReplay:
-    """How one engine did on one model: events compared, largest difference of a probability, and the verdict."""
+    """The result of one engine on one model: events compared, largest difference of a probability, and the verdict."""
 
     engine: str
     version: str
@@ -113,7 +113,7 @@ class StreamReplay:
 
 
 class WindowCollector:
-    """An engine that keeps the windows it is given and has no opinion."""
+    """An engine that keeps the windows it is given and answers zeros."""
 
     name = version = "collector"
 
@@ -255,7 +255,7 @@ def _judge(
 def compare(
     contract: Contract, entry: ModelEntry, case: StreamCase, events: Sequence[GoldenEvent], health: dict[str, int]
 ) -> tuple[float, str]:
-    """Compare what came out with what must.
+    """Compare the events with the expected ones.
 
     Times, counts and the number of events must be the golden ones exactly; probabilities lie within what the logits'
     tolerance allows (an integer model's within ``FLIP_MARGIN``), and labels differ only where that decides them.
@@ -274,16 +274,16 @@ def compare(
     # Logits that move by e move no probability by more than e / 2 (softmax), and the last decimal is rounded.
     limit = contract.logit_tolerance / contract.decision.temperature + 10.0**-DECIMALS if exact else FLIP_MARGIN
     largest = 0.0
-    for found, wanted in zip(events, expected, strict=True):
-        difference = float(np.abs(np.subtract(found.probabilities, wanted.probabilities)).max())
+    for found, due in zip(events, expected, strict=True):
+        difference = float(np.abs(np.subtract(found.probabilities, due.probabilities)).max())
         largest = max(largest, difference)
         if not difference <= limit:
             return (
                 largest,
-                f"the event at {wanted.end_s:.3f} s has probabilities {difference:.1e} off, above {limit:.0e}",
+                f"the event at {due.end_s:.3f} s has probabilities {difference:.1e} off, above {limit:.0e}",
             )
-        if found.label != wanted.label and not _is_open(contract, wanted, limit):
-            return largest, f"the event at {wanted.end_s:.3f} s is {found.label!r}, expected {wanted.label!r}"
+        if found.label != due.label and not _is_open(contract, due, limit):
+            return largest, f"the event at {due.end_s:.3f} s is {found.label!r}, expected {due.label!r}"
     return largest, ""
 
 

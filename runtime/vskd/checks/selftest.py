@@ -1,9 +1,9 @@
-"""The self-test: does this machine do with this bundle what the bundle promises, stage by stage.
+"""The self-test: whether a bundle works on this machine as it did at export, stage by stage.
 
 integrity -> clock -> stream -> encoder -> each engine and model -> decision -> source, if one is given.
 
-A stage that fails does not keep the later ones from being tried, as long as the bundle can be read. Services call
-``selftest`` at their start; ``vskd selftest`` prints the same. The golden vectors are those of ``vskd.checks.golden``.
+After a failed stage the later ones are still tried, as long as the bundle can be read. Services call ``selftest`` at
+their start; ``vskd selftest`` prints the same. The golden vectors are those of ``vskd.checks.golden``.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ PROBABILITY_TOLERANCE = 1e-5
 #: A timestamp must be finer than a sample at 1 kHz.
 COARSEST_CLOCK_NS = 1_000_000
 CLOCK_READINGS = 2000
-#: How long a clock may stand before it counts as stopped, in readings: at 50 ns each about 0.1 s.
-CLOCK_PATIENCE = 2_000_000
+#: Equal readings after which a clock counts as stopped: at 50 ns each about 0.1 s.
+STOPPED_CLOCK_READINGS = 2_000_000
 
-#: So much of a source is looked at, s by the sensor's clock.
+#: Part of a source that is checked, s on the sensor's clock.
 SOURCE_S = 10.0
 
 
@@ -51,7 +51,7 @@ class StageResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the stage does what the bundle promises."""
+        """Whether the stage gives what it gave at export."""
         return not self.problem
 
 
@@ -108,7 +108,7 @@ def _tried(stage: str, check: Callable[[], StageResult]) -> StageResult:
 
 
 def check_clock(clock_ns: Callable[[], int]) -> StageResult:
-    """Whether a clock only goes forward, and in steps that tell samples apart.
+    """Whether a clock only goes forward, in steps shorter than the time between samples.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def check_clock(clock_ns: Callable[[], int]) -> StageResult:
     """
     steps: list[int] = []
     before = clock_ns()
-    for _ in range(CLOCK_PATIENCE):
+    for _ in range(STOPPED_CLOCK_READINGS):
         now = clock_ns()
         if now != before:
             steps.append(now - before)
@@ -124,7 +124,7 @@ def check_clock(clock_ns: Callable[[], int]) -> StageResult:
         if len(steps) == CLOCK_READINGS or (steps and steps[-1] < 0):
             break
     if not steps:
-        return StageResult("clock", "", "the clock stands still")
+        return StageResult("clock", "", "the clock does not advance")
     if min(steps) < 0:
         return StageResult("clock", "", f"the clock went back by {-min(steps)} ns")
     problem = f"it is coarser than {COARSEST_CLOCK_NS} ns" if min(steps) > COARSEST_CLOCK_NS else ""
@@ -209,7 +209,7 @@ def _check_source(contract: Contract, source: Source, unit: Unit, axes: str) -> 
 
 
 def _judge_source(contract: Contract, health: Health, median_g: np.ndarray) -> StageResult:
-    """Swapped axes cannot be told from a turned wrist, so the reader is told where up is."""
+    """Rate and counts; swapped axes look like a rotated wrist, so the median of each axis is shown."""
     counted = (
         f"{health.samples} samples, dropped: {health.out_of_order} out of order, {health.not_finite} not finite; "
         f"{health.gaps} gaps; median "

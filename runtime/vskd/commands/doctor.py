@@ -1,4 +1,4 @@
-"""``vskd doctor``: what this machine has, and what to do about each lack."""
+"""``vskd doctor``: what this machine has, what it lacks, and the remedies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vskd.errors import EngineError
 @click.command(epilog="Example: vskd doctor wrist.bundle")
 @click.argument("bundle", type=click.Path(path_type=Path), required=False)
 def doctor(bundle: Path | None) -> None:
-    """Say what is installed and what runs here; with BUNDLE, try each of its models. Exit code 1 if nothing runs."""
+    """Show what is installed and what runs here; with BUNDLE, run each of its models. Exit code 1 if nothing runs."""
     from vskd.checks.doctor import examine
 
     findings = examine(bundle)

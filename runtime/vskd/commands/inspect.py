@@ -46,7 +46,7 @@ def _show_model(model: Mapping[str, Any]) -> None:
     click.echo(f"{model['file']}  {model['size_bytes'] / 1e6:.2f} MB, {model['recipe']}")
     _line("contract", model["contract_problem"] or "the same inside the file")
     if "operators" not in model:
-        _line("operators", "the manifest does not say; another exporter wrote this bundle")
+        _line("operators", "unknown: another exporter wrote this bundle")
         return
     _line("version", model["version"])
     _line("operators", ", ".join(f"{count} {name}" for name, count in model["operators"].items()))

@@ -1,4 +1,4 @@
-"""``vskd selftest``: does this machine do with this bundle what the bundle promises."""
+"""``vskd selftest``: whether a bundle works on this machine as it did at export."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> N
     failed = sum(not result.passed for result in results)
     if failed:
         raise BundleError(
-            f"{failed} of {len(results)} stages failed on this machine", hint="`vskd doctor` says what it lacks"
+            f"{failed} of {len(results)} stages failed on this machine", hint="`vskd doctor` names what it lacks"
         )

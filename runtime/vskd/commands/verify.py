@@ -1,4 +1,4 @@
-"""``vskd verify``: is the bundle whole, and does this machine give its golden answers."""
+"""``vskd verify``: whether the bundle is whole, and whether this machine gives its golden answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def verify(bundle: Path, engine: str | None) -> None:
     opened.check()
     click.echo(f"{'ok':6} {len(opened.files)} files, sha256 {opened.sha256()[:16]}")
     for sentence in opened.degraded:
-        click.echo(f"{'note':6} DEGRADED at export, knowingly: {sentence}")
+        click.echo(f"{'note':6} DEGRADED, accepted at export: {sentence}")
     inside = [contract_problem(opened, entry) for entry in opened.models]
     for entry, problem in zip(opened.models, inside, strict=True):
         _verdict(problem, f"contract inside {entry.file}")
@@ -64,7 +64,7 @@ def verify(bundle: Path, engine: str | None) -> None:
     if failed:
         raise BundleError(
             f"{failed} of {len(checks)} checks failed on this machine",
-            hint="Do not use this bundle here; the lines above say which engine and model",
+            hint="Do not use this bundle here; the lines above name the engine and the model",
         )
 
 

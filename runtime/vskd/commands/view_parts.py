@@ -27,7 +27,7 @@ Float32 = NDArray[np.float32]
 
 #: Seconds of signal on the screen.
 SPAN_S = 6.0
-#: A silence of so long, s, is shown as such before any rule says so.
+#: A silence of so long, s, is shown before any rule reports it.
 SILENCE_S = 1.0
 
 AXIS_STYLES = ("red", "green", "blue")
@@ -68,8 +68,8 @@ class Activity:
             return line(NO_SIGNAL, "bold yellow"), line(f"no samples for {self.silent_s:.1f} s", "yellow")
         known = not event.reason
         first = line(event.label, "bold green" if known else "bold yellow")
-        said = f"{event.probability:.0%}, " if known or event.label == UNKNOWN else ""
-        second = f"{said}{event.reason or f'{event.start_s:.2f} to {event.end_s:.2f} s'}"
+        share = f"{event.probability:.0%}, " if known or event.label == UNKNOWN else ""
+        second = f"{share}{event.reason or f'{event.start_s:.2f} to {event.end_s:.2f} s'}"
         return first, line(second, "" if known else "yellow")
 
 

@@ -1,10 +1,10 @@
 """Engines: what runs a model file. One window in, logits out. ``ENGINES`` is the one list of them.
 
-Every engine is configured for a wearable: one thread unless told otherwise, and no spinning between windows (ONNX
+Every engine is configured for a wearable: one thread by default, and no spinning between windows (ONNX
 Runtime's idle threads would otherwise burn a core). An engine is named by the user or by the bundle's stated
 preference, never swapped for another. Each library is imported where it is used; a missing one is an error that names
-its extra. This module loads neither a library nor numpy, so that options and help can name the engines. It knows
-nothing of bundles, streams or decisions.
+its extra. This module loads neither a library nor numpy, so that options and help can name the engines. It does
+not depend on bundles, streams or decisions.
 """
 
 from __future__ import annotations

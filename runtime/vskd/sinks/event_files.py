@@ -73,7 +73,7 @@ def open_output(path: Path, *, append: bool) -> TextIO:
     Parameters
     ----------
     path : ending in one of ``SUFFIXES``
-    append : go on at the end of a file that is there; without it such a file is refused
+    append : to a file that exists; without it such a file is refused
 
     Raises
     ------
@@ -84,7 +84,7 @@ def open_output(path: Path, *, append: bool) -> TextIO:
     try:
         return path.open("a" if append else "x", encoding="utf-8", newline="")
     except FileExistsError as error:
-        raise DataError(f"{path} exists", hint="Give another name, or --append to go on at its end") from error
+        raise DataError(f"{path} exists", hint="Give another name, or --append") from error
     except OSError as error:
         raise DataError(
             f"cannot write {path}: {error.strerror}", hint="Check the folder and its permissions"
@@ -92,7 +92,7 @@ def open_output(path: Path, *, append: bool) -> TextIO:
 
 
 def file_sink(path: Path, stream: TextIO, labels: tuple[str, ...]) -> JsonLinesSink | CsvSink:
-    """The sink that the file's suffix asks for, at the end of what is there; half a last line is removed.
+    """The sink of the file's format, at the end of the file; an incomplete last line is removed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What systemd wants to hear from a service: that it is ready, that it is alive, that it stops (sd_notify(3)).
+"""Notifications to systemd: the service is ready, alive, stopping (sd_notify(3)).
 
 One datagram per message to the socket that systemd names in the environment; nothing but the standard library. A
 process that hangs in an engine or on a disk sends nothing, and systemd starts it again.
@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 
 from vskd.errors import ConfigError
 
-#: Messages come this many times as often as systemd asks for, so that a busy machine does not look dead.
-OFTEN = 4
+#: Messages are sent this many times as often as systemd requires, so that a busy machine does not look dead.
+MESSAGES_PER_INTERVAL = 4
 
 
 class Watchdog:
-    """Tells systemd how a service does.
+    """Notifies systemd of the state of a service.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Watchdog:
                 hint="Start it from a unit with Type=notify, see runtime/examples/vskd.service",
             )
         self._clock = clock
-        self._every_s = _interval_s(environment) / OFTEN
+        self._every_s = _interval_s(environment) / MESSAGES_PER_INTERVAL
         self._last = -float("inf")
         self._address = "\0" + name[1:] if name.startswith("@") else name
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
@@ -53,11 +53,11 @@ class Watchdog:
         self._socket.setblocking(False)
 
     def ready(self, status: str) -> None:
-        """The service does its work from now on; ``status`` is shown by ``systemctl status``."""
+        """The service is ready; ``status`` is shown by ``systemctl status``."""
         self._send(f"READY=1\nSTATUS={_one_line(status)}")
 
     def alive(self, status: str) -> None:
-        """The service lives; call as often as you like, it is sent as often as needed."""
+        """The service is alive; call it at any rate, it sends no more often than needed."""
         now = self._clock()
         if now - self._last >= self._every_s:
             self._last = now
@@ -72,16 +72,16 @@ class Watchdog:
         try:
             self._socket.sendto(message.encode(), self._address)
         except (ConnectionError, FileNotFoundError, BlockingIOError):
-            # systemd is being restarted, or is too busy to read: the next message comes soon, and waiting for it here
-            # would stop the service for the sake of saying that it lives.
+            # systemd is being restarted, or is too busy to read: the next message comes soon, and waiting here would
+            # stop the service.
             return
 
 
 def _interval_s(environment: Mapping[str, str]) -> float:
-    """Seconds without a message after which systemd acts; 1 where it does not watch, so that the status is fresh."""
+    """Seconds without a message after which systemd acts; without a watchdog 1, so that the status is fresh."""
     text = environment.get("WATCHDOG_USEC", "")
     if not text or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
-        return 1.0 * OFTEN
+        return 1.0 * MESSAGES_PER_INTERVAL
     if not text.isdigit() or int(text) == 0:
         raise ConfigError(f"WATCHDOG_USEC must be a number of microseconds above 0, got {text!r}")
     return int(text) / 1e6

@@ -1,14 +1,14 @@
 """Samples from an accelerometer on an I2C bus of this machine.
 
 The sensor is read at the contract's rate. Timestamps are this machine's monotonic clock, read just before the sensor. A
-reading that comes late is not caught up by a burst of others: its successors keep to the grid.
+late reading is not followed by a burst of others: the next ones keep to the grid.
 
-A sensor that does not answer is a pause in the stream. It is asked again at each tick; when it answers, its settings
+A sensor that does not answer is a pause in the stream. It is read again at each tick; when it answers, its settings
 are read back, because one that has lost its power in between answers zeros until it is set up anew. Only one that
-stays away for ``GIVE_UP_AFTER_S`` is an error.
+does not answer for ``GIVE_UP_AFTER_S`` is an error.
 
-The axes are the sensor's own; the contract's axis map is applied by the stream. Nothing here knows of windows or
-models.
+The axes are the sensor's own; the contract's axis map is applied by the stream. This module does not depend on
+windows or models.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class I2cSource:
     place : of the sensor
     rate_hz : of the readings; the contract's
     range_g : that the sensor must hold; the contract's
-    waiting : told the time since the last reading, s, while the sensor does not answer
-    note : told in words when it stops answering, and when it is back
+    waiting : called with the time since the last reading, s, while the sensor does not answer
+    note : called with a sentence when it stops answering, and when it answers again
     bus : opens the bus of a number
     clock_ns, sleep : a test passes its own; the clock is monotonic
 
@@ -72,8 +72,8 @@ class I2cSource:
         self._waiting, self._note = waiting, note
         self._clock_ns, self._sleep = clock_ns, sleep
         self._bus = bus(place.bus)
-        self._in_doubt = False  # whether the sensor may have lost its settings
-        self._is_away = False
+        self._may_be_reset = False  # whether the sensor may have lost its settings
+        self._is_silent = False
         try:
             self._sensor: Sensor | None = self._opened()
         except OSError as error:
@@ -116,15 +116,15 @@ class I2cSource:
         sensor = self._sensor = self._sensor or self._opened()
         xyz = sensor.read()
         # Gravity never reads as zero on all axes; a sensor without its settings does.
-        if self._in_doubt or not any(xyz):
+        if self._may_be_reset or not any(xyz):
             if not sensor.is_set_up():
                 self._sensor = None
                 raise OSError("it came back without its settings")
-            self._in_doubt = False
+            self._may_be_reset = False
         return xyz
 
     def _opened(self) -> Sensor:
-        """The sensor, set up; what the drivers say of one that is not there becomes an OSError."""
+        """The sensor, set up; the drivers' error for a missing one becomes an OSError."""
         try:
             return SENSORS[self._place.sensor](self._bus, self._place.address, **self._settings)
         except ModuleNotFoundError as error:
@@ -133,18 +133,18 @@ class I2cSource:
             raise OSError(reason_of(error)) from error
 
     def _silent(self, for_s: float, reason: str) -> None:
-        self._in_doubt = True
+        self._may_be_reset = True
         if for_s > GIVE_UP_AFTER_S:
             raise self._lost(f"no answer for {for_s:.0f} s, above {GIVE_UP_AFTER_S:.0f}: {reason}")
-        if not self._is_away:
-            self._note(f"{self._place} does not answer: {reason}; asking again for {GIVE_UP_AFTER_S:.0f} s")
-        self._is_away = True
+        if not self._is_silent:
+            self._note(f"{self._place} does not answer: {reason}; trying for another {GIVE_UP_AFTER_S:.0f} s")
+        self._is_silent = True
         self._waiting(for_s)
 
     def _answers(self, after_s: float) -> None:
-        if self._is_away:
+        if self._is_silent:
             self._note(f"{self._place} answers again after {after_s:.2f} s")
-        self._is_away = False
+        self._is_silent = False
 
     def _lost(self, reason: str) -> DataError:
         hint = f"Check its wiring and power; `i2cdetect -y {self._place.bus}` shows who answers"

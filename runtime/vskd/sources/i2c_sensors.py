@@ -133,8 +133,7 @@ SENSORS: Mapping[str, Callable[..., Sensor]] = {"lsm6dsox": Lsm6dsox, "mpu6050":
 def open_bus(number: int) -> Any:
     """The bus /dev/i2c-N, as the drivers want it.
 
-    Blinka's own access to Linux, but without its search for the pins of a known board, which needs more packages and
-    says no more than the number does.
+    Blinka's own access to Linux, but without its search for the pins of a known board, which needs more packages.
 
     Raises
     ------
@@ -174,6 +173,6 @@ def missing_driver(error: ModuleNotFoundError) -> MissingExtraError:
 
 
 def reason_of(error: Exception) -> str:
-    """What the system or a driver says of a failure, in one line."""
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(said.split()).rstrip(".!") or type(error).__name__
+    """The message of the system or a driver, on one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()).rstrip(".!") or type(error).__name__

@@ -1,7 +1,7 @@
 """Lines of text that are still being written: out of a pipe, or out of a file that a logger appends to.
 
-Only whole lines are given out. While none comes, the caller's ``waiting`` is told again and again for how long, so
-that a silent sensor can be reported and a watchdog fed. This module knows nothing of samples.
+Only whole lines are given out. While none comes, the caller's ``waiting`` is called repeatedly with the time, so
+that a silent sensor can be reported and a watchdog notified. This module does not depend on samples.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import BinaryIO
 
 from vskd.errors import DataError
 
-#: Told the time since the last text, s.
+#: Called with the time since the last text, s.
 Waiting = Callable[[float], None]
 Clock = Callable[[], float]
 
-#: How often a source that gives nothing is looked at again, s.
+#: Time between two looks at a source without new text, s.
 POLL_S = 0.1
 
 #: A line of a sensor log has some tens of bytes; what has so many without an end is no text.
@@ -66,9 +66,9 @@ def followed_lines(
 ) -> Iterator[str]:
     """Lines of a file that is still being written, without an end.
 
-    A file that goes away is waited for. One that comes back under the name, or is cut short, is read from its start;
-    its first line must be the same header, which is not given out again. A line without an end in the file that went
-    away is lost.
+    A file that is removed is waited for. A new file of the same name, or one that was truncated, is read from its
+    start; its first line must be the same header, which is not given out again. An incomplete line of the removed file
+    is lost.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def followed_lines(
 
     Raises
     ------
-    DataError : the file is not there at the start, cannot be read, or came back with another header
+    DataError : the file is not there at the start, cannot be read, or was replaced by one with another header
     """
     following = _Following(path)
     since = clock()
@@ -96,7 +96,7 @@ def followed_lines(
 
 
 class _Lines:
-    """Cuts bytes into lines; what has no end yet is kept in ``rest``."""
+    """Cuts bytes into lines; an incomplete one is kept in ``rest``."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -113,7 +113,7 @@ class _Lines:
 
 
 class _Following:
-    """A file that may go away, come back, and be cut short."""
+    """A file that may be removed, replaced and truncated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -165,7 +165,7 @@ class _Following:
     def _refuse_other_header(self, line: str) -> None:
         if line.strip() != self._header.strip():
             raise DataError(
-                f"{self._path} came back with the header {line.strip()!r}; it was {self._header.strip()!r}",
+                f"{self._path} was replaced by one with the header {line.strip()!r}; it was {self._header.strip()!r}",
                 hint="Start again on the new file",
             )
 

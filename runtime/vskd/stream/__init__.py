@@ -8,13 +8,13 @@ timestamps -> unit -> axes -> order and gaps -> resampling -> windows with a hop
 - Samples that are NaN, infinite or beyond float32 are dropped. Everything dropped is counted in ``Health``.
 - Resampling is linear interpolation on a grid anchored at the first sample after a start or a gap. Each regular
   sample depends on its two neighbours and on integers alone, so that any way of cutting a stream into pushes gives
-  the same windows, bit for bit. One sample after another, in plain floats: a sensor gives one or some thirty at a time,
-  and right after a model's call a dozen functions of numpy cost more than the arithmetic.
+  the same windows, bit for bit. One sample after another, in Python floats: a sensor gives one or some thirty at a
+  time, and right after a model's call a dozen numpy calls cost more than the arithmetic.
 - Memory is fixed after construction: one window being filled, and the samples of a push a block at a time.
 - A wrong unit shows: a wrist's median |a| over the first second lies near 1 g. A stream far from that is refused, and
   stays refused. No window is handed out before that check, however the stream is cut.
 
-This module knows nothing of models. Windows for training are cut by the same code (``cut_windows``).
+Windows for training are cut by the same code (``cut_windows``). Nothing here depends on models.
 """
 
 from vskd.stream.health import Health

@@ -43,7 +43,7 @@ def stretch(time_s: Float64, xyz: Float64, samples: int) -> NDArray[np.float32]:
     ----------
     time_s : (n,), strictly increasing, s
     xyz : (n, 3)
-    samples : wanted
+    samples : of the result
 
     Returns
     -------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
 #: Time, x, y, z.
 Sample = tuple[float, float, float, float]
 
-#: Samples that are turned into plain numbers at a time, so that a long push takes no more memory than its arrays.
+#: Samples that are converted to Python floats at a time, so that a long push takes no more memory than its arrays.
 BLOCK = 256
 
 
@@ -123,7 +123,7 @@ class Stream:
         """
         origin, per_second = self._origin or 0, self._per_second
         max_gap_s, rate_hz, anchor_s = self.contract.resampling.max_gap_s, self.contract.window.rate_hz, self._anchor_s
-        (xs, ys, zs), wanted, above_g = self._rows, self.contract.window.samples, -within_g
+        (xs, ys, zs), window_samples, above_g = self._rows, self.contract.window.samples, -within_g
         last_s, last_x, last_y, last_z = self._last
         filled, next_index, odd, taken, since_s = self._filled, self._next_index, None, 0, last_s
         due_s = anchor_s + next_index / rate_hz
@@ -149,7 +149,7 @@ class Stream:
                 filled += 1
                 next_index += 1
                 due_s = anchor_s + next_index / rate_hz
-                if filled == wanted:
+                if filled == window_samples:
                     filled = self._cut(next_index)
             last_s, last_x, last_y, last_z = now_s, x, y, z
             taken += 1
@@ -184,7 +184,7 @@ class Stream:
         self._start_segment(now_s, values)
 
     def _hold_pause(self, step_s: float, now_s: float) -> None:
-        """A clock that was set back does not tell how long the pause was."""
+        """After a clock was set back the length of the pause is unknown, and none is held."""
         if step_s > 0:
             since_s = self._origin_s + now_s
             self._held.append(Pause(since_s - step_s, since_s))
@@ -192,10 +192,10 @@ class Stream:
     def _check_unit(self, values: list[float]) -> None:
         if self._unit_check is None:
             return
-        wanted = min(UNIT_CHECK_SAMPLES, self.contract.window.samples)
-        if len(self._unit_check) < wanted:
+        needed = min(UNIT_CHECK_SAMPLES, self.contract.window.samples)
+        if len(self._unit_check) < needed:
             self._unit_check.append(math.hypot(*values))
-        if len(self._unit_check) == wanted:
+        if len(self._unit_check) == needed:
             refuse_wrong_unit(self._unit_check, unit=self._unit)
             self._unit_check = None
             self._plain_below_g = self.contract.sensor.range_g

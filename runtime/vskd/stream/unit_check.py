@@ -23,7 +23,7 @@ def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit) -> None:
 
     Raises
     ------
-    StreamError : says which unit they look like
+    StreamError : names the unit that they look like
     """
     median_g = sorted(magnitudes_g)[len(magnitudes_g) // 2]
     if not PLAUSIBLE_G[0] <= median_g <= PLAUSIBLE_G[1]:
@@ -39,9 +39,9 @@ def _unit_hint(median: float) -> str:
     """Which unit a median |a| of this size would fit."""
     low, high = PLAUSIBLE_G
     if low <= median <= high:
-        return "It looks like g: say unit='g' (--unit g)"
+        return "It looks like g: use unit='g' (--unit g)"
     if low <= median / STANDARD_GRAVITY_M_S2 <= high:
-        return "It looks like m/s^2: say unit='m/s^2' (--unit m/s^2)"
+        return "It looks like m/s^2: use unit='m/s^2' (--unit m/s^2)"
     if median < low:
         return "It looks like acceleration without gravity, which this model was not trained on"
     return "It looks like raw counts: multiply by the sensor's g per count"

@@ -29,7 +29,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Pause:
-    """Samples stayed away for longer than ``resampling.max_gap_s``.
+    """No samples for longer than ``resampling.max_gap_s``.
 
     Attributes
     ----------

@@ -168,9 +168,9 @@ ROWS = {
         slice(60, 80), slice(0, 2), [8.0, -9.5], health={"saturated": 20}, labels=None, says=("20 beyond +-8 g",)
     ),
     "m/s^2 called g": Row(
-        clock(), wrist() * STANDARD_GRAVITY_M_S2, refused=r"gravity alone makes it 1\. It looks like m/s\^2: say"
+        clock(), wrist() * STANDARD_GRAVITY_M_S2, refused=r"gravity alone makes it 1\. It looks like m/s\^2: use"
     ),
-    "g called m/s^2": good(settings={"unit": "m/s^2"}, refused=r"gravity alone makes it 9\.807\. It looks like g: say"),
+    "g called m/s^2": good(settings={"unit": "m/s^2"}, refused=r"gravity alone makes it 9\.807\. It looks like g: use"),
     "int16 counts": Row(clock(), (wrist() * 2048).astype(np.int16), refused="looks like raw counts: multiply by"),
     "int16 in the right unit": Row(
         clock(),

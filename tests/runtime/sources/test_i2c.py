@@ -216,7 +216,7 @@ def test_a_sensor_that_goes_away_and_comes_back_is_a_gap_and_no_signal(sensor, c
     assert labels[3:] == ["z up"] * 2  # 60 samples after the return
     assert (classifier.health.gaps, classifier.health.not_finite) == (1, 0)
     assert len(bench.notes) == 2
-    assert f"{Place(sensor)} does not answer: Remote I/O error; asking again for 60 s" in bench.notes[0]
+    assert f"{Place(sensor)} does not answer: Remote I/O error; trying for another 60 s" in bench.notes[0]
     # Of the 140 ticks away; one finds that the settings are lost, the next sets it up anew.
     assert f"{Place(sensor)} answers again after 2.84 s" in bench.notes[1]
 

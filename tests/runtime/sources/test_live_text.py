@@ -97,7 +97,7 @@ def test_a_file_that_is_cut_short_is_read_from_its_start(log):
 
 def test_a_file_that_comes_back_as_another_is_refused(log):
     scene = Scene(log.unlink, lambda: log.write_text("other\ntwo\n"))
-    with pytest.raises(DataError, match=r"log\.csv came back with the header 'other'; it was 'head'"):
+    with pytest.raises(DataError, match=r"log\.csv was replaced by one with the header 'other'; it was 'head'"):
         scene.follow(log)
 
 
