@@ -27,8 +27,8 @@ COMMANDS = PROJECT["entry-points"]["vskd.commands"]
 FOLDERS = {"vskd": "runtime", "vskd_training": "training", "vskd_export": "export", "vskd_benchmarks": "benchmarks"}
 #: What the training environment brings and a watch does not have.
 TRAINING_ENVIRONMENT = [
-    "torch", "torchvision", "scipy", "av", "safetensors", "matplotlib", "litert_torch", "ai_edge_quantizer", "onnx",
-    "onnxscript", "flatbuffers", "pyts", "tflite_micro",
+    "torch", "torchvision", "scipy", "sklearn", "av", "safetensors", "matplotlib", "litert_torch", "ai_edge_quantizer",
+    "onnx", "onnxscript", "flatbuffers", "pyts", "tflite_micro",
 ]  # fmt: skip
 ENGINES = ["onnxruntime", "ai_edge_litert", "tflite_runtime", "tensorflow"]
 #: What help needs none of, so that it answers within 200 ms; numpy alone would take half of them.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 from sklearn import metrics as sklearn_metrics
 
 
@@ -95,33 +95,13 @@ def by_class(truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: Seq
     )
 
 
-def mean_probabilities(
-    logits: NDArray[np.floating[Any]], groups: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Average the windows' probabilities within each group (a recording).
-
-    Parameters
-    ----------
-    logits : (n, classes)
-    groups : (n,)
-
-    Returns
-    -------
-    the groups in ascending order, (m,), and their mean probabilities, (m, classes)
-    """
-    unique, inverse = np.unique(groups, return_inverse=True)
-    sums = np.zeros((len(unique), logits.shape[1]))
-    np.add.at(sums, inverse, softmax(logits.astype(np.float64), axis=1))
-    return unique, sums / np.bincount(inverse)[:, np.newaxis]
-
-
 def log_probabilities(logits: NDArray[np.floating[Any]], *, temperature: float) -> NDArray[np.float64]:
     """Logarithms of softmax(logits / temperature), (n, classes)."""
     return np.asarray(log_softmax(logits.astype(np.float64) / temperature, axis=1))
 
 
 def mean_log_probabilities(logs: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Logarithms of the mean probabilities within each group, in the order of ``mean_probabilities``.
+    """Logarithms of the mean probabilities within each group (a recording), groups in ascending order.
 
     Parameters
     ----------

@@ -23,7 +23,6 @@ from vskd_training.evaluation.metrics import (
     confusion_matrix,
     log_probabilities,
     mean_log_probabilities,
-    mean_probabilities,
     measure,
 )
 from vskd_training.evaluation.unknown import negative_energy, separate
@@ -106,12 +105,12 @@ def report_scores(experiment: Experiment, table: WindowTable, logits: Logits) ->
 
 def _decisions(experiment: Experiment, table: WindowTable, logits: Logits) -> dict[str, _Decisions]:
     """Per window and per recording."""
-    recordings, probabilities = mean_probabilities(logits, table.recordings)
-    infos = [experiment.prepared.infos[index] for index in recordings]
+    of_recordings = mean_log_probabilities(log_probabilities(logits, temperature=1.0), table.recordings)
+    infos = [experiment.prepared.infos[index] for index in np.unique(table.recordings)]
     truth = np.array([experiment.contract.labels.index(info.label) for info in infos], dtype=np.int64)
     return {
         "window": _Decisions(table.labels, logits.argmax(axis=1), table.subjects),
-        "recording": _Decisions(truth, probabilities.argmax(axis=1), [info.subject for info in infos]),
+        "recording": _Decisions(truth, of_recordings.argmax(axis=1), [info.subject for info in infos]),
     }
 
 

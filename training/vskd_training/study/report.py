@@ -37,11 +37,12 @@ def report_study(study: Study, out: Path) -> StudyResult:
 def table(result: StudyResult) -> str:
     """The result as Markdown."""
     spec = result.study
+    seeds = "one seed" if len(spec.seeds) == 1 else f"{len(spec.seeds)} seeds"
     only = f" Among the subjects {', '.join(result.subjects)} only." if result.subjects else ""
     leaky = " LEAKY: the test subjects are also in training." if result.leaky else ""
     lines = [
-        f"{spec.name}, {result.dataset['dataset']}: decisions per {spec.decisions}, mean over {len(spec.seeds)} seeds "
-        f"and all folds.{only}{leaky}",
+        f"{spec.name}, {result.dataset['dataset']}: decisions per {spec.decisions}, mean over {seeds} and all folds."
+        f"{only}{leaky}",
         "",
         "| | accuracy | sd over cells | 95 % over subjects | macro-F1 | wrist accuracy | wrist macro-F1 "
         "| worst subject | per window | teacher accuracy |",
