@@ -13,15 +13,17 @@ import importlib
 import importlib.util
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from vskd.closed import key_of, to_mapping
 from vskd.errors import ConfigError, MissingExtraError
 from vskd.writing import disk_errors, write_folder
+from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.report import evidence, tables
 from vskd_benchmarks.result.folder import MANIFEST, REPORT, ResultFolder
+from vskd_benchmarks.result.judgement import judge
 from vskd_benchmarks.result.records.case import Scope, Stage, Statistics
 from vskd_benchmarks.result.records.result import Result
 
@@ -72,12 +74,15 @@ def report_files(folder: Path) -> dict[str, bytes]:
     raws = {case.id: opened.raw(case) for case in result.cases}
     drawn = importlib.import_module("vskd_benchmarks.report.charts").charts(result, raws)
     identity = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
-    files = {PAGE: page(result, drawn, identity), "cases.csv": _csv(_case_rows(result))}
+    today = None
+    if result.goals_version != VERSION:
+        today = replace(result, goals_version=VERSION, goals=judge(result, raws, VERSION))
+    files = {PAGE: page(result, drawn, identity, today), "cases.csv": _csv(_case_rows(result))}
     files["ratios.csv"] = _csv(map(to_mapping, result.ratios))
     return files | {f"{chart.name}.png": chart.png for charts in drawn.values() for chart in charts}
 
 
-def page(result: Result, drawn: Mapping[str, Any], identity: str) -> bytes:
+def page(result: Result, drawn: Mapping[str, Any], identity: str, today: Result | None = None) -> bytes:
     """The page alone, UTF-8.
 
     Parameters
@@ -85,6 +90,7 @@ def page(result: Result, drawn: Mapping[str, Any], identity: str) -> bytes:
     result : ``result.json``
     drawn : as ``vskd_benchmarks.report.charts.charts`` gives it
     identity : SHA-256 of the manifest
+    today : the result judged by today's goals, where its own are older
     """
     jinja2 = importlib.import_module("jinja2")
     environment = jinja2.Environment(
@@ -93,6 +99,7 @@ def page(result: Result, drawn: Mapping[str, Any], identity: str) -> bytes:
     environment.filters["data_uri"] = _data_uri
     text: str = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         result=result,
+        today=today,
         tables=tables,
         evidence=evidence,
         charts=drawn,

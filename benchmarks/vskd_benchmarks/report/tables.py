@@ -196,7 +196,7 @@ def goals(result: Result) -> Table:
     )
     caption = f"The worst case of this run, by the goals of version {result.goals_version}."
     if result.goals_version != today.VERSION:
-        caption += f" Today's goals are version {today.VERSION}; vskd bench --check judges by them."
+        caption += f" Today's goals are version {today.VERSION}: see vskd bench --check, or the page."
     return Table("Goals of vskd", caption, ("goal", "limit", "here", "result"), rows)
 
 

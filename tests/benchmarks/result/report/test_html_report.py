@@ -221,7 +221,20 @@ def test_goals_say_by_which_version_they_were_judged(reported):
     result = read_result(reported)
     assert "by the goals of version 2." in tables.goals(result).caption
     older = tables.goals(replace(result, goals_version=1)).caption
-    assert "by the goals of version 1. Today's goals are version 2; vskd bench --check judges by them." in older
+    assert "by the goals of version 1. Today's goals are version 2: see vskd bench --check, or the page." in older
+
+
+def test_a_result_of_older_goals_is_judged_again_on_its_page(make_result, tmp_path):
+    def older(facts):
+        facts["cases"] = facts["cases"][1:2]
+        facts["goals_version"] = 1
+
+    files = report_files(make_result(tmp_path / "result", edit=older))
+    text = " ".join(read(files[PAGE]).text.split())
+    before, after = text.split("by the goals of version 2.")
+    assert "by the goals of version 1." in before
+    assert "runtime's overhead over the bare engine call (us) <= 60" in before
+    assert "own overhead at most 30 us a window <= 30" in after
 
 
 # --- what is refused
