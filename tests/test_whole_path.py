@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import onnx
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from scipy.special import softmax
 
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd_export.convert import tflite_file
 from vskd_training.data.experiment import Experiment
+from vskd_training.distillation.targets import trained_student
 from vskd_training.loop.run import Run
 
 CONFIG = """
@@ -126,6 +129,20 @@ def test_the_bundle_has_the_runs_contract_and_says_where_it_comes_from(walked: W
     assert {violation["code"] for violation in walked.report["degraded"]} <= {
         "macro-f1", "class-f1", "flip-rate", "flip-margin",
     }  # fmt: skip
+
+
+def test_the_bundle_gives_the_logits_of_the_run_s_network(walked: Walk) -> None:
+    student, golden = trained_student(walked.run).eval(), read_golden(walked.bundle)
+    with torch.inference_mode():
+        logits = student(torch.from_numpy(golden.windows)).logits.numpy()
+    np.testing.assert_allclose(golden.logits, logits, atol=1e-5)
+    np.testing.assert_allclose(
+        golden.probabilities, softmax(logits / walked.run.contract.decision.temperature, axis=1), atol=1e-5
+    )
+    for file, recorded in golden.model_logits.items():
+        # A float model's are the network's; an integer model's resemble them and are its own.
+        difference = np.abs(recorded - logits).max()
+        assert difference <= 1e-4 if "fp32" in file else difference > 1e-4
 
 
 def test_weights_have_a_scale_per_channel_in_both_formats(walked: Walk) -> None:

@@ -108,8 +108,6 @@ def _show(report: ExportReport) -> None:
     for row in report.rows():
         table.add_row(*row)
     Console(stderr=True).print(table)
-    for sentence in report.worst_layers():
-        click.echo(sentence, err=True)
     for sentence in report.degraded():
         click.echo(f"DEGRADED: {sentence}", err=True)
     click.echo(f"bundle: {report.path}", err=True)

@@ -1,4 +1,4 @@
-"""``vskd export`` on what it must refuse: one sentence, exit code 1, and nothing written."""
+"""``vskd export``: what it hands to the library, and what it must refuse: one sentence, and nothing written."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import safetensors.torch
+import torch
 from click.testing import CliRunner, Result
 
 from vskd.bundle import write_bundle
 from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.errors import BundleError, ConfigError, DataError, VskdError
+from vskd_export import build
+from vskd_export.build import ExportRequest
 from vskd_export.command import export
+from vskd_export.package.report import ExportReport
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.data.experiment import Experiment
 from vskd_training.loop.run import finish_run
@@ -41,7 +46,12 @@ def make_run(folder: Path, contract: Contract, *, width: float = 0.125, trained_
 
 
 def with_windows(
-    monkeypatch: pytest.MonkeyPatch, trained: Trained, *, test_subject: str, labels: tuple[str, ...] = ()
+    monkeypatch: pytest.MonkeyPatch,
+    trained: Trained,
+    *,
+    test_subject: str,
+    labels: tuple[str, ...] = (),
+    leaky: bool = False,
 ) -> None:
     """Let the command find these recordings instead of preparing a data set."""
     sets = {
@@ -52,7 +62,7 @@ def with_windows(
         part: SimpleNamespace(samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects)
         for part, found in sets.items()
     }
-    split = SimpleNamespace(leaky=False, test_subjects=(test_subject,), validation_subjects=())
+    split = SimpleNamespace(leaky=leaky, test_subjects=(test_subject,), validation_subjects=())
     found_contract = SimpleNamespace(labels=labels or trained.contract.labels)
     opened = SimpleNamespace(windows=tables.__getitem__, split=split, contract=found_contract)
     monkeypatch.setattr(Experiment, "open", lambda *_, **__: opened)
@@ -68,6 +78,58 @@ def refused(result: Result, kind: type[VskdError]) -> str:
     assert "\n" not in str(result.exception)
     assert result.exception.hint
     return str(result.exception)
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[ExportRequest]:
+    """Requests that the command made; nothing is exported."""
+    made: list[ExportRequest] = []
+
+    def keep(request: ExportRequest, *, progress: object) -> ExportReport:
+        made.append(request)
+        return ExportReport(request.out, {"parity": [], "quantized": [], "degraded": []})
+
+    monkeypatch.setattr(build, "export_bundle", keep)
+    return made
+
+
+@pytest.mark.parametrize("leaky", [False, True])
+def test_the_command_hands_on_the_run_its_windows_and_the_options(
+    leaky: bool,
+    tmp_path: Path,
+    contract: Contract,
+    trained: Trained,
+    requests: list[ExportRequest],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = make_run(tmp_path / "run", contract)
+    with_windows(monkeypatch, trained, test_subject="cara", leaky=leaky)
+    options = ("--allow-degraded", "--overwrite", "--variants", "--recipe", "fp16") if leaky else ()
+
+    assert run_command(run, tmp_path / "x.bundle", *options).exit_code == 0
+
+    (request,) = requests
+    assert set(request.calibration.subjects) == {"anna", "ben"}
+    assert set(request.held_out.subjects) == {"cara"}
+    assert request.contract == contract
+    assert (request.allow_degraded, request.overwrite, request.variants, request.leaky) == (leaky,) * 4
+    assert {model.recipe for model in request.models} == {"fp32", "fp16" if leaky else "w8a8-static-pc"}
+    weights = safetensors.torch.load_file(run / "model.safetensors")
+    torch.testing.assert_close(dict(request.student.state_dict()), weights, rtol=0, atol=0)
+    assert request.provenance["weights_sha256"] == json.loads((run / "run.json").read_text())["weights_sha256"]
+
+
+def test_the_old_name_of_variants_is_refused_with_the_new_one(tmp_path: Path) -> None:
+    result = run_command(tmp_path / "run", tmp_path / "x.bundle", "--forms")
+    assert result.exit_code == 2
+    assert "--forms is called --variants now" in result.output
+    assert "--forms" not in CliRunner().invoke(export, ["--help"]).output
+
+
+def test_the_help_names_the_recipes_that_users_say() -> None:
+    text = " ".join(CliRunner().invoke(export, ["--help"]).output.split())
+    for word in ("int8 (the same as w8a8-static- pc)", "fp16", "fp32", "w8a8s-static-pc.onnx"):
+        assert word.replace(" ", "") in text.replace(" ", "")
 
 
 def test_a_run_that_never_finished(tmp_path: Path) -> None:

@@ -26,13 +26,14 @@ from vskd.checks.selftest import selftest
 from vskd.commands.inspect import inspect
 from vskd.commands.verify import verify
 from vskd.errors import BundleError, DataError, GateError, MissingExtraError, VskdError
+from vskd_export import build
 from vskd_export.build import export_bundle
-from vskd_export.convert import onnx as convert_onnx
 from vskd_export.convert import tflite_file
 from vskd_export.convert.graph import INPUT_NAME
-from vskd_export.judge import engines, micro
+from vskd_export.judge import engines, gate, micro
 from vskd_export.judge.evidence import torch_logits
 from vskd_export.judge.float64_images import reference_images
+from vskd_export.judge.violations import Violation
 from vskd_export.package.report import ExportReport
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.onnx import encoder_nodes
@@ -126,12 +127,6 @@ def test_no_file_holds_a_trace_of_the_training_environment(bundle: Bundle) -> No
         assert [trace for trace in traces if trace.encode() in content] == []
 
 
-def test_the_contract_travels_inside_every_model(files: dict[str, bytes], trained: Trained) -> None:
-    for model in MODELS:
-        reader = convert_onnx if model.format == "onnx" else tflite_file
-        assert reader.read_contract(files[model.file]) == trained.contract
-
-
 def test_weights_are_inside_the_files(files: dict[str, bytes]) -> None:
     for name in (FLOAT_ONNX, INTEGER_ONNX):
         tensors = onnx.load_from_string(files[name]).graph.initializer
@@ -199,6 +194,10 @@ def test_weights_are_quantized_per_channel(files: dict[str, bytes]) -> None:
     layers = [widened[node.input[1]].input for node in proto.node if node.op_type == "Conv"]
     assert len(layers) == 20
     assert all(stored[scale].shape == stored[weights].shape[:1] for weights, scale, _ in layers)
+    # Unsigned activations, as the recipe's name says; weights are signed.
+    zeros = {stored[node.input[2]].dtype.name for node in proto.node if node.op_type == "QuantizeLinear"}
+    assert zeros == {"uint8"}
+    assert {stored[weights].dtype.name for weights, *_ in layers} == {"int8"}
 
 
 def test_golden_vectors_cover_every_class_and_every_adversarial_window(bundle: Bundle) -> None:
@@ -308,6 +307,21 @@ def test_a_degraded_bundle_is_written_only_on_request_and_says_what_is_wrong(
     for command in (inspect, verify):
         assert f"{sentence}" in CliRunner().invoke(command, [str(report.path)]).output
     assert "DEGRADED: 1 limits broken at export" in next(iter(selftest(report.path))).detail
+
+
+@pytest.mark.parametrize("stage", ["encoder", "sizes", "reference", "micro"])
+def test_a_violation_at_any_stage_stops_the_export_unless_it_is_allowed(
+    stage: str, trained: Trained, known_models: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = build if stage == "encoder" else gate
+    checked = getattr(module, f"check_{stage}")
+    found = Violation("file-size", "a model", "", 2.0, 1.0, f"{stage} is wrong")
+    monkeypatch.setattr(module, f"check_{stage}", lambda *given: (checked(*given)[0], (found,)))
+
+    with pytest.raises(GateError, match=f"^{stage} is wrong"):
+        export(trained, tmp_path / "x.bundle")
+    assert list(tmp_path.iterdir()) == []
+    assert export(trained, tmp_path / "x.bundle", allow_degraded=True).degraded() == (f"{stage} is wrong",)
 
 
 def test_an_engine_that_cannot_load_a_model_stops_the_export(

@@ -14,13 +14,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from vskd.contract import Contract
-from vskd.errors import ContractError
+from vskd.model_contract import CONTRACT_KEY
 from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME, load_job, save_job
 from vskd_export.subprocesses import run_in_subprocess
 from vskd_training.models.student import Student
-
-#: Key of the contract in ``metadata_props``.
-CONTRACT_KEY = "vskd.contract"
 
 
 def to_onnx(student: Student, contract: Contract) -> bytes:
@@ -41,21 +38,6 @@ def to_onnx(student: Student, contract: Contract) -> bytes:
         save_job(student, contract, folder / "job.pt")
         run_in_subprocess("vskd_export.convert.onnx", folder, purpose="converting to ONNX", needs="onnxscript")
         return (folder / "model.onnx").read_bytes()
-
-
-def read_contract(model: bytes) -> Contract:
-    """The contract out of an ONNX file.
-
-    Raises
-    ------
-    ContractError : the file carries none
-    """
-    import onnx
-
-    properties = {item.key: item.value for item in onnx.load_from_string(model).metadata_props}
-    if CONTRACT_KEY not in properties:
-        raise ContractError("this ONNX file carries no contract", hint="Export it with vskd export")
-    return Contract.from_json(properties[CONTRACT_KEY], where="the ONNX file's contract")
 
 
 def finish(proto: Any, contract: Contract) -> bytes:

@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 
 from vskd.contract import Contract
-from vskd.errors import ContractError
+from vskd.model_contract import CONTRACT_KEY
 from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME
-
-#: Name of the contract's metadata entry.
-CONTRACT_KEY = b"vskd.contract"
 
 _FILE_IDENTIFIER = b"TFL3"
 
@@ -46,7 +43,7 @@ def finish(content: bytes, contract: Contract) -> bytes:
     """
     model = read_model(content)
     _name_ports(model)
-    _set_metadata(model, CONTRACT_KEY, contract.to_json().encode())
+    _set_metadata(model, CONTRACT_KEY.encode(), contract.to_json().encode())
     return _pack(model)
 
 
@@ -65,7 +62,7 @@ def finish_signatures(content: bytes, contract: Contract, outputs: Mapping[str, 
         name = outputs[signature.signatureKey.decode()].encode()
         graph.tensors[signature.inputs[0].tensorIndex].name = signature.inputs[0].name
         graph.tensors[signature.outputs[0].tensorIndex].name = signature.outputs[0].name = name
-    _set_metadata(model, CONTRACT_KEY, contract.to_json().encode())
+    _set_metadata(model, CONTRACT_KEY.encode(), contract.to_json().encode())
     return _pack(model)
 
 
@@ -86,21 +83,6 @@ def shorten_names(content: bytes) -> bytes:
             instances = [segment.rpartition("_")[2] for segment in innermost.split("/")[2:]]
             tensor.name = f"{keys.get(number, '')}{'/'.join(instances) or 'tensor'};{index}".encode()
     return _pack(model)
-
-
-def read_contract(content: bytes) -> Contract:
-    """The contract out of a ``.tflite`` file.
-
-    Raises
-    ------
-    ContractError : the file carries none
-    """
-    model = read_model(content)
-    for entry in model.metadata or []:
-        if entry.name == CONTRACT_KEY:
-            text = bytes(model.buffers[entry.buffer].data).decode()
-            return Contract.from_json(text, where="the .tflite file's contract")
-    raise ContractError("this .tflite file carries no contract", hint="Export it with vskd export")
 
 
 def operator_names(model: Any, subgraph: int = 0) -> list[str]:

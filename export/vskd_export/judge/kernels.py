@@ -41,15 +41,17 @@ class _Few:
         rows = evidence.reference_rows()
         return cls(tuple(evidence.names[row] for row in rows), evidence.logits[rows], shipped[rows])
 
-    def flipped_margins(self, logits: Float32, contract: Contract) -> Float32:
-        """(n,): margin of the shipped kernels where ``logits`` name another label, 0 elsewhere."""
-        certain = margins(softmax(self.shipped, temperature=contract.decision.temperature))
-        return np.where(self.differ(logits), certain, np.float32(0))
-
-    def differ(self, logits: Float32) -> NDArray[np.bool_]:
+    def flips(self, logits: Float32) -> NDArray[np.bool_]:
         """(n,): whether ``logits`` name another label than the shipped kernels."""
         other: NDArray[np.bool_] = logits.argmax(axis=1) != self.shipped.argmax(axis=1)
         return other
+
+    def certain_flip(self, logits: Float32, contract: Contract) -> tuple[str, float] | None:
+        """Window and margin of the label that the shipped kernels were most certain of, if its flip is a violation."""
+        certain = margins(softmax(self.shipped, temperature=contract.decision.temperature))
+        flipped = np.where(self.flips(logits), certain, np.float32(0))
+        worst = int(flipped.argmax())
+        return (self.names[worst], float(flipped[worst])) if flipped[worst] > FLIP_MARGIN else None
 
 
 def check_reference(
@@ -92,7 +94,7 @@ def check_reference(
                 "windows": len(logits),
                 "from_torch": float(np.abs(logits - few.torch).max()),
                 "from_engine": float(np.abs(logits - few.shipped).max()),
-                "flips": int(few.differ(logits).sum()),
+                "flips": int(few.flips(logits).sum()),
             }
         )
         unlike = _unlike_torch if model.recipe == FLOAT_RECIPE else _unlike_shipped
@@ -126,14 +128,13 @@ def _unlike_torch(file: str, logits: Float32, few: _Few, contract: Contract) -> 
 
 
 def _unlike_shipped(file: str, logits: Float32, few: _Few, contract: Contract) -> list[Violation]:
-    flipped = few.flipped_margins(logits, contract)
-    worst = int(flipped.argmax())
-    margin = float(flipped[worst])
-    if margin <= FLIP_MARGIN:
+    flip = few.certain_flip(logits, contract)
+    if flip is None:
         return []
+    window, margin = flip
     message = (
-        f"{_REFERENCE} give window {few.names[worst]!r} another label on {file} than the fast ones, whose margin "
-        f"there is {margin:.2f}, above {FLIP_MARGIN}"
+        f"{_REFERENCE} give window {window!r} another label on {file} than the fast ones, whose margin there is "
+        f"{margin:.2f}, above {FLIP_MARGIN}"
     )
     return [Violation("reference-label", file, _REFERENCE, margin, FLIP_MARGIN, message)]
 
@@ -169,15 +170,14 @@ def check_micro(
         "arena_bytes": run.arena_bytes,
         "windows": len(run.logits),
         "largest_difference": float(np.abs(run.logits - few.shipped).max()),
-        "flips": int(few.differ(run.logits).sum()),
+        "flips": int(few.flips(run.logits).sum()),
     }
-    flipped = few.flipped_margins(run.logits, contract)
-    worst = int(flipped.argmax())
-    margin = float(flipped[worst])
-    if margin <= FLIP_MARGIN:
+    flip = few.certain_flip(run.logits, contract)
+    if flip is None:
         return table, ()
+    window, margin = flip
     message = (
-        f"{engine} gives window {few.names[worst]!r} another label than LiteRT, whose margin there is {margin:.2f}, "
-        f"above {FLIP_MARGIN}"
+        f"{engine} gives window {window!r} another label than LiteRT, whose margin there is {margin:.2f}, above "
+        f"{FLIP_MARGIN}"
     )
     return table, (Violation("micro-label", model.file, engine, margin, FLIP_MARGIN, message),)

@@ -11,17 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vskd.bundle import Bundle, write_bundle
+from vskd.contract import Contract
 from vskd.errors import BundleError, VskdError
 from vskd.model_contract import contract_inside, contract_problem
-from vskd_export.convert import onnx as convert_onnx
 from vskd_export.convert import tflite_file
 from vskd_export.quantize.recipes import MODELS
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.file)
 def test_it_is_what_the_formats_own_libraries_read(bundle: Bundle, files: dict[str, bytes], model) -> None:
-    reader = convert_onnx if model.format == "onnx" else tflite_file
-    assert contract_inside(bundle.path / model.file, model.format) == reader.read_contract(files[model.file])
+    content = files[model.file]
+    if model.format == "onnx":
+        (text,) = [pair.value for pair in onnx.load_from_string(content).metadata_props if pair.key == "vskd.contract"]
+    else:
+        tree = tflite_file.read_model(content)
+        (entry,) = [entry for entry in tree.metadata if entry.name == b"vskd.contract"]
+        text = bytes(tree.buffers[entry.buffer].data).decode()
+    assert contract_inside(bundle.path / model.file, model.format) == bundle.contract
+    assert Contract.from_json(text, where=model.file) == bundle.contract
     assert contract_problem(bundle, model) == ""
 
 

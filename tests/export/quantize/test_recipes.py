@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from vskd.bundle import ModelEntry
 from vskd.checks.golden import infer_in_subprocess
 from vskd.errors import ConfigError
+from vskd.model_contract import contract_inside
 from vskd_export.command import export
-from vskd_export.convert.onnx import read_contract
 from vskd_export.judge.evidence import torch_logits
 from vskd_export.judge.sizes import weight_bytes
 from vskd_export.quantize.calibrate import WindowSet
@@ -102,5 +102,8 @@ def test_every_other_recipe_is_smaller_runs_and_agrees(
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
-def test_the_contract_travels_where_weights_alone_changed(extra: dict[str, bytes], trained: Trained) -> None:
-    assert read_contract(extra["model.fp16.onnx"]) == trained.contract
+def test_the_contract_travels_where_weights_alone_changed(
+    extra: dict[str, bytes], trained: Trained, tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(extra["model.fp16.onnx"])
+    assert contract_inside(tmp_path / "model.onnx", "onnx") == trained.contract
