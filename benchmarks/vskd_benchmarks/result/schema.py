@@ -35,8 +35,11 @@ def schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The content of the schema's file."""
-    return json.dumps(schema(), indent=2) + "\n"
+    """The content of the schema's file: what holds only plain values stands on one line."""
+    text = json.dumps(schema(), indent=2)
+    for inside in (r"\[([^\[\]{}]*)\]", r"\{([^{}]*)\}"):
+        text = re.sub(inside, lambda found: " ".join(found[0].split()), text)
+    return text + "\n"
 
 
 def _record(kind: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:

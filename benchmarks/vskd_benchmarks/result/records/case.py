@@ -231,7 +231,10 @@ class CaseFacts:
     warm_up : how the warm-up went
     first_inference_ns : the process's first window after loading, sensor to label
     rounds, calls_per_round : blocks, and readings in each
-    cpu, cold_start, memory, soak : see their records
+    cpu : processor time during the blocks
+    cold_start : fresh processes to their first label; null where the case is no model of a bundle
+    memory : peak of the process
+    soak : memory over time; null in other modes
     raw : its raw file, raw/ID.npz
     """
 

@@ -86,7 +86,9 @@ class Facts:
     Attributes
     ----------
     goals_version : of the goals that the result is judged by; 1 where it is absent
-    configuration, environment, bundles, cases : see their records
+    configuration : the options of the run
+    environment : the machine before, during and after it
+    bundles, cases : that were measured
     not_measured : cases that were skipped
     import_vskd : import vskd over numpy
     profile : the device whose limits the machine was held to; null without --profile
