@@ -321,12 +321,12 @@ def test_a_summary_will_do_as_a_baseline_and_is_noted(baseline, candidate, tmp_p
 # --- the command
 
 
-def vskd_compare(*words):
-    command = [sys.executable, "-m", "vskd", "compare", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+@pytest.fixture
+def vskd_compare(run_vskd):
+    return lambda *words: run_vskd("compare", *words)
 
 
-def test_the_command_ends_with_0_1_2_or_3(baseline, candidate, tmp_path):
+def test_the_command_ends_with_0_1_2_or_3(vskd_compare, baseline, candidate, tmp_path):
     slower = candidate(slower={INT8: 1.5})
     same = vskd_compare(baseline, baseline)
     assert (same.returncode, same.stderr) == (0, "")
@@ -346,18 +346,15 @@ def test_the_command_ends_with_0_1_2_or_3(baseline, candidate, tmp_path):
     assert "unknown key 'speed'" in misused.stderr
 
 
-def test_a_device_compares_without_plots_and_statistics_packages():
-    code = (
-        "import sys, vskd_benchmarks.commands.compare, vskd_benchmarks.compare.compare, vskd_benchmarks.report.html\n"
-    )
-    code += (
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'scipy', 'matplotlib', 'jinja2', 'torch'}))"
-    )
+def test_a_device_compares_and_checks_without_plots_schemas_and_statistics_packages():
+    modules = "commands.compare, compare.compare, commands.bench_folder, report.html, report.terminal"
+    code = f"import sys, {', '.join('vskd_benchmarks.' + name for name in modules.split(', '))}\n"
+    code += "print({'scipy', 'matplotlib', 'jinja2', 'jsonschema', 'torch'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set()"
 
 
-def test_names_are_shown_as_they_are(make_result, tmp_path):
+def test_names_are_shown_as_they_are(vskd_compare, make_result, tmp_path):
     def named(facts):
         facts["cases"][0]["name"] = "[bold]odd[/] name"
 

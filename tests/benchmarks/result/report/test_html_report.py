@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import importlib.util
-import subprocess
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -280,13 +278,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_report(single, monkeypat
     assert not list(single.glob(".report*"))
 
 
-def test_the_command_prints_the_page_or_one_sentence(single, tmp_path):
-    def vskd_report(where):
-        command = [sys.executable, "-m", "vskd", "report", str(where)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
-    done = vskd_report(single)
+def test_the_command_prints_the_page_or_one_sentence(run_vskd, single, tmp_path):
+    done = run_vskd("report", single)
     assert (done.returncode, done.stdout.strip()) == (0, str(single / "report" / PAGE))
-    refused = vskd_report(tmp_path)
+    refused = run_vskd("report", tmp_path)
     assert refused.returncode == 1
     assert "is no result folder: it has no manifest.json" in refused.stderr
