@@ -97,7 +97,10 @@ def _derived(folder: Path, result: Result) -> Iterator[str]:
         return
     try:
         again = derive(result, raws)
-    except (ConfigError, KeyError, ValueError, IndexError, TypeError) as error:
+    except ConfigError as error:
+        yield str(error)
+        return
+    except (KeyError, ValueError, IndexError, TypeError) as error:
         yield f"the raw files do not fit {RESULT}: {type(error).__name__}: {error}"
         return
     yield from _unequal("", to_mapping(result), to_mapping(again))

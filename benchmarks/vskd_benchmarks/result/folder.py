@@ -168,7 +168,7 @@ def read_result(folder: Path) -> Result:
     """
     read_manifest(folder)
     try:
-        return from_mapping(Result, _json(folder / RESULT), where=RESULT)
+        return from_mapping(Result, _json(folder / RESULT), where=str(folder / RESULT))
     except ConfigError as error:
         raise DataError(error.message, hint=error.hint) from error
 

@@ -176,14 +176,19 @@ def test_raw_files_that_do_not_fit_are_one_line(folder):
 def test_what_is_not_of_its_type_is_named(folder):
     edit(folder, "cases", 0, "engine", value=None)
     (line,) = differences(folder)
-    assert line == "result.json.cases[0].engine must be of type str, got None"
+    assert line == f"{folder / 'result.json'}.cases[0].engine must be of type str, got None"
 
 
 def test_an_unknown_key_is_named(folder):
     result = json.loads((folder / "result.json").read_text())
     (folder / "result.json").write_text(json.dumps({**result, "remark": "fine"}))
     sign_again(folder)
-    assert differences(folder) == ["unknown key 'remark' in result.json"]
+    assert differences(folder) == [f"unknown key 'remark' in {folder / 'result.json'}"]
+
+
+def test_goals_of_a_later_version_are_named(folder):
+    edit(folder, "goals_version", value=VERSION + 1)
+    assert differences(folder) == [f"there are no goals of version {VERSION + 1}. This vskd knows 1 to {VERSION}"]
 
 
 def test_the_command_names_each_difference_and_ends_with_1(folder, vskd_bench):
