@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import Bundle, ModelEntry
-from vskd.checks.golden import FLIP_MARGIN, Golden, gives_the_networks_logits, infer_in_subprocess, margins, read_golden
+from vskd.checks.golden import FLIP_MARGIN, Golden, gives_the_networks_logits, margins, read_golden
 from vskd.checks.golden_stream import read_golden_stream
 from vskd.decide import softmax
+from vskd.engines.process import infer_in_subprocess
 from vskd_benchmarks.pi_kit.boards import board_for
 from vskd_benchmarks.pi_kit.kit import SCRIPT, make_kit
 from vskd_benchmarks.pi_kit.wheels import clone_of
@@ -70,7 +71,7 @@ class Installed:
         stdin = io.BytesIO()
         np.save(stdin, windows)
         python = self.folder / "venv" / "bin" / "python"
-        command = [python, "-m", "vskd.checks.golden", engine, self.bundle / entry.file]
+        command = [python, "-m", "vskd.engines.process", engine, self.bundle / entry.file]
         done = succeeded(self.board.run(command, folder=self.folder, stdin=stdin.getvalue()))
         with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
             return str(archive["version"]), archive["logits_0"]

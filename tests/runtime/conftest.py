@@ -18,7 +18,8 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
 from vskd.bundle import ModelEntry, write_bundle
-from vskd.checks.golden import GOLDEN_FILE, Golden, golden_to_bytes
+from vskd.bundle_files import GOLDEN_VECTORS
+from vskd.checks.golden import Golden, golden_to_bytes
 from vskd.contract import Contract, GafSpec, WindowSpec
 
 SAMPLES = 32
@@ -168,7 +169,7 @@ def make_golden_bundle() -> MakeGoldenBundle:
 
     def make(folder: Path, contract: Contract, **changes: object) -> Path:
         golden = dataclasses.replace(golden_of(contract), **changes)
-        files = {GOLDEN_MODEL: mean_model_onnx(contract.window.samples), GOLDEN_FILE: golden_to_bytes(golden)}
+        files = {GOLDEN_MODEL: mean_model_onnx(contract.window.samples), GOLDEN_VECTORS: golden_to_bytes(golden)}
         models = [ModelEntry(GOLDEN_MODEL, "onnx", "fp32")]
         return write_bundle(folder, contract=contract, models=models, files=files)
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vskd.bundle
-from vskd.bundle import MANIFEST, Bundle, ModelEntry, write_bundle
+from vskd.bundle import Bundle, ModelEntry, write_bundle
+from vskd.bundle_files import MANIFEST
 from vskd.contract import Contract
 from vskd.errors import BundleError, ConfigError, MissingExtraError, VskdError
 

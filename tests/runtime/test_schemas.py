@@ -16,10 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vskd
-from vskd.bundle import MANIFEST, Bundle, FileEntry, Manifest, ModelEntry
+from vskd.bundle import Bundle, FileEntry, ModelEntry
+from vskd.bundle_files import MANIFEST
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.errors import BundleError, ContractError, VskdError
+from vskd.manifest import SCHEMA_VERSION, Manifest, read_manifest
 
 FOLDER = Path(vskd.__file__).parent / "schemas"
 SCALARS = {str: "string", int: "integer", float: "number"}
@@ -48,7 +50,7 @@ def test_each_is_a_schema_of_the_draft_that_it_names_and_of_the_version_that_it_
 
 def test_the_versions_are_the_readers():
     assert schema_of("contract")["properties"]["schema_version"]["const"] == vskd.contract.SCHEMA_VERSION
-    assert schema_of("manifest")["properties"]["schema_version"]["const"] == vskd.bundle.SCHEMA_VERSION
+    assert schema_of("manifest")["properties"]["schema_version"]["const"] == SCHEMA_VERSION
 
 
 # --- no drift: the schema's structure is derived from the dataclasses and compared
@@ -191,7 +193,7 @@ def test_reader_and_schema_agree_on_any_changed_manifest(data):
     plain = to_plain(Manifest(1, (ModelEntry("m.onnx", "onnx", "fp32"),), {"m.onnx": FileEntry("0" * 64, 3)}))
     mapping = changed(data, plain)
     try:
-        vskd.bundle.read_manifest(json.dumps(mapping), where=MANIFEST)
+        read_manifest(json.dumps(mapping), where=MANIFEST)
         read = True
     except BundleError:
         read = False

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.checks.golden import GOLDEN_FILE, read_golden
+from vskd.bundle_files import GOLDEN_VECTORS
+from vskd.checks.golden import read_golden
 from vskd_benchmarks.device.environment import read_state
 from vskd_benchmarks.measure.plan import PlannedCase
 
@@ -116,7 +117,7 @@ def raw_arrays(case: MeasuredCase, epoch_ns: int) -> dict[str, NDArray[Any]]:
 
 def _golden_arrays(case: MeasuredCase) -> dict[str, NDArray[Any]]:
     bundle = case.plan.bundle
-    if case.outputs.get("golden") is None or GOLDEN_FILE not in bundle.files:
+    if case.outputs.get("golden") is None or GOLDEN_VECTORS not in bundle.files:
         return {}
     golden = read_golden(bundle)
     arrays = {

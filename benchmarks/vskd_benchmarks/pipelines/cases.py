@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import Bundle, ModelEntry
-from vskd.checks.golden import GOLDEN_FILE, read_golden
+from vskd.bundle_files import GOLDEN_VECTORS
+from vskd.checks.golden import read_golden
 from vskd.contract import Contract
 from vskd.decide import Decider
 from vskd.engines import Engine, open_engine
@@ -236,7 +237,7 @@ class PipelineCase:
         return np.stack([self._network.infer(ready) for ready in self.inputs()])
 
     def golden_outputs(self) -> Float32 | None:
-        if not self._network.trained or GOLDEN_FILE not in self._bundle.files:
+        if not self._network.trained or GOLDEN_VECTORS not in self._bundle.files:
             return None
         windows = read_golden(self._bundle).windows
         return np.stack([self._network.infer(self._encoded(window)) for window in windows])

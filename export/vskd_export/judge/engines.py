@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import infer_in_subprocess
 from vskd.engines import ENGINES, installed_engines
+from vskd.engines.process import infer_in_subprocess
 from vskd.errors import EngineError, GateError, MissingExtraError
 from vskd_export.quantize.recipes import models_for
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import IMAGE_TOLERANCE, infer_in_subprocess
+from vskd.checks.golden import IMAGE_TOLERANCE
 from vskd.contract import Contract
 from vskd.decide import softmax
+from vskd.engines.process import infer_in_subprocess
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
 from vskd_export.convert.tflite_variants import SIGNATURES
 from vskd_export.judge.engines import EngineRun

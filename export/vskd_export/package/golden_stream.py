@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import gives_the_networks_logits, infer_in_subprocess
+from vskd.bundle_files import GOLDEN_EVENTS
+from vskd.checks.golden import gives_the_networks_logits
 from vskd.checks.golden_stream import (
-    EVENTS_FILE,
     GoldenEvent,
     GoldenStream,
     RecordedEngine,
@@ -32,6 +32,7 @@ from vskd.checks.golden_stream import (
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
 from vskd.engines import ENGINES, installed_engines
+from vskd.engines.process import infer_in_subprocess
 from vskd_export.judge.evidence import Evidence, torch_logits
 from vskd_export.quantize.calibrate import balanced_rows
 from vskd_training.models.student import Student
@@ -91,7 +92,7 @@ def make_golden_stream(
     )
     cases = tuple(_answered(case, texts[case.file], student, contract, files, models) for case in blank)
     events = json.dumps(to_mapping(GoldenStream(cases)), indent=1, sort_keys=True) + "\n"
-    return {name: text.encode() for name, text in texts.items()} | {EVENTS_FILE: events.encode()}
+    return {name: text.encode() for name, text in texts.items()} | {GOLDEN_EVENTS: events.encode()}
 
 
 def _answered(

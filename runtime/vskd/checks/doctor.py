@@ -18,8 +18,9 @@ from typing import Literal
 import numpy as np
 
 from vskd.bundle import Bundle
-from vskd.checks.golden import infer_in_subprocess, read_golden
+from vskd.checks.golden import read_golden
 from vskd.engines import ENGINES, installed_engines
+from vskd.engines.process import infer_in_subprocess
 from vskd.errors import EngineError, VskdError
 
 State = Literal["ok", "note", "lack"]

@@ -1,23 +1,15 @@
 """Golden vectors: windows with the answers of every stage, and their replay in the engines of this machine.
 
-A bundle carries them so that a device can prove itself: the images must come out of this encoder, the logits out of
-these engines. Every engine runs in a process of its own, because two of them in one process have been seen to deadlock,
-and because their libraries write to the terminal. This module holds the expected answers; the exporter computes them
-and decides which differences it accepts.
-
-``python -m vskd.checks.golden ENGINE MODEL...`` is the other side of that process: windows come in on standard input as
-an ``.npy``, logits leave on standard output as an ``.npz``.
+A bundle carries them so that a device can be checked: the images must come out of this encoder, the logits out of
+these engines. This module holds the expected answers; the exporter computes them and decides which differences it
+accepts.
 """
 
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,13 +19,11 @@ from vskd.bundle import Bundle, ModelEntry
 from vskd.bundle_files import GOLDEN_VECTORS
 from vskd.contract import Contract, Scaling
 from vskd.decide import softmax
-from vskd.engines import open_engine
-from vskd.errors import BundleError, EngineError, VskdError
+from vskd.engines.process import Answer, infer_in_subprocess
+from vskd.errors import BundleError, EngineError
 from vskd.gaf import GafEncoder
 
 Float32 = NDArray[np.float32]
-
-GOLDEN_FILE = GOLDEN_VECTORS
 
 #: Largest difference between an image of this machine's encoder and the golden one, by scaling. ``tanh`` is well
 #: conditioned everywhere. Near the ends of the other two scales the sine is steep and magnifies the rounding of the
@@ -45,8 +35,6 @@ IMAGE_TOLERANCE: Mapping[Scaling, float | None] = {"tanh": 2e-6, "range": 5e-4, 
 #: model rounds differently from processor to processor (onnxruntime issue 28609).
 FLIP_MARGIN = 0.2
 
-#: An engine that has not answered by then has deadlocked.
-TIMEOUT_S = 600.0
 
 _ARRAYS = ("names", "windows", "images", "logits", "probabilities", "labels", "margins")
 _MODEL_PREFIX = "model_logits/"
@@ -160,7 +148,7 @@ def read_golden(bundle: Bundle) -> Golden:
     ------
     BundleError : the file is missing, changed, or holds something else
     """
-    path = bundle.checked_path(GOLDEN_FILE)
+    path = bundle.checked_path(GOLDEN_VECTORS)
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -226,57 +214,6 @@ def replay_images(bundle: Bundle) -> ImageReplay:
     return ImageReplay(len(golden), largest, golden.names[worst], problem)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An engine's name and version, and its logits (windows, classes) of each model."""
-
-    engine: str
-    version: str
-    logits: tuple[Float32, ...]
-
-
-def infer_in_subprocess(engine: str, models: Sequence[Path], windows: Float32) -> Answer:
-    """Run windows through models in a fresh process.
-
-    Parameters
-    ----------
-    engine : as in ``vskd.engines.ENGINES``
-    models : files of the engine's format
-    windows : (windows, channels, samples), g
-
-    Raises
-    ------
-    EngineError : the engine cannot load or run one of the models, or does not answer
-    """
-    source = io.BytesIO()
-    np.save(source, np.ascontiguousarray(windows, dtype=np.float32))
-    command = [sys.executable, "-m", "vskd.checks.golden", engine, *map(str, models)]
-    try:
-        done = subprocess.run(
-            command,
-            input=source.getvalue(),
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            env=_environment(),
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EngineError(f"{engine} did not answer within {TIMEOUT_S:.0f} s") from error
-    if done.returncode != 0:
-        last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise EngineError(f"{engine} failed (exit code {done.returncode}): {last_line}")
-    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
-        logits = tuple(archive[f"logits_{index}"] for index in range(len(models)))
-        return Answer(engine, str(archive["version"]), logits)
-
-
-def _environment() -> dict[str, str]:
-    """The environment of this process, where the child finds this very vskd even if it is not installed."""
-    package_root = str(Path(__file__).resolve().parents[2])
-    inherited = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, *([inherited] if inherited else [])])}
-
-
 def _failed(engine: str, entry: ModelEntry, windows: int, problem: str) -> Replay:
     return Replay(engine, "", entry, windows, float("nan"), "", 0, problem)
 
@@ -318,34 +255,3 @@ def _integer_problem(names: Sequence[str], logits: Float32, expected: NDArray[np
         f"the label of window {names[first]!r} is not the one recorded at export, though the margin there was "
         f"{sureness[first]:.2f} (a flip is allowed up to {FLIP_MARGIN})"
     )
-
-
-def _serve(engine_name: str, models: Sequence[str]) -> int:
-    """The child's side of ``infer_in_subprocess``; returns the exit code."""
-    # Engines print on standard output; the answer gets a descriptor of its own.
-    answer_channel = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    windows = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
-    arrays: dict[str, Any] = {}
-    try:
-        for index, model in enumerate(models):
-            engine = open_engine(engine_name, Path(model))
-            arrays[f"logits_{index}"] = np.stack([engine.infer(window) for window in windows])
-            arrays["version"] = np.array(engine.version)
-    except (VskdError, RuntimeError, ValueError) as error:
-        one_line = " ".join(str(error).split())
-        sys.stderr.write(f"\n{one_line}\n")
-        return 1
-    with os.fdopen(answer_channel, "wb") as stream:
-        stream.write(_npz(arrays))
-    return 0
-
-
-def _npz(arrays: Mapping[str, Any]) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
-
-
-if __name__ == "__main__":
-    sys.exit(_serve(sys.argv[1], sys.argv[2:]))

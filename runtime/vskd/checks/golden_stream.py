@@ -18,12 +18,13 @@ import numpy as np
 
 from vskd.bundle import Bundle, ModelEntry
 from vskd.bundle_files import GOLDEN_EVENTS
-from vskd.checks.golden import FLIP_MARGIN, gives_the_networks_logits, infer_in_subprocess
+from vskd.checks.golden import FLIP_MARGIN, gives_the_networks_logits
 from vskd.classifier import Classifier
 from vskd.closed import from_mapping
 from vskd.contract import Contract, Unit
 from vskd.decide import Event
 from vskd.engines import Engine
+from vskd.engines.process import infer_in_subprocess
 from vskd.errors import BundleError, ConfigError, EngineError
 from vskd.sources.csv import SampleReader
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:  # slow to import
 
     Float32 = NDArray[np.float32]
 
-EVENTS_FILE = GOLDEN_EVENTS
 SCHEMA_VERSION = 1
 
 #: Probabilities are written with so many decimals.
@@ -194,9 +194,9 @@ def read_golden_stream(bundle: Bundle) -> GoldenStream:
     ------
     BundleError : the file is missing, changed, or holds something else
     """
-    path = bundle.checked_path(EVENTS_FILE)
+    path = bundle.checked_path(GOLDEN_EVENTS)
     try:
-        return from_mapping(GoldenStream, json.loads(path.read_text(encoding="utf-8")), where=EVENTS_FILE)
+        return from_mapping(GoldenStream, json.loads(path.read_text(encoding="utf-8")), where=GOLDEN_EVENTS)
     except (ValueError, RecursionError, ConfigError) as error:
         raise BundleError(f"{path} holds no golden events: {error}", hint="Export the run again") from error
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vskd.bundle import Bundle, FileEntry, Manifest, ModelEntry
+from vskd.bundle import Bundle, FileEntry, ModelEntry
 from vskd.contract import Contract
 from vskd.errors import ConfigError, MissingExtraError
+from vskd.manifest import Manifest
 from vskd_benchmarks.measure import plan
 from vskd_benchmarks.measure.plan import PROCESS_BYTES, PlannedCase, choose, groups, identify, plan_bundles
 from vskd_benchmarks.measure.settings import FULL, QUICK, Settings

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from vskd.bundle import Bundle, FileEntry, Manifest, ModelEntry
+from vskd.bundle import Bundle, FileEntry, ModelEntry
 from vskd.contract import Contract
+from vskd.manifest import Manifest
 from vskd_benchmarks.measure import rounds
 from vskd_benchmarks.measure.plan import LIBRARY, bundle_case
 from vskd_benchmarks.measure.rounds import Measurement

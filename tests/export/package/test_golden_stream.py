@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from vskd.bundle import Bundle, write_bundle
-from vskd.checks.golden_stream import EVENTS_FILE, GoldenEvent, StreamCase, compare, read_golden_stream, replay_stream
+from vskd.bundle_files import GOLDEN_EVENTS
+from vskd.checks.golden_stream import GoldenEvent, StreamCase, compare, read_golden_stream, replay_stream
 from vskd.classifier import Classifier
 from vskd.commands.verify import verify
 from vskd.contract import Contract, GafSpec, WindowSpec
@@ -111,7 +112,7 @@ def test_verify_fails_on_samples_that_give_other_events(bundle: Bundle, tmp_path
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"cases": [', b'{"cases": [{"name": 3}]}', b'{"cases": [], "x": 1}'])
 def test_events_that_are_none_are_refused(bundle: Bundle, tmp_path: Path, content: bytes) -> None:
-    changed = rewritten(bundle, tmp_path / "x.bundle", {EVENTS_FILE: content})
+    changed = rewritten(bundle, tmp_path / "x.bundle", {GOLDEN_EVENTS: content})
     with pytest.raises(BundleError, match=r"events\.json holds no golden events.*Export the run again"):
         read_golden_stream(changed)
 
@@ -179,7 +180,7 @@ def test_whole_recordings_get_a_recording_in_both_forms(files: dict[str, bytes])
     again = make_golden_stream(student, contract, evidence, files, MODELS)
 
     assert made == again
-    plain, turned = json.loads(made[EVENTS_FILE])["cases"]
+    plain, turned = json.loads(made[GOLDEN_EVENTS])["cases"]
     assert len(plain["events"]) == len(turned["events"]) == 1
     assert plain["health"] == {}
     np.testing.assert_allclose(plain["events"][0]["probabilities"], turned["events"][0]["probabilities"], atol=1e-4)

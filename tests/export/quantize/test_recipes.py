@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import infer_in_subprocess
+from vskd.engines.process import infer_in_subprocess
 from vskd.errors import ConfigError
 from vskd.model_contract import contract_inside
 from vskd_export.command import export

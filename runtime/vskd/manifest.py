@@ -1,0 +1,134 @@
+"""The manifest of a bundle: its records, and reading them from ``manifest.json``.
+
+``schemas/`` holds the JSON Schema; a test keeps schema and reader equal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from vskd.bundle_files import MANIFEST
+from vskd.closed import from_mapping
+from vskd.engines import ModelFormat
+from vskd.errors import BundleError, ConfigError
+
+SCHEMA_VERSION = 1
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+#: What a file in a bundle may be called: no name can leave the folder, and every file system can hold it.
+_FILE_NAME = re.compile(r"\w[\w.-]{0,99}(/\w[\w.-]{0,99}){0,7}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model file: raw window (1, channels, samples) in g -> logits (1, classes).
+
+    Attributes
+    ----------
+    file : name within the bundle
+    format : decides which engines can run it
+    recipe : numeric form: ``fp32``, ``w8a8-static-pc`` (int8 weights per channel, int8 activations, static)
+    """
+
+    file: str
+    format: ModelFormat
+    recipe: str
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file's SHA-256 in hexadecimal and size in bytes."""
+
+    sha256: str
+    size_bytes: int
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise ConfigError(f"a SHA-256 is 64 hexadecimal digits in lower case, got {self.sha256[:80]!r}")
+        if self.size_bytes < 0:
+            raise ConfigError(f"a size is at least 0 bytes, got {self.size_bytes}")
+
+
+@dataclass(frozen=True)
+class GraphEntry:
+    """What a model file needs of an engine.
+
+    Attributes
+    ----------
+    version : of the format: ``"opset 18"``, ``"TFLite schema 3"``
+    operators : name -> count in the graph
+    """
+
+    version: str
+    operators: dict[str, int]
+
+    def __post_init__(self) -> None:
+        for name, count in self.operators.items():
+            if count < 1:
+                raise ConfigError(f"a graph holds an operator at least once, got {count} of {name[:80]!r}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` holds.
+
+    Attributes
+    ----------
+    schema_version : of the bundle
+    models : the model files
+    files : every file but the manifest, by its name within the bundle
+    graphs : what the model files need of an engine; empty where the exporter did not write it
+    degraded : a sentence for every limit of the export's gate that was broken and allowed to be
+    """
+
+    schema_version: int
+    models: tuple[ModelEntry, ...]
+    files: dict[str, FileEntry]
+    graphs: dict[str, GraphEntry] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()
+
+
+def read_manifest(text: str, *, where: str) -> Manifest:
+    """Read the text of a ``manifest.json``.
+
+    Parameters
+    ----------
+    text : JSON
+    where : how a message names the file
+
+    Raises
+    ------
+    BundleError : not a manifest, of another schema version, or with an unknown key or a value of the wrong kind
+    """
+    try:
+        mapping: dict[str, Any] = json.loads(text)
+        version, names = mapping["schema_version"], list(mapping["files"].keys())
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{where} was changed or cut short: {error!r}", hint="Copy or export it again") from error
+    # The version first: what a later one added is not a mistake of this one's.
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{where} has schema version {version}, this vskd reads {SCHEMA_VERSION}",
+            hint="Install the vskd that wrote it, or export the run again",
+        )
+    for name in names:
+        check_name(name)
+    try:
+        return from_mapping(Manifest, mapping, where=MANIFEST)
+    except ConfigError as error:
+        hint = error.hint or "Copy or export the bundle again"
+        raise BundleError(f"{where} was changed: {error.message}", hint=hint) from error
+
+
+def check_name(name: str) -> str:
+    """Refuse a name that would leave the bundle's folder, or that not every file system can hold."""
+    if not _FILE_NAME.fullmatch(name):
+        raise BundleError(
+            f"a bundle cannot hold a file named {name[:100]!r}",
+            hint="A name is made of letters, digits, '_', '.', '-' and '/', and lies inside; do not use this bundle",
+        )
+    return name
