@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vskd_benchmarks.report.charts import _course, _ecdf, charts
-from vskd_benchmarks.report.pareto import held_out, pareto_front
+from vskd_benchmarks.report.pareto import _COSTS, held_out, pareto_front
+from vskd_benchmarks.report.plotting import Numbered
 from vskd_benchmarks.result.folder import read_raw, read_result
 from vskd_benchmarks.result.records.case import Soak
 
@@ -75,6 +76,15 @@ def test_a_measured_battery_is_drawn_and_a_models_is_not(make_result, tmp_path):
     assert "of the battery a day, %" in words(drawn(folder)["pareto"][2])
     case = replace(case, energy=replace(case.energy, measured=False))
     assert [chart.name for chart in drawn(folder, cases=[case])["pareto"]] == ["accuracy-latency", "accuracy-size"]
+
+
+def test_a_case_costs_ms_mb_and_percent_of_the_battery(make_result, tmp_path):
+    folder = make_result(tmp_path / "metered", active_w=2.0, edit=lambda facts: facts.update(cases=facts["cases"][1:2]))
+    (case,) = read_result(folder).cases
+    costs = {name: cost(Numbered(1, case)) for name, _, _, cost in _COSTS}
+    assert costs["latency"] == pytest.approx(1.15, rel=0.02)
+    assert costs["size"] == 11.515168
+    assert costs["battery"] == case.battery.percent_per_day
 
 
 def test_a_soak_shows_its_memory(single):
