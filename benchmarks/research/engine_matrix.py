@@ -31,14 +31,6 @@ from vskd_benchmarks.pipelines.wrist_signal import wrist_signal
 #: Pins of constraints.txt that an engine cannot live with.
 OTHER_PINS: Mapping[str, Mapping[str, str]] = {"tflite-runtime": {"numpy": "1.26.4"}}
 
-#: The package that holds each engine.
-PACKAGES = {
-    "onnxruntime": "onnxruntime",
-    "litert": "ai-edge-litert",
-    "tflite-runtime": "tflite-runtime",
-    "tensorflow": "tensorflow-cpu",
-}
-
 #: No engine's start, install or replay takes longer, s.
 TIMEOUT_S = 1200
 
@@ -136,7 +128,7 @@ def try_engine(engine: str, environment: Environment, bundle: Path, recording: P
     bundle, recording : to run
     out : folder for the events
     """
-    row = Row(engine, environment.versions(PACKAGES[engine], "numpy", "vskd"))
+    row = Row(engine, environment.versions(ENGINES[engine].distribution, "numpy", "vskd"))
     for words in (("selftest", bundle), ("verify", bundle, "--engine", engine)):
         done = environment.vskd(*words)
         (out / f"{engine}.{words[0]}.txt").write_text(done.stdout + done.stderr, encoding="utf-8")

@@ -29,11 +29,10 @@ from rich.console import Console
 from rich.table import Table
 
 from vskd.bundle import Bundle
-from vskd.engines import is_installed
+from vskd.engines import ENGINES, is_installed
 from vskd.errors import EngineError, VskdError
 from vskd_benchmarks.device.environment import busy_cores, describe_machine, read_state
 from vskd_benchmarks.goals import FULL_WIDTH_BYTES, Verdict, judge
-from vskd_benchmarks.measure.plan import LIBRARY
 from vskd_benchmarks.measure.processes import WorkerProcess
 from vskd_benchmarks.measure.startup import cold_start
 from vskd_benchmarks.pipelines.cases import Clock
@@ -59,8 +58,9 @@ def measure_engine(bundle: Path, engine: str, *, rounds: int, seconds: int, star
     job = {"bundle": str(bundle), "engine": engine}
     split = _part(f"the overhead on {engine}", {"kind": "overhead", **job, "rounds": rounds})
     paced = _part(f"one push a second on {engine}", {"kind": "paced", **job, "seconds": seconds})
-    with WorkerProcess("the empty interpreter", [sys.executable, "-c", _EMPTY_SCRIPT, LIBRARY[engine]], threads=1) as w:
-        empty = w.ready["peak"]
+    command = [sys.executable, "-c", _EMPTY_SCRIPT, ENGINES[engine].module]
+    with WorkerProcess("the empty interpreter", command, threads=1) as process:
+        empty = process.ready["peak"]
     start = cold_start(bundle, engine=engine, recipe=split["recipe"], threads=1, repeats=starts)
     over_bytes = paced["peak"]["bytes"] - empty["bytes"]
     return {"overhead": split, "paced": paced, "cold_start": start, "empty": empty, "peak_over_empty_bytes": over_bytes}
@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="of sliding windows")
     parser.add_argument(
-        "--engine", action="append", choices=[*LIBRARY], help="repeatable; without it litert and onnxruntime"
+        "--engine", action="append", choices=list(ENGINES), help="repeatable; without it litert and onnxruntime"
     )
     parser.add_argument("--rounds", type=_count, default=1000, help="decisions a model (default: 1000, at least 11)")
     parser.add_argument("--seconds", type=_seconds, default=60, help="at one push a second (default: 60)")

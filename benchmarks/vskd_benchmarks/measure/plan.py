@@ -7,7 +7,6 @@ becomes a skipped case with its reason. Starts no process and reads no model.
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +15,9 @@ from typing import Any
 
 from vskd.bundle import Bundle, ModelEntry
 from vskd.bundle_files import CONTRACT
-from vskd.engines import ENGINES, engine_kind, is_installed
-from vskd.errors import BundleError, MissingExtraError
+from vskd.engines import ENGINES, engine_kind, is_installed, missing_engine
+from vskd.report import read_report
 from vskd_benchmarks.measure.settings import Settings
-
-REPORT = "report.json"
-
-#: What an engine's library is imported as; its memory is the floor under a model's.
-LIBRARY = {name: kind.module for name, kind in ENGINES.items()}
 
 #: A worker with a full-width model takes 100 to 200 MB, one with torch 400; cases measured in turns are all loaded.
 PROCESS_BYTES = 250_000_000
@@ -143,30 +137,8 @@ def _name(engine: str, entry: ModelEntry, threads: int, prefix: str) -> str:
 def describe_file(bundle: Bundle, file: str) -> dict[str, Any]:
     """File, sha256, size_bytes and macs of a model file of a bundle."""
     entry = bundle.files[file]
-    return {"file": file, "sha256": entry.sha256, "size_bytes": entry.size_bytes, "macs": macs_of(bundle, file)}
-
-
-def report_of(bundle: Bundle) -> Mapping[str, Any]:
-    """The report inside a bundle; empty where there is none.
-
-    Raises
-    ------
-    BundleError : it was changed, or is no report
-    """
-    if REPORT not in bundle.files:
-        return {}
-    path = bundle.checked_path(REPORT)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"{path} is no report: {error}", hint="Export the run again") from error
-    return content if isinstance(content, dict) else {}
-
-
-def macs_of(bundle: Bundle, file: str) -> int | None:
-    """Multiply-accumulates of one window, as the bundle's report states them."""
-    macs = report_of(bundle).get("graphs", {}).get(file, {}).get("macs")
-    return None if macs is None else int(macs)
+    macs = read_report(bundle).macs(file)
+    return {"file": file, "sha256": entry.sha256, "size_bytes": entry.size_bytes, "macs": macs}
 
 
 def groups(cases: Sequence[PlannedCase], settings: Settings, available_bytes: int | None) -> list[list[PlannedCase]]:
@@ -208,16 +180,15 @@ def choose(bundle: Bundle, settings: Settings) -> tuple[list[tuple[str, ModelEnt
             else:
                 pairs.append((name, entry))
     if not pairs:
-        raise MissingExtraError("no engine", extra="litert", purpose="measuring this bundle")
+        raise missing_engine(None, purpose="measuring this bundle")
     return pairs, skipped
 
 
 def _check_named(bundle: Bundle, settings: Settings) -> None:
     """Refuse engines and recipes that were named and are not there."""
     for name in settings.engines:
-        kind = engine_kind(name)
         if not is_installed(name):
-            raise MissingExtraError(kind.package, extra=kind.extra, purpose=f"the engine {name}")
+            raise missing_engine(name, purpose=f"the engine {name}")
         for recipe in settings.recipes or (None,):
             bundle.select(engine=name, recipe=recipe)
     for recipe in settings.recipes:

@@ -11,7 +11,8 @@ from typing import Any
 
 from vskd.bundle import Bundle
 from vskd.bundle_files import CONTRACT, present, signatures_file, variant_file
-from vskd_benchmarks.measure.plan import Plan, PlannedCase, SkippedCase, describe_file, macs_of
+from vskd.report import read_report
+from vskd_benchmarks.measure.plan import Plan, PlannedCase, SkippedCase, describe_file
 from vskd_benchmarks.pipelines.baselines import missing_packages
 
 #: Recipes in which other networks are made, and in which a bundle may have its image-input variants.
@@ -43,7 +44,8 @@ def compared_bundles(bundles: Mapping[str, Bundle]) -> dict[str, Bundle]:
 
 def make_job(bundle: Bundle, folder: Path) -> dict[str, Any]:
     """The job of the process that writes the networks to compare with."""
-    macs = next((found for model in bundle.models if (found := macs_of(bundle, model.file)) is not None), None)
+    report = read_report(bundle)
+    macs = next((found for model in bundle.models if (found := report.macs(model.file)) is not None), None)
     return {"kind": "make", "bundle": str(bundle.path), "folder": str(folder), "macs": macs}
 
 

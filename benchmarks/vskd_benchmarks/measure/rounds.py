@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vskd.engines import ENGINES
 from vskd.errors import EngineError
 from vskd_benchmarks.device.environment import busy_ns, memory_bytes
 from vskd_benchmarks.measure.measured_case import MeasuredCase, note_load
-from vskd_benchmarks.measure.plan import LIBRARY, PlannedCase, SkippedCase, groups
+from vskd_benchmarks.measure.plan import PlannedCase, SkippedCase, groups
 from vskd_benchmarks.measure.processes import OnStart, WorkerError, WorkerProcess, worker_command
 from vskd_benchmarks.measure.settings import Settings
 from vskd_benchmarks.measure.startup import cold_start, import_time
@@ -147,12 +148,12 @@ class Measurement:
         """Peak memory of the process, and how much of it an interpreter with the engine's library alone takes."""
         peak = process.ask("memory")["memory"]
         engine = case.plan.engine
-        library_bytes = self._memory_of_library(engine) if engine in LIBRARY else None
+        library_bytes = self._memory_of_library(engine) if engine in ENGINES else None
         case.memory = {"peak_bytes": peak["bytes"], "library_bytes": library_bytes, "source": peak["source"]}
 
     def _memory_of_library(self, engine: str) -> int:
         if engine not in self._library_bytes:
-            command = worker_command({"kind": "library", "package": LIBRARY[engine]})
+            command = worker_command({"kind": "library", "package": ENGINES[engine].module})
             with WorkerProcess(f"import {engine}", command, threads=1, on_start=self.on_start) as process:
                 self._library_bytes[engine] = process.ask("memory")["memory"]["bytes"]
         return self._library_bytes[engine]

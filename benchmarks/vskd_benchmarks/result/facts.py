@@ -8,10 +8,10 @@ from typing import Any
 from vskd.bundle import Bundle
 from vskd.bundle_files import CONTRACT
 from vskd.closed import from_mapping
+from vskd.report import read_report
 from vskd_benchmarks import goals
 from vskd_benchmarks.measure.bench import Run
 from vskd_benchmarks.measure.measured_case import MeasuredCase
-from vskd_benchmarks.measure.plan import macs_of, report_of
 from vskd_benchmarks.result.energy import energy_facts
 from vskd_benchmarks.result.folder import RAW
 from vskd_benchmarks.result.profile import profile_facts
@@ -89,7 +89,7 @@ def _configuration(run: Run) -> Configuration:
 
 
 def _bundle(bundle_id: str, bundle: Bundle) -> MeasuredBundle:
-    contract, torch = bundle.contract, report_of(bundle).get("torch", {})
+    contract, report = bundle.contract, read_report(bundle)
     return MeasuredBundle(
         id=bundle_id,
         name=bundle.path.absolute().name,
@@ -112,11 +112,11 @@ def _bundle(bundle_id: str, bundle: Bundle) -> MeasuredBundle:
                 recipe=model.recipe,
                 sha256=bundle.files[model.file].sha256,
                 size_bytes=bundle.files[model.file].size_bytes,
-                macs=macs_of(bundle, model.file),
+                macs=report.macs(model.file),
             )
             for model in bundle.models
         ),
-        accuracy={name: torch[name] for name in ("accuracy", "macro_f1") if name in torch} or None,
+        accuracy={name: report.torch[name] for name in ("accuracy", "macro_f1") if name in report.torch} or None,
     )
 
 

@@ -15,7 +15,7 @@ from vskd.bundle import Bundle, FileEntry, ModelEntry
 from vskd.contract import Contract
 from vskd.manifest import Manifest
 from vskd_benchmarks.measure import rounds
-from vskd_benchmarks.measure.plan import LIBRARY, bundle_case
+from vskd_benchmarks.measure.plan import bundle_case
 from vskd_benchmarks.measure.rounds import Measurement
 from vskd_benchmarks.measure.settings import FULL, QUICK, Settings
 
@@ -23,6 +23,7 @@ from ..conftest import no_progress
 
 MODELS = {"a": ModelEntry("a.onnx", "onnx", "fp32"), "b": ModelEntry("b.tflite", "tflite", "w8a8-static-pc")}
 ENGINES = {"a": "onnxruntime", "b": "litert"}
+LIBRARY = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert.interpreter"}
 FILES = {"contract.json": FileEntry("0" * 64, 1)} | {
     model.file: FileEntry(name * 64, 10) for name, model in MODELS.items()
 }
