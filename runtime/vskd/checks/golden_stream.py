@@ -154,7 +154,7 @@ def play(contract: Contract, case: StreamCase, text: str, engine: Engine) -> tup
     -------
     the events, and what the stream counted
     """
-    reader = SampleReader(io.StringIO(text), name=case.file)
+    reader = SampleReader.open(io.StringIO(text), name=case.file)
     classifier = Classifier(contract, engine, unit=case.unit, axes=case.axes, time_unit=reader.time_unit)
     chunks = list(reader.chunks(rows=_PUSH_ROWS))
     if contract.window.mode == "whole":
@@ -213,7 +213,7 @@ def replay_stream(bundle: Bundle, pairs: Sequence[tuple[str, ModelEntry]]) -> tu
     ------
     BundleError : a model, the samples or the events were changed
     """
-    samples = [_Samples(bundle, case) for case in read_golden_stream(bundle).cases]
+    samples = [_Samples.read(bundle, case) for case in read_golden_stream(bundle).cases]
     windows = np.stack([window for each in samples for window in each.windows])
     results: list[StreamReplay] = []
     for engine in dict.fromkeys(name for name, _ in pairs):
@@ -229,13 +229,18 @@ def replay_stream(bundle: Bundle, pairs: Sequence[tuple[str, ModelEntry]]) -> tu
     return tuple(results)
 
 
+@dataclass(frozen=True)
 class _Samples:
     """One case with its text and the windows that come out of it."""
 
-    def __init__(self, bundle: Bundle, case: StreamCase) -> None:
-        self.case = case
-        self.text = bundle.checked_path(case.file).read_text(encoding="utf-8")
-        self.windows = windows_of(bundle.contract, case, self.text)
+    case: StreamCase
+    text: str
+    windows: list[Float32]
+
+    @classmethod
+    def read(cls, bundle: Bundle, case: StreamCase) -> _Samples:
+        text = bundle.checked_path(case.file).read_text(encoding="utf-8")
+        return cls(case, text, windows_of(bundle.contract, case, text))
 
 
 def _judge(

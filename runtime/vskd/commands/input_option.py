@@ -98,24 +98,24 @@ class InputOption:
             from vskd.sources.i2c import I2cSource
 
             rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
-            return I2cSource(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
+            return I2cSource.open(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
         from vskd.sources.csv import SampleReader
         from vskd.sources.live_text import followed_lines, pipe_lines
         from vskd.sources.npz import NpzReader
 
         path = Path(self.source)
         if self.source == "-":
-            return SampleReader(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
+            return SampleReader.open(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
         if self.follow:
-            return SampleReader(followed_lines(path, waiting=waiting), name=self.source)
+            return SampleReader.open(followed_lines(path, waiting=waiting), name=self.source)
         if path.suffix == ".npz":
-            return NpzReader(path)
+            return NpzReader.open(path)
         try:
             lines = resources.enter_context(path.open(encoding="utf-8", newline=""))
         except OSError as error:
             hint = "Give a CSV or NPZ file, or - for a pipe"
             raise DataError(f"cannot read {path}: {error.strerror}", hint=hint) from error
-        return SampleReader(lines, name=self.source)
+        return SampleReader.open(lines, name=self.source)
 
     def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
         """The source's chunks, as fast as they come or at the replay speed."""

@@ -134,7 +134,7 @@ def _sink(
 def _watchdog(resources: ExitStack, status: str) -> Watchdog:
     from vskd.sinks.watchdog import Watchdog
 
-    watchdog = Watchdog()
+    watchdog = Watchdog.open()
     resources.callback(watchdog.close)
     watchdog.ready(status)
     return watchdog

@@ -9,29 +9,51 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError
+
+if TYPE_CHECKING:  # only a service needs it
+    from socket import socket as Socket
 
 #: Messages are sent this many times as often as systemd requires, so that a busy machine does not look dead.
 MESSAGES_PER_INTERVAL = 4
 
 
 class Watchdog:
-    """Notifies systemd of the state of a service.
+    """Notifies systemd of the state of a service; made by ``open``.
 
     Parameters
     ----------
-    environment : holds ``NOTIFY_SOCKET``, and ``WATCHDOG_USEC`` where the unit has ``WatchdogSec``
+    socket : a datagram socket
+    address : of systemd's socket
+    every_s : smallest time between two signs of life, s
     clock : s, monotonic
-
-    Raises
-    ------
-    ConfigError : systemd did not start this process, or its messages cannot be read
     """
 
     def __init__(
-        self, environment: Mapping[str, str] = os.environ, *, clock: Callable[[], float] = time.monotonic
+        self, socket: Socket, address: str, *, every_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self._socket, self._address = socket, address
+        self._every_s = every_s
+        self._clock = clock
+        self._last = -float("inf")
+
+    @classmethod
+    def open(
+        cls, environment: Mapping[str, str] = os.environ, *, clock: Callable[[], float] = time.monotonic
+    ) -> Watchdog:
+        """Find systemd's socket.
+
+        Parameters
+        ----------
+        environment : holds ``NOTIFY_SOCKET``, and ``WATCHDOG_USEC`` where the unit has ``WatchdogSec``
+        clock : s, monotonic
+
+        Raises
+        ------
+        ConfigError : systemd did not start this process, or its messages cannot be read
+        """
         import socket  # only a service needs it
 
         name = environment.get("NOTIFY_SOCKET", "")
@@ -40,17 +62,16 @@ class Watchdog:
                 "there is no systemd to report to: NOTIFY_SOCKET is not set",
                 hint="Start it from a unit with Type=notify, see runtime/examples/vskd.service",
             )
-        self._clock = clock
-        self._every_s = _interval_s(environment) / MESSAGES_PER_INTERVAL
-        self._last = -float("inf")
-        self._address = "\0" + name[1:] if name.startswith("@") else name
+        every_s = _interval_s(environment) / MESSAGES_PER_INTERVAL
+        address = "\0" + name[1:] if name.startswith("@") else name
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
             try:
-                probe.connect(self._address)
+                probe.connect(address)
             except OSError as error:
                 raise ConfigError(f"cannot report to systemd at {name}: {error.strerror}") from error
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        channel.setblocking(False)
+        return cls(channel, address, every_s=every_s, clock=clock)
 
     def ready(self, status: str) -> None:
         """The service is ready; ``status`` is shown by ``systemctl status``."""

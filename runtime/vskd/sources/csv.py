@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,27 +31,35 @@ class Chunk:
 
 
 class SampleReader:
-    """Reads the header at once and the rows as they come.
-
-    Parameters
-    ----------
-    lines : the text, header first
-    name : of the file, for messages
+    """CSV text whose header has been read; the rows are read as they come.
 
     Attributes
     ----------
-    time_unit : as the header says
-
-    Raises
-    ------
-    DataError : no header, or one that lacks a column
+    time_unit : of the column of times
     """
 
-    def __init__(self, lines: Iterable[str], *, name: str) -> None:
+    def __init__(self, name: str, rows: _Rows, time_unit: TimeUnit, columns: list[int], width: int) -> None:
         self._name = name
-        self._reader = csv.reader(lines)
+        self._rows = rows
+        self.time_unit = time_unit
+        self._columns, self._width = columns, width
+
+    @classmethod
+    def open(cls, lines: Iterable[str], *, name: str) -> SampleReader:
+        """Read the header.
+
+        Parameters
+        ----------
+        lines : the text, header first
+        name : of the file, for messages
+
+        Raises
+        ------
+        DataError : no header, or one that lacks a column
+        """
+        rows = _Rows(name, csv.reader(lines))
         # Spreadsheets put a byte-order mark before the first name.
-        header = [column.strip().removeprefix("\ufeff") for column in next(self._rows(), [])]
+        header = [column.strip().removeprefix("\ufeff") for column in next(iter(rows), [])]
         times = [column for column in header if column in TIME_COLUMNS]
         if len(times) != 1 or any(axis not in header for axis in AXES):
             raise DataError(
@@ -58,9 +67,8 @@ class SampleReader:
                 f"got {','.join(header)!r}",
                 hint="Add or rename the columns",
             )
-        self.time_unit = TIME_COLUMNS[times[0]]
-        self._columns = [header.index(name) for name in (times[0], *AXES)]
-        self._width = len(header)
+        columns = [header.index(column) for column in (times[0], *AXES)]
+        return cls(name, rows, TIME_COLUMNS[times[0]], columns, len(header))
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Chunks of so many rows, the last one shorter.
@@ -71,7 +79,7 @@ class SampleReader:
         """
         pending: list[tuple[float | int, ...]] = []
         is_empty = True
-        for row in self._rows():
+        for row in self._rows:
             if row:
                 pending.append(self._parse(row))
                 is_empty = False
@@ -83,16 +91,8 @@ class SampleReader:
         if is_empty:
             raise DataError(f"{self._name} holds a header and no samples", hint="Give a recording")
 
-    def _rows(self) -> Iterator[list[str]]:
-        try:
-            yield from self._reader
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DataError(
-                f"{self._name}, after line {self._reader.line_num}: {error}", hint="Give CSV text in UTF-8"
-            ) from error
-
     def _parse(self, row: list[str]) -> tuple[float | int, ...]:
-        where = f"{self._name}, line {self._reader.line_num}"
+        where = f"{self._name}, line {self._rows.line}"
         if len(row) != self._width:
             raise DataError(f"{where}: {len(row)} values, the header has {self._width}", hint="Mend or drop the row")
         time, *axes = (row[column].strip() for column in self._columns)
@@ -100,6 +100,25 @@ class SampleReader:
             return (_time(time), *map(float, axes))
         except ValueError as error:
             raise DataError(f"{where}: {error}", hint="Mend or drop the row") from error
+
+
+class _Rows:
+    """The rows of CSV text, each with its line number in messages."""
+
+    def __init__(self, name: str, reader: Any) -> None:
+        self._name = name
+        self._reader = reader
+
+    @property
+    def line(self) -> int:
+        line: int = self._reader.line_num
+        return line
+
+    def __iter__(self) -> Iterator[list[str]]:
+        try:
+            yield from self._reader
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(f"{self._name}, after line {self.line}: {error}", hint="Give CSV text in UTF-8") from error
 
 
 def _time(text: str) -> int | float:

@@ -30,7 +30,7 @@ GIVE_UP_AFTER_S = 60.0
 
 
 class I2cSource:
-    """Reads a sensor at a rate, without an end.
+    """Reads a sensor at a rate, without an end; made by ``open``.
 
     Parameters
     ----------
@@ -39,17 +39,12 @@ class I2cSource:
     range_g : that the sensor must hold; the contract's
     waiting : called with the time since the last reading, s, while the sensor does not answer
     note : called with a sentence when it stops answering, and when it answers again
-    bus : opens the bus of a number
+    bus : of the sensor, open
     clock_ns, sleep : a test passes its own; the clock is monotonic
 
     Attributes
     ----------
     time_unit : nanoseconds
-
-    Raises
-    ------
-    DataError : there is no such bus, or no such sensor on it
-    MissingExtraError : the drivers are not installed
     """
 
     time_unit: TimeUnit = "ns"
@@ -62,7 +57,7 @@ class I2cSource:
         range_g: float,
         waiting: Waiting,
         note: Callable[[str], object],
-        bus: Callable[[int], Any] = open_bus,
+        bus: Any,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -71,13 +66,26 @@ class I2cSource:
         self._period_ns = round(1e9 / rate_hz)
         self._waiting, self._note = waiting, note
         self._clock_ns, self._sleep = clock_ns, sleep
-        self._bus = bus(place.bus)
+        self._bus = bus
+        self._sensor: Sensor | None = None  # until it is opened, and after it has lost its settings
         self._may_be_reset = False  # whether the sensor may have lost its settings
         self._is_silent = False
+
+    @classmethod
+    def open(cls, place: Place, *, bus: Callable[[int], Any] = open_bus, **settings: Any) -> I2cSource:
+        """Open the bus and set up the sensor; ``settings`` are those of the class.
+
+        Raises
+        ------
+        DataError : there is no such bus, or no such sensor on it
+        MissingExtraError : the drivers are not installed
+        """
+        source = cls(place, bus=bus(place.bus), **settings)
         try:
-            self._sensor: Sensor | None = self._opened()
+            source._sensor = source._opened()
         except OSError as error:
-            raise self._lost(reason_of(error)) from error
+            raise source._lost(reason_of(error)) from error
+        return source
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Chunks of so many readings.

@@ -8,58 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vskd.errors import DataError, StreamError
 from vskd.sources.csv import AXES, TIME_COLUMNS, Chunk
-from vskd.stream import as_samples
+from vskd.stream import TimeUnit, as_samples
 
 
 class NpzReader:
-    """Reads the file at once; samples are held in memory.
-
-    Parameters
-    ----------
-    path : of the file
+    """The samples of a file, held in memory.
 
     Attributes
     ----------
-    time_unit : as the name of the times says
-
-    Raises
-    ------
-    DataError : no such file, no NPZ, or one that lacks an array
+    time_unit : of the array of times
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, time_unit: TimeUnit, time: NDArray[Any], xyz: NDArray[np.float64]) -> None:
         self._path = path
+        self.time_unit = time_unit
+        self._time, self._xyz = time, xyz
+
+    @classmethod
+    def open(cls, path: Path) -> NpzReader:
+        """Read a file.
+
+        Raises
+        ------
+        DataError : no such file, no NPZ, or one that lacks an array
+        """
         try:
             # np.load forgets to close a file that is cut short.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                self._read(archive)
+                return cls(path, *_samples(archive, path))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}", hint="Give an NPZ file") from error
         except DataError:
             raise
         except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
             raise DataError(f"{path} is no NPZ file of numbers: {error}", hint="Write it with numpy.savez") from error
-
-    def _read(self, archive: np.lib.npyio.NpzFile) -> None:
-        names = set(archive.files)
-        times = sorted(names & set(TIME_COLUMNS))
-        if len(times) != 1 or not ("xyz" in names or names.issuperset(AXES)):
-            raise DataError(
-                f"{self._path} must hold time_s (or time_ms, time_us, time_ns) and xyz, or ax, ay and az; "
-                f"it holds {', '.join(sorted(names)) or 'nothing'}",
-                hint="Add or rename the arrays",
-            )
-        self.time_unit = TIME_COLUMNS[times[0]]
-        xyz = archive["xyz"] if "xyz" in names else np.stack([archive[axis] for axis in AXES], axis=-1)
-        try:
-            self._time, self._xyz = as_samples(archive[times[0]], xyz)
-        except StreamError as error:
-            raise DataError(f"{self._path}: {error.message}", hint=error.hint) from error
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Chunks of so many samples, the last one shorter.
@@ -72,3 +61,19 @@ class NpzReader:
             raise DataError(f"{self._path} holds no samples", hint="Give a recording")
         for start in range(0, len(self._time), rows):
             yield Chunk(self._time[start : start + rows], self._xyz[start : start + rows])
+
+
+def _samples(archive: np.lib.npyio.NpzFile, path: Path) -> tuple[TimeUnit, NDArray[Any], NDArray[np.float64]]:
+    names = set(archive.files)
+    times = sorted(names & set(TIME_COLUMNS))
+    if len(times) != 1 or not ("xyz" in names or names.issuperset(AXES)):
+        raise DataError(
+            f"{path} must hold time_s (or time_ms, time_us, time_ns) and xyz, or ax, ay and az; "
+            f"it holds {', '.join(sorted(names)) or 'nothing'}",
+            hint="Add or rename the arrays",
+        )
+    xyz = archive["xyz"] if "xyz" in names else np.stack([archive[axis] for axis in AXES], axis=-1)
+    try:
+        return TIME_COLUMNS[times[0]], *as_samples(archive[times[0]], xyz)
+    except StreamError as error:
+        raise DataError(f"{path}: {error.message}", hint=error.hint) from error

@@ -70,7 +70,7 @@ def bundle(tmp_path: Path) -> Path:
 def test_the_recording_is_one_that_vskd_run_reads(bundle, tmp_path):
     samples = write_recording(Bundle.open(bundle), tmp_path / "r.csv")
     with (tmp_path / "r.csv").open(newline="") as lines:
-        chunks = list(SampleReader(lines, name="r.csv").chunks(rows=4096))
+        chunks = list(SampleReader.open(lines, name="r.csv").chunks(rows=4096))
     assert sum(len(chunk.time) for chunk in chunks) == samples > 64
     assert (np.diff(chunks[0].time) > 0).all()
 

@@ -25,7 +25,7 @@ def failed(results: tuple[StageResult, ...]) -> dict[str, str]:
 def source(samples: int = 300, rate_hz: float = 50.0, factor: float = 1.0) -> SampleReader:
     xyz = np.random.default_rng(1).normal([0, 0, 1], 0.05, (samples, 3)) * factor
     rows = [f"{index / rate_hz},{x},{y},{z}" for index, (x, y, z) in enumerate(xyz.tolist())]
-    return SampleReader(["time_s,ax,ay,az", *rows], name="log.csv")
+    return SampleReader.open(["time_s,ax,ay,az", *rows], name="log.csv")
 
 
 @pytest.mark.parametrize("mode", ["sliding", "whole"])
@@ -144,6 +144,6 @@ def test_a_live_source_is_read_for_ten_seconds_and_no_longer(tmp_path: Path, mak
             yield f"{index / 50},0,0,1"
 
     results = selftest(
-        make_golden_bundle(tmp_path / "x.bundle", contract), source=SampleReader(endless(), name="standard input")
+        make_golden_bundle(tmp_path / "x.bundle", contract), source=SampleReader.open(endless(), name="standard input")
     )
     assert results[-1].detail.startswith("50.00 Hz, 501 samples")

@@ -40,7 +40,7 @@ def heard(server: socket.socket) -> list[str]:
 
 
 def watchdog_of(server: socket.socket, clock=lambda: 0.0, **more: str) -> Watchdog:
-    return Watchdog({"NOTIFY_SOCKET": server.getsockname(), **more}, clock=clock)
+    return Watchdog.open({"NOTIFY_SOCKET": server.getsockname(), **more}, clock=clock)
 
 
 def test_a_service_says_ready_alive_and_stopping(systemd):
@@ -87,7 +87,7 @@ def test_an_abstract_socket_is_understood():
     name = f"@vskd-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind("\0" + name[1:])
-        Watchdog({"NOTIFY_SOCKET": name}).close()
+        Watchdog.open({"NOTIFY_SOCKET": name}).close()
         assert heard(server) == ["STOPPING=1"]
 
 
@@ -119,7 +119,7 @@ def test_a_systemd_that_is_away_for_a_moment_does_not_end_the_service(systemd):
 )
 def test_what_is_no_systemd_is_refused(environment, message):
     with pytest.raises(ConfigError, match=message):
-        Watchdog(environment)
+        Watchdog.open(environment)
 
 
 def test_a_run_reports_through_a_silent_source_to_its_end(systemd, tmp_path, make_bundle, contract):

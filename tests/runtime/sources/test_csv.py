@@ -17,7 +17,7 @@ HEADER = "time_s,ax,ay,az\n"
 
 
 def read(text: str, rows: int = 100):
-    reader = SampleReader(io.StringIO(text, newline=""), name="walk.csv")
+    reader = SampleReader.open(io.StringIO(text, newline=""), name="walk.csv")
     return reader, list(reader.chunks(rows))
 
 
@@ -76,7 +76,7 @@ def test_a_bad_row_is_refused_with_its_line(row, message):
 
 
 def test_rows_before_a_bad_one_are_handed_out():
-    reader = SampleReader(io.StringIO(f"{HEADER}0,0,0,1\n0.02,0,x,1\n"), name="pipe")
+    reader = SampleReader.open(io.StringIO(f"{HEADER}0,0,0,1\n0.02,0,x,1\n"), name="pipe")
     chunks = reader.chunks(rows=1)
     assert next(chunks).time.tolist() == [0]
     with pytest.raises(DataError, match="pipe, line 3"):
@@ -107,7 +107,7 @@ def test_a_header_alone_is_no_recording():
 def test_bytes_that_are_no_text_are_refused():
     lines = io.TextIOWrapper(io.BytesIO(HEADER.encode() + b"0,0,0,1\n\xff\xfe\x00\n"), encoding="utf-8")
     with pytest.raises(DataError, match=r"photo\.jpg, after line 0: .*Give CSV text in UTF-8"):
-        list(SampleReader(lines, name="photo.jpg").chunks(10))
+        list(SampleReader.open(lines, name="photo.jpg").chunks(10))
 
 
 def test_a_field_without_end_is_refused():

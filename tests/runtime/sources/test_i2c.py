@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import itertools
 import sys
@@ -63,7 +64,7 @@ class Bench:
         self.silences.append(silent_s)
 
     def source(self, *, rate_hz: float = 50.0, range_g: float = 8.0, text: str = "") -> I2cSource:
-        return I2cSource(
+        return I2cSource.open(
             Place.parse(text or f"i2c:{self.sensor}"),
             rate_hz=rate_hz,
             range_g=range_g,
@@ -331,7 +332,7 @@ def test_the_bus_of_this_machine_carries_the_drivers(sensor, monkeypatch):
 
     linux = importlib.import_module("adafruit_blinka.microcontroller.generic_linux.i2c")
     monkeypatch.setattr(linux.smbus, "SMBus", smbus)
-    source = I2cSource(
+    source = I2cSource.open(
         Place(sensor, bus=2),
         rate_hz=50.0,
         range_g=8.0,
@@ -379,8 +380,8 @@ def test_the_command_reads_a_sensor_in_its_unit_and_axes(command, monkeypatch, t
 
     bus = FakeBus(Mpu6050(acceleration))
     clock = Clock()
-    defaults = {"bus": lambda number: bus, "clock_ns": clock, "sleep": clock.sleep}
-    monkeypatch.setattr(I2cSource.__init__, "__kwdefaults__", defaults)
+    opened = functools.partial(I2cSource.open, bus=lambda number: bus, clock_ns=clock, sleep=clock.sleep)
+    monkeypatch.setattr(I2cSource, "open", opened)
     bundle = make_bundle(tmp_path / "x.bundle", contract)
     code, out, err = command("run", bundle, "--input", "i2c:mpu6050", "--axes", "y,x,z", "--engine", "onnxruntime")
     assert code == 0, err
@@ -419,8 +420,8 @@ def test_the_self_test_reads_a_sensor_and_says_which_way_is_up(
     noise = np.random.default_rng(0)
     bus = FakeBus(Lsm6dsox(lambda: tuple(noise.normal([0.0, -1.0, 0.1], 0.01))))
     clock = Clock()
-    defaults = {"bus": lambda number: bus, "clock_ns": clock, "sleep": clock.sleep}
-    monkeypatch.setattr(I2cSource.__init__, "__kwdefaults__", defaults)
+    opened = functools.partial(I2cSource.open, bus=lambda number: bus, clock_ns=clock, sleep=clock.sleep)
+    monkeypatch.setattr(I2cSource, "open", opened)
     bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
     code, out, err = command("selftest", bundle, "--input", "i2c:lsm6dsox", "--axes", "y,x,z")
     assert code == 0, out + err

@@ -111,7 +111,7 @@ def test_a_header_still_being_written_is_waited_for(tmp_path):
     path.write_text("time_s,a")
     scene = Scene(appender(path, "x,ay,az\n0.00,0,0,1\n"))
     lines = followed_lines(path, waiting=lambda _: None, poll_s=1.0, clock=lambda: scene.now, sleep=scene.sleep)
-    chunk = next(SampleReader(lines, name="log.csv").chunks(rows=1))
+    chunk = next(SampleReader.open(lines, name="log.csv").chunks(rows=1))
     assert chunk.xyz.tolist() == [[0.0, 0.0, 1.0]]
 
 
@@ -168,6 +168,6 @@ def test_bytes_that_are_no_text_are_refused_by_the_reader_with_the_line(tmp_path
     path = tmp_path / "log.csv"
     path.write_bytes(b"time_s,ax,ay,az\n0,0,0,1\n\xff\xfe\n")
     with path.open("rb") as file:
-        reader = SampleReader(pipe_lines(file.fileno(), waiting=lambda _: None), name="standard input")
+        reader = SampleReader.open(pipe_lines(file.fileno(), waiting=lambda _: None), name="standard input")
         with pytest.raises(DataError, match=r"standard input, after line 2: .*Give CSV text in UTF-8"):
             list(reader.chunks(rows=1))

@@ -20,7 +20,7 @@ def saved(folder: Path, **arrays: object) -> Path:
 
 @pytest.mark.parametrize("axes", [{"xyz": XYZ}, dict(zip(("ax", "ay", "az"), XYZ.T, strict=True))])
 def test_samples_come_in_chunks_of_the_wanted_size(tmp_path, axes):
-    reader = NpzReader(saved(tmp_path, time_s=np.arange(10) / 50, subject=np.array("s1"), **axes))
+    reader = NpzReader.open(saved(tmp_path, time_s=np.arange(10) / 50, subject=np.array("s1"), **axes))
     chunks = list(reader.chunks(rows=4))
     assert reader.time_unit == "s"
     assert [len(chunk.time) for chunk in chunks] == [4, 4, 2]
@@ -30,7 +30,7 @@ def test_samples_come_in_chunks_of_the_wanted_size(tmp_path, axes):
 
 def test_nanoseconds_keep_every_digit(tmp_path):
     time_ns = 1_700_000_000_123_456_789 + np.arange(10)
-    reader = NpzReader(saved(tmp_path, time_ns=time_ns, xyz=XYZ))
+    reader = NpzReader.open(saved(tmp_path, time_ns=time_ns, xyz=XYZ))
     (chunk,) = reader.chunks(rows=100)
     assert reader.time_unit == "ns"
     assert chunk.time.tolist() == time_ns.tolist()
@@ -50,11 +50,11 @@ def test_nanoseconds_keep_every_digit(tmp_path):
 )
 def test_what_is_no_recording_is_refused(tmp_path, arrays, message):
     with pytest.raises(DataError, match=message):
-        NpzReader(saved(tmp_path, **arrays))
+        NpzReader.open(saved(tmp_path, **arrays))
 
 
 def test_no_samples_are_refused(tmp_path):
-    reader = NpzReader(saved(tmp_path, time_s=np.empty(0), xyz=np.empty((0, 3))))
+    reader = NpzReader.open(saved(tmp_path, time_s=np.empty(0), xyz=np.empty((0, 3))))
     with pytest.raises(DataError, match=r"walk\.npz holds no samples"):
         list(reader.chunks(rows=10))
 
@@ -63,16 +63,16 @@ def test_no_samples_are_refused(tmp_path):
 def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
     (tmp_path / "walk.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"walk\.npz is no NPZ file of numbers"):
-        NpzReader(tmp_path / "walk.npz")
+        NpzReader.open(tmp_path / "walk.npz")
 
 
 def test_an_npy_and_a_missing_file_are_refused(tmp_path):
     np.save(tmp_path / "walk.npy", XYZ)
     (tmp_path / "walk.npy").rename(tmp_path / "walk.npz")
     with pytest.raises(DataError, match=r"walk\.npz is no NPZ file of numbers"):
-        NpzReader(tmp_path / "walk.npz")
+        NpzReader.open(tmp_path / "walk.npz")
     with pytest.raises(DataError, match=r"cannot read .*no\.npz: No such file"):
-        NpzReader(tmp_path / "no.npz")
+        NpzReader.open(tmp_path / "no.npz")
 
 
 def test_a_compressed_recording_with_a_changed_byte_is_refused_or_read_and_never_a_crash(tmp_path):
@@ -83,7 +83,7 @@ def test_a_compressed_recording_with_a_changed_byte_is_refused_or_read_and_never
     for position in range(0, len(whole), 7):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
         try:
-            NpzReader(path)
+            NpzReader.open(path)
         except DataError:
             refused += 1
     assert refused > 50

@@ -18,7 +18,7 @@ def test_samples_are_read_back_by_the_runtime(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "samples.csv"
     xyz = np.random.default_rng(0).normal(size=(7, 3))
     write_samples(path, np.arange(7) / 50, xyz)
-    reader = SampleReader(path.read_text().splitlines(keepends=True), name="samples.csv")
+    reader = SampleReader.open(path.read_text().splitlines(keepends=True), name="samples.csv")
     (chunk,) = reader.chunks(rows=100)
     assert reader.time_unit == "s"
     np.testing.assert_allclose(chunk.time, np.arange(7) / 50)
