@@ -26,8 +26,8 @@ from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd_export.convert import tflite_file
 from vskd_training.data.experiment import Experiment
-from vskd_training.distillation.targets import trained_student
-from vskd_training.loop.run import Run
+from vskd_training.runs.run import Run
+from vskd_training.runs.trained import trained_student
 
 CONFIG = """
 threads = 1

@@ -38,10 +38,11 @@ from vskd.errors import ConfigError
 from vskd.gaf import GafEncoder
 from vskd_training.data.windows import WindowTable
 from vskd_training.loop.fit import optimiser_for, train_step
-from vskd_training.loop.tasks import StudentBatch, StudentTask
-from vskd_training.models.student import FEATURE_SIZE, Student, resnet_trunk
+from vskd_training.loop.tasks import StudentBatch, student_task
+from vskd_training.models.output import FEATURE_SIZE
+from vskd_training.models.student import Student, resnet_trunk
 from vskd_training.models.torchvision_import import torchvision_resnet
-from vskd_training.settings import Augmentation, LossWeights, TrainingConfig
+from vskd_training.settings import Config, DataConfig, LossWeights, TrainingConfig
 
 CLASSES = 27
 #: As many as UTD-MHAD's training subjects have.
@@ -95,9 +96,8 @@ class OwnSteps:
             window=WindowSpec(mode="whole"),
             gaf=GafSpec(),
         )
-        weights = LossWeights(label_smoothing=0.1).without_teacher()
-        table = _noise(contract.window.samples)
-        self._task = StudentTask(table, CLASSES, augmentation=Augmentation(), weights=weights, teacher=None, seed=0)
+        config = Config(DataConfig("synthetic", "rendered"), loss=LossWeights(label_smoothing=0.1))
+        self._task = student_task(_noise(contract.window.samples), config, CLASSES)
         self._model = Student(contract, width=1.0)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in fit
         self._model.train()
@@ -113,7 +113,7 @@ class OwnSteps:
 
     def _endless_batches(self) -> Iterator[StudentBatch]:
         for epoch in numbers():
-            whole = (batch for batch in self._task.batches(epoch, self.how.batch) if len(batch.ids) == self.how.batch)
+            whole = (batch for batch in self._task.batches(epoch, self.how.batch) if len(batch.rows) == self.how.batch)
             yield from whole
 
     def _time_encoder(self, encoder: nn.Module) -> None:

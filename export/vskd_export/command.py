@@ -63,9 +63,9 @@ def export(
     refuse_existing(out, overwrite=overwrite)
 
     from vskd_training.data.experiment import Experiment
-    from vskd_training.distillation.targets import trained_student
     from vskd_training.evaluation.evaluate import refuse_trained_on
-    from vskd_training.loop.run import Run
+    from vskd_training.runs.run import Run
+    from vskd_training.runs.trained import trained_student
 
     opened = Run.open(run, role="student")
     experiment = Experiment.open(opened.config, root=root, cache=cache, progress=None)

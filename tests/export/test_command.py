@@ -23,8 +23,8 @@ from vskd_export.command import export
 from vskd_export.package.report import ExportReport
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.data.experiment import Experiment
-from vskd_training.loop.run import finish_run
 from vskd_training.models.student import Student
+from vskd_training.runs.run import finish_run
 from vskd_training.settings import Config, DataConfig, StudentConfig
 
 from .conftest import Trained, synthetic_windows

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from vskd.contract import Contract, SensorSpec, WindowSpec
 from vskd.errors import ConfigError
 from vskd.stream import Stream
-from vskd_training.data.augment import Change, augment, drawn, mixing
+from vskd_training.data.augment import Change, augment, draw_change, mixing
 from vskd_training.settings import Augmentation, load_config
 
 OFF = {"rotation_rad": 0.0, "scale": 0.0, "jitter_g": 0.0, "crop": 0.0, "time_warp": 0.0, "mixup": 0.0}
@@ -117,7 +117,7 @@ def test_settings_without_meaning_are_refused(settings: dict[str, float]) -> Non
 def test_the_settings_that_were_there_first_draw_what_they_always_drew(windows: torch.Tensor) -> None:
     """The numbers of a batch, in their order; and not one more, so that runs of earlier versions are had again."""
     how, generator, same = Augmentation(), seeded(4), seeded(4)
-    change = drawn(windows.shape, how, generator)
+    change = draw_change(windows.shape, how, generator)
     kept = 1 - how.crop * torch.rand(20, 1, generator=same)
     start = (1 - kept) * torch.rand(20, 1, generator=same)
     phase, depth = torch.rand(20, 1, generator=same), torch.rand(20, 1, generator=same)
@@ -143,10 +143,10 @@ def test_the_settings_that_were_there_first_draw_what_they_always_drew(windows: 
 
 def test_what_is_off_draws_nothing(windows: torch.Tensor) -> None:
     generator = seeded(4)
-    assert drawn(windows.shape, only(), generator) == Change()
+    assert draw_change(windows.shape, only(), generator) == Change()
     assert torch.equal(generator.get_state(), seeded(4).get_state())
     # The settings that came later draw after the others, or, for the rate, do not exist.
-    later = drawn(windows.shape, only(scale=0.1, handedness_flip=0.5, sample_dropout=0.2), seeded(4))
+    later = draw_change(windows.shape, only(scale=0.1, handedness_flip=0.5, sample_dropout=0.2), seeded(4))
     assert later.factor is not None
     assert torch.equal(later.factor, 1 + 0.1 * torch.randn(20, 1, 1, generator=seeded(4)))
 
@@ -193,7 +193,7 @@ def test_a_clock_of_whole_recordings_is_refused(tiny_config_file: Any) -> None:
     share=st.floats(0.01, 0.5),
 )
 def test_losses_come_in_short_runs_within_the_window(seed: int, samples: int, longest: int, share: float) -> None:
-    lost = drawn((7, 3, samples), only(sample_dropout=share, sample_dropout_run=longest), seeded(seed)).lost
+    lost = draw_change((7, 3, samples), only(sample_dropout=share, sample_dropout_run=longest), seeded(seed)).lost
     assert lost is not None
     assert not lost[:, [0, -1]].any()
     for row in lost.tolist():
@@ -203,7 +203,7 @@ def test_losses_come_in_short_runs_within_the_window(seed: int, samples: int, lo
 
 def test_the_share_of_lost_samples_is_the_stated_one() -> None:
     for longest in (1, 5):
-        lost = drawn((4000, 3, 128), only(sample_dropout=0.4, sample_dropout_run=longest), seeded()).lost
+        lost = draw_change((4000, 3, 128), only(sample_dropout=0.4, sample_dropout_run=longest), seeded()).lost
         assert lost is not None
         shares = lost.float().mean(dim=1)
         # Each window's own, even up to the limit; the first and the last sample are never lost.
@@ -227,7 +227,7 @@ def test_lost_samples_are_bridged_as_the_stream_bridges_them() -> None:
     window = WindowSpec(samples=64, rate_hz=50.0, hop_samples=64)
     contract = Contract(labels=("a", "b"), sensor=sensor, window=window)
     windows = torch.randn(40, 3, 64, generator=seeded(2)) * 0.3 + torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1)
-    change = drawn(windows.shape, only(sample_dropout=0.5, sample_dropout_run=8), seeded(3))
+    change = draw_change(windows.shape, only(sample_dropout=0.5, sample_dropout_run=8), seeded(3))
     assert change.lost is not None
     assert int(change.lost.sum()) > 200
     changed = change.of_windows(windows)
@@ -254,7 +254,7 @@ def test_runs_that_the_stream_would_not_bridge_are_refused(tiny_config_file: Any
 @given(seed=st.integers(0, 10_000), axis=st.sampled_from(["x", "y", "z"]))
 def test_a_mirror_keeps_magnitudes_and_is_its_own_inverse(seed: int, axis: str) -> None:
     signal = torch.randn(9, 3, 20, generator=seeded(seed))
-    change = drawn(signal.shape, only(handedness_flip=0.5, handedness_flip_axis=axis), seeded(seed))
+    change = draw_change(signal.shape, only(handedness_flip=0.5, handedness_flip_axis=axis), seeded(seed))
     once = change.of_windows(signal)
     assert torch.equal(once.norm(dim=1), signal.norm(dim=1))
     assert torch.equal(change.of_windows(once), signal)
@@ -295,6 +295,6 @@ def test_the_mirror_is_what_the_watch_on_the_other_wrist_reads(
     mirrored_turns = in_mirror @ turns @ in_mirror
     first = np.einsum("tji,tj->ti", turns @ np.array(left, float), force)
     other = np.einsum("tji,tj->ti", mirrored_turns @ np.array(right, float), force @ in_mirror)
-    change = drawn((1, 3, 12), only(handedness_flip=1.0, handedness_flip_axis=axis), seeded())
+    change = draw_change((1, 3, 12), only(handedness_flip=1.0, handedness_flip_axis=axis), seeded())
     seen = change.of_windows(torch.from_numpy(first.T[np.newaxis]).float())[0].T.numpy()
     np.testing.assert_allclose(seen, other, atol=1e-6)

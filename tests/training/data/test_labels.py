@@ -15,8 +15,8 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.data.labels import sides
 from vskd_training.data.windows import UNLABELLED
 from vskd_training.datasets.recording import RecordingInfo
-from vskd_training.loop.run import Run
 from vskd_training.loop.train import train_student, train_teacher
+from vskd_training.runs.run import Run
 from vskd_training.settings import Config, DataConfig, LabelsConfig, load_config
 
 INFOS = tuple(

@@ -24,9 +24,11 @@ from vskd_training.data.virtual_windows import VirtualWindows, nearest_rotation,
 from vskd_training.data.virtual_wrist import limb_parts_g, thigh_axes, virtual_wrist_g
 from vskd_training.data.windows import UNLABELLED
 from vskd_training.datasets.utd_mhad import RIGHT_ARM, RIGHT_THIGH
-from vskd_training.loop.run import Run
-from vskd_training.loop.tasks import DistillationTargets, StudentTask
+from vskd_training.distillation.targets import DistillationTargets
+from vskd_training.loop.tasks import StudentTask, student_task
 from vskd_training.loop.train import train_student
+from vskd_training.models.output import ModelOutput
+from vskd_training.runs.run import Run
 from vskd_training.settings import Augmentation, Config, LossWeights, VirtualConfig, load_config
 
 G = 9.80665
@@ -197,10 +199,10 @@ def test_without_variation_a_virtual_window_is_the_real_one(opened: Open) -> Non
     made = virtual_windows(experiment.prepared, table, STILL)
     assert made.rows.tolist() == list(range(len(table)))
     assert made.left_out == ()
-    drawn = made.draw(range(len(made)), torch.Generator())
+    drawn = made.draw(torch.arange(len(made)), torch.Generator())
     # The real window is interpolated between the sensor's samples, the virtual one between the camera's frames.
     np.testing.assert_allclose(drawn.numpy(), table.samples, atol=0.01)
-    straps = {table.subjects[row]: strap.numpy() for row, strap in zip(made.rows, made.strap, strict=True)}
+    straps = {table.subjects[row]: strap.numpy() for row, strap in zip(made.rows.tolist(), made.strap, strict=True)}
     for person, strap in straps.items():
         np.testing.assert_allclose(strap, STRAPS[int(person)], atol=0.01)
 
@@ -210,16 +212,16 @@ def test_a_sliding_window_is_read_in_its_own_time(opened: Open) -> None:
     table = experiment.windows("train")
     assert len(table) > len(experiment.split.train)
     made = virtual_windows(experiment.prepared, table, STILL)
-    assert sorted(made.rows) == list(range(len(table)))
-    drawn = made.draw(range(len(made)), torch.Generator())
-    np.testing.assert_allclose(drawn.numpy(), table.samples[made.rows], atol=0.01)
+    assert sorted(made.rows.tolist()) == list(range(len(table)))
+    drawn = made.draw(torch.arange(len(made)), torch.Generator())
+    np.testing.assert_allclose(drawn.numpy(), table.samples[made.rows.numpy()], atol=0.01)
 
 
 def test_the_strap_turns_round_the_limb_and_nothing_else(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     table = experiment.windows("train")
     made = virtual_windows(experiment.prepared, table, dataclasses.replace(STILL, strap_rad=1.0))
-    rows = list(range(len(made)))
+    rows = torch.arange(len(made))
     plain = dataclasses.replace(made, config=STILL).draw(rows, torch.Generator())
     turned = made.draw(rows, torch.Generator().manual_seed(1))
     to_limb = made.strap.transpose(1, 2)
@@ -235,12 +237,12 @@ def test_length_offset_and_noise_have_the_sizes_asked_for() -> None:
     count, samples = 4000, 16
     still = torch.zeros(count, 3, samples)
     each = VirtualWindows(
-        np.arange(count), still + 1.0, still, torch.eye(3).repeat(count, 1, 1), frozenset(), (), STILL
+        torch.arange(count), still + 1.0, still, torch.eye(3).repeat(count, 1, 1), frozenset(), (), STILL
     )
 
     def drawn(**changes: float) -> torch.Tensor:
         how = dataclasses.replace(STILL, **changes)  # type: ignore[arg-type]
-        return dataclasses.replace(each, config=how).draw(range(count), torch.Generator().manual_seed(0))
+        return dataclasses.replace(each, config=how).draw(torch.arange(count), torch.Generator().manual_seed(0))
 
     long = drawn(length=0.2)
     assert float(long.std(dim=(1, 2)).max()) < 1e-5
@@ -255,7 +257,7 @@ def test_a_person_without_a_sensor_gets_the_strap_of_the_others(opened: Open) ->
     experiment = opened(*ALL_TRAIN)
     table = experiment.windows("train")
     made = virtual_windows(experiment.prepared, table, dataclasses.replace(STILL, without_sensor=("2",)))
-    mine = [place for place, row in enumerate(made.rows) if table.subjects[row] == "2"]
+    mine = [place for place, row in enumerate(made.rows.tolist()) if table.subjects[row] == "2"]
     assert made.without_sensor == {int(made.rows[place]) for place in mine}
     between = Rotation.from_matrix(made.strap[mine[0]].numpy())
     for one, other in ((STRAPS[1], STRAPS[3]),):
@@ -289,7 +291,7 @@ def test_a_skeleton_without_a_limb_is_left_out_and_counted(opened: Open, monkeyp
     )
     made = virtual_windows(experiment.prepared, table, STILL)
     assert made.left_out == (experiment.prepared.infos[broken].id,)
-    assert 0 not in made.rows
+    assert 0 not in made.rows.tolist()
 
 
 @pytest.mark.parametrize(
@@ -349,7 +351,7 @@ def test_sensors_drawn_among_people_drawn_for_their_labels_are_refused(config_fi
 def test_a_student_does_not_teach_of_virtual_windows(opened: Open, tmp_path: Path) -> None:
     alone = train(opened(*ALL_TRAIN), tmp_path / "alone")
     taught = opened(*ALL_TRAIN, "virtual.per_real=1", "loss.kd=0.5")
-    with pytest.raises(ConfigError, match=r"a student cannot teach of virtual windows.*virtual.per_real = 0"):
+    with pytest.raises(ConfigError, match=r"a student cannot teach with virtual windows.*virtual.per_real = 0"):
         train(taught, tmp_path / "taught", teachers=[alone])
     assert not (tmp_path / "taught").exists()
 
@@ -361,9 +363,9 @@ def task(experiment: Experiment, how: VirtualConfig | None, *, teacher: bool = F
     table = experiment.paired_windows()
     virtual = virtual_windows(experiment.prepared, table, how) if how else None
     places = torch.arange(len(table)).float().unsqueeze(1)
-    views = DistillationTargets(table.ids, places.repeat(1, 27), places) if teacher else None
-    options: Any = {"augmentation": Augmentation(mixup=0), "weights": LossWeights(), "seed": 5}
-    return StudentTask(table, 27, teacher=views, virtual=virtual, **options)
+    targets = DistillationTargets(table.ids, ModelOutput(places.repeat(1, 27), places)) if teacher else None
+    config = dataclasses.replace(experiment.config, augment=Augmentation(mixup=0), loss=LossWeights(), seed=5)
+    return student_task(table, config, 27, targets=targets, virtual=virtual)
 
 
 def test_real_windows_stay_what_they_are_without_virtual_ones(opened: Open) -> None:
@@ -373,24 +375,22 @@ def test_real_windows_stay_what_they_are_without_virtual_ones(opened: Open) -> N
         mixed = list(task(experiment, STILL).batches(epoch, 8))
         assert len(alone) == len(mixed) == task(experiment, STILL).steps(8)
         for one, other in zip(alone, mixed, strict=True):
-            assert other.ids[: len(one.ids)] == one.ids
-            assert len(other.ids) == len(one.ids) + round(0.5 * len(one.ids))
-            assert torch.equal(other.windows[: len(one.ids)], one.windows)
+            real = len(one.rows)
+            assert torch.equal(other.rows[:real], one.rows)
+            assert len(other.rows) == real + round(0.5 * real)
+            assert torch.equal(other.windows[:real], one.windows)
 
 
 def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN, "labels.subjects=[1,2]")
     table = experiment.paired_windows()
-    place = {name: row for row, name in enumerate(table.ids)}
     unlabelled = 0
     for batch in task(experiment, STILL, teacher=True).batches(0, 8):
-        assert batch.teacher is not None
-        assert batch.teacher_ids == batch.ids
-        for name, target, feature in zip(batch.ids, batch.targets, batch.teacher.feature, strict=True):
-            row = place[name]
+        assert batch.targets is not None
+        for row, label, feature in zip(batch.rows.tolist(), batch.labels, batch.targets.feature, strict=True):
             assert int(feature) == row
             known = int(table.labels[row])
-            assert target.tolist() == [float(known == index) for index in range(27)]
+            assert label.tolist() == [float(known == index) for index in range(27)]
             unlabelled += known == UNLABELLED
     assert unlabelled
 
@@ -398,13 +398,14 @@ def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open
 def test_nobody_sees_the_real_windows_of_people_without_a_sensor(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     how = dataclasses.replace(STILL, without_sensor=("2",), per_real=2.0)
-    made = task(experiment, how)
+    made, ids = task(experiment, how), experiment.paired_windows().ids
     seen: dict[str, set[str]] = {"real": set(), "virtual": set()}
     for epoch in range(3):
         for batch in made.batches(epoch, 8):
-            real = len(batch.ids) // 3
-            seen["real"] |= {name.split("_")[1] for name in batch.ids[:real]}
-            seen["virtual"] |= {name.split("_")[1] for name in batch.ids[real:]}
+            names = [ids[row].split("_")[1] for row in batch.rows.tolist()]
+            real = len(names) // 3
+            seen["real"] |= {*names[:real]}
+            seen["virtual"] |= {*names[real:]}
     assert seen == {"real": {"s1", "s3"}, "virtual": {"s1", "s2", "s3"}}
     assert made.steps(8) == 2
 
@@ -474,7 +475,7 @@ def test_virtual_windows_follow_the_real_watch(utd_mhad_root: Path, config_file:
     table = experiment.windows("train")
     made = virtual_windows(experiment.prepared, table, STILL)
     assert made.left_out == ()
-    drawn = made.draw(range(len(made)), torch.Generator()).numpy()
+    drawn = made.draw(torch.arange(len(made)), torch.Generator()).numpy()
     distance = np.sqrt(((drawn - table.samples) ** 2).sum(axis=1).mean())
     size = np.sqrt((table.samples**2).sum(axis=1).mean())
     assert distance < 0.8 * size

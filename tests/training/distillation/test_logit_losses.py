@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vskd_training.distillation.logit_losses import decoupled, dist, standardised, target_classes
 from vskd_training.distillation.losses import distillation_loss, soft_targets
-from vskd_training.models.student import ModelOutput
+from vskd_training.models.output import ModelOutput
 from vskd_training.settings import LossWeights
 
 Float64 = NDArray[np.float64]
@@ -120,10 +120,9 @@ def test_a_row_without_a_label_is_about_the_teachers_answer() -> None:
 def test_the_weights_choose_the_terms(standardise: bool) -> None:
     student, teacher, target = two(5)
     shares = torch.nn.functional.one_hot(target, 4).double()
-    ids = [str(row) for row in range(5)]
     views = [ModelOutput(logits, torch.zeros(5, 2, dtype=torch.float64)) for logits in (student, teacher)]
     weights = LossWeights(ce=0.0, kd=0.5, decoupled=0.3, dist=0.2, decoupled_other=2.0, standardised=standardise)
-    loss, terms = distillation_loss(*views, shares, weights, student_ids=ids, teacher_ids=ids)
+    loss, terms = distillation_loss(*views, shares, weights)
     ours, theirs = (standardised(student), standardised(teacher)) if standardise else (student, teacher)
     expected = (
         0.5 * soft_targets(ours, theirs, temperature=4.0)

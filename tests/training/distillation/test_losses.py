@@ -16,13 +16,12 @@ from torch import Tensor
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
 from vskd_training.distillation.losses import angle, distance, distillation_loss, semantic, soft_targets
-from vskd_training.models.student import ModelOutput
+from vskd_training.models.output import ModelOutput
 from vskd_training.settings import LossWeights
 
 torch.set_num_threads(1)
 
 EVERY = LossWeights(kd=0.7, distance=1.3, angle=0.9, semantic=0.4, temperature=3.0, label_smoothing=0.1)
-IDS = ("a1_s1_t1", "a2_s1_t1", "a3_s5_t2")
 
 # Three recordings, two features, three classes. The student's first corner is right-angled, the teacher's is flat.
 STUDENT_FEATURE = [[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]]
@@ -51,10 +50,7 @@ def random_views(seed: int, batch: int = 5, width: int = 4) -> tuple[ModelOutput
 def compute(
     student: ModelOutput, teacher: ModelOutput | None, targets: Tensor, weights: LossWeights
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    ids = [f"clip{row}" for row in range(len(student.logits))]
-    return distillation_loss(
-        student, teacher, targets, weights, student_ids=ids, teacher_ids=None if teacher is None else ids
-    )
+    return distillation_loss(student, teacher, targets, weights)
 
 
 # The definitions once more, in plain Python on lists.
@@ -366,43 +362,6 @@ def test_bfloat16_is_computed_in_float32_also_under_autocast() -> None:
     )
 
 
-def pair(student_ids: object, teacher_ids: object) -> None:
-    student, teacher = views()
-    distillation_loss(
-        student,
-        teacher,
-        torch.tensor([2, 0, 1]),
-        EVERY,
-        student_ids=student_ids,  # type: ignore[arg-type]
-        teacher_ids=teacher_ids,  # type: ignore[arg-type]
-    )
-
-
-def test_unrelated_pairs_are_refused_even_where_no_term_needs_the_teacher() -> None:
-    with pytest.raises(DataError, match=r"row 1 pairs 'a2_s1_t1' \(student\) with 'a3_s5_t2' \(teacher\).*one loader"):
-        pair(IDS, ("a1_s1_t1", "a3_s5_t2", "a2_s1_t1"))
-    with pytest.raises(DataError, match=r"row 2 pairs 6 \(student\) with 5 \(teacher\)"):
-        pair(torch.tensor([4, 5, 6]), torch.tensor([4, 5, 5]))
-    with pytest.raises(DataError, match="batch of 3 needs as many sample ids, got 3 for the student and 2"):
-        pair(IDS, IDS[:2])
-    with pytest.raises(DataError, match="batch of 3 needs as many sample ids, got 3 for the student and 0"):
-        pair(IDS, None)
-    with pytest.raises(DataError, match="batch of 3 needs as many sample ids, got 2 for the student and 2"):
-        pair(IDS[:2], IDS[:2])
-    student, teacher = views()
-    with pytest.raises(DataError, match="row 0 pairs"):
-        distillation_loss(
-            student, teacher, torch.tensor([0, 1, 2]), LossWeights(), student_ids=IDS, teacher_ids=IDS[::-1]
-        )
-
-
-def test_equal_ids_pass_as_tensors_lists_and_tuples() -> None:
-    pair(torch.tensor([4, 5, 6]), torch.tensor([4, 5, 6]))
-    pair(list(IDS), IDS)
-    with pytest.raises(DataError, match="row 0 pairs 4"):
-        pair(torch.tensor([4, 5, 6]), IDS)
-
-
 def test_a_missing_teacher_is_refused_where_it_is_weighed() -> None:
     student, _ = views()
     with pytest.raises(ConfigError, match=r"there is no teacher\. Name a teacher, or set loss\.kd"):
@@ -453,7 +412,7 @@ def test_a_row_without_a_label_adds_nothing_to_the_cross_entropy(smoothing: floa
     targets[[1, 4]] = 0.0
     view = ModelOutput(logits, torch.zeros(6, 2, dtype=torch.float64))
     weights = LossWeights(ce=1.0, label_smoothing=smoothing)
-    loss, _ = distillation_loss(view, None, targets, weights, student_ids=list("abcdef"), teacher_ids=None)
+    loss, _ = distillation_loss(view, None, targets, weights)
     expected = 0.0
     for row in (0, 2, 3, 5):
         wanted = (1 - smoothing) * targets[row].numpy() + smoothing / 4

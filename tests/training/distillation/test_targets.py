@@ -17,10 +17,11 @@ from vskd.contract import GafSpec
 from vskd.errors import ConfigError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import UNLABELLED
-from vskd_training.distillation.targets import aggregated, shuffled, targets_for, trained_student
-from vskd_training.loop.run import Run
-from vskd_training.loop.tasks import DistillationTargets
+from vskd_training.distillation.targets import DistillationTargets, aggregated, shuffled, targets_for
 from vskd_training.loop.train import train_student, train_teacher
+from vskd_training.models.output import ModelOutput
+from vskd_training.runs.run import Run
+from vskd_training.runs.trained import trained_student
 from vskd_training.settings import DistillationConfig, StudentConfig
 
 
@@ -28,26 +29,28 @@ def silent(done: int, total: int, parts: dict[str, float]) -> None:
     del done, total, parts
 
 
-def views(logits: torch.Tensor) -> DistillationTargets:
-    return DistillationTargets(
-        tuple(map(str, range(len(logits)))), logits, torch.arange(len(logits)).float().unsqueeze(1)
-    )
+def output(logits: torch.Tensor) -> ModelOutput:
+    return ModelOutput(logits, torch.arange(len(logits)).float().unsqueeze(1))
+
+
+def targets_of(logits: torch.Tensor) -> DistillationTargets:
+    return DistillationTargets(tuple(map(str, range(len(logits)))), output(logits))
 
 
 def test_several_teachers_are_averaged_by_probability() -> None:
     generator = torch.Generator().manual_seed(0)
-    each = [views(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
-    together = aggregated(each, how="arithmetic")
+    each = [output(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
+    together = aggregated(each, by="arithmetic")
     expected = np.mean([torch.softmax(one.logits.double(), 1).numpy() for one in each], axis=0)
     np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
-    assert together.features.shape == (7, 3)
-    assert aggregated(each[:1], how="arithmetic") is each[0]
+    assert together.feature.shape == (7, 3)
+    assert aggregated(each[:1], by="arithmetic") is each[0]
 
 
 def test_several_teachers_are_averaged_by_the_logarithm() -> None:
     generator = torch.Generator().manual_seed(1)
-    each = [views(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
-    together = aggregated(each, how="geometric")
+    each = [output(4 * torch.randn(7, 5, generator=generator)) for _ in range(3)]
+    together = aggregated(each, by="geometric")
     product = np.prod([torch.softmax(one.logits.double(), 1).numpy() for one in each], axis=0) ** (1 / 3)
     expected = product / product.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(torch.softmax(together.logits.double(), 1).numpy(), expected, atol=1e-6)
@@ -55,21 +58,21 @@ def test_several_teachers_are_averaged_by_the_logarithm() -> None:
 
 def test_the_config_chooses_the_mean(tiny: Experiment, teachers: list[Run], tmp_path: Path) -> None:
     table = tiny.windows("train")
-    said = {}
+    found = {}
     for mean in ("arithmetic", "geometric"):
         experiment = _with(tiny, distillation=DistillationConfig(aggregate=mean))
-        heard = targets_for(teachers, experiment, table)
-        said[mean] = heard.view([0, 1, 2]).logits
-    each = [targets_for([teacher], tiny, table) for teacher in teachers]
-    for mean, logits in said.items():
-        torch.testing.assert_close(logits, aggregated(each, how=mean).logits[:3], atol=1e-5, rtol=0)
-    assert (said["arithmetic"] - said["geometric"]).abs().max() > 1e-3
+        targets = targets_for(teachers, experiment, table)
+        found[mean] = targets.output.logits
+    each = [targets_for([teacher], tiny, table).output for teacher in teachers]
+    for mean, logits in found.items():
+        torch.testing.assert_close(logits, aggregated(each, by=mean).logits, atol=1e-5, rtol=0)
+    assert (found["arithmetic"] - found["geometric"]).abs().max() > 1e-3
 
 
 def test_teachers_who_are_sure_of_different_classes_stay_finite() -> None:
     one, other = torch.zeros(1, 2), torch.zeros(1, 2)
     one[0, 0], other[0, 1] = 500.0, 500.0
-    assert torch.softmax(aggregated([views(one), views(other)], how="arithmetic").logits, 1)[
+    assert torch.softmax(aggregated([output(one), output(other)], by="arithmetic").logits, 1)[
         0
     ].tolist() == pytest.approx([0.5, 0.5])
 
@@ -92,11 +95,11 @@ TABLES = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2)), min_size=2, m
 @given(TABLES, st.integers(0, 20))
 def test_shuffled_targets_come_from_one_other_recording(rows: list[tuple[int, int]], seed: int) -> None:
     table = table_of(*map(list, zip(*rows, strict=True)))
-    given_views = views(torch.arange(len(table)).float().unsqueeze(1).repeat(1, 3))
-    got = shuffled(given_views, table, within_class=False, seed=seed)
-    assert got.ids == given_views.ids
-    source = got.logits[:, 0].long().numpy()
-    np.testing.assert_array_equal(got.features[:, 0].numpy(), source)
+    given_targets = targets_of(torch.arange(len(table)).float().unsqueeze(1).repeat(1, 3))
+    got = shuffled(given_targets, table, within_class=False, seed=seed)
+    assert got.ids == given_targets.ids
+    source = got.output.logits[:, 0].long().numpy()
+    np.testing.assert_array_equal(got.output.feature[:, 0].numpy(), source)
     givers = {}
     for taker in np.unique(table.recordings):
         own = source[table.recordings == taker]
@@ -112,9 +115,9 @@ def test_shuffled_targets_come_from_one_other_recording(rows: list[tuple[int, in
 def test_within_the_class_only_the_recording_changes(rows: list[tuple[int, int]], seed: int) -> None:
     table = table_of(*map(list, zip(*rows, strict=True)))
     got = shuffled(
-        views(torch.arange(len(table)).float().unsqueeze(1).repeat(1, 3)), table, within_class=True, seed=seed
+        targets_of(torch.arange(len(table)).float().unsqueeze(1).repeat(1, 3)), table, within_class=True, seed=seed
     )
-    source = got.logits[:, 0].long().numpy()
+    source = got.output.logits[:, 0].long().numpy()
     np.testing.assert_array_equal(table.labels[source], table.labels)
     per_class = {label: len(set(table.recordings[table.labels == label])) for label in set(table.labels)}
     for row, giver in enumerate(source):
@@ -127,14 +130,16 @@ def test_an_unlabelled_recording_is_exchanged_by_the_teachers_answer() -> None:
     says = [0, 1, 0, 1, 0, 1]
     logits = torch.zeros(6, 3)
     logits[range(6), says] = 5.0
-    got = shuffled(views(logits), table, within_class=True, seed=0)
-    assert got.logits.argmax(1).tolist() == says
-    assert all(int(feature) != row for row, feature in enumerate(got.features[:, 0]))
+    got = shuffled(targets_of(logits), table, within_class=True, seed=0)
+    assert got.output.logits.argmax(1).tolist() == says
+    assert all(int(feature) != row for row, feature in enumerate(got.output.feature[:, 0]))
 
 
 def test_the_exchange_repeats_by_seed() -> None:
     table = table_of([1] * 30, [0] * 30)
-    one = [shuffled(views(torch.eye(30)), table, within_class=False, seed=seed).features for seed in (1, 1, 2)]
+    one = [
+        shuffled(targets_of(torch.eye(30)), table, within_class=False, seed=seed).output.feature for seed in (1, 1, 2)
+    ]
     assert torch.equal(one[0], one[1])
     assert not torch.equal(one[0], one[2])
 
@@ -170,9 +175,9 @@ def test_a_student_can_teach_the_next(tiny: Experiment, tmp_path: Path) -> None:
     alone = student(tiny, tmp_path / "alone")
     born_again = student(tiny, tmp_path / "again", alone)
     assert born_again.card["teacher"] == [{"run": "alone", "sha256": alone.card["weights_sha256"]}]
-    heard = targets_for([alone], tiny, tiny.windows("train"))
-    assert heard.ids == tiny.windows("train").ids
-    assert heard.features.shape == (len(heard.ids), 300)
+    targets = targets_for([alone], tiny, tiny.windows("train"))
+    assert targets.ids == tiny.windows("train").ids
+    assert targets.output.feature.shape == (len(targets.ids), 300)
 
 
 @pytest.mark.parametrize("depth", [10, 34])
@@ -204,7 +209,9 @@ def test_a_student_that_draws_another_image_can_teach(tiny: Experiment, tmp_path
     other = _of_contract(tiny, gaf=GafSpec(fields=("gasf", "gadf"), size=24))
     table = other.windows("train")
     np.testing.assert_array_equal(table.samples, tiny.windows("train").samples)
-    assert torch.equal(targets_for([alone], other, table).logits, targets_for([alone], tiny, table).logits)
+    assert torch.equal(
+        targets_for([alone], other, table).output.logits, targets_for([alone], tiny, table).output.logits
+    )
     assert student(other, tmp_path / "other", alone).card["teacher"][0]["run"] == "alone"
 
 

@@ -37,8 +37,8 @@ from vskd_training.evaluation.predictors import bundle_predictor, network_predic
 from vskd_training.evaluation.report import Temperature, report
 from vskd_training.evaluation.tables import evaluation_sentences
 from vskd_training.evaluation.unknown import rounded_down, threshold_that_keeps
-from vskd_training.loop.run import Run
 from vskd_training.loop.train import train_student, train_teacher
+from vskd_training.runs.run import Run
 from vskd_training.settings import Config, LabelsConfig, load_config
 
 LEFT_OUT = ("jog", "wave")

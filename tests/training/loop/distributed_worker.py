@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,45 +23,50 @@ from torch import Tensor, nn
 from vskd.errors import VskdError
 from vskd_training.data.experiment import Experiment
 from vskd_training.loop.distributed import ALONE, VARIABLES, Processes, open_processes
-from vskd_training.loop.run import Run
+from vskd_training.loop.fit import optimiser_for, train_step
+from vskd_training.loop.tasks import EpochOrder
 from vskd_training.loop.train import train_student
-from vskd_training.models.skeleton import SkeletonTeacher
-from vskd_training.models.student import ModelOutput, Student
-from vskd_training.settings import load_config
+from vskd_training.runs.run import Run
+from vskd_training.settings import TrainingConfig, load_config
 
-#: Rows of each batch: some do not divide by two or three, one has fewer rows than three.
-BATCHES = (7, 6, 2, 8)
+#: Batches of 12 divide by two and by three, so that the mean of the processes' means is the mean of the rows.
+ROWS, BATCH, EPOCHS = 60, 12, 3
 
 
-def steps(kind: str, processes: Processes, config: Path) -> tuple[list[float], dict[str, Tensor]]:
-    """Some steps of a float64 network, in which rounding cannot hide a mistake: losses and weights."""
-    contract = load_config(config).contract(tuple("abcdef"), "none")
-    torch.manual_seed(1)
-    student = Student(contract, width=0.125) if kind == "student" else None
-    model = (student or SkeletonTeacher(20, 6, width=0.125, dropout=0.5)).double()
-    shape = (3, contract.window.samples) if student else (16, 20, 3)
-    network = processes.spread(model, bf16=False)
-    model.train()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
-    losses = []
-    for rows in BATCHES:
-        view: ModelOutput = network(torch.randn(rows, *shape, dtype=torch.float64))
-        # The distances of all pairs of rows, as DASK compares them, and the mean over rows of a cross entropy.
-        loss = nn.functional.cross_entropy(view.logits, torch.arange(rows) % 6) + torch.pdist(view.feature).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    return losses, model.state_dict()
+class Rows:
+    """Points and classes, shared out by rows; without batch norm or dropout, so that one process is an oracle."""
+
+    def __init__(self, processes: Processes) -> None:
+        generator = torch.Generator().manual_seed(7)
+        self.points = torch.randn(ROWS, 5, generator=generator, dtype=torch.float64)
+        self.classes = torch.randint(4, (ROWS,), generator=generator)
+        self.order = EpochOrder(ROWS, 3, processes)
+
+    def steps(self, batch: int) -> int:
+        return self.order.steps(batch)
+
+    def batches(self, epoch: int, batch: int) -> Iterator[Tensor]:
+        return map(torch.from_numpy, self.order.batches(epoch, batch))
+
+    def loss(self, model: nn.Module, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return nn.functional.cross_entropy(model(self.points[batch]), self.classes[batch]), {}
+
+
+def steps(processes: Processes) -> dict[str, Tensor]:
+    """The weights after some epochs of a float64 network, in which rounding cannot hide a mistake."""
+    torch.manual_seed(1 + processes.rank)  # the first process's weights are everyone's
+    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 4)).double()
+    network, task, config = processes.parallel(model), Rows(processes), TrainingConfig(batch=BATCH)
+    optimiser = optimiser_for(model, config)
+    for epoch in range(EPOCHS):
+        for batch in task.batches(epoch, BATCH):
+            train_step(network, task, batch, optimiser, config)
+    return model.state_dict()
 
 
 def compare_steps(task: dict[str, Any], processes: Processes) -> None:
-    for kind in ("student", "teacher"):
-        found = {
-            "together": steps(kind, processes, Path(task["config"])),
-            "alone": steps(kind, ALONE, Path(task["config"])),
-        }
-        torch.save(found, Path(task["out"]) / f"{kind}-{processes.rank}-of-{processes.count}.pt")
+    found = {"together": steps(processes), "alone": steps(ALONE)}
+    torch.save(found, Path(task["out"]) / f"{processes.rank}-of-{processes.count}.pt")
 
 
 def train(task: dict[str, Any], processes: Processes, name: str, *, kill_after: float | None = None) -> None:

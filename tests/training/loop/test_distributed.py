@@ -17,9 +17,9 @@ import torch
 
 from vskd.errors import ConfigError
 from vskd_training.data.experiment import Experiment
-from vskd_training.loop.distributed import VARIABLES, Processes, from_environment
-from vskd_training.loop.run import Run
+from vskd_training.loop.distributed import ALONE, VARIABLES, Processes, from_environment
 from vskd_training.loop.train import train_student, train_teacher
+from vskd_training.runs.run import Run
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
 OF_TORCHRUN = {
@@ -86,25 +86,20 @@ def played(tiny_config_file: Path, tiny_cache: Path, teacher: Run, tmp_path_fact
 
 
 @pytest.mark.parametrize(("name", "count"), [("steps of two", 2), ("steps of three", 3)])
-@pytest.mark.parametrize("kind", ["student", "teacher"])
-def test_several_processes_take_the_steps_of_one(played: Played, name: str, count: int, kind: str) -> None:
-    """With batch norm and dropout, losses that compare rows, batches that do not divide, and one of two rows only."""
+def test_several_processes_take_the_steps_of_one(played: Played, name: str, count: int) -> None:
+    """Of a network without batch norm and dropout, where the rows of every batch divide evenly."""
     assert played.codes[name] == [0] * count
-    found = [torch.load(played.out / f"{kind}-{rank}-of-{count}.pt", weights_only=True) for rank in range(count)]
-    losses, weights = found[0]["together"]
-    expected_losses, expected = found[0]["alone"]
-    assert losses == pytest.approx(expected_losses, rel=1e-9)
-    assert weights.keys() == expected.keys()
-    for key, value in expected.items():
-        torch.testing.assert_close(weights[key], value, rtol=1e-8, atol=1e-10)
+    found = [torch.load(played.out / f"{rank}-of-{count}.pt", weights_only=True) for rank in range(count)]
+    for key, value in found[0]["alone"].items():
+        torch.testing.assert_close(found[0]["together"][key], value, rtol=1e-9, atol=1e-11)
     for other in found[1:]:
-        assert all(torch.equal(other["together"][1][key], value) for key, value in weights.items())
+        assert all(torch.equal(other["together"][key], value) for key, value in found[0]["together"].items())
 
 
 def test_a_run_of_two_processes_is_one_run(played: Played, tiny: Experiment, teacher: Run, tmp_path: Path) -> None:
     assert played.codes["train"] == [0, 0]
     run = Run.open(played.out / "whole", role="student")
-    assert run.card["processes"] == {"count": 2, "device": "cpu"}
+    assert run.card["processes"] == {"count": 2, "device": "cpu", "batch_norm": "per process"}
     cards = [json.loads((played.out / f"whole-card-{rank}.json").read_text()) for rank in range(2)]
     assert cards == [run.card, run.card]
     assert not (played.out / "whole-progress-1").exists()
@@ -112,9 +107,8 @@ def test_a_run_of_two_processes_is_one_run(played: Played, tiny: Experiment, tea
     assert "processes" not in alone.card
     first, expected = (json.loads((path / "log.jsonl").read_text().splitlines()[0]) for path in (run.path, alone.path))
     assert first.keys() == expected.keys()
-    # Later epochs drift apart by rounding: in float32, Adam takes full steps where the gradient is all but zero.
-    for term in ("loss", "ce", "kd", "distance"):
-        assert first[term] == pytest.approx(expected[term], rel=1e-4)
+    # The same windows in the same batches; batch norms and augmentation differ.
+    assert first["ce"] == pytest.approx(expected["ce"], rel=0.1)
 
 
 def test_when_a_process_is_killed_the_other_says_so_and_stops(played: Played) -> None:
@@ -149,6 +143,15 @@ def test_a_loss_that_leaves_the_classifier_out_is_refused(tiny: Experiment, teac
     assert not (tmp_path / "run").exists()
 
 
+def test_a_batch_that_leaves_a_process_one_row_is_refused(tiny: Experiment, teacher: Run, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"overwrite": False, "resume": False, "progress": silent, "processes": Processes(0, 9)}
+    with pytest.raises(ConfigError, match=r"a batch of 16 windows leaves 9 processes fewer than two .* 18 at least"):
+        train_student(tiny, tmp_path / "student", teachers=[teacher], **options)
+    with pytest.raises(ConfigError, match=r"a batch of 16 windows leaves 9 processes fewer than two .* 18 at least"):
+        train_teacher(tiny, tmp_path / "teacher", **options)
+    assert not any(tmp_path.iterdir())
+
+
 def test_torchrun_starts_the_command(tiny_config_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
     """As the README has it, and refused as a whole: the folder is there already."""
     (tmp_path / "run").mkdir()
@@ -172,12 +175,12 @@ def test_torchrun_starts_the_command(tiny_config_file: Path, tiny_cache: Path, t
 def test_without_the_variables_of_torchrun_a_process_is_alone() -> None:
     for variables in ({}, {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500", "LOCAL_RANK": "3"}):
         found = from_environment(variables, device="cpu")
-        assert (found.rank, found.count, found.plain, found.card()) == (0, 1, True, {})
+        assert (found.rank, found.count, found.device.type, found.card()) == (0, 1, "cpu", {})
 
 
 def test_one_process_by_torchrun_is_alone_too() -> None:
     found = from_environment({**OF_TORCHRUN, "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, device="cpu")
-    assert found.plain
+    assert found == ALONE
 
 
 def test_the_variables_of_torchrun_say_which_process_this_is() -> None:
@@ -204,3 +207,14 @@ def test_variables_that_make_no_sense_are_refused(name: str, value: str, said: s
 def test_a_cuda_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"needs a CUDA device of its own; torch .* sees 0\. Use --device cpu"):
         from_environment({}, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_run_on_a_cuda_device_trains_and_says_where(tiny: Experiment, tmp_path: Path) -> None:
+    cuda = Processes(device=torch.device("cuda", 0))
+    options: dict[str, Any] = {"overwrite": False, "resume": False, "progress": silent}
+    teacher = train_teacher(tiny, tmp_path / "teacher", processes=cuda, **options)
+    run = train_student(tiny, tmp_path / "student", teachers=[teacher], processes=cuda, **options)
+    assert run.card["processes"] == {"count": 1, "device": "cuda"}
+    first, *_, last = (json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines())
+    assert last["ce"] < first["ce"]

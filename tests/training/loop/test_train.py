@@ -12,10 +12,14 @@ import pytest
 
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.experiment import Experiment
+from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.loop import fit as fit_module
-from vskd_training.loop.run import Run
+from vskd_training.loop.fit import Training
 from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.models.student import Student
+from vskd_training.runs.predict import predict_windows
+from vskd_training.runs.run import Run
+from vskd_training.runs.trained import trained_student
 
 
 def silent(done: int, total: int, parts: dict[str, float]) -> None:
@@ -45,8 +49,17 @@ def test_a_run_card_says_what_was_done(student: Run, teacher: Run, tiny: Experim
     assert np.sum(card["metrics"]["test"]["confusion"]) == len(tiny.split.test)
 
 
-def test_the_temperature_is_fitted_on_validation_people(student: Run) -> None:
-    assert student.contract.decision.temperature != 1.0
+def test_the_temperature_is_fitted_on_validation_subjects_only(student: Run, tiny: Experiment) -> None:
+    """Fitted again, from the run's own network: on these subjects' windows, and on nobody else's."""
+    network = trained_student(student)
+    fitted = {}
+    for part in ("train", "validation", "test"):
+        table = tiny.windows(part)  # type: ignore[arg-type]
+        fitted[part] = fit_temperature(predict_windows(network, table).logits.numpy(), table.labels)
+    assert set(tiny.windows("validation").subjects) == set(student.card["data"]["split"]["validation"]) == {"3"}
+    assert student.contract.decision.temperature == pytest.approx(fitted["validation"], rel=1e-6)
+    for other in ("train", "test"):
+        assert student.contract.decision.temperature != pytest.approx(fitted[other], rel=1e-3)
     assert student.config.decision.temperature == 1.0
 
 
@@ -175,10 +188,11 @@ def test_a_loss_that_is_not_finite_stops_the_run(
         def loss(self, model: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
             return exploded(model, self._task, batch)
 
-    real = fit_module.fit
-    monkeypatch.setattr(
-        "vskd_training.loop.train.fit", lambda model, task, *a, **k: real(model, Exploding(task), *a, **k)
-    )
-    with pytest.raises(DataError, match="the loss became nan"):
+    def fit(training: Training) -> None:
+        fit_module.fit(dataclasses.replace(training, task=Exploding(training.task)))
+
+    monkeypatch.setattr("vskd_training.loop.train.fit", fit)
+    with pytest.raises(DataError, match=r"the loss became nan within 2 steps of epoch 1. Lower the learning rate"):
         train_student(tiny, tmp_path / "run", teachers=[teacher], overwrite=False, resume=False, progress=silent)
     assert not (tmp_path / "run" / "run.json").exists()
+    assert not (tmp_path / "run" / "resume.pt").exists()

@@ -16,7 +16,7 @@ from vskd.errors import ConfigError, DataError
 from vskd_training.data.joints import ARMS, CROP, JointClips, vary_joints
 from vskd_training.datasets.skeleton_joints import joints_in_torsos, relative_joints
 from vskd_training.datasets.utd_mhad import SKELETON
-from vskd_training.distillation.targets import build_teacher
+from vskd_training.models.build import build_teacher
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import FEATURE_SIZE
 from vskd_training.settings import Config, DataConfig, TeacherConfig
@@ -193,5 +193,5 @@ def test_view_and_network_must_fit() -> None:
     for view, backbone in (("depth", "joints"), ("joints", "small")):
         data = DataConfig(dataset="utd-mhad", view=view)  # type: ignore[arg-type]
         config = Config(data, teacher=TeacherConfig(backbone=backbone))  # type: ignore[arg-type]
-        with pytest.raises(ConfigError, match=f"the teacher '{backbone}' cannot see the view '{view}'"):
+        with pytest.raises(ConfigError, match=f"the teacher '{backbone}' does not take the view '{view}'"):
             build_teacher(config, 27)

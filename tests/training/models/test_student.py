@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.errors import ConfigError
-from vskd_training.models.student import FEATURE_SIZE, Student, resnet_trunk
+from vskd_training.models.output import FEATURE_SIZE
+from vskd_training.models.student import Student, resnet_trunk
 from vskd_training.models.torchvision_import import torchvision_resnet
 
 torch.set_num_threads(1)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from vskd.errors import ConfigError, DataError
+from vskd_training.data.frames import segment_indices, with_neighbours
 from vskd_training.models.bn_inception import BnInception
-from vskd_training.models.student import FEATURE_SIZE
+from vskd_training.models.output import FEATURE_SIZE
 from vskd_training.models.trn import (
     BgrInput,
     BnInceptionBackbone,
@@ -22,8 +23,6 @@ from vskd_training.models.trn import (
     MultiScaleTrn,
     SmallBackbone,
     Teacher,
-    segment_indices,
-    with_neighbours,
 )
 
 torch.set_num_threads(1)

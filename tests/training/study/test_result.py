@@ -18,7 +18,7 @@ from training.study.tiny_study import ENSEMBLE, ONE_ARM, STUDY, RunStudy, WriteS
 from vskd.errors import DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.evaluation.predictors import network_predictor
-from vskd_training.loop.run import Run
+from vskd_training.runs.run import Run
 from vskd_training.study.plan import Study, open_study
 from vskd_training.study.report import report_study, table
 from vskd_training.study.result import summarise

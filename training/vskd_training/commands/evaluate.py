@@ -56,7 +56,7 @@ def evaluate(
     from vskd_training.evaluation.files import write_evaluation
     from vskd_training.evaluation.predictors import bundle_predictor, network_predictor
     from vskd_training.evaluation.tables import evaluation_sentences, evaluation_tables
-    from vskd_training.loop.run import Run
+    from vskd_training.runs.run import Run
 
     opened = Run.open(run, role="student" if bundle else None)
     experiment = open_experiment(opened.config, root, cache)

@@ -17,7 +17,7 @@ from vskd_training.commands.terminal import open_experiment, progress_bar, show_
 
 if TYPE_CHECKING:
     from vskd_training.data.experiment import Experiment
-    from vskd_training.loop.run import Run
+    from vskd_training.runs.run import Run
 
 
 @click.group(
@@ -77,8 +77,8 @@ def teacher(**options: Any) -> None:
 )
 def student(teachers: tuple[Path, ...], **options: Any) -> None:
     """Train the wrist network, alone or with teachers."""
-    from vskd_training.loop.run import Run
     from vskd_training.loop.train import train_student
+    from vskd_training.runs.run import Run
 
     runs = [Run.open(path, role=None) for path in teachers]
     names = ", ".join(run.path.name for run in runs)

@@ -36,6 +36,8 @@ from torch import Tensor
 
 from vskd_training.settings import Augmentation
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Change:
@@ -86,10 +88,12 @@ def augment(windows: Tensor, config: Augmentation, generator: torch.Generator) -
     -------
     (batch, 3, samples), g
     """
-    return drawn(windows.shape, config, generator).of_windows(windows)
+    return draw_change(windows.shape, config, generator, device=windows.device).of_windows(windows)
 
 
-def drawn(shape: tuple[int, ...], config: Augmentation, generator: torch.Generator) -> Change:
+def draw_change(
+    shape: tuple[int, ...], config: Augmentation, generator: torch.Generator, *, device: torch.device = _CPU
+) -> Change:
     """Draw what is done to each window of a batch.
 
     Parameters
@@ -97,33 +101,36 @@ def drawn(shape: tuple[int, ...], config: Augmentation, generator: torch.Generat
     shape : (batch, 3, samples) of the windows
     config : the limits
     generator : source of all randomness
+    device : of the windows and of the generator
     """
     batch, _, samples = shape
-    positions = (
-        _read_positions(batch, samples, config, generator)
-        if config.crop or config.time_warp or config.clock_skew
-        else None
-    )
-    rotation = _rotations(batch, config.rotation_rad, generator) if config.rotation_rad else None
-    factor = 1 + config.scale * torch.randn(batch, 1, 1, generator=generator) if config.scale else None
-    noise_g = config.jitter_g * torch.randn(shape, generator=generator) if config.jitter_g else None
+    draw = _Draw(generator, device)
+    retimed = config.crop or config.time_warp or config.clock_skew
+    positions = _read_positions(batch, samples, config, draw) if retimed else None
+    rotation = _rotations(batch, config.rotation_rad, draw) if config.rotation_rad else None
+    factor = 1 + config.scale * draw.normal(batch, 1, 1) if config.scale else None
+    noise_g = config.jitter_g * draw.normal(*shape) if config.jitter_g else None
     return Change(
         positions=positions,
         rotation=rotation,
         factor=factor,
         noise_g=noise_g,
-        reflection=_reflections(batch, config, generator) if config.handedness_flip else None,
-        lost=_lost(batch, samples, config, generator) if config.sample_dropout else None,
+        reflection=_reflections(batch, config, draw) if config.handedness_flip else None,
+        lost=_lost(batch, samples, config, draw) if config.sample_dropout else None,
     )
 
 
-def mixing(batch: int, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def mixing(
+    batch: int, alpha: float, generator: torch.Generator, *, device: torch.device = _CPU
+) -> tuple[Tensor, Tensor]:
     """Partners and shares for mixup: ``share * x + (1 - share) * x[partner]``.
 
     Parameters
     ----------
     batch : clips
     alpha : of Beta(alpha, alpha), above 0
+    generator : source of all randomness
+    device : of the clips and of the generator
 
     Returns
     -------
@@ -131,45 +138,68 @@ def mixing(batch: int, alpha: float, generator: torch.Generator) -> tuple[Tensor
     share : (), at least 0.5, so that a clip keeps its own identity
     """
     # A ratio of gamma variates is a beta variate; torch's own gamma sampler takes the generator.
-    gamma = torch._standard_gamma(torch.full((2,), alpha), generator=generator)
-    share = gamma[0] / gamma.sum().clamp_min(1e-12)
-    return torch.randperm(batch, generator=generator), torch.maximum(share, 1 - share)
+    gamma = torch._standard_gamma(torch.full((2,), alpha, device=device), generator=generator)
+    share = gamma.select(0, 0) / gamma.sum().clamp_min(1e-12)
+    return torch.randperm(batch, generator=generator, device=device), torch.maximum(share, 1 - share)
 
 
-def _rotations(batch: int, limit_rad: float, generator: torch.Generator) -> Tensor:
+@dataclass(frozen=True)
+class _Draw:
+    """Random tensors on the windows' device."""
+
+    generator: torch.Generator
+    device: torch.device
+
+    def normal(self, *shape: int) -> Tensor:
+        """Of mean 0 and deviation 1."""
+        return torch.randn(shape, generator=self.generator, device=self.device)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """In [0, 1)."""
+        return torch.rand(shape, generator=self.generator, device=self.device)
+
+    def signed(self, *shape: int) -> Tensor:
+        """In [-1, 1)."""
+        return 2 * self.uniform(*shape) - 1
+
+    def integers(self, low: int, end: int, *shape: int) -> Tensor:
+        """In [low, end)."""
+        return torch.randint(low, end, shape, generator=self.generator, device=self.device)
+
+
+def _rotations(batch: int, limit_rad: float, draw: _Draw) -> Tensor:
     """(batch, 3, 3) rotations by up to ``limit_rad`` about uniformly random axes (Rodrigues' formula)."""
-    axis = torch.nn.functional.normalize(torch.randn(batch, 3, generator=generator), dim=1)
-    angle = (2 * torch.rand(batch, 1, 1, generator=generator) - 1) * limit_rad
+    axis = torch.nn.functional.normalize(draw.normal(batch, 3), dim=1)
+    angle = draw.signed(batch, 1, 1) * limit_rad
     x, y, z = axis.unbind(1)
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(batch, 3, 3)
-    return torch.eye(3) + torch.sin(angle) * cross + (1 - torch.cos(angle)) * (cross @ cross)
+    return torch.eye(3, device=draw.device) + torch.sin(angle) * cross + (1 - torch.cos(angle)) * (cross @ cross)
 
 
-def _reflections(batch: int, config: Augmentation, generator: torch.Generator) -> Tensor:
-    """(batch, 3, 1): of each window 1 on every axis, or -1 on the mirrored one."""
-    worn_on_the_other = torch.rand(batch, generator=generator) < config.handedness_flip
-    signs = torch.ones(batch, 3, 1)
-    signs[worn_on_the_other, "xyz".index(config.handedness_flip_axis)] = -1.0
-    return signs
+def _reflections(batch: int, config: Augmentation, draw: _Draw) -> Tensor:
+    """(batch, 3, 1): of each window 1 on every axis, or -1 on the one that is flipped."""
+    other_wrist = draw.uniform(batch) < config.handedness_flip
+    axis = torch.arange(3, device=draw.device) == "xyz".index(config.handedness_flip_axis)
+    return torch.where(other_wrist.unsqueeze(1) & axis, -1.0, 1.0).unsqueeze(2)
 
 
-def _read_positions(batch: int, samples: int, config: Augmentation, generator: torch.Generator) -> Tensor:
+def _read_positions(batch: int, samples: int, config: Augmentation, draw: _Draw) -> Tensor:
     """(batch, samples) positions to read at, never decreasing, within the window."""
-    kept = 1 - config.crop * torch.rand(batch, 1, generator=generator)
-    place = torch.rand(batch, 1, generator=generator)
-    phase = 2 * torch.pi * torch.rand(batch, 1, generator=generator)
-    depth = config.time_warp * (2 * torch.rand(batch, 1, generator=generator) - 1)
+    kept = 1 - config.crop * draw.uniform(batch, 1)
+    place = draw.uniform(batch, 1)
+    phase = 2 * torch.pi * draw.uniform(batch, 1)
+    depth = config.time_warp * draw.signed(batch, 1)
     if config.clock_skew:
-        kept = kept * (1 + config.clock_skew * (2 * torch.rand(batch, 1, generator=generator) - 1))
+        kept = kept * (1 + config.clock_skew * draw.signed(batch, 1))
     start = (1 - kept) * place
-    time = torch.linspace(0, 1, samples).expand(batch, samples)
+    time = torch.linspace(0, 1, samples, device=draw.device).expand(batch, samples)
     # d/dt of the bump is depth * (cos(2 pi t + phase) - mean), so the tempo never changes by more than ``time_warp``.
     bump = depth / (2 * torch.pi) * (torch.sin(2 * torch.pi * time + phase) - torch.sin(phase))
     return ((start + kept * (time + bump)).clamp(0, 1)) * (samples - 1)
 
 
-def _lost(batch: int, samples: int, config: Augmentation, generator: torch.Generator) -> Tensor:
+def _lost(batch: int, samples: int, config: Augmentation, draw: _Draw) -> Tensor:
     """(batch, samples), which are lost, in runs of 1 to ``sample_dropout_run``.
 
     The window is cut into blocks of ``sample_dropout_run`` + 1 at a random offset. A block loses at most one run and
@@ -177,22 +207,22 @@ def _lost(batch: int, samples: int, config: Augmentation, generator: torch.Gener
     """
     longest = config.sample_dropout_run
     blocks = samples // (longest + 1) + 2
-    offset = torch.randint(longest + 1, (batch, 1), generator=generator)
-    share = 2 * config.sample_dropout * torch.rand(batch, 1, generator=generator)
-    broken = torch.rand(batch, blocks, generator=generator) < share
-    length = torch.randint(1, longest + 1, (batch, blocks), generator=generator)
-    begin = (torch.rand(batch, blocks, generator=generator) * (longest - length + 1)).long()
-    place = torch.arange(samples) + offset
+    offset = draw.integers(0, longest + 1, batch, 1)
+    share = 2 * config.sample_dropout * draw.uniform(batch, 1)
+    broken = draw.uniform(batch, blocks) < share
+    length = draw.integers(1, longest + 1, batch, blocks)
+    begin = (draw.uniform(batch, blocks) * (longest - length + 1)).long()
+    sample = torch.arange(samples, device=draw.device)
+    place = sample + offset
     block, within = place // (longest + 1), place % (longest + 1)
     begin, length, broken = (values.gather(1, block) for values in (begin, length, broken))
-    lost = broken & (begin <= within) & (within < begin + length)
-    lost[:, 0] = lost[:, -1] = False
-    return lost
+    inside = (sample > 0) & (sample < samples - 1)
+    return broken & (begin <= within) & (within < begin + length) & inside
 
 
 def _bridged(windows: Tensor, lost: Tensor) -> Tensor:
     """Put a straight line from the last sample before each loss to the first after it."""
-    index = torch.arange(lost.shape[1]).expand(lost.shape)
+    index = torch.arange(lost.shape[1], device=lost.device).expand(lost.shape)
     before = torch.where(lost, 0, index).cummax(dim=1).values
     after = torch.where(lost, lost.shape[1], index).flip(1).cummin(dim=1).values.flip(1)
     share = (index - before) / (after - before).clamp_min(1)

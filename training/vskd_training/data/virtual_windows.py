@@ -54,7 +54,7 @@ class VirtualWindows:
     config : how far each may vary, and how many there are for each real one
     """
 
-    rows: NDArray[np.int64]
+    rows: Tensor
     motion_g: Tensor
     gravity_g: Tensor
     strap: Tensor
@@ -70,25 +70,37 @@ class VirtualWindows:
         people = list(self.config.without_sensor)
         return {"windows": len(self), "without_sensor": people, "left_out": list(self.left_out)}
 
-    def draw(self, chosen: Sequence[int], generator: torch.Generator) -> Tensor:
+    def to(self, device: torch.device) -> VirtualWindows:
+        """The same on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("rows", "motion_g", "gravity_g", "strap")}
+        return dataclasses.replace(self, **moved)
+
+    def draw(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
         """Readings of some of them, each varied in its own way.
 
         Parameters
         ----------
-        chosen : which, by their place among the n
-        generator : source of all randomness
+        chosen : which, by their place among the n, on the device of these windows
+        generator : source of all randomness, of the same device
 
         Returns
         -------
         (chosen, 3, samples), float32, g
         """
-        count, config = len(chosen), self.config
-        length_m = config.torso_m * (1 + config.length * torch.randn(count, 1, 1, generator=generator))
-        limb_g = length_m * self.motion_g[chosen] + self.gravity_g[chosen]
-        angle = config.strap_rad * (2 * torch.rand(count, generator=generator) - 1)
-        turned = self.strap[chosen] @ _about_x(angle) @ limb_g
-        offset = config.bias_g * torch.randn(count, 3, 1, generator=generator)
-        return turned + offset + config.noise_g * torch.randn(turned.shape, generator=generator)
+        count, config, device = len(chosen), self.config, self.motion_g.device
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=generator, device=device)
+
+        length_m = config.torso_m * (1 + config.length * normal(count, 1, 1))
+        motion_g, gravity_g, strap = (
+            values.index_select(0, chosen) for values in (self.motion_g, self.gravity_g, self.strap)
+        )
+        limb_g = length_m * motion_g + gravity_g
+        angle = config.strap_rad * (2 * torch.rand(count, generator=generator, device=device) - 1)
+        rotated = strap @ _about_x(angle) @ limb_g
+        offset = config.bias_g * normal(count, 3, 1)
+        return rotated + offset + config.noise_g * normal(*rotated.shape)
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,7 @@ def virtual_windows(prepared: Prepared, table: WindowTable, config: VirtualConfi
     if not sensors:
         raise DataError("no skeleton of the training people bears a virtual sensor", hint="`vskd data check` says more")
     return VirtualWindows(
-        rows=np.array([sensor.row for sensor in sensors]),
+        rows=torch.tensor([sensor.row for sensor in sensors]),
         motion_g=_tensor([sensor.motion_g for sensor in sensors]),
         gravity_g=_tensor([sensor.gravity_g for sensor in sensors]),
         strap=_tensor(_straps(table, worn, sensors, config)),

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from vskd.contract import Contract
 from vskd.errors import DataError
 from vskd.stream import cut_windows
+from vskd_training.data.frames import segment_indices, with_neighbours
 from vskd_training.datasets.prepared import Prepared
-from vskd_training.models.trn import segment_indices, with_neighbours
 
 #: In place of the class of a window whose label is not known.
 UNLABELLED = -1

@@ -61,11 +61,10 @@ def decoupled(
     other : weight of what is said about the other classes
     """
     student, teacher = student_logits / temperature, teacher_logits.detach() / temperature
-    hit = F.one_hot(target, student.shape[1]).bool()
-    about_target = _divergence(_hit_or_miss(student, hit), _hit_or_miss(teacher, hit))
-    rest = (len(student), student.shape[1] - 1)
+    about_target = _divergence(_hit_or_miss(student, target), _hit_or_miss(teacher, target))
+    others = _others(target, student.shape[1])
     about_others = _divergence(
-        F.log_softmax(student[~hit].view(rest), dim=1), F.log_softmax(teacher[~hit].view(rest), dim=1)
+        F.log_softmax(student.gather(1, others), dim=1), F.log_softmax(teacher.gather(1, others), dim=1)
     )
     return (about_target + other * about_others) * temperature**2
 
@@ -79,10 +78,18 @@ def dist(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) 
     return (rows + classes) * temperature**2
 
 
-def _hit_or_miss(logits: Tensor, hit: Tensor) -> Tensor:
+def _hit_or_miss(logits: Tensor, target: Tensor) -> Tensor:
     """(batch, 2): logarithms of the target's probability and of all others' together."""
     logs = F.log_softmax(logits, dim=1)
-    return torch.stack([logs[hit], logs.masked_fill(hit, -torch.inf).logsumexp(dim=1)], dim=1)
+    hit = F.one_hot(target, logits.shape[1]).bool()
+    own = logs.gather(1, target.unsqueeze(1)).squeeze(1)
+    return torch.stack([own, logs.masked_fill(hit, -torch.inf).logsumexp(dim=1)], dim=1)
+
+
+def _others(target: Tensor, classes: int) -> Tensor:
+    """(batch, classes - 1): the classes that are not the target, ascending."""
+    place = torch.arange(classes - 1, device=target.device)
+    return place + (place >= target.unsqueeze(1)).long()
 
 
 def _divergence(student_logs: Tensor, teacher_logs: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ nothing of networks or of how batches are made, but it refuses a pair of views w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from vskd.errors import ConfigError, DataError
 from vskd_training.distillation.logit_losses import decoupled, dist, standardised, target_classes
-from vskd_training.models.student import ModelOutput
+from vskd_training.models.output import ModelOutput
 from vskd_training.settings.loss import TEACHER_TERMS, LossWeights
 
 #: Squared distances below this are two features that coincide.
@@ -78,9 +78,6 @@ def distillation_loss(
     teacher: ModelOutput | None,
     targets: Tensor,
     weights: LossWeights,
-    *,
-    student_ids: Sequence[str] | Tensor,
-    teacher_ids: Sequence[str] | Tensor | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum of the terms.
 
@@ -91,7 +88,6 @@ def distillation_loss(
     targets : (batch,) int64 class indices, or (batch, classes) probabilities (mixup); a row that sums to less than 1
         is unlabelled by as much
     weights : the weight of each term
-    student_ids, teacher_ids : (batch,), the recording behind each row of each view; None without a teacher
 
     Returns
     -------
@@ -108,8 +104,6 @@ def distillation_loss(
             "the loss weighs the teacher's outputs, but there is no teacher",
             hint=f"Name a teacher, or set loss.{', '.join(TEACHER_TERMS)} to 0",
         )
-    if teacher is not None:
-        _check_ids(student_ids, teacher_ids, batch=len(student.logits))
     # Angles in bfloat16 would be right to two digits only.
     with torch.autocast(student.logits.device.type, enabled=False):
         terms = {name: term() for name, term in _terms(_full(student), teacher, targets, weights).items()}
@@ -159,7 +153,7 @@ def _relative_distances(feature: Tensor) -> Tensor:
     """(batch, batch): distances in units of their mean; the diagonal is 0."""
     batch = len(feature)
     squared = (feature.unsqueeze(0) - feature.unsqueeze(1)).square().sum(dim=2)
-    apart = ~torch.eye(batch, dtype=torch.bool, device=feature.device)
+    apart = torch.eye(batch, dtype=torch.bool, device=feature.device).logical_not()
     # The square root has no gradient at 0. Clamped, features that coincide pull at nothing.
     distances = torch.where(apart, squared.clamp(min=_COINCIDE).sqrt(), 0.0)
     if batch == 1:
@@ -195,24 +189,3 @@ def _check_equal_shapes(what: str, student: Tensor, teacher: Tensor) -> None:
 def _check_equal_batches(student: Tensor, teacher: Tensor) -> None:
     if len(student) != len(teacher):
         raise DataError(f"the student's batch has {len(student)} features, the teacher's {len(teacher)}")
-
-
-def _check_ids(student_ids: Sequence[str] | Tensor, teacher_ids: Sequence[str] | Tensor | None, *, batch: int) -> None:
-    left, right = _listed(student_ids), _listed(teacher_ids)
-    if not len(left) == len(right) == batch:
-        raise DataError(
-            f"a batch of {batch} needs as many sample ids, "
-            f"got {len(left)} for the student and {len(right)} for the teacher"
-        )
-    for position, (one, other) in enumerate(zip(left, right, strict=True)):
-        if one != other:
-            raise DataError(
-                f"row {position} pairs {one!r} (student) with {other!r} (teacher): not the same recording",
-                hint="Both views of a batch must come from one loader",
-            )
-
-
-def _listed(ids: Sequence[str] | Tensor | None) -> list[object]:
-    if ids is None:
-        return []
-    return list(ids.tolist()) if isinstance(ids, Tensor) else list(ids)

@@ -17,7 +17,7 @@ from vskd_training.data.windows import WindowTable
 from vskd_training.evaluation.predictors import Predictor
 from vskd_training.evaluation.report import Temperature, report_test
 from vskd_training.evaluation.unknown import rounded_down, threshold_that_keeps
-from vskd_training.loop.run import Run
+from vskd_training.runs.run import Run
 
 
 @dataclass(frozen=True)

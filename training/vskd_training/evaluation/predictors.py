@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from vskd.bundle import Bundle
 from vskd.engines import open_engine
 from vskd.errors import ContractError
+from vskd_training.data.clips import clips_for
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import WindowTable
-from vskd_training.distillation.targets import clips_for, trained_network
-from vskd_training.loop.run import WEIGHTS, Run
-from vskd_training.loop.tasks import predict_clips, student_logits
 from vskd_training.models.student import Student
+from vskd_training.runs.predict import predict_clips, predict_windows
+from vskd_training.runs.run import WEIGHTS, Run
+from vskd_training.runs.trained import trained_network
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def network_predictor(run: Run, experiment: Experiment) -> Predictor:
 
     def predict(table: WindowTable) -> NDArray[np.float32]:
         if isinstance(network, Student):
-            return np.asarray(student_logits(network, table).numpy())
-        return np.asarray(predict_clips(network, clips_for(network, experiment, table), batch=batch).logits.numpy())
+            return np.asarray(predict_windows(network, table).logits.numpy())
+        return np.asarray(predict_clips(network, clips_for(experiment, table), batch=batch).logits.numpy())
 
     return Predictor("torch", WEIGHTS, run.card["weights_sha256"], predict)
 

@@ -1,11 +1,16 @@
-"""Train a teacher or a student, test it once, and leave a finished run."""
+"""Train a teacher or a student, test it once, and leave a finished run.
+
+Both go the same way: open the run's folder, build network and task, train (``fit``), fit the temperature on the
+validation subjects, test, write the card.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,22 +19,45 @@ from torch import nn
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
+from vskd_training.data.clips import clips_for
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import vary_joints
 from vskd_training.data.virtual_windows import VirtualWindows, virtual_windows, with_subjects
 from vskd_training.data.windows import WindowTable
-from vskd_training.distillation.targets import build_teacher, clips_for, own_targets, targets_for
+from vskd_training.distillation.targets import own_targets, targets_for
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
-from vskd_training.loop.fit import Task, fit
-from vskd_training.loop.run import Run, finish_run, start_run
-from vskd_training.loop.tasks import StudentTask, TeacherTask, multi_scale_crop, predict_clips, student_logits
+from vskd_training.loop.fit import Progress, Task, Training, fit
+from vskd_training.loop.tasks import multi_scale_crop, student_task, teacher_task
+from vskd_training.models.build import build_student, build_teacher
 from vskd_training.models.skeleton import SkeletonTeacher
-from vskd_training.models.student import Student
-from vskd_training.settings import Config, DistillationConfig
+from vskd_training.runs.predict import predict_clips, predict_windows
+from vskd_training.runs.run import Run, finish_run, start_run
+from vskd_training.settings import Config, DistillationConfig, TrainingConfig
 
-Progress = Callable[[int, int, dict[str, float]], None]
+
+@dataclass(frozen=True)
+class _Job:
+    """A network on its way to a finished run.
+
+    Attributes
+    ----------
+    role : what it is
+    experiment : config and data
+    model, task : what is trained on what
+    training : how
+    predict : its logits of a table's windows
+    more : further entries of the card, computed when it is trained
+    """
+
+    role: Literal["teacher", "student"]
+    experiment: Experiment
+    model: nn.Module
+    task: Task
+    training: TrainingConfig
+    predict: Callable[[WindowTable], NDArray[np.float32]]
+    more: Callable[[], dict[str, Any]] = dict
 
 
 def train_teacher(
@@ -48,7 +76,7 @@ def train_teacher(
     experiment : config and data
     out : the run's folder
     overwrite, resume : what to do with a folder that is there
-    progress : called after every step
+    progress : see ``fit.Training``
     processes : those that train together; the first one's run is what all return
 
     Raises
@@ -56,29 +84,19 @@ def train_teacher(
     DataError, ConfigError
     """
     config = experiment.config
+    _check_batch(config.teacher_training, processes)
     _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     model = build_teacher(config, len(experiment.contract.labels))
     table = experiment.windows("train")
-    task = TeacherTask(
-        table,
-        clips_for(model, experiment, table),
-        vary=vary_joints if isinstance(model, SkeletonTeacher) else multi_scale_crop,
-        smoothing=config.loss.label_smoothing,
-        seed=config.seed,
-    )
+    vary = vary_joints if isinstance(model, SkeletonTeacher) else multi_scale_crop
+    task = teacher_task(table, config, clips_for(experiment, table), vary=vary, processes=processes)
 
     def predict(part: WindowTable) -> NDArray[np.float32]:
-        views = predict_clips(model, clips_for(model, experiment, part), batch=config.teacher_training.batch)
-        return np.asarray(views.logits.numpy())
+        output = predict_clips(model, clips_for(experiment, part), batch=config.teacher_training.batch)
+        return np.asarray(output.logits.numpy())
 
-    _fit(experiment, model, task, out, role="teacher", predict=predict, progress=progress, processes=processes)
-
-    def finish() -> Run:
-        card = _tested(experiment, model, role="teacher", predict=predict)
-        finish_run(out, model=model, card={**card, **processes.card()})
-        return Run.open(out, role="teacher")
-
-    return processes.by_first(finish)
+    job = _Job("teacher", experiment, model, task, config.teacher_training, predict)
+    return _train_and_test(job, out, progress, processes)
 
 
 def train_student(
@@ -97,9 +115,9 @@ def train_student(
     ----------
     experiment : config and data
     out : the run's folder
-    teachers : finished runs on the same data and split, averaged; none sets the weights of distillation to 0
+    teachers : finished runs on the same data and split, aggregated; none sets the weights of distillation to 0
     overwrite, resume : what to do with a folder that is there
-    progress : called after every step
+    progress : see ``fit.Training``
     processes : those that train together; the first one's run is what all return
 
     Raises
@@ -108,37 +126,26 @@ def train_student(
     """
     config = student_config(experiment.config, taught=bool(teachers))
     experiment = dataclasses.replace(experiment, config=config)
-    _check_shared_loss(config, processes)
+    _check_batch(config.student_training, processes)
+    _check_gradients(config, processes)
     _check_virtual(config, teachers)
     _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
-    classes = len(experiment.contract.labels)
-    model = Student(experiment.contract, width=config.student.width, depth=config.student.depth)
+    model = build_student(config.student, experiment.contract)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
-    targets = targets_for(teachers, experiment, table) if teachers else None
+    targets = targets_for(teachers, experiment, table, device=processes.device) if teachers else None
     virtual = _virtual(experiment, table)
-    task = StudentTask(
-        table,
-        classes,
-        augmentation=config.augment,
-        weights=config.loss,
-        teacher=targets,
-        seed=config.seed,
-        virtual=virtual,
-    )
+    classes = len(experiment.contract.labels)
+    task = student_task(table, config, classes, targets=targets, virtual=virtual, processes=processes)
 
     def predict(part: WindowTable) -> NDArray[np.float32]:
-        return np.asarray(student_logits(model, part).numpy())
+        return np.asarray(predict_windows(model, part).logits.numpy())
 
-    _fit(experiment, model, task, out, role="student", predict=predict, progress=progress, processes=processes)
+    def more() -> dict[str, Any]:
+        made = {} if virtual is None else {"virtual": virtual.card()}
+        return {**made, **_teacher_card(teachers, experiment, processes.device)}
 
-    def finish() -> Run:
-        card = _tested(experiment, model, role="student", predict=predict)
-        if virtual is not None:
-            card["virtual"] = virtual.card()
-        finish_run(out, model=model, card={**card, **_taught_by(teachers, experiment), **processes.card()})
-        return Run.open(out, role="student")
-
-    return processes.by_first(finish)
+    job = _Job("student", experiment, model, task, config.student_training, predict, more)
+    return _train_and_test(job, out, progress, processes)
 
 
 def student_config(config: Config, *, taught: bool) -> Config:
@@ -160,14 +167,72 @@ def student_config(config: Config, *, taught: bool) -> Config:
     return dataclasses.replace(config, loss=config.loss.without_teacher())
 
 
-def _taught_by(teachers: Sequence[Run], experiment: Experiment) -> dict[str, Any]:
-    """The part of a student's card that is about its teachers: who, and how often they are right together."""
+def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool, processes: Processes) -> None:
+    torch.set_num_threads(config.threads)
+    # CUDA has no deterministic gradient of max pooling, which every network here contains.
+    torch.use_deterministic_algorithms(processes.device.type == "cpu")
+    torch.manual_seed(config.seed)
+    processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
+
+
+def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Processes) -> Run:
+    validation = _validation(job.experiment)
+
+    def validate(_: nn.Module) -> dict[str, float]:
+        if validation is None:
+            return {}
+        right = job.predict(validation).argmax(axis=1) == validation.labels
+        return {"validation_accuracy": float(right.mean())}
+
+    seed = job.experiment.config.seed
+    fit(Training(job.model, job.task, job.training, seed, out, validate, progress, processes))
+
+    def finish() -> Run:
+        finish_run(out, model=job.model, card={**_tested(job), **job.more(), **processes.card()})
+        return Run.open(out, role=job.role)
+
+    return processes.by_first(finish)
+
+
+def _validation(experiment: Experiment) -> WindowTable | None:
+    return experiment.windows("validation") if experiment.split.validation else None
+
+
+def _tested(job: _Job) -> dict[str, Any]:
+    """Fit the temperature on the validation subjects, test once; the run card."""
+    experiment, validation = job.experiment, _validation(job.experiment)
+    contract, metrics = experiment.contract, {}
+    if validation is not None:
+        logits = job.predict(validation)
+        contract = contract.with_decision(temperature=fit_temperature(logits, validation.labels))
+        metrics["validation"] = report(experiment, validation, logits, Temperature.of(contract, experiment))
+    test = experiment.windows("test")
+    unknown = experiment.windows("unknown") if experiment.sides.unknown else None
+    metrics["test"] = report_test(
+        experiment,
+        (test, job.predict(test)),
+        None if unknown is None else (unknown, job.predict(unknown)),
+        Temperature.of(contract, experiment),
+    )
+    return {
+        "role": job.role,
+        "config": to_mapping(experiment.config),
+        "contract": to_mapping(contract),
+        "data": experiment.data_card(),
+        "windows": {"train": len(experiment.windows("train")), "test": len(test)},
+        "parameters": sum(value.numel() for value in job.model.parameters()),
+        "metrics": metrics,
+    }
+
+
+def _teacher_card(teachers: Sequence[Run], experiment: Experiment, device: torch.device) -> dict[str, Any]:
+    """The part of a student's card about its teachers: which, and their aggregate's scores on the test subjects."""
     if not teachers:
         return {"teacher": None}
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
     test = experiment.windows("test")
-    said = own_targets(teachers, experiment, test).logits.numpy()
-    return {"teacher": known, "teacher_metrics": {"test": report_scores(experiment, test, said)}}
+    logits = own_targets(teachers, experiment, test, device=device).output.logits.numpy()
+    return {"teacher": known, "teacher_metrics": {"test": report_scores(experiment, test, logits)}}
 
 
 def _virtual(experiment: Experiment, table: WindowTable) -> VirtualWindows | None:
@@ -177,97 +242,29 @@ def _virtual(experiment: Experiment, table: WindowTable) -> VirtualWindows | Non
 
 
 def _check_virtual(config: Config, teachers: Sequence[Run]) -> None:
-    """A student that teaches has seen real readings only, and would be shown those of people who wore no sensor."""
+    """A student teaches by real readings, and there must be none of subjects without a sensor."""
     if config.virtual.per_real and any(teacher.card["role"] == "student" for teacher in teachers):
         raise ConfigError(
-            "a student cannot teach of virtual windows: it would be shown the real ones of the same recordings",
+            "a student cannot teach with virtual windows: its targets would be of the real windows of the same "
+            "recordings",
             hint="Name a teacher of joints, or set virtual.per_real = 0",
         )
 
 
-def _check_shared_loss(config: Config, processes: Processes) -> None:
-    """What one process can do and several cannot."""
+def _check_batch(training: TrainingConfig, processes: Processes) -> None:
+    if training.batch < 2 * processes.count:
+        raise ConfigError(
+            f"a batch of {training.batch} windows leaves {processes.count} processes fewer than two each, which a "
+            "batch norm needs",
+            hint=f"Set the batch to {2 * processes.count} at least, or use fewer processes",
+        )
+
+
+def _check_gradients(config: Config, processes: Processes) -> None:
+    """DDP waits for a gradient of every layer, and the classifier gets one from the logits alone."""
     loss = config.loss
-    # DDP waits for a gradient of every layer, and the classifier gets one from the logits alone.
     if processes.count > 1 and not any((loss.ce, loss.kd, loss.decoupled, loss.dist)):
         raise ConfigError(
             "several processes cannot train on the terms of the feature alone: no gradient reaches the classifier",
             hint="Set loss.ce or loss.kd, or train in one process",
         )
-
-
-def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool, processes: Processes) -> None:
-    torch.set_num_threads(config.threads)
-    # CUDA has no deterministic gradient of max pooling, which every network here contains.
-    torch.use_deterministic_algorithms(processes.device.type == "cpu")
-    torch.manual_seed(config.seed)
-    processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
-
-
-def _fit(
-    experiment: Experiment,
-    model: nn.Module,
-    task: Task,
-    out: Path,
-    *,
-    role: str,
-    predict: Callable[[WindowTable], NDArray[np.float32]],
-    progress: Progress,
-    processes: Processes,
-) -> None:
-    config = experiment.config
-    validation = _validation(experiment)
-
-    def validate(_: nn.Module) -> dict[str, float]:
-        if validation is None:
-            return {}
-        return {"validation_accuracy": float((predict(validation).argmax(axis=1) == validation.labels).mean())}
-
-    training = config.teacher_training if role == "teacher" else config.student_training
-    fit(
-        model,
-        task,
-        training,
-        seed=config.seed,
-        run=out,
-        validate=validate,
-        progress=progress,
-        processes=processes,
-    )
-
-
-def _validation(experiment: Experiment) -> WindowTable | None:
-    return experiment.windows("validation") if experiment.split.validation else None
-
-
-def _tested(
-    experiment: Experiment,
-    model: nn.Module,
-    *,
-    role: str,
-    predict: Callable[[WindowTable], NDArray[np.float32]],
-) -> dict[str, Any]:
-    """Fit the temperature on the validation people, test once; the run card."""
-    config, contract, validation = experiment.config, experiment.contract, _validation(experiment)
-    metrics: dict[str, Any] = {}
-    if validation is not None:
-        logits = predict(validation)
-        contract = contract.with_decision(temperature=fit_temperature(logits, validation.labels))
-        metrics["validation"] = report(experiment, validation, logits, Temperature.of(contract, experiment))
-    test = experiment.windows("test")
-    unknown = experiment.windows("unknown") if experiment.sides.unknown else None
-    metrics["test"] = report_test(
-        experiment,
-        (test, predict(test)),
-        None if unknown is None else (unknown, predict(unknown)),
-        Temperature.of(contract, experiment),
-    )
-    return {
-        "role": role,
-        "config": to_mapping(config),
-        "contract": to_mapping(contract),
-        "data": experiment.data_card(),
-        "windows": {"train": len(experiment.windows("train")), "test": len(test)},
-        "parameters": sum(value.numel() for value in model.parameters()),
-        "metrics": metrics,
-    }

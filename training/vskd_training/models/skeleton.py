@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vskd.errors import ConfigError, DataError
-from vskd_training.models.student import FEATURE_SIZE, ModelOutput
+from vskd_training.models.output import FEATURE_SIZE, ModelOutput
 
 #: Channels of the first stage at width 1; the last one has twice as many.
 _CHANNELS = 128
@@ -33,7 +33,7 @@ class SkeletonTeacher(nn.Module):
     width : factor on the channels
     dropout : ahead of the feature
     chains : (origin, members): joints that are also shown relative to another one, as a hand to its shoulder; how a
-        person stands and how a camera places the hip is gone from them
+        subject stands and where the camera places the hip is gone from them
 
     Shape
     -----

@@ -6,7 +6,7 @@ Linear(300 -> classes). At width 1.0 and three image channels the trunk is torch
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,24 +14,8 @@ from torch import Tensor, nn
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.models.encoder import Encoder
+from vskd_training.models.output import FEATURE_SIZE, ModelOutput
 from vskd_training.models.torchvision_import import torchvision_resnet
-
-#: Width of the distilled feature. DASK's semantic term compares it with the teacher's, so both use this one.
-FEATURE_SIZE = 300
-
-
-class ModelOutput(NamedTuple):
-    """What a network says of a batch.
-
-    Attributes
-    ----------
-    logits : (batch, classes)
-    feature : (batch, FEATURE_SIZE), what is distilled
-    """
-
-    logits: Tensor
-    feature: Tensor
-
 
 #: Blocks in each stage, by the network's depth. 18 and 34 are the paper's, 10 is half of 18.
 _BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}

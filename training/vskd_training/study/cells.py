@@ -14,8 +14,8 @@ from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError
 from vskd.writing import move_folder
 from vskd_training.data.experiment import Experiment
-from vskd_training.loop.run import CARD, Run
 from vskd_training.loop.train import train_student, train_teacher
+from vskd_training.runs.run import CARD, Run
 from vskd_training.study.plan import Cell
 
 #: The last commit that reads and writes cells and results as those in ``training/results``.

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vskd.errors import ConfigError, DataError, MissingExtraError, VskdError
-from vskd_training.versions import versions
+from vskd_training.runs.versions import versions
 
 #: How often a dead worker is replaced.
 RETRIES = 2

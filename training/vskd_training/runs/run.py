@@ -28,8 +28,8 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.errors import DataError
 from vskd.writing import remove_folder, write_file
+from vskd_training.runs.versions import versions
 from vskd_training.settings import Config
-from vskd_training.versions import versions
 
 CARD = "run.json"
 WEIGHTS = "model.safetensors"
@@ -102,7 +102,7 @@ class Run:
 
 def finish_run(path: Path, *, model: nn.Module, card: dict[str, Any]) -> None:
     """Write weights and card, the card last, and drop what was kept for resuming."""
-    weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    weights = save({name: value.contiguous().cpu() for name, value in model.state_dict().items()})
     write_file(path / WEIGHTS, weights)
     full = {**card, "weights_sha256": hashlib.sha256(weights).hexdigest(), "versions": versions()}
     write_file(path / CARD, (json.dumps(full, indent=2, sort_keys=True) + "\n").encode())
