@@ -392,7 +392,7 @@ def kit(kit_of_this_machine, tmp_path) -> Path:
 
 
 def install_and_run(kit: Path, *words: str, python: str | Path = sys.executable) -> subprocess.CompletedProcess[str]:
-    # Where nothing can be fetched from: an index that would be asked is an error.
+    # Where nothing can be fetched from: a request to an index is an error.
     env = {
         "PATH": "/usr/bin:/bin",
         "PYTHON": str(python),

@@ -201,7 +201,7 @@ def _run(*command: str, needed: bool = True) -> str:
         raise NoEmulationError(f"{command[0]} is not installed; emulation needs Debian's tools") from error
     if needed and done.returncode != 0:
         words = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
-        raise NoEmulationError(f"{command[0]} failed: {words[0] if words else 'it said nothing'}")
+        raise NoEmulationError(f"{command[0]} failed: {words[0] if words else 'it printed nothing'}")
     return done.stdout
 
 

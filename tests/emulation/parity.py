@@ -49,12 +49,12 @@ class Installed:
     ----------
     board : which
     folder : of the kit
-    said : by the installer and the self-test that it runs
+    output : of the installer and the self-test that it runs
     """
 
     board: EmulatedBoard
     folder: Path
-    said: str
+    output: str
 
     @property
     def bundle(self) -> Path:

@@ -32,10 +32,10 @@ def test_the_board_is_what_the_kit_is_for(installed: Installed) -> None:
 
 
 def test_the_self_test_passed_in_the_boards_engines(installed: Installed) -> None:
-    lines = installed.said.splitlines()
-    assert all(line.startswith("ok ") for line in lines), installed.said
+    lines = installed.output.splitlines()
+    assert all(line.startswith("ok ") for line in lines), installed.output
     for engine in ENGINES[installed.board.guest.machine]:
-        assert len([line for line in lines if f" on {engine} " in line]) == 2, installed.said
+        assert len([line for line in lines if f" on {engine} " in line]) == 2, installed.output
 
 
 def test_verify_passes(installed: Installed) -> None:

@@ -66,9 +66,9 @@ def test_a_process_that_asks_for_more_memory_is_refused_it(tmp_path):
             [sys.executable, "-c", script], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         confinement.on_process(process.pid)
-        said = process.communicate("\n", timeout=60)[1]
+        found = process.communicate("\n", timeout=60)[1]
     assert process.returncode == 1
-    assert "MemoryError" in said
+    assert "MemoryError" in found
 
 
 def test_fewer_cores_than_wanted_are_named(child, tmp_path):
@@ -156,9 +156,9 @@ def test_a_clock_that_may_not_be_written_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(type(paths[0]), "write_text", refuse)
     with Confinement(SETTINGS, root=tmp_path) as confinement:
         pass
-    said = confinement.not_applied["frequency_khz"]
-    assert said["code"] == "no-permission"
-    assert said["reason"] == "scaling_max_freq: Permission denied; it takes root"
+    found = confinement.not_applied["frequency_khz"]
+    assert found["code"] == "no-permission"
+    assert found["reason"] == "scaling_max_freq: Permission denied; it takes root"
 
 
 def test_memory_is_held_by_a_group_where_one_hands_the_controller_down(child, tmp_path):

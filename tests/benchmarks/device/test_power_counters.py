@@ -75,9 +75,9 @@ def test_counters_for_root_alone_are_named(tmp_path, monkeypatch):
         return read(path, **how)
 
     monkeypatch.setattr(type(folder), "read_text", refuse)
-    said = find_rapl(tmp_path)
-    assert isinstance(said, str)
-    assert said.endswith("energy_uj is for root alone")
+    text = find_rapl(tmp_path)
+    assert isinstance(text, str)
+    assert text.endswith("energy_uj is for root alone")
 
 
 def test_the_one_sensor_of_a_board(tmp_path):
@@ -107,9 +107,9 @@ def test_the_rails_of_the_chip_by_hand():
     assert rail_power_w(SAID) == pytest.approx(0.06245952 * 3.3 + 1.5 * 0.8)
 
 
-def fake_tool(folder, said, code=0):
+def fake_tool(folder, text, code=0):
     tool = folder / "vcgencmd"
-    tool.write_text(f"#!/bin/sh\n[ \"$1\" = pmic_read_adc ] || exit 2\ncat <<'X'\n{said}X\nexit {code}\n")
+    tool.write_text(f"#!/bin/sh\n[ \"$1\" = pmic_read_adc ] || exit 2\ncat <<'X'\n{text}X\nexit {code}\n")
     tool.chmod(0o755)
     return str(tool)
 
@@ -122,9 +122,9 @@ def test_the_tool_of_a_raspberry_pi_5(tmp_path):
 
 
 def test_an_older_boards_tool_knows_no_such_command(tmp_path):
-    said = find_pmic(fake_tool(tmp_path, 'error=1 error_msg="Command not registered"\n'))
-    assert isinstance(said, str)
-    assert "named no rail with current and voltage: 'error=1" in said
+    text = find_pmic(fake_tool(tmp_path, 'error=1 error_msg="Command not registered"\n'))
+    assert isinstance(text, str)
+    assert "named no rail with current and voltage: 'error=1" in text
 
 
 def test_the_best_probe_is_taken_and_each_lack_is_told(tmp_path):

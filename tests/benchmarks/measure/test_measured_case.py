@@ -1,4 +1,4 @@
-"""The raw arrays of a case, and what is said of the load beside it."""
+"""The raw arrays of a case, and the load that is noted."""
 
 from __future__ import annotations
 

@@ -34,11 +34,11 @@ CALL_S = {"a": 0.05, "b": 0.0005}
 
 
 class Notes:
-    """Stands in for the processes: what was started and asked, by the letter of the case or the library's package."""
+    """Stands in for the processes: what was started and sent, by the letter of the case or the library's package."""
 
     def __init__(self) -> None:
         self.started: list[tuple[str, dict[str, Any]]] = []
-        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.sent: list[tuple[str, str, dict[str, Any]]] = []
         self.cold: list[tuple[Path, dict[str, Any]]] = []
 
     def process(self, name: str, command: list[str], **options: Any) -> Worker:
@@ -52,10 +52,10 @@ class Notes:
         return {"median_ns": 1}
 
     def of(self, letter: str, do: str) -> list[dict[str, Any]]:
-        return [settings for who, what, settings in self.asked if (who, what) == (letter, do)]
+        return [settings for who, what, settings in self.sent if (who, what) == (letter, do)]
 
     def order(self) -> list[str]:
-        return [who for who, what, _ in self.asked if what == "block"]
+        return [who for who, what, _ in self.sent if what == "block"]
 
 
 class Worker:
@@ -70,7 +70,7 @@ class Worker:
         """Nothing was started."""
 
     def ask(self, do: str, **settings: Any) -> dict[str, Any]:
-        self._notes.asked.append((self._letter, do, settings))
+        self._notes.sent.append((self._letter, do, settings))
         return {
             "warm_up": {"calls": 100, "elapsed_ns": 100 * CALL_S.get(self._letter, 1) * 1e9},
             "block": {"latency_ns": {"whole": [ord(self._letter[0])]}, "started_ns": [0], "own_ns": 0},
@@ -128,7 +128,7 @@ def test_single_stream_warms_up_everything_and_discards_the_start_of_each_block(
 def test_paced_measures_the_path_alone_at_its_pace_in_its_batches(notes):
     measured(Settings((), mode="paced", rate_hz=4.0, windows_at_once=2, duration_s=5.0))
     for name in MODELS:
-        assert [asked["path_only"] for asked in notes.of(name, "warm_up")] == [True]
+        assert [sent["path_only"] for sent in notes.of(name, "warm_up")] == [True]
         assert notes.of(name, "block") == [
             {"path_only": True, "calls": 20, "discard": 0, "period_ns": 250_000_000, "batch": 2}
         ]
@@ -147,7 +147,7 @@ def test_a_case_keeps_its_own_replies(notes):
 def test_the_order_within_rounds_is_drawn_from_the_seed(notes):
     orders = []
     for seed in (1, 1, 2):
-        notes.asked.clear()
+        notes.sent.clear()
         measured(Settings((), seed=seed))
         orders.append(notes.order())
         in_rounds = {tuple(orders[-1][start : start + 2]) for start in range(0, len(orders[-1]), 2)}

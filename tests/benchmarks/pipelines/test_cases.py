@@ -147,7 +147,7 @@ def test_golden_windows_go_through_the_same_network(make_bundle, golden, tmp_pat
 
 
 def test_a_case_says_what_it_is(case):
-    said = case.describe()
-    assert said["engine_version"]
-    assert said["signal"]["source"] == "synthetic"
-    assert said["options"]["session.intra_op.allow_spinning"] == "0"
+    description = case.describe()
+    assert description["engine_version"]
+    assert description["signal"]["source"] == "synthetic"
+    assert description["options"]["session.intra_op.allow_spinning"] == "0"

@@ -83,11 +83,11 @@ def test_a_network_that_cannot_be_made_is_said(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr("vskd_benchmarks.pipelines.networks.require", refuse)
     made = make_networks(bundle, tmp_path, macs=10**6)
     assert set(made) == {"resnet18", "mobilenetv2-0.35", "cnn1d"}
-    assert all("needs torch, which is not installed" in said["not_made"] for said in made.values())
+    assert all("needs torch, which is not installed" in description["not_made"] for description in made.values())
     job = {"kind": "make", "bundle": str(bundle.path), "folder": str(tmp_path), "macs": None}
-    case, said = open_job(job)
+    case, description = open_job(job)
     assert case is None
-    assert set(said) == {"resnet18", "mobilenetv2-0.35"}
+    assert set(description) == {"resnet18", "mobilenetv2-0.35"}
 
 
 def test_a_package_that_is_there_is_fine_and_one_that_is_not_names_its_extra(monkeypatch):

@@ -25,7 +25,7 @@ ROUNDS = [
 class Pretender:
     """Answers as a process that trains would, and remembers the order of all questions."""
 
-    asked: ClassVar[list[str]] = []
+    sent: ClassVar[list[str]] = []
 
     def __init__(self, kind: str, threads: int) -> None:
         self._kind = kind
@@ -39,16 +39,16 @@ class Pretender:
 
     def ask(self, do: str, *, count: int) -> dict[str, Any]:
         assert do == "steps"
-        self.asked.append(f"{count} {self._kind}")
+        self.sent.append(f"{count} {self._kind}")
         return answer(32 * count, 1.0, 1.0, augment=0.05) if self._kind == "vskd" else answer(8 * count, 2.0, 2.0)
 
 
 @pytest.fixture
 def pretenders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    asked: list[str] = []
-    monkeypatch.setattr(Pretender, "asked", asked)
+    sent: list[str] = []
+    monkeypatch.setattr(Pretender, "sent", sent)
     monkeypatch.setattr(training_speed, "_process", Pretender)
-    return asked
+    return sent
 
 
 def test_the_ratio_is_taken_within_each_round() -> None:
