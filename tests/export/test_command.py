@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -124,6 +126,12 @@ def test_the_old_name_of_variants_is_refused_with_the_new_one(tmp_path: Path) ->
     assert result.exit_code == 2
     assert "--forms is called --variants now" in result.output
     assert "--forms" not in CliRunner().invoke(export, ["--help"]).output
+
+
+def test_the_help_and_the_recipes_load_neither_torch_nor_a_converter() -> None:
+    code = "import sys, vskd_export.command, vskd_export.quantize.recipes; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert not {"torch", "scipy", "onnx", "onnxruntime", "litert_torch", "jinja2"} & set(loaded.split())
 
 
 def test_the_help_names_the_recipes_that_users_say() -> None:

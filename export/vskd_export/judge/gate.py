@@ -23,10 +23,10 @@ from vskd_export.judge import micro
 from vskd_export.judge.engines import EngineRun, recorded_logits, run_engines
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float_models import check_float
-from vskd_export.judge.kernels import check_micro, check_reference, refuse_not_finite
+from vskd_export.judge.kernels import check_micro, check_reference
 from vskd_export.judge.quantized import check_quantized, measure_quantized
 from vskd_export.judge.sizes import check_sizes
-from vskd_export.judge.violations import Collector, Violation
+from vskd_export.judge.violations import Collector, Violation, refuse_not_finite
 from vskd_export.quantize.recipes import FLOAT_RECIPE, INTEGER_RECIPE, entry
 
 

@@ -20,7 +20,7 @@ from vskd.decide import softmax
 from vskd_export.judge import micro
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.reference import run_reference
-from vskd_export.judge.violations import Violation, not_finite
+from vskd_export.judge.violations import Violation, refuse_not_finite
 from vskd_export.quantize.recipes import FLOAT_RECIPE
 
 _REFERENCE = "LiteRT's reference kernels"
@@ -100,18 +100,6 @@ def check_reference(
         unlike = _unlike_torch if model.recipe == FLOAT_RECIPE else _unlike_shipped
         violations += unlike(model.file, logits, few, contract)
     return table, tuple(violations)
-
-
-def refuse_not_finite(logits: Float32, what: str, names: Sequence[str]) -> None:
-    """Refuse logits (n, classes) that hold NaN or infinity.
-
-    Raises
-    ------
-    GateError : names the first of the windows ``names``
-    """
-    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if bad.size:
-        raise not_finite(what, names[bad[0]])
 
 
 def _unlike_torch(file: str, logits: Float32, few: _Few, contract: Contract) -> list[Violation]:

@@ -28,7 +28,7 @@ from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float64_images import reference_images
 from vskd_export.judge.limits import PROBABILITY_LIMIT
 from vskd_export.judge.quantized import check_quantized, measure_quantized
-from vskd_export.judge.violations import Violation, not_finite
+from vskd_export.judge.violations import Violation, refuse_not_finite
 from vskd_export.quantize.recipes import FLOAT_RECIPE, format_of
 from vskd_export.quantize.variants import draw_images, variant_of
 from vskd_export.subprocesses import run_in_subprocess
@@ -123,14 +123,12 @@ def check_variants(
 
 def _check(answer: _Answer, expected: _Expected) -> tuple[VariantParity, tuple[Violation, ...]]:
     _, model = variant_of(answer.file)
+    what = f"{answer.file}, variant {answer.variant!r}"
+    refuse_not_finite(answer.values, f"{what}, in {answer.engine}", expected.evidence.names)
     values, limit = expected.of(answer.variant, model)
     difference = np.abs(answer.values - values).reshape(len(values), -1).max(axis=1)
-    # A NaN must be the worst, not invisible.
-    worst = int(np.nan_to_num(difference, nan=np.inf).argmax())
+    worst = int(difference.argmax())
     found, window = float(difference[worst]), expected.evidence.names[worst]
-    what = f"{answer.file}, variant {answer.variant!r}"
-    if not np.isfinite(found):
-        raise not_finite(f"{what}, in {answer.engine}", window)
     row = VariantParity(answer.engine, answer.file, answer.variant, found, limit)
     if model.recipe != FLOAT_RECIPE and answer.variant in ("window", "image"):
         return row, _cost(answer, expected)

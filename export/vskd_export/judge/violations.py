@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vskd.errors import GateError
 
 ViolationCode = Literal[
@@ -79,15 +82,22 @@ class Collector:
         self.violations.extend(found)
 
 
-def not_finite(what: str, window: str) -> GateError:
-    """The refusal of a model that gives NaN or infinity, which nothing allows.
+def refuse_not_finite(values: NDArray[np.float32], what: str, names: Sequence[str]) -> None:
+    """Refuse what a model gives if it holds NaN or infinity, which nothing allows.
 
     Parameters
     ----------
+    values : (n, ...)
     what : the model and where it ran
-    window : name of the window
+    names : (n,), of the windows
+
+    Raises
+    ------
+    GateError : names the first such window
     """
-    return GateError(
-        f"{what} gives NaN or infinity for window {window!r}",
-        hint="Nothing was written, and --allow-degraded does not help: such a model decides nothing",
-    )
+    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    if bad.size:
+        raise GateError(
+            f"{what} gives NaN or infinity for window {names[bad[0]]!r}",
+            hint="Nothing was written, and --allow-degraded does not help: such a model decides nothing",
+        )
