@@ -81,6 +81,7 @@ def test_there_is_a_file_for_every_variant_and_recipe(variants: dict[str, bytes]
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_making_them_twice_gives_the_same_bytes(
     trained: Trained, student: Student, files: dict[str, bytes], drawn: WindowSet, variants: dict[str, bytes]
 ) -> None:
