@@ -7,10 +7,33 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.io import savemat
 
 from training.own_recordings import write_avi
 
 G = 9.80665
+
+
+def write_mat(path: Path, **content: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, content, do_compression=True)
+    return path
+
+
+def write_utd_trial(
+    root: Path,
+    trial: str,
+    *,
+    sensor: NDArray[np.float64],
+    joints_m: NDArray[np.float64] | None = None,
+    depth_mm: NDArray[np.uint16] | None = None,
+) -> None:
+    """``a1_s1_t1``: readings (samples, 6), joints (20, 3, frames) and depth (rows, columns, frames) of one trial."""
+    write_mat(root / "Inertial" / f"{trial}_inertial.mat", d_iner=sensor)
+    if joints_m is not None:
+        write_mat(root / "Skeleton" / f"{trial}_skeleton.mat", d_skel=joints_m)
+    if depth_mm is not None:
+        write_mat(root / "Depth" / f"{trial}_depth.mat", d_depth=depth_mm)
 
 
 def wrist(samples: int, rate_hz: float, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

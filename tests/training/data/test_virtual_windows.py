@@ -15,9 +15,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.io import savemat
 from scipy.spatial.transform import Rotation
 
+from training.published_trees import write_utd_trial
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.virtual_windows import VirtualWindows, nearest_rotation, virtual_windows, with_subjects
@@ -68,8 +68,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The real sensor reads what physics says of the skeleton, turned by how each person wore the strap.
     """
     root = tmp_path_factory.mktemp("utd")
-    for name in ("Inertial", "Skeleton"):
-        (root / name).mkdir()
     for action, person, trial in itertools.product((1, 4, 23, 26), (1, 2, 3, 4), (1, 2)):
         joints = body_m(100 * action + 10 * person + trial)
         limb = "arm" if action <= 21 else "thigh"
@@ -78,8 +76,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         times = np.linspace(0, at_s[-1], FRAMES)
         reading = sum(limb_parts_g(times, limb_m, limb=limb, at_s=at_s, up=UP)) @ STRAPS[person].T
         name = f"a{action}_s{person}_t{trial}"
-        savemat(root / "Skeleton" / f"{name}_skeleton.mat", {"d_skel": np.moveaxis(joints, 0, 2)})
-        savemat(root / "Inertial" / f"{name}_inertial.mat", {"d_iner": np.hstack([reading, reading])})
+        write_utd_trial(root, name, sensor=np.hstack([reading, reading]), joints_m=np.moveaxis(joints, 0, 2))
     return root
 
 

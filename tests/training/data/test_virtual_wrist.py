@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.io import loadmat, savemat
+from scipy.io import loadmat
 
 from training.command_line import Command
+from training.published_trees import write_utd_trial
 from vskd.errors import DataError
 from vskd_training.data.virtual_wrist import arm_axes, virtual_wrist_g
 from vskd_training.datasets.folder.reader import FolderSource
@@ -73,16 +74,13 @@ def test_an_arm_that_cannot_be_is_refused(change, message: str) -> None:  # type
 
 def test_the_command_writes_a_folder_that_is_read_as_ones_own(vskd: Command, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    for name in ("Inertial", "Skeleton"):
-        (tmp_path / name).mkdir()
     for trial in ("a1_s1_t1", "a2_s2_t1"):
         joints = 0.2 * rng.normal(size=(20, 3, 1)) + 0.02 * np.sin(np.arange(30) / 5 + rng.normal(size=(20, 3, 1)))
-        savemat(tmp_path / "Skeleton" / f"{trial}_skeleton.mat", {"d_skel": joints})
-        savemat(tmp_path / "Inertial" / f"{trial}_inertial.mat", {"d_iner": np.ones((80, 6))})
-    savemat(tmp_path / "Inertial" / "a3_s1_t1_inertial.mat", {"d_iner": np.ones((80, 6))})
+        write_utd_trial(tmp_path, trial, sensor=np.ones((80, 6)), joints_m=joints)
+    write_utd_trial(tmp_path, "a3_s1_t1", sensor=np.ones((80, 6)))
     (tmp_path / "Skeleton" / "a3_s1_t1_skeleton.mat").write_bytes(b"")
-    savemat(tmp_path / "Inertial" / "a4_s1_t1_inertial.mat", {"d_iner": np.ones((80, 6))})
-    savemat(tmp_path / "Skeleton" / "a4_s1_t1_skeleton.mat", {"d_skel": np.ones((20, 3, 30))})  # one point, no body
+    one_point = np.ones((20, 3, 30))  # no body
+    write_utd_trial(tmp_path, "a4_s1_t1", sensor=np.ones((80, 6)), joints_m=one_point)
     done = vskd("data", "virtual", "--root", tmp_path, "--out", tmp_path / "virtual")
     assert done.code == 0, done.err
     assert "2 virtual recordings, 2 left out" in done.err

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import savemat
 
+from training.published_trees import write_utd_trial
 from vskd.closed import to_mapping
 from vskd_training.datasets.check import Lengths, check
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
@@ -65,7 +65,7 @@ def test_a_source_is_counted() -> None:
 def test_missing_trials_and_defects_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "Inertial").mkdir()
     for trial in ("a1_s1_t1", "a1_s2_t1"):
-        savemat(tmp_path / "Inertial" / f"{trial}_inertial.mat", {"d_iner": np.ones((50, 6))}, do_compression=True)
+        write_utd_trial(tmp_path, trial, sensor=np.ones((50, 6)))
     (tmp_path / "Inertial" / "a1_s3_t1_inertial.mat").write_bytes(b"")
     report = check(UtdMhadSource(tmp_path, view="none"))
     assert report.recordings == 2

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.io import savemat
 
+from training.published_trees import write_utd_trial
 from vskd.errors import DataError
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
@@ -322,8 +322,7 @@ def test_a_changed_byte_in_utd_mhad_is_another_cache(tmp_path: Path) -> None:
     for folder in ("Inertial", "Depth"):
         (tmp_path / "tree" / folder).mkdir(parents=True)
     for trial in ("a1_s1_t1", "a1_s1_t2"):
-        savemat(tmp_path / "tree/Inertial" / f"{trial}_inertial.mat", {"d_iner": sensor}, do_compression=True)
-        savemat(tmp_path / "tree/Depth" / f"{trial}_depth.mat", {"d_depth": depth}, do_compression=True)
+        write_utd_trial(tmp_path / "tree", trial, sensor=sensor, depth_mm=depth)
 
     def prepared() -> Prepared:
         return prepare(UtdMhadSource(tmp_path / "tree", view="depth", height=6, width=8), tmp_path / "cache")
@@ -343,11 +342,8 @@ def test_a_changed_byte_in_utd_mhad_is_another_cache(tmp_path: Path) -> None:
 
 def test_joints_are_kept_as_the_numbers_they_are(tmp_path: Path) -> None:
     """Frames that are no images: float32, whole and fractional, survive the cache bit for bit."""
-    for folder in ("Inertial", "Skeleton"):
-        (tmp_path / "tree" / folder).mkdir(parents=True)
     joints = np.random.default_rng(2).normal(size=(20, 3, 5))
-    savemat(tmp_path / "tree/Inertial/a1_s1_t1_inertial.mat", {"d_iner": np.ones((9, 6))})
-    savemat(tmp_path / "tree/Skeleton/a1_s1_t1_skeleton.mat", {"d_skel": joints})
+    write_utd_trial(tmp_path / "tree", "a1_s1_t1", sensor=np.ones((9, 6)), joints_m=joints)
     times_s, kept = prepare(UtdMhadSource(tmp_path / "tree", view="joints"), tmp_path / "cache").video(0)
     assert kept.dtype == np.float32
     np.testing.assert_array_equal(kept, relative_joints(np.moveaxis(joints, 2, 0), SKELETON))

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from importlib.metadata import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_training.datasets import registry, synthetic, utd_mhad
 from vskd_training.datasets.berkeley_mhad.reader import BerkeleyMhadSource
@@ -21,6 +23,8 @@ from vskd_training.datasets.synthetic.generator import SyntheticSource
 from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 from vskd_training.settings import DataConfig
 
+DESCRIPTION = 'name = "{}"\nunit = "g"\ngravity = true\nplacement = "left wrist"\n'
+CLIPS = "clip,subject,label,sensor\na,b,c,d.csv\n"
 READERS = [SyntheticSource, UtdMhadSource, BerkeleyMhadSource, MmactSource, ShoulderWatchSource]
 
 
@@ -97,14 +101,24 @@ def test_the_root_reaches_the_reader(tmp_path: Path) -> None:
     assert source.root == tmp_path
 
 
-def test_settings_of_the_config_reach_the_reader(tmp_path: Path) -> None:
-    (tmp_path / "acc_watch_clip").mkdir()
-    video = tmp_path / "subject1" / "cam3" / "scene1" / "session1" / "fall.mp4"
-    video.parent.mkdir(parents=True)
-    video.touch()
-    config = DataConfig(dataset="mmact", view="rgb", frame_height=6, frame_width=8)
-    with pytest.raises(Exception, match="cam1"):
-        open_source(config, tmp_path)
+SECTIONS = {"berkeley": {"shimmer": 1}, "mmact": {"camera": 3}, "synthetic": {"subjects": 3}}
+
+
+@pytest.mark.parametrize("name", ["utd-mhad", "berkeley-mhad", "mmact", "folder"])
+def test_settings_of_the_config_reach_the_reader(tmp_path: Path, name: str) -> None:
+    for folder in ("Inertial", "Accelerometer/Shimmer01", "acc_watch_clip"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "dataset.toml").write_text(DESCRIPTION.format("kitchen"))
+    (tmp_path / "clips.csv").write_text(CLIPS)
+    content = {"dataset": name, "view": "none", "frame_height": 6, "frame_width": 8, **SECTIONS}
+    source: Any = open_source(from_mapping(DataConfig, content, where="data"), tmp_path)
+    assert (source.root, source.view, source.height, source.width) == (tmp_path, "none", 6, 8)
+    section = data_set(name).section
+    if section:
+        assert to_mapping(source.settings).items() >= SECTIONS[section].items()
+
+
+def test_settings_of_the_config_reach_the_generator() -> None:
     made = DataConfig(dataset="synthetic", view="rendered", synthetic=synthetic.SyntheticSettings(subjects=3))
     assert {info.subject for info in open_source(made, None).infos()} == {"1", "2", "3"}
 
@@ -127,10 +141,9 @@ def test_what_names_recordings_does_not_depend_on_the_split() -> None:
 
 
 def test_a_folder_may_not_take_the_name_of_a_data_set(tmp_path: Path) -> None:
-    text = 'name = "{}"\nunit = "g"\ngravity = true\nplacement = "left wrist"\n'
     for name in NAMES:
-        (tmp_path / "dataset.toml").write_text(text.format(name))
-        (tmp_path / "clips.csv").write_text("clip,subject,label,sensor\na,b,c,d.csv\n")
+        (tmp_path / "dataset.toml").write_text(DESCRIPTION.format(name))
+        (tmp_path / "clips.csv").write_text(CLIPS)
         if name == "folder":
             assert FolderSource(tmp_path, view="none").name == name
         else:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.io import loadmat, savemat
+from scipy.io import loadmat
 
+from training.published_trees import write_mat, write_utd_trial
 from vskd.errors import ConfigError, DataError
 from vskd_training.datasets.files.images import image_frame
 from vskd_training.datasets.recording import Defect
@@ -52,12 +53,6 @@ def inertial(trial: str, samples: int = 40) -> NDArray[np.float64]:
     return np.random.default_rng(sum(map(ord, trial))).normal(size=(samples, 6))
 
 
-def write_mat(path: Path, **content: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    savemat(path, content, do_compression=True)
-    return path
-
-
 def write_avi(path: Path, images: list[NDArray[np.uint8]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = images[0].shape
@@ -76,9 +71,7 @@ def tree(tmp_path: Path) -> Path:
     """Three trials with every view."""
     root = tmp_path / "utd-mhad"
     for trial in TRIALS:
-        write_mat(root / "Inertial" / f"{trial}_inertial.mat", d_iner=inertial(trial))
-        write_mat(root / "Depth" / f"{trial}_depth.mat", d_depth=standing_subject())
-        write_mat(root / "Skeleton" / f"{trial}_skeleton.mat", d_skel=standing_joints())
+        write_utd_trial(root, trial, sensor=inertial(trial), joints_m=standing_joints(), depth_mm=standing_subject())
         write_avi(root / "RGB" / f"{trial}_color.avi", [np.full((48, 64), 40 * i, np.uint8) for i in range(5)])
     (root / "Skeleton" / "Skeleton_joint_order.txt").write_text("1. head;")
     return root
@@ -308,7 +301,7 @@ def test_a_broken_file_of_another_view_does_no_harm(tree: Path) -> None:
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_file_is_a_defect_wherever_it_ends(tree: Path, share: float) -> None:
     path = tree / "Inertial" / "a1_s1_t1_inertial.mat"
-    savemat(path, {"d_iner": inertial("a1_s1_t1")}, do_compression=True)
+    write_mat(path, d_iner=inertial("a1_s1_t1"))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     source = UtdMhadSource(tree, view="none")
@@ -320,7 +313,7 @@ def test_a_truncated_file_is_a_defect_wherever_it_ends(tree: Path, share: float)
 @given(data=st.data())
 def test_a_flipped_bit_is_a_defect_or_changes_nothing(tree: Path, data: st.DataObject) -> None:
     path = tree / "Inertial" / "a1_s1_t1_inertial.mat"
-    savemat(path, {"d_iner": inertial("a1_s1_t1")}, do_compression=True)
+    write_mat(path, d_iner=inertial("a1_s1_t1"))
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(bytes(content))

@@ -1,0 +1,135 @@
+"""`vskd data`, `timeline` and `summary`: every option reaches the library, and what the library finds is shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import vskd as runtime
+from training.command_line import Command
+from training.published_trees import write_utd_trial
+from vskd.bundle import ModelEntry, write_bundle
+from vskd_training.data.experiment import Experiment
+from vskd_training.datasets.synthetic import SyntheticSettings
+from vskd_training.datasets.synthetic.generator import continuous
+from vskd_training.settings import load_config
+
+SENSOR = np.tile([0.0, 0.0, 1.0, 0, 0, 0], (60, 1))
+
+
+def samples(path: Path) -> NDArray[np.float64]:
+    return np.loadtxt(path, delimiter=",", skiprows=1)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Two trials with depth, two without a usable skeleton."""
+    for trial in ("a1_s1_t1", "a2_s1_t1"):
+        write_utd_trial(tmp_path / "utd", trial, sensor=SENSOR, depth_mm=np.full((4, 6, 3), 900, np.uint16))
+    for trial in ("a1_s1_t1", "a2_s1_t1"):
+        (tmp_path / "utd" / "Skeleton").mkdir(exist_ok=True)
+        (tmp_path / "utd" / "Skeleton" / f"{trial}_skeleton.mat").write_bytes(b"broken")
+    return tmp_path / "utd"
+
+
+def test_check_reads_the_view_that_was_asked_for(vskd: Command, tree: Path) -> None:
+    done = vskd("data", "check", "--dataset", "utd-mhad", "--root", tree, "--view", "depth")
+    assert done.code == 0, done.err
+    assert "utd-mhad, view depth: 2 recordings\n" in done.out
+    assert "subjects    1: 2\n" in done.out
+    assert "frames      3 / 3 / 3  (min/median/max)\n" in done.out
+    assert "defects     0, of which 0 cost a recording\n" in done.out
+
+
+def test_check_reads_the_first_view_by_default_and_fails_where_nothing_is_left(vskd: Command, tree: Path) -> None:
+    done = vskd("data", "check", "--dataset", "utd-mhad", "--root", tree)
+    assert done.code == 1
+    assert "utd-mhad, view skeleton: 0 recordings\n" in done.out
+    assert "holds no recording that can be read" in done.err
+
+
+def test_check_lists_every_defect_and_is_strict_where_asked(vskd: Command, tree: Path) -> None:
+    write_utd_trial(tree, "a3_s1_t1", sensor=SENSOR)
+    for trial in ("a4_s1_t1", "a5_s1_t1"):
+        (tree / "Inertial" / f"{trial}_inertial.mat").write_bytes(b"broken")
+    words = ("data", "check", "--dataset", "utd-mhad", "--root", tree, "--view", "none")
+    first = vskd(*words)
+    assert first.code == 0, first.err
+    assert "  2 x left out\n    e.g. Inertial/a4_s1_t1_inertial.mat: is not a MATLAB 5 file" in first.out
+    assert "a5_s1_t1_inertial.mat" not in first.out
+    assert "a5_s1_t1_inertial.mat" in vskd(*words, "--list").out
+    strict = vskd(*words, "--strict")
+    assert strict.code == 1
+    assert "2 recordings were left out" in strict.err
+
+
+def test_a_stream_is_of_the_subject_activities_and_settings_named(
+    vskd: Command, tiny_config_file: Path, tmp_path: Path
+) -> None:
+    words = ("data", "stream", "--config", tiny_config_file, "--set", "data.synthetic.seed=5", "--subject", 3)
+    files = ("--out", tmp_path / "day.csv", "--truth", tmp_path / "truth.csv")
+    assert vskd(*words, *files, "--activities", "wave, jog", "--seconds-each", 4).code == 0
+    settings = SyntheticSettings(subjects=4, trials=1, duration_s=3.5, seed=5)
+    expected, spans = continuous(settings, subject="3", activities=("wave", "jog"), seconds_each=4, seed=1)
+    written = samples(tmp_path / "day.csv")
+    np.testing.assert_allclose(written[:, 0], expected.time_s, atol=1e-6)
+    np.testing.assert_allclose(written[:, 1:], expected.acceleration_g, atol=1e-6)
+    truth = (tmp_path / "truth.csv").read_text().splitlines()[1:]
+    assert truth == [f"{span.start_s:.3f},{span.end_s:.3f},{span.label}" for span in spans]
+
+
+def test_a_recording_is_that_of_the_id_under_the_settings_named(
+    vskd: Command, tiny_config_file: Path, tmp_path: Path
+) -> None:
+    change = "data.synthetic.seed=5"
+    words = ("data", "recording", "--config", tiny_config_file, "--set", change, "--cache", tmp_path / "cache")
+    done = vskd(*words, "--id", "a2_s3_t1", "--out", tmp_path / "x.csv")
+    assert done.code == 0, done.err
+    assert "a2_s3_t1, wave" in done.err
+    config = load_config(tiny_config_file, changes=(change,))
+    prepared = Experiment.open(config, root=None, cache=tmp_path / "cache", progress=None).prepared
+    time_s, acceleration_g = prepared.sensor(prepared.index("a2_s3_t1"))
+    np.testing.assert_allclose(samples(tmp_path / "x.csv"), np.column_stack([time_s, acceleration_g]), atol=1e-6)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_timeline_is_drawn_and_counted(vskd: Command, tmp_path: Path) -> None:
+    events = [{"start_s": start, "end_s": start + 1, "label": "wave"} for start in range(4)]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (tmp_path / "truth.csv").write_text("start_s,end_s,label\n0,2,wave\n2,4,jog\n")
+    done = vskd("timeline", tmp_path / "events.jsonl", "--truth", tmp_path / "truth.csv", "--out", tmp_path / "t.png")
+    assert done.code == 0, done.err
+    assert done.out.startswith("2 of 4 decisions are right")
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_summary_of_a_demo_is_ten_lines(vskd: Command, tmp_path: Path) -> None:
+    figures = {"accuracy": 0.91, "macro_f1": 0.905}
+    metrics = {"window": {"all": figures}, "recording": {"all": {**figures, "accuracy": 0.95}}}
+    for name in ("teacher", "alone", "distilled"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps({"metrics": {"test": metrics}}))
+    (tmp_path / "int8.json").write_text(json.dumps({"model": "m.onnx", "engine": "onnx", "metrics": metrics}))
+    contract = runtime.Contract(labels=("a", "b"))
+    models = [ModelEntry("m.onnx", "onnx", "fp32")]
+    write_bundle(tmp_path / "wrist.bundle", contract=contract, models=models, files={"m.onnx": bytes(20_000)})
+    (tmp_path / "bench").mkdir()
+    case = {"name": "student fp32", "scopes": {"sensor_to_label": {"p50_ns": 1_230_000}}}
+    other = {"name": "encoder", "scopes": {}}
+    (tmp_path / "bench" / "result.json").write_text(json.dumps({"cases": [case, other]}))
+    done = vskd("summary", tmp_path)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert len(lines) <= 10
+    assert "synthetic data" in lines[0]
+    assert lines[1] == "teacher    91.0 % of windows, 95.0 % of recordings (macro-F1 0.905)"
+    assert "models     m.onnx 0.02 MB" in lines
+    assert "p50, sensor to label: student fp32 1.230 ms" in lines
+    (tmp_path / "int8.json").unlink()
+    missing = vskd("summary", tmp_path)
+    assert missing.code == 1
+    assert "`make demo` makes it" in missing.err
