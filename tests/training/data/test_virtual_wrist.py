@@ -84,7 +84,7 @@ def test_the_command_writes_a_folder_that_is_read_as_ones_own(vskd: Command, tmp
     done = vskd("data", "virtual", "--root", tmp_path, "--out", tmp_path / "virtual")
     assert done.code == 0, done.err
     assert "2 virtual recordings, 2 left out" in done.err
-    source = FolderSource(tmp_path / "virtual", view="none")
+    source = FolderSource.open(tmp_path / "virtual", view="none")
     recordings = list(source.recordings())
     assert source.defects() == ()
     assert [one.info.label for one in recordings] == ["swipe_left", "swipe_right"]
@@ -98,7 +98,7 @@ def test_the_command_writes_a_folder_that_is_read_as_ones_own(vskd: Command, tmp
 def test_it_follows_the_real_watch(utd_mhad_root: Path) -> None:
     """Both smoothed alike, and turned by the best rotation, since nobody knows how the strap sat."""
     correlations = []
-    source = UtdMhadSource(utd_mhad_root, view="skeleton")
+    source = UtdMhadSource.open(utd_mhad_root, view="skeleton")
     for info, time_s, joints_m in source.skeletons():
         if not info.id.endswith("_s4_t2") or int(info.id[1:].split("_")[0]) > 21:
             continue

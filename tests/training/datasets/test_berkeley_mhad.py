@@ -56,7 +56,7 @@ def kinds(source: BerkeleyMhadSource) -> dict[str, int]:
 
 
 def test_the_published_layout_is_read(tree: Path) -> None:
-    source = BerkeleyMhadSource(tree, view="rgb", height=12, width=16)
+    source = BerkeleyMhadSource.open(tree, view="rgb", height=12, width=16)
     recordings = list(source.recordings())
     assert [one.info.id for one in recordings] == list(TRIALS)
     assert recordings[1].info == RecordingInfo("s01_a11_r05", "1", "stand_up", 5)
@@ -73,7 +73,7 @@ def test_the_published_layout_is_read(tree: Path) -> None:
 
 
 def test_the_t_pose_is_left_out_and_counted(tree: Path) -> None:
-    report = check(BerkeleyMhadSource(tree))
+    report = check(BerkeleyMhadSource.open(tree))
     assert report.recordings == 3
     assert report.by_stream == {"Shimmer02": 3, "T-pose, left out": 1, "unit found from gravity: m/s^2": 3}
     assert len(report.missing_trials) == 657
@@ -82,7 +82,7 @@ def test_the_t_pose_is_left_out_and_counted(tree: Path) -> None:
 
 
 def test_a_kinect_shows_what_is_near_as_bright(tree: Path) -> None:
-    source = BerkeleyMhadSource(tree, view="depth", height=12, width=16)
+    source = BerkeleyMhadSource.open(tree, view="depth", height=12, width=16)
     frames = next(source.recordings()).frames
     assert [int(frame[6, 8]) for frame in frames] == [255, 128, 0, 0]
 
@@ -90,7 +90,7 @@ def test_a_kinect_shows_what_is_near_as_bright(tree: Path) -> None:
 @pytest.mark.parametrize(("unit", "factor"), [("g", 1.0), ("m/s^2", G), ("mg", 1000.0)])
 def test_the_unit_is_found_from_gravity(tmp_path: Path, unit: str, factor: float) -> None:
     write_shimmer(tmp_path, TRIALS[0], unit=factor)
-    source = BerkeleyMhadSource(tmp_path)
+    source = BerkeleyMhadSource.open(tmp_path)
     assert f"unit found from gravity: {unit}" in source.files_by_stream()
     reading_g = wrist(90, 30, seed=sum(map(ord, TRIALS[0])))[1]
     np.testing.assert_allclose(next(source.recordings()).acceleration_g, reading_g, atol=1e-5)
@@ -99,13 +99,13 @@ def test_the_unit_is_found_from_gravity(tmp_path: Path, unit: str, factor: float
 def test_readings_in_no_known_unit_are_refused(tmp_path: Path) -> None:
     write_shimmer(tmp_path, TRIALS[0], unit=50)
     with pytest.raises(DataError, match=r"the median \|a\| is 4\d\.\d+, which is gravity in none of g, m/s\^2, mg"):
-        list(BerkeleyMhadSource(tmp_path).recordings())
+        list(BerkeleyMhadSource.open(tmp_path).recordings())
 
 
 def test_other_sensors_keep_their_numbers(tmp_path: Path) -> None:
     for shimmer, placement in ((1, "left wrist"), (5, "Shimmer 5, no wrist")):
         write_shimmer(tmp_path, TRIALS[0], shimmer=shimmer)
-        source = BerkeleyMhadSource(tmp_path, settings=BerkeleySettings(shimmer=shimmer))
+        source = BerkeleyMhadSource.open(tmp_path, settings=BerkeleySettings(shimmer=shimmer))
         assert source.placement == placement
         assert len(list(source.recordings())) == 1
 
@@ -131,7 +131,7 @@ def test_broken_sensor_files_are_counted_by_kind(tree: Path) -> None:
     )
     (folder / "acc_h02_s13_a01_r01.txt").write_text("")
     (folder / "acc_h01_s01_a01_r02.txt").write_text("")
-    source = BerkeleyMhadSource(tree)
+    source = BerkeleyMhadSource.open(tree)
     report = check(source)
     assert report.recordings == 3 + 2
     assert report.defects_by_kind == {
@@ -159,7 +159,7 @@ def test_missing_cameras_and_images_and_broken_ones(tree: Path) -> None:
     (camera / "S01/A11/R05/img_l01_c01_s01_a11_r05_00002.pgm").unlink()
     broken = camera / "S12/A02/R03/img_l01_c01_s12_a02_r03_00004.pgm"
     broken.write_bytes(broken.read_bytes()[:-7])
-    source = BerkeleyMhadSource(tree, view="rgb", height=12, width=16)
+    source = BerkeleyMhadSource.open(tree, view="rgb", height=12, width=16)
     (recording,) = source.recordings()
     assert recording.info.id == "s01_a11_r05"
     assert kinds(source) == {"missing camera": 1, "cut short": 1, "missing images": 1}
@@ -167,30 +167,30 @@ def test_missing_cameras_and_images_and_broken_ones(tree: Path) -> None:
     share = (recording.frame_time_s - recording.time_s[0]) / (recording.time_s[-1] - recording.time_s[0])
     np.testing.assert_allclose(share, [0, 0.2, 0.6, 0.8, 1], atol=1e-6)
     write_pgm(broken, np.zeros((24, 31), np.uint8))
-    assert "unreadable" in kinds(BerkeleyMhadSource(tree, view="rgb"))
+    assert "unreadable" in kinds(BerkeleyMhadSource.open(tree, view="rgb"))
     write_pgm(broken, np.zeros((24, 32), np.uint16))
-    assert "unreadable" in kinds(BerkeleyMhadSource(tree, view="rgb"))
+    assert "unreadable" in kinds(BerkeleyMhadSource.open(tree, view="rgb"))
 
 
 def test_a_tree_that_is_not_there_names_what_is(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no folder Accelerometer/Shimmer03/\. Accelerometer/ holds Shimmer02"):
-        BerkeleyMhadSource(tree, settings=BerkeleySettings(shimmer=3))
+        BerkeleyMhadSource.open(tree, settings=BerkeleySettings(shimmer=3))
     with pytest.raises(DataError, match=r"has no folder Camera/Cluster01/Cam04/\. Cluster01/ holds Cam01"):
-        BerkeleyMhadSource(tree, view="rgb", settings=BerkeleySettings(camera=4))
+        BerkeleyMhadSource.open(tree, view="rgb", settings=BerkeleySettings(camera=4))
     with pytest.raises(DataError, match="there is no folder"):
-        BerkeleyMhadSource(tmp_path / "nowhere")
+        BerkeleyMhadSource.open(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="berkeley-mhad has no view 'skeleton'"):
-        BerkeleyMhadSource(tree, view="skeleton")
+        BerkeleyMhadSource.open(tree, view="skeleton")
     with pytest.raises(ConfigError, match=re.escape("berkeley.camera must lie in 1..2, got 3")):
         BerkeleySettings(cluster=3, camera=3)
 
 
 def test_a_changed_sensor_file_or_image_is_another_fingerprint(tree: Path) -> None:
-    seen = {BerkeleyMhadSource(tree, view=view).fingerprint() for view in ("none", "rgb", "depth")}
+    seen = {BerkeleyMhadSource.open(tree, view=view).fingerprint() for view in ("none", "rgb", "depth")}
     write_bayer(tree, TRIALS[0], bayer(frames=7))
-    seen.add(BerkeleyMhadSource(tree, view="rgb").fingerprint())
+    seen.add(BerkeleyMhadSource.open(tree, view="rgb").fingerprint())
     write_shimmer(tree, TRIALS[0], samples=91)
-    seen.add(BerkeleyMhadSource(tree, view="rgb").fingerprint())
+    seen.add(BerkeleyMhadSource.open(tree, view="rgb").fingerprint())
     assert len(seen) == 5
 
 

@@ -67,7 +67,7 @@ def test_missing_trials_and_defects_are_told_apart(tmp_path: Path) -> None:
     for trial in ("a1_s1_t1", "a1_s2_t1"):
         write_utd_trial(tmp_path, trial, sensor=np.ones((50, 6)))
     (tmp_path / "Inertial" / "a1_s3_t1_inertial.mat").write_bytes(b"")
-    report = check(UtdMhadSource(tmp_path, view="none"))
+    report = check(UtdMhadSource.open(tmp_path, view="none"))
     assert report.recordings == 2
     assert report.by_subject == {"1": 1, "2": 1}
     assert report.by_stream == {"Inertial": 3, "RGB": 0, "Depth": 0, "Skeleton": 0}
@@ -78,14 +78,14 @@ def test_missing_trials_and_defects_are_told_apart(tmp_path: Path) -> None:
 
 def test_nothing_that_can_be_read_is_a_report_too(tmp_path: Path) -> None:
     (tmp_path / "Inertial").mkdir()
-    report = check(UtdMhadSource(tmp_path, view="none"))
+    report = check(UtdMhadSource.open(tmp_path, view="none"))
     assert (report.recordings, report.samples, report.largest_acceleration_g) == (0, None, 0.0)
     assert len(report.missing_trials) == 864
 
 
 @pytest.mark.data
 def test_the_published_tree(utd_mhad_root: Path) -> None:
-    report = check(UtdMhadSource(utd_mhad_root, view="none"))
+    report = check(UtdMhadSource.open(utd_mhad_root, view="none"))
     assert report.recordings == 861
     assert list(report.by_subject.values()) == [107, 108, 108, 108, 108, 107, 108, 107]
     assert sorted(report.by_label.values()) == [31] * 3 + [32] * 24

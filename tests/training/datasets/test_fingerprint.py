@@ -58,10 +58,10 @@ def small_trees(root: Path) -> dict[str, Source]:
         (root / name).write_text(content)
         os.utime(root / name, ns=(0, 1_700_000_000_000_000_000))
     return {
-        "utd": UtdMhadSource(root / "utd", view="skeleton"),
-        "berkeley": BerkeleyMhadSource(root / "berkeley", view="depth"),
-        "mmact": MmactSource(root / "mmact", view="rgb"),
-        "own": FolderSource(root / "own", view="video"),
+        "utd": UtdMhadSource.open(root / "utd", view="skeleton"),
+        "berkeley": BerkeleyMhadSource.open(root / "berkeley", view="depth"),
+        "mmact": MmactSource.open(root / "mmact", view="rgb"),
+        "own": FolderSource.open(root / "own", view="video"),
         "synthetic": SyntheticSource(SyntheticSettings(subjects=2)),
     }
 
@@ -86,4 +86,4 @@ def test_the_caches_of_a_release_stay_its_caches(tmp_path: Path, name: str) -> N
 def test_every_reader_of_images_refuses_frames_without_a_pixel(tmp_path: Path, name: str) -> None:
     reader = type(small_trees(tmp_path)[name])
     with pytest.raises(ConfigError, match="got height 60, width 0"):
-        reader(tmp_path / name, view="none", width=0)  # type: ignore[call-arg]
+        reader.open(tmp_path / name, view="none", width=0)  # type: ignore[call-arg]

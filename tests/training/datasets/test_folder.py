@@ -40,7 +40,7 @@ def own(pristine: Path, tmp_path: Path) -> Path:
 
 
 def read(root: Path, view: str = "none") -> tuple[FolderSource, list[Recording]]:
-    source = FolderSource(root, view=view, height=12, width=16)
+    source = FolderSource.open(root, view=view, height=12, width=16)
     return source, list(source.recordings())
 
 
@@ -168,7 +168,7 @@ def test_a_clip_without_a_label_is_read_and_is_no_class(own: Path) -> None:
     assert [recording.info.id for recording in recordings] == [row[0] for row in [*rows[2:], *rows[:2]]]
     assert [recording.info.label for recording in recordings[-2:]] == ["", ""]
     assert source.defects() == ()
-    report = check(FolderSource(own, view="video", height=12, width=16))
+    report = check(FolderSource.open(own, view="video", height=12, width=16))
     assert report.by_label[""] == 2
     (own / "dataset.toml").write_text(DESCRIPTION + 'labels = ["wave", "squat", "jog"]\n')
     assert read(own)[0].labels == ("wave", "squat", "jog")
@@ -406,7 +406,7 @@ def test_a_mistake_in_the_table_is_one_sentence(
     (tmp_path / "dataset.toml").write_text(DESCRIPTION)
     write_table(tmp_path, rows, header)
     with pytest.raises(DataError, match=message):
-        FolderSource(tmp_path, view="none")
+        FolderSource.open(tmp_path, view="none")
 
 
 DESCRIPTIONS = [
@@ -428,44 +428,44 @@ DESCRIPTIONS = [
 def test_a_mistake_in_the_description_is_one_sentence(own: Path, text: str, message: str) -> None:
     (own / "dataset.toml").write_text(text)
     with pytest.raises(VskdError, match=message):
-        FolderSource(own, view="none")
+        FolderSource.open(own, view="none")
 
 
 def test_a_folder_that_holds_neither_file(tmp_path: Path) -> None:
     for root in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(DataError, match=r"A folder of recordings holds dataset\.toml and clips\.csv"):
-            FolderSource(root, view="none")
+            FolderSource.open(root, view="none")
     (tmp_path / "dataset.toml").write_text(DESCRIPTION)
     with pytest.raises(DataError, match=r"cannot read .*clips\.csv"):
-        FolderSource(tmp_path, view="none")
+        FolderSource.open(tmp_path, view="none")
 
 
 def test_an_unknown_view_is_refused(pristine: Path) -> None:
     with pytest.raises(ConfigError, match=r"folder has no view 'depth'\. Known: none, sensors, video"):
-        FolderSource(pristine, view="depth")
+        FolderSource.open(pristine, view="depth")
 
 
 # --- the cache and the count ------------------------------------------------------------------------------------------
 
 
 def test_a_changed_byte_or_word_is_another_fingerprint(own: Path) -> None:
-    seen = {FolderSource(own, view="video").fingerprint(), FolderSource(own, view="none").fingerprint()}
+    seen = {FolderSource.open(own, view="video").fingerprint(), FolderSource.open(own, view="none").fingerprint()}
     rows = read_table(own)
     with (own / rows[0][3]).open("a") as stream:
         stream.write("9,0,0,9.8\n")
-    seen.add(FolderSource(own, view="video").fingerprint())
+    seen.add(FolderSource.open(own, view="video").fingerprint())
     image = next(path for path in sorted((own / rows[2][4]).iterdir()))
     image.write_bytes(image.read_bytes()[:-1] + b"\x01")
-    seen.add(FolderSource(own, view="video").fingerprint())
+    seen.add(FolderSource.open(own, view="video").fingerprint())
     (own / "dataset.toml").write_text(DESCRIPTION.replace("left", "right"))
-    seen.add(FolderSource(own, view="video").fingerprint())
+    seen.add(FolderSource.open(own, view="video").fingerprint())
     assert len(seen) == 5
 
 
 def test_a_prepared_folder_knows_placement_groups_and_what_was_passed_over(own: Path, tmp_path: Path) -> None:
     rows = read_table(own)
     (own / rows[0][3]).write_text("")
-    prepared = prepare(FolderSource(own, view="none", height=12, width=16), tmp_path / "cache")
+    prepared = prepare(FolderSource.open(own, view="none", height=12, width=16), tmp_path / "cache")
     assert len(prepared) == 5
     assert (prepared.placement, prepared.gravity) == ("left wrist", "included")
     assert prepared.infos[0].groups == {"session": "1"}
@@ -475,7 +475,7 @@ def test_a_prepared_folder_knows_placement_groups_and_what_was_passed_over(own: 
 def test_the_count_tells_kinds_columns_and_rates(own: Path) -> None:
     rows = read_table(own)
     (own / rows[0][3]).write_text("")
-    report = check(FolderSource(own, view="video"))
+    report = check(FolderSource.open(own, view="video"))
     assert report.recordings == 5
     assert report.groups == {"session": {"1": 5}}
     assert report.defects_by_kind == {"empty file": 1}

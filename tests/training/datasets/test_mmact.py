@@ -38,7 +38,7 @@ def test_there_are_37_classes_and_no_dead_one() -> None:
 
 
 def test_the_published_layout_is_read(tree: Path) -> None:
-    source = MmactSource(tree)
+    source = MmactSource.open(tree)
     recordings = list(source.recordings())
     assert [one.info.label for one in recordings] == ["carrying", "using_phone_desk", "talking_on_phone"]
     assert recordings[2].info == RecordingInfo(
@@ -55,7 +55,7 @@ def test_the_published_layout_is_read(tree: Path) -> None:
 def test_videos_of_both_releases_are_found(tree: Path, prefix: str) -> None:
     for place in PLACES:
         write_mmact_video(tree, place, camera=2, prefix=prefix)
-    source = MmactSource(tree, view="rgb", settings=MmactSettings(camera=2), height=9, width=16)
+    source = MmactSource.open(tree, view="rgb", settings=MmactSettings(camera=2), height=9, width=16)
     recordings = list(source.recordings())
     assert len(recordings) == 3
     assert recordings[0].frames.shape == (75, 9, 16)
@@ -93,7 +93,7 @@ def test_every_known_defect_is_counted_and_none_stops_the_reading(tree: Path) ->
     write_watch(tree, place + "Carrying_light")
     write_watch(tree, place + "closing_eyes")
     write_watch(tree, "subject2/session1/closing")
-    source = MmactSource(tree)
+    source = MmactSource.open(tree)
     report = check(source)
     assert report.recordings == 3 + 7
     assert report.defects_by_kind == {
@@ -117,7 +117,7 @@ def test_every_known_defect_is_counted_and_none_stops_the_reading(tree: Path) ->
 
 def test_a_name_that_is_there_twice_but_for_capitals(tree: Path) -> None:
     write_watch(tree, "subject1/scene1/session1/Carrying")
-    report = check(MmactSource(tree))
+    report = check(MmactSource.open(tree))
     assert report.recordings == 3
     assert report.defects_by_kind == {"capitals in a name": 1, "file that is there twice": 1}
 
@@ -126,7 +126,7 @@ def test_missing_videos_and_missing_sensors_are_told_apart(tree: Path) -> None:
     write_mmact_video(tree, PLACES[0])
     write_mmact_video(tree, "subject3/scene1/session1/fall")
     (write_mmact_video(tree, PLACES[1])).write_bytes(b"no video")
-    source = MmactSource(tree, view="rgb", height=9, width=16)
+    source = MmactSource.open(tree, view="rgb", height=9, width=16)
     report = check(source)
     assert report.recordings == 1
     assert report.defects_by_kind == {"missing camera": 1, "missing sensor": 1, "unreadable": 1}
@@ -135,24 +135,24 @@ def test_missing_videos_and_missing_sensors_are_told_apart(tree: Path) -> None:
 
 def test_a_tree_that_is_not_there(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no folder acc_watch_clip/"):
-        MmactSource(tmp_path / "nowhere")
+        MmactSource.open(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"has no video subject\*/cam1/scene\*/session\*/\*\.mp4"):
-        MmactSource(tree, view="rgb")
+        MmactSource.open(tree, view="rgb")
     with pytest.raises(ConfigError, match=r"mmact\.camera must lie in 1\.\.4, got 5"):
         MmactSettings(camera=5)
     with pytest.raises(ConfigError, match="mmact has no view 'depth'"):
-        MmactSource(tree, view="depth")
+        MmactSource.open(tree, view="depth")
 
 
 def test_a_changed_file_is_another_fingerprint(tree: Path) -> None:
     for place in PLACES:
         write_mmact_video(tree, place)
-    seen = {MmactSource(tree).fingerprint(), MmactSource(tree, view="rgb").fingerprint()}
+    seen = {MmactSource.open(tree).fingerprint(), MmactSource.open(tree, view="rgb").fingerprint()}
     video = write_mmact_video(tree, PLACES[0])
     video.write_bytes(video.read_bytes() + b"\0")
-    seen.add(MmactSource(tree, view="rgb").fingerprint())
+    seen.add(MmactSource.open(tree, view="rgb").fingerprint())
     write_watch(tree, PLACES[0], samples=249)
-    seen.add(MmactSource(tree).fingerprint())
+    seen.add(MmactSource.open(tree).fingerprint())
     assert len(seen) == 4
 
 

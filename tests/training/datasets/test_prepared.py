@@ -325,7 +325,7 @@ def test_a_changed_byte_in_utd_mhad_is_another_cache(tmp_path: Path) -> None:
         write_utd_trial(tmp_path / "tree", trial, sensor=sensor, depth_mm=depth)
 
     def prepared() -> Prepared:
-        return prepare(UtdMhadSource(tmp_path / "tree", view="depth", height=6, width=8), tmp_path / "cache")
+        return prepare(UtdMhadSource.open(tmp_path / "tree", view="depth", height=6, width=8), tmp_path / "cache")
 
     before = prepared()
     assert prepared().key == before.key
@@ -344,7 +344,7 @@ def test_joints_are_kept_as_the_numbers_they_are(tmp_path: Path) -> None:
     """Frames that are no images: float32, whole and fractional, survive the cache bit for bit."""
     joints = np.random.default_rng(2).normal(size=(20, 3, 5))
     write_utd_trial(tmp_path / "tree", "a1_s1_t1", sensor=np.ones((9, 6)), joints_m=joints)
-    times_s, kept = prepare(UtdMhadSource(tmp_path / "tree", view="joints"), tmp_path / "cache").video(0)
+    times_s, kept = prepare(UtdMhadSource.open(tmp_path / "tree", view="joints"), tmp_path / "cache").video(0)
     assert kept.dtype == np.float32
     np.testing.assert_array_equal(kept, relative_joints(np.moveaxis(joints, 2, 0), SKELETON))
     np.testing.assert_allclose(times_s, np.linspace(0, 8 / 50, 5))
@@ -352,7 +352,7 @@ def test_joints_are_kept_as_the_numbers_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_the_published_tree_is_prepared_once(utd_mhad_root: Path, tmp_path: Path) -> None:
-    source = UtdMhadSource(utd_mhad_root, view="none")
+    source = UtdMhadSource.open(utd_mhad_root, view="none")
     prepared = prepare(source, tmp_path)
     assert len(prepared) == 861
     assert len(prepared.defects) == 3

@@ -145,7 +145,7 @@ def test_a_folder_may_not_take_the_name_of_a_data_set(tmp_path: Path) -> None:
         (tmp_path / "dataset.toml").write_text(DESCRIPTION.format(name))
         (tmp_path / "clips.csv").write_text(CLIPS)
         if name == "folder":
-            assert FolderSource(tmp_path, view="none").name == name
+            assert FolderSource.open(tmp_path, view="none").name == name
         else:
             with pytest.raises(ConfigError, match=f"name is '{name}'"):
-                FolderSource(tmp_path, view="none")
+                FolderSource.open(tmp_path, view="none")

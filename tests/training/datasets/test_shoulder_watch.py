@@ -61,7 +61,7 @@ def write_pickle(folder: Path, stream: bytes) -> Path:
 
 def test_the_recordings_come_by_exercise_subject_and_side(tmp_path: Path) -> None:
     made = content()
-    source = ShoulderWatchSource(write(tmp_path, made))
+    source = ShoulderWatchSource.open(write(tmp_path, made))
     recordings = list(source.recordings())
     assert [one.info for one in recordings] == list(source.infos())
     assert source.infos()[0].id == "pendulum_s1_left"
@@ -74,9 +74,9 @@ def test_the_recordings_come_by_exercise_subject_and_side(tmp_path: Path) -> Non
 
 
 def test_without_a_teacher_the_gyroscope_stays_away(tmp_path: Path) -> None:
-    source = ShoulderWatchSource(write(tmp_path, content()), view="none")
+    source = ShoulderWatchSource.open(write(tmp_path, content()), view="none")
     assert all(not len(one.frames) and not len(one.frame_time_s) for one in source.recordings())
-    assert source.fingerprint() != ShoulderWatchSource(tmp_path).fingerprint()
+    assert source.fingerprint() != ShoulderWatchSource.open(tmp_path).fingerprint()
 
 
 class RunsCode:
@@ -133,20 +133,20 @@ BROKEN = [
 @pytest.mark.parametrize(("what", "message"), BROKEN, ids=range(len(BROKEN)))
 def test_other_content_is_refused_in_one_sentence(tmp_path: Path, what: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        ShoulderWatchSource(write(tmp_path, what))
+        ShoulderWatchSource.open(write(tmp_path, what))
 
 
 def test_a_file_that_is_missing_cut_or_no_npy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read .*watch_dataset\.npy: No such file"):
-        ShoulderWatchSource(tmp_path)
+        ShoulderWatchSource.open(tmp_path)
     whole = (write(tmp_path, content()) / FILE).read_bytes()
     for part in (whole[: len(whole) // 2], whole[:3], b"", b"no array at all, but long enough"):
         (tmp_path / FILE).write_bytes(part)
         with pytest.raises(DataError, match=r"watch_dataset\.npy cannot be read"):
-            ShoulderWatchSource(tmp_path)
+            ShoulderWatchSource.open(tmp_path)
     np.save(tmp_path / FILE, np.zeros(3))
     with pytest.raises(DataError, match=r"holds float64 \(3,\), not one object"):
-        ShoulderWatchSource(tmp_path)
+        ShoulderWatchSource.open(tmp_path)
 
 
 def installed_source() -> Source:

@@ -93,7 +93,7 @@ def test_labels_follow_the_official_numbering() -> None:
 
 
 def test_recordings_are_ordered_by_number_and_not_by_name(tree: Path) -> None:
-    source = UtdMhadSource(tree, view="none")
+    source = UtdMhadSource.open(tree, view="none")
     assert [info.id for info in source.infos()] == ["a1_s1_t1", "a2_s1_t1", "a10_s2_t3"]
     last = source.infos()[-1]
     assert (last.subject, last.label, last.trial) == ("2", "draw_circle_counter_clockwise", 3)
@@ -101,7 +101,7 @@ def test_recordings_are_ordered_by_number_and_not_by_name(tree: Path) -> None:
 
 
 def test_the_sensor_is_the_accelerometer_alone_at_50_hz(tree: Path) -> None:
-    first = next(UtdMhadSource(tree, view="none").recordings())
+    first = next(UtdMhadSource.open(tree, view="none").recordings())
     np.testing.assert_array_equal(first.acceleration_g, inertial("a1_s1_t1")[:, :3])
     np.testing.assert_allclose(np.diff(first.time_s), 0.02, atol=1e-12)
     assert first.time_s[0] == 0
@@ -110,14 +110,14 @@ def test_the_sensor_is_the_accelerometer_alone_at_50_hz(tree: Path) -> None:
 
 def test_frames_are_stretched_over_the_whole_trial(tree: Path) -> None:
     np.testing.assert_allclose(frame_times_s(np.array([0.0, 0.02, 0.04, 0.06, 0.08]), 3), [0, 0.04, 0.08])
-    first = next(UtdMhadSource(tree, view="depth").recordings())
+    first = next(UtdMhadSource.open(tree, view="depth").recordings())
     # 40 samples last 0.78 s; four frames lie at the thirds.
     np.testing.assert_allclose(first.frame_time_s, [0, 0.26, 0.52, 0.78])
 
 
 @pytest.mark.parametrize("view", ["rgb", "depth", "skeleton"])
 def test_each_view_has_the_size_asked_for(tree: Path, view: Any) -> None:
-    for recording in UtdMhadSource(tree, view=view, height=30, width=44).recordings():
+    for recording in UtdMhadSource.open(tree, view=view, height=30, width=44).recordings():
         assert recording.frames.dtype == np.uint8
         assert recording.frames.shape == (len(recording.frame_time_s), 30, 44)
         assert recording.frames.flags.c_contiguous
@@ -236,7 +236,7 @@ def test_an_image_of_another_aspect_gets_black_borders() -> None:
 
 
 def test_a_video_is_read_in_order_and_in_grey(tree: Path) -> None:
-    first = next(UtdMhadSource(tree, view="rgb").recordings())
+    first = next(UtdMhadSource.open(tree, view="rgb").recordings())
     levels = first.frames.mean(axis=(1, 2))
     np.testing.assert_allclose(levels, [0, 40, 80, 120, 160], atol=3)
 
@@ -272,7 +272,7 @@ def test_a_broken_file_is_a_defect_and_its_recording_is_left_out(tree: Path, cas
     else:
         write_mat(tree / where, **content)
     view: Any = VIEW_OF_FOLDER[where.split("/")[0]]
-    source = UtdMhadSource(tree, view=view)
+    source = UtdMhadSource.open(tree, view=view)
     yielded = [recording.info for recording in source.recordings()]
     assert [info.id for info in yielded] == ["a1_s1_t1", "a10_s2_t3"]
     assert source.infos() == tuple(yielded)
@@ -283,7 +283,7 @@ def test_a_broken_file_is_a_defect_and_its_recording_is_left_out(tree: Path, cas
 
 def test_joints_without_a_body_are_a_defect(tree: Path) -> None:
     write_mat(tree / "Skeleton/a2_s1_t1_skeleton.mat", d_skel=np.ones((20, 3, 4)))
-    source = UtdMhadSource(tree, view="joints")
+    source = UtdMhadSource.open(tree, view="joints")
     assert [recording.info.id for recording in source.recordings()] == ["a1_s1_t1", "a10_s2_t3"]
     (defect,) = defects_but_missing_trials(source)
     assert defect.where == "Skeleton/a2_s1_t1_skeleton.mat"
@@ -292,7 +292,7 @@ def test_joints_without_a_body_are_a_defect(tree: Path) -> None:
 
 def test_a_broken_file_of_another_view_does_no_harm(tree: Path) -> None:
     (tree / "Depth" / "a1_s1_t1_depth.mat").write_bytes(b"")
-    source = UtdMhadSource(tree, view="skeleton")
+    source = UtdMhadSource.open(tree, view="skeleton")
     assert len(list(source.recordings())) == 3
     assert not defects_but_missing_trials(source)
 
@@ -304,7 +304,7 @@ def test_a_truncated_file_is_a_defect_wherever_it_ends(tree: Path, share: float)
     write_mat(path, d_iner=inertial("a1_s1_t1"))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    source = UtdMhadSource(tree, view="none")
+    source = UtdMhadSource.open(tree, view="none")
     assert [recording.info.id for recording in source.recordings()] == ["a2_s1_t1", "a10_s2_t3"]
     assert [defect.where for defect in defects_but_missing_trials(source)] == ["Inertial/a1_s1_t1_inertial.mat"]
 
@@ -317,7 +317,7 @@ def test_a_flipped_bit_is_a_defect_or_changes_nothing(tree: Path, data: st.DataO
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(bytes(content))
-    source = UtdMhadSource(tree, view="none")
+    source = UtdMhadSource.open(tree, view="none")
     first = next(source.recordings())
     if first.info.id == "a1_s1_t1":
         np.testing.assert_array_equal(first.acceleration_g, inertial("a1_s1_t1")[:, :3])
@@ -330,7 +330,7 @@ def test_a_video_that_was_cut_short_is_a_defect(tree: Path) -> None:
     rng = np.random.default_rng(0)
     write_avi(path, [rng.integers(0, 256, (48, 64)).astype(np.uint8) for _ in range(20)])
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    source = UtdMhadSource(tree, view="rgb")
+    source = UtdMhadSource.open(tree, view="rgb")
     assert len(list(source.recordings())) == 2
     (defect,) = defects_but_missing_trials(source)
     assert re.search(r"holds \d+ frames of 20|cannot be read as a video", defect.what)
@@ -341,7 +341,7 @@ def test_what_is_not_there_is_listed(tree: Path) -> None:
     (tree / "Inertial" / "a10_s2_t3_inertial.mat").unlink()
     (tree / "Inertial" / "a28_s1_t1_inertial.mat").write_bytes(b"")
     (tree / "Inertial" / "notes.txt").write_text("not a recording, and not read")
-    source = UtdMhadSource(tree, view="depth")
+    source = UtdMhadSource.open(tree, view="depth")
     assert [info.id for info in source.infos()] == ["a1_s1_t1"]
     assert {(defect.where, defect.what[:12]) for defect in defects_but_missing_trials(source)} == {
         ("Depth/a2_s1_t1_depth.mat", "is missing, "),
@@ -359,36 +359,36 @@ def test_what_is_not_there_is_listed(tree: Path) -> None:
 
 def test_a_missing_root_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no folder .*nowhere\. Give the folder that holds Inertial/"):
-        UtdMhadSource(tmp_path / "nowhere", view="none")
+        UtdMhadSource.open(tmp_path / "nowhere", view="none")
 
 
 def test_a_root_without_sensor_says_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"has no folder Inertial/\. Give the folder that holds Inertial/"):
-        UtdMhadSource(tmp_path / "empty", view="none")
+        UtdMhadSource.open(tmp_path / "empty", view="none")
 
 
 @pytest.mark.parametrize("wrong", [".", "utd-mhad/Depth"])
 def test_a_root_beside_the_right_one_names_the_right_one(tree: Path, wrong: str) -> None:
     with pytest.raises(DataError, match=r"There is one in .*utd-mhad: give that folder"):
-        UtdMhadSource(tree.parent / wrong, view="none")
+        UtdMhadSource.open(tree.parent / wrong, view="none")
 
 
 def test_a_missing_view_names_those_that_are_there(tree: Path) -> None:
     (tree / "RGB").rename(tree / "Colour")
     with pytest.raises(DataError, match=r"no folder RGB/ for the view 'rgb'\. .*there: depth, skeleton, joints, none"):
-        UtdMhadSource(tree, view="rgb")
+        UtdMhadSource.open(tree, view="rgb")
 
 
 def test_an_unknown_view_is_refused(tree: Path) -> None:
     wrong: Any = "dept"
     with pytest.raises(ConfigError, match="Did you mean 'depth'"):
-        UtdMhadSource(tree, view=wrong)
+        UtdMhadSource.open(tree, view=wrong)
 
 
 def test_a_frame_without_pixels_is_refused(tree: Path) -> None:
     with pytest.raises(ConfigError, match="height 0, width 80"):
-        UtdMhadSource(tree, view="depth", height=0)
+        UtdMhadSource.open(tree, view="depth", height=0)
 
 
 # --- fingerprint --------------------------------------------------------------------------------------------------
@@ -396,7 +396,7 @@ def test_a_frame_without_pixels_is_refused(tree: Path) -> None:
 
 def test_the_fingerprint_tells_content_and_settings_and_not_the_place(tree: Path, tmp_path: Path) -> None:
     def fingerprint(root: Path = tree, **options: Any) -> str:
-        return UtdMhadSource(root, **({"view": "depth"} | options)).fingerprint()
+        return UtdMhadSource.open(root, **({"view": "depth"} | options)).fingerprint()
 
     before = fingerprint()
     assert fingerprint() == before
@@ -420,7 +420,7 @@ def test_the_fingerprint_tells_content_and_settings_and_not_the_place(tree: Path
 
 @pytest.mark.data
 def test_the_published_tree_has_861_trials_and_lacks_three(utd_mhad_root: Path) -> None:
-    source = UtdMhadSource(utd_mhad_root, view="none")
+    source = UtdMhadSource.open(utd_mhad_root, view="none")
     recordings = list(source.recordings())
     assert len(recordings) == len(source.infos()) == 861
     assert source.missing_trials() == ("a8_s1_t4", "a23_s6_t4", "a27_s8_t4")
@@ -436,7 +436,7 @@ def test_the_published_tree_has_861_trials_and_lacks_three(utd_mhad_root: Path) 
 
 @pytest.mark.data
 def test_every_published_skeleton_has_a_torso_as_its_unit(utd_mhad_root: Path) -> None:
-    recordings = list(UtdMhadSource(utd_mhad_root, view="joints").recordings())
+    recordings = list(UtdMhadSource.open(utd_mhad_root, view="joints").recordings())
     assert len(recordings) == 861
     for recording in recordings:
         assert recording.frames.shape == (len(recording.frame_time_s), 20, 3)
@@ -447,7 +447,7 @@ def test_every_published_skeleton_has_a_torso_as_its_unit(utd_mhad_root: Path) -
 
 @pytest.mark.data
 def test_every_published_skeleton_is_drawn_with_the_right_number_of_frames(utd_mhad_root: Path) -> None:
-    source = UtdMhadSource(utd_mhad_root, view="skeleton", height=30, width=40)
+    source = UtdMhadSource.open(utd_mhad_root, view="skeleton", height=30, width=40)
     frames = [len(recording.frames) for recording in source.recordings()]
     assert (len(frames), min(frames), float(np.median(frames)), max(frames)) == (861, 41, 67, 125)
     assert not defects_but_missing_trials(source)
@@ -455,7 +455,7 @@ def test_every_published_skeleton_is_drawn_with_the_right_number_of_frames(utd_m
 
 @pytest.mark.data
 def test_every_published_depth_clip_of_one_action_shows_a_subject(utd_mhad_root: Path) -> None:
-    source = UtdMhadSource(utd_mhad_root, view="depth")
+    source = UtdMhadSource.open(utd_mhad_root, view="depth")
     for recording in itertools.islice(source.recordings(), 32):
         filled = (recording.frames > 0).mean(axis=(1, 2))
         assert 0.05 < filled.min() <= filled.max() < 0.5, recording.info.id
@@ -465,7 +465,7 @@ def test_every_published_depth_clip_of_one_action_shows_a_subject(utd_mhad_root:
 @pytest.mark.data
 def test_stretched_frames_follow_the_sensor(utd_mhad_root: Path) -> None:
     """The wrist turns when it moves: at the nominal rates the same correlation is 0.27 (see the data set's notes)."""
-    source = UtdMhadSource(utd_mhad_root, view="none")
+    source = UtdMhadSource.open(utd_mhad_root, view="none")
     correlations = []
     for recording in source.recordings():
         if recording.info.label not in DATA_SET.label_groups["wrist"]:

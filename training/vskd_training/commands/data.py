@@ -114,7 +114,7 @@ def virtual(root: Path, out: Path) -> None:
     from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
     with progress_bar("differentiate skeletons") as progress:
-        count, left_out = write_virtual(UtdMhadSource(root, view="skeleton"), out, progress=progress)
+        count, left_out = write_virtual(UtdMhadSource.open(root, view="skeleton"), out, progress=progress)
     click.echo(f"{out}: {count} virtual recordings, {len(left_out)} left out", err=True)
     for defect in left_out:
         click.echo(f"  {defect.where}: {defect.what}", err=True)

@@ -46,7 +46,7 @@ def _open(data: DataConfig, root: Path) -> Source:
     from vskd_training.datasets.berkeley_mhad.reader import BerkeleyMhadSource
 
     size = {"height": data.frame_height, "width": data.frame_width}
-    return BerkeleyMhadSource(root, view=data.view, settings=data.berkeley, **size)
+    return BerkeleyMhadSource.open(root, view=data.view, settings=data.berkeley, **size)
 
 
 DATA_SET = DataSet(

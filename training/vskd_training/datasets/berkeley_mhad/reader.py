@@ -86,6 +86,14 @@ class _Trial(NamedTuple):
         return f"S{self.subject:02}/A{self.action:02}/R{self.repetition:02}"
 
 
+class _Files(NamedTuple):
+    """What is in the sensor's folder: trials, how many T-poses, and files named otherwise."""
+
+    trials: tuple[_Trial, ...]
+    t_poses: int
+    misnamed: tuple[Defect, ...]
+
+
 class BerkeleyMhadSource:
     """The published tree as a ``Source``; a recording that turns out to be broken becomes a defect.
 
@@ -106,25 +114,37 @@ class BerkeleyMhadSource:
     labels: tuple[str, ...] = ACTIONS
     gravity: Gravity = "included"
 
-    def __init__(
-        self,
+    def __init__(self, root: Path, *, view: str, settings: BerkeleySettings, height: int, width: int) -> None:
+        self.root, self.view, self.settings = root, view, settings
+        self.height, self.width = height, width
+        number = settings.shimmer
+        self.placement = {1: "left wrist", 2: "right wrist"}.get(number, f"Shimmer {number}, no wrist")
+        self._sensors = root / "Accelerometer" / f"Shimmer{number:02}"
+        self._collector = Collector()
+
+    @classmethod
+    def open(
+        cls,
         root: Path,
         *,
         view: str = "none",
         settings: BerkeleySettings = _BY_DEFAULT,
         height: int = 60,
         width: int = 80,
-    ) -> None:
+    ) -> BerkeleyMhadSource:
+        """Open the tree; parameters and errors are those of the class."""
         DATA_SET.check_view(view, height=height, width=width)
-        self.root, self.view, self.settings = root, view, settings
-        self.height, self.width = height, width
-        number = settings.shimmer
-        self.placement = {1: "left wrist", 2: "right wrist"}.get(number, f"Shimmer {number}, no wrist")
-        self._sensors = root / "Accelerometer" / f"Shimmer{number:02}"
-        _check_tree(root, self._sensors, self._images_root if view != "none" else None)
-        self._trials, self._t_poses, self._misnamed = self._scan()
-        self._infos = {trial: _info(trial) for trial in self._trials}
-        self._collector = Collector()
+        source = cls(root, view=view, settings=settings, height=height, width=width)
+        _check_tree(root, source._sensors, source._images_root if view != "none" else None)
+        return source
+
+    @cached_property
+    def _files(self) -> _Files:
+        return _scan(self.root, self._sensors, self.settings.shimmer)
+
+    @cached_property
+    def _infos(self) -> dict[_Trial, RecordingInfo]:
+        return {trial: _info(trial) for trial in self._files.trials}
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the sensor files, of names, sizes and times of the images, and of the settings."""
@@ -132,11 +152,11 @@ class BerkeleyMhadSource:
             "reader": [self.name, READER_VERSION],
             "frames": [self.view, self.height, self.width],
             "settings": to_mapping(self.settings),
-            "trials": [trial.id for trial in self._trials],
-            "sensors": by_content([self._path(trial) for trial in self._trials], self.root),
+            "trials": [trial.id for trial in self._files.trials],
+            "sensors": by_content([self._path(trial) for trial in self._files.trials], self.root),
         }
         if self.view != "none":
-            images = (path for trial in self._trials for _, path in self._images(trial))
+            images = (path for trial in self._files.trials for _, path in self._images(trial))
             settings["pictures"] = by_size_and_time(images, self.root)
         return fingerprint(settings)
 
@@ -147,7 +167,7 @@ class BerkeleyMhadSource:
     def defects(self) -> tuple[Defect, ...]:
         """Missing trials, misnamed files, and what ``recordings`` has found so far."""
         missing = tuple(Defect(trial, "this trial is missing", "missing trial") for trial in self.missing_trials())
-        return (*missing, *self._misnamed, *self._collector.defects(self._infos.values()))
+        return (*missing, *self._files.misnamed, *self._collector.defects(self._infos.values()))
 
     def missing_trials(self) -> tuple[str, ...]:
         """Ids of the 660 trials of which there is no sensor file; one in the tree as published."""
@@ -155,9 +175,9 @@ class BerkeleyMhadSource:
 
     def files_by_stream(self) -> dict[str, int]:
         """Files of the sensor, with what was left out on purpose, and its unit."""
-        streams = {self._sensors.name: len(self._trials), "T-pose, left out": self._t_poses}
-        if self._trials:
-            streams[f"unit found from gravity: {self._unit}"] = len(self._trials)
+        streams = {self._sensors.name: len(self._files.trials), "T-pose, left out": self._files.t_poses}
+        if self._files.trials:
+            streams[f"unit found from gravity: {self._unit}"] = len(self._files.trials)
         return streams
 
     def recordings(self) -> Iterator[Recording]:
@@ -228,7 +248,7 @@ class BerkeleyMhadSource:
     def _unit(self) -> str:
         """The unit in which the median |a| over all readable files is nearest to gravity."""
         medians = []
-        for trial in self._trials:
+        for trial in self._files.trials:
             try:
                 table = _read_table(self._path(trial), "")
             except BrokenFileError:
@@ -243,27 +263,27 @@ class BerkeleyMhadSource:
             hint="Are these the files of the accelerometer as published?",
         )
 
-    def _scan(self) -> tuple[list[_Trial], int, tuple[Defect, ...]]:
-        """Trials of the sensor's folder, how many T-poses, and files named otherwise."""
-        trials, t_poses, misnamed = [], 0, []
-        for path in sorted(self._sensors.glob("*.txt")):
-            match = _SENSOR.fullmatch(path.name)
-            shimmer, *rest = (int(digits) for digits in match.groups()) if match else (0, 0, 0, 0)
-            trial = _Trial(*rest)
-            if shimmer == self.settings.shimmer and trial in _EVERY_TRIAL:
-                trials.append(trial)
-            elif shimmer == self.settings.shimmer and trial.action == T_POSE:
-                t_poses += 1
-            else:
-                what = f"is not named acc_h{self.settings.shimmer:02}_s01..12_a01..12_r01..05.txt"
-                misnamed.append(Defect(self._where(path), what, "misnamed file"))
-        return sorted(trials), t_poses, tuple(misnamed)
-
     def _path(self, trial: _Trial) -> Path:
         return self._sensors / f"acc_h{self.settings.shimmer:02}_{trial.id}.txt"
 
     def _where(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _scan(root: Path, folder: Path, number: int) -> _Files:
+    trials, t_poses, misnamed = [], 0, []
+    for path in sorted(folder.glob("*.txt")):
+        match = _SENSOR.fullmatch(path.name)
+        shimmer, *rest = (int(digits) for digits in match.groups()) if match else (0, 0, 0, 0)
+        trial = _Trial(*rest)
+        if shimmer == number and trial in _EVERY_TRIAL:
+            trials.append(trial)
+        elif shimmer == number and trial.action == T_POSE:
+            t_poses += 1
+        else:
+            what = f"is not named acc_h{number:02}_s01..12_a01..12_r01..05.txt"
+            misnamed.append(Defect(path.relative_to(root).as_posix(), what, "misnamed file"))
+    return _Files(tuple(sorted(trials)), t_poses, tuple(misnamed))
 
 
 def _read_table(path: Path, where: str) -> SensorTable:

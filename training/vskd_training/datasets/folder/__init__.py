@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def _open(data: DataConfig, root: Path) -> Source:
     from vskd_training.datasets.folder.reader import FolderSource
 
-    return FolderSource(root, view=data.view, height=data.frame_height, width=data.frame_width)
+    return FolderSource.open(root, view=data.view, height=data.frame_height, width=data.frame_width)
 
 
 DATA_SET = DataSet(name="folder", views=("video", "sensors", "none"), open=_open)

@@ -66,23 +66,35 @@ class FolderSource:
     DataError, ConfigError : a mistake in one of the two files, an unknown view, or frames without a pixel
     """
 
-    def __init__(self, root: Path, *, view: str, height: int = 60, width: int = 80) -> None:
-        DATA_SET.check_view(view, height=height, width=width)
-        self.root = root
-        self.description = read_description(root)
-        self.table = read_table(root, self.description)
-        self.name = self.description.name
-        self.view = view
-        self.labels = self.description.labels or tuple(sorted({row.label for row in self.table if row.label}))
-        self.placement = self.description.placement
-        self.gravity: Gravity = "included" if self.description.gravity else "removed"
+    def __init__(
+        self, root: Path, *, view: str, height: int, width: int, description: Description, table: tuple[ClipRow, ...]
+    ) -> None:
+        self.root, self.view = root, view
         self.height, self.width = height, width
-        self._infos = _infos(self.table)
-        # Of two copies the first is kept: let it be the one with a label.
-        in_order = sorted(self.table, key=lambda row: not row.label)
-        self._used = [row for row in in_order if view != "video" or row.video]
-        self._unseen = tuple(_without_video(row) for row in self.table if view == "video" and not row.video)
+        self.description, self.table = description, table
+        self.name, self.placement = description.name, description.placement
+        self.labels = description.labels or tuple(sorted({row.label for row in table if row.label}))
+        self.gravity: Gravity = "included" if description.gravity else "removed"
+        self._infos = _infos(table)
         self._collector = Collector()
+
+    @classmethod
+    def open(cls, root: Path, *, view: str, height: int = 60, width: int = 80) -> FolderSource:
+        """Open the folder; parameters and errors are those of the class."""
+        DATA_SET.check_view(view, height=height, width=width)
+        description = read_description(root)
+        table = read_table(root, description)
+        return cls(root, view=view, height=height, width=width, description=description, table=table)
+
+    @property
+    def _used(self) -> list[ClipRow]:
+        """Clips that have what the view shows. Of two copies the first is kept: let it be the one with a label."""
+        in_order = sorted(self.table, key=lambda row: not row.label)
+        return [row for row in in_order if self.view != "video" or row.video]
+
+    @property
+    def _unseen(self) -> tuple[Defect, ...]:
+        return tuple(_without_video(row) for row in self.table if self.view == "video" and not row.video)
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every file that ``recordings`` reads and of the settings; hashed anew on each call."""

@@ -34,7 +34,7 @@ def _open(data: DataConfig, root: Path) -> Source:
     from vskd_training.datasets.mmact.reader import MmactSource
 
     size = {"height": data.frame_height, "width": data.frame_width}
-    return MmactSource(root, view=data.view, settings=data.mmact, **size)
+    return MmactSource.open(root, view=data.view, settings=data.mmact, **size)
 
 
 DATA_SET = DataSet(

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,27 +98,38 @@ class MmactSource:
     placement = "right wrist"
     gravity: Gravity = "included"
 
-    def __init__(
-        self,
+    def __init__(self, root: Path, *, view: str, settings: MmactSettings, height: int, width: int) -> None:
+        self.root, self.view, self.settings = root, view, settings
+        self.height, self.width = height, width
+        self._collector = Collector()
+
+    @classmethod
+    def open(
+        cls,
         root: Path,
         *,
         view: str = "none",
         settings: MmactSettings = _BY_DEFAULT,
         height: int = 60,
         width: int = 80,
-    ) -> None:
+    ) -> MmactSource:
+        """Open the tree; parameters and errors are those of the class."""
         DATA_SET.check_view(view, height=height, width=width)
         if not (root / _WATCH).is_dir():
             raise DataError(f"{root} has no folder {_WATCH}/", hint=_LAYOUT)
-        self.root, self.view, self.settings = root, view, settings
-        self.height, self.width = height, width
-        self._sensors, self._misnamed = self._scan()
-        self._videos = self._scan_videos() if view == "rgb" else {}
-        if view == "rgb" and not self._videos:
+        source = cls(root, view=view, settings=settings, height=height, width=width)
+        if view == "rgb" and not source._videos:
             raise DataError(f"{root} has no video subject*/cam{settings.camera}/scene*/session*/*.mp4", hint=_LAYOUT)
-        known = [trial for trial in sorted(self._sensors) if view == "none" or trial in self._videos]
-        self._infos = {trial: _info(trial) for trial in known}
-        self._collector = Collector()
+        return source
+
+    @cached_property
+    def _infos(self) -> dict[_Trial, RecordingInfo]:
+        known = [trial for trial in sorted(self._sensors) if self.view == "none" or trial in self._videos]
+        return {trial: _info(trial) for trial in known}
+
+    @property
+    def _sensors(self) -> dict[_Trial, Path]:
+        return self._scanned[0]
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the sensor files, of names, sizes and times of the videos, and of the settings."""
@@ -138,7 +149,7 @@ class MmactSource:
 
     def defects(self) -> tuple[Defect, ...]:
         """Misnamed files, recordings without sensor or video, and what ``recordings`` has found so far."""
-        return (*self._misnamed, *self._unpaired(), *self._collector.defects(self._infos.values()))
+        return (*self._scanned[1], *self._unpaired(), *self._collector.defects(self._infos.values()))
 
     def missing_trials(self) -> tuple[str, ...]:
         """None: how many trials there should be is not published."""
@@ -182,7 +193,8 @@ class MmactSource:
         frame_time_s, differs = on_sensor_clock(clip, time_s, where=self._where(path))
         return frame_time_s, clip.frames, (*clip.defects, *differs)
 
-    def _scan(self) -> tuple[dict[_Trial, Path], list[Defect]]:
+    @cached_property
+    def _scanned(self) -> tuple[dict[_Trial, Path], list[Defect]]:
         """Sensor files by trial, and files that are named otherwise or twice."""
         found: dict[_Trial, Path] = {}
         defects = []
@@ -200,10 +212,12 @@ class MmactSource:
                     defects.append(Defect(self._where(path), "has capitals", "capitals in a name", left_out=False))
         return found, defects
 
-    def _scan_videos(self) -> dict[_Trial, Path]:
+    @cached_property
+    def _videos(self) -> dict[_Trial, Path]:
+        """The camera's videos by trial; none without a view of them."""
         camera = f"cam{self.settings.camera}"
         videos: dict[_Trial, Path] = {}
-        for prefix in _VIDEO_ROOTS:
+        for prefix in _VIDEO_ROOTS if self.view == "rgb" else ():
             for path in sorted((self.root / prefix).glob(f"subject*/{camera}/scene*/session*/*.[mM][pP]4")):
                 place = path.relative_to(self.root / prefix).as_posix().replace(f"/{camera}/", "/", 1)
                 trial = _trial(place[:-4] + ".csv")

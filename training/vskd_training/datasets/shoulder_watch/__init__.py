@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def _open(data: DataConfig, root: Path) -> Source:
     from vskd_training.datasets.shoulder_watch.reader import ShoulderWatchSource
 
-    return ShoulderWatchSource(root, view=data.view)
+    return ShoulderWatchSource.open(root, view=data.view)
 
 
 DATA_SET = DataSet(

@@ -67,13 +67,20 @@ class ShoulderWatchSource:
     placement = "left or right wrist"
     gravity: Gravity = "included"
 
-    def __init__(self, folder: Path, *, view: str = "sensors") -> None:
-        DATA_SET.check_view(view)
+    def __init__(
+        self, *, view: str, digest: str, tables: list[NDArray[np.floating[Any]]], infos: list[RecordingInfo]
+    ) -> None:
         self.view = view
+        self._digest, self._tables, self._infos = digest, tables, infos
+
+    @classmethod
+    def open(cls, folder: Path, *, view: str = "sensors") -> ShoulderWatchSource:
+        """Read the file; parameters and errors are those of the class."""
+        DATA_SET.check_view(view)
         path = folder / FILE
-        content = read_arrays(path)
-        self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        self._tables, self._infos = _checked(content, path)
+        tables, infos = _checked(read_arrays(path), path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return cls(view=view, digest=digest, tables=tables, infos=infos)
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the file and of the settings."""

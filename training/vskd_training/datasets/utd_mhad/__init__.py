@@ -29,7 +29,7 @@ RIGHT_THIGH = (12, 16, 17)
 def _open(data: DataConfig, root: Path) -> Source:
     from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
-    return UtdMhadSource(root, view=data.view, height=data.frame_height, width=data.frame_width)
+    return UtdMhadSource.open(root, view=data.view, height=data.frame_height, width=data.frame_width)
 
 
 SKELETON = Skeleton(

@@ -21,7 +21,7 @@ This module does not know windows, splits or caches.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +60,10 @@ class _Trial(NamedTuple):
         return f"a{self.action}_s{self.subject}_t{self.trial}"
 
 
+#: Of each stream the trials whose file is there, and files that are named otherwise.
+_Present = dict[tuple[str, str], tuple[frozenset[_Trial], list[Path]]]
+
+
 class UtdMhadSource:
     """The published tree: ``Inertial/`` and, for a view, one of ``RGB/``, ``Depth/``, ``Skeleton/``.
 
@@ -84,27 +88,34 @@ class UtdMhadSource:
     placement = "right wrist"
     gravity: Gravity = "included"
 
-    def __init__(self, root: Path, *, view: str, height: int = 60, width: int = 80) -> None:
+    def __init__(self, root: Path, *, view: str, height: int, width: int, present: _Present) -> None:
+        self.root, self.view = root, view
+        self.height, self.width = height, width
+        self._present = present
+        self._collector = Collector()
+
+    @classmethod
+    def open(cls, root: Path, *, view: str, height: int = 60, width: int = 80) -> UtdMhadSource:
+        """Open the tree; parameters and errors are those of the class."""
         DATA_SET.check_view(view, height=height, width=width)
         _check_tree(root, view)
-        self.root = root
-        self.view = view
-        self.height = height
-        self.width = width
-        self._streams = (_SENSOR,) if view == "none" else (_SENSOR, _FOLDERS[view])
-        self._present, misnamed = self._scan()
-        self._name_defects = (*misnamed, *self._incomplete())
-        self._infos = {trial: _info(trial) for trial in self._complete()}
-        self._collector = Collector()
+        streams = (_SENSOR,) if view == "none" else (_SENSOR, _FOLDERS[view])
+        present = {stream: _trials_in(root, stream) for stream in streams}
+        return cls(root, view=view, height=height, width=width, present=present)
+
+    @cached_property
+    def _infos(self) -> dict[_Trial, RecordingInfo]:
+        complete = frozenset.intersection(*(trials for trials, _ in self._present.values()))
+        return {trial: _info(trial) for trial in sorted(complete)}
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the files that ``recordings`` reads and of the settings; hashed anew on each call."""
         settings = {
             "reader": [self.name, READER_VERSION],
             "frames": [self.view, self.height, self.width],
-            "defects": [[defect.where, defect.what] for defect in self._name_defects],
+            "defects": [[defect.where, defect.what] for defect in self._name_defects()],
         }
-        paths = [self._path(stream, trial) for stream in self._streams for trial in sorted(self._present[stream])]
+        paths = [self._path(stream, trial) for stream, (trials, _) in self._present.items() for trial in sorted(trials)]
         return fingerprint(settings, "".join(content_lines(paths, self.root)), sort_keys=False)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
@@ -114,11 +125,11 @@ class UtdMhadSource:
     def defects(self) -> tuple[Defect, ...]:
         """Missing trials, missing and misnamed files, and what ``recordings`` has found broken so far."""
         missing = tuple(Defect(trial, "this trial is missing") for trial in self.missing_trials())
-        return (*missing, *self._name_defects, *self._collector.defects(self._infos.values()))
+        return (*missing, *self._name_defects(), *self._collector.defects(self._infos.values()))
 
     def missing_trials(self) -> tuple[str, ...]:
         """Ids of the 864 trials of which there is no file; three in the tree as published."""
-        present = set().union(*self._present.values())
+        present = self._partly_there()
         return tuple(trial.id for trial in _every_trial() if trial not in present)
 
     def files_by_stream(self) -> dict[str, int]:
@@ -199,28 +210,24 @@ class UtdMhadSource:
     def _array(self, path: Path, key: str, *, dims: int) -> NDArray[Any]:
         return read_array(path, key, where=self._where(path), dims=dims)
 
-    def _scan(self) -> tuple[dict[tuple[str, str], frozenset[_Trial]], list[Defect]]:
-        present, defects = {}, []
-        for stream in self._streams:
-            present[stream], misnamed = _trials_in(self.root, stream)
-            defects += [
-                Defect(self._where(path), f"is not named aA_sS_tT_{stream[1]} with A 1..27, S 1..8, T 1..4")
-                for path in misnamed
-            ]
-        return present, defects
+    def _partly_there(self) -> frozenset[_Trial]:
+        """Trials of which at least one file is there."""
+        return frozenset().union(*(trials for trials, _ in self._present.values()))
 
-    def _incomplete(self) -> list[Defect]:
-        """Trials of which one file is there and the other is not."""
-        some = set().union(*self._present.values())
-        return [
-            Defect(self._where(self._path(stream, trial)), "is missing, though the trial's other file is there")
-            for trial in sorted(some)
-            for stream in self._streams
-            if trial not in self._present[stream]
+    def _name_defects(self) -> tuple[Defect, ...]:
+        """Misnamed files, and trials of which one file is there and the other is not."""
+        misnamed = [
+            Defect(self._where(path), f"is not named aA_sS_tT_{stream[1]} with A 1..27, S 1..8, T 1..4")
+            for stream, (_, paths) in self._present.items()
+            for path in paths
         ]
-
-    def _complete(self) -> list[_Trial]:
-        return sorted(frozenset.intersection(*self._present.values()))
+        incomplete = [
+            Defect(self._where(self._path(stream, trial)), "is missing, though the trial's other file is there")
+            for trial in sorted(self._partly_there())
+            for stream, (trials, _) in self._present.items()
+            if trial not in trials
+        ]
+        return (*misnamed, *incomplete)
 
     def _path(self, stream: tuple[str, str], trial: _Trial) -> Path:
         return self.root / stream[0] / f"{trial.id}_{stream[1]}"
