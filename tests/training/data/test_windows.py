@@ -77,7 +77,7 @@ def test_recordings_too_short_for_a_window_are_counted_or_refused(tiny: Experime
 
 def test_a_clip_shows_the_frames_of_its_window() -> None:
     film = FilmOfTimes(np.arange(100) / 10)
-    clips = Clips(film, table((2.0, 4.0), (5.05, 5.95)), segments=4, motion=False)  # type: ignore[arg-type]
+    clips = Clips.of(film, table((2.0, 4.0), (5.05, 5.95)), segments=4, motion=False)  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     for _ in range(20):
         shown = clips.batch([0, 1], rng=rng)
@@ -93,7 +93,7 @@ def test_a_clip_shows_the_frames_of_its_window() -> None:
 
 def test_motion_adds_the_neighbours_also_at_the_ends_of_the_recording() -> None:
     film = FilmOfTimes(np.arange(6) / 10)
-    shown = Clips(film, table((0.0, 0.5)), segments=6, motion=True).batch([0], rng=None)  # type: ignore[arg-type]
+    shown = Clips.of(film, table((0.0, 0.5)), segments=6, motion=True).batch([0], rng=None)  # type: ignore[arg-type]
     np.testing.assert_array_equal(
         shown[0, :, :, 0, 0], [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5], [4, 5, 5]]
     )
@@ -101,11 +101,11 @@ def test_motion_adds_the_neighbours_also_at_the_ends_of_the_recording() -> None:
 
 def test_a_window_between_two_frames_is_seen_by_the_next() -> None:
     film = FilmOfTimes(np.array([0.0, 1.0, 2.0]))
-    shown = Clips(film, table((1.2, 1.6), (2.5, 2.9)), segments=2, motion=False)  # type: ignore[arg-type]
+    shown = Clips.of(film, table((1.2, 1.6), (2.5, 2.9)), segments=2, motion=False)  # type: ignore[arg-type]
     assert set(shown.batch([0], rng=None).ravel().tolist()) == {2}
     assert set(shown.batch([1], rng=None).ravel().tolist()) == {2}
 
 
 def test_a_recording_without_video_is_refused() -> None:
     with pytest.raises(DataError, match="a has no video"):
-        Clips(FilmOfTimes(np.empty(0)), table((0.0, 1.0)), segments=2, motion=False)  # type: ignore[arg-type]
+        Clips.of(FilmOfTimes(np.empty(0)), table((0.0, 1.0)), segments=2, motion=False)  # type: ignore[arg-type]

@@ -283,5 +283,5 @@ def test_a_config_opens_the_tree_and_cuts_windows_of_both_sides(tmp_path: Path) 
     assert experiment.contract.sensor.placement == "right wrist"
     table = experiment.windows("train")
     assert len(table) == 4
-    clips = Clips(experiment.prepared, table, segments=3, motion=False).batch([0, 1], rng=None)
+    clips = Clips.of(experiment.prepared, table, segments=3, motion=False).batch([0, 1], rng=None)
     assert clips.shape == (2, 3, 1, 12, 16)

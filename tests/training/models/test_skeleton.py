@@ -82,7 +82,7 @@ def table(*spans_s: tuple[float, float]) -> Any:
 
 
 def test_each_window_becomes_equal_steps_over_its_own_time() -> None:
-    clips = JointClips(FilmOfTimes(), table((1.0, 3.0), (2.03, 2.47), (4.5, 6.0)), steps=5)  # type: ignore[arg-type]
+    clips = JointClips.of(FilmOfTimes(), table((1.0, 3.0), (2.03, 2.47), (4.5, 6.0)), steps=5)  # type: ignore[arg-type]
     seen = clips.batch([0, 1, 2], rng=None)
     assert seen.shape == (3, 5, 20, 3)
     np.testing.assert_allclose(seen[0, :, 7, 1], np.linspace(1, 3, 5), atol=1e-6)
@@ -92,7 +92,7 @@ def test_each_window_becomes_equal_steps_over_its_own_time() -> None:
 
 
 def test_training_cuts_a_little_off_the_ends_and_repeats_by_seed() -> None:
-    clips = JointClips(FilmOfTimes(), table(*[(1.0, 3.0)] * 40), steps=4)  # type: ignore[arg-type]
+    clips = JointClips.of(FilmOfTimes(), table(*[(1.0, 3.0)] * 40), steps=4)  # type: ignore[arg-type]
     seen = clips.batch(range(40), rng=np.random.default_rng(1))[:, :, 0, 0]
     length = seen[:, -1] - seen[:, 0]
     assert seen.min() >= 1 - 1e-6
@@ -103,9 +103,9 @@ def test_training_cuts_a_little_off_the_ends_and_repeats_by_seed() -> None:
 
 def test_pictures_are_no_joints() -> None:
     with pytest.raises(DataError, match=r"clip has no joints.*data.view = 'joints'"):
-        JointClips(FilmOfTimes(np.uint8), table((0.0, 1.0)), steps=4)  # type: ignore[arg-type]
+        JointClips.of(FilmOfTimes(np.uint8), table((0.0, 1.0)), steps=4)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"teacher.steps must be at least 2, got 1"):
-        JointClips(FilmOfTimes(), table((0.0, 1.0)), steps=1)  # type: ignore[arg-type]
+        JointClips.of(FilmOfTimes(), table((0.0, 1.0)), steps=1)  # type: ignore[arg-type]
 
 
 def test_a_varied_body_is_turned_about_the_vertical_and_scaled(monkeypatch: pytest.MonkeyPatch) -> None:

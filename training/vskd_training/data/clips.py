@@ -14,14 +14,12 @@ from vskd_training.data.windows import Clips, WindowTable
 
 
 class TeacherClips(Protocol):
-    """The teacher's input for every window of a table: ``windows.Clips`` or ``joints.JointClips``.
+    """What a teacher sees of every window of a table: ``windows.Clips`` or ``joints.JointClips``."""
 
-    Attributes
-    ----------
-    ids : (n,), of the windows
-    """
-
-    ids: tuple[str, ...]
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the windows, (n,)."""
+        ...
 
     def batch(self, rows: Sequence[int], *, rng: np.random.Generator | None) -> NDArray[Any]:
         """Some windows, (rows, ...); ``rng`` varies what is taken of each, None takes the centre or all of it."""
@@ -32,6 +30,6 @@ def clips_for(experiment: Experiment, table: WindowTable) -> TeacherClips:
     """The input of the teacher that the experiment's config describes, for every window of a table."""
     teacher = experiment.config.teacher
     if teacher.backbone == "joints":
-        return JointClips(experiment.prepared, table, steps=teacher.steps)
+        return JointClips.of(experiment.prepared, table, steps=teacher.steps)
     motion = teacher.backbone == "small" and teacher.motion
-    return Clips(experiment.prepared, table, segments=teacher.segments, motion=motion)
+    return Clips.of(experiment.prepared, table, segments=teacher.segments, motion=motion)

@@ -7,6 +7,7 @@ of steps whatever its length. This module knows nothing of networks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,28 +28,36 @@ TURN_RAD = 0.35
 SCALE, JITTER = 0.1, 0.02
 
 
+@dataclass(frozen=True, eq=False)
 class JointClips:
-    """The joints in the time of each window.
+    """The joints in the time of each window; made by ``of``.
 
-    Parameters
+    Attributes
     ----------
-    prepared : the data, in the view ``joints``
-    table : the windows
+    ids : (n,), of the windows
+    joints : (n,), all joints of each window's recording
+    spans : (n, 2), first and last instant of each window, as fractional frames
     steps : instants per clip
-
-    Raises
-    ------
-    ConfigError : fewer than two steps
-    DataError : a recording has no joints
     """
 
-    def __init__(self, prepared: Prepared, table: WindowTable, *, steps: int) -> None:
+    ids: tuple[str, ...]
+    joints: tuple[NDArray[np.float32], ...]
+    spans: tuple[tuple[float, float], ...]
+    steps: int
+
+    @classmethod
+    def of(cls, prepared: Prepared, table: WindowTable, *, steps: int) -> JointClips:
+        """Find the joints of every window; ``prepared`` is in the view ``joints`` or ``sensors``.
+
+        Raises
+        ------
+        ConfigError : fewer than two steps
+        DataError : a recording has no joints
+        """
         if steps < 2:
             raise ConfigError(f"teacher.steps must be at least 2, got {steps}")
-        self.ids = table.ids
-        self._steps = steps
-        self._joints: list[NDArray[np.float32]] = []
-        self._spans: list[tuple[float, float]] = []
+        joints: list[NDArray[np.float32]] = []
+        spans: list[tuple[float, float]] = []
         for row, index in enumerate(table.recordings):
             times, frames = prepared.video(int(index))
             if not len(times) or frames.dtype != np.float32:
@@ -56,10 +65,11 @@ class JointClips:
                     f"{prepared.infos[index].id} has no joints, which the teacher needs",
                     hint="Set data.view = 'joints'",
                 )
-            self._joints.append(np.asarray(frames))
+            joints.append(np.asarray(frames))
             # A place in time as a fractional frame; one outside the video is held at its first or last frame.
             first, last = np.interp(table.spans_s[row], times, np.arange(len(times)))
-            self._spans.append((float(first), float(last)))
+            spans.append((float(first), float(last)))
+        return cls(table.ids, tuple(joints), tuple(spans), steps)
 
     def batch(self, rows: Sequence[int], *, rng: np.random.Generator | None) -> NDArray[np.float32]:
         """Joints of some windows.
@@ -76,12 +86,12 @@ class JointClips:
         return np.stack([self._clip(row, rng) for row in rows])
 
     def _clip(self, row: int, rng: np.random.Generator | None) -> NDArray[np.float32]:
-        first, last = self._spans[row]
+        first, last = self.spans[row]
         if rng is not None:
             cut = CROP * rng.random() * (last - first)
             at = rng.random()
             first, last = first + at * cut, last - (1 - at) * cut
-        return _read_at(self._joints[row], np.linspace(first, last, self._steps))
+        return _read_at(self.joints[row], np.linspace(first, last, self.steps))
 
 
 def _read_at(joints: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float32]:

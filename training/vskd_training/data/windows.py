@@ -111,27 +111,35 @@ def joined(one: WindowTable, other: WindowTable) -> WindowTable:
     )
 
 
+@dataclass(frozen=True, eq=False)
 class Clips:
-    """The camera's view of a table's windows.
+    """The camera's view of a table's windows; made by ``of``.
 
-    Parameters
+    Attributes
     ----------
-    prepared : the data, with video
-    table : the windows
+    ids : (n,), of the windows
+    frames : (n,), all frames of each window's recording
+    bounds : (n, 2), first frame of each window and one past its last
     segments : frames per clip
     motion : give each segment's frame with the one before and the one after
-
-    Raises
-    ------
-    DataError : a recording has no video
     """
 
-    def __init__(self, prepared: Prepared, table: WindowTable, *, segments: int, motion: bool) -> None:
-        self.ids = table.ids
-        self._segments = segments
-        self._motion = motion
-        self._frames: list[NDArray[np.uint8]] = []
-        self._bounds: list[tuple[int, int]] = []
+    ids: tuple[str, ...]
+    frames: tuple[NDArray[np.uint8], ...]
+    bounds: tuple[tuple[int, int], ...]
+    segments: int
+    motion: bool
+
+    @classmethod
+    def of(cls, prepared: Prepared, table: WindowTable, *, segments: int, motion: bool) -> Clips:
+        """Find the frames of every window.
+
+        Raises
+        ------
+        DataError : a recording has no video
+        """
+        shown: list[NDArray[np.uint8]] = []
+        bounds: list[tuple[int, int]] = []
         for row, index in enumerate(table.recordings):
             times, frames = prepared.video(int(index))
             if not len(times):
@@ -140,8 +148,9 @@ class Clips:
             last = int(np.searchsorted(times, table.spans_s[row, 1], side="right"))
             # A window that falls between two frames is still seen by the nearest one.
             first = min(first, len(times) - 1)
-            self._frames.append(frames)
-            self._bounds.append((first, max(last, first + 1)))
+            shown.append(frames)
+            bounds.append((first, max(last, first + 1)))
+        return cls(table.ids, tuple(shown), tuple(bounds), segments, motion)
 
     def batch(self, rows: Sequence[int], *, rng: np.random.Generator | None) -> NDArray[np.uint8]:
         """Frames of some windows.
@@ -158,9 +167,9 @@ class Clips:
         return np.stack([self._clip(row, rng) for row in rows])
 
     def _clip(self, row: int, rng: np.random.Generator | None) -> NDArray[np.uint8]:
-        first, last = self._bounds[row]
-        frames = self._frames[row]
-        chosen = first + segment_indices(last - first, self._segments, rng=rng)
-        around = with_neighbours(chosen, len(frames)) if self._motion else chosen[:, np.newaxis]
+        first, last = self.bounds[row]
+        frames = self.frames[row]
+        chosen = first + segment_indices(last - first, self.segments, rng=rng)
+        around = with_neighbours(chosen, len(frames)) if self.motion else chosen[:, np.newaxis]
         clip: NDArray[np.uint8] = frames[around]
         return clip
