@@ -1,7 +1,7 @@
 """Skeletons to sensor recordings: a folder in the layout of a user's own recordings, made from UTD-MHAD's skeletons.
 
 Every recording becomes one of a virtual watch on the right wrist, also those six actions whose real sensor sat on the
-thigh. This module knows files and the skeleton's joints; the physics is in ``datasets.virtual_wrist``.
+thigh. This module knows files and the skeleton's joints; the physics is in ``virtual_wrist``.
 """
 
 from __future__ import annotations

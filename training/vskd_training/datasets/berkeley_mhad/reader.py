@@ -157,6 +157,7 @@ class BerkeleyMhadSource:
         }
         if self.view != "none":
             images = (path for trial in self._files.trials for _, path in self._images(trial))
+            # The key is part of the names of caches.
             settings["pictures"] = by_size_and_time(images, self.root)
         return fingerprint(settings)
 

@@ -1,6 +1,6 @@
 """A user's own recordings: a table of clips, one CSV of samples for each, and video where there is.
 
-The layout stands in ``folder_table``. A mistake in its two files is an error; a recording whose own files are broken is
+The layout stands in ``table``. A mistake in its two files is an error; a recording whose own files are broken is
 left out and becomes a defect, so that one bad afternoon does not stop a study. What was dropped within a recording
 (samples without a number, repeated or backward times) is a defect too, and the recording is kept.
 
