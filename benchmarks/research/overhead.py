@@ -35,7 +35,7 @@ from vskd.stream import Stream
 from vskd_benchmarks.measure.latency import median_with_interval
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
 from vskd_benchmarks.pipelines.cases import Clock, bare_call
-from vskd_benchmarks.pipelines.wrist_signal import Delivery, WristSignal, synthetic_wrist, wrist_signal
+from vskd_benchmarks.pipelines.wrist_signal import WristSignal, synthetic_wrist, wrist_signal
 
 #: Rounds before the ones that count.
 WARM_UP_ROUNDS = 50
@@ -66,10 +66,8 @@ def overhead(
     Returns
     -------
     medians with their intervals, ns: ``push``, ``infer``, ``decide``, ``bare_call``, ``overhead`` (the three less the
-    bare call of the same round), ``wrapper`` (``infer`` less the bare call), ``push_without_model`` and
-    ``decide_without_model`` (the same work where no model runs, so with the caches left to it),
-    ``push_of_one_sample`` (where no model runs); ``share``, the
-    overhead over the bare call; ``recipe``, ``size_bytes``, ``hop_samples``, ``classes``
+    bare call of the same round), ``push_without_model`` and ``decide_without_model`` (the same work where no model
+    runs, so with the caches left to it); ``share``, the overhead over the bare call; ``recipe``, ``size_bytes``
     """
     opened = Bundle.open(bundle)
     if opened.contract.window.mode != "sliding":
@@ -95,8 +93,6 @@ def _describe(bundle: Bundle, entry: ModelEntry) -> dict[str, Any]:
     return {
         "recipe": entry.recipe,
         "size_bytes": bundle.files[entry.file].size_bytes,
-        "hop_samples": bundle.contract.window.hop_samples,
-        "classes": len(bundle.contract.labels),
     }
 
 
@@ -121,7 +117,7 @@ def _with_model(engine: Engine, bundle: Bundle, rounds: int, clock: Clock) -> Re
             bare_ns = bare_ns or _timed(bare, (batch,), clock)
             row = {
                 "push": pushed - start, "infer": inferred - pushed, "decide": decided - inferred, "bare_call": bare_ns,
-                "overhead": decided - start - bare_ns, "wrapper": inferred - pushed - bare_ns,
+                "overhead": decided - start - bare_ns,
             }  # fmt: skip
             _append(readings, row)
     return readings
@@ -133,14 +129,13 @@ def _without_model(engine: Engine, bundle: Bundle, rounds: int, clock: Clock) ->
     logits = engine.infer(np.zeros(bundle.contract.window_shape, dtype=np.float32))
     readings: Readings = {}
     while len(readings.get("push_without_model", ())) < rounds:
-        stream, piecewise = _primed(bundle, signal), _primed(bundle, signal)
+        stream = _primed(bundle, signal)
         for delivery in signal.deliveries:
             start = clock()
             window = stream.push(delivery.time_s, delivery.xyz)[-1]
             pushed = clock()
             decider.decide(logits, window)
-            row = {"push_without_model": pushed - start, "decide_without_model": clock() - pushed}
-            _append(readings, row | {"push_of_one_sample": _one_by_one(piecewise, delivery, clock)})
+            _append(readings, {"push_without_model": pushed - start, "decide_without_model": clock() - pushed})
     return readings
 
 
@@ -154,15 +149,6 @@ def _primed(bundle: Bundle, signal: WristSignal) -> Stream:
     if signal.prime is not None:
         stream.push(signal.prime.time_s, signal.prime.xyz)
     return stream
-
-
-def _one_by_one(stream: Stream, delivery: Delivery, clock: Clock) -> int:
-    """Time of a push of one sample, on average over a delivery."""
-    pieces = [(delivery.time_s[i : i + 1], delivery.xyz[i : i + 1]) for i in range(len(delivery.time_s))]
-    start = clock()
-    for time_s, xyz in pieces:
-        stream.push(time_s, xyz)
-    return (clock() - start) // len(pieces)
 
 
 def paced(

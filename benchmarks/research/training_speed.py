@@ -1,6 +1,6 @@
 """How fast a student is trained here, against the public code's recipe on the same machine in the same run.
 
-``python -m research.training_speed --out DIR [--quick] [--rounds N] [--threads N]``
+``python -m research.training_speed --out DIR [--rounds N] [--threads N]``
 
 Two processes of the training environment (``research.step_timing``, which describes what each of them trains) take
 turns, each with the same number of threads; nothing of the training environment is imported here. A round is some steps
@@ -44,7 +44,7 @@ EXTRA = {"torch": "training", "torchvision": "training"}
 
 #: Steps in a round; the first is of 8 useful images at 224 px, the second of 32 at 64 px.
 PUBLIC_STEPS, OWN_STEPS = 1, 8
-ROUNDS, QUICK_ROUNDS = 9, 3
+ROUNDS = 9
 
 Answer = dict[str, Any]
 
@@ -159,8 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Example: python -m research.training_speed --out build/training-speed --threads 1",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"gets {RESULT}")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds, to try it out")
-    parser.add_argument("--rounds", type=_count, default=None, help=f"that count (default: {ROUNDS})")
+    parser.add_argument("--rounds", type=_count, default=ROUNDS, help=f"that count (default: {ROUNDS})")
     parser.add_argument(
         "--threads", type=_count, default=len(os.sched_getaffinity(0)), help="of each process (default: every core)"
     )
@@ -189,11 +188,10 @@ def _write(result: Mapping[str, Any], out: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     wanted, console = _parser().parse_args(arguments), Console(stderr=True)
-    rounds = wanted.rounds or (QUICK_ROUNDS if wanted.quick else ROUNDS)
     try:
         _check_installed()  # refuse before the first minute is spent
         _make_folder(wanted.out)
-        result = measure(rounds=rounds, threads=wanted.threads)
+        result = measure(rounds=wanted.rounds, threads=wanted.threads)
         _write(result, wanted.out)
     except VskdError as error:
         console.print(f"Error: {error}", markup=False)

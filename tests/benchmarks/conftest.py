@@ -19,8 +19,7 @@ from vskd.checks.golden import Golden, golden_to_bytes, margins
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.decide import softmax
 from vskd.gaf import GafEncoder
-from vskd_benchmarks.measure.bench import Run
-from vskd_benchmarks.measure.measured_case import raw_arrays
+from vskd_benchmarks.measure.bench import Run, raws_of
 from vskd_benchmarks.measure.settings import QUICK
 from vskd_benchmarks.pipelines.wrist_signal import synthetic_wrist
 from vskd_benchmarks.result.derive import derive
@@ -155,8 +154,8 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 
 def document_of(run: Run) -> Result:
-    """The result of a run without energy."""
-    return derive(facts(run), {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases})
+    """The result of a run."""
+    return derive(facts(run), raws_of(run))
 
 
 @pytest.fixture(scope="session")

@@ -127,6 +127,7 @@ def _bench(options: Options) -> None:
 
     from vskd.closed import to_mapping
     from vskd_benchmarks.commands.bench_folder import report_missing_energy
+    from vskd_benchmarks.measure.bench import raws_of
     from vskd_benchmarks.report.terminal import print_tables
     from vskd_benchmarks.result.derive import derive
     from vskd_benchmarks.result.facts import facts
@@ -138,7 +139,7 @@ def _bench(options: Options) -> None:
     if not console.is_terminal:
         console = Console(stderr=True, width=110)
     run = _measure(settings, console)
-    raws = _raws(run)
+    raws = raws_of(run)
     result = derive(facts(run), raws)
     if out is not None:
         write_result(out, result, raws, overwrite=options.overwrite)
@@ -159,18 +160,6 @@ def _report(out: Path) -> str:
         return f"report: {write_report(out)}"
     except MissingExtraError as error:
         return f"no report.html: {error}. Or copy the folder to a machine that has it: vskd report {out}"
-
-
-def _raws(run: Run) -> dict[str, Any]:
-    from vskd_benchmarks.device.energy import POWER, attach_meter, power_arrays
-    from vskd_benchmarks.measure.measured_case import raw_arrays
-
-    raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
-    if run.energy is not None:
-        attach_meter(run.energy)
-        if run.energy.trace is not None:
-            raws[POWER] = power_arrays(run.energy.trace)
-    return raws
 
 
 def _measure(settings: Settings, console: Console) -> Run:

@@ -13,12 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from vskd.bundle import Bundle
 from vskd_benchmarks.device.confinement import Confinement
-from vskd_benchmarks.device.energy import IDLE_S, MODEL, QUICK_IDLE_S, EnergyRecord, check_meter, choose_source
+from vskd_benchmarks.device.energy import (
+    IDLE_S,
+    MODEL,
+    POWER,
+    QUICK_IDLE_S,
+    EnergyRecord,
+    attach_meter,
+    check_meter,
+    choose_source,
+    power_arrays,
+)
 from vskd_benchmarks.device.environment import READING_S, MachineMonitor, describe_machine, read_state
 from vskd_benchmarks.device.power_counters import PowerMonitor, Probe, find_probe
-from vskd_benchmarks.measure.measured_case import MeasuredCase
+from vskd_benchmarks.measure.measured_case import MeasuredCase, raw_arrays
 from vskd_benchmarks.measure.plan import Plan, SkippedCase, identify, plan_bundles
 from vskd_benchmarks.measure.plan_baselines import compared_bundles, make_job, plan_baselines
 from vskd_benchmarks.measure.processes import WorkerError, WorkerProcess, worker_command
@@ -114,6 +126,19 @@ def run_bench(settings: Settings, progress: Progress) -> Run:
         confinement=confinement,
         energy=energy,
     )
+
+
+def raws_of(run: Run) -> dict[str, dict[str, NDArray[Any]]]:
+    """The arrays of every raw file of the result: of each case by its id, and the power readings.
+
+    The file of a power meter is read now that the run is over; what is wrong with it becomes the run's problem.
+    """
+    raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
+    if run.energy is not None:
+        attach_meter(run.energy)
+        if run.energy.trace is not None:
+            raws[POWER] = power_arrays(run.energy.trace)
+    return raws
 
 
 def _energy_source(settings: Settings) -> tuple[EnergyRecord | None, Probe | None]:

@@ -19,17 +19,13 @@ from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError
 from vskd_benchmarks.commands.bench import bench as command
 from vskd_benchmarks.device.energy import (
-    POWER,
     EnergySettings,
-    attach_meter,
     choose_source,
-    power_arrays,
 )
 from vskd_benchmarks.device.power_counters import Probe
 from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.measure import bench
-from vskd_benchmarks.measure.bench import run_bench
-from vskd_benchmarks.measure.measured_case import raw_arrays
+from vskd_benchmarks.measure.bench import raws_of, run_bench
 from vskd_benchmarks.measure.settings import Settings
 from vskd_benchmarks.result.check import differences
 from vskd_benchmarks.result.derive import derive
@@ -104,10 +100,7 @@ class Meter:
 
 def measured_run(settings, progress):
     run = run_bench(settings, progress)
-    attach_meter(run.energy)
-    raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
-    if run.energy.trace is not None:
-        raws[POWER] = power_arrays(run.energy.trace)
+    raws = raws_of(run)
     return derive(facts(run), raws), raws
 
 
@@ -169,7 +162,7 @@ def test_a_meters_file_that_comes_afterwards(short, tmp_path):
 
 def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
     run = run_bench(dataclasses.replace(short(None), mode="paced", rate_hz=50.0), no_progress)
-    raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
+    raws = raws_of(run)
     folder = write_result(tmp_path / "result", derive(facts(run), raws), raws)
     (tmp_path / "m.csv").write_text("time_s,power_w\n")
     done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "m.csv")])

@@ -73,7 +73,7 @@ def test_the_command_leaves_a_document(
     pretenders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "new" / "folder"
-    assert training_speed.main(["--out", str(out), "--quick", "--threads", "1"]) == 0
+    assert training_speed.main(["--out", str(out), "--rounds", "3", "--threads", "1"]) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out.splitlines()[-1])
     assert json.loads((out / "training-speed.json").read_text()) == result
