@@ -18,7 +18,16 @@ from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.engines import ENGINES, engine_kind, installed_engines, missing_engine
 from vskd.errors import BundleError, ConfigError, ContractError, did_you_mean
-from vskd.manifest import SCHEMA_VERSION, FileEntry, GraphEntry, Manifest, ModelEntry, check_name, read_manifest
+from vskd.manifest import (
+    RECIPE_ALIASES,
+    SCHEMA_VERSION,
+    FileEntry,
+    GraphEntry,
+    Manifest,
+    ModelEntry,
+    check_name,
+    read_manifest,
+)
 from vskd.writing import disk_errors, recover, write_folder
 
 __all__ = ["Bundle", "FileEntry", "GraphEntry", "ModelEntry", "refuse_existing", "write_bundle"]
@@ -112,7 +121,7 @@ class Bundle:
         Parameters
         ----------
         engine : as in ``vskd.engines.ENGINES``; None takes the first installed one that has a model here
-        recipe : of the model; None takes the most compact that the engine has here
+        recipe : of the model, or ``int8`` for ``w8a8-static-pc``; None takes the most compact that the engine has here
 
         Returns
         -------
@@ -123,6 +132,7 @@ class Bundle:
         ConfigError : the bundle has no such model
         MissingExtraError : no engine for the bundle's models is installed
         """
+        recipe = recipe and RECIPE_ALIASES.get(recipe, recipe)
         engines = [engine] if engine else list(installed_engines())
         if not engines:
             raise missing_engine(None, purpose="running a bundle")

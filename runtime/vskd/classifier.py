@@ -80,7 +80,7 @@ class Classifier:
         ----------
         path : the bundle's folder
         engine : as in ``vskd.engines.ENGINES``; None takes the first that bundle and installation allow
-        recipe : of the model, e.g. ``"fp32"``; None takes the most compact
+        recipe : of the model, e.g. ``"fp32"`` or ``"int8"``; None takes the most compact
         threads : computing threads of the engine
         unit, axes, time_unit : of the samples to come, see ``vskd.stream.Stream``
         decision : rules that differ from the contract's, e.g. ``{"smoothing": 0.5}``, see ``DecisionSpec``

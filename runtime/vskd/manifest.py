@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,9 @@ from vskd.engines import ModelFormat
 from vskd.errors import BundleError, ConfigError
 
 SCHEMA_VERSION = 1
+
+#: The word that users say -> the recipe that it means.
+RECIPE_ALIASES: Mapping[str, str] = {"int8": "w8a8-static-pc"}
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

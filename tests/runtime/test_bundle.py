@@ -362,6 +362,7 @@ def two_recipes(tmp_path: Path, contract: Contract) -> Bundle:
         (("litert", "onnxruntime"), None, None, ("litert", "c.tflite")),
         (("onnxruntime",), None, None, ("onnxruntime", "b.onnx")),
         (("litert", "onnxruntime"), None, "fp32", ("onnxruntime", "a.onnx")),
+        (("litert", "onnxruntime"), None, "int8", ("onnxruntime", "b.onnx")),
         (("litert",), "onnxruntime", "fp32", ("onnxruntime", "a.onnx")),
         (("onnxruntime", "tensorflow"), "tensorflow", None, ("tensorflow", "c.tflite")),
     ],

@@ -16,6 +16,7 @@ from typing import Any
 from vskd.bundle import Bundle, ModelEntry
 from vskd.bundle_files import CONTRACT
 from vskd.engines import ENGINES, engine_kind, is_installed, missing_engine
+from vskd.manifest import RECIPE_ALIASES
 from vskd.report import read_report
 from vskd_benchmarks.measure.settings import Settings
 
@@ -196,8 +197,9 @@ def _check_named(bundle: Bundle, settings: Settings) -> None:
 
 
 def _entries(bundle: Bundle, engine: str, recipes: Sequence[str]) -> Iterator[ModelEntry]:
+    chosen = {RECIPE_ALIASES.get(recipe, recipe) for recipe in recipes}
     for entry in bundle.models:
-        if entry.format == engine_kind(engine).format and (not recipes or entry.recipe in recipes):
+        if entry.format == engine_kind(engine).format and (not chosen or entry.recipe in chosen):
             yield entry
 
 

@@ -15,14 +15,12 @@ from vskd.bundle import ModelEntry
 from vskd.bundle_files import model_file
 from vskd.engines import ENGINES, ModelFormat
 from vskd.errors import ConfigError, did_you_mean
+from vskd.manifest import RECIPE_ALIASES
 
 FLOAT_RECIPE = "fp32"
 INTEGER_RECIPE = "w8a8-static-pc"
 
 FORMATS: tuple[ModelFormat, ...] = get_args(ModelFormat)
-
-#: The word that users say -> the recipe that it means.
-ALIASES: Mapping[str, str] = {"int8": INTEGER_RECIPE}
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def parse_recipes(names: Sequence[str]) -> tuple[ModelEntry, ...]:
 def _parse(name: str) -> tuple[str, tuple[ModelFormat, ...]]:
     stem, dot, ending = name.rpartition(".")
     word, formats = (stem, (ending,)) if dot and ending in FORMATS else (name, FORMATS)
-    recipe = ALIASES.get(word, word)
+    recipe = RECIPE_ALIASES.get(word, word)
     if "dynamic" in recipe:
         raise ConfigError(
             f"there is no recipe {name!r}: activation ranges guessed anew in every run ruin convolutional networks "
@@ -100,7 +98,7 @@ def _parse(name: str) -> tuple[str, tuple[ModelFormat, ...]]:
             hint=f"int8 ({INTEGER_RECIPE}) has calibrated ranges; fp16 needs no calibration",
         )
     if recipe not in RECIPES:
-        raise ConfigError(f"there is no recipe {recipe!r}", hint=did_you_mean(recipe, (*ALIASES, *RECIPES)))
+        raise ConfigError(f"there is no recipe {recipe!r}", hint=did_you_mean(recipe, (*RECIPE_ALIASES, *RECIPES)))
     for kind in formats:
         if kind in RECIPES[recipe].refused:
             able = [f"{recipe}.{other}" for other in FORMATS if other not in RECIPES[recipe].refused]

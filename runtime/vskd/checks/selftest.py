@@ -205,7 +205,10 @@ def _check_source(contract: Contract, source: Source, unit: Unit, axes: str) -> 
         first_s = now_s if first_s is None else first_s
         if now_s is not None and first_s is not None and now_s - first_s >= SOURCE_S:
             break
-    return _judge_source(contract, stream.health, np.median(np.concatenate(readings), axis=0))
+    found = np.concatenate(readings)
+    usable = found[np.isfinite(found).all(axis=1)]
+    median_g = np.median(usable, axis=0) if len(usable) else np.full(3, np.nan)
+    return _judge_source(contract, stream.health, median_g)
 
 
 def _judge_source(contract: Contract, health: Health, median_g: np.ndarray) -> StageResult:

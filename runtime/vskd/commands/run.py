@@ -52,7 +52,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     default=None,
     help="What runs the model.  [default: what is installed]",
 )
-@click.option("--recipe", default=None, help="Which model, e.g. fp32.  [default: the most compact]")
+@click.option("--recipe", default=None, help="Which model: int8, fp32, ...  [default: the most compact]")
 @click.option(
     "--unit",
     type=click.Choice(["g", "m/s^2"]),

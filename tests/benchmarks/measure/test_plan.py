@@ -76,6 +76,12 @@ def test_a_named_engine_that_is_not_installed(installed):
         chosen(engines=("onnxruntime",))
 
 
+def test_int8_means_the_recipe_that_users_call_so(installed):
+    installed("litert")
+    pairs, _ = chosen(recipes=("int8",), engines=("litert",))
+    assert pairs == [("litert", "w8a8-static-pc")]
+
+
 @pytest.mark.parametrize("engines", [(), ("litert",)])
 def test_a_recipe_that_the_bundle_does_not_hold(installed, engines):
     installed("litert")

@@ -135,6 +135,13 @@ def test_a_source_that_does_not_fit_is_named(tmp_path, make_golden_bundle, contr
     assert problem in failed(results)["source"]
 
 
+def test_a_sample_that_is_not_finite_is_counted_and_kept_out_of_the_median(tmp_path, make_golden_bundle, contract):
+    rows = [f"{index / 50},0,nan,1" if index == 40 else f"{index / 50},0,0.5,1" for index in range(300)]
+    reader = SampleReader.open(["time_s,ax,ay,az", *rows], name="log.csv")
+    *_, result = selftest(make_golden_bundle(tmp_path / "x.bundle", contract), source=reader)
+    assert "1 not finite; 0 gaps; median x +0.00 g, y +0.50 g, z +1.00 g" in result.detail
+
+
 def test_a_live_source_is_read_for_ten_seconds_and_no_longer(tmp_path: Path, make_golden_bundle, contract):
     def endless():
         yield "time_s,ax,ay,az"
