@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
+from scipy.special import softmax
 
 from training.command_line import Command
 from vskd.closed import to_mapping
@@ -35,7 +37,7 @@ from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.plots import draw_confusion
 from vskd_training.evaluation.predictors import bundle_predictor, network_predictor
 from vskd_training.evaluation.report import Temperature, report
-from vskd_training.evaluation.tables import evaluation_sentences
+from vskd_training.evaluation.tables import evaluation_sentences, evaluation_tables
 from vskd_training.evaluation.unknown import rounded_down, threshold_that_keeps
 from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.runs.run import Run
@@ -148,6 +150,10 @@ def test_the_card_and_the_evaluation_agree_on_them(run: Run, result: Evaluation,
     energies = [np.log(np.exp(side).sum(axis=1)) for side in (known, unknown)]
     pairs = [(a > b) + (a == b) / 2 for a in energies[0] for b in energies[1]]
     assert card["window"]["energy"]["auroc"] == pytest.approx(np.mean(pairs))
+    temperature = run.contract.decision.temperature
+    sures = [softmax(side / temperature, axis=1).max(axis=1) for side in (known, unknown)]
+    pairs = [(a > b) + (a == b) / 2 for a in sures[0] for b in sures[1]]
+    assert card["window"]["max_probability"]["auroc"] == pytest.approx(np.mean(pairs))
     assert run.card["data"]["split"]["unknown"] == {"labels": list(LEFT_OUT), "recordings": 4}
 
 
@@ -255,6 +261,37 @@ def test_classes_add_up_to_the_whole(result: Evaluation) -> None:
         assert np.mean([row["f1"] for row in rows]) == pytest.approx(whole["macro_f1"])
 
 
+def test_the_tables_show_the_figures_of_the_document(result: Evaluation) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    for shown in evaluation_tables("student", result):
+        console.print(shown)
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.export_text().splitlines()]
+    for per in ("window", "recording"):
+        scores = result.metrics[per]["all"]
+        worst = f"{scores['worst_accuracy']:.3f} ({scores['worst_subject']})"
+        figures = [f"{scores[name]:.3f}" for name in ("accuracy", "macro_f1")]
+        assert ["test", per, "all", str(scores["count"]), *figures, worst] in lines
+        for row in result.metrics["by_class"][per]:
+            figures = ["n/a" if row[name] is None else f"{row[name]:.3f}" for name in ("precision", "recall", "f1")]
+            assert [row["label"], str(row["count"]), str(row["predicted"]), *figures] in lines
+        for name, value in (("before", 1.0), ("after", result.metrics["calibration"]["temperature"]["value"])):
+            found = result.metrics["calibration"][name][per]
+            figures = [f"{found[score]:.3f}" for score in ("accuracy", "confidence", "ece", "nll", "brier")]
+            assert [per, f"{name}: {value:.3f}", *figures] in lines
+        found = result.metrics["unknown"][per]["energy"]
+        counts = [str(result.metrics["unknown"][per][side]) for side in ("known", "unknown")]
+        assert [per, *counts, "energy", f"{found['auroc']:.3f}", f"{found['fpr95']:.3f}"] in lines
+
+
+def test_a_leaky_evaluation_says_so(run: Run, experiment: Experiment, result: Evaluation) -> None:
+    assert not result.leaky
+    split = dataclasses.replace(experiment.split, leaky=True)
+    leaky = dataclasses.replace(experiment, sides=dataclasses.replace(experiment.sides, split=split))
+    found = evaluate(run, leaky, network_predictor(run, leaky), coverage=0.9)
+    assert found.leaky
+    assert next(evaluation_sentences(found)).startswith("LEAKY: test subjects are also in the training")
+
+
 # --- the threshold ----------------------------------------------------------------------------------------------------
 
 
@@ -322,13 +359,15 @@ def test_a_bundles_model_is_tested_window_by_window(
     }
     contract = run.contract
 
+    chosen: list[dict[str, Any]] = []
+
     class Stand:
         @classmethod
         def open(cls, path: Path) -> SimpleNamespace:
             entry = SimpleNamespace(file="model.onnx")
             return SimpleNamespace(
                 contract=contract,
-                select=lambda **_: ("onnxruntime", entry),
+                select=lambda **asked: chosen.append(asked) or ("onnxruntime", entry),
                 model_path=lambda _: path,
                 sha256=lambda: "abc",
             )
@@ -337,11 +376,12 @@ def test_a_bundles_model_is_tested_window_by_window(
     engine = SimpleNamespace(infer=lambda window: known[window.tobytes()])
     monkeypatch.setattr(predictors, "open_engine", lambda name, path: engine)
     counts: list[int] = []
-    predictor = bundle_predictor(run, Path("x.bundle"), engine=None, recipe=None, progress=counts.append)
+    predictor = bundle_predictor(run, Path("x.bundle"), engine="onnxruntime", recipe="fp32", progress=counts.append)
     found = evaluate(run, experiment, predictor, coverage=0.9)
     assert found.metrics == result.metrics
     assert found.unknown_below == result.unknown_below
     assert (found.engine, found.model, found.sha256) == ("onnxruntime", "model.onnx", "abc")
+    assert chosen == [{"engine": "onnxruntime", "recipe": "fp32"}]
     assert counts == list(range(1, windows_to_test(run, experiment) + 1))
     contract = contract.with_decision(smoothing=0.5)
     with pytest.raises(ContractError, match=r"x\.bundle has another contract than .*run"):

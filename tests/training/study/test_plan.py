@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def test_teachers_come_first_and_each_cell_names_its_own(study: Study) -> None:
     assert taught["distilled/all/seed-1"] == ("camera/all/seed-5",)
     assert taught["again/all/seed-1"] == ("alone/all/seed-1",)
     assert len(study.cells) == 7
+
+
+def test_the_hashes_are_those_of_the_study_and_its_config(write_study: WriteStudy) -> None:
+    path = write_study(STUDY)
+    files = {"study": path, "config": path.with_name("tiny.toml")}
+    assert open_study(path, root=None).sha256 == {
+        name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()
+    }
 
 
 def test_a_cell_trains_with_the_seed_and_the_fold_in_its_name(write_study: WriteStudy) -> None:

@@ -48,6 +48,8 @@ def test_seeds_are_averaged_within_each_subject(study: Study, finished: Path) ->
     for subject in ("2", "4"):
         each = [cell["by_subject"][subject] for cell in distilled["cells"]]
         assert distilled["by_subject"][subject] == pytest.approx(np.mean(each))
+    each = [cell["accuracy"] for cell in distilled["cells"]]
+    assert distilled["accuracy_sd_over_cells"] == pytest.approx(np.std(each))
     # One network teaches alone: its accuracy on unseen subjects is the teacher accuracy of its student.
     assert distilled["teacher_accuracy"] == document["teachers"]["camera"]["accuracy"] > 0
     assert document["arms"]["alone"]["teacher_accuracy"] is None
@@ -91,6 +93,18 @@ def test_only_test_metrics_are_reported_and_the_wrists_beside_them(
         assert (scores.wrist_accuracy, scores.wrist_macro_f1) == (0.125, 0.0625)
         for score in ("accuracy", "macro_f1", "window_accuracy", "by_subject"):
             assert getattr(scores, score) == getattr(before.arms[name], score)
+
+
+def test_a_leaky_study_says_so(study: Study, finished: Path, tmp_path: Path) -> None:
+    assert "LEAKY" not in table(summarise(study, finished))
+    shutil.copytree(finished / "cells", tmp_path / "cells")
+    for path in tmp_path.rglob("run.json"):
+        card = json.loads(path.read_text())
+        card["data"]["split"]["leaky"] = True
+        path.write_text(json.dumps(card))
+    result = summarise(study, tmp_path)
+    assert result.leaky
+    assert "LEAKY: the test subjects are also in training." in table(result)
 
 
 ALONE = {"2": 0.5, "4": 0.7, "6": 0.9, "8": 0.8}

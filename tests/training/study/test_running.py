@@ -176,6 +176,13 @@ def test_a_cell_of_an_older_version_is_refused_with_the_commit_that_reads_it(
                 reader(tmp_path, cell)
 
 
+def test_every_data_set_of_a_study_is_compared_between_nodes(write_study: WriteStudy) -> None:
+    text = STUDY.replace('name = "alone"\n', 'name = "alone"\nset = ["data.synthetic.seed=1"]\n', 1)
+    data = running._data_of(open_study(write_study(text), root=None))
+    assert [one.synthetic.seed for one in data] == [0, 1]
+    assert len(set(running._fingerprints(data, None))) == 2
+
+
 def test_one_study_at_a_time(study: Study, run: RunStudy, tmp_path: Path) -> None:
     with running._locked(tmp_path), pytest.raises(DataError, match="another process runs a study"):
         run(study, tmp_path)
