@@ -209,4 +209,4 @@ def test_a_teacher_with_a_gyroscope_teaches_a_student_without(vskd: Command, tmp
     assert card["data"]["split"]["test"] == ["2"]
     wrong = vskd("train", "teacher", *words, "--set", "teacher.backbone=small", "--out", tmp_path / "x")
     assert wrong.code == 1
-    assert "the teacher 'small' cannot see the view 'sensors'" in wrong.err
+    assert "the teacher 'small' does not take the view 'sensors'" in wrong.err
