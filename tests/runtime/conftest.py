@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
+from runtime.command_line import Command, Result
 from vskd.bundle import ModelEntry, write_bundle
 from vskd.bundle_files import GOLDEN_VECTORS
 from vskd.checks.golden import Golden, golden_to_bytes
+from vskd.cli import main
 from vskd.contract import Contract, GafSpec, WindowSpec
 
 SAMPLES = 32
@@ -180,3 +183,24 @@ def make_golden_bundle() -> MakeGoldenBundle:
 def golden_arrays() -> Callable[[Contract], dict[str, np.ndarray]]:
     """The golden arrays of a contract, by name."""
     return lambda contract: vars(golden_of(contract))
+
+
+# --- the command line, in this process
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Run ``vskd`` with these words in this process."""
+
+    def run(*words: str | Path, stdin: str | None = None) -> Result:
+        monkeypatch.setattr(sys, "argv", ["vskd", *map(str, words)])
+        (tmp_path / "standard_input").write_text(stdin or "")
+        with (tmp_path / "standard_input").open() as stream:
+            monkeypatch.setattr(sys, "stdin", stream)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Result(ended.value.code, captured.out, captured.err)
+
+    return run

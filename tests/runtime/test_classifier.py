@@ -10,25 +10,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Contract, Event
 from vskd.classifier import movement
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import ConfigError, ContractError, MissingExtraError, StreamError
 from vskd.stream import Window, cut_windows
-
-
-class MeanEngine:
-    """Answers with the mean of every axis, and counts."""
-
-    name = "mean"
-    version = "1"
-
-    def __init__(self) -> None:
-        self.windows: list[np.ndarray] = []
-
-    def infer(self, window: np.ndarray) -> np.ndarray:
-        self.windows.append(window)
-        return window.mean(axis=1) * np.float32(8)
 
 
 class ForgetfulEngine:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Event
 from vskd.cli import main
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
@@ -192,18 +193,8 @@ ROWS = {
 EACH_ROW = pytest.mark.parametrize("name", list(ROWS))
 
 
-class MeanEngine:
-    """The bundle's model, in numpy."""
-
-    name = "mean"
-    version = "1"
-
-    def infer(self, window: np.ndarray) -> np.ndarray:
-        return window.mean(axis=1)
-
-
 def pushed(row: Row, contract: Contract, size: int) -> tuple[list[Event], Classifier]:
-    classifier = Classifier(contract, MeanEngine(), **row.settings)
+    classifier = Classifier(contract, MeanEngine(gain=1), **row.settings)
     events = [
         event
         for at in range(0, len(row.time_s), size)
@@ -255,15 +246,10 @@ def test_the_command_says_the_same_in_words(run, contract, tmp_path, make_bundle
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def run(bundle: Path, source: Path, *options: str) -> tuple[int, str, str]:
-        words = ["vskd", "run", str(bundle), "--input", str(source), "--engine", "onnxruntime", *options]
-        monkeypatch.setattr(sys, "argv", words)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *capsys.readouterr()
-
-    return run
+def run(command):
+    return lambda bundle, source, *options: command(
+        "run", bundle, "--input", source, "--engine", "onnxruntime", *options
+    )
 
 
 # --- what has no samples
@@ -280,7 +266,7 @@ def run(monkeypatch, capsys):
 def test_what_are_no_samples_is_refused_and_the_stream_goes_on(
     run, contract, tmp_path, make_bundle, xyz, line, pattern, says
 ):
-    classifier = Classifier(contract, MeanEngine())
+    classifier = Classifier(contract, MeanEngine(gain=1))
     with pytest.raises(StreamError, match=pattern):
         classifier.push([0.0], xyz)
     assert len(classifier.push(clock(), wrist())) == 11

@@ -9,57 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import vskd
+from runtime.command_line import Result
 from vskd.bundle import ModelEntry, write_bundle
-from vskd.cli import main
 from vskd.contract import Contract
 from vskd.engines import ENGINES
 from vskd.stream import cut_windows
 
 HEADER = "time_s,ax,ay,az"
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def events(self) -> list[dict[str, object]]:
-        return [json.loads(line, parse_constant=pytest.fail) for line in self.out.splitlines()]
-
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """Run ``vskd`` with these words in this process."""
-
-    def run(*words: str | Path, stdin: str | None = None) -> Result:
-        monkeypatch.setattr(sys, "argv", ["vskd", *map(str, words)])
-        (tmp_path / "standard_input").write_text(stdin or "")
-        try:
-            with (tmp_path / "standard_input").open() as stream:
-                monkeypatch.setattr(sys, "stdin", stream)
-                main()
-        except SystemExit as stopped:
-            code = stopped.code
-        else:
-            pytest.fail("main returned; it ends the process")
-        captured = capsys.readouterr()
-        assert isinstance(code, int)
-        return Result(code, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from runtime.mean_engine import MeanEngine
 from vskd import Event
 from vskd.commands.view import RecordingEngine, View
 from vskd.commands.view_parts import ASCII_SHADES, SHADES, SPAN_S, Image, trace
@@ -28,14 +29,6 @@ from vskd.stream import Health
 
 ENTER, LEAVE, CURSOR_BACK = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 SIZES = [(120, 40), (80, 24), (50, 14), (30, 8), (8, 3)]
-
-
-class MeanEngine:
-    name = "mean"
-    version = "1"
-
-    def infer(self, window: np.ndarray) -> np.ndarray:
-        return window.mean(axis=1)
 
 
 class Terminal:
@@ -56,7 +49,7 @@ class Terminal:
 
 def view_on(terminal: Terminal, contract: Contract, **settings: object) -> View:
     """A view that has seen three seconds of a turning wrist."""
-    engine = RecordingEngine(MeanEngine())
+    engine = RecordingEngine(MeanEngine(gain=1))
     health = settings.pop("health", Health(samples=150))
     given_settings = {"unit": "g", "axes": "x,y,z", "time_unit": "s", "clock": time.perf_counter} | settings
     view = View(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Event
 from vskd.errors import DataError
 from vskd.sinks.event_files import CsvSink, JsonLinesSink, csv_columns, file_sink, open_output
@@ -22,14 +23,6 @@ EVENTS = [
     Event("x up", 0.5, "", 0.0, 0.62, 0.64, np.array([0.5, 0.3, 0.2])),
     Event("unknown", 0.4, "probability below 0.6", 0.32, 0.94, 0.64, np.array([0.4, 0.3, 0.3])),
 ]
-
-
-class MeanEngine:
-    name = "mean"
-    version = "1"
-
-    def infer(self, window: np.ndarray) -> np.ndarray:
-        return window.mean(axis=1) * np.float32(8)
 
 
 def chunks_of(samples: int, rows: int) -> list[Chunk]:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from runtime.fake_i2c import Chip, FakeBus, FakeSMBus, Lsm6dsox, Mpu6050
+from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Event
-from vskd.cli import main
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
 from vskd.errors import ConfigError, DataError, MissingExtraError
 from vskd.sources.csv import Chunk
@@ -39,14 +39,6 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         assert seconds > 0
         self.ns += round(seconds * 1e9)
-
-
-class MeanEngine:
-    name = "mean"
-    version = "1"
-
-    def infer(self, window: np.ndarray) -> np.ndarray:
-        return window.mean(axis=1) * np.float32(8)
 
 
 class Bench:
@@ -357,17 +349,6 @@ def test_a_bus_that_may_not_be_opened_is_named(monkeypatch):
 
 
 # --- the command
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["vskd", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *capsys.readouterr()
-
-    return run
 
 
 def test_the_command_reads_a_sensor_in_its_unit_and_axes(command, monkeypatch, tmp_path, make_bundle, contract):
