@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
+import pkgutil
 
 import numpy as np
 import pytest
 
 from vskd.errors import EngineError
-from vskd_benchmarks.measure.worker import Worker, serve
+from vskd_benchmarks.measure.worker import Worker, open_job, serve
 from vskd_benchmarks.pipelines.cases import Clock
 
 
@@ -205,3 +207,40 @@ def test_a_process_without_a_case_has_nothing_to_time():
     code, answers = converse({"kind": "library", "package": "json"}, BLOCK)
     assert code == 1
     assert answers[1]["error"]["message"] == "this process has nothing to time"
+
+
+class Opened(Exception):  # noqa: N818  # nothing went wrong
+    """Carries what would be opened out of the worker."""
+
+
+NETWORK = {"kind": "network", "file": "x.onnx", "encoder": "pyts", "threads": 3, "trained": False, "usual": True}
+
+
+@pytest.mark.parametrize(
+    ("opener", "job"),
+    [
+        ("worker.open_model", {"kind": "model", "file": "model.fp32.onnx", "engine": "litert", "threads": 3}),
+        ("baselines.open_network", NETWORK),
+        ("baselines.open_network", {**NETWORK, "encoder": "none", "trained": True, "usual": False}),
+        ("baselines.open_torch_pipeline", {"kind": "torch", "threads": 3}),
+        ("baselines.open_image_signature", {"kind": "signature", "file": "s.tflite", "threads": 3}),
+        ("baselines.open_encoder_pair", {"kind": "encoder"}),
+        ("networks.make_networks", {"kind": "make", "folder": "here", "macs": 7}),
+    ],
+)
+def test_a_job_opens_its_case_with_every_option(bundle, monkeypatch, opener, job):
+    target = f"vskd_benchmarks.{'measure' if opener.startswith('worker') else 'pipelines'}.{opener}"
+    signature = inspect.signature(pkgutil.resolve_name(target))
+
+    def open_(*given: object, **more: object) -> None:
+        raise Opened(dict(signature.bind(*given, **more).arguments))
+
+    monkeypatch.setattr(target, open_)
+    with pytest.raises(Opened, match="bundle") as caught:
+        open_job({**job, "bundle": str(bundle.path)})
+    (found,) = caught.value.args
+    assert found.pop("bundle").path == bundle.path
+    if "entry" in found:
+        found["file"] = found.pop("entry").file
+    expected = {key: str(value) for key, value in job.items() if key != "kind"}
+    assert {key: str(value) for key, value in found.items()} == expected
