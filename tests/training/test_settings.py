@@ -28,7 +28,7 @@ def test_overrides_take_toml_values_and_bare_words(tiny_config_file: Path) -> No
     assert (config.gaf.size, config.gaf.fields, config.gaf.scaling, config.seed) == (32, ("gasf", "gadf"), "minmax", 9)
 
 
-def test_people_and_folds_may_be_bare_numbers_on_the_command_line(tiny_config_file: Path) -> None:
+def test_subjects_and_folds_may_be_bare_numbers_on_the_command_line(tiny_config_file: Path) -> None:
     config = load_config(tiny_config_file, changes=("data.fold=1", "data.test_subjects=[2, 'ann']"))
     assert (config.data.fold, config.data.test_subjects) == ("1", ("2", "ann"))
 

@@ -170,7 +170,7 @@ def test_a_wrong_clock_is_one_tempo_throughout_and_goes_both_ways() -> None:
 
 
 def test_a_wrong_clock_keeps_readings_as_they_are() -> None:
-    """A sine keeps its height; a person who moved faster would have reached more."""
+    """A sine keeps its height; a subject who moved faster would have reached more."""
     wave = torch.sin(torch.linspace(0, 6 * torch.pi, 400)).expand(30, 3, 400)
     read = augment(wave, only(clock_skew=0.2), seeded())
     torch.testing.assert_close(read.amax(dim=-1), torch.ones(30, 3), rtol=0, atol=1e-3)
@@ -287,7 +287,7 @@ def test_a_mirror_comes_as_often_as_its_probability() -> None:
 def test_the_mirror_is_what_the_watch_on_the_other_wrist_reads(
     axis: str, left: list[list[int]], right: list[list[int]]
 ) -> None:
-    """From two watches in the room: one person's motion, and the same with the other hand."""
+    """From two watches in the room: one subject's motion, and the same with the other hand."""
     rng = np.random.default_rng(0)
     in_mirror = np.diag([1.0, -1.0, 1.0])
     turns = Rotation.random(12, rng=rng).as_matrix()  # of the left forearm, over time

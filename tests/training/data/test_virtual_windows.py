@@ -1,4 +1,4 @@
-"""Virtual windows: the physics by hand, the strap found again, and nobody's skeleton but the training people's."""
+"""Virtual windows: the physics by hand, the strap found again, and no skeletons but the training subjects'."""
 
 from __future__ import annotations
 
@@ -58,24 +58,24 @@ def body_m(seed: int) -> NDArray[np.float64]:
     return joints + rng.uniform(-1, 1, 3) + (0, 0, 3)
 
 
-STRAPS = {person: Rotation.from_rotvec([0.3 * person, -0.2, 0.1 * person]).as_matrix() for person in range(1, 5)}
+STRAPS = {subject: Rotation.from_rotvec([0.3 * subject, -0.2, 0.1 * subject]).as_matrix() for subject in range(1, 5)}
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four people, actions 1 (arm), 4 and 23 (both sides alike; arm and thigh), 27 (thigh), two trials each.
+    """Four subjects, actions 1 (arm), 4 and 23 (both sides alike; arm and thigh), 27 (thigh), two trials each.
 
-    The real sensor reads what physics says of the skeleton, turned by how each person wore the strap.
+    The real sensor reads what physics says of the skeleton, turned by how each subject wore the strap.
     """
     root = tmp_path_factory.mktemp("utd")
-    for action, person, trial in itertools.product((1, 4, 23, 26), (1, 2, 3, 4), (1, 2)):
-        joints = body_m(100 * action + 10 * person + trial)
+    for action, subject, trial in itertools.product((1, 4, 23, 26), (1, 2, 3, 4), (1, 2)):
+        joints = body_m(100 * action + 10 * subject + trial)
         limb = "arm" if action <= 21 else "thigh"
         limb_m = joints[:, RIGHT_ARM if limb == "arm" else RIGHT_THIGH]
         at_s = np.arange(SAMPLES) / 50
         times = np.linspace(0, at_s[-1], FRAMES)
-        reading = sum(limb_parts_g(times, limb_m, limb=limb, at_s=at_s, up=UP)) @ STRAPS[person].T
-        name = f"a{action}_s{person}_t{trial}"
+        reading = sum(limb_parts_g(times, limb_m, limb=limb, at_s=at_s, up=UP)) @ STRAPS[subject].T
+        name = f"a{action}_s{subject}_t{trial}"
         write_utd_trial(root, name, sensor=np.hstack([reading, reading]), joints_m=np.moveaxis(joints, 0, 2))
     return root
 
@@ -121,7 +121,7 @@ def opened(tree: Path, config_file: Path, tmp_path_factory: pytest.TempPathFacto
     return call
 
 
-#: Three training people.
+#: Three training subjects.
 ALL_TRAIN = ("data.protocol=fixed", "data.test_subjects=[4]", "data.train_on_validation=true")
 
 
@@ -200,8 +200,8 @@ def test_without_variation_a_virtual_window_is_the_real_one(opened: Open) -> Non
     # The real window is interpolated between the sensor's samples, the virtual one between the camera's frames.
     np.testing.assert_allclose(drawn.numpy(), table.samples, atol=0.01)
     straps = {table.subjects[row]: strap.numpy() for row, strap in zip(made.rows.tolist(), made.strap, strict=True)}
-    for person, strap in straps.items():
-        np.testing.assert_allclose(strap, STRAPS[int(person)], atol=0.01)
+    for subject, strap in straps.items():
+        np.testing.assert_allclose(strap, STRAPS[int(subject)], atol=0.01)
 
 
 def test_a_sliding_window_is_read_in_its_own_time(opened: Open) -> None:
@@ -250,7 +250,7 @@ def test_length_offset_and_noise_have_the_sizes_asked_for() -> None:
     assert float((drawn(noise_g=0.05) - TORSO_M).std()) == pytest.approx(0.05, rel=0.05)
 
 
-def test_a_person_without_a_sensor_gets_the_strap_of_the_others(opened: Open) -> None:
+def test_a_subject_without_a_sensor_gets_the_strap_of_the_others(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     table = experiment.windows("train")
     made = virtual_windows(experiment.prepared, table, dataclasses.replace(STILL, without_sensor=("2",)))
@@ -263,7 +263,7 @@ def test_a_person_without_a_sensor_gets_the_strap_of_the_others(opened: Open) ->
             assert (Rotation.from_matrix(strap).inv() * between).magnitude() < 0.8 * apart
 
 
-def test_people_with_a_sensor_are_drawn_like_people_with_a_label(opened: Open) -> None:
+def test_subjects_with_a_sensor_are_drawn_like_subjects_with_a_label(opened: Open) -> None:
     for seed in range(4):
         changes = (*ALL_TRAIN, f"labels.seed={seed}")
         labelled = opened(*changes, "labels.count=1").split.train_subjects
@@ -272,7 +272,7 @@ def test_people_with_a_sensor_are_drawn_like_people_with_a_label(opened: Open) -
         assert {*how.without_sensor, *labelled} == {"1", "2", "3"}
         assert len(how.without_sensor) == 2
     experiment = opened(*changes, "virtual.per_real=1", "virtual.sensor_count=4")
-    with pytest.raises(ConfigError, match="sensor_count is 4, and there are 3 training people"):
+    with pytest.raises(ConfigError, match="sensor_count is 4, and there are 3 training subjects"):
         with_subjects(experiment.config, experiment.windows("train"))
     with pytest.raises(ConfigError, match="without_sensor and sensor_count exclude each other"):
         VirtualConfig(per_real=1, sensor_count=1, without_sensor=("1",))
@@ -294,11 +294,11 @@ def test_a_skeleton_without_a_limb_is_left_out_and_counted(opened: Open, monkeyp
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"without_sensor": ("4",)}, r"names '4', who is no training person.*1, 2, 3"),
-        ({"without_sensor": ("1", "2", "3")}, "names all training people"),
+        ({"without_sensor": ("4",)}, r"names '4', who is no training subject.*1, 2, 3"),
+        ({"without_sensor": ("1", "2", "3")}, "names all training subjects"),
     ],
 )
-def test_people_who_cannot_lack_a_sensor_are_refused(opened: Open, changes: Any, message: str) -> None:
+def test_subjects_who_cannot_lack_a_sensor_are_refused(opened: Open, changes: Any, message: str) -> None:
     experiment = opened(*ALL_TRAIN)
     with pytest.raises(ConfigError, match=message):
         virtual_windows(experiment.prepared, experiment.windows("train"), dataclasses.replace(STILL, **changes))
@@ -340,7 +340,7 @@ def test_settings_that_cannot_be_are_refused(config_file: Path, key: str, value:
         load_config(config_file, changes=(f"virtual.{key}={value}",))
 
 
-def test_sensors_drawn_among_people_drawn_for_their_labels_are_refused(config_file: Path) -> None:
+def test_sensors_drawn_among_subjects_drawn_for_their_labels_are_refused(config_file: Path) -> None:
     with pytest.raises(ConfigError, match=r"sensor_count and \[labels\] exclude each other.*virtual.without_sensor"):
         load_config(config_file, changes=("virtual.per_real=1", "virtual.sensor_count=1", "labels.count=2"))
 
@@ -392,7 +392,7 @@ def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open
     assert unlabelled
 
 
-def test_nobody_sees_the_real_windows_of_people_without_a_sensor(opened: Open) -> None:
+def test_nobody_sees_the_real_windows_of_subjects_without_a_sensor(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     how = dataclasses.replace(STILL, without_sensor=("2",), per_real=2.0)
     made, ids = task(experiment, how), experiment.paired_windows().ids
@@ -438,15 +438,15 @@ def test_turned_off_nothing_changes(opened: Open, tmp_path: Path) -> None:
     assert plain.card["weights_sha256"] == other.card["weights_sha256"]
 
 
-def test_skeletons_of_validation_and_test_people_are_never_read(opened: Open, tree: Path, tmp_path: Path) -> None:
-    """Other bodies in the clips of everybody but person 1 change no bit of the student."""
+def test_skeletons_of_validation_and_test_subjects_are_never_read(opened: Open, tree: Path, tmp_path: Path) -> None:
+    """Other bodies in the clips of everybody but subject 1 change no bit of the student."""
     for folder in ("Inertial", "Skeleton"):
         (tmp_path / "other" / folder).mkdir(parents=True)
         for path in (tree / folder).iterdir():
             content = path.read_bytes()
-            person = path.name.split("_")[1]
-            if folder == "Skeleton" and person != "s1":
-                content = (tree / folder / path.name.replace(person, "s1")).read_bytes()
+            subject = path.name.split("_")[1]
+            if folder == "Skeleton" and subject != "s1":
+                content = (tree / folder / path.name.replace(subject, "s1")).read_bytes()
             (tmp_path / "other" / folder / path.name).write_bytes(content)
     changes = ("virtual.per_real=1",)
     ours = train(opened(*changes), tmp_path / "ours")
@@ -466,7 +466,7 @@ def test_the_section_survives_the_run_card(config_file: Path) -> None:
 
 @pytest.mark.data
 def test_virtual_windows_follow_the_real_watch(utd_mhad_root: Path, config_file: Path, tmp_path: Path) -> None:
-    """Person by person the strap sits alike, and gravity and slow motion are those that the watch read."""
+    """Person by subject the strap sits alike, and gravity and slow motion are those that the watch read."""
     config = load_config(config_file, changes=("data.validation_subjects=[7]",))
     experiment = Experiment.open(config, root=utd_mhad_root, cache=tmp_path, progress=None)
     table = experiment.windows("train")

@@ -22,7 +22,7 @@ RESNET18 = 11_689_512 - 512 * 1000 - 1000
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_timing, "PUBLIC_SIZE_PX", 32)
-    monkeypatch.setattr(step_timing, "PICTURES", 3)
+    monkeypatch.setattr(step_timing, "IMAGES", 3)
     monkeypatch.setattr(step_timing, "RECORDING_SAMPLES", 40)
     monkeypatch.setattr(step_timing, "RECORDINGS", 40)
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,6 +18,8 @@ import torch
 from training.study.tiny_study import STUDY, RunStudy, WriteStudy
 from vskd.errors import DataError
 from vskd_training.loop import fit as fit_module
+from vskd_training.loop.fit import Training
+from vskd_training.loop.tasks import StudentTask
 from vskd_training.study import running
 from vskd_training.study.cells import is_finished, open_cell, train_cell
 from vskd_training.study.plan import Cell, Study, open_study
@@ -37,11 +38,12 @@ def test_arms_of_one_seed_start_alike_and_see_alike(
     seen: list[tuple[list[torch.Tensor], list[torch.Tensor]]] = []
     real = fit_module.fit
 
-    def recording(model: Any, task: Any, config: Any, **options: Any) -> None:
-        start = [value.clone() for value in model.state_dict().values()]
-        windows = [batch.windows for batch in task.batches(0, config.batch)] if hasattr(task, "_windows") else []
+    def recording(training: Training) -> None:
+        start = [value.clone() for value in training.model.state_dict().values()]
+        task, batch = training.task, training.config.batch
+        windows = [made.windows for made in task.batches(0, batch)] if isinstance(task, StudentTask) else []
         seen.append((start, windows))
-        real(model, task, config, **options)
+        real(training)
 
     monkeypatch.setattr("vskd_training.loop.train.fit", recording)
     run(study, tmp_path / "out")

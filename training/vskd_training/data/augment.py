@@ -10,10 +10,11 @@ window. None of the three changes a reading, and in ``clock_skew`` that is exact
 more, a clock that is wrong changes the time axis alone. Where a window would begin before its first sample or end after
 its last, that reading is held.
 
-**The mirror.** A person who does the same with the other hand moves as the image of the first in a vertical mirror,
-S. Let R turn the sensor's frame into the room's; the sensor reads R^T f of the specific force f, which is S f in the
-mirrored motion, gravity included, since it lies within a vertical mirror. The image of the frame, S R, is left-handed,
-which no sensor is: the watch on the other wrist has R' = S R D, where D turns one axis around. So it reads
+**The other wrist** (``handedness_flip``). A subject who does the same with the other hand moves as the image of the
+first in a vertical mirror, S. Let R rotate the sensor's frame into the room's; the sensor reads R^T f of the specific
+force f, which is S f in the mirrored motion, gravity included, since it lies within a vertical mirror. The image of the
+frame, S R, is left-handed, which no sensor is: the watch on the other wrist has R' = S R D, where D reverses one axis.
+So it reads
 
     R'^T S f = D R^T S^T S f = D (what the first one read)
 
@@ -23,8 +24,8 @@ can be read keeps 12 o'clock (y) on the side of the little finger and its face (
 with the crown still towards the hand changes y. All this holds for axes that lie along the forearm, across it and out
 of it.
 
-The answer is taken to be the same on both sides. Where a class says which side or which way ("swipe left"), leave the
-mirror out.
+The class is taken to be the same on both sides. Where a class tells side or direction ("swipe left"), leave
+``handedness_flip`` at 0.
 """
 
 from __future__ import annotations

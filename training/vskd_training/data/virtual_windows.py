@@ -1,13 +1,13 @@
-"""Virtual windows: what a sensor on a training person's skeleton would have read while the real one did.
+"""Virtual windows: what a sensor on a training subject's skeleton would have read while the real one did.
 
 Every window of a student's table gets a virtual one of the same time, from the joints of the same clip, so label and
-teacher's view are those of the real window. A virtual window can be varied where a real one cannot: the strap turned
-round the limb, longer limbs, another sensor's offset.
+target are those of the real window. A virtual window can be varied where a real one cannot: the strap rotated around
+the limb, longer limbs, another sensor's offset.
 
-How the real strap sat is no part of a skeleton. It is found by least squares: one rotation for each person and limb
-that turns the virtual readings onto the real ones of the same windows (Kabsch, Acta Crystallographica 1976); for people
-without a real sensor, one of all others. Gravity is in the readings, so the rotation is well determined. A turn that
-changes within a clip (a twisted forearm), impacts and motion above 3 Hz remain missing.
+How the real strap sat is no part of a skeleton. It is found by least squares: one rotation for each subject and limb
+that takes the virtual readings to the real ones of the same windows (Kabsch, Acta Crystallographica 1976); for subjects
+without a real sensor, one of all others. Gravity is in the readings, so the rotation is well determined. A rotation
+that changes within a clip (a twisted forearm), impacts and motion above 3 Hz are missing.
 
 This module sees the recordings of a table and no others. A label is read only to tell where the sensor sat, which is
 known of every recording, labelled or not.
@@ -49,7 +49,7 @@ class VirtualWindows:
     motion_g : (n, 3, samples), in the limb's own axes, of a body whose torso measures 1 m
     gravity_g : (n, 3, samples), in the limb's own axes
     strap : (n, 3, 3), from the limb's axes to those of the real sensor
-    without_sensor : rows of the table whose real windows nobody sees
+    without_sensor : rows of the table whose real windows are not used
     left_out : recordings whose joints no sensor could be put on
     config : how far each may vary, and how many there are for each real one
     """
@@ -67,8 +67,8 @@ class VirtualWindows:
 
     def card(self) -> dict[str, Any]:
         """What a run's card keeps of them, ready for JSON."""
-        people = list(self.config.without_sensor)
-        return {"windows": len(self), "without_sensor": people, "left_out": list(self.left_out)}
+        without = list(self.config.without_sensor)
+        return {"windows": len(self), "without_sensor": without, "left_out": list(self.left_out)}
 
     def to(self, device: torch.device) -> VirtualWindows:
         """The same on another device."""
@@ -119,12 +119,12 @@ def virtual_windows(prepared: Prepared, table: WindowTable, config: VirtualConfi
     Parameters
     ----------
     prepared : the data, in the view ``joints``
-    table : windows of training people
+    table : windows of training subjects
     config : ``[virtual]`` of the config
 
     Raises
     ------
-    ConfigError : the data set has no joints; somebody without a sensor is no training person, or everybody is
+    ConfigError : the data set has no joints; a subject without a sensor is no training subject, or all are
     DataError : no sensor can be put on any recording
     """
     if prepared.view != "joints":
@@ -141,7 +141,9 @@ def virtual_windows(prepared: Prepared, table: WindowTable, config: VirtualConfi
         except DataError:
             left_out.append(prepared.infos[recording].id)
     if not sensors:
-        raise DataError("no skeleton of the training people bears a virtual sensor", hint="`vskd data check` says more")
+        raise DataError(
+            "no skeleton of the training subjects bears a virtual sensor", hint="`vskd data check` tells more"
+        )
     return VirtualWindows(
         rows=torch.tensor([sensor.row for sensor in sensors]),
         motion_g=_tensor([sensor.motion_g for sensor in sensors]),
@@ -154,37 +156,37 @@ def virtual_windows(prepared: Prepared, table: WindowTable, config: VirtualConfi
 
 
 def with_subjects(config: Config, table: WindowTable) -> VirtualConfig:
-    """``[virtual]`` of a config with the names of the training people who have no sensor.
+    """``[virtual]`` of a config with the names of the training subjects without a sensor.
 
     Raises
     ------
-    ConfigError : more sensors than people
+    ConfigError : more sensors than subjects
     """
     virtual = config.virtual
     if not virtual.sensor_count:
         return virtual
-    people = sorted(set(table.subjects), key=natural)
-    if virtual.sensor_count > len(people):
+    subjects = sorted(set(table.subjects), key=natural)
+    if virtual.sensor_count > len(subjects):
         raise ConfigError(
-            f"virtual.sensor_count is {virtual.sensor_count}, and there are {len(people)} training people"
+            f"virtual.sensor_count is {virtual.sensor_count}, and there are {len(subjects)} training subjects"
         )
-    worn = draw_subjects(people, virtual.sensor_count, seed=config.labels.seed, fold=config.data.fold)
-    without = tuple(person for person in people if person not in worn)
+    worn = draw_subjects(subjects, virtual.sensor_count, seed=config.labels.seed, fold=config.data.fold)
+    without = tuple(subject for subject in subjects if subject not in worn)
     return dataclasses.replace(virtual, without_sensor=without, sensor_count=0)
 
 
 def _worn(table: WindowTable, config: VirtualConfig) -> NDArray[np.bool_]:
     """(rows,): whether the window of the real sensor is used."""
-    people = sorted(set(table.subjects))
-    for person in config.without_sensor:
-        if person not in people:
+    subjects = sorted(set(table.subjects))
+    for subject in config.without_sensor:
+        if subject not in subjects:
             raise ConfigError(
-                f"virtual.without_sensor names {person!r}, who is no training person",
-                hint=f"Name some of: {', '.join(people)}",
+                f"virtual.without_sensor names {subject!r}, who is no training subject",
+                hint=f"Name some of: {', '.join(subjects)}",
             )
     worn: NDArray[np.bool_] = ~np.isin(table.subjects, config.without_sensor)
     if not worn.any():
-        raise ConfigError("virtual.without_sensor names all training people", hint="Leave one with a sensor")
+        raise ConfigError("virtual.without_sensor names all training subjects", hint="Leave one with a sensor")
     return worn
 
 
@@ -213,23 +215,23 @@ def _sensors_on(prepared: Prepared, table: WindowTable, recording: int) -> list[
 def _straps(
     table: WindowTable, worn: NDArray[np.bool_], sensors: Sequence[_Sensor], config: VirtualConfig
 ) -> list[Float64]:
-    """Of every sensor the rotation (3, 3) onto the real one: its person's, or that of all others."""
+    """Of every sensor the rotation (3, 3) onto the real one: its subject's, or that of all others."""
     products: dict[tuple[str, Limb], Float64] = {}
     for sensor in sensors:
         if worn[sensor.row]:
             virtual = config.torso_m * sensor.motion_g + sensor.gravity_g
             key = table.subjects[sensor.row], sensor.limb
             products[key] = products.get(key, 0) + table.samples[sensor.row].astype(np.float64) @ virtual.T
-    everybody: dict[Limb, Float64] = {}
+    of_all: dict[Limb, Float64] = {}
     for (_, limb), product in products.items():
-        everybody[limb] = everybody.get(limb, 0) + product
-    if missing := {sensor.limb for sensor in sensors} - set(everybody):
+        of_all[limb] = of_all.get(limb, 0) + product
+    if missing := {sensor.limb for sensor in sensors} - set(of_all):
         raise DataError(
-            f"no real sensor of a training person sat on the {', '.join(sorted(missing))}, so the strap is unknown",
-            hint="Take other people out of virtual.without_sensor",
+            f"no real sensor of a training subject sat on the {', '.join(sorted(missing))}, so the strap is unknown",
+            hint="Take other subjects out of virtual.without_sensor",
         )
     found = {key: nearest_rotation(product) for key, product in products.items()}
-    shared = {limb: nearest_rotation(product) for limb, product in everybody.items()}
+    shared = {limb: nearest_rotation(product) for limb, product in of_all.items()}
     return [found.get((table.subjects[sensor.row], sensor.limb), shared[sensor.limb]) for sensor in sensors]
 
 

@@ -6,7 +6,7 @@ motion below about 3 Hz. Impacts are lost.
 
 The watch's axes, which no skeleton shows, are built from the arm: x from the wrist towards the elbow, z square to the
 plane of upper arm and forearm, y to complete them. Where the arm is straight that plane is unknown; then it is carried
-on from the instant before. So a virtual sensor differs from a real one by an unknown turn of the strap, and by more
+on from the instant before. So a virtual sensor differs from a real one by an unknown rotation of the strap, and by more
 where the forearm is twisted, which no joint shows either.
 
 On a thigh x runs from hip to knee, and z is the line through both hips made square to it: knees bend about that line,

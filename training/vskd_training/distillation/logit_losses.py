@@ -13,8 +13,8 @@ With z logits (batch, classes), S student, T teacher, t a temperature, p = softm
         z becomes (z - mean(z)) / std(z) of each row, ahead of soft targets or of decoupled, so that the student need
         not match the teacher's scale; std is that of the population
 
-Where a row has no label, or a label for less than half of it (mixup with an unlabelled clip), y is the teacher's own
-answer: nobody else can name it. This module knows nothing of weights and of batches.
+Where a row has no label, or a label for less than half of it (mixup with an unlabelled clip), y is the class that the
+teacher predicts. This module knows nothing of weights and of batches.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-#: A row of logits with less spread than this says nothing, and stays at 0.
+#: A row of logits with less spread than this is flat, and stays at 0.
 _FLAT = 1e-7
 
 
@@ -58,7 +58,7 @@ def decoupled(
     student_logits, teacher_logits : (batch, classes), of equal shape, at least two classes
     target : (batch,), the class that is told apart from the others
     temperature : divides both sides' logits
-    other : weight of what is said about the other classes
+    other : weight of the divergence over the other classes
     """
     student, teacher = student_logits / temperature, teacher_logits.detach() / temperature
     about_target = _divergence(_hit_or_miss(student, target), _hit_or_miss(teacher, target))

@@ -1,4 +1,4 @@
-"""What the student is trained on: labels, the teacher's soft targets, and DASK.
+"""The student's loss: cross entropy with the labels, the teacher's soft targets, and DASK.
 
 DASK is VSKD's "distance and angle-wise semantic knowledge" (Ni et al., ICASSP 2022). The paper's own equation could
 not be read; the terms follow its name, its figure and its code, and distance and angle are those of RKD (Park et al.,
@@ -18,7 +18,8 @@ smoothL1(x) is x^2 / 2 up to |x| = 1 and |x| - 1/2 beyond. The student's feature
 is signed, so L_S seldom reaches 0.
 
 Every term is computed in float32 at least, also under autocast, and the teacher gets no gradient. This module knows
-nothing of networks or of how batches are made, but it refuses a pair of views whose sample ids differ.
+nothing of networks or of how batches are made: the two outputs of a batch are of the same windows because
+``loop.tasks`` takes them by the same rows.
 """
 
 from __future__ import annotations
@@ -76,16 +77,16 @@ def semantic(student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
 def distillation_loss(
     student: ModelOutput,
     teacher: ModelOutput | None,
-    targets: Tensor,
+    labels: Tensor,
     weights: LossWeights,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum of the terms.
 
     Parameters
     ----------
-    student : its view of a batch
-    teacher : its view of the same recordings in the same order; None where no weight needs it
-    targets : (batch,) int64 class indices, or (batch, classes) probabilities (mixup); a row that sums to less than 1
+    student : its output for a batch
+    teacher : the output for the same windows in the same order; None where no weight needs it
+    labels : (batch,) int64 class indices, or (batch, classes) probabilities (mixup); a row that sums to less than 1
         is unlabelled by as much
     weights : the weight of each term
 
@@ -96,7 +97,7 @@ def distillation_loss(
 
     Raises
     ------
-    DataError : the ids of the two views differ, or shapes do not fit
+    DataError : shapes do not fit
     ConfigError : a weight needs a teacher and there is none
     """
     if teacher is None and weights.needs_teacher:
@@ -106,21 +107,21 @@ def distillation_loss(
         )
     # Angles in bfloat16 would be right to two digits only.
     with torch.autocast(student.logits.device.type, enabled=False):
-        terms = {name: term() for name, term in _terms(_full(student), teacher, targets, weights).items()}
+        terms = {name: term() for name, term in _terms(_full(student), teacher, labels, weights).items()}
         loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return loss, {name: term.detach() for name, term in terms.items()}
 
 
 def _terms(
-    student: ModelOutput, teacher: ModelOutput | None, targets: Tensor, weights: LossWeights
+    student: ModelOutput, teacher: ModelOutput | None, labels: Tensor, weights: LossWeights
 ) -> dict[str, Callable[[], Tensor]]:
     """The terms whose weight is above 0, not computed yet."""
     every: dict[str, Callable[[], Tensor]] = {
-        "ce": lambda: _cross_entropy(student.logits, targets, smoothing=weights.label_smoothing)
+        "ce": lambda: _cross_entropy(student.logits, labels, smoothing=weights.label_smoothing)
     }
     if teacher is not None:
         known = _full(teacher)
-        every |= _logit_terms(student.logits, known.logits, targets, weights)
+        every |= _logit_terms(student.logits, known.logits, labels, weights)
         every["distance"] = lambda: distance(student.feature, known.feature)
         every["angle"] = lambda: angle(student.feature, known.feature)
         every["semantic"] = lambda: semantic(student.feature, known.feature)
@@ -128,12 +129,12 @@ def _terms(
 
 
 def _logit_terms(
-    student: Tensor, teacher: Tensor, targets: Tensor, weights: LossWeights
+    student: Tensor, teacher: Tensor, labels: Tensor, weights: LossWeights
 ) -> dict[str, Callable[[], Tensor]]:
     _check_equal_shapes("logits", student, teacher)
     temperature = weights.temperature
     ours, theirs = (standardised(student), standardised(teacher)) if weights.standardised else (student, teacher)
-    about = target_classes(targets, teacher)
+    about = target_classes(labels, teacher)
     return {
         "kd": lambda: soft_targets(ours, theirs, temperature=temperature),
         "decoupled": lambda: decoupled(ours, theirs, about, temperature=temperature, other=weights.decoupled_other),
@@ -172,13 +173,13 @@ def _angles(feature: Tensor) -> Tensor:
     return direction @ direction.transpose(1, 2)
 
 
-def _full(view: ModelOutput) -> ModelOutput:
-    """The view in float32, or as it is where it is finer."""
+def _full(output: ModelOutput) -> ModelOutput:
+    """The output in float32, or as it is where it is finer."""
 
     def full(value: Tensor) -> Tensor:
         return value.to(torch.promote_types(value.dtype, torch.float32))
 
-    return ModelOutput(full(view.logits), full(view.feature))
+    return ModelOutput(full(output.logits), full(output.feature))
 
 
 def _check_equal_shapes(what: str, student: Tensor, teacher: Tensor) -> None:

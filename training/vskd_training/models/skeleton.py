@@ -1,4 +1,4 @@
-"""A teacher that sees joints instead of pictures: temporal convolutions over a moving skeleton.
+"""A teacher on joints instead of images: temporal convolutions over a moving skeleton.
 
 Positions, the arms once more as seen from their own shoulders, and the differences of all of them from step to step go
 through residual one-dimensional convolutions (as in Kim & Reiter,
