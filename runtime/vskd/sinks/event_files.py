@@ -11,10 +11,12 @@ from typing import TextIO
 
 from vskd.decide import Event
 from vskd.errors import DataError
-from vskd.writing import cut_half_line
+from vskd.writing import cut_half_line, disk_errors
 
 #: Suffix of an output file -> what is written into it.
 SUFFIXES = (".jsonl", ".csv")
+
+_HINT = "Check the folder and its permissions"
 
 _COLUMNS = ("start_s", "end_s", "label", "probability", "reason", "delay_s")
 
@@ -86,9 +88,7 @@ def open_output(path: Path, *, append: bool) -> TextIO:
     except FileExistsError as error:
         raise DataError(f"{path} exists", hint="Give another name, or --append") from error
     except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror}", hint="Check the folder and its permissions"
-        ) from error
+        raise DataError(f"cannot write {path}: {error.strerror}", hint=_HINT) from error
 
 
 def file_sink(path: Path, stream: TextIO, labels: tuple[str, ...]) -> JsonLinesSink | CsvSink:
@@ -105,7 +105,9 @@ def file_sink(path: Path, stream: TextIO, labels: tuple[str, ...]) -> JsonLinesS
     """
     if path.suffix == ".csv" and path.stat().st_size:
         _refuse_other_columns(path, labels)
-    cut_half_line(path)
+    if path.is_file():  # not a named pipe
+        with disk_errors(path, DataError, hint=_HINT):
+            cut_half_line(path)
     if path.suffix == ".jsonl":
         return JsonLinesSink(stream, labels)
     return CsvSink(stream, labels, header=path.stat().st_size == 0)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,16 @@ def test_half_a_line_of_a_killed_run_is_cut_before_the_next_run_appends(tmp_path
     whole = once[: once[:cut].rfind("\n") + 1]
     body = once.split("\n", 1)[1] if suffix == ".csv" and whole else once
     assert written(path, append=True) == whole + body
+
+
+def test_events_are_appended_to_a_named_pipe(tmp_path):
+    path = tmp_path / "events.jsonl"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open_output(path, append=True) as stream:
+        file_sink(path, stream, LABELS)(EVENTS[0])
+    assert json.loads(os.read(reader, 65536))["label"] == EVENTS[0].label
+    os.close(reader)
 
 
 def test_an_output_that_cannot_be_is_refused(tmp_path):
