@@ -11,6 +11,7 @@ import pytest
 from vskd.closed import from_mapping
 from vskd_benchmarks.result.derive import derive
 from vskd_benchmarks.result.folder import read_raw, read_result
+from vskd_benchmarks.result.records.case import Soak
 from vskd_benchmarks.result.records.result import Facts
 
 INT8 = "wide.litert.w8a8-static-pc.t1"
@@ -219,3 +220,11 @@ def test_the_speed_up_is_of_int8_at_64_px_on_one_thread_over_eager_torch(few, ch
     result, _ = few(("own", "bundle", [[10, 10]], changes), *cases, side=side)
     assert {ratio.against: ratio.ratio for ratio in result.ratios} == {"torch": 10.0, "ort": 2.0}
     assert goals_of(result)[FULL].worst == worst
+
+
+def test_the_growth_of_a_soak_leaves_out_its_first_tenth(few):
+    resident = (0, 500, *range(1000, 1018))
+    soak = Soak(resident_bytes=resident, at_s=tuple(map(float, range(20))), limit_bytes=10, growth_bytes=-1)
+    result, _ = few(("own", "bundle", [[10, 10]], {"soak": soak, "mode": "soak"}))
+    assert result.cases[0].soak.growth_bytes == 17
+    assert "memory-grew" in {reason.code for reason in result.cases[0].validity.reasons}
