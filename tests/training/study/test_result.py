@@ -95,6 +95,18 @@ def test_only_test_metrics_are_reported_and_the_wrists_beside_them(
             assert getattr(scores, score) == getattr(before.arms[name], score)
 
 
+def test_the_spread_is_over_cells(study: Study, finished: Path, tmp_path: Path) -> None:
+    for seed, accuracy in ((0, 0.5), (1, 0.7)):
+        change_cards(
+            finished,
+            tmp_path,
+            f"alone/all/seed-{seed}",
+            lambda test, accuracy=accuracy: test["recording"]["all"].update(accuracy=accuracy),
+        )
+    alone = summarise(study, tmp_path).arms["alone"]
+    assert (alone.accuracy, alone.accuracy_sd_over_cells) == pytest.approx((0.6, 0.1))
+
+
 def test_a_leaky_study_says_so(study: Study, finished: Path, tmp_path: Path) -> None:
     assert "LEAKY" not in table(summarise(study, finished))
     shutil.copytree(finished / "cells", tmp_path / "cells")
