@@ -58,8 +58,8 @@ def test_the_engine_sees_the_windows_of_the_stream(contract):
 def test_unit_axes_and_time_unit_reach_the_stream(contract):
     time_s, xyz = turning()
     plain = Classifier(contract, MeanEngine()).push(time_s, xyz)
-    turned = np.column_stack([xyz[:, 1], -xyz[:, 0], xyz[:, 2]]) * STANDARD_GRAVITY_M_S2
-    other = Classifier(contract, MeanEngine(), unit="m/s^2", axes="-y,x,z", time_unit="ms").push(time_s * 1e3, turned)
+    rotated = np.column_stack([xyz[:, 1], -xyz[:, 0], xyz[:, 2]]) * STANDARD_GRAVITY_M_S2
+    other = Classifier(contract, MeanEngine(), unit="m/s^2", axes="-y,x,z", time_unit="ms").push(time_s * 1e3, rotated)
     assert [event.label for event in other] == [event.label for event in plain]
     for one, two in zip(other, plain, strict=True):
         np.testing.assert_allclose(one.probabilities, two.probabilities, rtol=1e-4)
@@ -130,7 +130,7 @@ def with_pause(pause_s: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
     return time_s, xyz
 
 
-def told(events: list[Event]) -> list[tuple[str, float, float]]:
+def summary(events: list[Event]) -> list[tuple[str, float, float]]:
     return [(event.label, round(event.start_s, 6), round(event.end_s, 6)) for event in events]
 
 
@@ -165,12 +165,12 @@ def test_a_silence_is_told_once_and_not_again_by_the_samples_that_end_it(contrac
     assert classifier.silence(60.0) == []  # nothing has come yet: the sensor's clock is not known
     classifier.push(time_s[:100], xyz[:100])
     assert classifier.silence(1.9) == []
-    assert told(classifier.silence(2.5)) == [("no signal", 1.98, 4.48)]
+    assert summary(classifier.silence(2.5)) == [("no signal", 1.98, 4.48)]
     assert classifier.silence(3.5) == []
     events = classifier.push(time_s[100:], xyz[100:])
     assert events
     assert "no signal" not in [event.label for event in events]
-    assert told(classifier.silence(2.5)) == [("no signal", 8.98, 11.48)]  # the next silence is another one
+    assert summary(classifier.silence(2.5)) == [("no signal", 8.98, 11.48)]  # the next silence is another one
 
 
 def test_a_silence_before_the_unit_is_believed_is_told_once(contract):

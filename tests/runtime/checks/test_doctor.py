@@ -68,7 +68,7 @@ def test_the_governor_is_told_with_the_way_to_change_a_slow_one(machine):
     assert found("governor", root=machine(governor="schedutil")).state == "ok"
 
 
-def test_what_a_machine_does_not_tell_is_said_to_be_unknown(tmp_path):
+def test_what_a_machine_does_not_tell_is_reported_as_unknown(tmp_path):
     for topic in ("governor", "cpu"):
         finding = found(topic, root=tmp_path)
         assert finding.state == "note"

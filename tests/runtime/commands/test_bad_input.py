@@ -178,7 +178,7 @@ ROWS = {
         np.random.default_rng(2).integers([-1, -1, 9], [2, 2, 12], (SAMPLES, 3)).astype(np.int16),
         settings={"unit": "m/s^2"},
     ),
-    # Nothing in the samples tells a swapped axis from a turned wrist: the map is the user's word, and the self-test
+    # Nothing in the samples tells a swapped axis from a rotated wrist: the map is the user's word, and the self-test
     # says which way is up.
     "swapped axes": good(settings={"axes": "z,y,x"}, labels=frozenset({"x up"})),
     "repeated timestamps": with_times(repeat, health={"out_of_order": 1}, says=("1 out of order",)),

@@ -166,16 +166,16 @@ def test_a_remark_stands_at_the_foot(contract):
 
 
 def test_the_signal_is_in_g_and_in_the_contracts_axes(contract):
-    plain, turned = Terminal(color=None), Terminal(color=None)
+    plain, rotated = Terminal(color=None), Terminal(color=None)
     one = view_on(plain, contract)
-    other = view_on(turned, contract, unit="m/s^2", axes="y,x,z")
+    other = view_on(rotated, contract, unit="m/s^2", axes="y,x,z")
     other._samples.clear()
     other.samples = 0
     for _, x, y, z in list(one._samples):
         assert x * x + y * y + z * z == pytest.approx(1)
     time_s, xyz = np.arange(150) / 50, np.array([row[1:] for row in one._samples])
     other.take(Chunk(time_s, xyz[:, [1, 0, 2]] * STANDARD_GRAVITY_M_S2))
-    assert turned.shown(other) == plain.shown(one)
+    assert rotated.shown(other) == plain.shown(one)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -1e300])

@@ -29,7 +29,7 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
         yield server
 
 
-def heard(server: socket.socket) -> list[str]:
+def received(server: socket.socket) -> list[str]:
     server.setblocking(False)
     messages = []
     while True:
@@ -48,17 +48,21 @@ def test_a_service_says_ready_alive_and_stopping(systemd):
     watchdog.ready("model.tflite\non litert")
     watchdog.alive("3 decisions")
     watchdog.close()
-    assert heard(systemd) == ["READY=1\nSTATUS=model.tflite on litert", "WATCHDOG=1\nSTATUS=3 decisions", "STOPPING=1"]
+    assert received(systemd) == [
+        "READY=1\nSTATUS=model.tflite on litert",
+        "WATCHDOG=1\nSTATUS=3 decisions",
+        "STOPPING=1",
+    ]
 
 
-def test_alive_is_sent_four_times_as_often_as_asked_for_and_no_more(systemd):
+def test_alive_is_sent_four_times_as_often_as_systemd_requires_and_no_more(systemd):
     now = 0.0
     watchdog = watchdog_of(systemd, lambda: now, WATCHDOG_USEC="2000000", WATCHDOG_PID=str(os.getpid()))
     messages = []
     for step in range(101):
         now = step / 10
         watchdog.alive("")
-        messages += heard(systemd)
+        messages += received(systemd)
     watchdog.close()
     assert len(messages) == 21  # at 0, 0.5, ... 10 s
 
@@ -70,7 +74,7 @@ def test_a_systemd_that_does_not_read_does_not_stop_the_service(systemd):
         now = float(step)
         watchdog.alive("")
     watchdog.close()
-    assert 0 < len(heard(systemd)) < 1000
+    assert 0 < len(received(systemd)) < 1000
 
 
 def test_a_watchdog_that_is_meant_for_another_process_sets_no_pace(systemd):
@@ -80,7 +84,7 @@ def test_a_watchdog_that_is_meant_for_another_process_sets_no_pace(systemd):
         now = step / 10
         watchdog.alive("")
     watchdog.close()
-    assert len(heard(systemd)) == 2
+    assert len(received(systemd)) == 2
 
 
 def test_an_abstract_socket_is_understood():
@@ -88,7 +92,7 @@ def test_an_abstract_socket_is_understood():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind("\0" + name[1:])
         Watchdog.open({"NOTIFY_SOCKET": name}).close()
-        assert heard(server) == ["STOPPING=1"]
+        assert received(server) == ["STOPPING=1"]
 
 
 def test_a_systemd_that_is_away_for_a_moment_does_not_end_the_service(systemd):
@@ -105,7 +109,7 @@ def test_a_systemd_that_is_away_for_a_moment_does_not_end_the_service(systemd):
         now = 20.0
         watchdog.alive("3 decisions")
         watchdog.close()
-        assert heard(again) == ["WATCHDOG=1\nSTATUS=3 decisions", "STOPPING=1"]
+        assert received(again) == ["WATCHDOG=1\nSTATUS=3 decisions", "STOPPING=1"]
 
 
 @pytest.mark.parametrize(
@@ -142,12 +146,12 @@ def test_a_run_reports_through_a_silent_source_to_its_end(systemd, tmp_path, mak
     process.stdin.write(f"time_s,ax,ay,az\n{rows}")
     process.stdin.flush()
     assert '"label": "z up"' in process.stdout.readline()
-    heard(systemd)
+    received(systemd)
     systemd.settimeout(20)
     assert systemd.recv(4096).decode().startswith("WATCHDOG=1")  # it waits for more, and lives
     _, notes = process.communicate(timeout=60)
     assert process.returncode == 0, notes
-    assert heard(systemd)[-1] == "STOPPING=1"
+    assert received(systemd)[-1] == "STOPPING=1"
 
 
 def test_the_unit_asks_for_a_watchdog_a_restart_and_options_that_exist():

@@ -127,7 +127,7 @@ def written(path: Path, *, append: bool) -> str:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_a_file_is_not_written_over_and_goes_on_where_asked(tmp_path, suffix):
+def test_a_file_is_not_written_over_and_is_appended_to_with_the_option(tmp_path, suffix):
     path = tmp_path / f"events{suffix}"
     once = written(path, append=False)
     with pytest.raises(DataError, match=rf"events{suffix} exists.*--append"):

@@ -42,7 +42,7 @@ class Clock:
 
 
 class Bench:
-    """A sensor, its clock, and what the source said."""
+    """A sensor, its clock, and what the source noted."""
 
     def __init__(self, sensor: str, *, g: tuple[float, float, float] = (0.25, -0.5, 1.0)) -> None:
         self.g = g
