@@ -122,5 +122,5 @@ def vary_joints(joints: Tensor, rng: np.random.Generator) -> Tensor:
     turn[:, 1, 1] = 1
     turn *= 1 + SCALE * rng.normal(size=(count, 1, 1))
     shaken = JITTER * rng.normal(size=joints.shape)
-    turned = torch.einsum("bsjc,bdc->bsjd", joints, torch.from_numpy(turn).float().to(joints.device))
-    return turned + torch.from_numpy(shaken).float().to(joints.device)
+    turned = torch.einsum("bsjc,bdc->bsjd", joints, torch.from_numpy(turn).float().to(joints.device, non_blocking=True))
+    return turned + torch.from_numpy(shaken).float().to(joints.device, non_blocking=True)

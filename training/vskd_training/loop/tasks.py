@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ class StudentTask:
         generator = self.order.generator(epoch, self.windows.device)
         further = self._virtual_batches(self.virtual, epoch) if self.virtual else None
         for places in self.order.batches(epoch, batch):
-            rows = self.real.index_select(0, torch.from_numpy(places).to(self.windows.device))
+            rows = self.real.index_select(0, _moved(places, self.windows.device))
             made = self._augmented(rows, self.windows.index_select(0, rows), generator)
             yield made if further is None else _concatenated(made, further(len(rows)))
 
@@ -132,7 +133,7 @@ class StudentTask:
 
         def batch(real: int) -> StudentBatch:
             count = max(1, round(virtual.config.per_real * real))
-            chosen = torch.tensor(list(itertools.islice(order, count)), device=self.windows.device)
+            chosen = _moved(np.array(list(itertools.islice(order, count))), self.windows.device)
             return self._augmented(virtual.rows.index_select(0, chosen), virtual.draw(chosen, generator), generator)
 
         return batch
@@ -217,6 +218,11 @@ def _endless(count: int, generator: torch.Generator) -> Iterator[int]:
         yield from torch.randperm(count, generator=generator, device=generator.device).tolist()
 
 
+def _moved(values: NDArray[Any], device: torch.device) -> Tensor:
+    """An array on the device, without waiting for the steps that the device still works at."""
+    return torch.from_numpy(values).to(device, non_blocking=True)
+
+
 def one_hot(labels: Tensor, classes: int) -> Tensor:
     """(n, classes) float32 of (n,) classes; a row of zeros for ``UNLABELLED``."""
     known = (labels != UNLABELLED).unsqueeze(1)
@@ -255,8 +261,8 @@ class TeacherTask:
         rng = np.random.default_rng([self.order.seed, epoch, 1, *([rank] if rank else [])])
         device = self.labels.device
         for rows in self.order.batches(epoch, batch):
-            clips = torch.from_numpy(self.clips.batch(rows.tolist(), rng=rng)).to(device)
-            yield self.vary(clips, rng), self.labels.index_select(0, torch.from_numpy(rows).to(device))
+            clips = _moved(self.clips.batch(rows.tolist(), rng=rng), device)
+            yield self.vary(clips, rng), self.labels.index_select(0, _moved(rows, device))
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         clips, labels = batch

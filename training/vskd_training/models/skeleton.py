@@ -45,6 +45,9 @@ class SkeletonTeacher(nn.Module):
     DataError : (on call) joints of another shape
     """
 
+    _members: Tensor
+    _origins: Tensor
+
     def __init__(
         self,
         joints: int,
@@ -62,9 +65,11 @@ class SkeletonTeacher(nn.Module):
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout must lie in [0, 1), got {dropout}")
         self.joints = joints
-        self._members = [member for _, members in chains for member in members]
-        self._origins = [origin for origin, members in chains for _ in members]
-        shown = joints + len(self._members)
+        members = [member for _, members in chains for member in members]
+        origins = [origin for origin, members in chains for _ in members]
+        self.register_buffer("_members", torch.tensor(members, dtype=torch.long), persistent=False)
+        self.register_buffer("_origins", torch.tensor(origins, dtype=torch.long), persistent=False)
+        shown = joints + len(members)
         first = round(_CHANNELS * width)
         self.network = nn.Sequential(
             # Differences are some ten times smaller than positions; the norm learns both scales.
@@ -81,7 +86,7 @@ class SkeletonTeacher(nn.Module):
     def forward(self, joints: Tensor) -> ModelOutput:
         if joints.ndim != 4 or tuple(joints.shape[2:]) != (self.joints, 3):
             raise DataError(f"joints must be (batch, steps, {self.joints}, 3), got {tuple(joints.shape)}")
-        chained = joints[:, :, self._members] - joints[:, :, self._origins]
+        chained = joints.index_select(2, self._members) - joints.index_select(2, self._origins)
         position = torch.cat([joints, chained], dim=2).flatten(2).transpose(1, 2)
         difference = torch.diff(position, dim=2, prepend=position[:, :, :1])
         over_time = self.network(torch.cat([position, difference], dim=1))

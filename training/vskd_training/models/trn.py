@@ -200,7 +200,7 @@ class MultiScaleTrn(nn.Module):
             rows = torch.randperm(total)[:count]
         else:
             rows = (2 * torch.arange(count) + 1) * total // (2 * count)
-        return every[rows.to(every.device)]
+        return every[rows.to(every.device, non_blocking=True)]
 
     def _at_scale(self, scale: int, features: Tensor) -> Tensor:
         subsets = self.subsets(scale)
