@@ -326,6 +326,18 @@ def test_the_command_makes_a_kit_and_says_what_to_do_with_it(pi_kit, index, bund
 
 
 @pytest.mark.parametrize(
+    ("words", "wanted"),
+    [(["--python", "3.13"], "Python 3.13 on aarch64"), (["--machine", "armv7l"], "Python 3.11 on armv7l")],
+)
+def test_the_command_fetches_for_the_board_and_python_it_was_given(pi_kit, index, bundle, tmp_path, words, wanted):
+    """The index holds wheels of neither."""
+    done = pi_kit(bundle.path, "--out", tmp_path / "pi.tar.gz", *words)
+    assert done.returncode == 1
+    assert f"fetching wheels for {wanted}" in done.stderr
+    assert f"for {wanted}" in done.stderr.splitlines()[-2]
+
+
+@pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         (["nowhere", "--out", "x.tar.gz"], 1, "error: there is no bundle at nowhere\n"),
