@@ -80,6 +80,14 @@ def test_overwrite_replaces_a_bundle_and_leaves_nothing_of_the_old_one(bundle_pa
     assert list(bundle_path.parent.iterdir()) == [bundle_path]
 
 
+def test_a_bundle_that_appears_while_another_is_written_stays(bundle_path, contract, monkeypatch):
+    before = all_bytes(bundle_path)
+    monkeypatch.setattr(vskd.bundle, "refuse_existing", lambda folder, overwrite: None)  # it was not there yet
+    with pytest.raises(BundleError, match=r"cannot write .*wrist\.bundle: Directory not empty"):
+        write_bundle(bundle_path, contract=contract, models=[], files={})
+    assert all_bytes(bundle_path) == before
+
+
 @pytest.mark.parametrize("is_folder", [True, False])
 def test_overwrite_replaces_nothing_that_is_no_bundle(tmp_path, contract, is_folder):
     target = tmp_path / "thesis"

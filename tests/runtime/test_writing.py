@@ -215,6 +215,21 @@ def test_what_a_living_process_makes_is_not_removed_and_a_killed_ones_is(tmp_pat
     assert not draft.exists()
 
 
+def test_a_draft_that_was_removed_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
+    flock, removed = vskd.writing.fcntl.flock, []
+
+    def remove_first(descriptor: int, operation: int) -> None:
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].rmdir()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(vskd.writing.fcntl, "flock", remove_first)
+    with new_folder(tmp_path / "place") as draft:
+        assert draft.path.is_dir()
+        assert draft.path not in removed
+
+
 def test_only_hidden_names_of_this_module_are_removed(tmp_path):
     kept = [".place.partial-1", ".place.vskd-partial-12", "place.vskd-partial-0123456789abcdef", ".vskd-old-x"]
     for name in kept:
