@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from vskd.errors import BundleError, EngineError
+from vskd_benchmarks.measure import startup
 from vskd_benchmarks.measure.memory import peak_memory
-from vskd_benchmarks.measure.processes import WorkerError, WorkerProcess, worker_command
+from vskd_benchmarks.measure.processes import WorkerError, WorkerProcess, environment, worker_command
 
 
 def script(code: str) -> list[str]:
@@ -83,3 +84,12 @@ def test_a_worker_gets_the_variables_that_are_named_for_it():
     code = "import json, os; print(json.dumps({'ready': {'seen': os.environ['VSKD_TOY']}}), flush=True); input()"
     with WorkerProcess("toy", script(code), threads=1, variables={"VSKD_TOY": "seen"}) as process:
         assert process.ready == {"seen": "seen"}
+
+
+def test_libraries_and_the_cold_start_get_the_threads_that_were_asked_for(monkeypatch, tmp_path):
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    assert [environment(3)[name] for name in names] == ["3"] * 3
+    commands = []
+    monkeypatch.setattr(startup, "_first_answer", lambda what, command, *more: commands.append(command) or (1, {}))
+    startup.cold_start(tmp_path, engine="litert", recipe="fp32", threads=3, repeats=1)
+    assert [command[-4:] for command in commands] == [[str(tmp_path), "litert", "fp32", "3"]] * 2

@@ -84,6 +84,7 @@ def test_the_machine_is_read_before_and_after(bundle, least_effort, monkeypatch)
     monkeypatch.setattr(bench, "read_state", lambda: {"number": next(states)})
     run = run_bench(Settings((bundle.path,), quick=True, comparison=False), no_progress)
     assert (run.before, run.after) == ({"number": 0}, {"number": 1})
+    assert 0 <= run.readings[0]["at_s"] < 60  # since the start of the run
 
 
 def test_baselines_get_the_first_number_of_threads(bundle, tmp_path, monkeypatch):
