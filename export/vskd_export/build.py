@@ -30,6 +30,7 @@ from vskd_export.package.c_array import c_files
 from vskd_export.package.describe import graph_entry
 from vskd_export.package.golden import make_golden
 from vskd_export.package.golden_stream import make_golden_stream
+from vskd_export.package.layers import compare_layers
 from vskd_export.package.page import page
 from vskd_export.package.report import ExportReport, Findings, compose, to_bytes
 from vskd_export.quantize.calibrate import WindowSet, draw_calibration
@@ -119,13 +120,15 @@ def export_bundle(request: ExportRequest, *, progress: Progress) -> ExportReport
             request.models, made.files, contract, made.evidence, collector=collector, progress=progress
         )
         variants = _add_variants(request, made, judged.logits, collector, progress)
+        progress("Comparing the quantized models with the float ones, layer by layer")
+        layers = compare_layers(request.models, made.files, made.evidence.layer_windows())
         findings = Findings(
             contract=contract,
             models=request.models,
             files=made.files,
             variants=variants.files,
             evidence=made.evidence,
-            tables={"encoder": made.encoder, **judged.tables},
+            tables={"encoder": made.encoder, "layers": layers, **judged.tables},
             variant_parity=variants.parity,
             violations=tuple(collector.violations),
             calibration=drawn,

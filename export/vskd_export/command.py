@@ -37,7 +37,8 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: bool) ->
     "recipes",
     multiple=True,
     help="Numeric form to add to fp32, for both formats or one (fp16.tflite): int8 (the same as w8a8-static-pc), fp16, "
-    "w8a8s-static-pc.onnx (int8 with signed activations, for ARM); may be repeated.  [default: int8]",
+    "w8a8s-static-pc.onnx (int8 with signed activations, for ARM), w8a16-static-pc.tflite (16-bit activations), w8-pc "
+    "(int8 weights, float arithmetic); may be repeated.  [default: int8]",
 )
 @click.option(
     "--allow-degraded",
@@ -108,6 +109,8 @@ def _show(report: ExportReport) -> None:
     for row in report.rows():
         table.add_row(*row)
     Console(stderr=True).print(table)
+    for sentence in report.worst_layers():
+        click.echo(sentence, err=True)
     for sentence in report.degraded():
         click.echo(f"DEGRADED: {sentence}", err=True)
     click.echo(f"bundle: {report.path}", err=True)

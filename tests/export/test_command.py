@@ -89,7 +89,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[ExportRequest]:
 
     def keep(request: ExportRequest, *, progress: object) -> ExportReport:
         made.append(request)
-        return ExportReport(request.out, {"parity": [], "quantized": [], "degraded": []})
+        return ExportReport(request.out, {"parity": [], "quantized": [], "degraded": [], "layers": {}})
 
     monkeypatch.setattr(build, "export_bundle", keep)
     return made

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from vskd.contract import Contract
-from vskd_export.judge.limits import GOLDEN_RECORDED_WINDOWS, MAX_JUDGED_WINDOWS, REFERENCE_WINDOWS
+from vskd_export.judge.limits import GOLDEN_RECORDED_WINDOWS, LAYER_WINDOWS, MAX_JUDGED_WINDOWS, REFERENCE_WINDOWS
 from vskd_export.quantize.calibrate import WindowSet, balanced_rows
 from vskd_training.models.student import Student
 
@@ -63,6 +63,12 @@ class Evidence:
         """Positions of the few golden windows, recorded and adversarial, that slow kernels run."""
         rows = self.golden_rows()
         return rows[np.linspace(0, len(rows) - 1, REFERENCE_WINDOWS).round().astype(np.intp)]
+
+    def layer_windows(self) -> NDArray[np.float32]:
+        """A few golden windows of recordings, on which layers are compared."""
+        rows = self.golden_rows()
+        recorded = rows[self.is_recorded[rows]]
+        return self.windows[recorded[:: max(1, len(recorded) // LAYER_WINDOWS)]]
 
 
 def gather_evidence(student: Student, contract: Contract, held_out: WindowSet) -> Evidence:

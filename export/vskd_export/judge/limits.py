@@ -43,3 +43,6 @@ GOLDEN_RECORDED_WINDOWS = 32
 
 #: Golden windows to run on reference kernels, LiteRT's and TensorFlow Lite Micro's, which are slow.
 REFERENCE_WINDOWS = 8
+
+#: Recorded golden windows on which the layers of a quantized model are compared with the float one's.
+LAYER_WINDOWS = 8

@@ -27,7 +27,7 @@ from vskd_export.package.describe import describe_model, describe_signatures
 from vskd_export.quantize.calibrate import WindowSet, calibration_digest
 from vskd_export.quantize.recipes import describe_recipes, format_of
 
-#: 2: ``forms`` is ``variants``; ids of the calibration and judged windows are listed; ``layers`` is left out.
+#: 2: ``forms`` is ``variants``; the ids of the calibration windows and of the judged ones are listed.
 SCHEMA_VERSION = 2
 
 #: Everything whose version may change what an export writes.
@@ -55,7 +55,7 @@ class Findings:
     files : model file -> content
     variants : file of a variant -> content
     evidence : what the models were judged on
-    tables : ``encoder``, and those of ``judge_models``
+    tables : ``encoder``, ``layers``, and those of ``judge_models``
     variant_parity : what the gate found about the variants
     violations : limits that are not kept, and were allowed not to be
     calibration : the windows that were drawn
@@ -104,6 +104,14 @@ class ExportReport:
             )
             for row in (*self.content["parity"], *self.content["quantized"])
         ]
+
+    def worst_layers(self) -> tuple[str, ...]:
+        """A sentence per integer model: which layers quantization hurts most, and how much signal is left there."""
+        return tuple(
+            f"{file}: least signal over noise in "
+            + ", ".join(f"{row['layer']} ({row['sqnr_db']:.1f} dB)" for row in table["worst"])
+            for file, table in self.content["layers"].items()
+        )
 
     def degraded(self) -> tuple[str, ...]:
         """Every limit that the bundle does not keep, as a sentence; empty unless a degraded one was allowed."""

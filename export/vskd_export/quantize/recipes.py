@@ -1,8 +1,8 @@
 """Recipes: the numeric forms that a student ships in, and the model files of a bundle.
 
-A name says all: ``w8`` int8 weights, ``a8`` integer activations, ``s`` signed ones where the plain form is unsigned,
-``static`` ranges from calibration, ``pc`` one scale per output channel. ``fp16`` keeps weights in half precision and
-computes in float32. The encoder stays in float in every form. This module loads no converter and no torch.
+A name says all: ``w8`` int8 weights, ``a8`` or ``a16`` integer activations, ``s`` signed ones where the plain form is
+unsigned, ``static`` ranges from calibration, ``pc`` one scale per output channel. ``fp16`` keeps weights in half
+precision and computes in float32. The encoder stays in float in every form. This module loads no converter and no torch.
 """
 
 from __future__ import annotations
@@ -51,6 +51,16 @@ RECIPES: Mapping[str, Recipe] = {
         "int8 with signed activations, for ONNX Runtime on ARM (slower than unsigned on x86)",
         {"tflite": "TFLite's int8 activations are signed already; use int8.tflite"},
     ),
+    "w8a16-static-pc": Recipe(
+        8,
+        True,
+        "16-bit activations, for processors with 16-bit kernels; LiteRT has only slow reference ones",
+        {
+            "onnx": "ONNX Runtime has no 16-bit integer convolution: it widens every tensor to float32 in every run, "
+            "slower than fp32 and no nearer to it than w8-pc"
+        },
+    ),
+    "w8-pc": Recipe(8, False, "int8 weights, a quarter of the size, computed in float32"),
 }
 
 

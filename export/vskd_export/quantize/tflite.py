@@ -1,4 +1,4 @@
-"""Quantized TFLite, the encoder in float: static int8, or half-precision weights.
+"""Quantized TFLite, the encoder in float: static int8 with 8 or 16-bit activations, int8 or half-precision weights.
 
 The recipe names operations instead of saying "all", and names them only behind the encoder: int8 ahead of the encoder's
 square root or division would cost up to 0.17 in the image. The residual additions are part of it; left in float they
@@ -53,7 +53,7 @@ def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet, re
     model : what ``to_tflite`` gave
     contract : travels in the file
     calibration : windows that set the ranges of the activations
-    recipe : ``w8a8-static-pc`` or ``fp16``
+    recipe : ``w8a8-static-pc``, ``w8a16-static-pc``, ``w8-pc`` or ``fp16``
 
     Raises
     ------
@@ -110,7 +110,13 @@ def recipe_behind(encoder: list[str], name: str) -> list[dict[str, Any]]:
     """The quantizer's recipe: our recipe ``name`` for the operations of the network, none for the encoder's tensors."""
     from ai_edge_quantizer import recipe
 
-    (everything,) = recipe.static_wi8_ai8() if is_static(name) else _half_precision_weights()
+    made = {
+        "w8a8-static-pc": recipe.static_wi8_ai8,
+        "w8a16-static-pc": recipe.static_wi8_ai16,
+        "w8-pc": recipe.weight_only_wi8_afp32,
+        "fp16": _half_precision_weights,
+    }
+    (everything,) = made[name]()
     behind = "^(?!(?:" + "|".join(re.escape(tensor) for tensor in encoder) + ");?$)"
     operations = QUANTIZED_OPERATIONS if is_static(name) else WEIGHTED_OPERATIONS
     return [{**everything, "operation": operation, "regex": behind} for operation in operations]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import html
+import re
 from html.parser import HTMLParser
+
+import pytest
 
 from vskd.bundle import Bundle
 from vskd.contract import Contract
@@ -48,7 +51,7 @@ def test_the_page_of_a_real_export_is_whole_and_needs_nothing_else(bundle: Bundl
     text = " ".join(reader.text)
     assert "@import" not in text
     assert "url(" not in text
-    for word in ("Every limit of the gate is kept", "rest", "fast", "bytes of arena"):
+    for word in ("Every limit of the gate is kept", "trunk/layer1/0/conv1+relu", "rest", "fast", "bytes of arena"):
         assert word in text
 
 
@@ -58,6 +61,9 @@ def test_it_tells_the_figures_of_the_report(exported: ExportReport, bundle: Bund
         assert f"{row['flips']}, {100 * row['flip_rate']:.2f} %" in text
     for row in exported.content["parity"]:
         assert f"{row['largest_difference']:.1e}" in text
+    rows = re.findall(r'<span class="bar" style="width: ([0-9.]+)%">', text)
+    layers = [layer for table in exported.content["layers"].values() for layer in table["layers"]]
+    assert [float(width) for width in rows] == pytest.approx([layer["sqnr_db"] / 0.6 for layer in layers])
 
 
 def test_what_is_wrong_stands_at_the_top_and_nothing_can_break_out(exported: ExportReport, contract: Contract) -> None:

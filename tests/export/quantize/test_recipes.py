@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
 from vskd.engines.process import infer_in_subprocess
@@ -14,7 +18,7 @@ from vskd_export.command import export
 from vskd_export.judge.evidence import torch_logits
 from vskd_export.judge.sizes import weight_bytes
 from vskd_export.quantize.calibrate import WindowSet
-from vskd_export.quantize.onnx import quantize_onnx
+from vskd_export.quantize.onnx import int8_per_channel, quantize_onnx
 from vskd_export.quantize.recipes import MODELS, RECIPES, parse_recipes
 from vskd_export.quantize.tflite import quantize_tflite
 
@@ -51,10 +55,12 @@ def test_the_words_that_users_say_mean_the_decodable_names() -> None:
         ("dynamic.onnx", r"int8 \(w8a8-static-pc\) has calibrated ranges"),
         (
             "w8a8-static",
-            r"no recipe 'w8a8-static'\. Did you mean 'w8a8-static-pc'\? Known: fp16, fp32, int8, w8a8-static-pc",
+            r"no recipe 'w8a8-static'\. Did you mean 'w8a8-static-pc'\? Known: fp16, fp32, int8, w8-pc",
         ),
         ("fp16.keras", r"no recipe 'fp16\.keras'\. Known: fp16, fp32"),
         ("w8a8s-static-pc", r"not offered as tflite: TFLite's .* signed already.*Offered: w8a8s-static-pc\.onnx"),
+        ("w8a16-static-pc", r"not offered as onnx: ONNX Runtime has no 16-bit .*Offered: w8a16-static-pc\.tflite"),
+        ("w8a16-static-pc.onnx", r"not offered as onnx"),
     ],
 )
 def test_what_is_not_offered_is_refused_with_the_reason(name: str, message: str) -> None:
@@ -69,7 +75,24 @@ def test_the_command_refuses_a_recipe_before_it_looks_at_anything(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-EXTRA = parse_recipes(("fp16", "w8a8s-static-pc.onnx"))
+_SHAPES = hnp.array_shapes(min_dims=2, max_dims=4, max_side=5)
+_VALUES = st.floats(-1e3, 1e3, width=32)
+
+
+@given(weights=hnp.arrays(np.float32, _SHAPES, elements=_VALUES))
+@example(weights=np.array([[1e-45]], dtype=np.float32))  # the smallest of all: its step would be 0
+def test_int8_weights_are_within_half_a_step_of_their_channel(weights: NDArray[np.float32]) -> None:
+    integers, scales = int8_per_channel(weights)
+
+    assert integers.dtype == np.int8
+    assert scales.shape == (len(weights),)
+    assert integers.min() >= -127
+    steps = scales.astype(np.float64).reshape(-1, *[1] * (weights.ndim - 1))
+    # Half a step, and the rounding of the scale itself: 127 steps of 2^-24 of one.
+    assert (np.abs(integers * steps - weights) <= steps * (0.5 + 1e-4) + 1e-45).all()
+
+
+EXTRA = parse_recipes(("fp16", "w8a8s-static-pc.onnx", "w8a16-static-pc.tflite", "w8-pc"))
 EXTRA = tuple(model for model in EXTRA if model.recipe != "fp32")
 
 
@@ -97,7 +120,7 @@ def test_every_other_recipe_is_smaller_runs_and_agrees(
 
     expected = torch_logits(trained.student, windows)
     span = float(np.ptp(expected))
-    # Half precision has 11 bits, int8 has 8, over a dozen layers.
+    # Half precision has 11 bits; int8 weights 7, over a dozen layers.
     assert 0 < np.abs(logits - expected).max() <= span * (0.002 if model.recipe == "fp16" else 0.05)
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
 
@@ -105,5 +128,6 @@ def test_every_other_recipe_is_smaller_runs_and_agrees(
 def test_the_contract_travels_where_weights_alone_changed(
     extra: dict[str, bytes], trained: Trained, tmp_path: Path
 ) -> None:
-    (tmp_path / "model.onnx").write_bytes(extra["model.fp16.onnx"])
-    assert contract_inside(tmp_path / "model.onnx", "onnx") == trained.contract
+    for name in ("model.fp16.onnx", "model.w8-pc.onnx"):
+        (tmp_path / name).write_bytes(extra[name])
+        assert contract_inside(tmp_path / name, "onnx") == trained.contract
