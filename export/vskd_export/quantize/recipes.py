@@ -2,7 +2,8 @@
 
 A name says all: ``w8`` int8 weights, ``a8`` or ``a16`` integer activations, ``s`` signed ones where the plain form is
 unsigned, ``static`` ranges from calibration, ``pc`` one scale per output channel. ``fp16`` keeps weights in half
-precision and computes in float32. The encoder stays in float in every form. This module loads no converter and no torch.
+precision and computes in float32. The encoder stays in float in every form. This module loads no converter
+and no torch.
 """
 
 from __future__ import annotations
