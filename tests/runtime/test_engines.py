@@ -132,6 +132,11 @@ def test_an_engine_that_is_not_installed_names_its_extra(model_folder, monkeypat
         open_engine(name, model_folder / f"mean.{kind.format}")
 
 
+def test_the_threads_reach_the_library(model_folder):
+    engine = open_engine("onnxruntime", model_folder / "mean.onnx", threads=2)
+    assert engine._session.get_session_options().intra_op_num_threads == 2
+
+
 def test_an_extra_installs_the_package_of_its_engine():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     for kind in ENGINES.values():

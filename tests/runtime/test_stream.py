@@ -624,3 +624,13 @@ def test_where_gravity_was_removed_no_unit_can_be_told_wrong() -> None:
         Stream(with_gravity).push(time_s, still)
     assert len(Stream(removed).push(time_s, still)) == len(Stream(with_gravity).push(time_s, resting(60)))
     assert whole_window(removed, time_s, still).samples.shape == (3, 8)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "is_off"), [(0, False), (391, True), (400, False), (500, False), (600, False), (609, True)]
+)
+def test_a_rate_is_off_beyond_the_contracts_tolerance_only(intervals, is_off):
+    contract = Contract(labels=("a", "b"), resampling=ResamplingSpec(rate_tolerance=0.21))  # of 50 Hz
+    health = Stream(contract).health
+    health.count_intervals(intervals, elapsed_s=10.0 if intervals else 0.0)
+    assert health.is_rate_off(contract) == is_off

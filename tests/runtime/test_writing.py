@@ -215,6 +215,14 @@ def test_what_a_living_process_makes_is_not_removed_and_a_killed_ones_is(tmp_pat
     assert not draft.exists()
 
 
+def test_a_removal_that_is_killed_half_way_is_not_put_back_later(tmp_path, monkeypatch):
+    write_folder(tmp_path / "place", NEW)
+    write_folder(tmp_path / ".place.vskd-old-0123456789abcdef", OLD)
+    monkeypatch.setattr(vskd.writing, "_remove", lambda path: None)  # as a kill at its first step
+    write_file(tmp_path / "other", b"")
+    assert [name for name in leftovers(tmp_path / "place") if "vskd-old" in name] == []
+
+
 def test_a_draft_that_was_removed_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
     flock, removed = vskd.writing.fcntl.flock, []
 

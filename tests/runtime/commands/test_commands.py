@@ -502,3 +502,13 @@ def test_a_whole_recording_cannot_be_followed(command, whole_bundle, tmp_path):
     result = command("run", whole_bundle, "--input", recording(tmp_path, rows()), "--follow")
     assert result.code == 2
     assert "--follow has no end" in result.err
+
+
+def test_the_notes_on_a_recording_are_about_all_of_it(command, tmp_path, make_bundle, whole_contract):
+    bundle = make_bundle(tmp_path / "whole.bundle", whole_contract)
+    lines = [f"{index / 50},{9 if index == 3 else index % 7 / 100},{index % 5 / 100},1" for index in range(1500)]
+    (tmp_path / "long.csv").write_text("\n".join(["time_s,ax,ay,az", *lines]))
+    result = command("run", bundle, "--input", tmp_path / "long.csv", "--engine", "onnxruntime")
+    assert result.code == 0
+    assert "warning: 1 of 1500 samples beyond +-8 g" in result.err
+    assert "warning: axis z read one value throughout the recording" in result.err
