@@ -62,7 +62,7 @@ def test_a_leak_is_refused_unless_allowed_and_then_stamped(vskd: Command, words:
     assert not (tmp_path / "run").exists()
     done = vskd(*leaky, "--allow-leak", "--out", tmp_path / "run")
     assert done.code == 0, done.err
-    assert "LEAKY" in done.err
+    assert "LEAKY: test subjects are also in the training" in done.err
     assert card(tmp_path / "run")["data"]["split"]["leaky"] is True
 
 

@@ -159,12 +159,12 @@ class UtdMhadSource:
         joints_m = self._joints_m(self._path(_SKELETON, trial))
         return (frame_times_s(np.arange(samples) / SENSOR_RATE_HZ, len(joints_m)), joints_m), ()
 
-    def _read(self, trial: _Trial) -> tuple[Recording, tuple[Defect, ...]]:
+    def _read(self, trial: _Trial) -> tuple[Recording, tuple[()]]:
         acceleration_g = self._acceleration_g(self._path(_SENSOR, trial))
         time_s = np.arange(len(acceleration_g)) / SENSOR_RATE_HZ
-        frames, defects = self._frames(trial)
+        frames = self._frames(trial)
         frame_time_s = frame_times_s(time_s, len(frames))
-        return Recording(self._infos[trial], time_s, acceleration_g, frame_time_s, frames), defects
+        return Recording(self._infos[trial], time_s, acceleration_g, frame_time_s, frames), ()
 
     def _acceleration_g(self, path: Path) -> NDArray[np.float64]:
         table = self._array(path, "d_iner", dims=2)
@@ -172,19 +172,17 @@ class UtdMhadSource:
             raise BrokenFileError(self._where(path), f"d_iner must be (samples >= 2, 6), got shape {table.shape}")
         return np.ascontiguousarray(table[:, :3], dtype=np.float64)
 
-    def _frames(self, trial: _Trial) -> tuple[NDArray[Any], tuple[Defect, ...]]:
-        """What the teacher sees, and what was passed over in it."""
+    def _frames(self, trial: _Trial) -> NDArray[Any]:
         size = {"height": self.height, "width": self.width}
         if self.view == "none":
-            return np.empty((0, self.height, self.width), dtype=np.uint8), ()
+            return np.empty((0, self.height, self.width), dtype=np.uint8)
         path = self._path(_FOLDERS[self.view], trial)
         if self.view == "rgb":
-            clip = read_clip(path, where=self._where(path), **size)
-            return clip.frames, clip.defects
+            return read_clip(path, where=self._where(path), **size).frames
         if self.view == "depth":
-            return depth_frames(self._depth_mm(path), **size), ()
+            return depth_frames(self._depth_mm(path), **size)
         joints_m = self._joints_m(path)
-        return skeleton_frames(joints_m, **size) if self.view == "skeleton" else self._relative(joints_m, path), ()
+        return skeleton_frames(joints_m, **size) if self.view == "skeleton" else self._relative(joints_m, path)
 
     def _depth_mm(self, path: Path) -> NDArray[Any]:
         depth_mm = self._array(path, "d_depth", dims=3)
