@@ -25,7 +25,7 @@ from vskd_training.data.virtual_wrist import limb_parts_g, thigh_axes, virtual_w
 from vskd_training.data.windows import UNLABELLED
 from vskd_training.datasets.utd_mhad import RIGHT_ARM, RIGHT_THIGH
 from vskd_training.distillation.targets import DistillationTargets
-from vskd_training.loop.tasks import StudentTask, student_task
+from vskd_training.loop.tasks import EpochOrder, StudentTask, student_task
 from vskd_training.loop.train import train_student
 from vskd_training.models.output import ModelOutput
 from vskd_training.runs.run import Run
@@ -376,6 +376,20 @@ def test_real_windows_stay_what_they_are_without_virtual_ones(opened: Open) -> N
             assert torch.equal(other.rows[:real], one.rows)
             assert len(other.rows) == real + round(0.5 * real)
             assert torch.equal(other.windows[:real], one.windows)
+
+
+def test_virtual_windows_draw_from_a_stream_of_their_own(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    make = EpochOrder.generator
+
+    def noted(self: EpochOrder, epoch: int, device: torch.device, *, stream: int = 0) -> torch.Generator:
+        made = make(self, epoch, device, stream=stream)
+        seeds.append(made.initial_seed())
+        return made
+
+    monkeypatch.setattr(EpochOrder, "generator", noted)
+    next(task(opened(*ALL_TRAIN), STILL).batches(0, 8))
+    assert len(set(seeds)) == len(seeds) == 2
 
 
 def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open) -> None:
