@@ -12,12 +12,14 @@ import pytest
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, MissingExtraError
-from vskd_training.datasets import registry, synthetic, utd_mhad
+from vskd_training.data import sources
+from vskd_training.data.sources import open_source
+from vskd_training.datasets import synthetic, utd_mhad
 from vskd_training.datasets.berkeley_mhad.reader import BerkeleyMhadSource
 from vskd_training.datasets.data_set import ByColumn, BySubjectNumber
 from vskd_training.datasets.folder.reader import FolderSource
 from vskd_training.datasets.mmact.reader import LABELS, MmactSource
-from vskd_training.datasets.registry import DATA_SETS, NAMES, data_set, open_source
+from vskd_training.datasets.registry import DATA_SETS, NAMES, data_set
 from vskd_training.datasets.shoulder_watch.reader import ShoulderWatchSource
 from vskd_training.datasets.synthetic.generator import SyntheticSource
 from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
@@ -124,7 +126,7 @@ def test_settings_of_the_config_reach_the_generator() -> None:
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    monkeypatch.setattr(sources, "find_spec", lambda name: None)
     config = DataConfig(dataset="shoulder-watch", view="none")
     with pytest.raises(MissingExtraError, match=r"needs seglearn.*pip install 'vskd\[shoulder-watch\]'"):
         open_source(config, None)

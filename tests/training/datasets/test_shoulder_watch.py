@@ -15,9 +15,9 @@ import pytest
 
 from training.command_line import Command
 from vskd.errors import DataError
+from vskd_training.data.sources import open_source
 from vskd_training.datasets.check import check
 from vskd_training.datasets.recording import Source
-from vskd_training.datasets.registry import open_source
 from vskd_training.datasets.shoulder_watch.reader import EXERCISES, FILE, ShoulderWatchSource, read_arrays
 from vskd_training.settings import DataConfig
 

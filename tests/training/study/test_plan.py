@@ -11,7 +11,7 @@ import pytest
 from training.study.tiny_study import ENSEMBLE, STUDY, WriteStudy
 from vskd.errors import ConfigError
 from vskd_training.data.labels import sides
-from vskd_training.datasets.registry import open_source
+from vskd_training.data.sources import open_source
 from vskd_training.study.plan import Study, open_study
 
 STUDIES = Path(__file__).parents[3] / "training" / "studies"

@@ -12,7 +12,8 @@ import click
 
 from vskd_training.commands.options import CACHE, CONFIG, ROOT, SET
 from vskd_training.commands.terminal import open_experiment, progress_bar
-from vskd_training.datasets.registry import DATA_SETS, NAMES, VIEWS, data_set, open_source
+from vskd_training.data.sources import open_source
+from vskd_training.datasets.registry import DATA_SETS, NAMES, VIEWS, data_set
 
 if TYPE_CHECKING:
     from vskd_training.datasets.check import DatasetReport

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from vskd.contract import Contract
 from vskd_training.data.labels import Sides, sides
 from vskd_training.data.protocols import Split
+from vskd_training.data.sources import open_source
 from vskd_training.data.windows import WindowTable, cut, joined
 from vskd_training.datasets.prepared import Prepared, prepare
-from vskd_training.datasets.registry import data_set, open_source
+from vskd_training.datasets.registry import data_set
 from vskd_training.settings import Config
 
 Part = Literal["train", "validation", "test", "unlabelled", "unknown"]

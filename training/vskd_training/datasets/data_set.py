@@ -9,15 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vskd.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
-    from vskd_training.settings import DataConfig
 
 Limb = Literal["arm", "thigh"]
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What of a config a reader is opened with.
+
+    Attributes
+    ----------
+    view : one of the data set's
+    height, width : of the teacher's frames, pixels
+    own : the data set's ``section`` of the config; None where it has none
+    """
+
+    view: str
+    height: int
+    width: int
+    own: Any = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ class DataSet:
     ----------
     name : in configs, on the command line, in reports
     views : what the teacher may see; `vskd data check` reads the first by default
-    open : makes the source, from ``[data]`` of a config and the folder of the data set
+    open : makes the source, from its options and the folder of the data set
     needs_root : whether a folder has to be given; otherwise ``open`` gets the one inside the package, or an empty path
     splits : protocols of the data set's own, by their names in the literature
     refused : protocols of the literature that cannot be had here, and why
@@ -79,7 +95,7 @@ class DataSet:
 
     name: str
     views: tuple[str, ...]
-    open: Callable[[DataConfig, Path], Source]
+    open: Callable[[SourceOptions, Path], Source]
     needs_root: bool = True
     splits: Mapping[str, BySubjectNumber | ByColumn] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)

@@ -15,8 +15,8 @@ from typing import Literal
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
+from vskd_training.data.sources import open_source
 from vskd_training.data.splits import folds_of
-from vskd_training.datasets.registry import open_source
 from vskd_training.loop.train import student_config
 from vskd_training.settings import Config, load_config
 from vskd_training.study.spec import StudySpec

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from vskd.errors import DataError
+from vskd_training.data.sources import open_source
 from vskd_training.datasets.prepared import prepare
-from vskd_training.datasets.registry import open_source
 from vskd_training.settings import DataConfig
 from vskd_training.study.cells import is_finished, train_cell
 from vskd_training.study.plan import Cell, Study

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.data_set import BySubjectNumber, DataSet
+from vskd_training.datasets.data_set import BySubjectNumber, DataSet, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
-    from vskd_training.settings import DataConfig
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,11 @@ class BerkeleySettings:
                 raise ConfigError(f"berkeley.{name} must lie in 1..{most}, got {value}")
 
 
-def _open(data: DataConfig, root: Path) -> Source:
+def _open(options: SourceOptions, root: Path) -> Source:
     from vskd_training.datasets.berkeley_mhad.reader import BerkeleyMhadSource
 
-    size = {"height": data.frame_height, "width": data.frame_width}
-    return BerkeleyMhadSource.open(root, view=data.view, settings=data.berkeley, **size)
+    size = {"height": options.height, "width": options.width}
+    return BerkeleyMhadSource.open(root, view=options.view, settings=options.own, **size)
 
 
 DATA_SET = DataSet(

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.data_set import ByColumn, BySubjectNumber, DataSet
+from vskd_training.datasets.data_set import ByColumn, BySubjectNumber, DataSet, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
-    from vskd_training.settings import DataConfig
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,11 @@ class MmactSettings:
             raise ConfigError(f"mmact.camera must lie in 1..4, got {self.camera}")
 
 
-def _open(data: DataConfig, root: Path) -> Source:
+def _open(options: SourceOptions, root: Path) -> Source:
     from vskd_training.datasets.mmact.reader import MmactSource
 
-    size = {"height": data.frame_height, "width": data.frame_width}
-    return MmactSource.open(root, view=data.view, settings=data.mmact, **size)
+    size = {"height": options.height, "width": options.width}
+    return MmactSource.open(root, view=options.view, settings=options.own, **size)
 
 
 DATA_SET = DataSet(

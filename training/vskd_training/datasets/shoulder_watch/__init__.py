@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vskd_training.datasets.data_set import DataSet
+from vskd_training.datasets.data_set import DataSet, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
-    from vskd_training.settings import DataConfig
 
 
-def _open(data: DataConfig, root: Path) -> Source:
+def _open(options: SourceOptions, root: Path) -> Source:
     from vskd_training.datasets.shoulder_watch.reader import ShoulderWatchSource
 
-    return ShoulderWatchSource.open(root, view=data.view)
+    return ShoulderWatchSource.open(root, view=options.view)
 
 
 DATA_SET = DataSet(

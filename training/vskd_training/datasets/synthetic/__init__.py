@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.data_set import DataSet
+from vskd_training.datasets.data_set import DataSet, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
-    from vskd_training.settings import DataConfig
 
 LONGEST_RECORDING_S = 600.0
 
@@ -47,11 +46,11 @@ class SyntheticSettings:
             raise ConfigError(f"the seed of a synthetic data set must be at least 0, got {self.seed}")
 
 
-def _open(data: DataConfig, root: Path) -> Source:
+def _open(options: SourceOptions, root: Path) -> Source:
     from vskd_training.datasets.synthetic.generator import SyntheticSource
 
     del root  # nothing is read from disk
-    return SyntheticSource(data.synthetic)
+    return SyntheticSource(options.own)
 
 
 DATA_SET = DataSet(name="synthetic", views=("rendered",), open=_open, needs_root=False, section="synthetic")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vskd_training.datasets.data_set import DataSet, Skeleton
+from vskd_training.datasets.data_set import DataSet, Skeleton, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
-    from vskd_training.settings import DataConfig
 
 #: The official numbering: action 1 is the first. Never taken from the order of files.
 ACTIONS = (
@@ -26,10 +25,10 @@ RIGHT_ARM = (8, 9, 10)
 RIGHT_THIGH = (12, 16, 17)
 
 
-def _open(data: DataConfig, root: Path) -> Source:
+def _open(options: SourceOptions, root: Path) -> Source:
     from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
-    return UtdMhadSource.open(root, view=data.view, height=data.frame_height, width=data.frame_width)
+    return UtdMhadSource.open(root, view=options.view, height=options.height, width=options.width)
 
 
 SKELETON = Skeleton(
