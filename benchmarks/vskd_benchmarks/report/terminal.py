@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import rich.table
 from rich import box
@@ -26,7 +26,7 @@ def print_tables(result: Result, console: Console) -> None:
     result : of a run
     console : where to
     """
-    named = (tables.latency(result), tables.encoders(result))
+    named = (_filled(_cut(tables.latency(result), " (", _LATENCY)), tables.encoders(result))
     makers = (tables.split, tables.start, tables.processor, tables.energy)
     measured = [make(result) for make in makers]
     ratios = [_cut(table, " (", _MEDIANS) for table in tables.ratios(result)]
@@ -58,6 +58,9 @@ def _number(text: str) -> str:
     return re.sub(r"^(#\d+) .*", r"\1", text)
 
 
+_LATENCY = (
+    "n/a: too few windows for this percentile. Overhead: the runtime's own, over the library's bare call, median."
+)
 _MEDIANS = "Ratio of the medians of sensor to label, median over the rounds. The page has the range of the rounds."
 
 
@@ -67,12 +70,29 @@ def _cut(table: tables.Table, sign: str, caption: str) -> tables.Table:
     return dataclasses.replace(table, rows=rows, caption=caption)
 
 
+def _filled(table: tables.Table) -> tables.Table:
+    """A table without the columns that tell nothing: no value in any row, or a valid case in each."""
+    telling = [
+        column
+        for column in range(len(table.headings))
+        if any(row[column] not in ("", "n/a", "valid") for row in table.rows)
+    ]
+    rows = tuple(tuple(row[column] for column in telling) for row in table.rows)
+    return dataclasses.replace(table, headings=tuple(table.headings[column] for column in telling), rows=rows)
+
+
 def _rich(table: tables.Table) -> rich.table.Table:
     shown = rich.table.Table(
-        title=Text(table.title), caption=table.caption, box=box.SIMPLE, title_justify="left", caption_justify="left"
-    )
+        title=Text(table.title), caption=table.caption, box=box.SIMPLE, title_justify="left", caption_justify="left",
+        collapse_padding=True, pad_edge=False,
+    )  # fmt: skip
     for index, heading in enumerate(table.headings):
-        shown.add_column(Text(heading), justify="left" if index < table.names else "right", overflow="fold")
+        named = index < table.names
+        # Names break between words only; numbers not at all.
+        words = (word for text in (heading, *(row[index] for row in table.rows)) for word in text.split())
+        widest = max(map(len, words), default=1)
+        justify: Literal["left", "right"] = "left" if named else "right"
+        shown.add_column(Text(heading), justify=justify, overflow="fold", min_width=widest)
     for row in table.rows:
         shown.add_row(*map(Text, row))
     return shown
