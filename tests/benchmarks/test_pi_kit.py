@@ -25,9 +25,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from vskd.bundle import Bundle
 from vskd.errors import BundleError, ConfigError, MissingExtraError
+from vskd_benchmarks.commands.pi_kit import pi_kit as pi_kit_command
 from vskd_benchmarks.pi_kit import wheels as wheels_module
 from vskd_benchmarks.pi_kit.boards import BOARDS, Board, board_for
 from vskd_benchmarks.pi_kit.kit import SCRIPT, contents, make_kit, sums
@@ -323,6 +325,26 @@ def test_the_command_makes_a_kit_and_says_what_to_do_with_it(pi_kit, index, bund
     assert made.startswith(f"{tmp_path / 'pi.tar.gz'}: ")
     assert f"numpy {pinned()['numpy']}" in holds
     assert then == "On the board: tar xf pi.tar.gz && sh pi/install-and-run.sh"
+
+
+def test_every_option_of_the_command_reaches_the_kit(monkeypatch, tmp_path):
+    asked = {}
+
+    def stop(bundle, out, **options):
+        asked.update(options, bundle=bundle, out=out)
+        raise KitError("far enough")
+
+    monkeypatch.setattr("vskd_benchmarks.pi_kit.kit.make_kit", stop)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    words = ["x.bundle", "--out", "pi.tar.gz", "--source", str(tmp_path), "--python", "3.13", "--overwrite"]
+    done = CliRunner().invoke(pi_kit_command, words)
+    assert isinstance(done.exception, KitError), done.output
+    del asked["progress"]
+    assert asked == {
+        "bundle": Path("x.bundle"), "out": Path("pi.tar.gz"), "board": board_for("aarch64", "3.13"),
+        "python": "3.13", "clone": tmp_path, "overwrite": True,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from vskd_export.package.report import ExportReport
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.data.experiment import Experiment
 from vskd_training.models.student import Student
-from vskd_training.runs.run import finish_run
+from vskd_training.runs.run import Run, finish_run
 from vskd_training.settings import Config, DataConfig, StudentConfig
 
 from .conftest import Trained, synthetic_windows
@@ -119,6 +119,23 @@ def test_the_command_hands_on_the_run_its_windows_and_the_options(
     weights = safetensors.torch.load_file(run / "model.safetensors")
     torch.testing.assert_close(dict(request.student.state_dict()), weights, rtol=0, atol=0)
     assert request.provenance["weights_sha256"] == json.loads((run / "run.json").read_text())["weights_sha256"]
+
+
+def test_the_recordings_are_those_of_the_folders_named(
+    tmp_path: Path, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, object] = {}
+
+    def stop(config: Config, **folders: object) -> None:
+        asked.update(folders, config=config)
+        raise DataError("far enough", hint="no further")
+
+    monkeypatch.setattr(Experiment, "open", stop)
+    run = make_run(tmp_path / "run", contract)
+    options = ("--root", str(tmp_path / "data"), "--cache", str(tmp_path / "cache"))
+    assert refused(run_command(run, tmp_path / "x.bundle", *options), DataError).startswith("far enough")
+    config = Run.open(run, role="student").config
+    assert asked == {"config": config, "root": tmp_path / "data", "cache": tmp_path / "cache", "progress": None}
 
 
 def test_the_old_name_of_variants_is_refused_with_the_new_one(tmp_path: Path) -> None:

@@ -34,6 +34,29 @@ def turning(samples: int = 200) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(samples) / 50, np.eye(3)[up] + np.random.default_rng(0).normal(0, 0.02, (samples, 3))
 
 
+def test_every_option_of_open_is_used(tmp_path, make_bundle, contract, monkeypatch):
+    asked = {}
+
+    def noting(name, model, *, threads):
+        asked.update(name=name, file=model.name, threads=threads)
+        return MeanEngine()
+
+    monkeypatch.setattr("vskd.classifier.open_engine", noting)
+    classifier = Classifier.open(
+        make_bundle(tmp_path / "x.bundle", contract), engine="litert", recipe="fp32", threads=3,
+        unit="m/s^2", axes="-z,x,y", time_unit="ms", decision={"min_lead": 0.25},
+    )  # fmt: skip
+    assert asked == {"name": "litert", "file": "model.fp32.tflite", "threads": 3}
+    assert classifier.contract.decision.min_lead == 0.25
+    time_s, xyz = turning()
+    turned = np.stack([xyz[:, 1], xyz[:, 2], -xyz[:, 0]], axis=1)  # -z, x, y of these are the contract's x, y, z
+    expected = Classifier(classifier.contract, MeanEngine()).push(time_s, xyz)
+    found = classifier.push(time_s * 1000, turned * STANDARD_GRAVITY_M_S2)
+    assert len(found) == len(expected) > 0
+    assert [event.label for event in found] == [event.label for event in expected]
+    np.testing.assert_allclose([event.end_s for event in found], [event.end_s for event in expected])
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
 def test_a_bundle_classifies_a_stream_on_every_engine(tmp_path, make_bundle, contract, engine):
     classifier = Classifier.open(make_bundle(tmp_path / "x.bundle", contract), engine=engine)

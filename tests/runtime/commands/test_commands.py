@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ import pytest
 import vskd
 from runtime.command_line import Result
 from vskd.bundle import ModelEntry, write_bundle
-from vskd.contract import Contract
-from vskd.engines import ENGINES
+from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
+from vskd.engines import ENGINES, open_engine
 from vskd.stream import cut_windows
 
 HEADER = "time_s,ax,ay,az"
@@ -175,6 +176,26 @@ def test_a_replay_takes_its_time_and_gives_the_same_events(command, bundle, tmp_
     assert time.monotonic() - started >= 59 / 50 / 4
     assert replayed.code == 0
     assert replayed.out == at_once.out != ""
+
+
+def test_the_engine_gets_the_threads_that_were_asked_for(command, bundle, tmp_path, monkeypatch):
+    asked = []
+
+    def noting(name, model, *, threads):
+        asked.append(threads)
+        return open_engine(name, model, threads=threads)
+
+    monkeypatch.setattr("vskd.commands.run.open_engine", noting)
+    words = ["run", bundle, "--input", recording(tmp_path, rows()), "--engine", "onnxruntime"]
+    assert "1 thread(s)" in command(*words).err
+    assert "3 thread(s)" in command(*words, "--threads", "3").err
+    assert asked == [1, 3]
+
+
+def test_a_live_run_gives_the_signal_of_termination_back(command, bundle):
+    before = signal.getsignal(signal.SIGTERM)
+    assert command("run", bundle, "--input", "-", "--engine", "onnxruntime", stdin=text(rows())).code == 0
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 # --- refusals: one sentence, a way out, exit code 1, no traceback
@@ -356,6 +377,27 @@ def test_verify_with_an_engine_that_the_bundle_has_no_model_for_says_what_it_hol
     assert_refused(result, "has no model for onnxruntime", "It holds: m.tflite")
 
 
+@pytest.mark.parametrize("failing", ["", "inside", "images", "model", "stream"])
+def test_each_check_of_verify_decides_alone(command, bundle, monkeypatch, failing):
+    model = {"entry": ModelEntry("model.fp32.onnx", "onnx", "fp32"), "engine": "onnxruntime", "version": "1"}
+    counts = {"windows": 9, "events": 3, "flips": 0, "largest_difference": 0.0, "worst_window": "real 0"}
+
+    def problem_of(check):
+        return "not as at export" if check == failing else ""
+
+    def found(check):
+        return SimpleNamespace(problem=problem_of(check), passed=check != failing, **model, **counts)
+
+    inside = {"onnx": problem_of("inside"), "tflite": ""}
+    monkeypatch.setattr("vskd.model_contract.contract_problem", lambda opened, entry: inside[entry.format])
+    monkeypatch.setattr("vskd.checks.golden.replay_images", lambda opened: found("images"))
+    monkeypatch.setattr("vskd.checks.golden.replay", lambda opened, pairs: (found("model"),))
+    monkeypatch.setattr("vskd.checks.golden_stream.replay_stream", lambda opened, pairs: (found("stream"),))
+    done = command("verify", bundle)
+    assert (done.code, done.out.count("FAILED")) == ((1, 1) if failing else (0, 0))
+    assert ("1 of 5 checks failed on this machine" in done.err) == bool(failing)
+
+
 def test_verify_finds_a_changed_byte_before_it_replays(command, bundle):
     (bundle / "report.json").write_bytes(b'{"passed": TRUE}\n')
     assert_refused(command("verify", bundle), "report.json was changed", "Copy or export the bundle again")
@@ -504,11 +546,15 @@ def test_a_whole_recording_cannot_be_followed(command, whole_bundle, tmp_path):
     assert "--follow has no end" in result.err
 
 
-def test_the_notes_on_a_recording_are_about_all_of_it(command, tmp_path, make_bundle, whole_contract):
-    bundle = make_bundle(tmp_path / "whole.bundle", whole_contract)
-    lines = [f"{index / 50},{9 if index == 3 else index % 7 / 100},{index % 5 / 100},1" for index in range(1500)]
-    (tmp_path / "long.csv").write_text("\n".join(["time_s,ax,ay,az", *lines]))
-    result = command("run", bundle, "--input", tmp_path / "long.csv", "--engine", "onnxruntime")
+@pytest.mark.parametrize(
+    ("header", "factor", "words"),
+    [("ax,ay,az", 1, []), ("ay,az,ax", STANDARD_GRAVITY_M_S2, ["--unit", "m/s^2", "--axes", "y,z,x"])],
+)
+def test_the_notes_on_a_recording_are_about_all_of_it(command, whole_bundle, tmp_path, header, factor, words):
+    readings = [(9 if index == 3 else index % 7 / 100, index % 5 / 100, 1) for index in range(1500)]
+    lines = [f"{index / 50},{x * factor},{y * factor},{z * factor}" for index, (x, y, z) in enumerate(readings)]
+    (tmp_path / "long.csv").write_text("\n".join([f"time_s,{header}", *lines]))
+    result = command("run", whole_bundle, "--input", tmp_path / "long.csv", "--engine", "onnxruntime", *words)
     assert result.code == 0
     assert "warning: 1 of 1500 samples beyond +-8 g" in result.err
     assert "warning: axis z read one value throughout the recording" in result.err

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from rich.console import Console
 
 from runtime.mean_engine import MeanEngine
 from vskd import Event
+from vskd.commands.session import Session
 from vskd.commands.view import RecordingEngine, View
 from vskd.commands.view_parts import ASCII_SHADES, SHADES, SPAN_S, Image, trace
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
@@ -64,6 +66,22 @@ def view_on(terminal: Terminal, contract: Contract, **settings: object) -> View:
 
 def event(label: str = "z up", reason: str = "", top: float = 0.75) -> Event:
     return Event(label, top, reason, 1.0, 1.62, 0.64, np.array([1 - top - 0.05, 0.05, top]))
+
+
+def test_a_session_decides_the_same_with_a_view_and_without(contract):
+    """On samples in another unit, other axes and milliseconds; what is drawn is in g, the contract's axes and s."""
+    time_s = np.arange(100) / 50
+    xyz = np.stack([np.sin(time_s), 0.2 * np.cos(3 * time_s), np.cos(time_s)], axis=1)
+    turned = np.stack([xyz[:, 1], xyz[:, 2], -xyz[:, 0]], axis=1)  # the contract's x, y, z are -z, x, y of these
+    chunk = Chunk(time_s * 1000, turned * STANDARD_GRAVITY_M_S2)
+    for title in (None, "x.bundle on mean"):
+        engine, session = MeanEngine(), Session(None)
+        session.begin(contract, engine, SimpleNamespace(time_unit="ms"), "m/s^2", "-z,x,y", title=title)
+        for seen in session.observed([chunk]):
+            assert session.classifier.push(seen.time, seen.xyz)
+        np.testing.assert_allclose(engine.windows[0], xyz[:32].T, atol=1e-6)
+        drawn = None if session._view is None else np.array(session._view._samples)
+    np.testing.assert_allclose(drawn, np.column_stack([time_s, xyz]), atol=1e-9)
 
 
 # --- what is shown

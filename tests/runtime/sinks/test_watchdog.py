@@ -154,6 +154,16 @@ def test_a_run_reports_through_a_silent_source_to_its_end(systemd, tmp_path, mak
     assert received(systemd)[-1] == "STOPPING=1"
 
 
+def test_a_slow_replay_reports_through_its_pauses(command, systemd, tmp_path, make_bundle, contract, monkeypatch):
+    (tmp_path / "slow.csv").write_text("time_s,ax,ay,az\n0,0,0,1\n0.02,0,0,1\n0.04,0,0,1\n")
+    monkeypatch.setenv("NOTIFY_SOCKET", systemd.getsockname())
+    monkeypatch.setenv("WATCHDOG_USEC", "40000")
+    words = ("--input", tmp_path / "slow.csv", "--replay-speed", "0.1", "--engine", "onnxruntime", "--watchdog")
+    done = command("run", make_bundle(tmp_path / "x.bundle", contract), *words)
+    assert done.code == 0, done.err
+    assert "WATCHDOG=1\nSTATUS=waiting for the recording's next sample" in received(systemd)
+
+
 def test_the_unit_asks_for_a_watchdog_a_restart_and_options_that_exist():
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # systemd's keys have capitals

@@ -8,12 +8,14 @@ import json
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Event
+from vskd.commands.input_option import InputOption
 from vskd.errors import DataError
 from vskd.sinks.event_files import CsvSink, JsonLinesSink, csv_columns, file_sink, open_output
 from vskd.sources.csv import Chunk
@@ -97,6 +99,28 @@ def test_slow_work_is_caught_up_and_not_added_to_the_pace():
 
 def test_a_clock_that_steps_back_and_one_that_is_not_finite_do_not_stop_a_replay():
     assert times_of(at(math.nan, 7, 8, math.nan, 2, 3), 1.0) == pytest.approx([0, 0, 1, 1, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("option", "rows", "pauses_s"),
+    [
+        (InputOption("x.csv", replay_speed=2.0), 1, [5, 10]),
+        (InputOption("x.csv", in_view=True), 1, [10, 20]),
+        (InputOption("x.csv"), 1024, []),
+        (InputOption("x.csv", follow=True, in_view=True), 1, []),
+    ],
+)
+def test_a_recording_is_replayed_in_its_own_unit_of_time(option, rows, pauses_s):
+    asked, pauses = [], []
+
+    def chunks(rows):
+        asked.append(rows)
+        return iter(at(0, 10_000, 20_000))
+
+    source = SimpleNamespace(time_unit="ms", chunks=chunks)
+    assert len(list(option.chunks(source, sleep=pauses.append))) == 3
+    assert asked == [rows]
+    assert pauses == pytest.approx(pauses_s, abs=1)  # the clock is real, the sleep is not
 
 
 # --- sinks

@@ -16,7 +16,7 @@ from vskd_training.evaluation import predictors
 from vskd_training.runs.run import Run
 
 
-def test_bundle_engine_and_recipe_reach_the_library(
+def test_bundle_engine_recipe_and_folders_reach_the_library(
     vskd: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: dict[str, Any] = {}
@@ -26,11 +26,18 @@ def test_bundle_engine_and_recipe_reach_the_library(
         raise DataError("far enough")
 
     monkeypatch.setattr(Run, "open", lambda path, role: SimpleNamespace(config=None, card={"role": role}))
-    monkeypatch.setattr(command, "open_experiment", lambda *words: None)
-    monkeypatch.setattr(evaluation, "refuse_trained_on", lambda *words: None)
+
+    def opened(config: object, root: Path, cache: Path) -> str:
+        asked.update(root=root, cache=cache)
+        return "experiment"
+
+    monkeypatch.setattr(command, "open_experiment", opened)
+    monkeypatch.setattr(evaluation, "refuse_trained_on", lambda run, experiment: asked.update(checked=experiment))
     monkeypatch.setattr(evaluation, "windows_to_test", lambda *words: 1)
     monkeypatch.setattr(predictors, "bundle_predictor", stop)
     bundle = tmp_path / "x.bundle"
-    done = vskd("evaluate", "run", "--bundle", bundle, "--engine", "litert", "--recipe", "int8")
-    assert (done.code, asked) == (1, {"bundle": bundle, "engine": "litert", "recipe": "int8"})
+    folders = ("--root", tmp_path / "data", "--cache", tmp_path / "cache")
+    done = vskd("evaluate", "run", "--bundle", bundle, "--engine", "litert", "--recipe", "int8", *folders)
+    found = {"root": tmp_path / "data", "cache": tmp_path / "cache", "checked": "experiment"}
+    assert (done.code, asked) == (1, {"bundle": bundle, "engine": "litert", "recipe": "int8", **found})
     assert "far enough" in done.err

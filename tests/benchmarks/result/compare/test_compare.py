@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError
+from vskd_benchmarks.commands.compare import compare as command
 from vskd_benchmarks.compare.comparable import Choices
 from vskd_benchmarks.compare.compare import compare
 from vskd_benchmarks.compare.policy import LatencyLimits, Policy, read_policy
@@ -324,6 +326,28 @@ def test_a_summary_will_do_as_a_baseline_and_is_noted(baseline, candidate, tmp_p
 @pytest.fixture
 def vskd_compare(run_vskd):
     return lambda *words: run_vskd("compare", *words)
+
+
+def test_every_option_of_the_command_reaches_the_comparison(monkeypatch, tmp_path):
+    asked = {}
+
+    def stop(baseline, candidate, choices, policy, *, seed):
+        asked.update(baseline=baseline, candidate=candidate, choices=choices, policy=policy, seed=seed)
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr("vskd_benchmarks.compare.compare.compare", stop)
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[latency]\np90_max_ratio = 1.5\n")
+    words = ["--policy", limits, "--scope", "model_only", "--case", "a", "--case", "b", "--seed", 7]
+    done = CliRunner().invoke(command, ["old", "new", *map(str, words), "--across-models"])
+    assert (done.exit_code, "far enough" in done.output) == (3, True)
+    assert asked == {
+        "baseline": Path("old"), "candidate": Path("new"), "seed": 7,
+        "choices": Choices(scope="model_only", across_models=True, across_machines=False, cases=("a", "b")),
+        "policy": Policy(latency=LatencyLimits(p90_max_ratio=1.5)),
+    }  # fmt: skip
+    CliRunner().invoke(command, ["old", "new", "--across-machines"])
+    assert (asked["choices"], asked["policy"], asked["seed"]) == (Choices(across_machines=True), read_policy(), 0)
 
 
 def test_the_command_ends_with_0_1_2_or_3(vskd_compare, baseline, candidate, tmp_path):

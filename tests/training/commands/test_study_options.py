@@ -1,0 +1,50 @@
+"""`vskd study`: every option reaches the library, and its progress reaches the bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from training.command_line import Command
+from vskd.errors import DataError
+from vskd_training.commands import study as command
+from vskd_training.study import plan, running
+
+
+@pytest.mark.parametrize(("backend", "address"), [((), ""), (("--backend", "ray", "--ray-address", "h:1"), "h:1")])
+def test_every_option_reaches_the_study(
+    vskd: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: tuple[str, ...], address: str
+) -> None:
+    asked: dict[str, Any] = {}
+    shown: list[tuple[int, int, str]] = []
+
+    def opened(path: Path, *, root: Path) -> SimpleNamespace:
+        asked.update(file=path, listed=root)
+        return SimpleNamespace(spec=SimpleNamespace(name="tiny"))
+
+    def stop(study: object, out: Path, *, progress: Any, **options: object) -> NoReturn:
+        asked.update(options, out=out)
+        progress(1, 2, "alone")
+        raise DataError("far enough")
+
+    @contextmanager
+    def bar(title: str) -> Iterator[Any]:
+        yield lambda *step: shown.append(step)
+
+    monkeypatch.setattr(plan, "open_study", opened)
+    monkeypatch.setattr(running, "run_study", stop)
+    monkeypatch.setattr(command, "progress_bar", bar)
+    data, cache, out = (tmp_path / name for name in ("data", "cache", "out"))
+    folders = ("--root", data, "--cache", cache, "--out", out)
+    done = vskd("study", "s.toml", *folders, "--jobs", 3, *backend)
+    assert (done.code, "far enough" in done.err) == (1, True)
+    assert asked == {
+        "file": Path("s.toml"), "listed": data, "root": data, "cache": cache, "out": out, "jobs": 3,
+        "ray_address": address,
+    }  # fmt: skip
+    assert shown == [(1, 2, "alone")]
