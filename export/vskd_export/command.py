@@ -99,10 +99,12 @@ def _window_set(table: WindowTable) -> WindowSet:
 
 
 def _show(report: ExportReport) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{report.path}: held-out windows, against torch")
+    title = f"{report.path}: held-out windows, against torch"
+    table = Table(title=title, box=box.SIMPLE, title_justify="left", collapse_padding=True, pad_edge=False)
     table.add_column("model", overflow="fold")
     for column in ("MB", "engine", "largest difference", "flips", "accuracy"):
         table.add_column(column)

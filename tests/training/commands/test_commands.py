@@ -32,7 +32,7 @@ def test_train_teacher_then_student_and_look_at_the_result(
         card["teacher_metrics"]["test"]["window"]
         == json.loads((teacher / "run.json").read_text())["metrics"]["test"]["window"]
     )
-    assert "│ teachers" in done.err
+    assert "\n teachers " in done.err
 
 
 def test_a_stream_and_its_truth_are_written(vskd: Command, tiny_config_file: Path, tmp_path: Path) -> None:

@@ -118,9 +118,18 @@ def test_the_summary_of_a_demo_is_ten_lines(vskd: Command, tmp_path: Path) -> No
     models = [ModelEntry("m.onnx", "onnx", "fp32")]
     write_bundle(tmp_path / "wrist.bundle", contract=contract, models=models, files={"m.onnx": bytes(20_000)})
     (tmp_path / "bench").mkdir()
-    case = {"name": "student fp32", "scopes": {"sensor_to_label": {"p50_ns": 1_230_000}}}
-    other = {"name": "encoder", "scopes": {}}
-    (tmp_path / "bench" / "result.json").write_text(json.dumps({"cases": [case, other]}))
+    case = {
+        "name": "litert int8",
+        "kind": "bundle",
+        "recipe": "int8",
+        "scopes": {"sensor_to_label": {"p50_ns": 1_230_000}},
+    }
+    others = [
+        {"name": "encoder", "kind": "encoder", "recipe": None, "scopes": {}},
+        {**case, "name": "litert fp32", "recipe": "fp32"},
+        {**case, "name": "pyts+torch", "kind": "usual-pipeline", "recipe": "fp32"},
+    ]
+    (tmp_path / "bench" / "result.json").write_text(json.dumps({"cases": [case, *others]}))
     done = vskd("summary", tmp_path)
     assert done.code == 0, done.err
     lines = done.out.splitlines()
@@ -128,7 +137,9 @@ def test_the_summary_of_a_demo_is_ten_lines(vskd: Command, tmp_path: Path) -> No
     assert "synthetic data" in lines[0]
     assert lines[1] == "teacher    91.0 % of windows, 95.0 % of recordings (macro-F1 0.905)"
     assert "models     m.onnx 0.02 MB" in lines
-    assert "p50, sensor to label: student fp32 1.230 ms" in lines
+    assert [line for line in lines if line.startswith("latency")] == [
+        f"latency    1.230 ms p50, sensor to label: {name}" for name in ("litert int8", "pyts+torch")
+    ]
     (tmp_path / "int8.json").unlink()
     missing = vskd("summary", tmp_path)
     assert missing.code == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from vskd_training.evaluation.evaluate import Evaluation
@@ -91,7 +92,8 @@ def _unknown_table(unknown: Mapping[str, Any]) -> Table:
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=title)
+    # Narrow: a name that is cut off on a terminal of eighty columns says nothing.
+    table = Table(title=title, box=box.SIMPLE, title_justify="left", collapse_padding=True, pad_edge=False)
     for column in columns:
         table.add_column(column)
     return table
