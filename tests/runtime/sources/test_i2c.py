@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import importlib
 import itertools
 import sys
+from contextlib import ExitStack
 
 import adafruit_lsm6ds
 import adafruit_mpu6050
@@ -16,7 +18,8 @@ import pytest
 from runtime.fake_i2c import Chip, FakeBus, FakeSMBus, Lsm6dsox, Mpu6050
 from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Event
-from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
+from vskd.commands.input_option import InputOption
+from vskd.contract import STANDARD_GRAVITY_M_S2, Contract, SensorSpec, WindowSpec
 from vskd.errors import ConfigError, DataError, MissingExtraError
 from vskd.sources.csv import Chunk
 from vskd.sources.feed import feed
@@ -370,6 +373,18 @@ def test_the_command_reads_a_sensor_in_its_unit_and_axes(command, monkeypatch, t
     assert set(labels) == {'"y up"'}
     assert "stopped" in err
     assert "at 50.00 Hz" in err
+
+
+def test_a_sensor_is_set_up_for_the_bundles_rate_and_range(monkeypatch, contract):
+    asked = {}
+    monkeypatch.setattr(I2cSource, "open", lambda place, **settings: asked.update(settings, place=place))
+    window, sensor = WindowSpec(samples=32, rate_hz=25.0, hop_samples=16), SensorSpec(range_g=4.0)
+    other = dataclasses.replace(contract, window=window, sensor=sensor)
+    with ExitStack() as resources:
+        InputOption("i2c:mpu6050,bus=2").open(other, waiting=list, note=print, resources=resources)
+    assert asked == {
+        "place": Place("mpu6050", bus=2), "rate_hz": 25.0, "range_g": 4.0, "waiting": list, "note": print,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,17 @@ def test_only_test_metrics_are_reported_and_the_wrists_beside_them(
             assert getattr(scores, score) == getattr(before.arms[name], score)
 
 
+def test_each_cell_names_the_subjects_of_every_side(study: Study, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "cells", tmp_path / "cells")
+    sides = {"train": ["1"], "unlabelled": ["3"], "validation": ["5"], "test": ["2", "4"]}
+    for path in tmp_path.rglob("run.json"):
+        card = json.loads(path.read_text())
+        card["data"]["split"].update(sides)
+        path.write_text(json.dumps(card))
+    for scores in summarise(study, tmp_path).arms.values():
+        assert [cell.subjects for cell in scores.cells] == [sides] * 2
+
+
 def test_the_spread_is_over_cells(study: Study, finished: Path, tmp_path: Path) -> None:
     for seed, accuracy in ((0, 0.5), (1, 0.7)):
         change_cards(

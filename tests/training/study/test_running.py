@@ -11,18 +11,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 import torch
 
 from training.study.tiny_study import STUDY, RunStudy, WriteStudy
 from vskd.errors import DataError
+from vskd_training.data.experiment import Experiment
 from vskd_training.loop import fit as fit_module
 from vskd_training.loop.fit import Training
 from vskd_training.loop.tasks import StudentTask
 from vskd_training.study import running
 from vskd_training.study.cells import is_finished, open_cell, train_cell
 from vskd_training.study.plan import Cell, Study, open_study
+from vskd_training.study.running import run_study
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -135,6 +138,53 @@ def test_a_finished_cell_is_not_trained_again(study: Study, finished: Path, tiny
     for cell in study.cells:
         assert train_cell(cell, finished, root=None, cache=tiny_cache) == cell.name
     assert contents(finished) == before
+
+
+def test_a_cell_reads_the_folders_of_its_study(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def stop(config: object, **folders: object) -> None:
+        asked.update(folders, config=config)
+        raise DataError("far enough")
+
+    monkeypatch.setattr(Experiment, "open", stop)
+    cell, data, cache = study.cells[0], tmp_path / "data", tmp_path / "cache"
+    with pytest.raises(DataError, match="far enough"):
+        train_cell(cell, tmp_path / "out", root=data, cache=cache)
+    assert asked == {"config": cell.config, "root": data, "cache": cache, "progress": None}
+
+
+@pytest.mark.parametrize("address", ["", "host:1"])
+def test_every_process_gets_the_studys_folders_as_absolute_paths(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    asked: dict[str, Any] = {}
+
+    @contextmanager
+    def backend(*words: Any, **options: Any) -> Iterator[Any]:
+        def run(train: Any, cells: object) -> NoReturn:
+            asked["train"] = train.keywords
+            raise DataError("far enough")
+
+        asked["backend"] = (*words, options)
+        yield run
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("_on_cores", "on_cluster"):
+        monkeypatch.setattr(running, name, backend)
+    monkeypatch.setattr(running, "_prepare", lambda study, *folders: asked.update(prepared=folders))
+    folders: dict[str, Any] = {"root": Path("data"), "cache": Path("cache"), "progress": lambda *_: None}
+    with pytest.raises(DataError, match="far enough"):
+        run_study(study, Path("out"), jobs=3, ray_address=address, **folders)
+    out, data, cache = (tmp_path / name for name in ("out", "data", "cache"))
+    assert asked["train"] == {"out": out, "root": data, "cache": cache}
+    assert asked["prepared"] == (data, cache)
+    if address:
+        found, shared, options = asked["backend"]
+        assert (found, options) == (address, {"at_a_time": 3})
+        assert (shared.folders, shared.fingerprint.args[1]) == ((out, cache), data)
+    else:
+        assert asked["backend"] == (3, {})
 
 
 @pytest.mark.slow  # two workers import torch
