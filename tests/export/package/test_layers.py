@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vskd.engines import ModelFormat
+from vskd_export.convert import tflite_file
 from vskd_export.package.layers import MAX_SQNR_DB, LayerError, layer_errors, sqnr_db, worst_layers
 from vskd_export.package.report import ExportReport
 
@@ -59,18 +62,40 @@ def test_layers_are_named_by_their_place_in_the_network(exported: ExportReport) 
     assert not [name for name in names if "getitem" in name]
 
 
-def test_the_layer_that_was_spoilt_is_where_the_ratio_drops(files: dict[str, bytes], trained: Trained) -> None:
-    proto = onnx.load_from_string(files["model.fp32.onnx"])
-    convolutions = [node for node in proto.graph.node if node.op_type == "Conv"]
-    spoilt, before = convolutions[7], convolutions[6]
+def spoilt_onnx(content: bytes) -> tuple[bytes, str, str]:
+    """The model with the weights of its eighth convolution a tenth too large; the layer before it, and it."""
+    proto = onnx.load_from_string(content)
+    before, spoilt = [node for node in proto.graph.node if node.op_type == "Conv"][6:8]
     tensor = next(tensor for tensor in proto.graph.initializer if tensor.name == spoilt.input[1])
     weights = onnx.numpy_helper.to_array(tensor)
     tensor.CopyFrom(onnx.numpy_helper.from_array(weights * np.float32(1.1), tensor.name))
+    return proto.SerializeToString(), path_of(before), path_of(spoilt)
 
-    windows = trained.held_out.windows[:4]
-    errors = layer_errors("onnx", files["model.fp32.onnx"], proto.SerializeToString(), windows)
+
+def spoilt_tflite(content: bytes) -> tuple[bytes, str, str]:
+    """The same in TFLite, in place: the file holds these weights once."""
+    model = tflite_file.read_model(content)
+    rows = [row for row, name in enumerate(tflite_file.operator_names(model)) if name == "CONV_2D"][6:8]
+    before, spoilt = (tflite_file.output_names(model)[row] for row in rows)
+    graph = model.subgraphs[0]
+    data = model.buffers[graph.tensors[graph.operators[rows[1]].inputs[1]].buffer].data.tobytes()
+    assert content.count(data) == 1
+    return content.replace(data, (np.frombuffer(data, np.float32) * np.float32(1.1)).tobytes()), before, spoilt
+
+
+@pytest.mark.parametrize(("model_format", "spoil"), [("onnx", spoilt_onnx), ("tflite", spoilt_tflite)])
+def test_the_layer_that_was_spoilt_is_where_the_ratio_drops(
+    model_format: ModelFormat,
+    spoil: Callable[[bytes], tuple[bytes, str, str]],
+    files: dict[str, bytes],
+    trained: Trained,
+) -> None:
+    full = files[f"model.fp32.{model_format}"]
+    small, before, spoilt = spoil(full)
+
+    errors = layer_errors(model_format, full, small, trained.held_out.windows[:4])
 
     ratios = {error.layer: error.sqnr_db for error in errors}
-    assert ratios[path_of(before)] == MAX_SQNR_DB
+    assert ratios[before] == MAX_SQNR_DB
     # A tenth too much (the bias aside): 20 dB.
-    assert ratios[path_of(spoilt)] == pytest.approx(20.0, abs=3.0)
+    assert ratios[spoilt] == pytest.approx(20.0, abs=3.0)

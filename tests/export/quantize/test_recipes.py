@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 from hypothesis import example, given
@@ -15,6 +16,7 @@ from vskd.engines.process import infer_in_subprocess
 from vskd.errors import ConfigError
 from vskd.model_contract import contract_inside
 from vskd_export.command import export
+from vskd_export.convert import tflite_file
 from vskd_export.judge.evidence import torch_logits
 from vskd_export.judge.sizes import weight_bytes
 from vskd_export.quantize.calibrate import WindowSet
@@ -46,6 +48,15 @@ def test_the_words_that_users_say_mean_the_decodable_names() -> None:
     assert parse_recipes(["int8.tflite"]) == parse_recipes(["w8a8-static-pc.tflite"])
     assert {model.recipe for model in parse_recipes(["fp32"])} == {"fp32"}
     assert {model.recipe for model in parse_recipes(["fp16", "int8"])} == {"fp32", "fp16", "w8a8-static-pc"}
+
+
+@given(names=st.permutations(("fp16", "int8", "w8a8s-static-pc.onnx", "w8-pc")))
+def test_the_order_of_the_models_is_not_the_one_in_which_they_were_asked_for(names: list[str]) -> None:
+    assert [model.file for model in parse_recipes(names)] == [
+        "model.fp32.onnx", "model.fp16.onnx", "model.w8a8-static-pc.onnx", "model.w8a8s-static-pc.onnx",
+        "model.w8-pc.onnx", "model.fp32.tflite", "model.fp16.tflite", "model.w8a8-static-pc.tflite",
+        "model.w8-pc.tflite",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -123,6 +134,46 @@ def test_every_other_recipe_is_smaller_runs_and_agrees(
     # Half precision has 11 bits; int8 weights 7, over a dozen layers.
     assert 0 < np.abs(logits - expected).max() <= span * (0.002 if model.recipe == "fp16" else 0.05)
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+Layer = tuple[NDArray[np.int8], NDArray[np.float32]]
+
+
+def stored_in_onnx(content: bytes) -> list[Layer]:
+    """Integers (outputs, ...) and scales of the 20 convolutions and of the 2 layers of the head."""
+    graph = onnx.load_from_string(content).graph
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    widened = {node.output[0]: node.input for node in graph.node if node.op_type == "DequantizeLinear"}
+    layers = [widened[node.input[1]] for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    return [(stored[integers], stored[scales]) for integers, scales, *_ in layers]
+
+
+def stored_in_tflite(content: bytes) -> list[Layer]:
+    """Integers (outputs, ...) and scales of the 20 convolutions and of the 2 layers of the head."""
+    model = tflite_file.read_model(content)
+    graph, names = model.subgraphs[0], tflite_file.operator_names(model)
+    named = list(zip(names, graph.operators, strict=True))
+    widened = {operator.outputs[0]: operator.inputs[0] for name, operator in named if name == "DEQUANTIZE"}
+    behind = named[names.index("CONV_2D") :]  # the encoder averages by a matrix of its own, in float
+    weights = [operator.inputs[1] for name, operator in behind if name in ("CONV_2D", "FULLY_CONNECTED")]
+    tensors = [graph.tensors[widened.get(index, index)] for index in weights]
+    return [
+        (model.buffers[tensor.buffer].data.view(np.int8).reshape(tensor.shape), tensor.quantization.scale)
+        for tensor in tensors
+    ]
+
+
+@pytest.mark.parametrize(
+    "model", [model for model in EXTRA if RECIPES[model.recipe].weight_bits == 8], ids=lambda model: model.file
+)
+def test_int8_weights_have_a_scale_of_each_channel_s_own(model: ModelEntry, extra: dict[str, bytes]) -> None:
+    """The largest weight of every channel is 127 of its steps; a scale of several channels leaves most of them less."""
+    layers = (stored_in_onnx if model.format == "onnx" else stored_in_tflite)(extra[model.file])
+
+    assert len(layers) == 22
+    for integers, scales in layers:
+        assert len(scales) == len(integers)
+        assert set(np.abs(integers.reshape(len(integers), -1).astype(int)).max(axis=1)) == {127}
 
 
 def test_the_contract_travels_where_weights_alone_changed(
