@@ -402,6 +402,16 @@ def test_misuse_is_explained_with_exit_code_2(command, words, message):
     assert message in " ".join(err.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["i2c:lis3dh"], "there is no I2C sensor"), (["i2c:mpu6050", "--unit", "g"], "leave out --unit")],
+)
+def test_the_self_test_refuses_it_as_well_before_it_opens_the_bundle(command, words, message):
+    code, out, err = command("selftest", "x.bundle", "--input", *words)
+    assert (code, out) == (2, "")
+    assert message in " ".join(err.split())
+
+
 @pytest.mark.parametrize("verb", ["run", "selftest"])
 def test_a_sensor_is_no_whole_recording(command, verb, tmp_path, make_bundle, whole_contract):
     bundle = make_bundle(tmp_path / "x.bundle", whole_contract)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+import torch
 
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.loop import fit as fit_module
+from vskd_training.loop.distributed import Processes
 from vskd_training.loop.fit import Training
 from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.models.student import Student
@@ -127,6 +129,25 @@ def test_a_teacher_without_weights_in_the_loss_is_refused(tiny: Experiment, teac
     experiment = dataclasses.replace(tiny, config=config)
     with pytest.raises(ConfigError, match=r"weights in \[loss\] are all 0"):
         train_student(experiment, tmp_path / "run", teachers=[teacher], overwrite=False, resume=False, progress=silent)
+
+
+def test_the_teachers_predict_on_the_device_of_the_training(
+    tiny: Experiment, teacher: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another device than the CPU; which one is all that is looked at, so that it need not be there."""
+    asked: list[torch.device] = []
+
+    def stop(*_: object, device: torch.device) -> NoReturn:
+        asked.append(device)
+        raise DataError("far enough")
+
+    monkeypatch.setattr("vskd_training.loop.train.targets_for", stop)
+    monkeypatch.setattr("vskd_training.loop.train.torch.use_deterministic_algorithms", lambda _: None)
+    processes = Processes(device=torch.device("cuda", 0))
+    options = {"overwrite": False, "resume": False, "progress": silent, "processes": processes}
+    with pytest.raises(DataError, match="far enough"):
+        train_student(tiny, tmp_path / "run", teachers=[teacher], **options)
+    assert asked == [processes.device]
 
 
 def test_an_existing_run_is_not_replaced_unasked(tiny: Experiment, student: Run, teacher: Run) -> None:
