@@ -12,7 +12,7 @@ from training.command_line import Command
 from vskd.errors import DataError
 from vskd_training.commands import evaluate as command
 from vskd_training.evaluation import evaluate as evaluation
-from vskd_training.evaluation import predictors
+from vskd_training.evaluation import predictors, tables
 from vskd_training.runs.run import Run
 
 
@@ -41,3 +41,25 @@ def test_bundle_engine_recipe_and_folders_reach_the_library(
     found = {"root": tmp_path / "data", "cache": tmp_path / "cache", "checked": "experiment"}
     assert (done.code, asked) == (1, {"bundle": bundle, "engine": "litert", "recipe": "int8", **found})
     assert "far enough" in done.err
+
+
+@pytest.mark.parametrize("leaky", [False, True])
+def test_tables_and_plots_of_a_leaky_split_are_titled_so(
+    vskd: Command, monkeypatch: pytest.MonkeyPatch, leaky: bool
+) -> None:
+    titles: list[str] = []
+
+    def stop(title: str, result: object) -> NoReturn:
+        titles.append(title)
+        raise DataError("far enough")
+
+    found = SimpleNamespace(model="model.safetensors", engine="torch", leaky=leaky)
+    monkeypatch.setattr(Run, "open", lambda path, role: SimpleNamespace(config=None, card={"role": "student"}))
+    monkeypatch.setattr(command, "open_experiment", lambda *words: None)
+    monkeypatch.setattr(evaluation, "refuse_trained_on", lambda *words: None)
+    monkeypatch.setattr(evaluation, "windows_to_test", lambda *words: 1)
+    monkeypatch.setattr(predictors, "network_predictor", lambda *words: None)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *words, coverage: found)
+    monkeypatch.setattr(tables, "evaluation_tables", stop)
+    assert vskd("evaluate", "runs/a").code == 1
+    assert titles == ["student a, model.safetensors on torch" + (" LEAKY" if leaky else "")]

@@ -82,9 +82,11 @@ def raising(error: BaseException) -> Callable[[int], None]:
 def test_what_goes_in_comes_out(tmp_path: Path) -> None:
     content = [recording(0), recording(1, frames=5), recording(2, frames=1)]
     source = MemorySource(content)
+    source.gravity = "removed"
     written = prepare(source, tmp_path / "cache")
     for prepared in (written, Prepared.open(written.folder)):
         assert (prepared.name, prepared.view, prepared.labels) == ("memory", "depth", ("walk", "sit"))
+        assert (prepared.placement, prepared.gravity) == ("left wrist", "removed")
         assert prepared.infos == source.infos()
         assert len(prepared) == 3
         for index, expected in enumerate(content):
