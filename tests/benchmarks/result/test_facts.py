@@ -7,14 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vskd.bundle import Bundle
+from vskd.contract import Contract, DecisionSpec, GafSpec, WindowSpec
 from vskd.errors import ConfigError
+from vskd.manifest import Manifest
+from vskd_benchmarks.device.energy import METER, EnergyRecord, EnergySettings
 from vskd_benchmarks.device.environment import describe_machine, read_state
 from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.measure.bench import Run
 from vskd_benchmarks.measure.measured_case import MeasuredCase
 from vskd_benchmarks.measure.plan import PlannedCase, SkippedCase
-from vskd_benchmarks.measure.settings import FULL, Settings
+from vskd_benchmarks.measure.settings import FULL, QUICK, Settings
 from vskd_benchmarks.result.facts import facts
+from vskd_benchmarks.result.records.conditions import Configuration
 
 EPOCH_NS = 1_000_000_000
 
@@ -93,6 +98,34 @@ def test_the_conditions_of_the_run(run):
     assert (bundle.id, bundle.window_samples, bundle.hop_samples, bundle.classes) == ("tiny", 128, 32, 3)
     assert bundle.sha256 == run.bundles["tiny"].sha256()
     assert bundle.contract_sha256 == run.bundles["tiny"].files["contract.json"].sha256
+
+
+def test_every_setting_of_the_run_is_recorded(run):
+    settings = Settings(
+        (), engines=("litert",), recipes=("fp32",), threads=(1, 2), mode="paced", duration_s=8.0, quick=True,
+        comparison=False, seed=6, command="vskd bench y", windows_at_once=3,
+    )  # fmt: skip
+    energy = EnergyRecord(EnergySettings(duty_cycle=0.5), None, METER, "a meter", (), 1, 2)
+    recorded = facts(replace(run, settings=settings, energy=energy))
+    assert recorded.configuration == Configuration(
+        command="vskd bench y", mode="paced", quick=True, engines=("litert",), recipes=("fp32",), threads=(1, 2),
+        comparison=False, rate_hz=1.0, batch=3, duration_s=8.0, order_seed=6, order=run.order, discarded_per_round=0,
+        warm_up_rule=QUICK.rule,
+    )  # fmt: skip
+    assert (recorded.energy.use.rate_hz, recorded.energy.use.batch, recorded.energy.use.duty_cycle) == (1.0, 3, 0.5)
+
+
+def test_a_bundles_contract_is_recorded(run, bundle):
+    contract = Contract(
+        labels=("a", "b", "c", "d"), window=WindowSpec(samples=64, rate_hz=25.0, hop_samples=16),
+        gaf=GafSpec(fields=("gasf", "gadf"), scaling="range", size=32), decision=DecisionSpec(temperature=2.5),
+        logit_tolerance=1e-3, trained_on="kitchen",
+    )  # fmt: skip
+    other = Bundle(bundle.path, contract, Manifest(1, bundle.models, bundle.files))
+    (found,) = facts(replace(run, bundles={"tiny": other})).bundles
+    assert (found.trained_on, found.temperature, found.logit_tolerance) == ("kitchen", 2.5, 1e-3)
+    assert (found.window_mode, found.window_samples, found.hop_samples, found.rate_hz) == ("sliding", 64, 16, 25.0)
+    assert (found.image_shape, found.scaling, found.classes) == ((6, 32, 32), "range", 4)
 
 
 def test_a_mode_without_a_soak_has_none(run):
