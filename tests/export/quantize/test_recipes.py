@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -174,6 +175,19 @@ def test_int8_weights_have_a_scale_of_each_channel_s_own(model: ModelEntry, extr
     for integers, scales in layers:
         assert len(scales) == len(integers)
         assert set(np.abs(integers.reshape(len(integers), -1).astype(int)).max(axis=1)) == {127}
+
+
+def test_activations_have_the_type_that_the_recipe_says(extra: dict[str, bytes]) -> None:
+    """``a8s``: signed, of 8 bits; ``a16``: of 16 bits."""
+    graph = onnx.load_from_string(extra["model.w8a8s-static-pc.onnx"]).graph
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    zeros = [stored[node.input[2]] for node in graph.node if node.op_type == "QuantizeLinear"]
+    assert {zero.dtype.name for zero in zeros} == {"int8"}
+
+    model = tflite_file.read_model(extra["model.w8a16-static-pc.tflite"])
+    tensors, names = model.subgraphs[0].tensors, tflite_file.operator_names(model)
+    operators = [row for row, name in zip(model.subgraphs[0].operators, names, strict=True) if name == "CONV_2D"]
+    assert {tensors[operator.outputs[0]].type for operator in operators} == {schema.TensorType.INT16}
 
 
 def test_the_contract_travels_where_weights_alone_changed(
