@@ -87,8 +87,8 @@ class OwnSteps:
     """A student alone, as vskd trains it."""
 
     def __init__(self) -> None:
-        self.how = TrainingConfig(bf16=bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
-        self.images = self.how.batch
+        self.config = TrainingConfig(bf16=bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+        self.images = self.config.batch
         self._watch = Stopwatch()
         self.parts_s = self._watch.parts_s
         contract = Contract(
@@ -102,18 +102,18 @@ class OwnSteps:
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in fit
         self._model.train()
         self._time_encoder(self._model.encoder)
-        self._optimiser = optimiser_for(self._model, self.how)
+        self._optimiser = optimiser_for(self._model, self.config)
         self._batches = self._endless_batches()
 
     def step(self) -> None:
         start_s = time.perf_counter()
         batch = next(self._batches)
         self._watch.add("augment", start_s)
-        train_step(self._model, self._task, batch, self._optimiser, self.how)
+        train_step(self._model, self._task, batch, self._optimiser, self.config)
 
     def _endless_batches(self) -> Iterator[StudentBatch]:
         for epoch in numbers():
-            whole = (batch for batch in self._task.batches(epoch, self.how.batch) if len(batch.rows) == self.how.batch)
+            whole = (batch for batch in self._task.batches(epoch, self.config.batch) if len(batch.rows) == self.config.batch)
             yield from whole
 
     def _time_encoder(self, encoder: nn.Module) -> None:
