@@ -225,7 +225,7 @@ def main() -> None:
             torch.use_deterministic_algorithms(True)  # as training does
             own = OwnSteps()
             steps: Steps = own
-            about: dict[str, Any] = {"bf16": own.how.bf16, "batch": own.images}
+            about: dict[str, Any] = {"bf16": own.config.bf16, "batch": own.images}
         elif job["kind"] == "public":
             steps, about = PublicSteps(Path(folder)), {"bf16": False, "batch": PUBLIC_BATCH}
         else:

@@ -1,1 +1,1 @@
-"""The workshop: data sets, networks, losses and the training loop (torch)."""
+"""Training: data sets, networks, distillation, the loop, evaluation and studies (torch)."""
