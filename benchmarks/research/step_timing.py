@@ -113,8 +113,8 @@ class OwnSteps:
 
     def _endless_batches(self) -> Iterator[StudentBatch]:
         for epoch in numbers():
-            whole = (batch for batch in self._task.batches(epoch, self.config.batch) if len(batch.rows) == self.config.batch)
-            yield from whole
+            batches = self._task.batches(epoch, self.config.batch)
+            yield from (batch for batch in batches if len(batch.rows) == self.config.batch)
 
     def _time_encoder(self, encoder: nn.Module) -> None:
         started: list[float] = []

@@ -29,7 +29,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_step_of_vskd_is_a_step_of_the_presets(small: None) -> None:
     steps = step_timing.OwnSteps()
-    assert steps.how == TrainingConfig(bf16=steps.how.bf16)  # the presets keep the defaults of batch and clipping
+    assert steps.config == TrainingConfig(bf16=steps.config.bf16)  # the presets keep the defaults of batch and clipping
     model = steps._model
     assert sum(value.numel() for value in model.parameters()) == RESNET18 + 512 * 300 + 300 + 300 * 27 + 27
     assert model.encoder.spec.size == 64
