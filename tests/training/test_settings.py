@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
-from vskd_training.settings import Config, load_config
+from vskd_training.datasets.synthetic import SyntheticSettings
+from vskd_training.settings import Config, DataConfig, load_config
 
 PRESETS = Path(__file__).parents[2] / "training" / "presets"
 
@@ -107,3 +109,14 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         load_config(path)
     with pytest.raises(DataError, match=r"cannot read the config .*missing.toml"):
         load_config(tmp_path / "missing.toml")
+
+
+def test_the_reading_keeps_the_keys_that_name_recordings_and_no_others() -> None:
+    own: dict[str, Any] = {
+        "view": "rendered",
+        "frame_height": 30,
+        "frame_width": 40,
+        "synthetic": SyntheticSettings(seed=5),
+    }
+    split = DataConfig(dataset="synthetic", protocol="leave-one-subject-out", fold="2", unknown_labels=("jog",), **own)
+    assert split.reading() == DataConfig(dataset="synthetic", **own)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from vskd.contract import GafSpec
-from vskd.errors import ConfigError
+from vskd.errors import ConfigError, DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import UNLABELLED
+from vskd_training.distillation import targets as targets_module
 from vskd_training.distillation.targets import DistillationTargets, aggregated, shuffled, targets_for
 from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.models.output import ModelOutput
@@ -228,3 +230,19 @@ def test_the_semantic_term_needs_one_teacher(tiny: Experiment, teachers: list[Ru
     loss = dataclasses.replace(tiny.config.loss, semantic=1.0)
     with pytest.raises(ConfigError, match="one teacher's feature, and there are 2 teachers"):
         student(_with(tiny, loss=loss), tmp_path / "student", *teachers)
+
+
+def test_a_teacher_sees_the_clips_of_its_own_config(tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Experiment] = []
+
+    def stop(experiment: Experiment, table: object) -> NoReturn:
+        seen.append(experiment)
+        raise DataError("far enough")
+
+    monkeypatch.setattr(targets_module, "trained_network", lambda run: nn.Linear(1, 1))
+    monkeypatch.setattr(targets_module, "clips_for", stop)
+    config = dataclasses.replace(tiny.config, teacher=dataclasses.replace(tiny.config.teacher, segments=5))
+    run = Run(Path("teacher"), {"role": "teacher", "data": tiny.data_card()}, config, tiny.contract)
+    with pytest.raises(DataError, match="far enough"):
+        targets_for([run], tiny, tiny.windows("train"))
+    assert [experiment.config.teacher.segments for experiment in seen] == [5]
