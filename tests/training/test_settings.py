@@ -61,7 +61,7 @@ def test_mistakes_are_named_with_the_way_out(tiny_config_file: Path, change: str
 @pytest.mark.parametrize(
     ("change", "hint"),
     [
-        ("labels.left_out=1", "It was removed with teaching.cross_fitted"),
+        ("labels.left_out=1", "It was removed: no study used it"),
         ("labels.people=['1']", "It is called subjects now"),
         ("data.people=['1']", "It is called subjects now"),
         ("teaching.mean=geometric", "The section is called distillation now"),
@@ -120,3 +120,10 @@ def test_the_reading_keeps_the_keys_that_name_recordings_and_no_others() -> None
     }
     split = DataConfig(dataset="synthetic", protocol="leave-one-subject-out", fold="2", unknown_labels=("jog",), **own)
     assert split.reading() == DataConfig(dataset="synthetic", **own)
+
+
+def test_a_config_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text("seed = 1\n", encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"c\.toml is not UTF-8, at byte 0\. Save it as UTF-8"):
+        load_config(path)

@@ -36,8 +36,8 @@ class NotComparableError(click.ClickException):
     epilog="Examples: vskd compare wrist-bench-old wrist-bench-new; "
     "vskd compare baseline new --policy limits.toml --json; vskd compare wide narrow --across-models"
 )
-@click.argument("baseline", type=click.Path(path_type=Path))
-@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("baseline", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("candidate", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--policy", type=click.Path(path_type=Path), help="Limits, a TOML file.  [default: the committed one]")
 @click.option("--scope", default="sensor_to_label", help="What is compared, e.g. model_only.")
 @click.option("--case", "cases", multiple=True, help="Compare only this case of CANDIDATE, by its id; may be repeated.")

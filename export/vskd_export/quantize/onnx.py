@@ -90,6 +90,10 @@ def narrow_weights(proto: Any, *, half: bool) -> Any:
         stored[name].CopyFrom(numpy_helper.from_array(narrow, name))
         node.input[1] = wide
         graph.node.insert(0, widening)
+    # The exporter wrote each weight's type down a second time; shape inference refuses one that is no longer true.
+    narrowed = {node.input[1].removesuffix(".wide") for node in layers}
+    for stale in [info for info in graph.value_info if info.name in narrowed]:
+        graph.value_info.remove(stale)
     return proto
 
 

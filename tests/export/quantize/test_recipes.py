@@ -20,6 +20,7 @@ from vskd_export.command import export
 from vskd_export.convert import tflite_file
 from vskd_export.judge.evidence import torch_logits
 from vskd_export.judge.sizes import weight_bytes
+from vskd_export.package.describe import describe_model
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.onnx import int8_per_channel, quantize_onnx
 from vskd_export.quantize.recipes import MODELS, RECIPES, parse_recipes
@@ -188,6 +189,14 @@ def test_activations_have_the_type_that_the_recipe_says(extra: dict[str, bytes])
     tensors, names = model.subgraphs[0].tensors, tflite_file.operator_names(model)
     operators = [row for row, name in zip(model.subgraphs[0].operators, names, strict=True) if name == "CONV_2D"]
     assert {tensors[operator.outputs[0]].type for operator in operators} == {schema.TensorType.INT16}
+
+
+@pytest.mark.parametrize("model", EXTRA, ids=lambda model: model.file)
+def test_the_report_can_describe_every_other_recipe(
+    model: ModelEntry, extra: dict[str, bytes], files: dict[str, bytes]
+) -> None:
+    described = describe_model(extra[model.file], model.format)
+    assert described["macs"] == describe_model(files[f"model.fp32.{model.format}"], model.format)["macs"] > 0
 
 
 def test_the_contract_travels_where_weights_alone_changed(

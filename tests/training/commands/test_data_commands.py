@@ -144,3 +144,22 @@ def test_the_summary_of_a_demo_is_ten_lines(vskd: Command, tmp_path: Path) -> No
     missing = vskd("summary", tmp_path)
     assert missing.code == 1
     assert "`make demo` makes it" in missing.err
+
+
+def test_timeline_refuses_what_it_cannot_read_or_write(vskd: Command, tmp_path: Path) -> None:
+    events, truth = tmp_path / "events.jsonl", tmp_path / "truth.csv"
+    events.write_text('{"start_s": 0, "end_s": 1, "label": "a"}\n')
+    truth.write_text("start_s,end_s,label\n0,2,a\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "events.csv").write_text("start_s,end_s,label\n0,1,a\n")
+    for words, code, message in [
+        ((tmp_path / "binary", "--truth", truth, "--out", tmp_path / "t.png"), 1, "is not UTF-8, at byte 0"),
+        ((events, "--truth", tmp_path / "binary", "--out", tmp_path / "t.png"), 1, "is not UTF-8, at byte 0"),
+        ((tmp_path / "events.csv", "--truth", truth, "--out", tmp_path / "t.png"), 1, "--output NAME.jsonl"),
+        ((events, "--truth", truth, "--out", tmp_path / "no" / "t.png"), 1, "cannot write"),
+        ((events, "--truth", truth, "--out", tmp_path), 2, "--out must end in .png"),
+    ]:
+        done = vskd("timeline", *words)
+        assert done.code == code, done.err
+        assert message in " ".join(done.err.split())
+    assert not list(tmp_path.glob("*.png"))

@@ -63,3 +63,9 @@ def test_tables_and_plots_of_a_leaky_split_are_titled_so(
     monkeypatch.setattr(tables, "evaluation_tables", stop)
     assert vskd("evaluate", "runs/a").code == 1
     assert titles == ["student a, model.safetensors on torch" + (" LEAKY" if leaky else "")]
+
+
+def test_the_old_name_of_an_option_is_refused_with_the_new_one(vskd: Command) -> None:
+    done = vskd("evaluate", "runs/a", "--keep", "0.9")
+    assert done.code == 2
+    assert "--keep is called --coverage now" in done.err

@@ -12,11 +12,17 @@ from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
 
 
+def _renamed(context: click.Context, parameter: click.Parameter, given: str | None) -> None:
+    if given is not None:
+        raise click.UsageError("--keep is called --coverage now", ctx=context)
+
+
 @click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --recipe fp32 --out evaluation")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--bundle", type=click.Path(path_type=Path), default=None, help="Exported from this run.")
 @click.option("--engine", default=None, help="What runs the bundle's model.  [default: what is installed]")
 @click.option("--recipe", default=None, help="Which of its models, e.g. fp32.  [default: the most compact]")
+@click.option("--keep", hidden=True, expose_value=False, callback=_renamed)
 @click.option(
     "--coverage",
     type=click.FloatRange(0, 1, min_open=True),

@@ -77,7 +77,10 @@ def read_events(path: Path) -> list[Decision]:
             event: dict[str, Any] = json.loads(line)
             events.append(Decision(float(event["start_s"]), float(event["end_s"]), str(event["label"])))
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}, line {number}: not a decision of `vskd run`", hint="Run it again") from error
+            raise DataError(
+                f"{path}, line {number}: not a decision of `vskd run`",
+                hint="It reads JSON lines: run with --output NAME.jsonl",
+            ) from error
     if not events:
         raise DataError(f"{path} holds no decisions", hint="Was the recording shorter than a window?")
     return events
@@ -91,11 +94,13 @@ def _write_csv(path: Path, header: Sequence[str], rows: Any) -> None:
             writer.writerow(header)
             writer.writerows(rows)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
+        raise DataError(f"cannot write {path}: {error.strerror}", hint="Give another path") from error
 
 
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        raise DataError(f"cannot read {path}: {error.strerror}", hint="Name a file that is there") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8, at byte {error.start}", hint="Name a text file") from error

@@ -27,7 +27,7 @@ from torch import nn
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.errors import DataError
-from vskd.writing import remove_folder, write_file
+from vskd.writing import disk_errors, remove_folder, write_file
 from vskd_training.runs.versions import versions
 from vskd_training.settings import Config
 
@@ -117,6 +117,8 @@ def start_run(path: Path, *, config: Config, overwrite: bool, resume: bool) -> N
     DataError : it exists and neither ``overwrite`` nor ``resume`` was asked for, or it was made with another config
     """
     settings = json.dumps(to_mapping(config), indent=2, sort_keys=True) + "\n"
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{path} is a file, and a run is a folder", hint="Give another --out")
     if path.exists() and any(path.iterdir()) and not resume:
         if not overwrite:
             raise DataError(f"{path} exists", hint="Give another --out, or --overwrite, or --resume")
@@ -125,8 +127,9 @@ def start_run(path: Path, *, config: Config, overwrite: bool, resume: bool) -> N
         remove_folder(path)
     if resume and (path / "config.json").is_file() and (path / "config.json").read_text(encoding="utf-8") != settings:
         raise DataError(f"{path} was started with another config", hint="Give its config, or --overwrite")
-    path.mkdir(parents=True, exist_ok=True)
-    write_file(path / "config.json", settings.encode())
+    with disk_errors(path, DataError, hint="Give another --out, or make room"):
+        path.mkdir(parents=True, exist_ok=True)
+        write_file(path / "config.json", settings.encode())
 
 
 def file_sha256(path: Path) -> str:

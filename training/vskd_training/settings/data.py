@@ -87,7 +87,7 @@ class LabelsConfig:
 
     RETIRED: ClassVar[Mapping[str, str]] = {
         "people": "It is called subjects now",
-        "left_out": "It was removed with teaching.cross_fitted",
+        "left_out": "It was removed: no study used it",
     }
 
     def __post_init__(self) -> None:

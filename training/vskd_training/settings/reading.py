@@ -40,8 +40,10 @@ def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
         mapping = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"cannot read the config {path}: {error.strerror}", hint="See training/presets") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8, at byte {error.start}", hint="Save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+        raise ConfigError(f"{path} is not TOML: {error}", hint="See training/presets") from error
     for change in changes:
         _apply(mapping, change)
     return from_mapping(Config, mapping, where=path.name)

@@ -328,6 +328,12 @@ def vskd_compare(run_vskd):
     return lambda *words: run_vskd("compare", *words)
 
 
+def test_a_folder_that_is_not_there_is_misuse(tmp_path):
+    done = CliRunner().invoke(command, [str(tmp_path), str(tmp_path / "nope")])
+    assert done.exit_code == 2
+    assert "nope' does not exist" in " ".join(done.output.split())
+
+
 def test_every_option_of_the_command_reaches_the_comparison(monkeypatch, tmp_path):
     asked = {}
 
@@ -336,6 +342,9 @@ def test_every_option_of_the_command_reaches_the_comparison(monkeypatch, tmp_pat
         raise ConfigError("far enough")
 
     monkeypatch.setattr("vskd_benchmarks.compare.compare.compare", stop)
+    monkeypatch.chdir(tmp_path)
+    for name in ("old", "new"):
+        Path(name).mkdir()
     limits = tmp_path / "limits.toml"
     limits.write_text("[latency]\np90_max_ratio = 1.5\n")
     words = ["--policy", limits, "--scope", "model_only", "--case", "a", "--case", "b", "--seed", 7]
