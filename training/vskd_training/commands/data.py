@@ -129,7 +129,7 @@ def virtual(root: Path, out: Path) -> None:
 @SET
 @click.option("--subject", required=True, help="One of the synthetic subjects.")
 @click.option("--seconds-each", type=click.FloatRange(3, 600), default=10.0, show_default=True)
-@click.option("--activities", default="", help="Comma-separated.  [default: all]")
+@click.option("--activities", default="", show_default=False, help="Comma-separated.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV of samples to write.")
 @click.option("--truth", type=click.Path(path_type=Path), required=True, help="CSV start_s,end_s,label to write.")
 def stream(

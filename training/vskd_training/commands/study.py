@@ -29,7 +29,7 @@ from vskd_training.commands.terminal import progress_bar
     show_default=True,
     help="The cores of this machine, or a Ray cluster, whose nodes all see --out, --cache and --root.",
 )
-@click.option("--ray-address", metavar="HOST:PORT", default="", help="Head of the Ray cluster.")
+@click.option("--ray-address", metavar="HOST:PORT", default="", show_default=False, help="Head of the Ray cluster.")
 @ROOT
 @CACHE
 def study(

@@ -14,8 +14,7 @@ import click
 @click.argument("folder", type=click.Path(path_type=Path))
 def summary(folder: Path) -> None:
     """Say in a few lines what `make demo` left in its folder: accuracies, sizes, latencies."""
-    for line in _lines(folder):
-        click.echo(line)
+    click.echo("\n".join(_lines(folder)))
 
 
 def _lines(folder: Path) -> Iterator[str]:
@@ -49,6 +48,8 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}", hint="`make demo` makes it") from error
+    except ValueError as error:
         raise DataError(f"cannot read {path}: {error}", hint="`make demo` makes it") from error
     return content

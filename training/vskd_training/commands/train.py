@@ -57,7 +57,7 @@ def _train_options(command: Callable[..., None]) -> Callable[..., None]:
 @train.command("teacher", epilog="Example: vskd train teacher --config training/presets/demo.toml --out runs/teacher")
 @_train_options
 def teacher(**options: Any) -> None:
-    """Train the video network."""
+    """Train the network that sees video, a skeleton or more sensors."""
     from vskd_training.loop.train import train_teacher
 
     _train("train teacher", train_teacher, **options)
