@@ -122,6 +122,7 @@ def test_a_teacher_of_another_split_is_refused(tiny: Experiment, teacher: Run, t
     other = dataclasses.replace(teacher, card=card)
     with pytest.raises(ConfigError, match="knows another split"):
         train_student(tiny, tmp_path / "run", teachers=[other], overwrite=False, resume=False, progress=silent)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_teacher_without_weights_in_the_loss_is_refused(tiny: Experiment, teacher: Run, tmp_path: Path) -> None:

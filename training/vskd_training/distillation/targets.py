@@ -49,6 +49,13 @@ class DistillationTargets:
     output: ModelOutput
 
 
+def check_teachers(teachers: Sequence[Run], experiment: Experiment) -> None:
+    """Refuse teachers that cannot teach this student, before anything is written; errors as ``targets_for``."""
+    _check_features(experiment.config, len(teachers))
+    for teacher in teachers:
+        _check_teacher(teacher, experiment)
+
+
 def targets_for(
     teachers: Sequence[Run], experiment: Experiment, table: WindowTable, *, device: torch.device = _CPU
 ) -> DistillationTargets:
@@ -65,7 +72,7 @@ def targets_for(
     ------
     ConfigError : a teacher of other data or of another split; several of them with a term that needs one feature
     """
-    _check_features(experiment.config, len(teachers))
+    check_teachers(teachers, experiment)
     targets = own_targets(teachers, experiment, table, device=device)
     pairing = experiment.config.distillation.pairing
     if pairing == "own":
@@ -151,18 +158,23 @@ def _check_features(config: Config, teachers: int) -> None:
 
 
 def _output(teacher: Run, experiment: Experiment, table: WindowTable, device: torch.device) -> ModelOutput:
-    """One teacher's output. It must never have seen the validation or test subjects."""
+    """One teacher's output."""
+    _check_teacher(teacher, experiment)
+    model = trained_network(teacher).to(device)
+    if isinstance(model, Student):
+        return predict_windows(model, table)
+    theirs = Experiment(teacher.config, experiment.prepared, experiment.sides, teacher.contract)
+    return predict_clips(model, clips_for(theirs, table), batch=teacher.config.teacher_training.batch)
+
+
+def _check_teacher(teacher: Run, experiment: Experiment) -> None:
+    """Refuse a teacher of other windows, and one that may have seen the validation or test subjects."""
     _check_same_split(teacher, experiment)
     if teacher.card["role"] == "student" and _window_of(experiment.contract) != _window_of(teacher.contract):
         raise ConfigError(
             f"the student {teacher.path} reads other windows than this one, so it cannot teach it",
             hint="Give both the same [window] and [sensor]; [gaf] may differ",
         )
-    model = trained_network(teacher).to(device)
-    if isinstance(model, Student):
-        return predict_windows(model, table)
-    theirs = Experiment(teacher.config, experiment.prepared, experiment.sides, teacher.contract)
-    return predict_clips(model, clips_for(theirs, table), batch=teacher.config.teacher_training.batch)
 
 
 def _window_of(contract: Contract) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import vary_joints
 from vskd_training.data.virtual_windows import VirtualWindows, virtual_windows, with_subjects
 from vskd_training.data.windows import WindowTable
-from vskd_training.distillation.targets import own_targets, targets_for
+from vskd_training.distillation.targets import check_teachers, own_targets, targets_for
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
@@ -129,6 +129,7 @@ def train_student(
     _check_batch(config.student_training, processes)
     _check_gradients(config, processes)
     _check_virtual(config, teachers)
+    check_teachers(teachers, experiment)
     _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
     model = build_student(config.student, experiment.contract)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
