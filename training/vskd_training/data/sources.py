@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_training.datasets.data_set import DataSet, SourceOptions
-from vskd_training.datasets.recording import Source
 from vskd_training.datasets.registry import data_set
-from vskd_training.settings import DataConfig
+
+if TYPE_CHECKING:  # numpy, which the help of a command does without
+    from vskd_training.datasets.recording import Source
+    from vskd_training.settings import DataConfig
 
 
 def open_source(data: DataConfig, root: Path | None) -> Source:
