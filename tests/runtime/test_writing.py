@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,9 @@ def killed_at(step: int, place: Path, act: str, prepare: str = "") -> bool:
     """Run a scenario that is killed at a step; False when it ended before it."""
     code = _CHILD.format(old=OLD, new=NEW, prepare=prepare, act=act)
     command = [sys.executable, "-S", "-c", code, str(place), str(step)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    # Without site-packages (-S) the child starts at once; this vskd may be an installed wheel.
+    environment = {**os.environ, "PYTHONPATH": str(Path(vskd.writing.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0
 
@@ -358,18 +361,22 @@ def test_a_name_with_odd_characters_is_exchanged(tmp_path):
 # --- errors of the disk
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """No file may have more than 1,000 bytes; a write beyond that fails in its middle, as on a full disk."""
+    """No file may have more than 1,000 bytes; a write beyond that fails in its middle, as on a full disk.
+
+    No fixture: pytest writes a test's result, maybe to a file, before its fixtures end.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_keeps_what_was_there_and_is_one_sentence(tmp_path):
     write_file(tmp_path / "file", b"old")
     write_folder(tmp_path / "place", OLD)
@@ -378,6 +385,7 @@ def test_a_full_disk_keeps_what_was_there_and_is_one_sentence(tmp_path):
         lambda: write_folder(tmp_path / "place", {"a": b"a", "b": bytes(2000)}, replace=True),
     ):
         with (
+            small_disk(),
             pytest.raises(BundleError, match=r"^cannot write x: File too large\. Make room$"),
             disk_errors(Path("x"), BundleError, hint="Make room"),
         ):
@@ -387,10 +395,9 @@ def test_a_full_disk_keeps_what_was_there_and_is_one_sentence(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "place"]
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_takes_nothing_of_a_line(tmp_path):
     append_line(tmp_path / "log", "x" * 900)
-    with pytest.raises(OSError, match="File too large"):
+    with small_disk(), pytest.raises(OSError, match="File too large"):
         append_line(tmp_path / "log", "y" * 200)
     assert (tmp_path / "log").read_text() == "x" * 900 + "\n"
 
