@@ -89,7 +89,7 @@ def _distributions(cases: Sequence[Numbered], raws: Mapping[str, Raw]) -> Iterat
         axes.set(xscale="log", xlabel="sensor to label, ms", ylabel="windows at or below, %", ylim=(0, 104))
         plain_log_ticks(axes, "x")
         figure.legend(loc="outside lower left")
-        caption = "Share of the windows that took so long or less. Every reading counts; nothing is clipped."
+        caption = "Share of the windows with this latency or less. Every measurement counts; no outlier is removed."
         yield render(f"distribution-{index}", f"Latency of {group}", caption, figure)
 
 
@@ -122,8 +122,8 @@ def _over_time(cases: Sequence[Numbered], raws: Mapping[str, Raw], readings: Seq
             _draw_readings(panel, readings, key)
         panels[-1].set_xlabel("since the start of the run, s")
         figure.legend(loc="outside lower left")
-        caption = "Marks are medians of successive calls, lines reach from the quickest to the slowest of them. "
-        slope = "A slope is heat or a changing clock."
+        caption = "Marks are medians of successive calls, bars their minimum and maximum. "
+        slope = "A trend points to heat or a changing clock frequency."
         caption += slope if panels_of else "The machine reports neither temperature nor clock."
         yield render(f"over-time-{index}", f"Latency of {group} over time", caption, figure)
 
@@ -163,7 +163,7 @@ def _memory(cases: Sequence[Numbered]) -> Iterator[Chart]:
                 axes.plot(each.case.soak.at_s, resident_mb, color=colour, linestyle=line, label=each.label)
         axes.set(xlabel="since the start of the run, s", ylabel="resident memory, MB")
         figure.legend(loc="outside lower left")
-        caption = "After each round of a soak. A slope that goes on is a leak."
+        caption = "After each round of a soak. Steady growth is a memory leak."
         yield render(f"memory-{index}", f"Memory of {group} over time", caption, figure)
 
 
@@ -187,9 +187,10 @@ def _splits(cases: Sequence[Numbered]) -> Iterator[Chart]:
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=4)
         caption = (
-            "Over each bar its case and the median of the whole. Without encode: drawn inside the model, in infer."
+            "Above each bar: its case and the median of the total. No encode stage: the encoder is inside the model, "
+            "in infer."
         )
-        yield render(f"split-{index}", "Where the time goes", caption, figure)
+        yield render(f"split-{index}", "Latency by stage", caption, figure)
 
 
 def _draw_split(axes: Axes, row: int, each: Numbered) -> None:

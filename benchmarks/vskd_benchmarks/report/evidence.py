@@ -31,7 +31,7 @@ def reasons(result: Result) -> Table:
     rank = ("invalid", "degraded", "note")
     rows = tuple((*key, ", ".join(found[key])) for key in sorted(found, key=lambda key: rank.index(key[0])))
     headings = ("severity", "code", "what", "value", "limit", "case")
-    return Table("Reasons", "A note changes nothing.", headings, rows, names=6)
+    return Table("Reasons", "A note does not affect the verdict.", headings, rows, names=6)
 
 
 def _values(reason: Reason) -> tuple[str, str]:
@@ -63,8 +63,8 @@ def machine_facts(result: Result) -> Table:
     throttled = f"{before.throttled} before, {after.throttled} after" if before.throttled else ""
     loads = [f"{state.load_average[0]:g}" for state in (before, after) if state.load_average]
     facts = (
-        ("hottest thermal zone, °C", _hottest(environment), f"below {WARM_C:g}"),
-        ("clock of the quickest core, MHz", _clock(environment), f"within {CLOCK_CHANGE_LIMIT:.0%}"),
+        ("highest thermal zone, °C", _hottest(environment), f"below {WARM_C:g}"),
+        ("clock of the fastest core, MHz", _clock(environment), f"within {CLOCK_CHANGE_LIMIT:.0%}"),
         ("frequency governor", ", ".join(sorted({*before.governors, *after.governors})), "performance"),
         ("throttled (vcgencmd)", throttled, "0x0"),
         ("pages swapped during the run", swapped, f"{SWAPPED_PAGES_LIMIT}"),
@@ -98,8 +98,8 @@ def case_facts(result: Result) -> Table:
     headings = (
         "case",
         f"windows (p99 from {FEWEST_FOR_P99})",
-        f"cores kept busy by others (limit {OTHER_CORES_LIMIT})",
-        f"computing, % (back to back on one thread: {100 * CPU_SHARE_LIMIT:g})",
+        f"cores used by other processes (limit {OTHER_CORES_LIMIT})",
+        f"processor time, % of elapsed (back to back on one thread: at least {100 * CPU_SHARE_LIMIT:g})",
         "core taken away, times",
         "warm-up",
     )
@@ -154,7 +154,7 @@ def profile_sources(result: Result) -> Table:
     figures = {} if result.profile is None else result.profile.figures
     rows = tuple((name, f"{each.value:.10g}", each.kind, each.text, each.url) for name, each in figures.items())
     headings = ("figure", "value", "kind", "source", "address")
-    return Table("Where the profile's figures come from", "", headings, rows, names=5)
+    return Table("Sources of the profile's figures", "", headings, rows, names=5)
 
 
 def machine(result: Result) -> Table:
@@ -163,8 +163,8 @@ def machine(result: Result) -> Table:
     memory = "" if used.memory_bytes is None else f"{used.memory_bytes / 1e9:.1f} GB"
     rows = (
         ("board", used.board or ""), ("processor", used.cpu or ""), ("ARM part", used.cpu_part or ""),
-        ("architecture", used.architecture), ("instructions that bear on speed", " ".join(used.features)),
-        ("cores", _text(used.cores)), ("cores that were allowed", _text(used.affinity)), ("memory", memory),
+        ("architecture", used.architecture), ("relevant instruction sets", " ".join(used.features)),
+        ("cores", _text(used.cores)), ("cores allowed", _text(used.affinity)), ("memory", memory),
         ("virtual machine", {True: "yes", False: "no", None: ""}[used.virtual_machine]), ("system", used.system),
         ("Python", f"{used.python} ({used.implementation})"),
         ("packages", ", ".join(f"{name} {version}" for name, version in used.versions.items())),

@@ -37,8 +37,8 @@ def accuracy_plots(cases: Sequence[Numbered], bundles: Sequence[MeasuredBundle])
     threads = min((each.case.threads for each in own), default=1)
     name = next((name for name, _ in reported.values()), "accuracy")
     caption = (
-        f"The {name} is the trained network's on held-out subjects; recipes of one bundle share it. A name stands by "
-        f"its bundle's cheapest mark; the line joins what nothing else beats in both. Threads: {threads}."
+        f"{name} of the trained network on held-out subjects; all recipes of a bundle share it. A bundle's name is at "
+        f"its cheapest point; the line is the Pareto front. Threads: {threads}."
     )
     for key, title, axis, cost in _COSTS:
         points = [
@@ -49,7 +49,7 @@ def accuracy_plots(cases: Sequence[Numbered], bundles: Sequence[MeasuredBundle])
         if points:
             by_size = key == "latency"
             figure = _scatter(points, axis, f"held-out {name}, %", by_size=by_size)
-            more = " The area of a mark grows with the model's file." if by_size else ""
+            more = " Marker area: size of the model file." if by_size else ""
             yield render(f"accuracy-{key}", title, caption + more, figure)
 
 

@@ -62,7 +62,7 @@ def latency(result: Result) -> Table:
         "status",
     )
     caption = (
-        "n/a: too few windows for this percentile. Overhead: the runtime's own, over the bare call of the engine's "
+        "n/a: too few windows for this percentile. Overhead: of the runtime, beyond the bare call of the engine's "
         "library, median and 95 % interval."
     )
     return Table(
@@ -81,7 +81,7 @@ def split(result: Result) -> Table:
         )
         rows.append((label, *("" if part is None else _us(part.p50_ns) for part in parts)))
     headings = ("case", "resample, us", "encode, us", "infer, us", "decide, us", "model only, us", "bare call, us")
-    caption = "Medians. Empty encode: the image is made inside the model, within infer."
+    caption = "Medians. No encode stage: the encoder is inside the model, in infer."
     return Table("Stages", caption, headings, tuple(rows))
 
 
@@ -112,8 +112,8 @@ def start(result: Result) -> Table:
         "over the library, MB", "file, MB", "million MACs",
     )  # fmt: skip
     caption = (
-        "Cold start: from the start of a process to its first label, files in the disk's cache. Over the library: "
-        "peak memory less that of a process which only imports the engine."
+        "Cold start: from the start of a process to its first label, files in the page cache. Over the library: "
+        "peak memory minus that of a process that only imports the engine."
     )
     return Table("Start, memory and size", caption, headings, tuple(rows))
 
@@ -154,12 +154,12 @@ def battery_placeholder(result: Result) -> str:
     """What stands in the place of the battery's plot where no battery was measured."""
     run = result.energy
     if run is None:
-        return "Battery per day: not measured. This result holds no energy."
+        return "Battery per day: not measured. This result has no energy figures."
     if run.problem is not None:
-        return f"Battery per day: no figures. {run.problem}"
+        return f"Battery per day: not available. {run.problem}"
     if not run.measured:
-        return "Battery per day: not measured. The table below holds a model's figures."
-    return "Battery per day: no figures above zero, or no capacity to divide by; see the table below."
+        return "Battery per day: not measured. The figures in the table below are estimates of a model."
+    return "Battery per day: no figure above zero, or no battery capacity was given; see the table below."
 
 
 def ratios(result: Result) -> list[Table]:
@@ -173,13 +173,13 @@ def ratios(result: Result) -> list[Table]:
         own = [name for name in label if any((name, other) in found for other in others)]
         rows = tuple((label[name], *(_times(found.get((name, other))) for other in others)) for name in own)
         headings = ("case", *(label[other] for other in others))
-        tables.append(Table(f"Times faster than what was fed {bundle}'s windows", _RATIO, headings, rows))
+        tables.append(Table(f"Speed-up over other pipelines on the windows of {bundle}", _RATIO, headings, rows))
     return tables
 
 
 _RATIO = (
-    "Ratio of the medians of sensor to label, round by round, both measured in turns: median over the rounds (lowest "
-    "to highest). Below 1 the other is the quicker."
+    "Ratio of the median latencies, sensor to label, per round, both measured in turns: median over the rounds (lowest "
+    "to highest). Below 1 the other pipeline is faster."
 )
 
 
@@ -194,7 +194,7 @@ def goals(result: Result) -> Table:
         (goal.goal, goal.limit, "" if goal.worst is None else f"{goal.worst:g}", words[goal.met])
         for goal in result.goals
     )
-    caption = f"The worst case of this run, by the goals of version {result.goals_version}."
+    caption = f"The worst case of this run against goals version {result.goals_version}."
     if result.goals_version != today.VERSION:
         caption += f" Today's goals are version {today.VERSION}: see vskd bench --check, or the page."
     return Table("Goals of vskd", caption, ("goal", "limit", "here", "result"), rows)

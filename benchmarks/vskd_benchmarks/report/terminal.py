@@ -58,10 +58,10 @@ def _number(text: str) -> str:
     return re.sub(r"^(#\d+) .*", r"\1", text)
 
 
-_LATENCY = (
-    "n/a: too few windows for this percentile. Overhead: the runtime's own, over the library's bare call, median."
+_LATENCY = "n/a: too few windows for this percentile. Overhead: of the runtime, beyond the library's bare call, median."
+_MEDIANS = (
+    "Ratio of the median latencies, sensor to label, median over the rounds. The page has the range of the rounds."
 )
-_MEDIANS = "Ratio of the medians of sensor to label, median over the rounds. The page has the range of the rounds."
 
 
 def _cut(table: tables.Table, sign: str, caption: str) -> tables.Table:

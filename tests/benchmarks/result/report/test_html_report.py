@@ -70,9 +70,9 @@ def test_it_tells_verdict_figures_environment_and_how_to_repeat(reported):
         if case.sensor_to_label is not None:
             assert f"{case.sensor_to_label.p50_ns / 1e6:.3f}" in text
     for words in (
-        "Nothing was found that speaks against", "Battery per day: not measured", "#2 wide: litert w8a8-static-pc",
+        "No check failed: these figures", "Battery per day: not measured", "#2 wide: litert w8a8-static-pc",
         result.configuration.command, "Raspberry Pi 4 Model B Rev 1.4", "onnxruntime 1.31.1", "p99.9, ms", "n/a",
-        "tensorflow is not installed", "cores kept busy by others (limit 0.25)", "the trained network's label",
+        "tensorflow is not installed", "cores used by other processes (limit 0.25)", "the trained network's label",
     ):  # fmt: skip
         assert words in text
 
@@ -113,8 +113,8 @@ def test_a_degraded_result_says_so_first(make_result, tmp_path):
     assert text.index("degraded: load") < text.index("Latency of one window")
     assert "degraded: governor (machine): the frequency governor is ondemand" in " ".join(text.split())
     assert "(#1, #3): other work kept 0.50 cores busy meanwhile, above 0.25, and 1 more like it" in text
-    assert "good for a look, not for a claim" in text
-    assert "Nothing was found" not in text
+    assert "an indication, not figures to cite" in text
+    assert "No check failed" not in text
 
 
 def test_an_invalid_result_says_so_first_and_marks_its_cases(make_result, tmp_path):
@@ -184,15 +184,15 @@ def test_energy_tells_its_source_its_uncertainty_and_what_it_rests_on(make_resul
     assert float(row[2]) == pytest.approx(result.cases[0].energy.per_inference_mj, rel=0.01)
     assert float(row[5]) == pytest.approx(float(row[2]) / 1e3 * 86_400 / 3600 * 100, rel=0.01)
     text = read(page_of(folder)).text
-    assert text.index("What the energy rests on:") < text.index("One window a second, all day.")
-    assert "no figures above zero" in text  # the plot was left out of this page
+    assert text.index("Assumptions of the energy figures:") < text.index("One window a second, all day.")
+    assert "no figure above zero" in text  # the plot was left out of this page
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"problem": "the meter's file ends early"}, "no figures. the meter's file ends early"),
-        ({"measured": False}, "not measured. The table below holds a model's figures."),
+        ({"problem": "the meter's file ends early"}, "not available. the meter's file ends early"),
+        ({"measured": False}, "not measured. The figures in the table below are estimates of a model."),
     ],
 )
 def test_no_estimate_stands_in_the_place_of_the_battery(make_result, tmp_path, change, words):
@@ -217,9 +217,9 @@ def test_a_profile_is_named_with_what_was_not_applied(reported):
 
 def test_goals_say_by_which_version_they_were_judged(reported):
     result = read_result(reported)
-    assert "by the goals of version 2." in tables.goals(result).caption
+    assert "against goals version 2." in tables.goals(result).caption
     older = tables.goals(replace(result, goals_version=1)).caption
-    assert "by the goals of version 1. Today's goals are version 2: see vskd bench --check, or the page." in older
+    assert "against goals version 1. Today's goals are version 2: see vskd bench --check, or the page." in older
 
 
 def test_a_result_of_older_goals_is_judged_again_on_its_page(make_result, tmp_path):
@@ -229,8 +229,8 @@ def test_a_result_of_older_goals_is_judged_again_on_its_page(make_result, tmp_pa
 
     files = report_files(make_result(tmp_path / "result", edit=older))
     text = " ".join(read(files[PAGE]).text.split())
-    before, after = text.split("by the goals of version 2.")
-    assert "by the goals of version 1." in before
+    before, after = text.split("against goals version 2.")
+    assert "against goals version 1." in before
     assert "runtime's overhead over the bare engine call (us) <= 60" in before
     assert "own overhead at most 30 us a window <= 30" in after
 

@@ -169,5 +169,5 @@ def test_the_terminal_shows_names_once_and_numbers_afterwards(make_result, tmp_p
     assert text.count("[bold]odd[/] name") == 1
     assert "not measured: tensorflow fp32: tensorflow is not installed" in text
     assert "result: invalid\n  invalid: load (#2): other work kept 3.50 cores busy meanwhile, above 3\n" in text
-    ratios = [line.split() for line in text[text.index("Times faster") :].splitlines()]
+    ratios = [line.split() for line in text[text.index("Speed-up over") :].splitlines()]
     assert [next(len(words) for words in ratios if words[:1] == [number]) for number in ("#1", "#2")] == [3, 3]
