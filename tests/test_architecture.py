@@ -1,4 +1,4 @@
-"""The house: which way imports run, what the runtime may load, and how long a function may be.
+"""Architecture: which way imports run, what the runtime may load, and how long a function may be.
 
 These tests read the source; they know nothing of what it does.
 """
@@ -131,39 +131,39 @@ def test_the_benchmarks_run_without_the_training_environment():
     assert not wrong
 
 
-def rooms_of(package: str) -> dict[str, set[str]]:
-    """Room of a package -> the rooms that it imports. A room is a sub-package, or a module beside the sub-packages."""
-    rooms: dict[str, set[str]] = {}
+def parts_of(package: str) -> dict[str, set[str]]:
+    """Part of a package -> the parts that it imports. A part is a sub-package, or a module beside the sub-packages."""
+    parts: dict[str, set[str]] = {}
     for name, path in SOURCES:
         relative = path.relative_to(PACKAGES[name])
         if name != package or (relative.name == "__init__.py" and len(relative.parts) == 1):
             continue
-        room = relative.parts[0].removesuffix(".py")
-        imported = rooms.setdefault(room, set())
+        part = relative.parts[0].removesuffix(".py")
+        imported = parts.setdefault(part, set())
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 module = node.module or ""
                 names = [f"{module}.{alias.name}" for alias in node.names] if module == package else [module]
-                imported |= {name.split(".")[1] for name in names if name.startswith(f"{package}.")} - {room}
-    return rooms
+                imported |= {name.split(".")[1] for name in names if name.startswith(f"{package}.")} - {part}
+    return parts
 
 
-def reachable(rooms: dict[str, set[str]], start: str) -> set[str]:
+def reachable(parts: dict[str, set[str]], start: str) -> set[str]:
     found: set[str] = set()
     waiting = [start]
     while waiting:
-        new = rooms.get(waiting.pop(), set()) - found
+        new = parts.get(waiting.pop(), set()) - found
         found |= new
         waiting += new
     return found
 
 
 @pytest.mark.parametrize("package", list(PACKAGES))
-def test_rooms_do_not_import_each_other_in_a_circle(package):
-    """Also not late or for types: what two rooms share belongs into one of them, or into a third."""
-    rooms = rooms_of(package)
-    circles = {room for room in rooms if room in reachable(rooms, room)}
-    assert not circles, {room: sorted(rooms[room] & circles) for room in sorted(circles)}
+def test_sub_packages_do_not_import_each_other_in_a_circle(package):
+    """Also not late or for types: what two parts share belongs into one of them, or into a third."""
+    parts = parts_of(package)
+    circles = {part for part in parts if part in reachable(parts, part)}
+    assert not circles, {part: sorted(parts[part] & circles) for part in sorted(circles)}
 
 
 @pytest.mark.parametrize("package", list(PACKAGES))
