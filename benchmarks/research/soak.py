@@ -46,7 +46,7 @@ def soak(samples: int) -> dict[str, object]:
     samples : how many, at 50 Hz, with a pause after every thousand pushes
     """
     contract = Contract(labels=("x", "y", "z")).with_decision(
-        smoothing_rule="majority", majority_windows=9, no_signal_after_s=1.0, still_below_g=0.05
+        smoothing=0.2, min_dwell_windows=3, no_signal_after_s=1.0, still_below_g=0.05
     )
     classifier = Classifier(contract, MeanEngine())
     xyz = np.random.default_rng(0).normal([0.0, 0.0, 1.0], 0.2, (PUSH, 3))

@@ -6,7 +6,9 @@ that fits), ``tuple[X, ...]``, ``dict[K, X]`` (K is str or ``Literal``) and nest
 belong in ``__post_init__`` of the dataclass. A key that is no name in Python stands in the metadata:
 ``field(metadata={"key": "p99.9_ns"})``.
 
-A dataclass may name keys that it once had: ``RETIRED: ClassVar[Mapping[str, str]]``, old key -> what to write instead.
+A dataclass may name keys that it once had: ``RETIRED: ClassVar[Mapping[str, str]]``, old key -> what to write instead,
+and ``DROPPED: ClassVar[Mapping[str, Any]]``, old key -> the value with which it changed nothing; with that value it is
+passed over, so that what was written before can be read.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) 
     """
     if not isinstance(mapping, Mapping):
         raise ConfigError(f"{where} must be a table of settings, got {mapping!r}")
+    dropped: Mapping[str, Any] = getattr(kind, "DROPPED", {})
+    mapping = {key: value for key, value in mapping.items() if key not in dropped or value != dropped[key]}
     hints = _hints(kind)  # type: ignore[arg-type]
     fields = {key_of(field): field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in mapping:

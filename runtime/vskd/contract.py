@@ -14,7 +14,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, ContractError
@@ -25,10 +25,6 @@ STANDARD_GRAVITY_M_S2 = 9.80665
 Field = Literal["gasf", "gadf"]
 Scaling = Literal["minmax", "range", "tanh"]
 Unit = Literal["g", "m/s^2"]
-SmoothingRule = Literal["exponential", "majority"]
-
-#: Windows that may vote on a label: their probabilities are kept in memory.
-MOST_VOTES = 1000
 
 
 @dataclass(frozen=True)
@@ -144,23 +140,22 @@ class DecisionSpec:
     ----------
     temperature : logits are divided by it before the softmax (Guo et al., ICML 2017); fitted on validation subjects
     unknown_below : a smoothed probability below this is reported as ``unknown``; 0 turns it off
-    smoothing_rule : ``exponential``: the label with the highest exponential average of the probabilities leads.
-        ``majority``: the label that most of the last ``majority_windows`` windows gave leads
-    smoothing : weight of the newest window in the exponential average; 1 turns it off (``exponential`` only)
-    majority_windows : windows that vote; 1 turns it off (``majority`` only)
-    min_lead : hysteresis: a new label must lead the reported one by so much in smoothed probability, or in its
-        share of the votes under ``majority``; 0 turns it off
+    smoothing : weight of the newest window in the exponential average of the probabilities; 1 turns it off
+    min_lead : hysteresis: a new label must lead the reported one by so much in smoothed probability; 0 turns it off
     min_dwell_windows : a new label is reported after it has led for so many windows in a row; 1 turns it off
     no_signal_after_s : a longer time without samples is an event ``no signal``; 0 turns it off
     still_below_g : motion gate: a window whose |a| has a smaller standard deviation is ``still``, and the network does
         not run; 0 turns it off
     """
 
+    DROPPED: ClassVar[Mapping[str, Any]] = {"smoothing_rule": "exponential", "majority_windows": 1}
+    RETIRED: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        DROPPED, "The majority of several windows was removed: smooth with decision.smoothing"
+    )
+
     temperature: float = 1.0
     unknown_below: float = 0.0
-    smoothing_rule: SmoothingRule = "exponential"
     smoothing: float = 1.0
-    majority_windows: int = 1
     min_lead: float = 0.0
     min_dwell_windows: int = 1
     no_signal_after_s: float = 0.0
@@ -175,10 +170,6 @@ class DecisionSpec:
             raise ConfigError(f"decision.smoothing must lie in (0, 1], got {self.smoothing}")
         if not 0 <= self.min_lead < 1:
             raise ConfigError(f"decision.min_lead must lie in [0, 1), got {self.min_lead}")
-        if not 1 <= self.majority_windows <= MOST_VOTES:
-            raise ConfigError(
-                f"decision.majority_windows must lie between 1 and {MOST_VOTES}, got {self.majority_windows}"
-            )
         if self.min_dwell_windows < 1:
             raise ConfigError(f"decision.min_dwell_windows must be at least 1, got {self.min_dwell_windows}")
         if not self.no_signal_after_s >= 0:

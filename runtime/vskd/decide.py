@@ -1,8 +1,7 @@
 """From logits to events: temperature, smoothing, hysteresis, dwell, unknown; and events without logits.
 
-logits -> softmax(logits / temperature) -> exponential average over windows, or their majority -> the leading label,
-once it has led by ``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below``
--> event.
+logits -> softmax(logits / temperature) -> exponential average over windows -> the leading label, once it has led by
+``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below`` -> event.
 
 A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``. A gap resets
 the decision, and so does a still wrist: windows before it tell nothing about those after it. Every rule comes from
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vskd.contract import Contract, DecisionSpec
+from vskd.contract import Contract
 from vskd.errors import ContractError
 from vskd.stream import Pause, Window
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:  # slow to import
 UNKNOWN = "unknown"
 NO_SIGNAL = "no signal"
 STILL = "still"
-
-#: 0.6 - 0.4 is not exactly 0.2 in floating point; a label that leads by exactly ``min_lead`` leads by enough.
-ROUNDING = 1e-9
 
 #: Reason of an event whose model overflowed.
 NOT_FINITE = "the model's answer is not finite"
@@ -97,9 +93,8 @@ class Decider:
         self.spec = contract.decision
         window = contract.window
         hop_s = window.hop_samples / window.rate_hz
-        smoothing = _Majority if self.spec.smoothing_rule == "majority" else _Exponential
-        self._smoothing: _Majority | _Exponential = smoothing(self.spec, len(self.labels))
-        waiting = self._smoothing.wait_windows + (self.spec.min_dwell_windows - 1)
+        mean_age = 1 / self.spec.smoothing - 1  # of the average, in windows
+        waiting = mean_age + (self.spec.min_dwell_windows - 1)
         self._window_s = window.duration_s if window.mode == "sliding" else 0.0
         self._delay_s = self._window_s + waiting * hop_s if window.mode == "sliding" else 0.0
         self._even = np.full(len(self.labels), 1 / len(self.labels))
@@ -108,7 +103,7 @@ class Decider:
 
     def reset(self) -> None:
         """Forget every window so far."""
-        self._smoothing.reset()
+        self._average: list[float] | None = None
         self._reported = -1
         self._challenger = -1
         self._led_for = 0
@@ -135,8 +130,8 @@ class Decider:
         values = logits.tolist()
         if not math.isfinite(sum(values)):
             return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, self._delay_s)
-        average, score, leading = self._smoothing(_probabilities(values, self.spec.temperature))
-        reported = self._choose(score, leading)
+        average = self._smoothed(_probabilities(values, self.spec.temperature))
+        reported = self._choose(average)
         unknown = average[reported] < self.spec.unknown_below
         reason = f"probability below {self.spec.unknown_below}" if unknown else ""
         return self._event(window, average, reported, reason)
@@ -175,12 +170,21 @@ class Decider:
             probabilities=np.array(probabilities),
         )
 
-    def _choose(self, score: list[float], leading: int) -> int:
+    def _smoothed(self, newest: list[float]) -> list[float]:
+        """The exponential average of the probabilities (classes,) up to the newest window's."""
+        if self._average is not None:
+            new, old = self.spec.smoothing, 1 - self.spec.smoothing
+            newest = [new * now + old * before for now, before in zip(newest, self._average, strict=True)]
+        self._average = newest
+        return newest
+
+    def _choose(self, average: list[float]) -> int:
         """The label to report: a new one only after it has led by enough, for long enough."""
+        leading = average.index(max(average))
         if self._reported < 0:
             self._reported = leading
-        lead = score[leading] - score[self._reported]
-        enough = lead > 0 and lead >= self.spec.min_lead - ROUNDING  # a tie changes nothing
+        lead = average[leading] - average[self._reported]
+        enough = lead > 0 and lead >= self.spec.min_lead  # a tie changes nothing
         again = leading == self._challenger
         self._led_for = (self._led_for + 1 if again else 1) if enough else 0
         self._challenger = leading
@@ -196,48 +200,3 @@ def _probabilities(logits: list[float], temperature: float) -> list[float]:
     exponents = [math.exp(value - largest) for value in scaled]
     total = sum(exponents)
     return [value / total for value in exponents]
-
-
-class _Exponential:
-    """The exponential average of the probabilities; its values are also what leads."""
-
-    def __init__(self, spec: DecisionSpec, classes: int) -> None:
-        self._weight = spec.smoothing
-        self.wait_windows = 1 / spec.smoothing - 1  # mean age of the average
-        self.reset()
-
-    def reset(self) -> None:
-        self._average: list[float] | None = None
-
-    def __call__(self, newest: list[float]) -> tuple[list[float], list[float], int]:
-        """(classes,) of one window -> (the average, what labels are compared by, the label that leads)."""
-        if self._average is not None:
-            new, old = self._weight, 1 - self._weight
-            newest = [new * now + old * before for now, before in zip(newest, self._average, strict=True)]
-        self._average = newest
-        return newest, newest, newest.index(max(newest))
-
-
-class _Majority:
-    """Each of the last windows votes for its label; the average is the mean of their probabilities."""
-
-    def __init__(self, spec: DecisionSpec, classes: int) -> None:
-        self._recent = np.zeros((spec.majority_windows, classes))
-        self.wait_windows = float(spec.majority_windows // 2)  # votes that a new label needs to win, less one
-        self.reset()
-
-    def reset(self) -> None:
-        self._count = 0
-
-    def __call__(self, newest: list[float]) -> tuple[list[float], list[float], int]:
-        """(classes,) of one window -> (the average, each label's share of the votes, the label that leads)."""
-        self._recent[self._count % len(self._recent)] = newest
-        self._count += 1
-        held = self._recent[: self._count]
-        average = held.mean(axis=0)
-        votes = np.bincount(held.argmax(axis=1), minlength=held.shape[1])
-        # Of labels with equally many votes the more probable one leads, and of equally probable ones the first. The
-        # windows are added up in the order of the ring, so that equal means may differ in their last digit.
-        probable = np.where(votes == votes.max(), average, -1.0)
-        leading = int(np.flatnonzero(probable >= probable.max() - ROUNDING)[0])
-        return average.tolist(), (votes / len(held)).tolist(), leading

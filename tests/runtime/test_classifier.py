@@ -250,7 +250,7 @@ def test_movement_is_the_standard_deviation_of_the_magnitude_at_any_size():
 
 def test_every_rule_can_be_overridden_when_the_bundle_is_opened(tmp_path, make_bundle, contract):
     bundle = make_bundle(tmp_path / "x.bundle", contract)
-    rules = {"smoothing_rule": "majority", "majority_windows": 3, "min_lead": 0.1, "still_below_g": 0.2}
+    rules = {"smoothing": 0.25, "min_dwell_windows": 3, "min_lead": 0.1, "still_below_g": 0.2}
     classifier = Classifier.open(bundle, engine="litert", decision=rules)
     assert {name: getattr(classifier.contract.decision, name) for name in rules} == rules
     with pytest.raises(ConfigError, match=r"unknown key 'smothing' in decision.*Did you mean 'smoothing'"):
@@ -260,8 +260,8 @@ def test_every_rule_can_be_overridden_when_the_bundle_is_opened(tmp_path, make_b
 
 
 def test_memory_does_not_grow_with_the_samples(contract):
-    """Stream, gate, majority and pauses together; ten million samples need no more than the first few thousand."""
-    rules = {"smoothing_rule": "majority", "majority_windows": 9, "no_signal_after_s": 2.0, "still_below_g": 0.05}
+    """Stream, gate, smoothing and pauses together; ten million samples need no more than the first few thousand."""
+    rules = {"smoothing": 0.2, "min_dwell_windows": 3, "no_signal_after_s": 2.0, "still_below_g": 0.05}
     classifier = Classifier(contract.with_decision(**rules), ForgetfulEngine())
     xyz = np.random.default_rng(0).normal([0, 0, 1], 0.2, (500, 3))
     xyz[:200] = [0, 0, 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,13 +15,20 @@ from vskd.errors import ConfigError
 @dataclass(frozen=True)
 class Settings:
     subjects: tuple[str, ...] = ()
-    RETIRED: ClassVar[Mapping[str, str]] = {"people": "It is called 'subjects' now"}
+    RETIRED: ClassVar[Mapping[str, str]] = {"people": "It is called 'subjects' now", "rule": "It was removed"}
+    DROPPED: ClassVar[Mapping[str, Any]] = {"rule": "none"}
 
 
 def test_a_retired_key_is_refused_with_the_new_one_named():
     with pytest.raises(ConfigError, match="unknown key 'people' in data") as caught:
         from_mapping(Settings, {"people": ["a"]}, where="data")
     assert caught.value.hint == "It is called 'subjects' now"
+
+
+def test_a_dropped_key_is_passed_over_only_where_it_changed_nothing():
+    assert from_mapping(Settings, {"rule": "none", "subjects": ["a"]}, where="data") == Settings(("a",))
+    with pytest.raises(ConfigError, match=r"unknown key 'rule' in data\. It was removed"):
+        from_mapping(Settings, {"rule": "all"}, where="data")
 
 
 def test_an_unknown_key_that_was_never_one_gets_the_nearest():

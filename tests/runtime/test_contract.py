@@ -109,9 +109,6 @@ def test_a_misspelt_key_is_refused_with_the_right_one(path):
         (("decision", "unknown_below"), 1.5, r"decision.unknown_below must lie in \[0, 1\]"),
         (("decision", "smoothing"), 0, r"decision.smoothing must lie in \(0, 1\]"),
         (("decision", "min_dwell_windows"), 0, "decision.min_dwell_windows must be at least 1"),
-        (("decision", "smoothing_rule"), "mean", "decision.smoothing_rule cannot be 'mean'.*exponential, majority"),
-        (("decision", "majority_windows"), 0, "decision.majority_windows must lie between 1 and 1000"),
-        (("decision", "majority_windows"), 1001, "decision.majority_windows must lie between 1 and 1000"),
         (("decision", "min_lead"), 1.0, r"decision.min_lead must lie in \[0, 1\)"),
         (("decision", "no_signal_after_s"), -1.0, "decision.no_signal_after_s must be at least 0 s"),
         (("decision", "no_signal_after_s"), 0.2, "a pause of up to 0.25 s .* is bridged"),
@@ -138,12 +135,12 @@ def test_json_that_is_no_table_is_refused(text):
 
 def test_a_contract_of_before_the_newer_rules_reads_as_one_that_has_them_off():
     older = json.loads(CONTRACT.to_json())
-    newer = ("smoothing_rule", "majority_windows", "min_lead", "no_signal_after_s", "still_below_g")
+    newer = ("min_lead", "no_signal_after_s", "still_below_g")
     for name in newer:
         del older["decision"][name]
     contract = Contract.from_mapping(older)
     assert contract == CONTRACT
-    assert [getattr(contract.decision, name) for name in newer] == ["exponential", 1, 0.0, 0.0, 0.0]
+    assert [getattr(contract.decision, name) for name in newer] == [0.0, 0.0, 0.0]
 
 
 def test_a_missing_key_is_named():

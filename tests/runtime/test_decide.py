@@ -177,25 +177,22 @@ def test_an_event_becomes_plain_json():
     }
 
 
-# --- majority, hysteresis, no signal, still: against plain Python
-
-
-def test_of_labels_with_equal_votes_and_probabilities_the_first_leads():
-    assert labels_of(decider(smoothing_rule="majority", majority_windows=2), [SIT, WALK, WAVE])[-1] == "walk"
+# --- hysteresis, no signal, still: against plain Python
 
 
 def plain_labels(answers: list[np.ndarray], rules: dict[str, object]) -> list[str]:
-    """What the contract's words say, window by window from the whole past."""
-    past: list[np.ndarray] = []
+    """What the contract's words say, window by window from all of them."""
+    average = None
     reported = challenger = -1
     led_for = 0
     labels = []
     for answer in answers:
-        past.append(softmax(answer))
-        score, leading = plain_score(past, rules)
+        newest = softmax(answer)
+        average = newest if average is None else rules["smoothing"] * newest + (1 - rules["smoothing"]) * average
+        leading = int(np.argmax(average))
         reported = leading if reported < 0 else reported
-        lead = score[leading] - score[reported]
-        enough = lead > 0 and lead >= float(rules["min_lead"]) - 1e-9
+        lead = average[leading] - average[reported]
+        enough = lead > 0 and lead >= float(rules["min_lead"])
         led_for = (led_for + 1 if leading == challenger else 1) if enough else 0
         challenger = leading
         reported = leading if led_for >= int(rules["min_dwell_windows"]) else reported
@@ -203,56 +200,18 @@ def plain_labels(answers: list[np.ndarray], rules: dict[str, object]) -> list[st
     return labels
 
 
-def plain_score(past: list[np.ndarray], rules: dict[str, object]) -> tuple[list[float], int]:
-    if rules["smoothing_rule"] == "exponential":
-        average = past[0]
-        for newest in past[1:]:
-            average = rules["smoothing"] * newest + (1 - rules["smoothing"]) * average
-        return list(average), int(np.argmax(average))
-    recent = past[-rules["majority_windows"] :]
-    votes = [sum(int(one.argmax()) == label for one in recent) for label in range(3)]
-    means = np.mean(recent, axis=0)
-    return [count / len(recent) for count in votes], max(
-        range(3), key=lambda label: (votes[label], round(float(means[label]), 9))
-    )
-
-
 @settings(max_examples=150)
 @given(
     answers=st.lists(
         st.sampled_from([SIT, WALK, WAVE, logits_of(0.5, 0.3, 0.2), logits_of(0.3, 0.5, 0.2)]), max_size=40
     ),
-    rule=st.sampled_from(["exponential", "majority"]),
     smoothing=st.floats(0.05, 1.0),
-    votes=st.integers(1, 7),
     min_lead=st.sampled_from([0.0, 0.05, 0.2, 1 / 3, 0.5]),
     dwell=st.integers(1, 4),
 )
-def test_every_rule_together_does_what_its_words_say(answers, rule, smoothing, votes, min_lead, dwell):
-    rules = {
-        "smoothing_rule": rule,
-        "smoothing": smoothing,
-        "majority_windows": votes,
-        "min_lead": min_lead,
-        "min_dwell_windows": dwell,
-    }
+def test_every_rule_together_does_what_its_words_say(answers, smoothing, min_lead, dwell):
+    rules = {"smoothing": smoothing, "min_lead": min_lead, "min_dwell_windows": dwell}
     assert labels_of(decider(**rules), answers) == plain_labels(answers, rules)
-
-
-def test_the_majority_of_the_last_windows_leads_and_its_probability_is_their_mean():
-    judge = decider(smoothing_rule="majority", majority_windows=3)
-    assert labels_of(judge, [SIT, WALK, SIT, WALK, WALK]) == ["sit", "sit", "sit", "walk", "walk"]
-    event = judge.decide(SIT, window(5))  # walk, walk, sit
-    assert (event.label, event.probability) == ("walk", pytest.approx((0.8 + 0.8 + 0.1) / 3, rel=1e-6))
-    np.testing.assert_allclose(event.probabilities, [(0.1 + 0.1 + 0.8) / 3, 1.7 / 3, 0.1], rtol=1e-6)
-
-
-def test_a_tie_of_votes_changes_nothing():
-    judge = decider(smoothing_rule="majority", majority_windows=2)
-    assert labels_of(judge, [logits_of(0.6, 0.3, 0.1), logits_of(0.1, 0.8, 0.1)]) == ["sit", "sit"]
-    judge = decider(smoothing_rule="majority", majority_windows=5)
-    waving, walking = logits_of(0.1, 0.3, 0.6), logits_of(0.1, 0.8, 0.1)
-    assert labels_of(judge, [SIT, waving, waving, walking, walking]) == ["sit", "sit", "wave", "wave", "wave"]
 
 
 def test_a_challenger_without_the_lead_does_not_take_over():
@@ -261,18 +220,6 @@ def test_a_challenger_without_the_lead_does_not_take_over():
     # The dwell counts only windows in which the lead was large enough.
     judge = decider(min_lead=0.1, min_dwell_windows=2)
     assert labels_of(judge, [SIT, near, clear, near, clear, clear]) == ["sit"] * 5 + ["walk"]
-
-
-def test_a_lead_of_exactly_the_margin_is_enough_in_votes_too():
-    judge = decider(smoothing_rule="majority", majority_windows=5, min_lead=0.2)
-    assert labels_of(judge, [SIT, SIT, WALK, WALK, WALK])[-1] == "walk"  # 0.6 - 0.4 in floating point is below 0.2
-
-
-def test_a_majority_waits_for_the_votes_that_a_change_needs():
-    judge = decider(smoothing_rule="majority", majority_windows=5)
-    assert judge.decide(SIT, window()).delay_s == pytest.approx(2.0 + 2 * 0.5)
-    answers = [SIT] * 5 + [WALK] * 3
-    assert labels_of(decider(smoothing_rule="majority", majority_windows=5), answers).index("walk") == 5 + 2
 
 
 def test_a_pause_beyond_the_limit_is_no_signal_and_starts_afresh():

@@ -83,6 +83,11 @@ def record_shape(kind: type) -> dict[str, Any]:
     }
 
 
+def current(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties but those that only what was written before may have."""
+    return {name: inner for name, inner in schema.get("properties", {}).items() if not inner.get("deprecated")}
+
+
 def bare(schema: Any) -> Any:
     """A schema reduced to what ``shape_of`` derives."""
     kept: dict[str, Any] = {key: schema[key] for key in ("type", "enum") if key in schema}
@@ -93,7 +98,7 @@ def bare(schema: Any) -> Any:
         kept["additionalProperties"] = inner if isinstance(inner, bool) else bare(inner)
     if "properties" in schema:
         kept["required"] = sorted(schema["required"])
-        kept["properties"] = {name: bare(inner) for name, inner in schema["properties"].items()}
+        kept["properties"] = {name: bare(inner) for name, inner in current(schema).items()}
     return kept
 
 
@@ -103,7 +108,7 @@ def test_keys_types_choices_and_what_is_required_are_the_dataclasses(name, kind)
 
 
 def properties_of(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, inner in schema.get("properties", {}).items():
+    for name, inner in current(schema).items():
         yield (*path, name), inner
         yield from properties_of(inner, (*path, name))
 
@@ -237,6 +242,21 @@ def test_an_unknown_key_of_the_contract_is_refused_by_both(contract):
         Contract.from_mapping(mapping)
     with pytest.raises(jsonschema.ValidationError, match=r"Additional properties are not allowed \('sample'"):
         validator("contract").validate(mapping)
+
+
+@pytest.mark.parametrize(("rule", "windows"), [("exponential", 1), ("majority", 1), ("exponential", 5)])
+def test_a_rule_that_was_removed_is_read_by_both_where_it_was_off(contract, rule, windows):
+    mapping = to_mapping(contract)
+    mapping["decision"] |= {"smoothing_rule": rule, "majority_windows": windows}
+    was_off = (rule, windows) == ("exponential", 1)
+    assert accepts("contract", mapping) == was_off
+    if was_off:
+        assert Contract.from_mapping(mapping) == contract
+        return
+    with pytest.raises(
+        ContractError, match=r"unknown key .* in contract\.decision\. The majority .* was removed: smooth"
+    ):
+        Contract.from_mapping(mapping)
 
 
 def test_the_reader_fills_in_what_the_schema_calls_optional():

@@ -128,7 +128,7 @@ def test_nan_and_disorder_are_counted_not_hidden(command, bundle, tmp_path):
 
 def test_rules_can_be_overridden_and_the_skipped_share_is_told(command, bundle, tmp_path):
     path = recording(tmp_path, rows(100) + rows(60, start_s=9.0, axis=0))
-    rules = ["--set", "no_signal_after_s=3", "--set", "still_below_g=0.01", "--set", "smoothing_rule=majority"]
+    rules = ["--set", "no_signal_after_s=3", "--set", "still_below_g=0.01", "--set", "smoothing=0.5"]
     result = command("run", bundle, "--input", path, "--engine", "onnxruntime", *rules)
     assert result.code == 0
     labels = [event["label"] for event in result.events]

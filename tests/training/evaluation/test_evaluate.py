@@ -308,7 +308,7 @@ def test_a_leaky_evaluation_says_so(run: Run, experiment: Experiment, result: Ev
 
 @pytest.mark.parametrize(
     "rules",
-    [{}, {"smoothing": 0.3}, {"smoothing_rule": "majority", "majority_windows": 3}, {"min_dwell_windows": 2}],
+    [{}, {"smoothing": 0.3}, {"smoothing": 0.3, "min_lead": 0.1}, {"min_dwell_windows": 2}],
     ids=str,
 )
 def test_the_offered_threshold_keeps_its_share_on_a_device(
