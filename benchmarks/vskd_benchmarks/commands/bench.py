@@ -50,13 +50,6 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     help="Windows a second.  [default: 1 in mode paced; back to back in a soak]",
 )
 @click.option(
-    "--batch",
-    "windows_at_once",
-    type=click.IntRange(1, 1000),
-    default=None,
-    help="Windows that a sensor's buffer collects and one wake-up computes.  [default: the profile's, or 1]",
-)
-@click.option(
     "--duration-s",
     type=click.FloatRange(1, 86400),
     default=None,

@@ -34,7 +34,6 @@ class Options:
     threads: str | None
     profile: str | None
     rate_hz: float | None
-    windows_at_once: int | None
     duration_s: float | None
     energy: bool
     power_meter: Path | None
@@ -61,7 +60,7 @@ class Options:
         for name in names:
             value = getattr(self, name)
             if value is not None and value is not False:  # 0.0 was given
-                raise click.UsageError(f"{_typed(name)} {because}")
+                raise click.UsageError(f"--{name.replace('_', '-')} {because}")
 
     def meter_settings(self) -> EnergySettings:
         """How a power meter's file is read."""
@@ -94,10 +93,6 @@ class Options:
         if mode == "single-stream":
             way_out = "means nothing in mode single-stream; add --mode paced or --mode soak"
             self.refuse("rate_hz", "duration_s", because=way_out)
-        if mode != "paced" and self.rate_hz is None:
-            self.refuse(
-                "windows_at_once", because="means nothing back to back; add --mode paced, or --rate-hz in a soak"
-            )
         return Settings(
             self.bundles,
             engines=self.engines,
@@ -111,7 +106,6 @@ class Options:
             seed=self.seed,
             command=shlex.join(["vskd", *sys.argv[1:]]),
             profile=profile,
-            windows_at_once=self.windows_at_once,
             energy=energy,
         )
 
@@ -140,11 +134,6 @@ class Options:
         if self.profile is None and not any(getattr(self, name) for name in _ENERGY):
             return None
         return self.meter_settings()
-
-
-def _typed(name: str) -> str:
-    """An option as it is typed."""
-    return "--batch" if name == "windows_at_once" else "--" + name.replace("_", "-")
 
 
 def _threads(text: str | None, profile: Profile | None) -> tuple[int, ...]:

@@ -74,11 +74,10 @@ def _conditions(baseline: ResultFolder, candidate: ResultFolder) -> Iterator[str
     for what, before, after in (
         ("mode", ours.mode, theirs.mode),
         ("rate, windows a second", ours.rate_hz, theirs.rate_hz),
-        ("batch, windows a wake-up", ours.batch, theirs.batch),
     ):
         if before != after:
             message = f"the {what} differs: {baseline.path} has {_words(before)}, {candidate.path} {_words(after)}"
-            raise ConfigError(message, hint="Measure both alike: the same --mode, --rate-hz and --batch")
+            raise ConfigError(message, hint="Measure both alike: the same --mode and --rate-hz")
     yield from _profiles(baseline, candidate)
     if ours.quick != theirs.quick:
         yield f"only {baseline.path if ours.quick else candidate.path} was measured with --quick"

@@ -66,7 +66,6 @@ class ProfileSettings:
     frequency_khz : highest clock of these cores
     memory_bytes : ceiling of a measured process
     rate_hz : windows a second in mode paced
-    batch : windows that are collected by a sensor's buffer and computed at one wake-up
     """
 
     threads: int
@@ -74,7 +73,6 @@ class ProfileSettings:
     frequency_khz: int
     memory_bytes: int
     rate_hz: float
-    batch: int = 1
 
 
 @dataclass(frozen=True)

@@ -194,10 +194,6 @@ def _confined(settings: Settings) -> Iterator[Confinement | None]:
             confinement.deviate("rate_hz", wanted.rate_hz, f"--rate-hz {settings.pace_hz:g}")
         else:
             confinement.hold("rate_hz", wanted.rate_hz, settings.pace_hz, f"mode {settings.mode}")
-        if settings.pace_hz is not None and settings.batch == wanted.batch:
-            confinement.hold("batch", wanted.batch, settings.batch, f"mode {settings.mode}")
-        elif settings.pace_hz is not None:
-            confinement.deviate("batch", wanted.batch, f"--batch {settings.batch}")
         if settings.threads == (wanted.threads,):
             confinement.hold("threads", wanted.threads, wanted.threads, "the engine's option")
         else:

@@ -137,7 +137,6 @@ class Measurement:
             calls=calls,
             discard=settings.discard,
             period_ns=settings.period_ns,
-            batch=settings.batch,
         )
         elapsed_ns, parent_ns = time.perf_counter_ns() - start_ns, time.process_time_ns() - parent_ns
         later_ns = busy_ns()

@@ -100,7 +100,6 @@ class Settings:
     seed : of the order of the cases
     command : as typed
     profile : the device whose limits this machine is held to
-    windows_at_once : computed at one wake-up, where windows are paced; None takes the profile's or 1
     energy : how energy is measured and used; None for a run without it
     """
 
@@ -116,7 +115,6 @@ class Settings:
     seed: int = 0
     command: str = ""
     profile: Profile | None = None
-    windows_at_once: int | None = None
     energy: EnergySettings | None = None
 
     @property
@@ -141,12 +139,6 @@ class Settings:
         return self.rate_hz or (usual_hz if self.mode == "paced" else None)
 
     @property
-    def batch(self) -> int:
-        """Windows that are computed at one wake-up."""
-        usual = 1 if self.profile is None else self.profile.settings.batch
-        return 1 if self.pace_hz is None else self.windows_at_once or usual
-
-    @property
     def lasting_s(self) -> float | None:
         """Length of each case's measurement; None where the number of calls decides."""
         if self.mode == "single-stream":
@@ -165,5 +157,5 @@ class Settings:
         wanted_s = PACED_ROUND_S if self.mode == "paced" else SOAK_ROUND_S
         each_s = 1 / self.pace_hz if self.pace_hz else call_s
         total = max(1, round(self.lasting_s / each_s))
-        calls = math.ceil(max(1, min(total, round(wanted_s / each_s))) / self.batch) * self.batch
+        calls = max(1, min(total, round(wanted_s / each_s)))
         return math.ceil(total / calls), calls

@@ -14,9 +14,8 @@ Jobs (``bundle`` is a folder)
     ``{"kind": "make", "bundle", "folder", "macs"}``: writes networks, see ``vskd_benchmarks.pipelines.networks``
 Commands
     ``{"do": "warm_up", "path_only", "rule"}``, the fields of ``WarmUpRule``
-    ``{"do": "block", "path_only", "calls", "discard", "period_ns", "batch": 1}``: so many calls, after some that bring
-        the caches back; ``batch`` at a time, each when as many times ``period_ns`` have passed, or back to back where
-        that is 0
+    ``{"do": "block", "path_only", "calls", "discard", "period_ns"}``: so many calls, after some that bring the caches
+        back; one each ``period_ns``, or back to back where that is 0
     ``{"do": "outputs"}``: logits of every window of the signal and of the golden windows
     ``{"do": "repeat", "blocks", "calls"}``: the model's call on varied and on one repeated input
     ``{"do": "memory"}``
@@ -96,7 +95,7 @@ class Worker:
 
     def _block(self, command: Mapping[str, Any]) -> dict[str, Any]:
         run, series = self._runner(command["path_only"])
-        calls, period_ns, batch = command["calls"], command["period_ns"], command.get("batch", 1)
+        calls, period_ns = command["calls"], command["period_ns"]
         own_ns = time.process_time_ns()
         for _ in range(command["discard"]):
             run(self._clock)
@@ -104,8 +103,8 @@ class Worker:
         stride = max(1, calls // SAMPLES_PER_BLOCK)
         before, from_ns, busy_ns = _switches(), self._clock(), time.process_time_ns()
         for index in range(calls):
-            if period_ns and index % batch == 0:
-                self._sleep(max(0, from_ns + (index + batch) * period_ns - self._clock()) / 1e9)
+            if period_ns:
+                self._sleep(max(0, from_ns + (index + 1) * period_ns - self._clock()) / 1e9)
             started.append(self._clock())
             rows.append(run(self._clock))
             if index % stride == 0 and (output := self._case.last_output()) is not None:

@@ -9,9 +9,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
-from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
-from vskd_benchmarks.device.battery import battery_use
 from vskd_benchmarks.device.energy import METER, MODEL, POWER, EnergyRecord, EnergySettings, meter_detail, read_meter
 from vskd_benchmarks.device.power_trace import PowerTrace, measured_energy
 from vskd_benchmarks.device.profiles import Profile
@@ -27,22 +25,23 @@ from vskd_benchmarks.result.records.energy import (
 )
 from vskd_benchmarks.result.records.result import with_derived
 
+DAY_S, J_PER_WH = 86_400, 3_600.0
 
-def energy_facts(record: EnergyRecord, *, pace_hz: float | None, batch: int, relation: str | None) -> EnergyFacts:
+
+def energy_facts(record: EnergyRecord, *, pace_hz: float | None, relation: str | None) -> EnergyFacts:
     """The run's part of the result: what was recorded, used and assumed.
 
     Parameters
     ----------
     record : of the run
-    pace_hz, batch : of the mode; None is back to back, where the profile's pace and batch make up the day
+    pace_hz : of the mode; None is back to back, where the profile's pace makes up the day
     relation : of the machine to the profile; None without one
     """
     profile, settings = record.profile, record.settings
     own_wh = None if profile is None or profile.battery is None else profile.battery.capacity_wh
-    usual_hz, usual_batch = (1.0, 1) if profile is None else (profile.settings.rate_hz, profile.settings.batch)
+    usual_hz = 1.0 if profile is None else profile.settings.rate_hz
     use = DailyUse(
         rate_hz=pace_hz or usual_hz,
-        batch=usual_batch if pace_hz is None else batch,
         duty_cycle=settings.duty_cycle,
         battery_wh=settings.battery_wh or own_wh,
     )
@@ -108,8 +107,7 @@ def _battery_assumptions(record: EnergyRecord, use: DailyUse, *, wake_ups_measur
     profile = record.profile
     if use.battery_wh is None:
         return ["no share of a battery: no capacity is known; --battery-wh gives one"]
-    windows = "a window" if use.batch == 1 else f"{use.batch} windows a wake-up,"
-    lines = [f"{windows} at {use.rate_hz:g} Hz for {use.duty_cycle:.0%} of the day"]
+    lines = [f"a window at {use.rate_hz:g} Hz for {use.duty_cycle:.0%} of the day"]
     if record.settings.battery_wh is not None:
         lines.append(f"battery of {use.battery_wh:g} Wh, from --battery-wh")
     elif profile is not None:
@@ -214,13 +212,13 @@ def _case_battery(energy: EnergyFacts, figures: CaseEnergy) -> BatteryUse | None
     use, uncertainty_mj = energy.use, figures.uncertainty_mj
     if use.battery_wh is None:
         return None
-    battery = battery_use(
-        inference_j=figures.per_inference_mj / 1e3,
-        wake_up_j=energy.wake_up_j or 0.0,
-        rate_hz=use.rate_hz,
-        batch=use.batch,
-        duty_cycle=use.duty_cycle,
+    wake_up_mj = 1e3 * (energy.wake_up_j or 0.0)
+    inferences = use.rate_hz * DAY_S * use.duty_cycle
+    percent_per_mj = 100 * inferences / (1e3 * J_PER_WH * use.battery_wh)
+    return BatteryUse(
+        percent_per_day=percent_per_mj * (figures.per_inference_mj + wake_up_mj),
+        uncertainty_percent=None if uncertainty_mj is None else percent_per_mj * uncertainty_mj,
+        inferences_per_day=inferences,
+        wake_up_mj=wake_up_mj,
         capacity_wh=use.battery_wh,
-        uncertainty_j=None if uncertainty_mj is None else uncertainty_mj / 1e3,
     )
-    return from_mapping(BatteryUse, battery, where="battery")

@@ -65,7 +65,7 @@ def _energy(run: Run, machine: Machine) -> EnergyFacts | None:
     if run.energy is None:
         return None
     relation = None if settings.profile is None else settings.profile.relation_to(machine.board)
-    return energy_facts(run.energy, pace_hz=settings.pace_hz, batch=settings.batch, relation=relation)
+    return energy_facts(run.energy, pace_hz=settings.pace_hz, relation=relation)
 
 
 def _configuration(run: Run) -> Configuration:
@@ -79,7 +79,6 @@ def _configuration(run: Run) -> Configuration:
         threads=tuple(settings.threads),
         comparison=settings.comparison,
         rate_hz=settings.pace_hz,
-        batch=settings.batch,
         duration_s=settings.lasting_s,
         order_seed=settings.seed,
         order=tuple(run.order),

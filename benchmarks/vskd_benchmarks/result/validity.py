@@ -77,7 +77,6 @@ _SETTINGS = {
     "frequency_khz": "clock (kHz)",
     "memory_bytes": "memory (bytes)",
     "rate_hz": "pace (Hz)",
-    "batch": "windows a wake-up",
 }
 
 _RANK = {"note": 0, "degraded": 1, "invalid": 2}

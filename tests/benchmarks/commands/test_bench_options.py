@@ -45,7 +45,7 @@ def test_with_every_option(settings_of, tmp_path):
     meter.write_text("time_s,power_w\n")
     found = settings_of(
         "x.bundle", "y.bundle", "--mode", "soak", "--engine", "litert", "--engine", "onnxruntime", "--recipe", "fp32",
-        "--threads", "1", "--profile", "pi-4", "--rate-hz", 2, "--batch", 3, "--duration-s", 5, "--power-meter", meter,
+        "--threads", "1", "--profile", "pi-4", "--rate-hz", 2, "--duration-s", 5, "--power-meter", meter,
         "--meter-clock", "monotonic", "--meter-offset-s", -1.5, "--battery-wh", 1.3, "--duty-cycle", 0.5, "--quick",
         "--comparison", "--seed", 7,
     )  # fmt: skip
@@ -55,7 +55,7 @@ def test_with_every_option(settings_of, tmp_path):
     assert found == Settings(
         (Path("x.bundle"), Path("y.bundle")), engines=("litert", "onnxruntime"), recipes=("fp32",), threads=(1,),
         mode="soak", rate_hz=2.0, duration_s=5.0, quick=True, comparison=True, seed=7, command="vskd bench 'a b'",
-        profile=read_profile("pi-4"), windows_at_once=3, energy=energy,
+        profile=read_profile("pi-4"), energy=energy,
     )  # fmt: skip
 
 

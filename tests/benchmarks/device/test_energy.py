@@ -192,8 +192,6 @@ def test_the_machines_own_counter_beside_a_run(short, monkeypatch):
         (["--profile", "pi-4", "--mode", "single-stream", "--duty-cycle", "0.5"], "--duty-cycle means nothing in"),
         (["--mode", "soak", "--meter-offset-s", "3"], "--meter-offset-s means nothing without --power-meter"),
         (["--mode", "soak", "--meter-later", "--power-meter", __file__], "--meter-later contradicts --power-meter"),
-        (["--mode", "soak", "--batch", "4"], "--batch means nothing back to back; add --mode paced"),
-        (["--batch", "4"], "--batch means nothing back to back"),
         (
             ["--profile", "generic-watch", "--threads", "2"],
             "--threads 2 contradicts --profile generic-watch, which has 1",

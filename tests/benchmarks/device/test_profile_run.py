@@ -12,7 +12,6 @@ import pytest
 from vskd.closed import to_mapping
 from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.measure.bench import run_bench
-from vskd_benchmarks.measure.measured_case import raw_arrays
 from vskd_benchmarks.measure.processes import WorkerError
 from vskd_benchmarks.measure.settings import Settings
 from vskd_benchmarks.result.folder import SCHEMA
@@ -38,30 +37,24 @@ def paced(make_bundle, tmp_path, least_effort):
 
 
 def test_a_run_under_a_profile_says_what_held_and_what_did_not(paced):
-    run = run_bench(paced(with_settings(rate_hz=50.0, batch=4)), no_progress)
+    run = run_bench(paced(with_settings(rate_hz=50.0)), no_progress)
     result = json.loads(json.dumps(to_mapping(document_of(run))))
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(result)
     profile = result["profile"]
     assert profile["relation"] == "other"
     held = {setting["setting"]: setting["got"] for setting in profile["applied"]}
     assert held["cores"] == sorted(os.sched_getaffinity(0))[-1:]
-    assert (held["rate_hz"], held["batch"], held["threads"]) == (50.0, 4, 1)
+    assert (held["rate_hz"], held["threads"]) == (50.0, 1)
     assert result["validity"]["status"] != "valid"
     assert "profile-machine" in {reason["code"] for reason in result["validity"]["reasons"]}
-    # Twenty windows in batches of four: a wake-up each 80 ms, and within a batch no waiting.
-    started_ns = raw_arrays(run.cases[0], run.epoch_ns)["started"].ravel()
-    assert started_ns.size == 20
-    wake_ups = started_ns.reshape(-1, 4)
-    assert (wake_ups[1:, 0] - wake_ups[:-1, -1] > (wake_ups[:, 3] - wake_ups[:, 0]).max()).all()
 
 
 def test_a_pace_of_the_users_own_is_noted(paced):
-    run = run_bench(paced(with_settings(rate_hz=50.0), rate_hz=40.0, windows_at_once=2), no_progress)
+    run = run_bench(paced(with_settings(rate_hz=50.0), rate_hz=40.0), no_progress)
     result = to_mapping(document_of(run))
     lacks = {lack["setting"]: lack for lack in result["profile"]["not_applied"]}
     assert (lacks["rate_hz"]["code"], lacks["rate_hz"]["reason"]) == ("asked-otherwise", "--rate-hz 40")
-    assert (lacks["batch"]["code"], lacks["batch"]["reason"]) == ("asked-otherwise", "--batch 2")
-    assert (result["configuration"]["rate_hz"], result["configuration"]["batch"]) == (40.0, 2)
+    assert result["configuration"]["rate_hz"] == 40.0
 
 
 def test_too_little_memory_for_the_only_model_is_an_error_that_says_what_ended_it(paced):
@@ -69,8 +62,6 @@ def test_too_little_memory_for_the_only_model_is_an_error_that_says_what_ended_i
         run_bench(paced(with_settings(rate_hz=50.0, memory_bytes=20_000_000)), no_progress)
 
 
-@pytest.mark.parametrize(("batch", "calls", "rounds"), [(1, 10, 7), (4, 12, 6), (10, 10, 7), (64, 64, 1)])
-def test_a_round_holds_whole_batches(batch, calls, rounds):
-    settings = Settings((), mode="paced", profile=with_settings(batch=batch))
-    assert settings.pace_hz == 1.0
-    assert settings.rounds_and_calls(1e-3) == (rounds, calls)
+def test_a_paced_round_lasts_ten_seconds_or_all_there_is():
+    assert Settings((), mode="paced", profile=WATCH).rounds_and_calls(1e-3) == (7, 10)
+    assert Settings((), mode="paced", duration_s=3.0).rounds_and_calls(1e-3) == (1, 3)

@@ -122,16 +122,14 @@ def test_single_stream_warms_up_everything_and_discards_the_start_of_each_block(
         assert len(blocks) == QUICK.rounds
         assert {block["calls"] for block in blocks} == {QUICK.calls_per_round(CALL_S[name])}
         assert all(block["discard"] == QUICK.discard > 0 for block in blocks)
-        assert all((block["path_only"], block["period_ns"], block["batch"]) == (False, 0, 1) for block in blocks)
+        assert all((block["path_only"], block["period_ns"]) == (False, 0) for block in blocks)
 
 
-def test_paced_measures_the_path_alone_at_its_pace_in_its_batches(notes):
-    measured(Settings((), mode="paced", rate_hz=4.0, windows_at_once=2, duration_s=5.0))
+def test_paced_measures_the_path_alone_at_its_pace(notes):
+    measured(Settings((), mode="paced", rate_hz=4.0, duration_s=5.0))
     for name in MODELS:
         assert [sent["path_only"] for sent in notes.of(name, "warm_up")] == [True]
-        assert notes.of(name, "block") == [
-            {"path_only": True, "calls": 20, "discard": 0, "period_ns": 250_000_000, "batch": 2}
-        ]
+        assert notes.of(name, "block") == [{"path_only": True, "calls": 20, "discard": 0, "period_ns": 250_000_000}]
 
 
 def test_a_case_keeps_its_own_replies(notes):

@@ -101,26 +101,6 @@ def test_paced_calls_begin_when_their_time_has_come():
     assert answer["started_ns"] == [1100, 1200, 1300, 1450, 1500]
 
 
-def test_a_batch_waits_for_its_last_window_and_is_computed_at_one_wake_up():
-    now, sleeps = [1000], []
-
-    def sleep(seconds: float) -> None:
-        sleeps.append(seconds)
-        now[0] += round(seconds * 1e9)
-
-    class Working(Counting):
-        """Each call takes 10 ns of the clock."""
-
-        def run_path(self, clock: Clock) -> tuple[int, ...]:
-            now[0] += 10
-            return super().run_path(clock)
-
-    command = {"do": "block", "path_only": True, "calls": 6, "discard": 0, "period_ns": 100, "batch": 3}
-    answer = Worker(Working(), clock=lambda: now[0], sleep=sleep).answer(command)
-    assert answer["started_ns"] == [1300, 1310, 1320, 1600, 1610, 1620]
-    assert len(sleeps) == 2
-
-
 def test_a_repeated_input_follows_itself_and_varied_ones_do_not():
     case = Counting()
     answer = Worker(case).answer({"do": "repeat", "blocks": 2, "calls": 3})

@@ -134,7 +134,7 @@ def raw_of(row: tuple[Any, ...], median_ns: float, shape: tuple[int, int], draw:
 def configuration(order: list[str]) -> dict[str, Any]:
     return {
         "command": "vskd bench wide.bundle --out result", "mode": "single-stream", "quick": False, "engines": [],
-        "recipes": [], "threads": [1], "comparison": True, "rate_hz": None, "batch": 1, "duration_s": None,
+        "recipes": [], "threads": [1], "comparison": True, "rate_hz": None, "duration_s": None,
         "order_seed": 0, "order": order, "discarded_per_round": 5,
         "warm_up_rule": {"block": 20, "agreeing": 3, "tolerance": 0.03, "ceiling_s": 10.0},
     }  # fmt: skip
@@ -144,7 +144,7 @@ def configuration(order: list[str]) -> dict[str, Any]:
 ENERGY = {
     "source": "power-meter", "measured": True, "detail": "a power meter's file", "lacks": [], "unix_ns": 0,
     "monotonic_ns": 0, "idle_ns": [-3_000_000_000, -1_000_000_000], "core_active_w": None, "wake_up_j": None,
-    "use": {"rate_hz": 1.0, "batch": 1, "duty_cycle": 1.0, "battery_wh": 1.0}, "problem": None,
+    "use": {"rate_hz": 1.0, "duty_cycle": 1.0, "battery_wh": 1.0}, "problem": None,
     "assumptions": ["One window a second, all day."], "of": "device",
 }  # fmt: skip
 
@@ -217,7 +217,7 @@ def under_profile(name: str, *, problem: str | None = None) -> Edit:
         facts["profile"] = to_mapping(used)
         record = EnergyRecord(EnergySettings(battery_wh=1.3), profile, MODEL, "of a core", (), 0, 0, problem=problem)
         relation = profile.relation_to(machine["board"])
-        facts["energy"] = to_mapping(energy_facts(record, pace_hz=1.0, batch=1, relation=relation))
+        facts["energy"] = to_mapping(energy_facts(record, pace_hz=1.0, relation=relation))
         facts["cases"] = facts["cases"][:2]
 
     return edit

@@ -33,7 +33,7 @@ def modelled(case):
     """The run's energy and the case with its own: (relation, pace, settings) -> both."""
 
     def derived(relation, pace_hz=1.0, profile=WATCH, **settings):
-        facts = energy_facts(record(profile=profile, **settings), pace_hz=pace_hz, batch=1, relation=relation)
+        facts = energy_facts(record(profile=profile, **settings), pace_hz=pace_hz, relation=relation)
         run, (with_energy,) = derive_energy(facts, [case], {case.id: {}})
         return run, with_energy
 
@@ -79,7 +79,7 @@ def test_without_a_capacity_there_is_no_share_and_it_is_said(modelled):
 
 @pytest.mark.parametrize(("pace_hz", "wake_up"), [(1.0, None), (None, pytest.approx(4.2624e-5))])
 def test_wake_ups_are_counted_once(pace_hz, wake_up):
-    facts = energy_facts(record("power-meter"), pace_hz=pace_hz, batch=1, relation="stand-in")
+    facts = energy_facts(record("power-meter"), pace_hz=pace_hz, relation="stand-in")
     assert facts.wake_up_j == wake_up
     assert ("wake-ups lie within the measured energy" in facts.assumptions) == (wake_up is None)
 
@@ -91,12 +91,6 @@ def test_an_energy_within_its_uncertainty_is_noted():
     assert reason.message.startswith("0.4 mJ an inference are uncertain by 0.11 mJ")
     assert not list(_energy(replace(energy, uncertainty_mj=0.09)))
     assert not list(_energy(replace(energy, uncertainty_mj=None)))
-
-
-def test_a_batch_of_the_users_own_is_the_day_of_the_battery():
-    facts = energy_facts(record(), pace_hz=1.0, batch=10, relation="itself")
-    assert facts.use.batch == 10
-    assert "10 windows a wake-up, at 1 Hz for 100% of the day" in facts.assumptions
 
 
 def test_each_case_has_the_energy_of_its_own_blocks(make_result, tmp_path):

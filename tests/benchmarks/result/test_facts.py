@@ -103,16 +103,16 @@ def test_the_conditions_of_the_run(run):
 def test_every_setting_of_the_run_is_recorded(run):
     settings = Settings(
         (), engines=("litert",), recipes=("fp32",), threads=(1, 2), mode="paced", duration_s=8.0, quick=True,
-        comparison=False, seed=6, command="vskd bench y", windows_at_once=3,
+        comparison=False, seed=6, command="vskd bench y",
     )  # fmt: skip
     energy = EnergyRecord(EnergySettings(duty_cycle=0.5), None, METER, "a meter", (), 1, 2)
     recorded = facts(replace(run, settings=settings, energy=energy))
     assert recorded.configuration == Configuration(
         command="vskd bench y", mode="paced", quick=True, engines=("litert",), recipes=("fp32",), threads=(1, 2),
-        comparison=False, rate_hz=1.0, batch=3, duration_s=8.0, order_seed=6, order=run.order, discarded_per_round=0,
+        comparison=False, rate_hz=1.0, duration_s=8.0, order_seed=6, order=run.order, discarded_per_round=0,
         warm_up_rule=QUICK.rule,
     )  # fmt: skip
-    assert (recorded.energy.use.rate_hz, recorded.energy.use.batch, recorded.energy.use.duty_cycle) == (1.0, 3, 0.5)
+    assert (recorded.energy.use.rate_hz, recorded.energy.use.duty_cycle) == (1.0, 0.5)
 
 
 def test_a_bundles_contract_is_recorded(run, bundle):

@@ -24,7 +24,7 @@ class Configuration:
     threads : computing threads, each measured
     comparison : whether other pipelines were measured too
     rate_hz : windows a second; null: back to back
-    batch : windows computed at one wake-up, where there is a pace
+    batch : windows computed at one wake-up; always 1, and kept because committed results hold it
     duration_s : of each case, in modes paced and soak
     order_seed : of the order of the cases
     order : ids in the order of loading; each round has an order of its own, drawn from the same seed

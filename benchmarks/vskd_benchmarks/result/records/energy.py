@@ -16,13 +16,11 @@ class DailyUse:
     Attributes
     ----------
     rate_hz : windows a second
-    batch : windows for one wake-up
     duty_cycle : share of the day
     battery_wh : capacity; null where none is known
     """
 
     rate_hz: float
-    batch: int
     duty_cycle: float
     battery_wh: float | None
 
@@ -104,13 +102,15 @@ class CaseEnergy:
 
 @dataclass(frozen=True)
 class BatteryUse:
-    """Share of a battery a day: (energy per inference * inferences + energy per wake-up * wake-ups) / capacity.
+    """Share of a battery a day: (energy per inference + energy of a wake-up) * inferences a day / capacity.
+
+    Nothing else a watch does is in it: display, radio, the sensor itself and the losses of its converter are not.
 
     Attributes
     ----------
     percent_per_day : of the capacity
     uncertainty_percent : from that of the energy, in points; null for the model
-    inferences_per_day, wake_ups_per_day : counts
+    inferences_per_day : each with a wake-up of its own
     wake_up_mj : of one; 0 where the energy per inference holds it
     capacity_wh : of the battery
     """
@@ -118,6 +118,5 @@ class BatteryUse:
     percent_per_day: float
     uncertainty_percent: float | None
     inferences_per_day: float
-    wake_ups_per_day: float
     wake_up_mj: float
     capacity_wh: float

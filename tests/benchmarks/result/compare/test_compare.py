@@ -129,7 +129,6 @@ def test_a_bundle_without_figures_of_accuracy_is_not_judged_by_them(baseline, ca
     [
         (("configuration", "mode"), "soak", "the mode differs: .*old has single-stream, .*new soak"),
         (("configuration", "rate_hz"), 2.0, r"the rate, windows a second differs: .* has none, .* 2\.0"),
-        (("configuration", "batch"), 4, r"the batch, windows a wake-up differs: .* has 1, .* 4\."),
         (("environment", "machine", "cpu"), "Cortex-A76", "different machines: cpu Cortex-A72 against Cortex-A76"),
         (("environment", "machine", "cores"), 2, "are of different machines: cores 4 against 2"),
         (("bundles", 0, "contract_sha256"), "f" * 64, r"the contracts of wide.bundle and wide.bundle differ: SHA-256"),
