@@ -28,7 +28,7 @@ from vskd.manifest import (
     check_name,
     read_manifest,
 )
-from vskd.writing import disk_errors, recover, write_folder
+from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
 
 __all__ = ["Bundle", "FileEntry", "GraphEntry", "ModelEntry", "refuse_existing", "write_bundle"]
 
@@ -216,13 +216,16 @@ def _content(files: Mapping[str, bytes], models: Sequence[ModelEntry], contract:
 
 
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:
-    """Refuse to write over what is there: any folder without ``overwrite``, and what is no bundle even with it.
+    """Refuse a place where a bundle cannot be written: what is there without ``overwrite``, and no bundle even with it.
 
     Raises
     ------
     BundleError
     """
     recover(folder)
+    refuse_unwritable(folder, BundleError)
+    if folder.exists() and not folder.is_dir():
+        raise BundleError(f"{folder} is a file, and a bundle is a folder", hint="Give another name")
     if folder.exists() and not overwrite:
         raise BundleError(f"{folder} exists", hint="Give another name, or --overwrite")
     if folder.exists() and not (folder / MANIFEST).is_file():

@@ -54,6 +54,21 @@ def disk_errors(place: Path, kind: type[VskdError], *, hint: str) -> Iterator[No
         raise kind(f"cannot write {place}: {error.strerror or error}", hint=hint) from error
 
 
+def refuse_unwritable(place: Path, kind: type[VskdError]) -> None:
+    """Refuse a file or folder that cannot be made there, before the work whose result it is to hold.
+
+    Parameters
+    ----------
+    place : to write later; missing folders above it will be made, so the nearest that exists is tried
+    kind : the error to raise
+    """
+    with disk_errors(place, kind, hint="Give another name, or make the folder writable"):
+        nearest = next(folder for folder in place.absolute().parents if os.path.lexists(folder))
+        probe = _hidden(nearest / place.name, _PARTIAL)
+        probe.mkdir()
+        probe.rmdir()
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; one that is there is replaced."""
     with new_file(path) as stream:

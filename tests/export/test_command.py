@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -229,6 +230,22 @@ def test_a_folder_that_is_there_and_one_that_is_no_bundle(tmp_path: Path, contra
     assert "exists. Give another name, or --overwrite" in refused(run_command(run, out), BundleError)
     assert "is no bundle; it is not replaced" in refused(run_command(run, out, "--overwrite"), BundleError)
     assert (out / "keep.txt").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("notes.txt", r"is a file, and a bundle is a folder"),
+        ("notes.txt/x.bundle", r"cannot write .*: Not a directory"),
+    ],
+)
+def test_a_place_where_no_bundle_can_be_written_is_refused_before_the_run_is_read(
+    place: str, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert re.search(sentence, refused(run_command(tmp_path / "no run", tmp_path / place, "--overwrite"), BundleError))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("room", [0, 1, 3])

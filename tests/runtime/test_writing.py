@@ -29,6 +29,7 @@ from vskd.writing import (
     new_file,
     new_folder,
     recover,
+    refuse_unwritable,
     remove_folder,
     write_file,
     write_folder,
@@ -522,3 +523,13 @@ def test_lines_that_are_not_wanted_are_dropped_with_the_half_one(tmp_path):
     assert log.read_bytes() == b"1\n2\n"
     keep_lines(tmp_path / "none", lambda line: True)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_told_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "x", tmp_path / "file" / "deep" / "x", tmp_path / ("x" * 300)):
+        with pytest.raises(BundleError, match=r"^cannot write .*Give another name, or make the folder writable$"):
+            refuse_unwritable(place, BundleError)
+    refuse_unwritable(tmp_path / "new" / "deep" / "x", BundleError)
+    refuse_unwritable(tmp_path / "file", BundleError)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

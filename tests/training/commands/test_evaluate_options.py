@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from training.command_line import Command
+from vskd.engines import ENGINES
 from vskd.errors import DataError
 from vskd_training.commands import evaluate as command
 from vskd_training.evaluation import evaluate as evaluation
@@ -63,6 +64,16 @@ def test_tables_and_plots_of_a_leaky_split_are_titled_so(
     monkeypatch.setattr(tables, "evaluation_tables", stop)
     assert vskd("evaluate", "runs/a").code == 1
     assert titles == ["student a, model.safetensors on torch" + (" LEAKY" if leaky else "")]
+
+
+def test_what_cannot_be_done_is_refused_before_the_run_is_read(vskd: Command, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    below_a_file = vskd("evaluate", "runs/a", "--out", tmp_path / "notes.txt" / "evaluation")
+    assert below_a_file.code == 1
+    assert "notes.txt/evaluation/evaluation.json: Not a directory. Give another name" in below_a_file.err
+    no_engine = vskd("evaluate", "runs/a", "--bundle", "x.bundle", "--engine", "TEXT")
+    assert no_engine.code == 2
+    assert all(f"'{engine}'" in no_engine.err for engine in ENGINES)
 
 
 def test_the_old_name_of_an_option_is_refused_with_the_new_one(vskd: Command) -> None:

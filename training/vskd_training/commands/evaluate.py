@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from vskd.engines import ENGINES
 from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
 
@@ -20,7 +21,12 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
 @click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --recipe fp32 --out evaluation")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--bundle", type=click.Path(path_type=Path), default=None, help="Exported from this run.")
-@click.option("--engine", default=None, help="What runs the bundle's model.  [default: what is installed]")
+@click.option(
+    "--engine",
+    type=click.Choice(list(ENGINES)),
+    default=None,
+    help="What runs the bundle's model.  [default: what is installed]",
+)
 @click.option("--recipe", default=None, help="Which of its models, e.g. fp32.  [default: the most compact]")
 @click.option("--keep", hidden=True, expose_value=False, callback=_renamed)
 @click.option(
@@ -58,12 +64,16 @@ def evaluate(
     if bundle is None and (engine or recipe):
         raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
     from vskd.closed import to_mapping
+    from vskd.errors import DataError
+    from vskd.writing import refuse_unwritable
     from vskd_training.evaluation import evaluate as evaluation
-    from vskd_training.evaluation.files import write_evaluation
+    from vskd_training.evaluation.files import DOCUMENT, write_evaluation
     from vskd_training.evaluation.predictors import bundle_predictor, network_predictor
     from vskd_training.evaluation.tables import evaluation_sentences, evaluation_tables
     from vskd_training.runs.run import Run
 
+    if out:
+        refuse_unwritable(out / DOCUMENT, DataError)
     opened = Run.open(run, role="student" if bundle else None)
     experiment = open_experiment(opened.config, root, cache)
     evaluation.refuse_trained_on(opened, experiment)
