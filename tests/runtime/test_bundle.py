@@ -96,7 +96,8 @@ def test_overwrite_replaces_nothing_that_is_no_bundle(tmp_path, contract, is_fol
         (target / "chapter.txt").write_text("years of work")
     else:
         target.write_text("years of work")
-    with pytest.raises(BundleError, match="exists and is no bundle; it is not replaced"):
+    sentence = "exists and is no bundle; it is not replaced" if is_folder else "is a file, and a bundle is a folder"
+    with pytest.raises(BundleError, match=sentence):
         write_bundle(target, contract=contract, models=[], files={}, overwrite=True)
     assert (target / "chapter.txt" if is_folder else target).read_text() == "years of work"
 

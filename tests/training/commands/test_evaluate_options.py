@@ -70,7 +70,7 @@ def test_what_cannot_be_done_is_refused_before_the_run_is_read(vskd: Command, tm
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     below_a_file = vskd("evaluate", "runs/a", "--out", tmp_path / "notes.txt" / "evaluation")
     assert below_a_file.code == 1
-    assert "notes.txt/evaluation/evaluation.json: Not a directory. Give another name" in below_a_file.err
+    assert "notes.txt/evaluation/evaluation.json: Not a directory\n" in below_a_file.err
     no_engine = vskd("evaluate", "runs/a", "--bundle", "x.bundle", "--engine", "TEXT")
     assert no_engine.code == 2
     assert all(f"'{engine}'" in no_engine.err for engine in ENGINES)
