@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from vskd_training.data.experiment import Experiment
 from vskd_training.loop import train
+from vskd_training.models import encoder as encoder_module
 from vskd_training.models import student as student_module
-from vskd_training.models.encoder import Encoder
-from vskd_training.models.student import resnet_trunk
+from vskd_training.models.encoder import GafLayer
+from vskd_training.models.resnet import resnet_trunk
 from vskd_training.settings import load_config
 
 PRESET = Path(__file__).parents[2] / "training" / "presets" / "utd-mhad-joints.toml"
@@ -45,7 +46,7 @@ Fields = Callable[[Tensor], list[tuple[Tensor, Tensor, Tensor, Tensor]]]
 
 
 def polar(values: Tensor, scale_g: float) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the polar angle under the scaling tanh, as in ``vskd.gaf``."""
+    """Cosine and sine of the polar angle under the scaling tanh, as in ``vskd.encoders.gaf``."""
     scaled = values / scale_g
     decay = torch.exp(-scaled.abs())
     return torch.tanh(scaled), 2 * decay / (1 + decay * decay)
@@ -82,7 +83,7 @@ ARMS: dict[str, Fields] = {
 def replace_encoder(fields: Fields) -> None:
     """Let the next student of this process draw other images."""
 
-    class Drawn(Encoder):
+    class Drawn(GafLayer):
         def forward(self, windows: Tensor) -> Tensor:
             images = [
                 torch.stack([sine, cosine], dim=-1) @ torch.stack([of_column, -sine_of_column], dim=-2)
@@ -95,8 +96,8 @@ def replace_encoder(fields: Fields) -> None:
     def of_channels(_channels: int, *, width: float, depth: int = 18) -> nn.Module:
         return resnet_trunk(channels, width=width, depth=depth)
 
-    student_module.Encoder = Drawn  # type: ignore[attr-defined]
-    student_module.resnet_trunk = of_channels  # type: ignore[assignment]
+    encoder_module.GafLayer = Drawn  # type: ignore[misc]
+    student_module.resnet_trunk = of_channels  # type: ignore[assignment, attr-defined]
 
 
 def accuracy(arm: str, subject: str, seed: int, root: Path, cache: Path, out: Path) -> tuple[str, str, int, float]:

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from vskd import Classifier
 from vskd.bundle import Bundle, ModelEntry
 from vskd.decide import Decider
+from vskd.encoders.gaf import GafEncoder
 from vskd.engines import Engine, open_engine
 from vskd.errors import ConfigError, VskdError
-from vskd.gaf import GafEncoder
 from vskd.stream import Stream
 from vskd_benchmarks.measure.latency import median_with_interval
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
@@ -216,7 +216,7 @@ def encoder(bundle: Path, *, rounds: int, clock: Clock = time.perf_counter_ns) -
     from vskd_benchmarks.pipelines.baselines import pyts_encoder  # here, so that the other jobs do not carry it
 
     contract = Bundle.open(bundle).contract
-    ours, pyts = GafEncoder(contract.gaf, contract.window.samples), pyts_encoder(contract)
+    ours, pyts = GafEncoder(contract.image_spec, contract.window.samples), pyts_encoder(contract)
     rng = np.random.default_rng(0)
     batch: NDArray[np.float32] = rng.normal(size=(BATCH, *contract.window_shape)).astype(np.float32)
     images = ours(batch)
@@ -227,7 +227,7 @@ def encoder(bundle: Path, *, rounds: int, clock: Clock = time.perf_counter_ns) -
         "window": list(contract.window_shape),
         "image": list(contract.image_shape),
         "batch": BATCH,
-        "scaling": contract.gaf.scaling,
+        "scaling": contract.image_spec.scaling,
         "single": _turns(one, rounds, 1, clock),
         "single_in_runs": _turns(one, rounds // RUN + 1, RUN, clock),
         "batches": _turns(many, max(11, rounds // 20), 1, clock),

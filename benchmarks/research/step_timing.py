@@ -34,13 +34,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vskd.contract import Contract, GafSpec, WindowSpec
+from vskd.encoders.gaf import GafEncoder
 from vskd.errors import ConfigError
-from vskd.gaf import GafEncoder
 from vskd_training.data.windows import WindowTable
 from vskd_training.loop.fit import optimiser_for, train_step
 from vskd_training.loop.tasks import StudentBatch, student_task
 from vskd_training.models.output import FEATURE_SIZE
-from vskd_training.models.student import Student, resnet_trunk
+from vskd_training.models.resnet import resnet_trunk
+from vskd_training.models.student import gaf_resnet
 from vskd_training.models.torchvision_import import torchvision_resnet
 from vskd_training.settings import Config, DataConfig, LossWeights, TrainingConfig
 
@@ -98,7 +99,7 @@ class OwnSteps:
         )
         config = Config(DataConfig("synthetic", "rendered"), loss=LossWeights(label_smoothing=0.1))
         self._task = student_task(_noise(contract.window.samples), config, CLASSES)
-        self._model = Student(contract, width=1.0)
+        self._model = gaf_resnet(contract, width=1.0)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in fit
         self._model.train()
         self._time_encoder(self._model.encoder)

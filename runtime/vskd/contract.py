@@ -24,12 +24,13 @@ STANDARD_GRAVITY_M_S2 = 9.80665
 
 Field = Literal["gasf", "gadf"]
 Scaling = Literal["minmax", "range", "tanh"]
+Transform = Literal["g", "tanh", "centred"]
 Unit = Literal["g", "m/s^2"]
 
 
 @dataclass(frozen=True)
 class GafSpec:
-    """How a window becomes an image (``vskd.gaf`` is the one encoder).
+    """How a window becomes an image (``vskd.encoders.gaf`` is the one encoder).
 
     Attributes
     ----------
@@ -56,6 +57,31 @@ class GafSpec:
     def image_channels(self, sensor_channels: int) -> int:
         """Channels of the image for a sensor with so many axes."""
         return len(self.fields) * sensor_channels
+
+
+@dataclass(frozen=True)
+class RawSpec:
+    """What of a window a raw network takes (``vskd.encoders.raw`` is the one encoder).
+
+    Attributes
+    ----------
+    transforms : in the order of the channels; every transform adds one channel per axis. ``g``: the reading, g,
+        at most ``clip_g``. ``tanh``: tanh(reading / scale_g). ``centred``: the same less its mean over the window
+    scale_g : the acceleration that maps to tanh(1); without meaning for ``g``
+    clip_g : readings of ``g`` beyond this are held at it, so that a broken sensor cannot blow up the network
+    """
+
+    transforms: tuple[Transform, ...] = ("tanh", "centred")
+    scale_g: float = 2.0
+    clip_g: float = 16.0
+
+    def __post_init__(self) -> None:
+        if not self.transforms or len(set(self.transforms)) != len(self.transforms):
+            raise ConfigError(
+                f"raw.transforms must name some of g, tanh and centred, once each, got {list(self.transforms)}"
+            )
+        if not (self.scale_g > 0 and self.clip_g > 0):
+            raise ConfigError(f"raw.scale_g and clip_g must be above 0 g, got {self.scale_g} and {self.clip_g}")
 
 
 @dataclass(frozen=True)
@@ -185,6 +211,8 @@ class Contract:
     Attributes
     ----------
     labels : activity names, in the order of the logits
+    gaf : how the window becomes an image; None where the network is raw
+    raw : what a raw network takes of the window; None where the network takes an image
     logit_tolerance : largest difference between a float model's logits and the golden ones
     trained_on : name of the data set; a synthetic one has it in its name
     """
@@ -193,7 +221,8 @@ class Contract:
     sensor: SensorSpec = field(default_factory=SensorSpec)
     window: WindowSpec = field(default_factory=WindowSpec)
     resampling: ResamplingSpec = field(default_factory=ResamplingSpec)
-    gaf: GafSpec = field(default_factory=GafSpec)
+    gaf: GafSpec | None = field(default_factory=GafSpec)
+    raw: RawSpec | None = None
     decision: DecisionSpec = field(default_factory=DecisionSpec)
     logit_tolerance: float = 1e-4
     trained_on: str = ""
@@ -202,7 +231,12 @@ class Contract:
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ContractError(f"a contract needs at least two different labels, got {list(self.labels)}")
-        if self.gaf.size > self.window.samples:
+        if (self.gaf is None) == (self.raw is None):
+            raise ContractError(
+                f"a contract has one encoder, gaf or raw, and this one has {'neither' if self.raw is None else 'both'}",
+                hint="Set the other one to null",
+            )
+        if self.gaf is not None and self.gaf.size > self.window.samples:
             raise ContractError(
                 f"an image of {self.gaf.size} pixels cannot be drawn from {self.window.samples} samples",
                 hint="Lower gaf.size or raise window.samples",
@@ -226,9 +260,29 @@ class Contract:
         return len(self.sensor.axes), self.window.samples
 
     @property
+    def image_spec(self) -> GafSpec:
+        """How the window becomes an image.
+
+        Raises
+        ------
+        ContractError : the network is raw
+        """
+        if self.gaf is None:
+            raise ContractError("this model takes no image: its network is raw")
+        return self.gaf
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of one image."""
-        return self.gaf.image_channels(len(self.sensor.axes)), self.gaf.size, self.gaf.size
+        """(channels, height, width) of one image; errors as for ``image_spec``."""
+        spec = self.image_spec
+        return spec.image_channels(len(self.sensor.axes)), spec.size, spec.size
+
+    @property
+    def encoded_shape(self) -> tuple[int, ...]:
+        """What the network takes: (channels, height, width) of an image, or (channels, samples) of a raw window."""
+        if self.raw is None:
+            return self.image_shape
+        return len(self.raw.transforms) * len(self.sensor.axes), self.window.samples
 
     def to_json(self) -> str:
         """The contract as JSON text; equal contracts give equal text."""

@@ -41,13 +41,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 
 def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
     """The contract as (subject, sentence), in the order from the sensor to the decision."""
-    sensor, window, gaf, decision = contract.sensor, contract.window, contract.gaf, contract.decision
-    scaling = {
-        "minmax": "each axis scaled to its own lowest and highest value",
-        "range": f"a fixed range of +-{gaf.scale_g:g} g, beyond which readings saturate",
-        "tanh": f"tanh(reading / {gaf.scale_g:g} g)",
-    }[gaf.scaling]
-    channels, height, width = contract.image_shape
+    sensor, window, decision = contract.sensor, contract.window, contract.decision
     at_rest = "+1 g upwards" if sensor.gravity == "included" else "0 g"
     return [
         ("sensor", f"accelerometer on the {sensor.placement}; axes {', '.join(sensor.axes)} of the device's screen"),
@@ -59,11 +53,30 @@ def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
         ("resampling", f"linear; a pause above {contract.resampling.max_gap_s:g} s empties the window")
         if window.mode == "sliding"
         else ("resampling", "linear, over the recording's whole length"),
-        ("image", f"{' + '.join(gaf.fields)}, {channels} x {height} x {width}, inside the model; {scaling}"),
+        _encoder_in_words(contract),
         ("decision", f"softmax(logits / {decision.temperature:.4g}){_rules_in_words(contract)}"),
         ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
         ("trained on", contract.trained_on or "unknown"),
     ]
+
+
+def _encoder_in_words(contract: Contract) -> tuple[str, str]:
+    shape = " x ".join(map(str, contract.encoded_shape))
+    if contract.raw is not None:
+        soft = f"tanh(reading / {contract.raw.scale_g:g} g)"
+        words = {
+            "g": f"the reading, held within +-{contract.raw.clip_g:g} g",
+            "tanh": soft,
+            "centred": f"{soft} less its mean",
+        }
+        return "channels", f"{shape}, inside the model; " + ", ".join(words[name] for name in contract.raw.transforms)
+    gaf = contract.image_spec
+    scaling = {
+        "minmax": "each axis scaled to its own lowest and highest value",
+        "range": f"a fixed range of +-{gaf.scale_g:g} g, beyond which readings saturate",
+        "tanh": f"tanh(reading / {gaf.scale_g:g} g)",
+    }[gaf.scaling]
+    return "image", f"{' + '.join(gaf.fields)}, {shape}, inside the model; {scaling}"
 
 
 def _window_in_words(contract: Contract) -> str:

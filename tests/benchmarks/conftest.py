@@ -18,7 +18,7 @@ from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.checks.golden import Golden, golden_to_bytes, margins
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.decide import softmax
-from vskd.gaf import GafEncoder
+from vskd.encoders.gaf import GafEncoder
 from vskd_benchmarks.measure.bench import Run, raws_of
 from vskd_benchmarks.measure.settings import QUICK
 from vskd_benchmarks.pipelines.wrist_signal import synthetic_wrist

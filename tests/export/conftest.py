@@ -19,7 +19,7 @@ from vskd_export.judge import engines
 from vskd_export.judge.evidence import Evidence, gather_evidence
 from vskd_export.package.report import ExportReport
 from vskd_export.quantize.calibrate import WindowSet, draw_calibration
-from vskd_training.models.student import Student
+from vskd_training.models.student import Student, gaf_resnet
 
 LABELS = ("rest", "slow", "medium", "fast")
 
@@ -41,7 +41,7 @@ def synthetic_windows(count: int, *, subjects: tuple[str, ...], seed: int, sampl
 def trained_student(contract: Contract, training: WindowSet) -> Student:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    student = Student(contract, width=0.125).train()
+    student = gaf_resnet(contract, width=0.125).train()
     optimizer = torch.optim.AdamW(student.parameters(), lr=3e-3)
     windows, labels = torch.from_numpy(training.windows), torch.from_numpy(training.labels)
     for step in range(60):

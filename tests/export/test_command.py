@@ -26,7 +26,7 @@ from vskd_export.command import export
 from vskd_export.package.report import ExportReport
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.data.experiment import Experiment
-from vskd_training.models.student import Student
+from vskd_training.models.student import gaf_resnet
 from vskd_training.runs.run import Run, finish_run
 from vskd_training.settings import Config, DataConfig, StudentConfig
 
@@ -44,7 +44,7 @@ def make_run(folder: Path, contract: Contract, *, width: float = 0.125, trained_
         "data": {"split": {"leaky": False, "train": list(trained_on)}},
         "teacher": None,
     }
-    finish_run(folder, model=Student(contract, width=width), card=card)
+    finish_run(folder, model=gaf_resnet(contract, width=width), card=card)
     return folder
 
 

@@ -32,7 +32,7 @@ from vskd_export.convert import tflite_file
 from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.judge import engines, gate, micro
 from vskd_export.judge.evidence import torch_logits
-from vskd_export.judge.float64_images import reference_images
+from vskd_export.judge.float64_encoders import reference_encoded
 from vskd_export.judge.violations import Violation
 from vskd_export.package.report import ExportReport
 from vskd_export.quantize.calibrate import WindowSet
@@ -166,7 +166,7 @@ def test_the_integer_onnx_encodes_in_float_and_draws_the_float64_image(
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     windows = read_golden(bundle).windows
     drawn = np.concatenate([session.run(None, {INPUT_NAME: window[None]})[0] for window in windows])
-    assert np.abs(drawn - reference_images(windows, trained.contract)).max() <= 2e-6
+    assert np.abs(drawn - reference_encoded(windows, trained.contract)).max() <= 2e-6
 
 
 def test_the_integer_tflite_is_float_up_to_the_image_and_int8_behind(files: dict[str, bytes]) -> None:

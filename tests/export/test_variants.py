@@ -27,7 +27,7 @@ from vskd_export.convert import tflite_file
 from vskd_export.convert.onnx_variants import probabilities_variant
 from vskd_export.convert.tflite_variants import SIGNATURES
 from vskd_export.judge.evidence import Evidence
-from vskd_export.judge.float64_images import reference_images
+from vskd_export.judge.float64_encoders import reference_encoded
 from vskd_export.judge.variants import check_variants
 from vskd_export.quantize import variants as quantize_variants
 from vskd_export.quantize.calibrate import WindowSet
@@ -112,7 +112,7 @@ def test_encoder_then_image_gives_the_models_logits(
     windows = evidence.windows[::9]
     signatures = variants[signatures_file(recipe)]
     drawn = run_signature(signatures, "encoder", windows)
-    np.testing.assert_allclose(drawn, reference_images(windows, trained.contract), atol=2e-6)
+    np.testing.assert_allclose(drawn, reference_encoded(windows, trained.contract), atol=2e-6)
     np.testing.assert_allclose(run_onnx(variants[variant_file("encoder", FLOAT_RECIPE)], windows), drawn, atol=2e-6)
 
     for kind, logits in (

@@ -1,8 +1,8 @@
 """Make ``gaf_golden.npz``: Gramian angular fields from their definition, in Python's own float64 arithmetic.
 
-Nothing of vskd is imported, and neither the stable sine nor the rank-2 product of ``vskd.gaf`` is used: every value
-is rescaled, turned into an angle by ``acos`` and every pixel is a ``cos`` or ``sin`` of two angles. Run it from the
-repository root::
+Nothing of vskd is imported, and neither the stable sine nor the rank-2 product of ``vskd.encoders.gaf`` is used: every
+value is rescaled, turned into an angle by ``acos`` and every pixel is a ``cos`` or ``sin`` of two angles. Run it from
+the repository root::
 
     python tests/golden/make_gaf_golden.py
 

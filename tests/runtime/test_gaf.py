@@ -15,8 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 from golden import make_gaf_golden
 from vskd.contract import GafSpec
+from vskd.encoders.gaf import LARGEST_G, GafEncoder, paa_matrix
 from vskd.errors import ConfigError, SignalError
-from vskd.gaf import LARGEST_G, GafEncoder, paa_matrix
 
 GOLDEN = Path(make_gaf_golden.PATH)
 TOLERANCE = 2e-6

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from vskd.bundle import Bundle
 from vskd.contract import Contract
 from vskd.decide import softmax
+from vskd.encoders.gaf import GafEncoder
 from vskd.engines import open_engine
 from vskd.errors import MissingExtraError
-from vskd.gaf import GafEncoder
 from vskd.stream import Window
 from vskd_benchmarks.pipelines.cases import Case, Clock, Network, PipelineCase, engine_network
 from vskd_benchmarks.pipelines.networks import require, resnet18
@@ -46,7 +46,7 @@ _PYTS_METHOD = {"gasf": "summation", "gadf": "difference"}
 
 def pyts_encoder(contract: Contract) -> Callable[[Float32], Float32]:
     """Windows (channels, samples) to images (fields * channels, size, size) by pyts, min-max scaled."""
-    field, spec = _import_pyts_image().GramianAngularField, contract.gaf
+    field, spec = _import_pyts_image().GramianAngularField, contract.image_spec
     fields = [field(image_size=spec.size, method=_PYTS_METHOD[name]) for name in spec.fields]
 
     def encode(window: Float32) -> Float32:
@@ -115,7 +115,7 @@ def open_encoder_pair(bundle: Bundle) -> Case:
     contract, signal = bundle.contract, wrist_signal(bundle)
     return EncoderPair(
         ready_windows(contract, signal),
-        GafEncoder(contract.gaf, contract.window.samples),
+        GafEncoder(contract.image_spec, contract.window.samples),
         pyts_encoder(contract),
         signal.describe(),
     )
@@ -197,7 +197,7 @@ def open_image_signature(bundle: Bundle, file: str, threads: int) -> PipelineCas
 def _encoder(contract: Contract, name: str) -> Callable[[Float32], Float32] | None:
     if name == "none":
         return None
-    return pyts_encoder(contract) if name == "pyts" else GafEncoder(contract.gaf, contract.window.samples)
+    return pyts_encoder(contract) if name == "pyts" else GafEncoder(contract.image_spec, contract.window.samples)
 
 
 def _winner(contract: Contract) -> Callable[[Float32, Window], str]:

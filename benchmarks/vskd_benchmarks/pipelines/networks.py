@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 
 from vskd.bundle import Bundle
 from vskd.contract import Contract
+from vskd.encoders import encoder_for
 from vskd.errors import MissingExtraError
-from vskd.gaf import GafEncoder
 from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
 
 Float32 = NDArray[np.float32]
@@ -190,7 +190,7 @@ def _describe(path: Path, macs: int | None) -> dict[str, Any]:
 
 def _calibration(bundle: Bundle, takes: str) -> Float32:
     windows = np.stack(ready_windows(bundle.contract, wrist_signal(bundle))[:CALIBRATION_WINDOWS])
-    return windows if takes == "window" else GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)(windows)
+    return windows if takes == "window" else encoder_for(bundle.contract)(windows)
 
 
 class _Inputs:

@@ -59,7 +59,7 @@ def _measured(result: Result, raws: Mapping[str, Raw]) -> dict[str, list[float]]
 
 def _speed_ups(result: Result, int8: list[Case]) -> list[tuple[str, float]]:
     """Case and ratio of every int8 model at 64 px on one thread over pyts with eager torch."""
-    applies = {case.id for case in int8 if case.threads == 1 and result.bundle(case.bundle).image_shape[1] == 64}
+    applies = {case.id for case in int8 if case.threads == 1 and result.bundle(case.bundle).image_shape[1:] == (64, 64)}
     torch = {case.id for case in result.cases if case.kind == "usual-pipeline" and case.engine == "torch"}
     return [(each.case, each.ratio) for each in result.ratios if each.case in applies and each.against in torch]
 

@@ -33,7 +33,7 @@ class ImageToLogits(nn.Module):
         self.student = student
 
     def forward(self, image: Tensor) -> Tensor:
-        logits: Tensor = self.student.from_image(image).logits
+        logits: Tensor = self.student.from_encoded(image).logits
         return logits
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import IMAGE_TOLERANCE
+from vskd.checks.golden import encoder_tolerance
 from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd.engines.process import infer_in_subprocess
@@ -25,7 +25,7 @@ from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
 from vskd_export.convert.tflite_variants import SIGNATURES
 from vskd_export.judge.engines import EngineRun
 from vskd_export.judge.evidence import Evidence
-from vskd_export.judge.float64_images import reference_images
+from vskd_export.judge.float64_encoders import reference_encoded
 from vskd_export.judge.limits import PROBABILITY_LIMIT
 from vskd_export.judge.quantized import check_quantized, measure_quantized
 from vskd_export.judge.violations import Violation, refuse_not_finite
@@ -76,7 +76,7 @@ class _Expected:
         is_float = model.recipe == FLOAT_RECIPE
         tolerance, temperature = self.contract.logit_tolerance, self.contract.decision.temperature
         if variant == "encoder":
-            return self.images, IMAGE_TOLERANCE[self.contract.gaf.scaling]
+            return self.images, encoder_tolerance(self.contract)
         if variant == "probabilities":
             logits = self.evidence.logits if is_float else self.shipped[model.file]
             limit = tolerance / temperature if is_float else PROBABILITY_LIMIT
@@ -111,7 +111,7 @@ def check_variants(
     EngineError : an engine cannot run a variant
     """
     inputs = {INPUT_NAME: evidence.windows, IMAGE_NAME: draw_images(student, evidence.windows)}
-    expected = _Expected(contract, evidence, shipped, reference_images(evidence.windows, contract))
+    expected = _Expected(contract, evidence, shipped, reference_encoded(evidence.windows, contract))
     rows: list[VariantParity] = []
     violations: list[Violation] = []
     for answer in _answers(files, inputs):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vskd.errors import GateError
 
 ViolationCode = Literal[
-    "encoder-image",
+    "encoder-output",
     "float-logits",
     "macro-f1",
     "class-f1",

@@ -11,7 +11,7 @@ from vskd.checks.golden import Golden, margins
 from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd_export.judge.evidence import Evidence
-from vskd_export.judge.float64_images import reference_images
+from vskd_export.judge.float64_encoders import reference_encoded
 
 
 def make_golden(evidence: Evidence, contract: Contract, model_logits: Mapping[str, NDArray[np.float32]]) -> Golden:
@@ -29,7 +29,7 @@ def make_golden(evidence: Evidence, contract: Contract, model_logits: Mapping[st
     return Golden(
         names=tuple(evidence.names[row] for row in rows),
         windows=evidence.windows[rows],
-        images=reference_images(evidence.windows[rows], contract).astype(np.float32),
+        images=reference_encoded(evidence.windows[rows], contract).astype(np.float32),
         logits=logits,
         probabilities=probabilities.astype(np.float32),
         labels=logits.argmax(axis=1).astype(np.int64),

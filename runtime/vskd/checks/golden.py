@@ -19,9 +19,9 @@ from vskd.bundle import Bundle, ModelEntry
 from vskd.bundle_files import GOLDEN_VECTORS
 from vskd.contract import Contract, Scaling
 from vskd.decide import softmax
+from vskd.encoders import encoder_for
 from vskd.engines.process import Answer, infer_in_subprocess
 from vskd.errors import BundleError, EngineError
-from vskd.gaf import GafEncoder
 
 Float32 = NDArray[np.float32]
 
@@ -29,7 +29,10 @@ Float32 = NDArray[np.float32]
 #: conditioned everywhere. Near the ends of the other two scales the sine is steep and magnifies the rounding of the
 #: averages: up to 2 sqrt(2^-24) under ``range``, and without bound under ``minmax``, whose scale may be as narrow as
 #: an axis is quiet.
-IMAGE_TOLERANCE: Mapping[Scaling, float | None] = {"tanh": 2e-6, "range": 5e-4, "minmax": None}
+_IMAGE_TOLERANCE: Mapping[Scaling, float | None] = {"tanh": 2e-6, "range": 5e-4, "minmax": None}
+
+#: The same of a raw network's channels: a hyperbolic tangent, and a mean of at most 1.
+_RAW_TOLERANCE = 2e-6
 
 #: An integer model may give another label than it gave at export only where its margin was at most this: the same int8
 #: model rounds differently from processor to processor (onnxruntime issue 28609).
@@ -48,7 +51,7 @@ class Golden:
     ----------
     names : (windows,), what each window is, e.g. ``"real a1_s2_t1"``, ``"adversarial flat"``
     windows : (windows, channels, samples), g
-    images : (windows, image channels, size, size), computed in float64 by a formula of its own
+    images : (windows, *contract.encoded_shape), the encoder's output, computed in float64 by a formula of its own
     logits : (windows, classes), of the trained network
     probabilities : (windows, classes), after the contract's temperature
     labels : (windows,), index of the winning class
@@ -118,6 +121,11 @@ class ImageReplay:
 def gives_the_networks_logits(entry: ModelEntry) -> bool:
     """Whether a model computes the trained network's logits, rather than something that resembles them."""
     return entry.recipe == "fp32"
+
+
+def encoder_tolerance(contract: Contract) -> float | None:
+    """Largest difference between an encoder's output and float64's; None where no limit can be given."""
+    return _RAW_TOLERANCE if contract.gaf is None else _IMAGE_TOLERANCE[contract.gaf.scaling]
 
 
 def margins(probabilities: NDArray[np.floating[Any]]) -> Float32:
@@ -203,14 +211,14 @@ def replay_images(bundle: Bundle) -> ImageReplay:
     BundleError : the golden vectors were changed
     """
     golden = read_golden(bundle)
-    images = GafEncoder(bundle.contract.gaf, bundle.contract.window.samples)(golden.windows)
+    images = encoder_for(bundle.contract)(golden.windows)
     difference = np.abs(images - golden.images).reshape(len(golden), -1).max(axis=1)
     worst = int(difference.argmax())
     largest = float(difference[worst])
-    limit = IMAGE_TOLERANCE[bundle.contract.gaf.scaling]
+    limit = encoder_tolerance(bundle.contract)
     problem = ""
     if limit is not None and not largest <= limit:
-        problem = f"the encoder's image of window {golden.names[worst]!r} differs by {largest:.1e}, above {limit:.0e}"
+        problem = f"the encoder's output for window {golden.names[worst]!r} differs by {largest:.1e}, above {limit:.0e}"
     return ImageReplay(len(golden), largest, golden.names[worst], problem)
 
 

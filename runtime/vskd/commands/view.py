@@ -27,8 +27,8 @@ from rich.text import Text
 from vskd.commands.view_parts import SPAN_S, Activity, Image, Signal, line
 from vskd.contract import Contract, Unit
 from vskd.decide import NO_SIGNAL, Event
+from vskd.encoders import encoder_for
 from vskd.engines import Engine
-from vskd.gaf import GafEncoder
 from vskd.sources.csv import Chunk
 from vskd.stream import Health, TimeUnit, per_second, to_g
 
@@ -116,7 +116,7 @@ class View:
         self._unit: Unit = unit
         self._axes, self._per_second = axes, per_second(time_unit)
         self._engine, self._clock = engine, clock
-        self._encoder = GafEncoder(contract.gaf, contract.window.samples)
+        self._encoder = encoder_for(contract)
         self._samples: deque[tuple[float, float, float, float]] = deque(maxlen=MOST_SAMPLES)
         self._origin: float | None = None
         self._pushed: float | None = None
@@ -181,15 +181,9 @@ class View:
             Layout(Panel(self._numbers(), title="health", title_align="left"), size=36, visible=width >= IMAGE_COLUMNS),
         )
         upper = Layout(name="upper", visible=height >= SIGNAL_ROWS)
-        image_rows = height - (lower.size or 0) - 4
-        upper.split_row(
-            Layout(Panel(Signal(np.array(self._samples)), title=f"signal, g, last {SPAN_S:g} s", title_align="left")),
-            Layout(
-                Panel(self._image(), title=" + ".join(self.contract.gaf.fields), title_align="left"),
-                size=min(2 * image_rows, self.contract.gaf.size, width // 2) + 4,
-                visible=width >= IMAGE_COLUMNS,
-            ),
-        )
+        signal = Panel(Signal(np.array(self._samples)), title=f"signal, g, last {SPAN_S:g} s", title_align="left")
+        image = self._image_column(rows=height - (lower.size or 0) - 4, columns=width)
+        upper.split_row(Layout(signal), *image)
         whole = Layout()
         whole.split_column(
             Layout(line(self.title, "bold"), size=1),
@@ -198,6 +192,19 @@ class View:
             Layout(line(self.remark or "Ctrl-C ends it", "dim"), size=1),
         )
         return whole
+
+    def _image_column(self, *, rows: int, columns: int) -> tuple[Layout, ...]:
+        """Beside the signal: the last window's image, where the network takes one."""
+        gaf = self.contract.gaf
+        if gaf is None:
+            return ()
+        return (
+            Layout(
+                Panel(self._image(), title=" + ".join(gaf.fields), title_align="left"),
+                size=min(2 * rows, gaf.size, columns // 2) + 4,
+                visible=columns >= IMAGE_COLUMNS,
+            ),
+        )
 
     def _image(self) -> RenderableType:
         window = self._engine.window

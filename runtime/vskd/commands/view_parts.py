@@ -20,7 +20,7 @@ from rich.text import Text
 
 from vskd.contract import Contract
 from vskd.decide import NO_SIGNAL, UNKNOWN, Event
-from vskd.gaf import paa_matrix
+from vskd.encoders.gaf import paa_matrix
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]

@@ -12,7 +12,7 @@ import torch
 from vskd.bundle import Bundle
 from vskd.bundle_files import FORMER_VARIANTS, VARIANTS, signatures_file, variant_file
 from vskd.checks.golden import read_golden
-from vskd.gaf import GafEncoder
+from vskd.encoders.gaf import GafEncoder
 from vskd_benchmarks.measure.plan_baselines import make_job, plan_baselines
 from vskd_benchmarks.pipelines.baselines import (
     open_encoder_pair,

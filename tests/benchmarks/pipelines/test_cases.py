@@ -10,10 +10,10 @@ import pytest
 
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
+from vskd.encoders.gaf import GafEncoder
 from vskd.engines import open_engine
 from vskd.engines.tflite import TfliteEngine
 from vskd.errors import EngineError
-from vskd.gaf import GafEncoder
 from vskd.stream import Window
 from vskd_benchmarks.pipelines.cases import Network, PipelineCase, SensorPath, bare_call, open_model
 from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal

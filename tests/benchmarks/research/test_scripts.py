@@ -42,7 +42,7 @@ def test_a_student_draws_the_images_of_its_arm(arm, monkeypatch):
     for name in ("Encoder", "resnet_trunk"):
         monkeypatch.setattr(student, name, getattr(student, name))  # set back afterwards
     image_fields.replace_encoder(image_fields.ARMS[arm])
-    made = student.Student(Contract(labels=("x", "y")), width=0.25).eval()
+    made = student.gaf_resnet(Contract(labels=("x", "y")), width=0.25).eval()
     seen: list[torch.Size] = []
     made.encoder.register_forward_hook(lambda module, inputs, images: seen.append(images.shape))
     with torch.inference_mode():

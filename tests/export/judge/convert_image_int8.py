@@ -17,14 +17,14 @@ from vskd.contract import Contract
 from vskd_export.convert.graph import frozen_copy
 from vskd_export.convert.tflite_file import finish_signatures, shorten_names
 from vskd_export.convert.tflite_variants import ImageToLogits
-from vskd_training.models.student import Student
+from vskd_training.models.student import gaf_resnet
 
 
 def main(width: float, out: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     contract = Contract(labels=tuple(f"activity {index}" for index in range(27)))
-    student = frozen_copy(Student(contract, width=width))
+    student = frozen_copy(gaf_resnet(contract, width=width))
     with torch.no_grad():
         images = student.encoder(torch.randn(4, *contract.window_shape))
     with tempfile.TemporaryDirectory() as name:

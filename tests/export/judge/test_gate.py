@@ -25,7 +25,7 @@ from vskd_export.judge.sizes import check_sizes, weight_bytes
 from vskd_export.judge.violations import Collector, Violation
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.evaluation.metrics import confusion_matrix, macro_f1
-from vskd_training.models.student import Student
+from vskd_training.models.student import gaf_resnet
 
 from ..conftest import Trained
 
@@ -231,7 +231,7 @@ def test_both_encoders_keep_the_limit_under_every_scaling(scaling: Scaling, trai
     """Without exception, because float64 draws from the encoder's own averages."""
     gaf = dataclasses.replace(trained.contract.gaf, scaling=scaling, fields=("gasf", "gadf"))
     contract = dataclasses.replace(trained.contract, gaf=gaf)
-    student = Student(contract, width=0.125).eval()
+    student = gaf_resnet(contract, width=0.125).eval()
     seen = gather_evidence(student, contract, trained.held_out)
 
     table, violations = check_encoder(student, contract, seen)
@@ -252,8 +252,8 @@ def test_an_encoder_that_does_not_draw_the_contracts_image_is_a_violation(traine
     assert table["torch"] <= 2e-6
 
     _, (violation,) = check_encoder(trained.student, other, seen)
-    assert (violation.code, violation.component) == ("encoder-image", "the torch encoder")
-    assert "the torch encoder's image of window 'window 0' differs from float64 by" in violation.message
+    assert (violation.code, violation.component) == ("encoder-output", "the torch encoder")
+    assert "the torch encoder's output of window 'window 0' differs from float64 by" in violation.message
 
 
 class _Recorder:

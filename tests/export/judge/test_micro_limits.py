@@ -20,7 +20,7 @@ from vskd_export.judge import micro
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.recipes import INTEGER_RECIPE
 from vskd_export.quantize.tflite import quantize_tflite
-from vskd_training.models.student import Student
+from vskd_training.models.student import gaf_resnet
 
 KB = 1000
 pytestmark = pytest.mark.skipif(not micro.is_installed(), reason="tflite-micro has no wheel for this system")
@@ -58,7 +58,7 @@ def test_from_the_raw_window(width: float, arena_limit: int, size_limit: int) ->
     contract = Contract(labels=tuple(f"activity {index}" for index in range(27)))
     windows = np.random.default_rng(0).normal(0, 1, (4, *contract.window_shape)).astype(np.float32)
     some = WindowSet(windows, np.arange(4), ("a", "b", "c", "d"), ("anna",) * 4)
-    full = to_tflite(frozen_copy(Student(contract, width=width)), contract)
+    full = to_tflite(frozen_copy(gaf_resnet(contract, width=width)), contract)
     model = quantize_tflite(full, contract, some, INTEGER_RECIPE)
 
     run = micro.run_micro(model, windows)

@@ -19,7 +19,7 @@ from vskd_export.convert.graph import frozen_copy
 from vskd_export.convert.onnx import to_onnx
 from vskd_export.package.describe import describe_model
 from vskd_export.quantize.recipes import MODELS
-from vskd_training.models.student import Student
+from vskd_training.models.student import Student, gaf_resnet
 
 from ..conftest import Trained
 
@@ -103,7 +103,7 @@ def test_inspect_in_json(bundle: Bundle) -> None:
 
 def test_two_fields_and_a_wider_image_cost_what_torch_says() -> None:
     contract = Contract(labels=("a", "b"), gaf=GafSpec(fields=("gasf", "gadf"), size=16, scaling="minmax"))
-    untrained = Student(contract, width=0.125).train()
+    untrained = gaf_resnet(contract, width=0.125).train()
     untrained(torch.randn(4, *contract.window_shape))  # or normalization has no bias, and none is written
     student = frozen_copy(untrained)
     told = describe_model(to_onnx(student, contract), "onnx")

@@ -23,7 +23,7 @@ from vskd_export.convert.graph import frozen_copy
 from vskd_export.judge.evidence import gather_evidence
 from vskd_export.package.golden_stream import make_golden_stream
 from vskd_export.quantize.recipes import MODELS
-from vskd_training.models.student import Student
+from vskd_training.models.student import gaf_resnet
 
 from ..conftest import LABELS, synthetic_windows
 
@@ -173,7 +173,7 @@ def test_an_integer_model_is_compared_with_its_own_events() -> None:
 
 def test_whole_recordings_get_a_recording_in_both_forms(files: dict[str, bytes]) -> None:
     contract = Contract(labels=LABELS, window=WindowSpec(mode="whole", samples=64), gaf=GafSpec(size=32))
-    student = frozen_copy(Student(contract, width=0.125))
+    student = frozen_copy(gaf_resnet(contract, width=0.125))
     evidence = gather_evidence(student, contract, synthetic_windows(16, subjects=("cara",), seed=2))
 
     made = make_golden_stream(student, contract, evidence, files, MODELS)

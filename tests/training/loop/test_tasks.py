@@ -24,7 +24,7 @@ from vskd_training.loop.tasks import (
     student_task,
 )
 from vskd_training.models.output import ModelOutput
-from vskd_training.models.student import Student
+from vskd_training.models.student import gaf_resnet
 from vskd_training.settings import Augmentation, Config, LossWeights
 
 STILL = Augmentation(rotation_rad=0, scale=0, jitter_g=0, crop=0, time_warp=0, mixup=0)
@@ -168,7 +168,7 @@ def test_a_batch_and_its_loss_stay_on_the_device(tiny: Experiment, monkeypatch: 
     )
     table, classes, batch = tiny.windows("train"), len(tiny.contract.labels), 16
     config = config_with(tiny, EVERY_CHANGE, loss=loss)
-    network = Student(tiny.contract, width=0.125).eval()
+    network = gaf_resnet(tiny.contract, width=0.125).eval()
     generators: list[torch.Generator] = []
 
     def on_the_cpu(self: EpochOrder, epoch: int, device: torch.device, *, stream: int = 0) -> torch.Generator:

@@ -18,7 +18,7 @@ from vskd_training.loop import fit as fit_module
 from vskd_training.loop.distributed import Processes
 from vskd_training.loop.fit import Training
 from vskd_training.loop.train import train_student, train_teacher
-from vskd_training.models.student import Student
+from vskd_training.models.student import gaf_resnet
 from vskd_training.runs.predict import predict_windows
 from vskd_training.runs.run import Run
 from vskd_training.runs.trained import trained_student
@@ -184,7 +184,7 @@ def test_changed_weights_are_refused(student: Run, tmp_path: Path) -> None:
     (copy / "model.safetensors").write_bytes(bytes(changed))
     run = Run.open(copy, role="student")
     with pytest.raises(DataError, match="missing or was changed"):
-        run.load_weights(Student(run.contract, width=run.config.student.width))
+        run.load_weights(gaf_resnet(run.contract, width=run.config.student.width))
 
 
 def test_a_broken_resume_file_is_one_sentence(tiny: Experiment, teacher: Run, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vskd.contract import GafSpec
+from vskd.encoders.gaf import GafEncoder
 from vskd.errors import SignalError
-from vskd.gaf import GafEncoder
-from vskd_training.models.encoder import Encoder
+from vskd_training.models.encoder import GafLayer
 
 EVERY_SCALING = ("minmax", "range", "tanh")
 EVERY_CHOICE = [(("gasf",)), (("gadf",)), ("gasf", "gadf"), ("gadf", "gasf")]
@@ -28,7 +28,7 @@ def difference(spec: GafSpec, windows: np.ndarray) -> float:
     """Largest difference between the two executions."""
     samples = windows.shape[-1]
     with torch.no_grad():
-        executed = Encoder(spec, samples)(torch.from_numpy(windows)).numpy()
+        executed = GafLayer(spec, samples)(torch.from_numpy(windows)).numpy()
     reference = GafEncoder(spec, samples)(windows)
     assert executed.shape == reference.shape
     assert executed.dtype == np.float32
@@ -81,18 +81,18 @@ def test_gradients_to_the_window_are_finite_within_the_range(scaling: str) -> No
     noise = np.random.default_rng(5).standard_normal((2, 3, 32))
     windows = torch.tensor(noise, dtype=torch.float32, requires_grad=True)
     spec = GafSpec(fields=("gasf", "gadf"), scaling=scaling, scale_g=8.0, size=16)  # type: ignore[arg-type]
-    Encoder(spec, 32)(windows)[:, :, 1:].square().sum().backward()
+    GafLayer(spec, 32)(windows)[:, :, 1:].square().sum().backward()
     assert windows.grad is not None
     assert windows.grad.isfinite().all()
     assert windows.grad.abs().max() > 0
 
 
 def test_the_encoder_has_nothing_to_learn_or_to_save() -> None:
-    encoder = Encoder(GafSpec(size=16), 32)
+    encoder = GafLayer(GafSpec(size=16), 32)
     assert list(encoder.parameters()) == []
     assert encoder.state_dict() == {}
 
 
 def test_more_pixels_than_samples_are_refused() -> None:
     with pytest.raises(SignalError, match="image of 64 pixels cannot be drawn from a window of 32 samples"):
-        Encoder(GafSpec(size=64), 32)
+        GafLayer(GafSpec(size=64), 32)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.errors import ConfigError
 from vskd_training.models.output import FEATURE_SIZE
-from vskd_training.models.student import Student, resnet_trunk
+from vskd_training.models.resnet import resnet_trunk
+from vskd_training.models.student import Student, gaf_resnet
 from vskd_training.models.torchvision_import import torchvision_resnet
 
 torch.set_num_threads(1)
@@ -39,7 +40,7 @@ def multiply_accumulates(network: Student, image: Tensor) -> int:
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(hook)
     with torch.no_grad():
-        network.eval().from_image(image)
+        network.eval().from_encoded(image)
     return total
 
 
@@ -82,12 +83,12 @@ def test_torchvisions_weights_give_torchvisions_pooled_vector(size: int) -> None
 
 
 def test_sizes_of_the_paper() -> None:
-    full = Student(contract(), width=1.0)
+    full = gaf_resnet(contract(), width=1.0)
     # The trunk of torchvision (11,689,512 less its last layer), 512 -> 300, 300 -> 27.
     assert parameters(full) == 11_689_512 - 513_000 + 512 * 300 + 300 + 300 * 27 + 27
     assert parameters(full) == pytest.approx(11.34e6, rel=0.001)
     assert parameters(resnet_trunk(3, width=0.25)) == pytest.approx(0.70e6, rel=0.005)
-    assert parameters(Student(contract(), width=0.25)) == pytest.approx(0.75e6, rel=0.005)
+    assert parameters(gaf_resnet(contract(), width=0.25)) == pytest.approx(0.75e6, rel=0.005)
     assert full.trunk.out_features == 512
     assert resnet_trunk(3, width=0.25).out_features == 128
 
@@ -96,7 +97,7 @@ def test_sizes_of_the_paper() -> None:
     ("width", "size", "millions"), [(1.0, 64, 148), (1.0, 96, 333), (1.0, 128, 592), (0.25, 64, 11)]
 )
 def test_costs_of_the_method(width: float, size: int, millions: int) -> None:
-    cost = multiply_accumulates(Student(contract(size=size), width=width), torch.zeros(1, 3, size, size))
+    cost = multiply_accumulates(gaf_resnet(contract(size=size), width=width), torch.zeros(1, 3, size, size))
     assert cost / 1e6 == pytest.approx(millions, abs=0.6)
 
 
@@ -104,13 +105,13 @@ def test_costs_of_the_method(width: float, size: int, millions: int) -> None:
 @pytest.mark.parametrize(("fields", "channels"), [(("gadf",), 3), (("gasf", "gadf"), 6)])
 @pytest.mark.parametrize("width", [0.25, 1.0])
 def test_any_image(size: int, fields: tuple[str, ...], channels: int, width: float) -> None:
-    student = Student(contract(size=size, fields=fields), width=width).eval()
+    student = gaf_resnet(contract(size=size, fields=fields), width=width).eval()
     windows = torch.randn(2, 3, 128)
     with torch.no_grad():
         images = student.encoder(windows)
         assert images.shape == (2, channels, size, size)
         view = student(windows)
-        again = student.from_image(images)
+        again = student.from_encoded(images)
     assert view.logits.shape == (2, 27)
     assert view.feature.shape == (2, FEATURE_SIZE) == (2, 300)
     assert view.feature.min() >= 0
@@ -148,7 +149,7 @@ def test_every_convolution_starts_as_torchvision_starts_it(width: float, channel
 
 def test_every_parameter_gets_a_gradient() -> None:
     torch.manual_seed(0)
-    student = Student(contract(size=48, fields=("gasf", "gadf")), width=0.25)
+    student = gaf_resnet(contract(size=48, fields=("gasf", "gadf")), width=0.25)
     view = student(torch.randn(8, 3, 128))
     (view.logits.square().sum() + view.feature.sum()).backward()
     idle = [name for name, value in student.named_parameters() if value.grad is None or not value.grad.any()]
@@ -156,4 +157,4 @@ def test_every_parameter_gets_a_gradient() -> None:
 
 
 def test_the_encoder_is_not_saved_with_the_weights() -> None:
-    assert not [key for key in Student(contract(), width=0.25).state_dict() if key.startswith("encoder")]
+    assert not [key for key in gaf_resnet(contract(), width=0.25).state_dict() if key.startswith("encoder")]

@@ -7,8 +7,9 @@ from pathlib import Path
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.data.joints import ARMS
+from vskd_training.models.raw import RawResnet, RawSeparable
 from vskd_training.models.skeleton import SkeletonTeacher
-from vskd_training.models.student import Student
+from vskd_training.models.student import Student, gaf_resnet
 from vskd_training.models.trn import BnInceptionBackbone, SmallBackbone, Teacher
 from vskd_training.settings import Config, StudentConfig
 
@@ -21,7 +22,11 @@ _CHAINS: dict[str, tuple[tuple[int, tuple[int, ...]], ...]] = {"joints": ARMS, "
 
 def build_student(config: StudentConfig, contract: Contract) -> Student:
     """The student that a config describes: windows of the contract in, its classes out."""
-    return Student(contract, width=config.width, depth=config.depth)
+    if config.family == "gaf-resnet":
+        return gaf_resnet(contract, width=config.width, depth=config.depth)
+    trunk = {"raw-resnet": RawResnet, "raw-separable": RawSeparable}[config.family]
+    inputs = contract.encoded_shape[0]
+    return Student(contract, trunk(inputs, channels=config.channels, kernel=config.kernel, stride=config.stride))
 
 
 def build_teacher(config: Config, classes: int) -> Teacher | SkeletonTeacher:

@@ -1,4 +1,4 @@
-"""The encoder of ``vskd.gaf``, executed in torch: for training, and inside the exported graph.
+"""The encoders of ``vskd.encoders``, executed in torch: for training, and inside the exported graph.
 
 Same formulas, same constants, same order of channels. Only operators that ONNX, LiteRT and TensorFlow Lite Micro have
 are used, so that the graph that ships computes what was trained on.
@@ -9,11 +9,45 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vskd.contract import GafSpec
-from vskd.gaf import FLAT_G, paa_matrix
+from vskd.contract import Contract, GafSpec, RawSpec
+from vskd.encoders.gaf import FLAT_G, paa_matrix
 
 
-class Encoder(nn.Module):
+def encoder_for(contract: Contract) -> GafLayer | RawLayer:
+    """The encoder of a contract, in torch."""
+    if contract.raw is not None:
+        return RawLayer(contract.raw)
+    return GafLayer(contract.image_spec, contract.window.samples)
+
+
+class RawLayer(nn.Module):
+    """Windows to the channels of a raw network.
+
+    Parameters
+    ----------
+    spec : transforms and scale
+
+    Shape
+    -----
+    (batch, channels, samples), g -> (batch, transforms * channels, samples)
+    """
+
+    def __init__(self, spec: RawSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, windows: Tensor) -> Tensor:
+        made = [self._transformed(name, windows) for name in self.spec.transforms]
+        return torch.cat(made, dim=1) if len(made) > 1 else made[0]
+
+    def _transformed(self, name: str, windows: Tensor) -> Tensor:
+        if name == "g":
+            return windows.clamp(-self.spec.clip_g, self.spec.clip_g)
+        soft = torch.tanh(windows * (1.0 / self.spec.scale_g))
+        return soft if name == "tanh" else soft - soft.mean(dim=-1, keepdim=True)
+
+
+class GafLayer(nn.Module):
     """Windows to images.
 
     Parameters

@@ -34,7 +34,7 @@ from vskd_training.models.bn_inception import (
     load_imagenet_weights,
 )
 from vskd_training.models.output import FEATURE_SIZE, ModelOutput
-from vskd_training.models.student import resnet_trunk
+from vskd_training.models.resnet import resnet_trunk
 
 #: Most subsets of one scale in one pass.
 SUBSETS_PER_SCALE = 3

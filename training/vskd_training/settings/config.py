@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from vskd.contract import Contract, DecisionSpec, GafSpec, ResamplingSpec, SensorSpec, WindowSpec
+from vskd.contract import Contract, DecisionSpec, GafSpec, RawSpec, ResamplingSpec, SensorSpec, WindowSpec
 from vskd.errors import ConfigError
 from vskd_training.settings.augmentation import Augmentation
 from vskd_training.settings.data import DataConfig, LabelsConfig
@@ -19,14 +19,15 @@ from vskd_training.settings.virtual import VirtualConfig
 class Config:
     """Everything that a run depends on, except the code and the recordings.
 
-    What a device must know (``window``, ``gaf``, ``sensor``, ``decision``) becomes the contract, which is built here
-    once and travels with the run and the bundle.
+    What a device must know (``window``, ``sensor``, ``decision``, and ``gaf`` or ``raw``) becomes the contract, which
+    is built here once and travels with the run and the bundle.
     """
 
     data: DataConfig
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     window: WindowSpec = field(default_factory=WindowSpec)
     gaf: GafSpec = field(default_factory=GafSpec)
+    raw: RawSpec = field(default_factory=RawSpec)
     sensor: SensorSpec = field(default_factory=SensorSpec)
     decision: DecisionSpec = field(default_factory=DecisionSpec)
     augment: Augmentation = field(default_factory=Augmentation)
@@ -77,7 +78,8 @@ class Config:
             labels=labels,
             sensor=self.sensor,
             window=self.window,
-            gaf=self.gaf,
+            gaf=None if self.student.is_raw else self.gaf,
+            raw=self.raw if self.student.is_raw else None,
             decision=self.decision,
             trained_on=dataset_name,
         )

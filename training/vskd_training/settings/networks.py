@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from vskd.errors import ConfigError
 
+#: Which keys of ``[student]`` shape which kind of network.
+_IMAGE_KEYS, _RAW_KEYS = ("width", "depth"), ("channels", "kernel", "stride")
+
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """The student: ``width`` is the factor on the channels of ResNet, ``depth`` its layers with weights."""
+    """The student.
 
+    Attributes
+    ----------
+    family : ``gaf-resnet`` (the paper's: a ResNet on the images of ``[gaf]``), ``raw-resnet`` (residual convolutions
+        over time, on the channels of ``[raw]``), or ``raw-separable`` (depthwise-separable ones)
+    width, depth : of ``gaf-resnet``: the factor on the channels of ResNet, and its layers with weights
+    channels, kernel, stride : of the raw families: channels of the first layer, samples that a convolution sees, and
+        the step of the first one, samples
+    """
+
+    family: Literal["gaf-resnet", "raw-resnet", "raw-separable"] = "gaf-resnet"
     width: float = 1.0
     depth: Literal[10, 18, 34] = 18
+    channels: int = 32
+    kernel: int = 9
+    stride: int = 2
 
     def __post_init__(self) -> None:
         if not 0.125 <= self.width <= 2:
             raise ConfigError(f"student.width must lie in [0.125, 2], got {self.width}")
+        if not 4 <= self.channels <= 512:
+            raise ConfigError(f"student.channels must lie in [4, 512], got {self.channels}")
+        if not (3 <= self.kernel <= 63 and self.kernel % 2):
+            raise ConfigError(f"student.kernel must be odd and lie in [3, 63], got {self.kernel}")
+        if not 1 <= self.stride <= 8:
+            raise ConfigError(f"student.stride must lie in [1, 8], got {self.stride}")
+        self._refuse_keys_of_another_family()
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the network takes the window itself, and no image."""
+        return self.family != "gaf-resnet"
+
+    def _refuse_keys_of_another_family(self) -> None:
+        known = {item.name: item.default for item in fields(self)}
+        for name in _IMAGE_KEYS if self.is_raw else _RAW_KEYS:
+            if getattr(self, name) != known[name]:
+                own = ", ".join(_RAW_KEYS if self.is_raw else _IMAGE_KEYS)
+                raise ConfigError(
+                    f"student.{name} = {getattr(self, name)} has no meaning for student.family = {self.family!r}",
+                    hint=f"That family has the keys {own}",
+                )
 
 
 @dataclass(frozen=True)

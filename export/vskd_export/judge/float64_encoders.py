@@ -1,4 +1,4 @@
-"""The images of ``vskd.gaf`` in float64, from the angles: another route than the encoders', which are judged by it."""
+"""The encoders' output in float64, by another route than theirs; they are judged by it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.contract import Contract, GafSpec
-from vskd.gaf import FLAT_G
+from vskd.contract import Contract, GafSpec, RawSpec
+from vskd.encoders.gaf import FLAT_G
 
 
-def reference_images(windows: NDArray[np.floating[Any]], contract: Contract) -> NDArray[np.float64]:
-    """The images of ``vskd.gaf``, in float64, from the angles: cos(phi_i + phi_j) and sin(phi_i - phi_j).
+def reference_encoded(windows: NDArray[np.floating[Any]], contract: Contract) -> NDArray[np.float64]:
+    """What the contract's encoder should give: images from the angles, cos(phi_i + phi_j) and sin(phi_i - phi_j).
 
     Parameters
     ----------
@@ -21,26 +21,38 @@ def reference_images(windows: NDArray[np.floating[Any]], contract: Contract) -> 
 
     Returns
     -------
-    (n, image channels, size, size)
+    (n, *contract.encoded_shape)
     """
+    if contract.raw is not None:
+        return _channels(windows, contract.raw)
     return images_of(reference_averages(windows, contract), contract)
 
 
 def reference_averages(windows: NDArray[np.floating[Any]], contract: Contract) -> NDArray[np.float64]:
     """The segment averages that an image is drawn from, in float64: (n, channels, samples) -> (n, channels, size)."""
-    bounds = np.linspace(0, contract.window.samples, contract.gaf.size + 1).astype(np.int64)
+    bounds = np.linspace(0, contract.window.samples, contract.image_spec.size + 1).astype(np.int64)
     exact = np.asarray(windows, dtype=np.float64)
     return np.stack([exact[..., start:end].mean(axis=-1) for start, end in itertools.pairwise(bounds)], axis=-1)
 
 
 def images_of(averages: NDArray[np.floating[Any]], contract: Contract) -> NDArray[np.float64]:
     """The images that float64 draws from averages (n, channels, size), g."""
-    spec = contract.gaf
+    spec = contract.image_spec
     cosine, radius = _rescale(np.asarray(averages, dtype=np.float64), spec)
     phi = np.arccos(np.clip(cosine, -1.0, 1.0))[..., np.newaxis]
     turned = np.swapaxes(phi, -1, -2)
     fields = [np.cos(phi + turned) if name == "gasf" else np.sin(phi - turned) for name in spec.fields]
     return np.concatenate([field * radius for field in fields], axis=1)
+
+
+def _channels(windows: NDArray[np.floating[Any]], spec: RawSpec) -> NDArray[np.float64]:
+    exact = np.asarray(windows, dtype=np.float64)
+    # tanh by the exponential function; beyond 20 it is 1 to the last bit of float64.
+    decay = np.exp(-2 * np.minimum(np.abs(exact) / spec.scale_g, 20))
+    soft = np.sign(exact) * (1 - decay) / (1 + decay)
+    made = {"g": np.sign(exact) * np.minimum(np.abs(exact), spec.clip_g), "tanh": soft}
+    made["centred"] = soft - soft.sum(axis=-1, keepdims=True) / soft.shape[-1]
+    return np.concatenate([made[name] for name in spec.transforms], axis=1)
 
 
 def _rescale(values: NDArray[np.float64], spec: GafSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

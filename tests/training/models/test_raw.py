@@ -1,0 +1,120 @@
+"""The raw students: the same encoder as numpy's, their shapes, their costs, and that all of them learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vskd.contract import Contract, RawSpec, WindowSpec
+from vskd.encoders import encoder_for
+from vskd.errors import ConfigError
+from vskd_training.models.build import build_student
+from vskd_training.models.output import FEATURE_SIZE
+from vskd_training.models.raw import RawResnet, RawSeparable
+from vskd_training.models.student import Student
+from vskd_training.settings import StudentConfig
+
+torch.set_num_threads(1)
+
+FAMILIES = ("raw-resnet", "raw-separable")
+
+
+def contract(*transforms: str, samples: int = 64) -> Contract:
+    raw = RawSpec(transforms=transforms or ("tanh", "centred"))  # type: ignore[arg-type]
+    return Contract(labels=("a", "b", "c"), window=WindowSpec(samples=samples), gaf=None, raw=raw)
+
+
+def build(family: str, *, transforms: tuple[str, ...] = (), **keys: int) -> Student:
+    return build_student(StudentConfig(family=family, **keys), contract(*transforms))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("transforms", [("g",), ("tanh",), ("centred",), ("tanh", "centred"), ("g", "tanh", "centred")])
+def test_torch_gives_numpys_channels(transforms: tuple[str, ...]) -> None:
+    windows = np.random.default_rng(1).normal(0, 4, (7, 3, 64)).astype(np.float32)
+    windows[0] *= 1e6
+    student = build("raw-separable", transforms=transforms)
+    in_torch = student.encoder(torch.from_numpy(windows)).numpy()
+    np.testing.assert_allclose(in_torch, encoder_for(contract(*transforms))(windows), atol=5e-7)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_windows_to_logits_and_feature(family: str, stride: int) -> None:
+    student = build(family, channels=8, kernel=5, stride=stride).eval()
+    windows = torch.randn(4, 3, 64)
+    with torch.no_grad():
+        output = student(windows)
+        again = student.from_encoded(student.encoder(windows))
+    assert output.logits.shape == (4, 3)
+    assert output.feature.shape == (4, FEATURE_SIZE)
+    assert output.feature.min() >= 0
+    torch.testing.assert_close(output.logits, again.logits, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_window_is_judged_alone(family: str) -> None:
+    student = build(family, channels=8).eval()
+    windows = torch.randn(5, 3, 64)
+    with torch.no_grad():
+        together, alone = student(windows).logits, torch.cat([student(one[None]).logits for one in windows])
+    torch.testing.assert_close(together, alone, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_parameter_gets_a_gradient(family: str) -> None:
+    torch.manual_seed(0)
+    student = build(family, channels=8)
+    output = student(torch.randn(8, 3, 64))
+    (output.logits.square().sum() + output.feature.sum()).backward()
+    idle = [name for name, value in student.named_parameters() if value.grad is None or not value.grad.any()]
+    assert idle == []
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(value.numel() for value in module.parameters())
+
+
+def test_parameters_by_hand() -> None:
+    def norm(channels: int) -> int:
+        return 2 * channels
+
+    c, k = 8, 5
+    stem = 6 * c * k + norm(c)
+    around = [c * 2 * c + norm(2 * c), 2 * c * 4 * c + norm(4 * c)]
+    pairs = [(c, c), (c, 2 * c), (2 * c, 4 * c)]
+    mains = sum(a * b * k + norm(b) + b * b * k + norm(b) for a, b in pairs)
+    assert parameters(RawResnet(6, channels=c, kernel=k, stride=2)) == stem + mains + sum(around)
+
+    pairs = [(c, c), (c, 2 * c), (2 * c, 2 * c), (2 * c, 4 * c), (4 * c, 4 * c)]
+    blocks = sum(a * k + norm(a) + a * b + norm(b) for a, b in pairs)
+    assert parameters(RawSeparable(6, channels=c, kernel=k, stride=2)) == stem + blocks
+
+
+@pytest.mark.parametrize("trunk", [RawResnet, RawSeparable])
+def test_a_convolution_over_time_is_the_one_of_one_dimension(trunk: type[nn.Module]) -> None:
+    """What the height-1 form computes, computed as ``conv1d``."""
+    made = trunk(6, channels=8, kernel=5, stride=2)
+    first = next(module for module in made.modules() if isinstance(module, nn.Conv2d))
+    signal = torch.randn(2, 6, 40)
+    expected: Tensor = nn.functional.conv1d(signal, first.weight.squeeze(2), stride=2, padding=2)
+    torch.testing.assert_close(first(signal.unsqueeze(2)).squeeze(2), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"family": "raw-resnet", "width": 0.5},
+            "width = 0.5 has no meaning for student.family = 'raw-resnet'",
+        ),
+        ({"channels": 16}, "student.channels = 16 has no meaning for student.family = 'gaf-resnet'"),
+        ({"family": "raw-resnet", "kernel": 4}, "student.kernel must be odd"),
+        ({"family": "raw-resnet", "channels": 2}, r"student.channels must lie in \[4, 512\], got 2"),
+        ({"family": "raw-separable", "stride": 9}, r"student.stride must lie in \[1, 8\], got 9"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(keys: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        StudentConfig(**keys)  # type: ignore[arg-type]
