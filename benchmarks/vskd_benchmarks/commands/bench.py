@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     epilog="Examples: vskd bench wrist.bundle --out wrist-bench; "
     "vskd bench wrist.bundle --mode paced --rate-hz 1 --out paced; "
     "vskd bench wrist.bundle --profile generic-watch --out watch; "
-    "vskd bench wrist.bundle --mode soak --power-meter meter.csv --battery-wh 1.3 --out soak; "
+    "vskd bench wrist.bundle --mode soak --meter-later --battery-wh 1.3 --out soak; "
+    "vskd bench --add-power soak --power-meter meter.csv; "
     "vskd bench --check wrist-bench"
 )
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, type=click.Path(path_type=Path))
@@ -56,20 +57,12 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     help="Of each case in modes paced and soak; every nanosecond is held in memory till the end.  "
     "[default: 64 and 600; quick: 12 and 20]",
 )
-@click.option("--energy", is_flag=True, help="Energy per inference; always with --profile in modes paced and soak.")
 @click.option(
-    "--power-meter",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file that a power meter is writing: time_s and power_w, or time_s, voltage_v and current_a.  "
-    "[default: the machine's own counters, else the profile's model]",
+    "--energy",
+    is_flag=True,
+    help="Energy per inference, by the Pi 5's power chip or the profile's model; always with --profile.",
 )
-@click.option("--meter-later", is_flag=True, help="A power meter runs; its file is added by --add-power.")
-@click.option(
-    "--meter-clock",
-    type=click.Choice(["unix", "monotonic"]),
-    help="What time_s is: Unix time, or this machine's monotonic clock.  [default: unix]",
-)
-@click.option("--meter-offset-s", type=float, help="Added to the meter's time_s.  [default: 0]")
+@click.option("--meter-later", is_flag=True, help="A power meter logs meanwhile; --add-power adds its file.")
 @click.option(
     "--battery-wh",
     type=click.FloatRange(0, min_open=True),
@@ -93,6 +86,11 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     "--add-power",
     type=click.Path(path_type=Path),
     help="Measure nothing; add the file of --power-meter to this result folder of --meter-later.",
+)
+@click.option(
+    "--power-meter",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file for --add-power: time_s (Unix time) and power_w, or time_s, voltage_v and current_a.",
 )
 @click.option("--check", type=click.Path(path_type=Path), help="Measure nothing; verify this result folder.")
 def bench(**given: Any) -> None:

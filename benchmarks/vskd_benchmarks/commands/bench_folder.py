@@ -46,8 +46,10 @@ def add_power(folder: Path, options: Options) -> None:
     """
     options.refuse_bundles("--add-power")
     options.refuse("battery_wh", "duty_cycle", because="belongs to the measurement; leave it out with --add-power")
+    if options.power_meter is None:
+        raise click.UsageError("--add-power takes the meter's file too; add --power-meter FILE")
     result = read_result(folder)
-    energy, trace = add_meter(result.energy, options.meter_settings())
+    energy, trace = add_meter(result.energy, options.power_meter)
     raws: dict[str, Any] = {case.id: read_raw(folder, case.id) for case in result.cases}
     raws[POWER] = power_arrays(trace)
     result = derive(with_derived(Facts, result, {"energy": energy}), raws)

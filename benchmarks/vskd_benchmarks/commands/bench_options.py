@@ -15,12 +15,11 @@ import click
 
 if TYPE_CHECKING:  # what measures is imported when something is measured, so that `vskd --help` stays quick
     from vskd_benchmarks.device.energy import EnergySettings
-    from vskd_benchmarks.device.power_meter import MeterClock
     from vskd_benchmarks.device.profiles import Profile
     from vskd_benchmarks.measure.settings import Mode, Settings
 
 #: Options that bear on energy.
-_ENERGY = ("energy", "power_meter", "meter_later", "meter_clock", "meter_offset_s", "battery_wh", "duty_cycle")
+_ENERGY = ("energy", "meter_later", "battery_wh", "duty_cycle")
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,6 @@ class Options:
     energy: bool
     power_meter: Path | None
     meter_later: bool
-    meter_clock: MeterClock | None
-    meter_offset_s: float | None
     battery_wh: float | None
     duty_cycle: float | None
     quick: bool
@@ -61,19 +58,6 @@ class Options:
             value = getattr(self, name)
             if value is not None and value is not False:  # 0.0 was given
                 raise click.UsageError(f"--{name.replace('_', '-')} {because}")
-
-    def meter_settings(self) -> EnergySettings:
-        """How a power meter's file is read."""
-        from vskd_benchmarks.device.energy import EnergySettings
-
-        return EnergySettings(
-            self.power_meter,
-            meter_later=self.meter_later,
-            meter_clock=self.meter_clock or "unix",
-            meter_offset_s=self.meter_offset_s or 0.0,
-            battery_wh=self.battery_wh,
-            duty_cycle=self.duty_cycle or 1.0,
-        )
 
     def settings(self) -> Settings:
         """What to measure.
@@ -120,6 +104,9 @@ class Options:
 
     def _energy(self) -> EnergySettings | None:
         """How energy is measured and used; None for a run without it."""
+        from vskd_benchmarks.device.energy import EnergySettings
+
+        self.refuse("power_meter", because="comes with --add-power; measure with --meter-later while the meter runs")
         if self._mode == "single-stream":
             self.refuse(
                 *_ENERGY,
@@ -127,13 +114,9 @@ class Options:
                 "add --mode soak (the smallest uncertainty) or --mode paced (with wake-ups)",
             )
             return None
-        if self.power_meter is None:
-            self.refuse("meter_clock", "meter_offset_s", because="means nothing without --power-meter")
-        if self.meter_later and self.power_meter is not None:
-            raise click.UsageError("--meter-later contradicts --power-meter: the file comes with --add-power")
         if self.profile is None and not any(getattr(self, name) for name in _ENERGY):
             return None
-        return self.meter_settings()
+        return EnergySettings(self.meter_later, self.battery_wh, self.duty_cycle or 1.0)
 
 
 def _threads(text: str | None, profile: Profile | None) -> tuple[int, ...]:

@@ -11,13 +11,11 @@ import platform
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 #: Instructions that decide how fast int8 and fp32 run. ``asimddp`` is SDOT: without it int8 gains little on ARM.
 FEATURES = (
@@ -85,51 +83,9 @@ def temperature_c(root: Path = Path("/")) -> float | None:
     return max(heats, default=None)
 
 
-class MachineMonitor:
-    """Reads frequency and temperature again and again while it is entered.
-
-    Parameters
-    ----------
-    epoch_ns : start of the run by ``clock``
-    every_s : between two readings
-    root, clock : a test brings its own
-    """
-
-    def __init__(
-        self, epoch_ns: int, every_s: float, root: Path = Path("/"), clock: Callable[[], int] = time.perf_counter_ns
-    ) -> None:
-        self.readings: list[dict[str, Any]] = []
-        self._epoch_ns = epoch_ns
-        self._every_s = every_s
-        self._root = root
-        self._clock = clock
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._read_until_done, daemon=True)
-
-    def __enter__(self) -> Self:
-        self.read()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def read(self) -> None:
-        """Take one reading."""
-        self.readings.append(
-            {
-                "at_s": round((self._clock() - self._epoch_ns) / 1e9, 3),
-                "frequency_khz": _highest(self._root, "scaling_cur_freq"),
-                "temperature_c": temperature_c(self._root),
-            }
-        )
-
-    def _read_until_done(self) -> None:
-        while not self._done.wait(self._every_s):
-            self.read()
+def read_clock_and_heat(root: Path = Path("/")) -> dict[str, Any]:
+    """What is followed while the run lasts."""
+    return {"frequency_khz": _highest(root, "scaling_cur_freq"), "temperature_c": temperature_c(root)}
 
 
 def busy_cores(root: Path = Path("/"), *, sleep: Callable[[float], None] = time.sleep) -> float | None:

@@ -1,7 +1,6 @@
 """The CSV file of a power meter, aligned with the run by its timestamps.
 
-Columns: ``time_s`` and either ``power_w`` or both ``voltage_v`` and ``current_a``; others are ignored. ``time_s``
-is Unix time, or this machine's monotonic clock (``CLOCK_MONOTONIC``), after ``--meter-offset-s`` has been added.
+Columns: ``time_s``, Unix time, and either ``power_w`` or both ``voltage_v`` and ``current_a``; others are ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import math
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,49 +19,40 @@ from numpy.typing import NDArray
 from vskd.errors import DataError
 from vskd_benchmarks.device.power_trace import PowerTrace
 
-MeterClock = Literal["unix", "monotonic"]
-
 TIME, POWER, VOLTAGE, CURRENT = "time_s", "power_w", "voltage_v", "current_a"
 
 #: Unix times are above this since September 2001; a meter that counts from its start stays below for 31 years.
 UNIX_SINCE_S = 1e9
 
 
-def read_power_meter(
-    path: Path, *, clock: MeterClock, offset_s: float, unix_ns: int, monotonic_ns: int, partial: bool = False
-) -> PowerTrace:
+def read_power_meter(path: Path, *, unix_ns: int) -> PowerTrace:
     """The readings of a power meter since the start of the run.
 
     Parameters
     ----------
     path : CSV file
-    clock : what ``time_s`` is, once ``offset_s`` was added
-    offset_s : added to every ``time_s``
-    unix_ns, monotonic_ns : start of the run on both clocks
-    partial : the file may hold a header and nothing else yet
+    unix_ns : start of the run
 
     Raises
     ------
     DataError : not readable, a column is missing, a value is no number, or time does not rise
     """
-    time_s, power_w = _parse(path, partial=partial)
-    if clock == "unix" and len(time_s) and time_s[0] + offset_s < UNIX_SINCE_S:
+    time_s, power_w = _parse(path)
+    if time_s[0] < UNIX_SINCE_S:
         raise DataError(
             f"{path}: {TIME} starts at {time_s[0]:g} s, which is no Unix time",
-            hint="Give --meter-offset-s, the Unix time at the meter's zero, or --meter-clock monotonic",
+            hint=f"Add the Unix time of the meter's zero to {TIME}",
         )
-    start_ns = unix_ns if clock == "unix" else monotonic_ns
     # Seconds since the start are taken before the product: 1.8e18 ns are beyond a float's 53 bits.
-    since_s = time_s + (offset_s - start_ns / 1e9)
-    return PowerTrace(np.rint(since_s * 1e9).astype(np.int64), power_w)
+    return PowerTrace(np.rint((time_s - unix_ns / 1e9) * 1e9).astype(np.int64), power_w)
 
 
-def _parse(path: Path, *, partial: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _parse(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}", hint="Give the CSV file of a power meter") from error
-    # A logger that is still writing leaves its last line unfinished.
+    # A logger that still writes, or was stopped, leaves its last line unfinished.
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
     names = [name.strip() for name in next(rows, [])]
     columns = [name for name in (TIME, *((POWER,) if POWER in names else (VOLTAGE, CURRENT))) if name not in names]
@@ -74,7 +63,7 @@ def _parse(path: Path, *, partial: bool) -> tuple[NDArray[np.float64], NDArray[n
         )
     # An array of doubles: ten minutes at 10 kHz are six million readings, and as many tuples would take a gigabyte.
     found = array("d", itertools.chain.from_iterable(_readings(path, rows, names)))
-    if not found and not partial:
+    if not found:
         raise DataError(f"{path} holds no readings", hint="Start the meter before the run")
     pairs = np.array(found, dtype=np.float64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]

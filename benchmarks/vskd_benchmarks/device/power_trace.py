@@ -1,7 +1,6 @@
 """Power over time, and the energy of a stretch of it.
 
-A trace is either readings of the power (straight lines between them: the trapezoid rule) or mean powers, as the
-differences of an energy counter give them (each holds since the reading before). Knows nothing of where it comes from.
+Between two readings the power is a straight line (the trapezoid rule). Knows nothing of where the readings come from.
 """
 
 from __future__ import annotations
@@ -25,12 +24,10 @@ class PowerTrace:
     ----------
     time_ns : (readings,), rising, ns since the start of the run
     power_w : (readings,)
-    means : whether each power is the mean since the reading before; the first one then means nothing
     """
 
     time_ns: NDArray[np.int64]
     power_w: NDArray[np.float64]
-    means: bool = False
 
     @property
     def step_s(self) -> float:
@@ -44,10 +41,6 @@ class PowerTrace:
 
     def energy_j(self, start_ns: int, end_ns: int) -> float:
         """Energy of a stretch that the trace covers, J."""
-        if self.means:
-            energy = np.concatenate([[0.0], np.cumsum(np.diff(self.time_ns) / 1e9 * self.power_w[1:])])
-            low, high = np.interp([start_ns, end_ns], self.time_ns, energy)
-            return float(high - low)
         inside = self.time_ns[(self.time_ns > start_ns) & (self.time_ns < end_ns)]
         time_ns = np.concatenate([[start_ns], inside, [end_ns]])
         power_w = np.interp(time_ns, self.time_ns, self.power_w)
@@ -116,14 +109,13 @@ def _check_cover(trace: PowerTrace, start_ns: int, end_ns: int) -> None:
         raise DataError(
             f"the power readings do not overlap the run: they span {first / 1e9:.1f} to {last / 1e9:.1f} s, the run "
             f"{start_ns / 1e9:.1f} to {end_ns / 1e9:.1f} s since its start",
-            hint="Check --meter-clock and --meter-offset-s",
+            hint="Check the clocks of this machine and of the meter's",
         )
     if first > start_ns or last < end_ns:
         raise DataError(
             f"the power readings span {first / 1e9:.1f} to {last / 1e9:.1f} s since the start of the run, "
             f"the idle time and the measurement {start_ns / 1e9:.1f} to {end_ns / 1e9:.1f} s",
-            hint="Start the meter before the run and stop it afterwards; a log that was written late can be added by "
-            "vskd bench --add-power RESULT --power-meter FILE",
+            hint="Start the meter before the run and stop it afterwards",
         )
 
 

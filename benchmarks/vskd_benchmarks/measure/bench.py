@@ -19,17 +19,15 @@ from vskd.bundle import Bundle
 from vskd_benchmarks.device.confinement import Confinement
 from vskd_benchmarks.device.energy import (
     IDLE_S,
-    MODEL,
     POWER,
     QUICK_IDLE_S,
     EnergyRecord,
-    attach_meter,
-    check_meter,
     choose_source,
     power_arrays,
 )
-from vskd_benchmarks.device.environment import READING_S, MachineMonitor, describe_machine, read_state
-from vskd_benchmarks.device.power_counters import PowerMonitor, Probe, find_probe
+from vskd_benchmarks.device.environment import READING_S, describe_machine, read_clock_and_heat, read_state
+from vskd_benchmarks.device.pmic import STEP_S, PowerReadings, find_pmic
+from vskd_benchmarks.device.sampler import Sampler
 from vskd_benchmarks.measure.measured_case import MeasuredCase, raw_arrays
 from vskd_benchmarks.measure.plan import Plan, SkippedCase, identify, plan_bundles
 from vskd_benchmarks.measure.plan_baselines import compared_bundles, make_job, plan_baselines
@@ -88,15 +86,18 @@ def run_bench(settings: Settings, progress: Progress) -> Run:
     """
     bundles = identify([_checked(path) for path in settings.bundles])
     plan = plan_bundles(bundles, settings)
-    energy, probe = _energy_source(settings)
-    epoch_ns = time.perf_counter_ns()
+    epoch_ns, unix_ns = time.perf_counter_ns(), time.time_ns()
+    energy = None
+    if settings.energy is not None:
+        energy = choose_source(settings.energy, settings.profile, find_pmic(), unix_ns=unix_ns)
+    readings: list[dict[str, Any]] = []
     before = read_state()
     every_s = max(READING_S, (settings.lasting_s or 0) * len(plan.cases) / MOST_READINGS)
     with (
         tempfile.TemporaryDirectory(prefix="vskd-bench-") as folder,
-        MachineMonitor(epoch_ns, every_s) as machine,
+        Sampler(lambda: readings.append(_reading(epoch_ns)), every_s),
         _confined(settings) as confinement,
-        _power_monitored(energy, probe, epoch_ns),
+        _power_read(energy, epoch_ns),
     ):
         if settings.comparison:
             progress("making the networks to compare with", 0, 1)
@@ -120,7 +121,7 @@ def run_bench(settings: Settings, progress: Progress) -> Run:
         machine=describe_machine(),
         before=before,
         after=read_state(),
-        readings=machine.readings,
+        readings=readings,
         imports=imports,
         epoch_ns=epoch_ns,
         confinement=confinement,
@@ -129,41 +130,25 @@ def run_bench(settings: Settings, progress: Progress) -> Run:
 
 
 def raws_of(run: Run) -> dict[str, dict[str, NDArray[Any]]]:
-    """The arrays of every raw file of the result: of each case by its id, and the power readings.
-
-    The file of a power meter is read now that the run is over; what is wrong with it becomes the run's problem.
-    """
+    """The arrays of every raw file of the result: of each case by its id, and the power readings."""
     raws = {case.plan.id: raw_arrays(case, run.epoch_ns) for case in run.cases}
-    if run.energy is not None:
-        attach_meter(run.energy)
-        if run.energy.trace is not None:
-            raws[POWER] = power_arrays(run.energy.trace)
+    if run.energy is not None and run.energy.trace is not None:
+        raws[POWER] = power_arrays(run.energy.trace)
     return raws
 
 
-def _energy_source(settings: Settings) -> tuple[EnergyRecord | None, Probe | None]:
-    """Where energy will come from, and the probe where the machine measures itself."""
-    wanted = settings.energy
-    if wanted is None:
-        return None, None
-    check_meter(wanted)
-    probe, lacks = (None, ()) if wanted.meter is not None or wanted.meter_later else find_probe()
-    source, detail = choose_source(wanted, settings.profile, probe, lacks)
-    return EnergyRecord(wanted, settings.profile, source, detail, lacks, 0, 0), probe
+def _reading(epoch_ns: int) -> dict[str, Any]:
+    return {"at_s": round((time.perf_counter_ns() - epoch_ns) / 1e9, 3), **read_clock_and_heat()}
 
 
 @contextlib.contextmanager
-def _power_monitored(energy: EnergyRecord | None, probe: Probe | None, epoch_ns: int) -> Iterator[None]:
-    """Read the machine's own counters while measuring."""
-    if energy is None:
+def _power_read(energy: EnergyRecord | None, epoch_ns: int) -> Iterator[None]:
+    """Read the board's own power while measuring, where that is the source of the energy."""
+    if energy is None or energy.power_w is None:
         yield
         return
-    since_ns = time.perf_counter_ns() - epoch_ns
-    energy.unix_ns, energy.monotonic_ns = time.time_ns() - since_ns, time.monotonic_ns() - since_ns
-    if probe is None:
-        yield
-        return
-    with PowerMonitor(probe, epoch_ns) as power:
+    power = PowerReadings(energy.power_w, epoch_ns)
+    with Sampler(power.read, STEP_S):
         yield
     energy.problem = power.problem
     if power.problem is None:
@@ -172,7 +157,7 @@ def _power_monitored(energy: EnergyRecord | None, probe: Probe | None, epoch_ns:
 
 def _idle(energy: EnergyRecord | None, settings: Settings, progress: Progress, epoch_ns: int) -> None:
     """Leave the machine alone for a while, so that its power at rest is known."""
-    if energy is None or energy.source == MODEL:
+    if energy is None or energy.source == "model":
         return
     progress("measuring the idle machine", 0, 1)
     start_ns = time.perf_counter_ns()

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal, cast
+from pathlib import Path
+from typing import Literal
 
 from vskd.errors import ConfigError, DataError
-from vskd_benchmarks.device.energy import METER, MODEL, POWER, EnergyRecord, EnergySettings, meter_detail, read_meter
+from vskd_benchmarks.device.energy import POWER, EnergyRecord
+from vskd_benchmarks.device.power_meter import read_power_meter
 from vskd_benchmarks.device.power_trace import PowerTrace, measured_energy
 from vskd_benchmarks.device.profiles import Profile
 from vskd_benchmarks.result.folder import Raw
@@ -21,7 +23,6 @@ from vskd_benchmarks.result.records.energy import (
     DailyUse,
     Energy,
     EnergyFacts,
-    EnergySource,
 )
 from vskd_benchmarks.result.records.result import with_derived
 
@@ -45,19 +46,18 @@ def energy_facts(record: EnergyRecord, *, pace_hz: float | None, relation: str |
         duty_cycle=settings.duty_cycle,
         battery_wh=settings.battery_wh or own_wh,
     )
-    wake_ups_measured = record.source != MODEL and pace_hz is not None
+    wake_ups_measured = record.source != "model" and pace_hz is not None
     wake_up_j = None if profile is None or wake_ups_measured else profile.wake_up_j
-    assumptions = _model_assumptions(profile, relation) if record.source == MODEL else _measured_assumptions(record)
+    assumptions = _model_assumptions(profile, relation) if record.source == "model" else _measured_assumptions(record)
     return EnergyFacts(
-        source=cast(EnergySource, record.source),
-        measured=record.source != MODEL,
+        source=record.source,
+        measured=record.source != "model",
         of=_whose(record.source, relation),
         detail=record.detail,
         lacks=tuple(record.lacks),
         unix_ns=record.unix_ns,
-        monotonic_ns=record.monotonic_ns,
         idle_ns=record.idle_ns,
-        core_active_w=profile.core_active_w if profile is not None and record.source == MODEL else None,
+        core_active_w=profile.core_active_w if profile is not None and record.source == "model" else None,
         wake_up_j=wake_up_j,
         use=use,
         problem=record.problem,
@@ -69,7 +69,7 @@ def _whose(source: str, relation: str | None) -> Literal["device", "stand-in", "
     """Whose energy the figures are: a model on a machine that is neither device nor stand-in is nobody's."""
     if relation in ("itself", "stand-in"):
         return "device" if relation == "itself" else "stand-in"
-    return "no-device" if source == MODEL else "this-machine"
+    return "no-device" if source == "model" else "this-machine"
 
 
 def _model_assumptions(profile: Profile | None, relation: str | None) -> list[str]:
@@ -96,7 +96,7 @@ def _model_assumptions(profile: Profile | None, relation: str | None) -> list[st
 
 def _measured_assumptions(record: EnergyRecord) -> list[str]:
     lines = ["energy per inference is what flowed above the idle machine's power, which is taken to be constant"]
-    if record.source == METER:
+    if record.source == "power-meter":
         lines.append("the meter's clock is this machine's; its readings lie close enough that no burst falls between")
     else:
         lines.append(f"read by this machine itself, which takes part of the power: {record.detail}")
@@ -122,25 +122,23 @@ def _battery_assumptions(record: EnergyRecord, use: DailyUse, *, wake_ups_measur
     return lines
 
 
-def add_meter(energy: EnergyFacts | None, settings: EnergySettings) -> tuple[EnergyFacts, PowerTrace]:
+def add_meter(energy: EnergyFacts | None, path: Path) -> tuple[EnergyFacts, PowerTrace]:
     """The run's energy with a meter's file that came afterwards, and its readings.
 
     Parameters
     ----------
     energy : of a result that was measured beside a meter; None in a result without
-    settings : the meter's file and its clock
+    path : the meter's file
 
     Raises
     ------
     DataError : the file is not what it must be
     ConfigError : the result was not measured beside a meter
     """
-    if energy is None or energy.source != METER:
+    if energy is None or energy.source != "power-meter":
         raise ConfigError("this result was not measured beside a power meter", hint="Measure with --meter-later")
-    trace = read_meter(settings, unix_ns=energy.unix_ns, monotonic_ns=energy.monotonic_ns)
-    if trace is None:
-        raise ConfigError("--add-power takes the meter's file too", hint="Add --power-meter FILE")
-    return dataclasses.replace(energy, detail=meter_detail(settings), problem=None), trace
+    trace = read_power_meter(path, unix_ns=energy.unix_ns)
+    return dataclasses.replace(energy, detail=path.name, problem=None), trace
 
 
 def derive_energy(
@@ -173,10 +171,8 @@ def derive_energy(
 
 
 def _trace(raws: Mapping[str, Raw]) -> PowerTrace | None:
-    if POWER not in raws:
-        return None
-    raw = raws[POWER]
-    return PowerTrace(raw["time_ns"], raw["power_w"], bool(raw["means"]))
+    raw = raws.get(POWER)
+    return None if raw is None else PowerTrace(raw["time_ns"], raw["power_w"])
 
 
 def _with_energy(energy: EnergyFacts, case: Case, figures: CaseEnergy | None) -> Case:

@@ -24,7 +24,7 @@ Arrays of ``raw/ID.npz``
         network, and as recorded at export; absent where the weights are random
 
 ``raw/power.npz``, where power was measured: ``time_ns`` (readings,), ns since the start of the run; ``power_w``
-(readings,); ``means``, whether each power is the mean since the reading before.
+(readings,).
 
 A folder without its manifest is no result. Writing is whole or not at all: a run that ends early leaves nothing. The
 hash of the manifest is the result's identity. ``result.json`` is read and written through the closed records of

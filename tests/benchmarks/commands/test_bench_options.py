@@ -40,18 +40,14 @@ def test_without_options(settings_of):
     assert settings_of("x.bundle") == Settings((Path("x.bundle"),), command="vskd bench 'a b'")
 
 
-def test_with_every_option(settings_of, tmp_path):
-    meter = tmp_path / "meter.csv"
-    meter.write_text("time_s,power_w\n")
+def test_with_every_option(settings_of):
     found = settings_of(
         "x.bundle", "y.bundle", "--mode", "soak", "--engine", "litert", "--engine", "onnxruntime", "--recipe", "fp32",
-        "--threads", "1", "--profile", "pi-4", "--rate-hz", 2, "--duration-s", 5, "--power-meter", meter,
-        "--meter-clock", "monotonic", "--meter-offset-s", -1.5, "--battery-wh", 1.3, "--duty-cycle", 0.5, "--quick",
+        "--threads", "1", "--profile", "pi-4", "--rate-hz", 2, "--duration-s", 5, "--meter-later",
+        "--battery-wh", 1.3, "--duty-cycle", 0.5, "--quick",
         "--comparison", "--seed", 7,
     )  # fmt: skip
-    energy = EnergySettings(
-        meter, meter_clock="monotonic", meter_offset_s=-1.5, battery_wh=1.3, duty_cycle=0.5, meter_later=False
-    )
+    energy = EnergySettings(meter_later=True, battery_wh=1.3, duty_cycle=0.5)
     assert found == Settings(
         (Path("x.bundle"), Path("y.bundle")), engines=("litert", "onnxruntime"), recipes=("fp32",), threads=(1,),
         mode="soak", rate_hz=2.0, duration_s=5.0, quick=True, comparison=True, seed=7, command="vskd bench 'a b'",
@@ -63,10 +59,3 @@ def test_a_profile_is_paced_with_energy_and_without_baselines(settings_of):
     found = settings_of("x.bundle", "--profile", "generic-watch")
     assert (found.mode, found.comparison, found.energy) == ("paced", False, EnergySettings())
     assert found.threads == (read_profile("generic-watch").settings.threads,)
-
-
-@pytest.mark.parametrize("words", [("--meter-offset-s", "0"), ("--meter-clock", "unix")])
-def test_a_meters_option_without_a_meter_is_refused_also_where_it_is_zero(words):
-    done = CliRunner().invoke(bench, ["x.bundle", "--mode", "paced", *words])
-    assert done.exit_code == 2
-    assert f"{words[0]} means nothing without --power-meter" in done.output

@@ -8,7 +8,6 @@ import re
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -22,7 +21,6 @@ from vskd_benchmarks.device.energy import (
     EnergySettings,
     choose_source,
 )
-from vskd_benchmarks.device.power_counters import Probe
 from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.measure import bench
 from vskd_benchmarks.measure.bench import raws_of, run_bench
@@ -30,31 +28,33 @@ from vskd_benchmarks.measure.settings import Settings
 from vskd_benchmarks.result.check import differences
 from vskd_benchmarks.result.derive import derive
 from vskd_benchmarks.result.facts import facts
-from vskd_benchmarks.result.folder import SCHEMA, read_result, write_result
+from vskd_benchmarks.result.folder import SCHEMA, read_raw, read_result, write_result
 
 from ..conftest import no_progress
 
 WATCH = read_profile("generic-watch")
-PROBE = Probe("rapl", "RAPL: package-0", 0.01, lambda: [1.0], (1000,))
+NO_CHIP = "power management chip: no vcgencmd"
 
 
 @pytest.mark.parametrize(
-    ("meter", "probe", "profile", "source"),
+    ("meter_later", "pmic", "profile", "source", "lacks"),
     [
-        (Path("m.csv"), PROBE, WATCH, "power-meter"),
-        (None, PROBE, WATCH, "rapl"),
-        (None, PROBE, None, "rapl"),
-        (None, None, WATCH, "model"),
+        (True, lambda: 1.0, WATCH, "power-meter", ()),
+        (False, lambda: 1.0, WATCH, "pmic", ()),
+        (False, lambda: 1.0, None, "pmic", ()),
+        (False, NO_CHIP, WATCH, "model", (NO_CHIP,)),
     ],
 )
-def test_a_measurement_comes_before_a_model(meter, probe, profile, source):
-    assert choose_source(EnergySettings(meter), profile, probe, ())[0] == source
+def test_a_measurement_comes_before_a_model(meter_later, pmic, profile, source, lacks):
+    record = choose_source(EnergySettings(meter_later=meter_later), profile, pmic, unix_ns=5)
+    assert (record.source, record.lacks, record.unix_ns) == (source, lacks, 5)
+    assert (record.power_w is not None) == (source == "pmic")
 
 
 def test_nothing_that_tells_energy_is_an_error_with_the_ways_out():
-    with pytest.raises(ConfigError, match="nothing here measures energy: RAPL: none; hwmon: none") as caught:
-        choose_source(EnergySettings(), None, None, ("RAPL: none", "hwmon: none"))
-    assert caught.value.hint == "Give --power-meter FILE, or --profile NAME for a model"
+    with pytest.raises(ConfigError, match="nothing here measures energy: power management chip: no vcg") as caught:
+        choose_source(EnergySettings(), None, NO_CHIP, unix_ns=0)
+    assert caught.value.hint == "Log a power meter and give --meter-later, or give --profile NAME for a model"
 
 
 @pytest.fixture
@@ -106,9 +106,24 @@ def measured_run(settings, progress):
 
 def test_a_power_meter_beside_a_run(short, tmp_path):
     with Meter(tmp_path / "meter.csv") as meter:
-        result, raws = measured_run(short(EnergySettings(tmp_path / "meter.csv", battery_wh=1.3)), meter.follow)
+        result, raws = measured_run(short(EnergySettings(meter_later=True, battery_wh=1.3)), meter.follow)
+    folder = write_result(tmp_path / "result", result, raws)
+    assert result.energy.problem.startswith("the power meter's file is still to come")
+    assert result.cases[0].energy is None
+    assert result.cases[0].sensor_to_label.windows > 0
+    assert differences(folder) == []
+    (tmp_path / "wrong.csv").write_text("time_s,power_w\n" + "".join(f"{1.5e9 + n},1\n" for n in range(20)))
+    refused = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "wrong.csv")])
+    assert isinstance(refused.exception, DataError)
+    assert "do not overlap the run" in str(refused.exception)
+    done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "meter.csv")])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"onnxruntime fp32: \S+ mJ an inference, \+- \S+", done.stdout)
+    assert "its report is to be made again: vskd report" in done.stderr
+    assert differences(folder) == []
+    result = read_result(folder)
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(to_mapping(result))
-    assert result.energy.problem is None
+    assert (result.energy.problem, result.energy.detail) == (None, "meter.csv")
     assert (result.energy.source, result.energy.of) == ("power-meter", "this-machine")
     case = result.cases[0]
     figures = case.energy
@@ -121,43 +136,10 @@ def test_a_power_meter_beside_a_run(short, tmp_path):
     day_j = figures.per_inference_mj / 1e3 * 86_400
     assert case.battery.percent_per_day == pytest.approx(100 * day_j / (1.3 * 3600))
     # What is written down follows from the raw readings, and an edit of it shows.
-    folder = write_result(tmp_path / "result", result, raws)
-    assert differences(folder) == []
     halved = replace(figures, per_inference_mj=figures.per_inference_mj / 2)
-    result = replace(result, cases=(replace(case, energy=halved),))
-    edited = differences(write_result(folder, result, raws, overwrite=True))
-    assert re.search(r"json: cases\[.*\]\.energy\.per_inference_mj is", edited[0])
-
-
-def test_a_meter_that_stopped_too_early_leaves_a_result_without_energy(short, tmp_path):
-    path = tmp_path / "meter.csv"
-    path.write_text("time_s,power_w\n" + "".join(f"{time.time() - 100 + second},1\n" for second in range(30)))
-    result, raws = measured_run(short(EnergySettings(path)), no_progress)
-    assert "do not overlap the run" in result.energy.problem
-    assert result.cases[0].energy is None
-    assert result.cases[0].sensor_to_label.windows > 0
-    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(to_mapping(result))
-    assert differences(write_result(tmp_path / "result", result, raws)) == []
-
-
-def test_a_meters_file_that_comes_afterwards(short, tmp_path):
-    with Meter(tmp_path / "meter.csv") as meter:
-        result, raws = measured_run(short(EnergySettings(meter_later=True, battery_wh=1.3)), meter.follow)
-    folder = write_result(tmp_path / "result", result, raws)
-    assert result.energy.problem.startswith("the power meter's file is still to come")
-    assert result.cases[0].energy is None
-    (tmp_path / "wrong.csv").write_text("time_s,power_w\n" + "".join(f"{1.5e9 + n},1\n" for n in range(20)))
-    refused = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "wrong.csv")])
-    assert isinstance(refused.exception, DataError)
-    assert "do not overlap the run" in str(refused.exception)
-    done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "meter.csv")])
-    assert done.exit_code == 0, done.output
-    assert re.search(r"onnxruntime fp32: \S+ mJ an inference, \+- \S+", done.stdout)
-    assert "its report is to be made again: vskd report" in done.stderr
-    assert differences(folder) == []
-    figures = read_result(folder).cases[0].energy
-    assert figures.idle_w == pytest.approx(2.0)
-    assert figures.per_inference_mj > 0
+    raws |= {"power": read_raw(folder, "power")}
+    edited = write_result(tmp_path / "edited", replace(result, cases=(replace(case, energy=halved),)), raws)
+    assert re.search(r"json: cases\[.*\]\.energy\.per_inference_mj is", differences(edited)[0])
 
 
 def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
@@ -170,18 +152,27 @@ def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
     assert "was not measured beside a power meter" in str(done.exception)
 
 
-def test_the_machines_own_counter_beside_a_run(short, monkeypatch):
-    started = time.perf_counter()
-    # A counter of 4 W that starts again each 20 J, five seconds: on a busy machine readings come late, never so late.
-    probe = Probe("rapl", "RAPL: package-0", 0.01, lambda: [(time.perf_counter() - started) * 4e6 % 2e7], (20_000_000,))
-    monkeypatch.setattr(bench, "find_probe", lambda: (probe, ()))
-    result, _ = measured_run(short(EnergySettings()), no_progress)
+def test_the_boards_own_chip_beside_a_run(short, monkeypatch):
+    monkeypatch.setattr(bench, "find_pmic", lambda: lambda: 4.0)
+    monkeypatch.setattr(bench, "STEP_S", 0.01)
+    result, raws = measured_run(short(EnergySettings()), no_progress)
     figures = result.cases[0].energy
-    assert figures.source == "rapl"
-    assert figures.idle_w == pytest.approx(4.0, rel=0.2)
-    assert figures.active_w == pytest.approx(4.0, rel=0.2)
-    assert abs(figures.per_inference_mj) <= 0.4 * figures.total_per_inference_mj
+    assert figures.source == "pmic"
+    assert (figures.idle_w, figures.active_w) == (pytest.approx(4.0), pytest.approx(4.0))
+    assert figures.per_inference_mj == pytest.approx(0.0, abs=1e-9)
     assert result.cases[0].battery is None
+    assert raws["power"]["time_ns"][0] < result.energy.idle_ns[0]
+    assert raws["power"]["time_ns"][-1] > raws[result.cases[0].id]["interval"].max()
+
+
+def test_a_chip_that_fails_leaves_a_result_without_energy(short, monkeypatch):
+    def fail():
+        raise OSError(5, "gone")
+
+    monkeypatch.setattr(bench, "find_pmic", lambda: fail)
+    result, raws = measured_run(short(EnergySettings()), no_progress)
+    assert result.energy.problem == "the readings of the power management chip ended: [Errno 5] gone"
+    assert (result.cases[0].energy, "power" in raws) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +181,7 @@ def test_the_machines_own_counter_beside_a_run(short, monkeypatch):
         (["--energy"], "--energy means nothing in mode single-stream"),
         (["--battery-wh", "1.3"], "--battery-wh means nothing in mode single-stream"),
         (["--profile", "pi-4", "--mode", "single-stream", "--duty-cycle", "0.5"], "--duty-cycle means nothing in"),
-        (["--mode", "soak", "--meter-offset-s", "3"], "--meter-offset-s means nothing without --power-meter"),
-        (["--mode", "soak", "--meter-later", "--power-meter", __file__], "--meter-later contradicts --power-meter"),
+        (["--mode", "soak", "--power-meter", __file__], "--power-meter comes with --add-power; measure with"),
         (
             ["--profile", "generic-watch", "--threads", "2"],
             "--threads 2 contradicts --profile generic-watch, which has 1",
@@ -215,8 +205,7 @@ def test_a_day_cannot_be_changed_when_the_meters_file_is_added(option):
     assert f"{option} belongs to the measurement" in done.output
 
 
-def test_a_meter_without_its_columns_is_refused_before_anything_is_measured(short, tmp_path):
-    path = tmp_path / "meter.csv"
-    path.write_text("t,P\n")
-    with pytest.raises(DataError, match="has no column time_s, it has t, P"):
-        run_bench(short(EnergySettings(path)), lambda *step: pytest.fail("something was measured"))
+def test_a_meters_file_is_added_by_name():
+    done = CliRunner().invoke(command, ["--add-power", "x"], terminal_width=200)
+    assert done.exit_code == 2
+    assert "--add-power takes the meter's file too; add --power-meter FILE" in done.output

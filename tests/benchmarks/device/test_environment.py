@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 
 import pytest
 
 from vskd_benchmarks.device.environment import (
     OBSERVED_S,
-    MachineMonitor,
     busy_cores,
     busy_ns,
     describe_machine,
+    read_clock_and_heat,
     read_state,
 )
 
@@ -79,21 +78,8 @@ def test_busy_cores_are_counted_while_watching(board, tmp_path):
     assert busy_cores(tmp_path / "none", sleep=lambda seconds: None) is None
 
 
-def test_a_watch_reads_at_once_and_then_again_and_again(board, monkeypatch):
-    seen = threading.Event()
-    watch = MachineMonitor(500_000_000, 0.01, board, clock=lambda: 1_750_000_000)
-    read = watch.read
-
-    def count() -> None:
-        read()
-        if len(watch.readings) >= 3:
-            seen.set()
-
-    monkeypatch.setattr(watch, "read", count)
-    with watch:
-        assert seen.wait(10)
-    assert watch.readings[0] == {"at_s": 1.25, "frequency_khz": 1_600_000, "temperature_c": 61.2}
-    assert not watch._thread.is_alive()
+def test_clock_and_heat_are_followed(board):
+    assert read_clock_and_heat(board) == {"frequency_khz": 1_600_000, "temperature_c": 61.2}
 
 
 def test_a_system_that_offers_nothing_is_left_empty(tmp_path):

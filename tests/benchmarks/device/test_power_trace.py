@@ -13,8 +13,8 @@ from vskd_benchmarks.device.power_trace import PowerTrace, measured_energy
 S = 1_000_000_000
 
 
-def trace(seconds, watts, *, means=False):
-    return PowerTrace(np.rint(np.array(seconds) * S).astype(np.int64), np.array(watts, np.float64), means)
+def trace(seconds, watts):
+    return PowerTrace(np.rint(np.array(seconds) * S).astype(np.int64), np.array(watts, np.float64))
 
 
 def test_a_ramp_by_the_trapezoid_rule_also_between_readings():
@@ -26,18 +26,12 @@ def test_a_ramp_by_the_trapezoid_rule_also_between_readings():
     assert ramp.energy_j(5 * S // 4, 7 * S // 4) == pytest.approx(1.5)
 
 
-def test_mean_powers_hold_since_the_reading_before():
-    steps = trace([0, 1, 3, 4], [9, 2, 5, 1], means=True)
-    assert steps.energy_j(0, 4 * S) == pytest.approx(2 + 10 + 1)
-    assert steps.energy_j(S // 2, 2 * S) == pytest.approx(1 + 5)
-
-
 @given(
     st.lists(st.floats(0, 10), min_size=3, max_size=40),
-    st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.booleans(),
+    st.floats(0, 1), st.floats(0, 1), st.floats(0, 1),
 )  # fmt: skip
-def test_the_energy_of_two_neighbouring_stretches_is_that_of_both(watts, one, other, third, means):
-    power = trace(np.arange(len(watts)), watts, means=means)
+def test_the_energy_of_two_neighbouring_stretches_is_that_of_both(watts, one, other, third):
+    power = trace(np.arange(len(watts)), watts)
     low, mid, high = (int(part * power.time_ns[-1]) for part in sorted((one, other, third)))
     assert power.energy_j(low, mid) + power.energy_j(mid, high) == pytest.approx(power.energy_j(low, high), abs=1e-9)
     assert power.energy_j(low, high) >= 0

@@ -13,7 +13,7 @@ import pytest
 
 from vskd.closed import from_mapping, to_mapping
 from vskd_benchmarks.device.confinement import Confinement
-from vskd_benchmarks.device.energy import MODEL, EnergyRecord, EnergySettings
+from vskd_benchmarks.device.energy import EnergyRecord, EnergySettings
 from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.report.html import write_report
@@ -143,7 +143,7 @@ def configuration(order: list[str]) -> dict[str, Any]:
 #: Idle for two seconds at 1 W, then 2 W above it; a battery of one watt-hour.
 ENERGY = {
     "source": "power-meter", "measured": True, "detail": "a power meter's file", "lacks": [], "unix_ns": 0,
-    "monotonic_ns": 0, "idle_ns": [-3_000_000_000, -1_000_000_000], "core_active_w": None, "wake_up_j": None,
+    "idle_ns": [-3_000_000_000, -1_000_000_000], "core_active_w": None, "wake_up_j": None,
     "use": {"rate_hz": 1.0, "duty_cycle": 1.0, "battery_wh": 1.0}, "problem": None,
     "assumptions": ["One window a second, all day."], "of": "device",
 }  # fmt: skip
@@ -152,7 +152,7 @@ ENERGY = {
 def power_raw(active_w: float) -> dict[str, Any]:
     time_ns = np.arange(-4_000_000_000, 120_000_000_000, 20_000_000)
     power_w = np.where(time_ns < 0, 1.0, 1.0 + active_w) + 1e-3 * np.sin(np.arange(time_ns.size))
-    return {"time_ns": time_ns, "power_w": power_w, "means": np.array(False)}
+    return {"time_ns": time_ns, "power_w": power_w}
 
 
 MakeResult = Callable[..., Path]
@@ -215,7 +215,7 @@ def under_profile(name: str, *, problem: str | None = None) -> Edit:
         confinement.deviate("frequency_khz", profile.settings.frequency_khz, "scaling_max_freq <b>", "no-permission")
         used = profile_facts(profile, confinement, from_mapping(Machine, machine, where="machine"))
         facts["profile"] = to_mapping(used)
-        record = EnergyRecord(EnergySettings(battery_wh=1.3), profile, MODEL, "of a core", (), 0, 0, problem=problem)
+        record = EnergyRecord(EnergySettings(battery_wh=1.3), profile, "model", "of a core", (), 0, problem=problem)
         relation = profile.relation_to(machine["board"])
         facts["energy"] = to_mapping(energy_facts(record, pace_hz=1.0, relation=relation))
         facts["cases"] = facts["cases"][:2]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vskd_benchmarks.device.energy import MODEL, EnergyRecord, EnergySettings
+from vskd_benchmarks.device.energy import EnergyRecord, EnergySettings
 from vskd_benchmarks.device.profiles import read_profile
 from vskd_benchmarks.result.energy import derive_energy, energy_facts
 from vskd_benchmarks.result.folder import read_raw, read_result
@@ -17,8 +17,8 @@ from vskd_benchmarks.result.validity import _energy
 WATCH = read_profile("generic-watch")
 
 
-def record(source=MODEL, profile=WATCH, **settings):
-    return EnergyRecord(EnergySettings(**settings), profile, source, "", (), 0, 0, idle_ns=(0, 5 * 10**9))
+def record(source="model", profile=WATCH, **settings):
+    return EnergyRecord(EnergySettings(**settings), profile, source, "", (), 0, idle_ns=(0, 5 * 10**9))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_wake_ups_are_counted_once(pace_hz, wake_up):
 
 
 def test_an_energy_within_its_uncertainty_is_noted():
-    energy = CaseEnergy("rapl", True, 1, per_inference_mj=0.4, uncertainty_mj=0.11)
+    energy = CaseEnergy("pmic", True, 1, per_inference_mj=0.4, uncertainty_mj=0.11)
     (reason,) = _energy(energy)
     assert (reason.code, reason.severity, reason.limit) == ("energy-uncertain", "note", pytest.approx(0.1))
     assert reason.message.startswith("0.4 mJ an inference are uncertain by 0.11 mJ")

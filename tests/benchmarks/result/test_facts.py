@@ -11,7 +11,7 @@ from vskd.bundle import Bundle
 from vskd.contract import Contract, DecisionSpec, GafSpec, WindowSpec
 from vskd.errors import ConfigError
 from vskd.manifest import Manifest
-from vskd_benchmarks.device.energy import METER, EnergyRecord, EnergySettings
+from vskd_benchmarks.device.energy import EnergyRecord, EnergySettings
 from vskd_benchmarks.device.environment import describe_machine, read_state
 from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.measure.bench import Run
@@ -105,7 +105,7 @@ def test_every_setting_of_the_run_is_recorded(run):
         (), engines=("litert",), recipes=("fp32",), threads=(1, 2), mode="paced", duration_s=8.0, quick=True,
         comparison=False, seed=6, command="vskd bench y",
     )  # fmt: skip
-    energy = EnergyRecord(EnergySettings(duty_cycle=0.5), None, METER, "a meter", (), 1, 2)
+    energy = EnergyRecord(EnergySettings(duty_cycle=0.5), None, "power-meter", "a meter", (), 1)
     recorded = facts(replace(run, settings=settings, energy=energy))
     assert recorded.configuration == Configuration(
         command="vskd bench y", mode="paced", quick=True, engines=("litert",), recipes=("fp32",), threads=(1, 2),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-#: Of every figure of a run; a model is no measurement.
-EnergySource = Literal["power-meter", "rapl", "hwmon", "pmic", "model"]
+from vskd_benchmarks.device.energy import EnergySource
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class EnergyFacts:
     of : whose energy it is; no-device: a model whose processor time is another machine's, only the formula can be seen
     detail : of the source, for people
     lacks : why better sources could not be used
-    unix_ns, monotonic_ns : start of the run, Unix time and CLOCK_MONOTONIC
+    unix_ns : start of the run, Unix time
     idle_ns : start and end of the idle time since the start of the run; null for the model
     core_active_w : the model's power of a computing core
     wake_up_j : energy of a wake-up; null: within the measured energy, or not known
@@ -51,7 +50,6 @@ class EnergyFacts:
     detail: str
     lacks: tuple[str, ...]
     unix_ns: int
-    monotonic_ns: int
     idle_ns: tuple[int, ...] | None
     core_active_w: float | None
     wake_up_j: float | None
