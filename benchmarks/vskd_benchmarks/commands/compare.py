@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from vskd_benchmarks.compare.compare import Comparison, LatencyRatio
+    from vskd_benchmarks.compare.bootstrap import LatencyRatio
+    from vskd_benchmarks.compare.compare import Comparison
 
 
 class NotComparableError(click.ClickException):
@@ -39,19 +40,15 @@ class NotComparableError(click.ClickException):
 @click.argument("baseline", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("candidate", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--policy", type=click.Path(path_type=Path), help="Limits, a TOML file.  [default: the committed one]")
-@click.option("--scope", default="sensor_to_label", help="What is compared, e.g. model_only.")
-@click.option("--case", "cases", multiple=True, help="Compare only this case of CANDIDATE, by its id; may be repeated.")
 @click.option("--across-models", is_flag=True, help="Allow different models of one task.")
 @click.option("--across-machines", is_flag=True, help="Allow different machines.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of the resampling.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, the table on stderr.")
 def compare(
     baseline: Path,
     candidate: Path,
     policy: Path | None,
-    seed: int,
     as_json: bool,
-    **allowed: Any,
+    **allowed: bool,
 ) -> None:
     """Compare the result folder CANDIDATE with BASELINE, case by case.
 
@@ -62,7 +59,6 @@ def compare(
     from rich.console import Console
 
     from vskd.closed import to_mapping
-    from vskd_benchmarks.compare.comparable import Choices
     from vskd_benchmarks.compare.compare import compare as compare_results
     from vskd_benchmarks.compare.policy import DEFAULT_POLICY, read_policy
 
@@ -71,7 +67,7 @@ def compare(
     except VskdError as error:
         raise click.UsageError(str(error)) from error
     try:
-        found = compare_results(baseline, candidate, Choices(**allowed), limits, seed=seed)
+        found = compare_results(baseline, candidate, limits, **allowed)
     except VskdError as error:
         raise NotComparableError(error) from error
     console = Console(stderr=as_json)
@@ -102,7 +98,7 @@ def _table(found: Comparison) -> Table:
     from rich.text import Text
 
     new, old = (Path(path).absolute().name for path in (found.candidate, found.baseline))
-    title = f"{new} over {old}, {found.scope}: ratio [95 % interval]"
+    title = f"{new} over {old}, sensor to label: ratio [95 % interval]"
     table = Table(title=Text(title), box=box.SIMPLE, title_justify="left", caption_justify="left")
     table.caption = "Below 1: the candidate is faster or smaller. n/a: too few windows for this percentile, or no file."
     for heading in ("case", "p50, ms", "p50", "p90", "p99", "peak memory", "file"):

@@ -70,9 +70,11 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A ratio with its interval of 95 % confidence; no interval where the series has too few readings for one."""
+class LatencyRatio:
+    """A percentile of two results, ns, and candidate over baseline with its interval of 95 % confidence."""
 
+    baseline_ns: int
+    candidate_ns: int
     ratio: float
     low: float
     high: float
@@ -120,23 +122,25 @@ def borrowed_spread(measured_ns: int, other: Spread, *, seed: int | Sequence[int
     return Spread(measured_ns, np.round(shuffled * (measured_ns / other.measured_ns)).astype(np.int64), other.blocks)
 
 
-def ratio_interval(above: Spread, below: Spread) -> Interval:
+def latency_ratio(baseline: Spread, candidate: Spread) -> LatencyRatio:
     """The ratio of two percentiles that were measured independently of each other.
 
     Parameters
     ----------
-    above, below : numerator and denominator
+    baseline, candidate : denominator and numerator
 
     Returns
     -------
     the interval lies around the measured ratio as the replicates do, in logarithms, widened for few blocks
     """
-    count = min(above.replicates_ns.size, below.replicates_ns.size)
-    ratio = above.measured_ns / below.measured_ns
-    logs = np.log(above.replicates_ns[:count]) - np.log(below.replicates_ns[:count]) - math.log(ratio)
+    count = min(baseline.replicates_ns.size, candidate.replicates_ns.size)
+    ratio = candidate.measured_ns / baseline.measured_ns
+    logs = np.log(candidate.replicates_ns[:count]) - np.log(baseline.replicates_ns[:count]) - math.log(ratio)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(logs, [tail, 1 - tail]) * widening(min(above.blocks, below.blocks))
-    return Interval(ratio, ratio * math.exp(min(low, 0.0)), ratio * math.exp(max(high, 0.0)))
+    low, high = ratio * np.exp(np.quantile(logs, [tail, 1 - tail]) * widening(min(baseline.blocks, candidate.blocks)))
+    return LatencyRatio(
+        baseline.measured_ns, candidate.measured_ns, ratio, min(float(low), ratio), max(float(high), ratio)
+    )
 
 
 def widening(blocks: float) -> float:

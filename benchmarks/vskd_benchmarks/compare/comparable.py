@@ -6,7 +6,6 @@ A refusal is one sentence with both values and the way out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from vskd.errors import ConfigError
@@ -21,36 +20,18 @@ MACHINE = ("board", "cpu", "cpu_part", "architecture", "features", "cores", "aff
 TASK = ("window_mode", "window_samples", "hop_samples", "rate_hz", "classes")
 
 
-@dataclass(frozen=True)
-class Choices:
-    """What a user allows and wants.
-
-    Attributes
-    ----------
-    scope : what is compared, a key of the cases' ``scopes``
-    across_models : different models, of one task
-    across_machines : different machines
-    cases : ids of cases of the candidate; empty takes all
-    """
-
-    scope: str = "sensor_to_label"
-    across_models: bool = False
-    across_machines: bool = False
-    cases: tuple[str, ...] = ()
-
-
-def check_conditions(baseline: ResultFolder, candidate: ResultFolder, choices: Choices) -> list[str]:
+def check_conditions(baseline: ResultFolder, candidate: ResultFolder, *, across_machines: bool) -> list[str]:
     """Refuse different modes, profiles and machines; what differs and affects latency, a sentence each.
 
     Raises
     ------
     ConfigError : they must not be compared
     """
-    return [*_conditions(baseline, candidate), *_machines(baseline, candidate, choices)]
+    return [*_conditions(baseline, candidate), *_machines(baseline, candidate, across_machines)]
 
 
 def check_pairs(
-    baseline: ResultFolder, candidate: ResultFolder, pairs: Sequence[tuple[Case, Case]], choices: Choices
+    baseline: ResultFolder, candidate: ResultFolder, pairs: Sequence[tuple[Case, Case]], *, across_models: bool
 ) -> list[str]:
     """Refuse invalid cases, other contracts, inputs and models; what differs and is allowed, a sentence each.
 
@@ -63,8 +44,9 @@ def check_pairs(
         _check_case(baseline, one)
         _check_case(candidate, other)
     for one, other in pairs:
-        contracts = _contracts(baseline.result.bundle(one.bundle), candidate.result.bundle(other.bundle), choices)
-        notes |= dict.fromkeys((*contracts, *_inputs(one, other), *_files(one, other, choices)))
+        bundles = baseline.result.bundle(one.bundle), candidate.result.bundle(other.bundle)
+        contracts, files = _contracts(*bundles, across_models), _files(one, other, across_models)
+        notes |= dict.fromkeys((*contracts, *_inputs(one, other), *files))
     return list(notes)
 
 
@@ -103,10 +85,10 @@ def _profile_name(profile: AppliedProfile | None) -> str:
     return "none" if profile is None else f"{profile.name} {profile.sha256[:12]}"
 
 
-def _machines(baseline: ResultFolder, candidate: ResultFolder, choices: Choices) -> Iterator[str]:
+def _machines(baseline: ResultFolder, candidate: ResultFolder, across_machines: bool) -> Iterator[str]:
     before, after = (side.result.environment.machine for side in (baseline, candidate))
     different = _differing(before, after, MACHINE)
-    if different and not choices.across_machines:
+    if different and not across_machines:
         hint = "Measure both on one machine, or add --across-machines"
         names = f"{baseline.path} and {candidate.path}"
         raise ConfigError(f"{names} are of different machines: {_against(before, after, different[:1])}", hint=hint)
@@ -139,10 +121,10 @@ def _check_case(side: ResultFolder, case: Case) -> None:
         reasons = [*case.validity.reasons, *side.result.validity.reasons]
         why = next((reason.message for reason in reasons if reason.severity == "invalid"), "no reason recorded")
         message = f"{case.name} of {side.path} is invalid: {why}"
-        raise ConfigError(message, hint="Measure again, or choose other cases with --case")
+        raise ConfigError(message, hint="Measure again")
 
 
-def _contracts(before: MeasuredBundle, after: MeasuredBundle, choices: Choices) -> Iterator[str]:
+def _contracts(before: MeasuredBundle, after: MeasuredBundle, across_models: bool) -> Iterator[str]:
     if before.contract_sha256 == after.contract_sha256:
         return
     differing = _differing(before, after, (*TASK, "image_shape", "scaling", "temperature"))
@@ -150,7 +132,7 @@ def _contracts(before: MeasuredBundle, after: MeasuredBundle, choices: Choices) 
     if differing:
         values = _against(before, after, differing)
     message = f"the contracts of {before.name} and {after.name} differ: {values}"
-    if not choices.across_models:
+    if not across_models:
         hint = "Compare bundles of one contract; --across-models allows another model of one task"
         raise ConfigError(message, hint=hint)
     if set(differing) & set(TASK):
@@ -167,12 +149,12 @@ def _inputs(one: Case, other: Case) -> Iterator[str]:
         yield f"session options of {other.name}: {_words(one.options)} -> {_words(other.options)}"
 
 
-def _files(one: Case, other: Case, choices: Choices) -> Iterator[str]:
+def _files(one: Case, other: Case, across_models: bool) -> Iterator[str]:
     before, after = (case.model.sha256 if case.model else "none" for case in (one, other))
     if before == after:
         return
     message = f"the model of {other.name} is another file: SHA-256 {before[:12]} against {after[:12]}"
-    if not choices.across_models:
+    if not across_models:
         raise ConfigError(message, hint="Compare runs of one model, or add --across-models")
     yield f"ACROSS MODELS: {message}"
 

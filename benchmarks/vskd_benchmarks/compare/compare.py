@@ -12,35 +12,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from vskd_benchmarks.compare.bootstrap import CONFIDENCE, Spread, borrowed_spread, ratio_interval, spread
-from vskd_benchmarks.compare.comparable import Choices
+from vskd_benchmarks.compare.bootstrap import CONFIDENCE, LatencyRatio, Spread, borrowed_spread, latency_ratio, spread
 from vskd_benchmarks.compare.pairing import pair
 from vskd_benchmarks.compare.policy import Policy
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
 from vskd_benchmarks.result.folder import ResultFolder
-from vskd_benchmarks.result.records.case import Case, Scope, Statistics
+from vskd_benchmarks.result.records.case import Case, Statistics
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 PERCENTILES = (50.0, 90.0, 99.0)
 
 #: The candidate's and the baseline's value of one thing; None where there is none.
 Both = tuple[int | None, ...]
-
-
-@dataclass(frozen=True)
-class LatencyRatio:
-    """A percentile of both, ns, and candidate over baseline with its interval of 95 % confidence."""
-
-    baseline_ns: int
-    candidate_ns: int
-    ratio: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -86,8 +74,7 @@ class Comparison:
     ----------
     verdict : a regression if any check is one
     baseline, candidate : the folders
-    scope : what was compared
-    confidence, seed : of the intervals
+    confidence : of the intervals
     policy : the limits
     notes : what differs although it was allowed
     cases : that both hold
@@ -99,9 +86,7 @@ class Comparison:
     verdict: Literal["ok", "regression"]
     baseline: str
     candidate: str
-    scope: str
     confidence: float = CONFIDENCE
-    seed: int
     policy: Policy
     notes: tuple[str, ...]
     cases: tuple[ComparedCase, ...]
@@ -109,14 +94,17 @@ class Comparison:
     only_in_candidate: tuple[str, ...]
 
 
-def compare(baseline: Path, candidate: Path, choices: Choices, policy: Policy, *, seed: int = 0) -> Comparison:
+def compare(
+    baseline: Path, candidate: Path, policy: Policy, *, across_models: bool = False, across_machines: bool = False
+) -> Comparison:
     """Compare a result with a baseline.
 
     Parameters
     ----------
     baseline, candidate : result folders; the baseline's ``raw`` may be left out
-    choices, policy : what may differ, and what is a regression
-    seed : of the resampling
+    policy : what is a regression
+    across_models : different models are allowed, of one task
+    across_machines : different machines are allowed
 
     Raises
     ------
@@ -124,15 +112,13 @@ def compare(baseline: Path, candidate: Path, choices: Choices, policy: Policy, *
     DataError : a folder is none, or was changed
     """
     sides = (ResultFolder.open(baseline), ResultFolder.open(candidate))
-    pairing = pair(*sides, choices)
-    cases = [_case(sides, each, choices, policy, (seed, number)) for number, each in enumerate(pairing.pairs)]
+    pairing = pair(*sides, across_models=across_models, across_machines=across_machines)
+    cases = [_case(sides, each, policy, number) for number, each in enumerate(pairing.pairs)]
     worst = any(check.verdict == "regression" for case in cases for check in case.checks)
     return Comparison(
         verdict="regression" if worst else "ok",
         baseline=str(baseline),
         candidate=str(candidate),
-        scope=choices.scope,
-        seed=seed,
         policy=policy,
         notes=(*pairing.notes, *_borrowed(sides[0])),
         cases=tuple(cases),
@@ -147,13 +133,9 @@ def _borrowed(baseline: ResultFolder) -> Iterator[str]:
 
 
 def _case(
-    sides: tuple[ResultFolder, ResultFolder],
-    cases: tuple[Case, Case],
-    choices: Choices,
-    policy: Policy,
-    seed: tuple[int, int],
+    sides: tuple[ResultFolder, ResultFolder], cases: tuple[Case, Case], policy: Policy, seed: int
 ) -> ComparedCase:
-    latency = _latency(sides, cases, choices, seed)
+    latency = _latency(sides, cases, seed)
     peak_bytes = tuple(case.memory.peak_bytes for case in cases)
     size_bytes = tuple(case.model.size_bytes if case.model else None for case in cases)
     accuracy = tuple(_accuracy(side, case) for side, case in zip(sides, cases, strict=True))
@@ -177,21 +159,20 @@ def _case(
 
 
 def _latency(
-    sides: tuple[ResultFolder, ResultFolder], cases: tuple[Case, Case], choices: Choices, seed: tuple[int, int]
+    sides: tuple[ResultFolder, ResultFolder], cases: tuple[Case, Case], seed: int
 ) -> dict[str, LatencyRatio | None]:
     """Percentile -> both readings, their ratio and its interval."""
     baseline, candidate = sides
-    scope = cast(Scope, choices.scope)
-    after = candidate.raw(cases[1])[scope]
-    before = baseline.raw(cases[0])[scope] if baseline.has_raw else None
-    old, new = (case.scopes[scope] for case in cases)
+    old, new = (case.scopes["sensor_to_label"] for case in cases)
+    before = baseline.raw(cases[0])["sensor_to_label"] if baseline.has_raw else None
+    after = candidate.raw(cases[1])["sensor_to_label"]
     found: dict[str, LatencyRatio | None] = {}
     for percent in PERCENTILES:
         found[f"p{percent:g}"] = None
         if min(old.windows, new.windows) >= SMALLEST_SAMPLE[percent]:
-            above = spread(after, percent, seed=(*seed, 1, int(percent)))
-            below = _baseline_spread(before, old, above, percent, (*seed, 0, int(percent)))
-            found[f"p{percent:g}"] = _ratio(below, above)
+            above = spread(after, percent, seed=(seed, 1, int(percent)))
+            below = _baseline_spread(before, old, above, percent, (seed, 0, int(percent)))
+            found[f"p{percent:g}"] = latency_ratio(below, above)
     return found
 
 
@@ -202,12 +183,6 @@ def _baseline_spread(
         return spread(before, percent, seed=seed)
     recorded_ns = {50.0: old.p50_ns, 90.0: old.p90_ns, 99.0: old.p99_ns}[percent]
     return borrowed_spread(recorded_ns or 0, above, seed=seed)
-
-
-def _ratio(below: Spread, above: Spread) -> LatencyRatio:
-    interval = ratio_interval(above, below)
-    rounded = [round(value, 4) for value in (interval.ratio, interval.low, interval.high)]
-    return LatencyRatio(below.measured_ns, above.measured_ns, *rounded)
 
 
 def _accuracy(side: ResultFolder, case: Case) -> dict[str, float]:

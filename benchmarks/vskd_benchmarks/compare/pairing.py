@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vskd.errors import ConfigError, did_you_mean
-from vskd_benchmarks.compare.comparable import Choices, check_conditions, check_pairs
+from vskd.errors import ConfigError
+from vskd_benchmarks.compare.comparable import check_conditions, check_pairs
 from vskd_benchmarks.result.folder import ResultFolder
 from vskd_benchmarks.result.records.case import Case
-from vskd_benchmarks.result.records.conditions import MeasuredBundle
 
 
 @dataclass(frozen=True)
@@ -34,26 +33,26 @@ class Pairing:
     notes: tuple[str, ...]
 
 
-def pair(baseline: ResultFolder, candidate: ResultFolder, choices: Choices) -> Pairing:
+def pair(
+    baseline: ResultFolder, candidate: ResultFolder, *, across_models: bool = False, across_machines: bool = False
+) -> Pairing:
     """Match the cases of two results, or refuse.
 
     Raises
     ------
     ConfigError : they must not be compared, or nothing in them can be
     """
-    notes = check_conditions(baseline, candidate, choices)
-    partners = _partners(baseline, candidate)
+    notes = check_conditions(baseline, candidate, across_machines=across_machines)
     same = {bundle.id: bundle.id for bundle in candidate.result.bundles}
-    ours, theirs = _by_key(baseline, choices, partners), _by_key(candidate, choices, same)
-    wanted = _wanted(theirs, choices)
-    pairs = tuple((ours[key], case) for key, case in theirs.items() if key in ours and case.id in wanted)
+    ours, theirs = _by_key(baseline, _partners(baseline, candidate)), _by_key(candidate, same)
+    pairs = tuple((ours[key], case) for key, case in theirs.items() if key in ours)
     if not pairs:
-        raise _nothing_in_common(baseline, candidate, choices)
-    notes += check_pairs(baseline, candidate, pairs, choices)
+        raise _nothing_in_common(baseline, candidate)
+    notes += check_pairs(baseline, candidate, pairs, across_models=across_models)
     return Pairing(
         pairs,
-        tuple(case.name for key, case in ours.items() if key not in theirs and not choices.cases),
-        tuple(case.name for key, case in theirs.items() if key not in ours and case.id in wanted),
+        tuple(case.name for key, case in ours.items() if key not in theirs),
+        tuple(case.name for key, case in theirs.items() if key not in ours),
         tuple(notes),
     )
 
@@ -62,9 +61,11 @@ def _partners(baseline: ResultFolder, candidate: ResultFolder) -> dict[str, str]
     """Bundle of the baseline -> bundle of the candidate: the same one, or of the same name, or the only one left."""
     ours, theirs = list(baseline.result.bundles), list(candidate.result.bundles)
     found: dict[str, str] = {}
-    for same in (_same_bundle, lambda one, other: one.sha256 == other.sha256, lambda one, other: one.id == other.id):
+    for same in (("sha256", "id"), ("sha256",), ("id",)):
         for one in list(ours):
-            other = next((bundle for bundle in theirs if same(one, bundle)), None)
+            other = next(
+                (each for each in theirs if all(getattr(one, key) == getattr(each, key) for key in same)), None
+            )
             if other is not None:
                 found[one.id] = other.id
                 ours.remove(one)
@@ -74,13 +75,9 @@ def _partners(baseline: ResultFolder, candidate: ResultFolder) -> dict[str, str]
     return found
 
 
-def _same_bundle(one: MeasuredBundle, other: MeasuredBundle) -> bool:
-    return (one.sha256, one.id) == (other.sha256, other.id)
-
-
-def _by_key(side: ResultFolder, choices: Choices, partners: Mapping[str, str]) -> dict[tuple[Any, ...], Case]:
-    """Cases that hold the scope, by what must be equal; the bundle by its name in the candidate."""
-    cases = [case for case in side.result.cases if choices.scope in case.scopes]
+def _by_key(side: ResultFolder, partners: Mapping[str, str]) -> dict[tuple[Any, ...], Case]:
+    """Cases that go from the sensor to the label, by what must be equal; the bundle by its name in the candidate."""
+    cases = [case for case in side.result.cases if case.sensor_to_label is not None]
     # A bundle without a partner must not pass for the candidate's bundle of that name.
     return {(partners.get(case.bundle, ("alone", case.bundle)), *_identity(case)): case for case in cases}
 
@@ -90,23 +87,9 @@ def _identity(case: Case) -> tuple[Any, ...]:
     return (case.kind, case.engine, case.recipe, case.threads, case.encoder, *network)
 
 
-def _wanted(theirs: Mapping[tuple[Any, ...], Case], choices: Choices) -> set[str]:
-    known = {case.id for case in theirs.values()}
-    for name in choices.cases:
-        if name not in known:
-            raise ConfigError(f"the candidate has no case {name!r}", hint=did_you_mean(name, known))
-    return set(choices.cases) or known
-
-
-def _nothing_in_common(baseline: ResultFolder, candidate: ResultFolder, choices: Choices) -> ConfigError:
+def _nothing_in_common(baseline: ResultFolder, candidate: ResultFolder) -> ConfigError:
     """Why no case of one is a case of the other, in one sentence."""
     sides = (baseline, candidate)
-    for side in sides:
-        scopes = {scope for case in side.result.cases for scope in case.scopes}
-        if choices.scope not in scopes:
-            return ConfigError(
-                f"{side.path} does not hold the scope {choices.scope}", hint=f"It holds: {', '.join(sorted(scopes))}"
-            )
     threads = [sorted({case.threads for case in side.result.cases}) for side in sides]
     if not set(threads[0]) & set(threads[1]):
         counts = [", ".join(map(str, each)) for each in threads]

@@ -6,21 +6,13 @@ The committed one, ``policy.toml`` beside this module, holds where a user names 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError
 
 DEFAULT_POLICY = Path(__file__).with_name("policy.toml")
-
-
-def _check_positive(limits: Any, table: str) -> None:
-    for field in fields(limits):
-        value = getattr(limits, field.name)
-        if value is not None and value <= 0:
-            raise ConfigError(f"{table}.{field.name} is a ratio above 0, got {value:g}")
 
 
 @dataclass(frozen=True)
@@ -31,18 +23,12 @@ class LatencyLimits:
     p90_max_ratio: float | None = None
     p99_max_ratio: float | None = None
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "latency")
-
 
 @dataclass(frozen=True)
 class MemoryLimits:
     """Largest ratio of peak resident memory."""
 
     peak_max_ratio: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_positive(self, "memory")
 
 
 @dataclass(frozen=True)
@@ -51,19 +37,12 @@ class SizeLimits:
 
     file_max_ratio: float | None = None
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "size")
-
 
 @dataclass(frozen=True)
 class AccuracyLimits:
     """Largest loss of held-out accuracy and of macro-F1, a share: 0.01 is one point."""
 
     max_loss: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.max_loss is not None and not 0 <= self.max_loss <= 1:
-            raise ConfigError(f"accuracy.max_loss is a share from 0 to 1, got {self.max_loss:g}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +53,15 @@ class Policy:
     memory: MemoryLimits = MemoryLimits()
     size: SizeLimits = SizeLimits()
     accuracy: AccuracyLimits = AccuracyLimits()
+
+    def __post_init__(self) -> None:
+        loss = self.accuracy.max_loss
+        if loss is not None and not 0 <= loss <= 1:
+            raise ConfigError(f"accuracy.max_loss is a share from 0 to 1, got {loss:g}")
+        for table in ("latency", "memory", "size"):
+            for name, value in vars(getattr(self, table)).items():
+                if value is not None and value <= 0:
+                    raise ConfigError(f"{table}.{name} is a ratio above 0, got {value:g}")
 
 
 def read_policy(path: Path = DEFAULT_POLICY) -> Policy:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from vskd_benchmarks.compare.bootstrap import Spread, ratio_interval, spread, widening
+from vskd_benchmarks.compare.bootstrap import Spread, latency_ratio, spread, widening
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 30))
 
@@ -53,7 +53,7 @@ def test_a_known_ratio_lies_within_its_interval():
         spread(median * np.exp(0.05 * draw.normal(size=(8, 100))), 50.0, seed=seed)
         for seed, median in enumerate((1e6, 1.2e6))
     )
-    interval = ratio_interval(above, below)
+    interval = latency_ratio(below, above)
     assert interval.low < 1.2 < interval.high
     assert interval.low < interval.ratio < interval.high
     assert interval.high / interval.low < 1.05
@@ -63,7 +63,7 @@ def test_few_blocks_widen_the_interval_around_the_measured_ratio():
     draw = np.random.default_rng(0).normal(size=2000)
     few, many = (Spread(1_000_000, (1e6 * np.exp(0.01 * draw)).astype(np.int64), blocks) for blocks in (8.0, 1000.0))
     fixed = Spread(500_000, np.full(2000, 500_000), 1000.0)
-    narrow, wide = ratio_interval(many, fixed), ratio_interval(few, fixed)
+    narrow, wide = latency_ratio(fixed, many), latency_ratio(fixed, few)
     assert narrow.ratio == wide.ratio == 2.0
     assert np.log(narrow.high / 2) == pytest.approx(0.0196, rel=0.1)
     assert np.log(wide.high / 2) / np.log(narrow.high / 2) == pytest.approx(widening(8) / widening(1000), rel=1e-6)
@@ -72,7 +72,7 @@ def test_few_blocks_widen_the_interval_around_the_measured_ratio():
 
 def test_equal_constant_readings_have_the_ratio_one_and_no_width():
     one = spread(np.full((8, 20), 500), 50.0, seed=0)
-    interval = ratio_interval(one, one)
+    interval = latency_ratio(one, one)
     assert (interval.ratio, interval.low, interval.high) == (1.0, 1.0, 1.0)
 
 

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError
 from vskd_benchmarks.commands.compare import compare as command
-from vskd_benchmarks.compare.comparable import Choices
 from vskd_benchmarks.compare.compare import compare
 from vskd_benchmarks.compare.policy import LatencyLimits, Policy, read_policy
 
@@ -44,8 +43,8 @@ def candidate(make_result, tmp_path):
     return make
 
 
-def compared(baseline, candidate, policy=None, **choices):
-    return to_mapping(compare(baseline, candidate, Choices(**choices), policy or read_policy()))
+def compared(baseline, candidate, policy=None, **allowed):
+    return to_mapping(compare(baseline, candidate, policy or read_policy(), **allowed))
 
 
 def case_of(found, name):
@@ -58,7 +57,7 @@ def test_two_runs_of_the_same_thing_are_no_regression(baseline, candidate):
         "ok", [], [], [],
     )  # fmt: skip
     assert [case["id"] for case in found["cases"]] == [case["baseline_id"] for case in found["cases"]]
-    assert len(found["cases"]) == 6  # the encoders alone hold no scope sensor_to_label
+    assert len(found["cases"]) == 6  # not the encoders alone, which give no label
     for case in found["cases"]:
         assert case["latency"]["p50"]["low"] < 1 < case["latency"]["p50"]["high"]
         assert {check["verdict"] for check in case["checks"]} == {"ok"}
@@ -91,17 +90,13 @@ def test_a_percentile_is_shown_only_where_both_samples_suffice(baseline, make_re
     assert compared(baseline, baseline)["cases"][0]["latency"]["p99"]["ratio"] == 1.0
 
 
-def test_the_seed_decides(baseline, candidate):
+def test_comparing_again_gives_the_same_intervals(baseline, candidate):
     new = candidate()
-    one, same, other = (compare(baseline, new, Choices(), read_policy(), seed=seed) for seed in (3, 3, 4))
-    assert one == same
-    assert one.cases != other.cases
+    assert compared(baseline, new) == compared(baseline, new)
 
 
-def test_another_scope_is_compared_when_asked_for(baseline, candidate):
-    found = compared(baseline, candidate(), scope="pyts_encoder")
-    assert [case["id"] for case in found["cases"]] == ["wide.none.numpy.fp32.t1"]
-    assert case_of(found, "wide.none.numpy.fp32.t1")["size_bytes"] == [None, None]
+def test_a_case_without_a_model_file_has_no_size(baseline, candidate):
+    assert case_of(compared(baseline, candidate()), "wide.resnet18.torch.fp32.t1")["size_bytes"] == [None, None]
 
 
 def test_memory_size_and_accuracy_have_limits_too(baseline, make_result, tmp_path):
@@ -160,11 +155,6 @@ def test_other_threads_are_refused(baseline, make_result, tmp_path):
         compared(baseline, make_result(tmp_path / "two", edit=two))
 
 
-def test_a_scope_that_was_not_measured_is_refused(baseline, candidate):
-    with pytest.raises(ConfigError, match=r"old does not hold the scope nothing\. It holds: bare_call, model_only,"):
-        compared(baseline, candidate(), scope="nothing")
-
-
 def test_results_without_a_common_case_are_refused(baseline, make_result, tmp_path):
     def other(facts):
         for case in facts["cases"]:
@@ -217,18 +207,13 @@ def test_an_edited_document_is_refused(make_result, baseline, tmp_path):
         compared(baseline, new)
 
 
-def test_an_unknown_case_is_named_with_the_nearest(baseline, candidate):
-    with pytest.raises(ConfigError, match=r"no case 'wide.litert.fp32'\. Did you mean 'wide.litert.fp32.t1'\?"):
-        compared(baseline, candidate(), cases=("wide.litert.fp32",))
-
-
 # --- what a flag allows, and what is then noted
 
 
-def test_an_invalid_case_does_not_forbid_the_others(baseline, candidate):
-    new = candidate("cases", 0, "cpu", "other_cores", value=3.5)
-    found = compared(baseline, new, cases=(INT8,))
-    assert [case["id"] for case in found["cases"]] == [INT8]
+def test_an_invalid_case_that_only_one_side_holds_forbids_nothing(make_result, tmp_path, candidate):
+    old = make_result(tmp_path / "less", edit=lambda facts: facts.update(cases=facts["cases"][1:]))
+    found = compared(old, candidate("cases", 0, "cpu", "other_cores", value=3.5))
+    assert "wide: litert fp32" in found["only_in_candidate"]
     assert any(note.endswith("new is invalid") for note in found["notes"])
 
 
@@ -336,8 +321,8 @@ def test_a_folder_that_is_not_there_is_misuse(tmp_path):
 def test_every_option_of_the_command_reaches_the_comparison(monkeypatch, tmp_path):
     asked = {}
 
-    def stop(baseline, candidate, choices, policy, *, seed):
-        asked.update(baseline=baseline, candidate=candidate, choices=choices, policy=policy, seed=seed)
+    def stop(baseline, candidate, policy, **allowed):
+        asked.update(baseline=baseline, candidate=candidate, policy=policy, **allowed)
         raise ConfigError("far enough")
 
     monkeypatch.setattr("vskd_benchmarks.compare.compare.compare", stop)
@@ -346,16 +331,14 @@ def test_every_option_of_the_command_reaches_the_comparison(monkeypatch, tmp_pat
         Path(name).mkdir()
     limits = tmp_path / "limits.toml"
     limits.write_text("[latency]\np90_max_ratio = 1.5\n")
-    words = ["--policy", limits, "--scope", "model_only", "--case", "a", "--case", "b", "--seed", 7]
-    done = CliRunner().invoke(command, ["old", "new", *map(str, words), "--across-models"])
+    done = CliRunner().invoke(command, ["old", "new", "--policy", str(limits), "--across-models"])
     assert (done.exit_code, "far enough" in done.output) == (3, True)
     assert asked == {
-        "baseline": Path("old"), "candidate": Path("new"), "seed": 7,
-        "choices": Choices(scope="model_only", across_models=True, across_machines=False, cases=("a", "b")),
+        "baseline": Path("old"), "candidate": Path("new"), "across_models": True, "across_machines": False,
         "policy": Policy(latency=LatencyLimits(p90_max_ratio=1.5)),
     }  # fmt: skip
     CliRunner().invoke(command, ["old", "new", "--across-machines"])
-    assert (asked["choices"], asked["policy"], asked["seed"]) == (Choices(across_machines=True), read_policy(), 0)
+    assert (asked["across_models"], asked["across_machines"], asked["policy"]) == (False, True, read_policy())
 
 
 def test_the_command_ends_with_0_1_2_or_3(vskd_compare, baseline, candidate, tmp_path):
