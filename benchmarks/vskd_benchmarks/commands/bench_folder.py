@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from vskd_benchmarks.result.check import differences, goals_since
 from vskd_benchmarks.result.derive import derive
 from vskd_benchmarks.result.energy import add_meter
 from vskd_benchmarks.result.folder import read_raw, read_result, write_result
-from vskd_benchmarks.result.records.result import Facts, Result, with_derived
+from vskd_benchmarks.result.records.result import Result
 
 
 def check_folder(folder: Path) -> None:
@@ -52,7 +53,7 @@ def add_power(folder: Path, options: Options) -> None:
     energy, trace = add_meter(result.energy, options.power_meter)
     raws: dict[str, Any] = {case.id: read_raw(folder, case.id) for case in result.cases}
     raws[POWER] = power_arrays(trace)
-    result = derive(with_derived(Facts, result, {"energy": energy}), raws)
+    result = derive(replace(result, energy=energy), raws)
     report_missing_energy(result)
     write_result(folder, result, raws, overwrite=True)
     for case in result.cases:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import get_args
-
-import numpy as np
+from typing import Any, TypeVar, get_args
 
 from vskd.closed import from_mapping
 from vskd_benchmarks.measure.latency import median_with_interval, ratio_by_round, summarise
@@ -20,20 +18,17 @@ from vskd_benchmarks.result.judgement import judge
 from vskd_benchmarks.result.records.case import (
     Case,
     CaseFacts,
-    ColdStart,
-    Cpu,
     MedianInterval,
-    Memory,
     Scope,
-    Soak,
-    SoakFacts,
     Stage,
     Statistics,
 )
 from vskd_benchmarks.result.records.conditions import MeasuredBundle
-from vskd_benchmarks.result.records.result import Facts, ImportTime, Ratio, Result, with_derived
+from vskd_benchmarks.result.records.result import Facts, Ratio, Result
 from vskd_benchmarks.result.records.validity import Validity
 from vskd_benchmarks.result.validity import verdicts
+
+Derived = TypeVar("Derived")
 
 _NOT_JUDGED_YET = Validity("valid", ())
 
@@ -49,8 +44,6 @@ def derive(facts: Facts, raws: Mapping[str, Raw]) -> Result:
     bundles = {bundle.id: bundle for bundle in facts.bundles}
     cases = tuple(_case(case, bundles[case.bundle], raws[case.id]) for case in facts.cases)
     ratios = tuple(_ratios(cases, bundles, raws))
-    readings_ns = facts.import_vskd.readings_ns
-    imports = ImportTime(readings_ns=readings_ns, median_ns=int(np.median(readings_ns)))
     energy = None
     if facts.energy is not None:
         energy, cases = derive_energy(facts.energy, cases, raws)
@@ -59,32 +52,31 @@ def derive(facts: Facts, raws: Mapping[str, Raw]) -> Result:
     derived = {
         "cases": cases,
         "ratios": ratios,
-        "import_vskd": imports,
         "energy": energy,
         "goals": (),
         "validity": validity,
     }
-    result = with_derived(Result, facts, derived)
+    result = _with_derived(Result, facts, derived)
     return dataclasses.replace(result, goals=judge(result, raws, facts.goals_version))
 
 
 def _case(case: CaseFacts, bundle: MeasuredBundle, raw: Raw) -> Case:
-    cpu, memory, cold = case.cpu, case.memory, case.cold_start
-    over_bytes = None if memory.library_bytes is None else memory.peak_bytes - memory.library_bytes
     derived = {
         "scopes": {name: _statistics(raw, name) for name in get_args(Scope) if name in raw},
         "stages": {name: _statistics(raw, name) if name in raw else None for name in get_args(Stage)},
         "overhead": _overhead(raw),
-        "cpu": with_derived(Cpu, cpu, {"share": round(cpu.busy_ns / cpu.wall_ns, 4)}),
-        "memory": with_derived(Memory, memory, {"over_library_bytes": over_bytes}),
-        "cold_start": cold and with_derived(ColdStart, cold, {"median_ns": int(np.median(cold.readings_ns))}),
-        "soak": case.soak and _soak(case.soak),
         "audits": audit(case, bundle, raw),
         "energy": None,
         "battery": None,
         "validity": _NOT_JUDGED_YET,
     }
-    return with_derived(Case, case, derived)
+    return _with_derived(Case, case, derived)
+
+
+def _with_derived(kind: type[Derived], facts: Any, derived: Mapping[str, Any]) -> Derived:
+    """A record of facts and of what follows from them; what it holds of the latter already is replaced."""
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: derived[name] if name in derived else getattr(facts, name) for name in names})
 
 
 def _statistics(raw: Raw, name: str) -> Statistics:
@@ -96,11 +88,6 @@ def _overhead(raw: Raw) -> MedianInterval | None:
     if "bare_call" not in raw:
         return None
     return MedianInterval(**median_with_interval((raw["sensor_to_label"] - raw["bare_call"]).ravel()))
-
-
-def _soak(soak: SoakFacts) -> Soak:
-    resident = soak.resident_bytes
-    return with_derived(Soak, soak, {"growth_bytes": resident[-1] - resident[len(resident) // 10]})
 
 
 def _ratios(cases: Sequence[Case], bundles: Mapping[str, MeasuredBundle], raws: Mapping[str, Raw]) -> Iterator[Ratio]:

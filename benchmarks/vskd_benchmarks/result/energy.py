@@ -22,14 +22,12 @@ from vskd_benchmarks.result.records.energy import (
     CaseEnergy,
     DailyUse,
     Energy,
-    EnergyFacts,
 )
-from vskd_benchmarks.result.records.result import with_derived
 
 DAY_S, J_PER_WH = 86_400, 3_600.0
 
 
-def energy_facts(record: EnergyRecord, *, pace_hz: float | None, relation: str | None) -> EnergyFacts:
+def energy_facts(record: EnergyRecord, *, pace_hz: float | None, relation: str | None) -> Energy:
     """The run's part of the result: what was recorded, used and assumed.
 
     Parameters
@@ -49,7 +47,7 @@ def energy_facts(record: EnergyRecord, *, pace_hz: float | None, relation: str |
     wake_ups_measured = record.source != "model" and pace_hz is not None
     wake_up_j = None if profile is None or wake_ups_measured else profile.wake_up_j
     assumptions = _model_assumptions(profile, relation) if record.source == "model" else _measured_assumptions(record)
-    return EnergyFacts(
+    return Energy(
         source=record.source,
         measured=record.source != "model",
         of=_whose(record.source, relation),
@@ -62,6 +60,8 @@ def energy_facts(record: EnergyRecord, *, pace_hz: float | None, relation: str |
         use=use,
         problem=record.problem,
         assumptions=(*assumptions, *_battery_assumptions(record, use, wake_ups_measured=wake_ups_measured)),
+        step_s=None,
+        idle_w=None,
     )
 
 
@@ -122,7 +122,7 @@ def _battery_assumptions(record: EnergyRecord, use: DailyUse, *, wake_ups_measur
     return lines
 
 
-def add_meter(energy: EnergyFacts | None, path: Path) -> tuple[EnergyFacts, PowerTrace]:
+def add_meter(energy: Energy | None, path: Path) -> tuple[Energy, PowerTrace]:
     """The run's energy with a meter's file that came afterwards, and its readings.
 
     Parameters
@@ -141,9 +141,7 @@ def add_meter(energy: EnergyFacts | None, path: Path) -> tuple[EnergyFacts, Powe
     return dataclasses.replace(energy, detail=path.name, problem=None), trace
 
 
-def derive_energy(
-    energy: EnergyFacts, cases: Sequence[Case], raws: Mapping[str, Raw]
-) -> tuple[Energy, tuple[Case, ...]]:
+def derive_energy(energy: Energy, cases: Sequence[Case], raws: Mapping[str, Raw]) -> tuple[Energy, tuple[Case, ...]]:
     """The run's energy and each case with its own, from what was recorded.
 
     Parameters
@@ -166,7 +164,7 @@ def derive_energy(
     step_s = None if trace is None or len(trace.time_ns) < 2 else trace.step_s
     idle_w = next((figures.idle_w for figures in found.values()), None)
     # Compared with what is written down: a problem that only shows here is written down too.
-    run = with_derived(Energy, energy, {"problem": problem, "step_s": step_s, "idle_w": idle_w})
+    run = dataclasses.replace(energy, problem=problem, step_s=step_s, idle_w=idle_w)
     return run, tuple(_with_energy(energy, case, found.get(case.id)) for case in cases)
 
 
@@ -175,12 +173,12 @@ def _trace(raws: Mapping[str, Raw]) -> PowerTrace | None:
     return None if raw is None else PowerTrace(raw["time_ns"], raw["power_w"])
 
 
-def _with_energy(energy: EnergyFacts, case: Case, figures: CaseEnergy | None) -> Case:
+def _with_energy(energy: Energy, case: Case, figures: CaseEnergy | None) -> Case:
     battery = None if figures is None else _case_battery(energy, figures)
     return dataclasses.replace(case, energy=figures, battery=battery)
 
 
-def _case_energy(energy: EnergyFacts, case: Case, raw: Raw, trace: PowerTrace | None) -> CaseEnergy:
+def _case_energy(energy: Energy, case: Case, raw: Raw, trace: PowerTrace | None) -> CaseEnergy:
     inferences = case.rounds * case.calls_per_round
     if trace is None:
         if energy.core_active_w is None:
@@ -204,7 +202,7 @@ def _case_energy(energy: EnergyFacts, case: Case, raw: Raw, trace: PowerTrace | 
     )
 
 
-def _case_battery(energy: EnergyFacts, figures: CaseEnergy) -> BatteryUse | None:
+def _case_battery(energy: Energy, figures: CaseEnergy) -> BatteryUse | None:
     use, uncertainty_mj = energy.use, figures.uncertainty_mj
     if use.battery_wh is None:
         return None

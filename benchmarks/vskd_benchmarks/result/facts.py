@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from vskd.bundle import Bundle
@@ -24,8 +23,8 @@ from vskd_benchmarks.result.records.conditions import (
     MeasuredBundle,
     ModelFile,
 )
-from vskd_benchmarks.result.records.energy import EnergyFacts
-from vskd_benchmarks.result.records.result import Facts, ImportFacts
+from vskd_benchmarks.result.records.energy import Energy
+from vskd_benchmarks.result.records.result import Facts, ImportTime
 from vskd_benchmarks.result.validity import GROWTH_LIMIT_BYTES
 
 
@@ -47,7 +46,7 @@ def facts(run: Run) -> Facts:
         bundles=tuple(_bundle(bundle_id, bundle) for bundle_id, bundle in run.bundles.items()),
         cases=tuple(_case(run, case) for case in run.cases),
         not_measured=tuple(run.skipped),
-        import_vskd=from_mapping(ImportFacts, _without_median(run.imports), where="import_vskd"),
+        import_vskd=from_mapping(ImportTime, run.imports, where="import_vskd"),
         profile=_profile(run, environment.machine),
         energy=_energy(run, environment.machine),
     )
@@ -60,7 +59,7 @@ def _profile(run: Run, machine: Machine) -> AppliedProfile | None:
     return profile_facts(profile, run.confinement, machine)
 
 
-def _energy(run: Run, machine: Machine) -> EnergyFacts | None:
+def _energy(run: Run, machine: Machine) -> Energy | None:
     settings = run.settings
     if run.energy is None:
         return None
@@ -123,6 +122,9 @@ def _case(run: Run, case: MeasuredCase) -> CaseFacts:
     """From what the worker process answered, which is checked here."""
     plan, blocks, worker = case.plan, case.blocks, case.reply
     model = None if plan.model is None else {key: plan.model[key] for key in ("file", "sha256", "size_bytes", "macs")}
+    busy_ns, wall_ns = (sum(block[name] for block in blocks) for name in ("cpu_ns", "wall_ns"))
+    peak_bytes, library_bytes = case.memory["peak_bytes"], case.memory["library_bytes"]
+    over_bytes = None if library_bytes is None else peak_bytes - library_bytes
     switches = {name: sum(block[name] for block in blocks) for name in ("voluntary_switches", "involuntary_switches")}
     recorded = {
         "id": plan.id,
@@ -142,31 +144,23 @@ def _case(run: Run, case: MeasuredCase) -> CaseFacts:
         "warm_up": case.warm_up,
         "rounds": len(blocks),
         "calls_per_round": len(blocks[0]["started_ns"]),
-        "cpu": {
-            "busy_ns": sum(block["cpu_ns"] for block in blocks),
-            "wall_ns": sum(block["wall_ns"] for block in blocks),
-            **switches,
-            **case.load,
-        },
-        "cold_start": case.cold_start and _without_median(case.cold_start),
-        "memory": case.memory,
+        "cpu": {"busy_ns": busy_ns, "wall_ns": wall_ns, "share": round(busy_ns / wall_ns, 4), **switches, **case.load},
+        "cold_start": case.cold_start,
+        "memory": {**case.memory, "over_library_bytes": over_bytes},
         "soak": _soak(run, case),
         "raw": f"{RAW}/{plan.id}.npz",
     }
     return from_mapping(CaseFacts, recorded, where=plan.id)
 
 
-def _without_median(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """Readings alone; their median is derived."""
-    return {key: value for key, value in measured.items() if key != "median_ns"}
-
-
 def _soak(run: Run, case: MeasuredCase) -> dict[str, Any] | None:
     if run.settings.mode != "soak":
         return None
+    resident = [block["resident_bytes"] for block in case.blocks]
     ends_ns = [int(block["started_ns"][-1]) - run.epoch_ns for block in case.blocks]
     return {
-        "resident_bytes": [block["resident_bytes"] for block in case.blocks],
+        "resident_bytes": resident,
+        "growth_bytes": resident[-1] - resident[len(resident) // 10],
         "at_s": [round(end_ns / 1e9, 3) for end_ns in ends_ns],
         "limit_bytes": GROWTH_LIMIT_BYTES,
     }

@@ -50,7 +50,7 @@ def run(bundle):
             block([3_500_000_000, 4_000_000_000, 4_500_000_000], cpu_ns=11, wall_ns=101, voluntary_switches=2,
                   involuntary_switches=21, resident_bytes=1001),
         ],
-        memory={"peak_bytes": 30, "library_bytes": 31, "source": "VmHWM"},
+        memory={"peak_bytes": 33, "library_bytes": 31, "source": "VmHWM"},
         cold_start={"median_ns": 40, "readings_ns": [41, 42], "import_ns": 43, "open_ns": 44, "first_window_ns": 45},
         load={"other_cores": 0.5, "load_source": "group"},
     )  # fmt: skip
@@ -71,18 +71,31 @@ def run(bundle):
 
 def test_each_number_of_a_case_stands_under_its_own_name(run):
     (case,) = facts(run).cases
-    assert (case.cpu.busy_ns, case.cpu.wall_ns) == (21, 201)
+    assert (case.cpu.busy_ns, case.cpu.wall_ns, case.cpu.share) == (21, 201, 0.1045)
     assert (case.cpu.voluntary_switches, case.cpu.involuntary_switches) == (3, 41)
     assert (case.cpu.other_cores, case.cpu.load_source) == (0.5, "group")
     assert (case.rounds, case.calls_per_round, case.group, case.first_inference_ns) == (2, 3, 3, 99)
-    assert (case.memory.peak_bytes, case.memory.library_bytes) == (30, 31)
+    assert (case.memory.peak_bytes, case.memory.library_bytes, case.memory.over_library_bytes) == (33, 31, 2)
     cold = case.cold_start
     assert (cold.readings_ns, cold.import_ns, cold.open_ns, cold.first_window_ns) == ((41, 42), 43, 44, 45)
+    assert cold.median_ns == 40
     assert (case.warm_up.steady, case.warm_up.calls, case.warm_up.elapsed_ns) == (False, 60, 61)
     assert (case.model.file, case.model.size_bytes, case.model.macs) == ("model.fp32.onnx", 7, 8)
     assert (case.mode, case.raw) == ("soak", "raw/tiny.onnxruntime.fp32.t1.npz")
     # The last call of each round, since the start of the run.
     assert (case.soak.resident_bytes, case.soak.at_s) == ((1000, 1001), (1.5, 3.5))
+
+
+def test_the_growth_of_a_soak_leaves_out_its_first_tenth(run):
+    resident = [0, 500, *range(1000, 1018)]
+    blocks = [{**run.cases[0].blocks[0], "resident_bytes": each} for each in resident]
+    (case,) = facts(replace(run, cases=(replace(run.cases[0], blocks=blocks),))).cases
+    assert case.soak.growth_bytes == 17
+
+
+def test_without_the_librarys_memory_there_is_nothing_over_it(run):
+    run.cases[0].memory["library_bytes"] = None
+    assert facts(run).cases[0].memory.over_library_bytes is None
 
 
 def test_the_conditions_of_the_run(run):
@@ -91,7 +104,7 @@ def test_the_conditions_of_the_run(run):
     assert (options.mode, options.rate_hz, options.duration_s, options.order_seed) == ("soak", 2.0, 7.0, 5)
     assert (options.warm_up_rule, options.command) == (FULL.rule, "vskd bench x")
     assert (recorded.environment.before.temperature_c, recorded.environment.after.temperature_c) == (40.0, 50.0)
-    assert recorded.import_vskd.readings_ns == (5, 7, 6)
+    assert (recorded.import_vskd.readings_ns, recorded.import_vskd.median_ns) == ((5, 7, 6), 6)
     assert recorded.not_measured == (SkippedCase("litert fp32", "tiny", "not installed"),)
     assert (recorded.goals_version, recorded.profile, recorded.energy) == (VERSION, None, None)
     (bundle,) = recorded.bundles

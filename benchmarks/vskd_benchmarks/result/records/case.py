@@ -89,7 +89,7 @@ class Signal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CpuFacts:
+class Cpu:
     """Of the case's process during its blocks.
 
     Attributes
@@ -101,6 +101,7 @@ class CpuFacts:
     other_cores : cores that other processes kept busy meanwhile; null where it is unknown
     load_source : case: /proc/stat around its own rounds; group: around those of its whole group, where its own are too
         short; load-average: of the last minute, less its threads, where /proc/stat is closed
+    share : busy over wall; in mode paced this is the share of a core that a wearable would spend
     """
 
     busy_ns: int
@@ -109,50 +110,29 @@ class CpuFacts:
     involuntary_switches: int
     other_cores: float | None
     load_source: Literal["case", "group", "load-average", "none"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cpu(CpuFacts):
-    """Of the case's process during its blocks.
-
-    Attributes
-    ----------
-    share : busy over wall; in mode paced this is the share of a core that a wearable would spend
-    """
-
     share: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColdStartFacts:
+class ColdStart:
     """Fresh processes to their first label, files in the disk's cache.
 
     Attributes
     ----------
     readings_ns : each process, from its start
     import_ns, open_ns, first_window_ns : medians of the parts
+    median_ns : of the readings
     """
 
     readings_ns: tuple[int, ...]
     import_ns: int
     open_ns: int
     first_window_ns: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColdStart(ColdStartFacts):
-    """Fresh processes to their first label, files in the disk's cache.
-
-    Attributes
-    ----------
-    median_ns : of the readings
-    """
-
     median_ns: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryFacts:
+class Memory:
     """Peak resident memory.
 
     Attributes
@@ -160,27 +140,17 @@ class MemoryFacts:
     peak_bytes : of the process
     library_bytes : of a process that holds numpy and the engine's library only
     source : VmHWM or ru_maxrss
+    over_library_bytes : the difference
     """
 
     peak_bytes: int
     library_bytes: int | None
     source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Memory(MemoryFacts):
-    """Peak resident memory.
-
-    Attributes
-    ----------
-    over_library_bytes : the difference
-    """
-
     over_library_bytes: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoakFacts:
+class Soak:
     """Mode soak: memory over time. Latency over time is in the raw arrays, temperature in environment.readings.
 
     Attributes
@@ -188,22 +158,12 @@ class SoakFacts:
     resident_bytes : after each round
     at_s : when, since the start of the run
     limit_bytes : what is no growth
+    growth_bytes : last less the one after a tenth of the rounds
     """
 
     resident_bytes: tuple[int, ...]
     at_s: tuple[float, ...]
     limit_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Soak(SoakFacts):
-    """Mode soak: memory over time. Latency over time is in the raw arrays, temperature in environment.readings.
-
-    Attributes
-    ----------
-    growth_bytes : last less the one after a tenth of the rounds
-    """
-
     growth_bytes: int
 
 
@@ -258,10 +218,10 @@ class CaseFacts:
     first_inference_ns: int
     rounds: int
     calls_per_round: int
-    cpu: CpuFacts
-    cold_start: ColdStartFacts | None
-    memory: MemoryFacts
-    soak: SoakFacts | None
+    cpu: Cpu
+    cold_start: ColdStart | None
+    memory: Memory
+    soak: Soak | None
     raw: str
 
     def __post_init__(self) -> None:
@@ -287,10 +247,6 @@ class Case(CaseFacts):
     validity : the case's own reasons; its status is the worst of them and of the run's own reasons
     """
 
-    cpu: Cpu
-    cold_start: ColdStart | None
-    memory: Memory
-    soak: Soak | None
     scopes: dict[Scope, Statistics]
     stages: dict[Stage, Statistics | None]
     overhead: MedianInterval | None

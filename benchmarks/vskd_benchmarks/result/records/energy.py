@@ -25,8 +25,8 @@ class DailyUse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnergyFacts:
-    """Where energy comes from and what is assumed.
+class Energy:
+    """Where energy comes from, what is assumed, and what follows for the whole run.
 
     Attributes
     ----------
@@ -42,6 +42,8 @@ class EnergyFacts:
     use : what a day is taken to be
     problem : why there are no figures
     assumptions : each in a sentence
+    step_s : usual time between two power readings
+    idle_w : mean power of the idle machine
     """
 
     source: EnergySource
@@ -56,18 +58,6 @@ class EnergyFacts:
     use: DailyUse
     problem: str | None
     assumptions: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Energy(EnergyFacts):
-    """Where energy comes from, what is assumed, and what follows for the whole run.
-
-    Attributes
-    ----------
-    step_s : usual time between two power readings
-    idle_w : mean power of the idle machine
-    """
-
     step_s: float | None
     idle_w: float | None
 

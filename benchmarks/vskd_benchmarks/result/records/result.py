@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal
 
 from vskd_benchmarks.measure.plan import SkippedCase
 from vskd_benchmarks.result.records.case import Case, CaseFacts, Scope
 from vskd_benchmarks.result.records.conditions import AppliedProfile, Configuration, Environment, MeasuredBundle
-from vskd_benchmarks.result.records.energy import Energy, EnergyFacts
+from vskd_benchmarks.result.records.energy import Energy
 from vskd_benchmarks.result.records.validity import Validity
-
-Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True)
@@ -38,26 +35,16 @@ class Ratio:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportFacts:
+class ImportTime:
     """import vskd over numpy, in fresh processes.
 
     Attributes
     ----------
     readings_ns : each
-    """
-
-    readings_ns: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportTime(ImportFacts):
-    """import vskd over numpy, in fresh processes.
-
-    Attributes
-    ----------
     median_ns : of the readings
     """
 
+    readings_ns: tuple[int, ...]
     median_ns: int
 
 
@@ -103,9 +90,9 @@ class Facts:
     bundles: tuple[MeasuredBundle, ...]
     cases: tuple[CaseFacts, ...]
     not_measured: tuple[SkippedCase, ...]
-    import_vskd: ImportFacts
+    import_vskd: ImportTime
     profile: AppliedProfile | None = None
-    energy: EnergyFacts | None = None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +108,6 @@ class Result(Facts):
     """
 
     cases: tuple[Case, ...]
-    import_vskd: ImportTime
-    energy: Energy | None = None
     ratios: tuple[Ratio, ...]
     goals: tuple[JudgedGoal, ...]
     validity: Validity
@@ -130,16 +115,3 @@ class Result(Facts):
     def bundle(self, bundle_id: str) -> MeasuredBundle:
         """A bundle by its id."""
         return next(bundle for bundle in self.bundles if bundle.id == bundle_id)
-
-
-def with_derived(kind: type[Derived], facts: Any, derived: Mapping[str, Any]) -> Derived:
-    """A record of facts and of what follows from them; what it holds of the latter already is replaced.
-
-    Parameters
-    ----------
-    kind : a record that holds the facts' fields and more
-    facts : a record of them
-    derived : the other fields
-    """
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: derived[name] if name in derived else getattr(facts, name) for name in names})

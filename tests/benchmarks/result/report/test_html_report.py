@@ -167,7 +167,12 @@ def test_a_pace_adds_what_the_processor_did(make_result, tmp_path, mode):
         for case in facts["cases"]:
             case["mode"] = mode
             if mode == "soak":
-                case["soak"] = {"resident_bytes": [1000, 3000], "at_s": [1.0, 2.0], "limit_bytes": 10**6}
+                case["soak"] = {
+                    "resident_bytes": [1000, 3000],
+                    "at_s": [1.0, 2.0],
+                    "limit_bytes": 10**6,
+                    "growth_bytes": 2000,
+                }
 
     table = tables.processor(read_result(make_result(tmp_path / "result", edit=paced)))
     assert table.caption == f"Mode {mode}, 1 windows a second."
