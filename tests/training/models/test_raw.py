@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from vskd.encoders import encoder_for
 from vskd.errors import ConfigError
 from vskd_training.models.build import build_student
 from vskd_training.models.output import FEATURE_SIZE
-from vskd_training.models.raw import RawResnet, RawSeparable
+from vskd_training.models.raw import RawResnet, RawSeparable, RawShape
 from vskd_training.models.student import Student
 from vskd_training.settings import StudentConfig
 
@@ -80,22 +82,26 @@ def test_parameters_by_hand() -> None:
     def norm(channels: int) -> int:
         return 2 * channels
 
-    c, k = 8, 5
-    stem = 6 * c * k + norm(c)
-    around = [c * 2 * c + norm(2 * c), 2 * c * 4 * c + norm(4 * c)]
-    pairs = [(c, c), (c, 2 * c), (2 * c, 4 * c)]
+    widths, k = (8, 12, 16), 5  # 8, 12 and 18, the last one rounded to a multiple of 4
+    shape = RawShape(channels=8, growth=1.5, blocks=2, kernel=k, stride=2)
+    stem = 6 * 8 * k + norm(8)
+    pairs = [(8, 8), (8, 8), (8, 12), (12, 12), (12, 16), (16, 16)]
+    assert [width for width, _ in shape.steps()] == [b for _, b in pairs]
+    assert [stride for _, stride in shape.steps()] == [1, 1, 2, 1, 2, 1]
     mains = sum(a * b * k + norm(b) + b * b * k + norm(b) for a, b in pairs)
-    assert parameters(RawResnet(6, channels=c, kernel=k, stride=2)) == stem + mains + sum(around)
-
-    pairs = [(c, c), (c, 2 * c), (2 * c, 2 * c), (2 * c, 4 * c), (4 * c, 4 * c)]
+    around = sum(a * b + norm(b) for a, b in pairs if a != b)
+    assert parameters(RawResnet(6, shape)) == stem + mains + around
     blocks = sum(a * k + norm(a) + a * b + norm(b) for a, b in pairs)
-    assert parameters(RawSeparable(6, channels=c, kernel=k, stride=2)) == stem + blocks
+    assert parameters(RawSeparable(6, shape)) == stem + blocks
+    assert RawSeparable(6, shape).out_features == widths[-1]
 
 
 @pytest.mark.parametrize("trunk", [RawResnet, RawSeparable])
-def test_a_convolution_over_time_is_the_one_of_one_dimension(trunk: type[nn.Module]) -> None:
+def test_a_convolution_over_time_is_the_one_of_one_dimension(
+    trunk: Callable[[int, RawShape], nn.Module],
+) -> None:
     """What the height-1 form computes, computed as ``conv1d``."""
-    made = trunk(6, channels=8, kernel=5, stride=2)
+    made = trunk(6, RawShape(channels=8, growth=1.5, blocks=1, kernel=5, stride=2))
     first = next(module for module in made.modules() if isinstance(module, nn.Conv2d))
     signal = torch.randn(2, 6, 40)
     expected: Tensor = nn.functional.conv1d(signal, first.weight.squeeze(2), stride=2, padding=2)
@@ -112,6 +118,10 @@ def test_a_convolution_over_time_is_the_one_of_one_dimension(trunk: type[nn.Modu
         ({"channels": 16}, "student.channels = 16 has no meaning for student.family = 'gaf-resnet'"),
         ({"family": "raw-resnet", "kernel": 4}, "student.kernel must be odd"),
         ({"family": "raw-resnet", "channels": 2}, r"student.channels must lie in \[4, 512\], got 2"),
+        (
+            {"family": "raw-resnet", "growth": 3.0},
+            r"blocks in \[1, 4\], got 3 and 2",
+        ),
         ({"family": "raw-separable", "stride": 9}, r"student.stride must lie in \[1, 8\], got 9"),
     ],
 )

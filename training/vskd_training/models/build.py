@@ -7,7 +7,7 @@ from pathlib import Path
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.data.joints import ARMS
-from vskd_training.models.raw import RawResnet, RawSeparable
+from vskd_training.models.raw import RawResnet, RawSeparable, RawShape
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student, gaf_resnet
 from vskd_training.models.trn import BnInceptionBackbone, SmallBackbone, Teacher
@@ -25,8 +25,8 @@ def build_student(config: StudentConfig, contract: Contract) -> Student:
     if config.family == "gaf-resnet":
         return gaf_resnet(contract, width=config.width, depth=config.depth)
     trunk = {"raw-resnet": RawResnet, "raw-separable": RawSeparable}[config.family]
-    inputs = contract.encoded_shape[0]
-    return Student(contract, trunk(inputs, channels=config.channels, kernel=config.kernel, stride=config.stride))
+    shape = RawShape(config.channels, config.growth, config.blocks, config.kernel, config.stride)
+    return Student(contract, trunk(contract.encoded_shape[0], shape))
 
 
 def build_teacher(config: Config, classes: int) -> Teacher | SkeletonTeacher:

@@ -10,14 +10,52 @@ with a way around each block that keeps its shape.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+#: Stages of a trunk; the second and the third halve the time.
+_STAGES = 3
+
+
+@dataclass(frozen=True)
+class RawShape:
+    """The size of a raw trunk.
+
+    Attributes
+    ----------
+    channels : of the stem and the first stage
+    growth : factor on the channels from stage to stage; every stage has a multiple of 4, which integer kernels like
+    blocks : of each of the three stages
+    kernel : samples that a convolution over time sees, odd
+    stride : of the stem
+    """
+
+    channels: int
+    growth: float
+    blocks: int
+    kernel: int
+    stride: int
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """(channels, stride) of each block, from first to last."""
+        for stage in range(_STAGES):
+            width = max(4, 4 * round(self.channels * self.growth**stage / 4))
+            for block in range(self.blocks):
+                yield width, 2 if stage and not block else 1
+
 
 class _OverTime(nn.Module):
-    """What both trunks do with their blocks.
+    """A stem, blocks over time, and their mean over time.
+
+    Parameters
+    ----------
+    inputs : channels of the encoded window
+    shape : of the trunk
+    block : the kind of its blocks: (inputs, outputs, kernel, stride)
 
     Attributes
     ----------
@@ -25,13 +63,18 @@ class _OverTime(nn.Module):
 
     Shape
     -----
-    (batch, channels, samples) -> (batch, out_features)
+    (batch, inputs, samples) -> (batch, out_features)
     """
 
-    def __init__(self, blocks: nn.Sequential, out_features: int) -> None:
+    def __init__(self, inputs: int, shape: RawShape, block: Callable[[int, int, int, int], nn.Module]) -> None:
         super().__init__()
-        self.blocks = blocks
-        self.out_features = out_features
+        self.out_features, _ = next(shape.steps())
+        stem = *_convolution(inputs, self.out_features, shape.kernel, stride=shape.stride), nn.ReLU()
+        blocks: list[nn.Module] = [nn.Sequential(*stem)]
+        for width, stride in shape.steps():
+            blocks.append(block(self.out_features, width, shape.kernel, stride))
+            self.out_features = width
+        self.blocks = nn.Sequential(*blocks)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -41,48 +84,17 @@ class _OverTime(nn.Module):
 
 
 class RawResnet(_OverTime):
-    """Residual blocks of full convolutions; three stages of 1, 2 and 4 times the channels.
+    """Residual blocks of two full convolutions; see ``_OverTime``."""
 
-    Parameters
-    ----------
-    inputs : channels of the encoded window
-    channels : of the stem and the first stage
-    kernel : samples that a convolution sees, odd
-    stride : of the stem; the second and the third stage halve the time once more
-    """
-
-    def __init__(self, inputs: int, *, channels: int, kernel: int, stride: int) -> None:
-        widths = (channels, 2 * channels, 4 * channels)
-        blocks: list[nn.Module] = [_stem(inputs, channels, kernel, stride)]
-        before = channels
-        for stage, width in enumerate(widths):
-            blocks.append(_ResidualBlock(before, width, kernel, stride=1 if stage == 0 else 2))
-            before = width
-        super().__init__(nn.Sequential(*blocks), before)
+    def __init__(self, inputs: int, shape: RawShape) -> None:
+        super().__init__(inputs, shape, _ResidualBlock)
 
 
 class RawSeparable(_OverTime):
-    """Depthwise-separable blocks; the channels double where the time is halved, up to 4 times.
+    """Blocks of a depthwise and a pointwise convolution; see ``_OverTime``."""
 
-    Parameters
-    ----------
-    inputs : channels of the encoded window
-    channels : of the stem
-    kernel : samples that a depthwise convolution sees, odd
-    stride : of the stem; the second and the fourth block halve the time once more
-    """
-
-    def __init__(self, inputs: int, *, channels: int, kernel: int, stride: int) -> None:
-        blocks: list[nn.Module] = [_stem(inputs, channels, kernel, stride)]
-        before = channels
-        for width, step in ((channels, 1), (2 * channels, 2), (2 * channels, 1), (4 * channels, 2), (4 * channels, 1)):
-            blocks.append(_SeparableBlock(before, width, kernel, stride=step))
-            before = width
-        super().__init__(nn.Sequential(*blocks), before)
-
-
-def _stem(inputs: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(*_convolution(inputs, channels, kernel, stride=stride), nn.ReLU())
+    def __init__(self, inputs: int, shape: RawShape) -> None:
+        super().__init__(inputs, shape, _SeparableBlock)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> tuple[nn.Module, ...]:
@@ -96,7 +108,7 @@ def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, gro
 class _ResidualBlock(nn.Module):
     """Two convolutions over time, and a way around them."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.main = nn.Sequential(
             *_convolution(inputs, outputs, kernel, stride=stride), nn.ReLU(), *_convolution(outputs, outputs, kernel)
@@ -111,7 +123,7 @@ class _ResidualBlock(nn.Module):
 class _SeparableBlock(nn.Module):
     """A depthwise convolution over time, a pointwise one over channels, and where the shape stays a way around them."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.main = nn.Sequential(
             *_convolution(inputs, inputs, kernel, stride=stride, groups=inputs),

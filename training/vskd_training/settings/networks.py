@@ -8,7 +8,7 @@ from typing import Literal
 from vskd.errors import ConfigError
 
 #: Which keys of ``[student]`` shape which kind of network.
-_IMAGE_KEYS, _RAW_KEYS = ("width", "depth"), ("channels", "kernel", "stride")
+_IMAGE_KEYS, _RAW_KEYS = ("width", "depth"), ("channels", "growth", "blocks", "kernel", "stride")
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,17 @@ class StudentConfig:
     family : ``gaf-resnet`` (the paper's: a ResNet on the images of ``[gaf]``), ``raw-resnet`` (residual convolutions
         over time, on the channels of ``[raw]``), or ``raw-separable`` (depthwise-separable ones)
     width, depth : of ``gaf-resnet``: the factor on the channels of ResNet, and its layers with weights
-    channels, kernel, stride : of the raw families: channels of the first layer, samples that a convolution sees, and
-        the step of the first one, samples
+    channels, growth, blocks : of the raw families: channels of the first of three stages, the factor from stage to
+        stage, and blocks in each
+    kernel, stride : of the raw families: samples that a convolution sees, and the step of the first one, samples
     """
 
     family: Literal["gaf-resnet", "raw-resnet", "raw-separable"] = "gaf-resnet"
     width: float = 1.0
     depth: Literal[10, 18, 34] = 18
     channels: int = 32
+    growth: float = 1.5
+    blocks: int = 2
     kernel: int = 9
     stride: int = 2
 
@@ -36,6 +39,10 @@ class StudentConfig:
             raise ConfigError(f"student.width must lie in [0.125, 2], got {self.width}")
         if not 4 <= self.channels <= 512:
             raise ConfigError(f"student.channels must lie in [4, 512], got {self.channels}")
+        if not (1 <= self.growth <= 2 and 1 <= self.blocks <= 4):
+            raise ConfigError(
+                f"student.growth must lie in [1, 2] and student.blocks in [1, 4], got {self.growth:g} and {self.blocks}"
+            )
         if not (3 <= self.kernel <= 63 and self.kernel % 2):
             raise ConfigError(f"student.kernel must be odd and lie in [3, 63], got {self.kernel}")
         if not 1 <= self.stride <= 8:
