@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
 @click.option(
     "--recipe", "recipes", multiple=True, help="Measure this model, e.g. fp32; may be repeated.  [default: all]"
 )
-@click.option("--threads", default=None, help="Computing threads; several with commas, e.g. 1,2,4.  [default: 1]")
+@click.option("--threads", type=click.IntRange(1, 256), help="Computing threads.  [default: 1, or the profile's]")
 @click.option(
     "--profile",
     help="Hold this machine to a device's limits: pi-zero-2w, pi-4, pi-5, snapdragon-w5, exynos-w1000, generic-watch.",
@@ -79,7 +79,6 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     default=None,
     help="Also pyts + ResNet18, image-input models, other students.  [default: in mode single-stream]",
 )
-@click.option("--seed", type=int, default=0, help="Of the order of the cases.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result folder here.")
 @click.option("--overwrite", is_flag=True, help="Replace a result folder that is there.")
 @click.option(

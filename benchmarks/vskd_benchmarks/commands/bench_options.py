@@ -30,7 +30,7 @@ class Options:
     mode: Mode | None
     engines: tuple[str, ...]
     recipes: tuple[str, ...]
-    threads: str | None
+    threads: int | None
     profile: str | None
     rate_hz: float | None
     duration_s: float | None
@@ -41,7 +41,6 @@ class Options:
     duty_cycle: float | None
     quick: bool
     comparison: bool | None
-    seed: int
     out: Path | None
     overwrite: bool
     add_power: Path | None
@@ -87,7 +86,6 @@ class Options:
             duration_s=self.duration_s,
             quick=self.quick,
             comparison=mode == "single-stream" and profile is None if self.comparison is None else self.comparison,
-            seed=self.seed,
             command=shlex.join(["vskd", *sys.argv[1:]]),
             profile=profile,
             energy=energy,
@@ -119,17 +117,13 @@ class Options:
         return EnergySettings(self.meter_later, self.battery_wh, self.duty_cycle or 1.0)
 
 
-def _threads(text: str | None, profile: Profile | None) -> tuple[int, ...]:
-    if text is None:
-        return (1 if profile is None else profile.settings.threads,)
-    numbers = text.split(",")
-    if not all(number.strip().isdigit() and 1 <= int(number) <= 256 for number in numbers):
-        raise click.BadParameter(f"{text!r} is no list of numbers from 1 to 256, e.g. 1,2,4", param_hint="--threads")
-    found = tuple(dict.fromkeys(int(number) for number in numbers))
-    if profile is not None and max(found) > profile.settings.cores:
-        cores = profile.settings.cores
+def _threads(asked: int | None, profile: Profile | None) -> int:
+    if profile is None:
+        return asked or 1
+    cores = profile.settings.cores
+    if asked is not None and asked > cores:
         raise click.UsageError(
-            f"--threads {text} contradicts --profile {profile.name}, which has {cores} core{'s' if cores > 1 else ''}; "
-            "leave one of them out"
+            f"--threads {asked} contradicts --profile {profile.name}, which has {cores} "
+            f"core{'s' if cores > 1 else ''}; leave one of them out"
         )
-    return found
+    return asked or profile.settings.threads

@@ -1,13 +1,13 @@
 """A profile applied to this machine with the permissions at hand, and undone afterwards.
 
-The clock and the memory groups belong to the machine: they are undone on leaving, also on Ctrl-C and on SIGTERM (not on
-SIGKILL: a clock that was left capped is set back by a restart). Cores and memory are set on every measured process as
+The clock belongs to the machine: it is set back on leaving, also on Ctrl-C and on SIGTERM (not on SIGKILL: a clock that
+was left capped is set back by a restart). Cores and memory are set on every measured process as
 soon as it has started, before it loads anything; its children and threads inherit them. Every setting is read back.
 What could not be applied is recorded with a code and the reason, and nothing is applied in part without a record.
 
-Memory is held down by a group of cgroup version 2 where this process may make one, which counts what is resident.
-Elsewhere by ``RLIMIT_DATA``, which counts what was requested, used or not, and is the stricter of the two. The limit of
-the address space (``RLIMIT_AS``) would count mapped files and reserved ranges too, and stop engines that need little.
+Memory is held down by ``RLIMIT_DATA``, which takes no right. It counts what was requested, used or not, and so is a
+little stricter than the device. The limit of the address space (``RLIMIT_AS``) would count mapped files and reserved
+ranges too, and stop engines that need little.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self
@@ -39,7 +38,6 @@ class Confinement:
     ----------
     settings : of the profile
     root : of the file system; a test brings its own
-    remove : of a group's folder, in which the kernel alone keeps files; a test's folder is not the kernel's
 
     Attributes
     ----------
@@ -47,18 +45,12 @@ class Confinement:
     not_applied : setting -> wanted, code and reason
     """
 
-    def __init__(
-        self, settings: ProfileSettings, root: Path = Path("/"), remove: Callable[[Path], None] = Path.rmdir
-    ) -> None:
+    def __init__(self, settings: ProfileSettings, root: Path = Path("/")) -> None:
         self.applied: dict[str, dict[str, Any]] = {}
         self.not_applied: dict[str, dict[str, Any]] = {}
         self._settings = settings
         self._root = root
-        self._remove = remove
         self._cores: list[int] = []
-        self._above: Path | None = None
-        self._groups: list[Path] = []
-        self._no_group = ""
         self._clocks: dict[Path, str] = {}
         self._handlers: dict[signal.Signals, Any] = {}
 
@@ -68,7 +60,6 @@ class Confinement:
         self._end_cleanly()
         try:
             self._cap_clock()
-            self._find_group()
         except BaseException:
             self._undo()
             raise
@@ -112,44 +103,13 @@ class Confinement:
 
     def _hold_memory(self, pid: int) -> None:
         wanted = self._settings.memory_bytes
-        if self._above is not None:
-            try:
-                got = self._join_group(self._above / f"vskd-bench-{pid}", pid)
-            except OSError as error:
-                self._no_group = f"{error.filename or self._above}: {error.strerror}"
-            else:
-                self.hold("memory_bytes", wanted, got, "cgroup v2, memory.max")
-                return
         try:
             resource.prlimit(pid, resource.RLIMIT_DATA, (wanted, wanted))
-            got_bytes = resource.prlimit(pid, resource.RLIMIT_DATA)[0]
+            got = resource.prlimit(pid, resource.RLIMIT_DATA)[0]
         except (OSError, ValueError) as error:
-            self.deviate("memory_bytes", wanted, f"{self._no_group}; RLIMIT_DATA: {error}", "no-permission")
+            self.deviate("memory_bytes", wanted, f"RLIMIT_DATA: {error}", "no-permission")
             return
-        self.hold("memory_bytes", wanted, got_bytes, f"RLIMIT_DATA; no cgroup: {self._no_group}")
-
-    def _join_group(self, group: Path, pid: int) -> int:
-        """Put a process into a group of its own, which the kernel keeps under the ceiling; its memory.max."""
-        group.mkdir()
-        self._groups.append(group)
-        (group / "memory.max").write_text(f"{self._settings.memory_bytes}\n", encoding="ascii")
-        if (group / "memory.swap.max").exists():
-            (group / "memory.swap.max").write_text("0\n", encoding="ascii")
-        (group / "cgroup.procs").write_text(f"{pid}\n", encoding="ascii")
-        return int((group / "memory.max").read_text(encoding="ascii"))
-
-    def _find_group(self) -> None:
-        own = own_group(self._root)
-        if own is None:
-            self._no_group = "this process is in no group of cgroup version 2"
-            return
-        mount = self._root / "sys/fs/cgroup"
-        above = [group for group in (own, *own.parents) if group == mount or mount in group.parents]
-        handing = [group for group in above if "memory" in _words(group / "cgroup.subtree_control")]
-        if handing:
-            self._above = handing[0]
-        else:
-            self._no_group = "no group above this process hands the memory controller down"
+        self.hold("memory_bytes", wanted, got, "RLIMIT_DATA")
 
     def _cap_clock(self) -> None:
         wanted = self._settings.frequency_khz
@@ -185,13 +145,6 @@ class Confinement:
                     reason = f"{path} could not be set back to {content.strip()}: {error.strerror}"
                     self.deviate("frequency_khz", self._settings.frequency_khz, reason, "no-permission")
         self._clocks.clear()
-        while self._groups:
-            group = self._groups.pop()
-            try:
-                self._remove(group)
-            except OSError as error:
-                reason = f"{group} could not be removed: {error.strerror}"
-                self.deviate("memory_bytes", self._settings.memory_bytes, reason, "not-held")
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
@@ -204,21 +157,6 @@ class Confinement:
 
 def _unwind(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
-
-
-def own_group(root: Path = Path("/")) -> Path | None:
-    """The folder of this process's group in cgroup version 2; None where there is none.
-
-    Parameters
-    ----------
-    root : of the file system
-    """
-    if not (root / "sys/fs/cgroup/cgroup.controllers").is_file():
-        return None
-    for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-        if line.startswith("0::/"):
-            return root / "sys/fs/cgroup" / line.removeprefix("0::/")
-    return None
 
 
 def _words(path: Path) -> list[str]:

@@ -179,10 +179,10 @@ def _confined(settings: Settings) -> Iterator[Confinement | None]:
             confinement.deviate("rate_hz", wanted.rate_hz, f"--rate-hz {settings.pace_hz:g}")
         else:
             confinement.hold("rate_hz", wanted.rate_hz, settings.pace_hz, f"mode {settings.mode}")
-        if settings.threads == (wanted.threads,):
+        if settings.threads == wanted.threads:
             confinement.hold("threads", wanted.threads, wanted.threads, "the engine's option")
         else:
-            confinement.deviate("threads", wanted.threads, f"--threads {','.join(map(str, settings.threads))}")
+            confinement.deviate("threads", wanted.threads, f"--threads {settings.threads}")
         yield confinement
 
 
@@ -201,7 +201,7 @@ def _baselines(bundles: dict[str, Bundle], settings: Settings, folder: Path) -> 
         if failure:
             plan += Plan(skipped=(SkippedCase("other networks", bundle_id, failure),))
         prefix = bundle_id if len(bundles) > 1 else ""
-        plan += plan_baselines(bundle_id, bundle, made, threads=settings.threads[0], prefix=prefix)
+        plan += plan_baselines(bundle_id, bundle, made, threads=settings.threads, prefix=prefix)
     return plan
 
 

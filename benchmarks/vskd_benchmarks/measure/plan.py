@@ -6,7 +6,6 @@ becomes a skipped case with its reason. Starts no process and reads no model.
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from vskd.bundle_files import CONTRACT
 from vskd.engines import ENGINES, engine_kind, is_installed, missing_engine
 from vskd.manifest import RECIPE_ALIASES
 from vskd.report import read_report
-from vskd_benchmarks.measure.settings import Settings
+from vskd_benchmarks.measure.settings import ORDER_SEED, Settings
 
 #: A worker with a full-width model takes 100 to 200 MB, one with torch 400; cases measured in turns are all loaded.
 PROCESS_BYTES = 250_000_000
@@ -87,7 +86,7 @@ def identify(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
 
 
 def plan_bundles(bundles: Mapping[str, Bundle], settings: Settings) -> Plan:
-    """A case for every model, engine and number of threads that is to be measured.
+    """A case for every model and engine that is to be measured.
 
     Raises
     ------
@@ -97,24 +96,30 @@ def plan_bundles(bundles: Mapping[str, Bundle], settings: Settings) -> Plan:
     plan = Plan()
     for bundle_id, bundle in bundles.items():
         pairs, skipped = choose(bundle, settings)
+        prefix = bundle_id if len(bundles) > 1 else ""
         cases = [
-            dataclasses.replace(
-                bundle_case(bundle_id, bundle, engine, entry, threads),
-                name=_name(engine, entry, threads, bundle_id if len(bundles) > 1 else ""),
-                required=engine in settings.engines,
-            )
-            for threads in settings.threads
-            for engine, entry in pairs
+            bundle_case(bundle_id, bundle, *pair, settings.threads, prefix=prefix, required=pair[0] in settings.engines)
+            for pair in pairs
         ]
         plan += Plan(tuple(cases), tuple(SkippedCase(name, bundle_id, reason) for name, reason in skipped))
     return plan
 
 
-def bundle_case(bundle_id: str, bundle: Bundle, engine: str, entry: ModelEntry, threads: int) -> PlannedCase:
-    """One model of a bundle in one engine."""
+def bundle_case(
+    bundle_id: str,
+    bundle: Bundle,
+    engine: str,
+    entry: ModelEntry,
+    threads: int,
+    *,
+    prefix: str = "",
+    required: bool = False,
+) -> PlannedCase:
+    """One model of a bundle in one engine; ``prefix`` of its name, where there are several bundles."""
+    name = f"{prefix}: {engine} {entry.recipe}" if prefix else f"{engine} {entry.recipe}"
     return PlannedCase(
         id=f"{bundle_id}.{engine}.{entry.recipe}.t{threads}",
-        name=_name(engine, entry, threads, ""),
+        name=f"{name} ({threads} threads)" if threads > 1 else name,
         kind="bundle",
         bundle=bundle,
         bundle_id=bundle_id,
@@ -127,12 +132,8 @@ def bundle_case(bundle_id: str, bundle: Bundle, engine: str, entry: ModelEntry, 
         encoder="graph",
         entry=entry,
         model=describe_file(bundle, entry.file),
+        required=required,
     )
-
-
-def _name(engine: str, entry: ModelEntry, threads: int, prefix: str) -> str:
-    name = f"{prefix}: {engine} {entry.recipe}" if prefix else f"{engine} {entry.recipe}"
-    return f"{name} ({threads} threads)" if threads > 1 else name
 
 
 def describe_file(bundle: Bundle, file: str) -> dict[str, Any]:
@@ -143,22 +144,22 @@ def describe_file(bundle: Bundle, file: str) -> dict[str, Any]:
 
 
 def groups(cases: Sequence[PlannedCase], settings: Settings, available_bytes: int | None) -> list[list[PlannedCase]]:
-    """Cases that are measured in turns, all loaded at once; the order is drawn from the seed.
+    """Cases that are measured in turns, all loaded at once; the order is drawn from ``ORDER_SEED``.
 
     In modes paced and soak every case is alone, so that nothing else is loaded while it idles or grows.
 
     Parameters
     ----------
     cases : all of them
-    settings : mode and seed
+    settings : for its mode
     available_bytes : memory; half of it may be used
     """
     shuffled = list(cases)
-    random.Random(settings.seed).shuffle(shuffled)
+    random.Random(ORDER_SEED).shuffle(shuffled)
     if settings.path_only:
         return [[case] for case in shuffled]
     at_once = len(shuffled) if available_bytes is None else max(1, available_bytes // 2 // PROCESS_BYTES)
-    together = sorted(shuffled, key=lambda case: (case.bundle.files[CONTRACT].sha256, case.threads))
+    together = sorted(shuffled, key=lambda case: case.bundle.files[CONTRACT].sha256)
     return [together[start : start + at_once] for start in range(0, len(together), at_once)]
 
 

@@ -20,7 +20,7 @@ from vskd_benchmarks.device.environment import busy_ns, memory_bytes
 from vskd_benchmarks.measure.measured_case import MeasuredCase, note_load
 from vskd_benchmarks.measure.plan import PlannedCase, SkippedCase, groups
 from vskd_benchmarks.measure.processes import OnStart, WorkerError, WorkerProcess, worker_command
-from vskd_benchmarks.measure.settings import Settings
+from vskd_benchmarks.measure.settings import ORDER_SEED, Settings
 from vskd_benchmarks.measure.startup import cold_start, import_time
 
 #: Called at every step with what comes now, how many steps are done, and of how many.
@@ -56,7 +56,7 @@ class Measurement:
     def imports(self) -> dict[str, Any]:
         """Time to import vskd over numpy."""
         self._step("import vskd")
-        return import_time(self.settings.effort.imports, threads=self.settings.threads[0], on_start=self.on_start)
+        return import_time(self.settings.effort.imports, threads=self.settings.threads, on_start=self.on_start)
 
     def measure(self) -> list[MeasuredCase]:
         """Every case, group by group; one whose engine was not named and that cannot be loaded is skipped.
@@ -66,7 +66,7 @@ class Measurement:
         EngineError : an engine that was named cannot run, a model ended its process, or no model of a bundle ran
         """
         measured: list[MeasuredCase] = []
-        draw = random.Random(self.settings.seed)
+        draw = random.Random(ORDER_SEED)
         for number, plans in enumerate(groups(self.cases, self.settings, memory_bytes("MemAvailable"))):
             with contextlib.ExitStack() as stack:
                 opened = [pair for plan in plans if (pair := self._open(plan, number, stack)) is not None]

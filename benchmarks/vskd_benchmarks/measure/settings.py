@@ -14,6 +14,9 @@ from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE, WarmUpRule
 
 Mode = Literal["single-stream", "paced", "soak"]
 
+#: Of the order of the cases, and of that within each round.
+ORDER_SEED = 0
+
 #: A round of the paced mode and of a soak lasts about as long, s: often enough to show a trend.
 PACED_ROUND_S = 10.0
 SOAK_ROUND_S = 1.0
@@ -91,13 +94,12 @@ class Settings:
     ----------
     bundles : the folders
     engines, recipes : names; empty takes all
-    threads : numbers of computing threads, each a case of its own
+    threads : computing threads
     mode : back to back, paced, or a soak (minutes to hours)
     rate_hz : windows a second; None takes the profile's or 1 in mode paced, and back to back in a soak
     duration_s : of each case in modes paced and soak; None takes the effort's
     quick : a shorter run, one engine per model format
     comparison : whether other pipelines are measured beside the bundle
-    seed : of the order of the cases
     command : as typed
     profile : the device whose limits this machine is held to
     energy : how energy is measured and used; None for a run without it
@@ -106,13 +108,12 @@ class Settings:
     bundles: tuple[Path, ...]
     engines: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
-    threads: tuple[int, ...] = (1,)
+    threads: int = 1
     mode: Mode = "single-stream"
     rate_hz: float | None = None
     duration_s: float | None = None
     quick: bool = False
     comparison: bool = True
-    seed: int = 0
     command: str = ""
     profile: Profile | None = None
     energy: EnergySettings | None = None

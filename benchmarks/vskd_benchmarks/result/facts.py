@@ -11,6 +11,7 @@ from vskd.report import read_report
 from vskd_benchmarks import goals
 from vskd_benchmarks.measure.bench import Run
 from vskd_benchmarks.measure.measured_case import MeasuredCase
+from vskd_benchmarks.measure.settings import ORDER_SEED
 from vskd_benchmarks.result.energy import energy_facts
 from vskd_benchmarks.result.folder import RAW
 from vskd_benchmarks.result.profile import profile_facts
@@ -75,11 +76,11 @@ def _configuration(run: Run) -> Configuration:
         quick=settings.quick,
         engines=tuple(settings.engines),
         recipes=tuple(settings.recipes),
-        threads=tuple(settings.threads),
+        threads=(settings.threads,),
         comparison=settings.comparison,
         rate_hz=settings.pace_hz,
         duration_s=settings.lasting_s,
-        order_seed=settings.seed,
+        order_seed=ORDER_SEED,
         order=tuple(run.order),
         discarded_per_round=settings.discard,
         warm_up_rule=effort.rule,

@@ -92,7 +92,7 @@ def test_baselines_get_the_first_number_of_threads(bundle, tmp_path, monkeypatch
     for bundles in ({"one": bundle}, {"one": bundle, "same contract": bundle}):
         folder = tmp_path / str(len(bundles))
         folder.mkdir()
-        plan = bench._baselines(bundles, Settings((), threads=(2, 1)), folder)
+        plan = bench._baselines(bundles, Settings((), threads=2), folder)
         assert {case.threads for case in plan.cases} == {2}
         assert {case.bundle_id for case in plan.cases} == {"one"}
         assert all(case.name.startswith("one: ") == (len(bundles) == 2) for case in plan.cases)
