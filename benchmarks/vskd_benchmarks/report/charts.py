@@ -1,4 +1,4 @@
-"""The plots of a result: accuracy against cost, distributions, latency over time, the split.
+"""The plots of a result: accuracy against cost, distributions, latency and memory over time.
 
 Every case has its number, the same as in the tables. What was not measured is not drawn. Needs matplotlib, so this
 module is imported only where a report is written.
@@ -29,16 +29,11 @@ from vskd_benchmarks.report.plotting import (
     render,
 )  # fmt: skip
 from vskd_benchmarks.result.folder import Raw
-from vskd_benchmarks.result.records.case import Case, Stage
 from vskd_benchmarks.result.records.conditions import Reading
 from vskd_benchmarks.result.records.result import Result
 
-STAGE_COLOURS: dict[Stage, str] = {"resample": "#56B4E9", "encode": "#009E73", "infer": "#0072B2", "decide": "#E69F00"}
-STAGE_HATCHES: dict[Stage, str] = {"resample": "//", "encode": "..", "infer": "", "decide": "xx"}
-
-#: Lines in one plot, and bars in one.
+#: Lines in one plot.
 MOST_LINES = 7
-MOST_BARS = 12
 
 #: Points that a line of many readings is drawn with; its slowest readings are drawn one by one.
 POINTS, SLOWEST = 300, 40
@@ -59,7 +54,6 @@ def charts(result: Result, raws: Mapping[str, Raw]) -> dict[str, list[Chart]]:
             "pareto": list(accuracy_plots(cases, result.bundles)),
             "distribution": list(_distributions(on_path, raws)),
             "time": [*_over_time(on_path, raws, result.environment.readings), *_memory(on_path)],
-            "split": list(_splits(on_path)),
         }
 
 
@@ -165,47 +159,3 @@ def _memory(cases: Sequence[Numbered]) -> Iterator[Chart]:
         figure.legend(loc="outside lower left")
         caption = "After each round of a soak. Steady growth is a memory leak."
         yield render(f"memory-{index}", f"Memory of {group} over time", caption, figure)
-
-
-# --- split
-
-
-def _splits(cases: Sequence[Numbered]) -> Iterator[Chart]:
-    shown = [each for each in cases if any(_stage_ns(each.case, stage) for stage in STAGE_COLOURS)]
-    for index, start in enumerate(range(0, len(shown), MOST_BARS), start=1):
-        chosen = shown[start : start + MOST_BARS]
-        figure = Figure(figsize=(WIDTH_IN, 0.8 + 0.42 * len(chosen)))
-        axes = figure.subplots()
-        for row, each in enumerate(chosen):
-            _draw_split(axes, row, each)
-        axes.set(xlim=(0, 100), ylim=(len(chosen) - 0.3, -0.75), xlabel="share of the stages' medians, %", yticks=[])
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="y", visible=False)
-        handles = [
-            axes.bar(0, 0, color=colour, hatch=STAGE_HATCHES[stage], edgecolor="white", linewidth=0, label=stage)
-            for stage, colour in STAGE_COLOURS.items()
-        ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=4)
-        caption = (
-            "Above each bar: its case and the median of the total. No encode stage: the encoder is inside the model, "
-            "in infer."
-        )
-        yield render(f"split-{index}", "Latency by stage", caption, figure)
-
-
-def _draw_split(axes: Axes, row: int, each: Numbered) -> None:
-    parts = {stage: _stage_ns(each.case, stage) for stage in STAGE_COLOURS}
-    total, left = sum(parts.values()), 0.0
-    for stage, part in parts.items():
-        share = 100 * part / total
-        axes.barh(row, share, 0.4, left, color=STAGE_COLOURS[stage], hatch=STAGE_HATCHES[stage], edgecolor="white",
-                  linewidth=0)  # fmt: skip
-        left += share
-    p50_ms = each.p50_ms
-    axes.text(0, row - 0.28, each.label, fontsize=9, va="bottom")
-    axes.text(100, row - 0.28, "n/a" if p50_ms is None else f"{p50_ms:.3g} ms", fontsize=9, va="bottom", ha="right")
-
-
-def _stage_ns(case: Case, stage: Stage) -> int:
-    statistics = case.stages[stage]
-    return 0 if statistics is None else statistics.p50_ns or 0

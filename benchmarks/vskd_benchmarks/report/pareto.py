@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: latency, size of the file, share of the battery."""
+"""Accuracy against what it costs: latency, size of the file."""
 
 from __future__ import annotations
 
@@ -57,14 +57,6 @@ def _p50_ms(each: Numbered) -> float | None:
     return each.p50_ms
 
 
-def _battery_percent(each: Numbered) -> float | None:
-    """As measured; a model's figure has no place in a plot of measurements, nor one below zero on its axis."""
-    energy, battery = each.case.energy, each.case.battery
-    if energy is None or battery is None or not energy.measured or battery.percent_per_day <= 0:
-        return None
-    return battery.percent_per_day
-
-
 def _size_mb(each: Numbered) -> float | None:
     return None if each.case.model is None else each.case.model.size_bytes / 1e6
 
@@ -73,7 +65,6 @@ def _size_mb(each: Numbered) -> float | None:
 _COSTS: tuple[tuple[str, str, str, Callable[[Numbered], float | None]], ...] = (
     ("latency", "Accuracy and latency", "sensor to label, p50, ms", _p50_ms),
     ("size", "Accuracy and size", "model file, MB", _size_mb),
-    ("battery", "Accuracy and battery", "of the battery a day, %", _battery_percent),
 )
 
 

@@ -150,18 +150,6 @@ def energy(result: Result) -> Table:
     return Table("Energy and battery", f"Source: {run.detail}.", headings, tuple(rows), names=2)
 
 
-def battery_placeholder(result: Result) -> str:
-    """What stands in the place of the battery's plot where no battery was measured."""
-    run = result.energy
-    if run is None:
-        return "Battery per day: not measured. This result has no energy figures."
-    if run.problem is not None:
-        return f"Battery per day: not available. {run.problem}"
-    if not run.measured:
-        return "Battery per day: not measured. The figures in the table below are estimates of a model."
-    return "Battery per day: no figure above zero, or no battery capacity was given; see the table below."
-
-
 def ratios(result: Result) -> list[Table]:
     """How many times faster than other pipelines: a table for each bundle whose windows they were fed."""
     label = {case.id: text for text, case in numbered(result)}

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vskd_benchmarks.report.charts import _course, _ecdf, charts
-from vskd_benchmarks.report.pareto import _COSTS, held_out, pareto_front
-from vskd_benchmarks.report.plotting import Numbered
+from vskd_benchmarks.report.pareto import held_out, pareto_front
 from vskd_benchmarks.result.folder import read_raw, read_result
 from vskd_benchmarks.result.records.case import Soak
 
@@ -30,13 +29,12 @@ def words(chart):
 
 def test_every_section_has_its_plots_and_axes_have_units(reported):
     found = drawn(reported)
-    assert Image.open(io.BytesIO(found["split"][0].png)).width > 600
+    assert Image.open(io.BytesIO(found["time"][0].png)).width > 600
     names = {section: [chart.name for chart in some] for section, some in found.items()}
     assert names == {
         "pareto": ["accuracy-latency", "accuracy-size"],
         "distribution": ["distribution-1", "distribution-2", "distribution-3"],
         "time": ["over-time-1", "over-time-2", "over-time-3"],
-        "split": ["split-1"],
     }
     for word, chart in (
         ("sensor to label, p50, ms", found["pareto"][0]),
@@ -46,7 +44,6 @@ def test_every_section_has_its_plots_and_axes_have_units(reported):
         ("since the start of the run, s", found["time"][0]),
         ("hottest, °C", found["time"][0]),
         ("clock, MHz", found["time"][0]),
-        ("share of the stages' medians, %", found["split"][0]),
     ):
         assert word in words(chart)
     for bundle in ("wide", "narrow"):
@@ -64,27 +61,6 @@ def test_without_readings_the_caption_says_so_and_nothing_is_drawn(single):
     chart = drawn(single, environment=replace(environment, readings=silent))["time"][0]
     assert "neither temperature nor clock" in chart.caption
     assert "hottest" not in words(chart)
-
-
-def test_a_measured_battery_is_drawn_and_a_models_is_not(make_result, tmp_path):
-    def only_one(facts):
-        facts["cases"] = facts["cases"][1:2]
-
-    folder = make_result(tmp_path / "metered", active_w=2.0, edit=only_one)
-    (case,) = read_result(folder).cases
-    assert case.battery.percent_per_day > 0
-    assert "of the battery a day, %" in words(drawn(folder)["pareto"][2])
-    case = replace(case, energy=replace(case.energy, measured=False))
-    assert [chart.name for chart in drawn(folder, cases=[case])["pareto"]] == ["accuracy-latency", "accuracy-size"]
-
-
-def test_a_case_costs_ms_mb_and_percent_of_the_battery(make_result, tmp_path):
-    folder = make_result(tmp_path / "metered", active_w=2.0, edit=lambda facts: facts.update(cases=facts["cases"][1:2]))
-    (case,) = read_result(folder).cases
-    costs = {name: cost(Numbered(1, case)) for name, _, _, cost in _COSTS}
-    assert costs["latency"] == pytest.approx(1.15, rel=0.02)
-    assert costs["size"] == 11.515168
-    assert costs["battery"] == case.battery.percent_per_day
 
 
 def test_a_soak_shows_its_memory(single):

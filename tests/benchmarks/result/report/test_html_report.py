@@ -55,7 +55,7 @@ def test_the_page_needs_nothing_else(reported):
     content = (reported / "report" / PAGE).read_bytes()
     reader = read(content)
     sources = [value for name, value in reader.attributes if name in ("src", "href", "srcset", "data")]
-    assert len(sources) == reader.tags.count("img") == 9
+    assert len(sources) == reader.tags.count("img") == 8
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
     assert not {"script", "link", "iframe", "object"} & set(reader.tags)
     assert not [name for name, _ in reader.attributes if name.startswith("on")]
@@ -70,7 +70,7 @@ def test_it_tells_verdict_figures_environment_and_how_to_repeat(reported):
         if case.sensor_to_label is not None:
             assert f"{case.sensor_to_label.p50_ns / 1e6:.3f}" in text
     for words in (
-        "No check failed: these figures", "Battery per day: not measured", "#2 wide: litert w8a8-static-pc",
+        "No check failed: these figures", "Energy and battery: not measured", "#2 wide: litert w8a8-static-pc",
         result.configuration.command, "Raspberry Pi 4 Model B Rev 1.4", "onnxruntime 1.31.1", "p99.9, ms", "n/a",
         "tensorflow is not installed", "cores used by other processes (limit 0.25)", "the trained network's label",
     ):  # fmt: skip
@@ -79,7 +79,7 @@ def test_it_tells_verdict_figures_environment_and_how_to_repeat(reported):
 
 def test_images_and_figures_lie_beside_it_and_the_result_is_untouched(reported):
     names = {path.name for path in (reported / "report").iterdir()}
-    assert {PAGE, "cases.csv", "ratios.csv", "accuracy-latency.png", "over-time-1.png", "split-1.png"} <= names
+    assert {PAGE, "cases.csv", "ratios.csv", "accuracy-latency.png", "over-time-1.png"} <= names
     with (reported / "report" / "cases.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     result = read_result(reported)
@@ -98,9 +98,12 @@ def test_writing_again_replaces_and_equal_results_give_equal_files(single):
     assert sorted(path.name for path in single.iterdir()) == ["manifest.json", "raw", "report", "result.json"]
 
 
+#: The page without its plots, which take the most time.
+EMPTY = dict.fromkeys(("pareto", "distribution", "time"), ())
+
+
 def page_of(folder):
-    """The page without its plots, which take the most time."""
-    return page(read_result(folder), dict.fromkeys(("pareto", "distribution", "time", "split"), ()), "0" * 64)
+    return page(read_result(folder), EMPTY, "0" * 64)
 
 
 def test_a_degraded_result_says_so_first(make_result, tmp_path):
@@ -190,21 +193,15 @@ def test_energy_tells_its_source_its_uncertainty_and_what_it_rests_on(make_resul
     assert float(row[5]) == pytest.approx(float(row[2]) / 1e3 * 86_400 / 3600 * 100, rel=0.01)
     text = read(page_of(folder)).text
     assert text.index("Assumptions of the energy figures:") < text.index("One window a second, all day.")
-    assert "no figure above zero" in text  # the plot was left out of this page
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"problem": "the meter's file ends early"}, "not available. the meter's file ends early"),
-        ({"measured": False}, "not measured. The figures in the table below are estimates of a model."),
-    ],
-)
-def test_no_estimate_stands_in_the_place_of_the_battery(make_result, tmp_path, change, words):
-    one = {"edit": lambda facts: facts.update(cases=facts["cases"][1:2])}
-    result = read_result(make_result(tmp_path / "metered", active_w=2.0, **one))
-    changed = replace(result, energy=replace(result.energy, **change))
-    assert tables.battery_placeholder(changed).endswith(words)
+def test_energy_that_could_not_be_measured_says_why(make_result, tmp_path):
+    folder = make_result(tmp_path / "metered", edit=lambda facts: facts.update(cases=facts["cases"][1:2]))
+    assert "Energy and battery: not measured." in read(page_of(folder)).text
+    result = read_result(make_result(tmp_path / "other", active_w=2.0))
+    broken = replace(result, energy=replace(result.energy, problem="the meter's file ends early"))
+    text = read(page(broken, EMPTY, "0" * 64)).text
+    assert "Energy and battery: no figures. the meter's file ends early" in text
 
 
 def test_a_profile_is_named_with_what_was_not_applied(reported):
@@ -213,8 +210,7 @@ def test_a_profile_is_named_with_what_was_not_applied(reported):
         statement="Measured on a PC.", applied=(AppliedSetting("threads", 1, 1, "the engine's option"),),
         not_applied=(UnappliedSetting("frequency_khz", 1e6, "no-cpufreq", "no such file"),),
     )  # fmt: skip
-    empty = dict.fromkeys(("pareto", "distribution", "time", "split"), ())
-    text = read(page(replace(read_result(reported), profile=profile), empty, "0" * 64)).text
+    text = read(page(replace(read_result(reported), profile=profile), EMPTY, "0" * 64)).text
     assert text.index("Measured on a PC.") < text.index("Latency of one window")
     assert "applied: 1, by the engine's option" in text
     assert "NOT applied (no-cpufreq): no such file" in text

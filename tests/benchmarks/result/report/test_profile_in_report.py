@@ -24,7 +24,6 @@ def test_a_model_stays_a_model_in_the_page_and_the_csv(make_result, under, tmp_p
     folder = make_result(tmp_path / "result", edit=under("generic-watch"))
     page = write_report(folder).read_text(encoding="utf-8")
     assert "model, of no device" in page
-    assert not (folder / REPORT / "accuracy-battery.png").exists()
     assert "scaling_max_freq &lt;b&gt;" in page
     rows = list(csv.DictReader(io.StringIO((folder / REPORT / "cases.csv").read_text(encoding="utf-8"))))
     # 64 mW for 4.6 ms: 0.2944 mJ; with 0.042624 mJ a wake-up, 86,400 times a day, of 4680 J.
