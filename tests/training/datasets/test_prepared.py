@@ -99,27 +99,15 @@ def test_what_goes_in_comes_out(tmp_path: Path) -> None:
             assert (frames.dtype, acceleration_g.dtype) == (np.dtype(np.uint8), np.dtype(np.float64))
 
 
-def test_arrays_are_mapped_and_read_only_and_plain_npy(tmp_path: Path) -> None:
+def test_arrays_are_mapped_and_read_only(tmp_path: Path) -> None:
     prepared = prepare(MemorySource([recording(0), recording(1)]), tmp_path)
     _, frames = prepared.video(1)
     assert isinstance(frames, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         frames[0, 0, 0] = 1
-    np.testing.assert_array_equal(np.load(prepared.folder / "frames.npy")[3:6], recording(1).frames)
-    assert sorted(path.name for path in prepared.folder.iterdir()) == sorted(
-        [*(f"{a}.npy" for a in ARRAYS), "index.json"]
-    )
-
-
-def test_many_rows_do_not_outgrow_the_header(tmp_path: Path) -> None:
-    """The header is written twice; the second one must not run into the samples."""
-    samples = 123_457
-    long = dataclasses.replace(
-        recording(0), time_s=np.arange(samples) / 50.0, acceleration_g=np.arange(samples * 3.0).reshape(-1, 3)
-    )
-    prepared = prepare(MemorySource([recording(1), long]), tmp_path)
-    np.testing.assert_array_equal(prepared.sensor(1)[1], long.acceleration_g)
-    np.testing.assert_array_equal(prepared.sensor(0)[1], recording(1).acceleration_g)
+    both = recording(0).frames.tobytes() + recording(1).frames.tobytes()
+    assert (prepared.folder / "frames.bin").read_bytes() == both
+    assert {path.name for path in prepared.folder.iterdir()} == {*(f"{name}.bin" for name in ARRAYS), "index.json"}
 
 
 def test_an_index_outside_the_data_set_is_refused(tmp_path: Path) -> None:
@@ -176,7 +164,7 @@ def test_an_exception_midway_leaves_nothing_behind(tmp_path: Path, error: BaseEx
 
 
 def test_recordings_that_do_not_fit_together_leave_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"r1: a row of frames has the shape \(5, 6\), .* before it \(4, 6\)"):
+    with pytest.raises(DataError, match=r"r1: a row of frames is uint8 \(5, 6\), .* before it uint8 \(4, 6\)"):
         prepare(MemorySource([recording(0), recording(1, height=5)]), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -230,7 +218,7 @@ def test_a_faster_process_wins(tmp_path: Path) -> None:
 
 def test_a_cache_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
-    with pytest.raises(DataError, match=r"cannot be written in .*cache.* Make room, or name another cache folder"):
+    with pytest.raises(DataError, match=r"cannot write .*cache.* Make room, or name another cache folder"):
         prepare(MemorySource([recording(0)]), tmp_path / "cache")
 
 
@@ -253,10 +241,6 @@ def lengthen(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\0")
 
 
-def garble_header(path: Path) -> None:
-    path.write_bytes(b"?" + path.read_bytes()[1:])
-
-
 @pytest.mark.parametrize("name", ARRAYS)
 @pytest.mark.parametrize(
     ("damage", "message"),
@@ -264,7 +248,6 @@ def garble_header(path: Path) -> None:
         (remove, "is missing"),
         (shorten, r"holds \d+ bytes instead of \d+"),
         (lengthen, r"holds \d+ bytes instead of \d+"),
-        (garble_header, "cannot be read"),
     ],
 )
 def test_a_damaged_array_is_refused_with_the_way_out(
@@ -272,16 +255,9 @@ def test_a_damaged_array_is_refused_with_the_way_out(
 ) -> None:
     source = MemorySource([recording(0), recording(1)])
     folder = prepare(source, tmp_path).folder
-    damage(folder / f"{name}.npy")
-    with pytest.raises(DataError, match=rf"is damaged: {name}\.npy {message}.*Delete that folder"):
+    damage(folder / f"{name}.bin")
+    with pytest.raises(DataError, match=rf"is damaged: {name}\.bin {message}.*Delete that folder"):
         prepare(source, tmp_path)
-
-
-def test_an_array_of_another_shape_is_refused(tmp_path: Path) -> None:
-    folder = prepare(MemorySource([recording(0)]), tmp_path).folder
-    np.save(folder / "acceleration_g.npy", np.zeros((3, 10)))
-    with pytest.raises(DataError, match=r"holds float64 \(3, 10\) instead of \(10, 3\)"):
-        Prepared.open(folder)
 
 
 def change_index(**changes: Any) -> Callable[[Path], None]:
@@ -300,7 +276,9 @@ def change_index(**changes: Any) -> Callable[[Path], None]:
         (change_index(key="0" * 64), "its index belongs to other data"),
         (change_index(colour="red"), "unknown key 'colour'"),
         (change_index(sensor_offsets=[0]), "1 offsets for 2 recordings"),
-        (change_index(files=[]), r"time_s\.npy is missing"),
+        (change_index(files=[]), r"time_s\.bin is missing"),
+        (change_index(files=[{"array": "time_s", "dtype": "|O", "shape": [21]}]), r"dtype .*'\|O'"),
+        (change_index(files=[{"array": "time_s", "dtype": "<f4", "shape": [21]}]), "holds 168 bytes instead of 84"),
     ],
 )
 def test_a_damaged_index_is_refused(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:

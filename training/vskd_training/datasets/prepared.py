@@ -1,4 +1,4 @@
-"""A data set decoded once: plain .npy arrays that are memory-mapped, and one JSON index.
+"""A data set decoded once: arrays as bare bytes that are memory-mapped, and one JSON index that says what they hold.
 
 The folder's name carries the key: SHA-256 over the bytes of the source files, the reader's settings, and the versions
 of reader and cache. A changed byte or setting is another key, thus another folder, and nothing stale is ever read. A
@@ -11,42 +11,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
-from vskd.writing import FolderDraft, new_folder
+from vskd.writing import FolderDraft, disk_errors, new_folder
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, Source
 
 #: Goes into the key. Raise it with every change to the files below.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 _INDEX = "index.json"
-_DTYPES: dict[str, np.dtype[Any]] = {
-    "time_s": np.dtype("<f8"),
-    "acceleration_g": np.dtype("<f8"),
-    "frame_time_s": np.dtype("<f8"),
-    "frames": np.dtype("u1"),
-}
-#: Frames that are no images (joints) are kept as they come, in float32.
-_FRAME_DTYPES = (np.dtype("u1"), np.dtype("<f4"))
+_ARRAYS = ("time_s", "acceleration_g", "frame_time_s", "frames")
 
 
 @dataclass(frozen=True)
 class _File:
-    """One array, and the size that its file must have."""
+    """One array: rows of all recordings, one after the other. Frames that are no images (joints) are float32."""
 
     array: str
+    dtype: Literal["<f8", "<f4", "|u1"]
     shape: tuple[int, ...]
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ class Prepared:
         DataError : the folder, its index or an array is missing or damaged
         """
         index = _read_index(folder)
-        arrays = {name: _map(folder, name, index) for name in _DTYPES}
+        arrays = {name: _map(folder, name, index) for name in _ARRAYS}
         return cls(folder, index, arrays)
 
     def __len__(self) -> int:
@@ -179,11 +173,28 @@ def prepare(source: Source, cache_dir: Path, *, progress: Callable[[int, int], N
 
 
 def _build(source: Source, folder: Path, key: str, progress: Callable[[int, int], None] | None) -> None:
+    on_disk = partial(disk_errors, folder, DataError, hint="Make room, or name another cache folder")
     with ExitStack() as stack:
-        with _disk(folder.parent):
+        with on_disk():
             draft = stack.enter_context(new_folder(folder))
-        _write(source, draft.path, key, progress)
-        with _disk(folder.parent):
+            files = {name: stack.enter_context(_place(draft.path, name).open("wb")) for name in _ARRAYS}
+        columns = {name: _Column(file) for name, file in files.items()}
+        infos = []
+        for done, recording in enumerate(source.recordings(), start=1):
+            _check_lengths(recording)
+            with on_disk():
+                for name, column in columns.items():
+                    column.append(getattr(recording, name), f"{recording.info.id}: a row of {name}")
+            infos.append(recording.info)
+            if progress:
+                progress(done, len(source.infos()))
+        if not infos:
+            raise _nothing_readable(source)
+        index = _index_of(source, key, tuple(infos), columns)
+        with on_disk():
+            for file in files.values():
+                file.close()
+            (draft.path / _INDEX).write_text(json.dumps(to_mapping(index), indent=1) + "\n", encoding="utf-8")
             _publish(draft)
 
 
@@ -196,78 +207,48 @@ def _publish(draft: FolderDraft) -> None:
             raise
 
 
-def _write(source: Source, folder: Path, key: str, progress: Callable[[int, int], None] | None) -> None:
-    total = len(source.infos())
-    infos: list[RecordingInfo] = []
-    sensor_offsets, frame_offsets = [0], [0]
-    with ExitStack() as stack:
-        columns = {name: stack.enter_context(_Column(folder, name)) for name in _DTYPES}
-        for done, recording in enumerate(source.recordings(), start=1):
-            _check_lengths(recording)
-            for name, column in columns.items():
-                column.append(getattr(recording, name), recording.info.id)
-            infos.append(recording.info)
-            sensor_offsets.append(sensor_offsets[-1] + len(recording.time_s))
-            frame_offsets.append(frame_offsets[-1] + len(recording.frames))
-            if progress:
-                progress(done, total)
-    if not infos:
-        raise _nothing_readable(source)
-    files = tuple(column.described() for column in columns.values())
-    about = (source.name, source.view, source.labels, source.placement, source.gravity)
-    rows = (tuple(infos), source.defects(), tuple(sensor_offsets), tuple(frame_offsets))
-    index = _Index(CACHE_VERSION, key, *about, *rows, files)
-    with _disk(folder):
-        (folder / _INDEX).write_text(json.dumps(to_mapping(index), indent=1) + "\n", encoding="utf-8")
+def _place(folder: Path, name: str) -> Path:
+    return folder / f"{name}.bin"
 
 
 class _Column:
-    """Appends rows to one .npy file. The header needs the number of rows, so it is written again at the end.
+    """Appends rows to one file; ``offsets`` are where each recording's begin, and where the last one's end."""
 
-    numpy reserves room in the header for the first axis to grow (since 1.23), so both headers are equally long.
-    """
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.dtype, self.row_shape = np.dtype(np.uint8), tuple[int, ...]()
+        self.offsets = [0]
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f"{name}.npy"
-        self._name = name
-        self._dtype = _DTYPES[name]
-        self._row_shape: tuple[int, ...] | None = None
-        self._rows = 0
-
-    def __enter__(self) -> _Column:
-        with _disk(self._path.parent):
-            self._file = self._path.open("wb")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        with self._file, _disk(self._path.parent):
-            if kind is None and self._row_shape is not None:
-                self._file.seek(0)
-                self._write_header()
-
-    def append(self, block: NDArray[Any], recording: str) -> None:
-        if self._row_shape is None:
-            self._row_shape = block.shape[1:]
-            if self._name == "frames" and block.dtype in _FRAME_DTYPES:
-                self._dtype = block.dtype
-            self._write_header()
-        if block.shape[1:] != self._row_shape:
+    def append(self, block: NDArray[Any], what: str) -> None:
+        if len(self.offsets) == 1:
+            self.dtype, self.row_shape = block.dtype, block.shape[1:]
+        if (block.dtype, block.shape[1:]) != (self.dtype, self.row_shape):
             raise DataError(
-                f"{recording}: a row of {self._name} has the shape {block.shape[1:]}, "
-                f"in the recordings before it {self._row_shape}"
+                f"{what} is {block.dtype} {block.shape[1:]}, in the recordings before it {self.dtype} {self.row_shape}"
             )
-        with _disk(self._path.parent):
-            self._file.write(np.ascontiguousarray(block, dtype=self._dtype).tobytes())
-        self._rows += len(block)
+        self._file.write(np.ascontiguousarray(block).tobytes())
+        self.offsets.append(self.offsets[-1] + len(block))
 
-    def described(self) -> _File:
-        shape = (self._rows, *(self._row_shape or ()))
-        return _File(self._name, shape, self._path.stat().st_size)
 
-    def _write_header(self) -> None:
-        shape = (self._rows, *(self._row_shape or ()))
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
+def _index_of(source: Source, key: str, infos: tuple[RecordingInfo, ...], columns: dict[str, _Column]) -> _Index:
+    files = {
+        name: {"array": name, "dtype": column.dtype.str, "shape": [column.offsets[-1], *column.row_shape]}
+        for name, column in columns.items()
+    }
+    return _Index(
+        version=CACHE_VERSION,
+        key=key,
+        name=source.name,
+        view=source.view,
+        labels=source.labels,
+        placement=source.placement,
+        gravity=source.gravity,
+        infos=infos,
+        defects=source.defects(),
+        sensor_offsets=tuple(columns["time_s"].offsets),
+        frame_offsets=tuple(columns["frames"].offsets),
+        files=tuple(from_mapping(_File, file, where=name) for name, file in files.items()),
+    )
 
 
 def _check_lengths(recording: Recording) -> None:
@@ -295,20 +276,15 @@ def _read_index(folder: Path) -> _Index:
 
 def _map(folder: Path, name: str, index: _Index) -> NDArray[Any]:
     described = next((file for file in index.files if file.array == name), None)
-    path = folder / f"{name}.npy"
+    path = _place(folder, name)
     if described is None or not path.is_file():
         raise _damaged(folder, f"{path.name} is missing")
-    if path.stat().st_size != described.size_bytes:
-        raise _damaged(folder, f"{path.name} holds {path.stat().st_size} bytes instead of {described.size_bytes}")
-    try:
-        # An array without elements cannot be mapped.
-        array: NDArray[Any] = np.load(path, mmap_mode="r" if all(described.shape) else None)
-    except (OSError, ValueError) as error:
-        raise _damaged(folder, f"{path.name} cannot be read ({error})") from error
-    allowed = _FRAME_DTYPES if name == "frames" else (_DTYPES[name],)
-    if array.shape != described.shape or array.dtype not in allowed:
-        raise _damaged(folder, f"{path.name} holds {array.dtype} {array.shape} instead of {described.shape}")
-    return array
+    size, found = math.prod(described.shape) * np.dtype(described.dtype).itemsize, path.stat().st_size
+    if found != size:
+        raise _damaged(folder, f"{path.name} holds {found} bytes instead of {size}")
+    if not size:  # an array without elements cannot be mapped
+        return np.empty(described.shape, dtype=described.dtype)
+    return np.memmap(path, dtype=described.dtype, mode="r", shape=described.shape)
 
 
 def _damaged(folder: Path, what: str) -> DataError:
@@ -319,14 +295,3 @@ def _nothing_readable(source: Source) -> DataError:
     defects = source.defects()
     first = f"; the first of {len(defects)} defects: {defects[0].where}: {defects[0].what}" if defects else ""
     return DataError(f"{source.name} holds no recording that can be read{first}")
-
-
-@contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"the prepared cache cannot be written in {folder} ({error.strerror})",
-            hint="Make room, or name another cache folder",
-        ) from error

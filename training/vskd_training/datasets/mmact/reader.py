@@ -140,8 +140,7 @@ class MmactSource:
             "sensors": by_content([self._sensors[trial] for trial in self._infos], self.root),
         }
         if self.view == "rgb":
-            # The key is part of the names of caches.
-            settings["films"] = by_size_and_time([self._videos[trial] for trial in self._infos], self.root)
+            settings["videos"] = by_size_and_time([self._videos[trial] for trial in self._infos], self.root)
         return fingerprint(settings)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
