@@ -98,7 +98,7 @@ def test_the_command_writes_a_folder_that_is_read_as_ones_own(vskd: Command, tmp
 def test_it_follows_the_real_watch(utd_mhad_root: Path) -> None:
     """Both smoothed alike, and turned by the best rotation, since nobody knows how the strap sat."""
     correlations = []
-    source = UtdMhadSource.open(utd_mhad_root, view="skeleton")
+    source = UtdMhadSource.open(utd_mhad_root, view="joints")
     for info, time_s, joints_m in source.skeletons():
         if not info.id.endswith("_s4_t2") or int(info.id[1:].split("_")[0]) > 21:
             continue

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from training.published_trees import (
@@ -25,7 +23,7 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.data.splits import split_of
 from vskd_training.data.windows import Clips
 from vskd_training.datasets.berkeley_mhad import BerkeleySettings
-from vskd_training.datasets.berkeley_mhad.reader import ACTIONS, BerkeleyMhadSource, grey_of_bayer
+from vskd_training.datasets.berkeley_mhad.reader import ACTIONS, BerkeleyMhadSource
 from vskd_training.datasets.check import check
 from vskd_training.datasets.files.pgm import read_pgm
 from vskd_training.datasets.recording import BrokenFileError, RecordingInfo
@@ -175,14 +173,15 @@ def test_missing_cameras_and_images_and_broken_ones(tree: Path) -> None:
 def test_a_tree_that_is_not_there_names_what_is(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no folder Accelerometer/Shimmer03/\. Accelerometer/ holds Shimmer02"):
         BerkeleyMhadSource.open(tree, settings=BerkeleySettings(shimmer=3))
-    with pytest.raises(DataError, match=r"has no folder Camera/Cluster01/Cam04/\. Cluster01/ holds Cam01"):
-        BerkeleyMhadSource.open(tree, view="rgb", settings=BerkeleySettings(camera=4))
+    (tree / "Camera" / "Cluster01" / "Cam01").rename(tree / "Camera" / "Cluster01" / "Cam04")
+    with pytest.raises(DataError, match=r"has no folder Camera/Cluster01/Cam01/\. Cluster01/ holds Cam04"):
+        BerkeleyMhadSource.open(tree, view="rgb")
     with pytest.raises(DataError, match="there is no folder"):
         BerkeleyMhadSource.open(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="berkeley-mhad has no view 'skeleton'"):
         BerkeleyMhadSource.open(tree, view="skeleton")
-    with pytest.raises(ConfigError, match=re.escape("berkeley.camera must lie in 1..2, got 3")):
-        BerkeleySettings(cluster=3, camera=3)
+    with pytest.raises(ConfigError, match=re.escape("berkeley.shimmer must lie in 1..6, got 7")):
+        BerkeleySettings(shimmer=7)
 
 
 def test_a_changed_sensor_file_or_image_is_another_fingerprint(tree: Path) -> None:
@@ -197,38 +196,13 @@ def test_a_changed_sensor_file_or_image_is_another_fingerprint(tree: Path) -> No
 # --- images ---------------------------------------------------------------------------------------------------------
 
 
-def bilinear_grey(raw: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Demosaicing from its definition: a colour that a pixel lacks is the mean of its neighbours that have it."""
-    rows, columns = raw.shape
-    row, column = np.indices(raw.shape)
-    red, blue = (row % 2 == 0) & (column % 2 == 1), (row % 2 == 1) & (column % 2 == 0)
-    grey = np.zeros(raw.shape)
-    for has, weight in ((red, 0.299), (~red & ~blue, 0.587), (blue, 0.114)):
-        for r in range(1, rows - 1):
-            for c in range(1, columns - 1):
-                around = [(r + i, c + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-                if not has[r, c] and weight == 0.587:
-                    around = [(r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)]
-                with_colour = [raw[at] for at in around if has[at]]
-                grey[r, c] += weight * (raw[r, c] if has[r, c] else np.mean(with_colour))
-    return grey
-
-
-@settings(max_examples=15)
-@given(seed=st.integers(0, 10_000), rows=st.integers(3, 8), columns=st.integers(3, 8))
-def test_bayer_images_are_demosaiced_bilinearly(seed: int, rows: int, columns: int) -> None:
-    raw = np.random.default_rng(seed).integers(0, 256, (2 * rows, 2 * columns)).astype(np.uint8)
-    inside = (slice(1, -1), slice(1, -1))  # at the edges there is no neighbour on one side
-    np.testing.assert_allclose(grey_of_bayer(raw)[inside], bilinear_grey(raw)[inside], atol=0.51)
-
-
-def test_a_grey_image_stays_grey_up_to_its_edges() -> None:
-    np.testing.assert_array_equal(grey_of_bayer(np.full((6, 8), 77, np.uint8)), 77)
-
-
-def test_a_bayer_image_has_even_sides() -> None:
-    with pytest.raises(DataError, match="has even sides, got 3 x 4 pixels"):
-        grey_of_bayer(np.zeros((3, 4), np.uint8))
+def test_a_bayer_image_is_grey_by_the_brightness_of_its_colours(tmp_path: Path) -> None:
+    red, green, blue = 200, 100, 50
+    raw = np.tile(np.array([[green - 10, red], [blue, green + 10]], np.uint8), (12, 16))
+    write_shimmer(tmp_path, TRIALS[0])
+    write_bayer(tmp_path, TRIALS[0], [raw, raw])
+    (recording,) = BerkeleyMhadSource.open(tmp_path, view="rgb", height=12, width=16).recordings()
+    assert set(recording.frames.ravel().tolist()) == {round(0.299 * red + 0.587 * green + 0.114 * blue)}
 
 
 def test_pgm_images_keep_their_numbers(tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vskd.errors import DataError
-from vskd_training.datasets.render import draw_bones
+from vskd_training.datasets.synthetic.render import draw_bones
 
 HEIGHT, WIDTH = 12, 16
 
@@ -93,41 +92,3 @@ def test_bones_outside_the_frame_leave_it_black():
     image = draw([[(-50.0, -50.0), (-40.0, -40.0), (90.0, 5.0), (99.0, 5.0)]], [(0, 1), (2, 3)])
     assert image.shape == (1, HEIGHT, WIDTH)
     assert not image.any()
-
-
-def test_a_sequence_without_frames_is_empty():
-    assert draw(np.zeros((0, 2, 2)), [(0, 1)]).shape == (0, HEIGHT, WIDTH)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"joints_px": np.zeros((4, 2))}, r"joints_px must be \(frames, joints, 2\), got shape \(4, 2\)"),
-        ({"bones": [(0, 2)]}, r"bone \(0, 2\) names a joint outside 0\.\.1"),
-        ({"radius_px": np.zeros(1)}, r"radius_px must be \(1,\) and above 0"),
-        ({"radius_px": np.ones(2)}, r"radius_px must be \(1,\) and above 0, got shape \(2,\)"),
-        ({"brightness": np.ones((1, 1))}, r"brightness must be \(4, 1\), got shape \(1, 1\)"),
-        ({"brightness": np.full((4, 1), 256.0)}, r"brightness must lie in 0\.\.255, got 256"),
-        ({"brightness": np.full((4, 1), np.nan)}, r"brightness must lie in 0\.\.255, got nan"),
-        ({"height": 0}, r"at least 1 x 1 pixel, got height 0"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused(change, message):
-    arguments: dict[str, Any] = {
-        "joints_px": np.zeros((4, 2, 2)),
-        "bones": [(0, 1)],
-        "radius_px": np.ones(1),
-        "brightness": np.ones((4, 1)),
-        "height": HEIGHT,
-        "width": WIDTH,
-    }
-    with pytest.raises(DataError, match=message):
-        draw_bones(**(arguments | change))
-
-
-def test_joints_that_are_not_numbers_are_counted_and_located():
-    joints = np.zeros((4, 2, 2))
-    joints[2, 1, 0] = np.nan
-    joints[3, 0, 1] = np.inf
-    with pytest.raises(DataError, match=r"2 of 4 frames hold joints that are NaN or infinite, the first is frame 2"):
-        draw(joints, [(0, 1)])

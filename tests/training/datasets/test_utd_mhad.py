@@ -20,7 +20,7 @@ from vskd.errors import ConfigError, DataError
 from vskd_training.datasets.files.images import image_frame
 from vskd_training.datasets.recording import Defect
 from vskd_training.datasets.utd_mhad import ACTIONS, DATA_SET
-from vskd_training.datasets.utd_mhad.frames import depth_frames, skeleton_frames
+from vskd_training.datasets.utd_mhad.frames import depth_frames
 from vskd_training.datasets.utd_mhad.reader import UtdMhadSource, frame_times_s
 
 TRIALS = ("a1_s1_t1", "a2_s1_t1", "a10_s2_t3")
@@ -115,7 +115,7 @@ def test_frames_are_stretched_over_the_whole_trial(tree: Path) -> None:
     np.testing.assert_allclose(first.frame_time_s, [0, 0.26, 0.52, 0.78])
 
 
-@pytest.mark.parametrize("view", ["rgb", "depth", "skeleton"])
+@pytest.mark.parametrize("view", ["rgb", "depth"])
 def test_each_view_has_the_size_asked_for(tree: Path, view: Any) -> None:
     for recording in UtdMhadSource.open(tree, view=view, height=30, width=44).recordings():
         assert recording.frames.dtype == np.uint8
@@ -183,36 +183,7 @@ def test_the_persons_aspect_is_kept() -> None:
     assert (columns[0], columns[-1]) == (25, 34)
 
 
-# --- skeleton and images ----------------------------------------------------------------------------------------
-
-
-def test_the_skeleton_stands_upright_and_is_not_mirrored() -> None:
-    joints = standing_joints()
-    joints[RIGHT_WRIST : RIGHT_WRIST + 2, 1] = 0.9
-    frame = skeleton_frames(np.moveaxis(joints, 2, 0), height=60, width=80)[0]
-    rows = np.flatnonzero(frame.any(axis=1))
-    upper = frame[: rows[0] + 4]
-    assert np.flatnonzero(upper.any(axis=0)).min() > 40, "the raised right hand is on the right and above"
-    np.testing.assert_array_equal(frame[-8:, :40] > 0, np.flip(frame[-8:, 40:] > 0, axis=1))
-
-
-def test_a_nearer_arm_is_brighter() -> None:
-    joints = standing_joints()
-    joints[8:12, 2] -= 0.3
-    frame = skeleton_frames(np.moveaxis(joints, 2, 0), height=60, width=80)[0]
-    assert frame[:, :20].max() == 160
-    # 160 + 95 * 0.3 / 0.75
-    assert frame[:, 60:].max() == 198
-
-
-@given(right_m=st.floats(-1, 1), up_m=st.floats(-1, 1), away_m=st.floats(-1, 2))
-def test_skeleton_frames_do_not_depend_on_place_or_distance(right_m: float, up_m: float, away_m: float) -> None:
-    joints = standing_joints()
-    moved = joints + np.array([right_m, up_m, away_m])[:, np.newaxis]
-    difference = skeleton_frames(np.moveaxis(moved, 2, 0), height=30, width=40).astype(int) - skeleton_frames(
-        np.moveaxis(joints, 2, 0), height=30, width=40
-    )
-    assert np.abs(difference).max() <= 1
+# --- images ------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=40)
@@ -261,7 +232,7 @@ BROKEN: dict[str, tuple[str, dict[str, Any] | bytes, str]] = {
     "no video": ("RGB/a2_s1_t1_color.avi", b"", "cannot be read as a video"),
     "text as video": ("RGB/a2_s1_t1_color.avi", b"<html>404 Not Found</html>" * 20, "cannot be read as a video"),
 }
-VIEW_OF_FOLDER = {"Inertial": "none", "Depth": "depth", "Skeleton": "skeleton", "RGB": "rgb"}
+VIEW_OF_FOLDER = {"Inertial": "none", "Depth": "depth", "Skeleton": "joints", "RGB": "rgb"}
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -292,7 +263,7 @@ def test_joints_without_a_body_are_a_defect(tree: Path) -> None:
 
 def test_a_broken_file_of_another_view_does_no_harm(tree: Path) -> None:
     (tree / "Depth" / "a1_s1_t1_depth.mat").write_bytes(b"")
-    source = UtdMhadSource.open(tree, view="skeleton")
+    source = UtdMhadSource.open(tree, view="joints")
     assert len(list(source.recordings())) == 3
     assert not defects_but_missing_trials(source)
 
@@ -376,7 +347,7 @@ def test_a_root_beside_the_right_one_names_the_right_one(tree: Path, wrong: str)
 
 def test_a_missing_view_names_those_that_are_there(tree: Path) -> None:
     (tree / "RGB").rename(tree / "Colour")
-    with pytest.raises(DataError, match=r"no folder RGB/ for the view 'rgb'\. .*there: depth, skeleton, joints, none"):
+    with pytest.raises(DataError, match=r"no folder RGB/ for the view 'rgb'\. .*there: depth, joints, none"):
         UtdMhadSource.open(tree, view="rgb")
 
 
@@ -400,7 +371,7 @@ def test_the_fingerprint_tells_content_and_settings_and_not_the_place(tree: Path
 
     before = fingerprint()
     assert fingerprint() == before
-    others = [fingerprint(view="none"), fingerprint(view="skeleton"), fingerprint(height=61), fingerprint(width=81)]
+    others = [fingerprint(view="none"), fingerprint(view="joints"), fingerprint(height=61), fingerprint(width=81)]
     assert len({before, *others}) == 5
     moved = tree.rename(tmp_path / "elsewhere")
     assert fingerprint(moved) == before
@@ -436,21 +407,16 @@ def test_the_published_tree_has_861_trials_and_lacks_three(utd_mhad_root: Path) 
 
 @pytest.mark.data
 def test_every_published_skeleton_has_a_torso_as_its_unit(utd_mhad_root: Path) -> None:
-    recordings = list(UtdMhadSource.open(utd_mhad_root, view="joints").recordings())
-    assert len(recordings) == 861
+    source = UtdMhadSource.open(utd_mhad_root, view="joints")
+    recordings = list(source.recordings())
+    frames = [len(recording.frames) for recording in recordings]
+    assert (len(frames), min(frames), float(np.median(frames)), max(frames)) == (861, 41, 67, 125)
+    assert not defects_but_missing_trials(source)
     for recording in recordings:
         assert recording.frames.shape == (len(recording.frame_time_s), 20, 3)
         neck = np.linalg.norm(recording.frames[:, 1], axis=1)
         assert np.median(neck) == pytest.approx(1, abs=1e-4)
         assert np.abs(recording.frames).max() < 8
-
-
-@pytest.mark.data
-def test_every_published_skeleton_is_drawn_with_the_right_number_of_frames(utd_mhad_root: Path) -> None:
-    source = UtdMhadSource.open(utd_mhad_root, view="skeleton", height=30, width=40)
-    frames = [len(recording.frames) for recording in source.recordings()]
-    assert (len(frames), min(frames), float(np.median(frames)), max(frames)) == (861, 41, 67, 125)
-    assert not defects_but_missing_trials(source)
 
 
 @pytest.mark.data

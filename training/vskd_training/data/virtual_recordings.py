@@ -33,7 +33,7 @@ def write_virtual(
 
     Parameters
     ----------
-    source : in the view ``skeleton``
+    source : in the view ``joints``
     out : the folder; must not exist, or be empty
     progress : called as ``progress(recordings done, recordings in all)``
 

@@ -20,7 +20,7 @@ class DataConfig:
     Attributes
     ----------
     dataset : one of ``datasets.registry.NAMES``: ``synthetic`` is the embedded default, ``folder`` your own recordings
-    view : the teacher's input: images (``rendered``, ``depth``, ``rgb``, ``skeleton``, ``video``), ``joints``,
+    view : the teacher's input: images (``rendered``, ``depth``, ``rgb``, ``video``), ``joints``,
         ``sensors`` (accelerometer and gyroscope), or ``none``; one of the data set's ``views``
     protocol : one of ``protocols.PROTOCOLS``, or of the data set's own ``splits``
     fold : what is left out: the subject of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from vskd.errors import ConfigError
 from vskd_training.datasets.data_set import BySubjectNumber, DataSet, SourceOptions
@@ -15,30 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BerkeleySettings:
-    """Which of the sensors and cameras are read.
-
-    Attributes
-    ----------
-    shimmer : accelerometer, 1 (left wrist), 2 (right wrist) to 6
-    cluster, camera : of the view ``rgb``: clusters 1 and 2 have four cameras, 3 and 4 have two
-    kinect : of the view ``depth``, 1 or 2
-    """
+    """Which accelerometer is read: ``shimmer`` 1 (left wrist), 2 (right wrist), or 3 to 6."""
 
     shimmer: int = 2
-    cluster: int = 1
-    camera: int = 1
-    kinect: int = 1
+
+    RETIRED: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("cluster", "camera", "kinect"), "It was removed: camera 1 of cluster 1 and Kinect 1 are read"
+    )
 
     def __post_init__(self) -> None:
-        cameras = 4 if self.cluster in (1, 2) else 2
-        for name, value, most in (
-            ("shimmer", self.shimmer, 6),
-            ("cluster", self.cluster, 4),
-            ("camera", self.camera, cameras),
-            ("kinect", self.kinect, 2),
-        ):
-            if not 1 <= value <= most:
-                raise ConfigError(f"berkeley.{name} must lie in 1..{most}, got {value}")
+        if not 1 <= self.shimmer <= 6:
+            raise ConfigError(f"berkeley.shimmer must lie in 1..6, got {self.shimmer}")
 
 
 def _open(options: SourceOptions, root: Path) -> Source:

@@ -8,8 +8,8 @@ Sensors. 1 is the left wrist, 2 the right one. Loaders disagree on which of 3 to
 keep their numbers. The unit of the files is not published: it is found from gravity, over all files at once, and
 counted in the check.
 
-Views. ``rgb`` is one of the cameras: raw Bayer images (grbg), demosaiced and taken in grey.
-``depth`` is a Kinect: nearer is brighter, 1 m is white and 5 m is black; the room is in it. Images carry numbers and
+Views. ``rgb`` is camera 1 of cluster 1: raw Bayer images (grbg), of which every 2 x 2 pixels become a grey one.
+``depth`` is Kinect 1: nearer is brighter, 1 m is white and 5 m is black; the room is in it. Images carry numbers and
 no times; they are stretched over the recording, whose sensor ran alongside.
 
 This module does not know windows, splits or caches.
@@ -30,9 +30,8 @@ from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import DataError
 from vskd_training.datasets.berkeley_mhad import DATA_SET, BerkeleySettings
-from vskd_training.datasets.berkeley_mhad.bayer import grey_of_bayer
 from vskd_training.datasets.collector import Collector, refuse_implausible
-from vskd_training.datasets.files.images import image_frame
+from vskd_training.datasets.files.images import LUMA, image_frame
 from vskd_training.datasets.files.pgm import read_pgm
 from vskd_training.datasets.files.sensor_csv import SensorTable, read_lines
 from vskd_training.datasets.files.video import Clip, on_sensor_clock
@@ -58,7 +57,7 @@ SUBJECTS = 12
 REPETITIONS = 5
 
 #: Goes into the fingerprint. Raise it with every change to what ``recordings`` yields.
-READER_VERSION = 1
+READER_VERSION = 2
 
 #: What gravity reads in each unit that the files may be in.
 _UNITS = {"g": 1.0, "m/s^2": STANDARD_GRAVITY_M_S2, "mg": 1000.0}
@@ -101,7 +100,7 @@ class BerkeleyMhadSource:
     ----------
     root : the folder that holds ``Accelerometer``
     view : what the camera's side shows
-    settings : which sensor and camera
+    settings : which sensor
     height, width : of a frame, pixels
 
     Raises
@@ -157,8 +156,7 @@ class BerkeleyMhadSource:
         }
         if self.view != "none":
             images = (path for trial in self._files.trials for _, path in self._images(trial))
-            # The key is part of the names of caches.
-            settings["pictures"] = by_size_and_time(images, self.root)
+            settings["images"] = by_size_and_time(images, self.root)
         return fingerprint(settings)
 
     def infos(self) -> tuple[RecordingInfo, ...]:
@@ -223,7 +221,9 @@ class BerkeleyMhadSource:
         if raw.dtype != np.uint8 or any(side % 2 for side in raw.shape):
             what = f"holds {raw.dtype} {raw.shape}, and a Bayer image has bytes and even sides"
             raise BrokenFileError(self._where(path), what, kind="unreadable")
-        return image_frame(grey_of_bayer(raw.astype(np.uint8)), height=self.height, width=self.width)
+        green = (raw[::2, ::2].astype(np.float32) + raw[1::2, 1::2]) / 2
+        colours = np.stack([raw[::2, 1::2], green, raw[1::2, ::2]], axis=2).astype(np.float32)
+        return image_frame(colours @ LUMA, height=self.height, width=self.width)
 
     def _nearness(self, path: Path) -> NDArray[np.uint8]:
         depth_mm = read_pgm(path, where=self._where(path)).astype(np.float32)
@@ -234,8 +234,8 @@ class BerkeleyMhadSource:
     @property
     def _images_root(self) -> Path:
         if self.view == "depth":
-            return self.root / "Kinect" / f"Kin{self.settings.kinect:02}"
-        return self.root / "Camera" / f"Cluster{self.settings.cluster:02}" / f"Cam{self.settings.camera:02}"
+            return self.root / "Kinect" / "Kin01"
+        return self.root / "Camera" / "Cluster01" / "Cam01"
 
     def _images(self, trial: _Trial) -> list[tuple[int, Path]]:
         """Numbers and paths of a trial's images, in order."""

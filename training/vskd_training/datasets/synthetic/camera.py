@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from vskd_training.datasets.render import draw_bones
 from vskd_training.datasets.synthetic.kinematics import BONE_RADIUS_M, BONES
+from vskd_training.datasets.synthetic.render import draw_bones
 
 Float64 = NDArray[np.float64]
 

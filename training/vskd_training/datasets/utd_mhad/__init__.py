@@ -40,7 +40,7 @@ SKELETON = Skeleton(
 )
 DATA_SET = DataSet(
     name="utd-mhad",
-    views=("skeleton", "joints", "depth", "rgb", "none"),
+    views=("joints", "depth", "rgb", "none"),
     open=_open,
     label_groups={"wrist": WRIST_LABELS},
     skeleton=SKELETON,

@@ -11,8 +11,7 @@ sensor's whole trial: the first frame at the first sample, the last frame at the
 Views. ``frames`` says what each of them shows:
 
 - ``depth``: cropped to the subject by one box for the whole clip; nearer is brighter.
-- ``skeleton``: the 20 joints drawn as limbs, cropped and coded in the same way.
-- ``joints``: the 20 joints themselves, as numbers, relative to the hip and in units of the torso.
+- ``joints``: the 20 joints of the skeleton, relative to the hip and in units of the torso.
 - ``rgb``: the whole image in grey; the background is in it, so there is no subject to crop to.
 
 This module does not know windows, splits or caches.
@@ -32,11 +31,11 @@ from vskd.errors import DataError
 from vskd_training.datasets.collector import Collector
 from vskd_training.datasets.files.matlab import read_array
 from vskd_training.datasets.files.video import read_clip
-from vskd_training.datasets.fingerprint import content_lines, fingerprint
+from vskd_training.datasets.fingerprint import by_content, fingerprint
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.skeleton_joints import relative_joints
 from vskd_training.datasets.utd_mhad import ACTIONS, DATA_SET, SKELETON
-from vskd_training.datasets.utd_mhad.frames import depth_frames, skeleton_frames
+from vskd_training.datasets.utd_mhad.frames import depth_frames
 
 SUBJECTS = 8
 TRIALS = 4
@@ -47,7 +46,7 @@ READER_VERSION = 1
 
 _SENSOR = ("Inertial", "inertial.mat")
 _SKELETON = ("Skeleton", "skeleton.mat")
-_FOLDERS = {"rgb": ("RGB", "color.avi"), "depth": ("Depth", "depth.mat"), "skeleton": _SKELETON, "joints": _SKELETON}
+_FOLDERS = {"rgb": ("RGB", "color.avi"), "depth": ("Depth", "depth.mat"), "joints": _SKELETON}
 
 
 class _Trial(NamedTuple):
@@ -116,7 +115,7 @@ class UtdMhadSource:
             "defects": [[defect.where, defect.what] for defect in self._name_defects()],
         }
         paths = [self._path(stream, trial) for stream, (trials, _) in self._present.items() for trial in sorted(trials)]
-        return fingerprint(settings, "".join(content_lines(paths, self.root)), sort_keys=False)
+        return fingerprint(settings, by_content(paths, self.root))
 
     def infos(self) -> tuple[RecordingInfo, ...]:
         """Every recording that is not known to be broken, by action, subject and trial."""
@@ -147,7 +146,7 @@ class UtdMhadSource:
     def skeletons(self) -> Iterator[tuple[RecordingInfo, NDArray[np.float64], NDArray[np.float64]]]:
         """Each recording with the frames' times (frames,), s, and the joints (frames, 20, 3), m, y up.
 
-        For the views ``skeleton`` and ``joints``; broken recordings become defects.
+        For the view ``joints``; broken recordings become defects.
         """
         for trial, info in self._infos.items():
             skeleton = self._collector.take(info, partial(self._skeleton, trial))
@@ -181,8 +180,7 @@ class UtdMhadSource:
             return read_clip(path, where=self._where(path), **size).frames
         if self.view == "depth":
             return depth_frames(self._depth_mm(path), **size)
-        joints_m = self._joints_m(path)
-        return skeleton_frames(joints_m, **size) if self.view == "skeleton" else self._relative(joints_m, path)
+        return self._relative(self._joints_m(path), path)
 
     def _depth_mm(self, path: Path) -> NDArray[Any]:
         depth_mm = self._array(path, "d_depth", dims=3)

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.errors import DataError
-
 Float32 = NDArray[np.float32]
 _Box = tuple[slice, slice]
 
@@ -44,13 +42,7 @@ def draw_bones(
     Returns
     -------
     (frames, height, width), 0 where there is no bone
-
-    Raises
-    ------
-    DataError : a wrong shape, a bone with an unknown joint, NaN or infinity, or a value out of its range
     """
-    _check_geometry(joints_px, bones, height=height, width=width)
-    _check_look(radius_px, brightness, shape=(len(joints_px), len(bones)))
     joints = np.asarray(joints_px, dtype=np.float32)
     light = np.asarray(brightness, dtype=np.float32)
     canvas = np.zeros((len(joints), height, width), dtype=np.float32)
@@ -96,33 +88,3 @@ def _coverage(start: Float32, end: Float32, radius: float, box: _Box) -> Float32
     coverage: Float32 = np.float32(radius + 0.5) - np.sqrt(away_x)
     np.clip(coverage, 0, 1, out=coverage)
     return coverage
-
-
-def _check_geometry(
-    joints_px: NDArray[np.floating[Any]], bones: Sequence[tuple[int, int]], *, height: int, width: int
-) -> None:
-    if joints_px.ndim != 3 or joints_px.shape[2] != 2:
-        raise DataError(f"joints_px must be (frames, joints, 2), got shape {joints_px.shape}")
-    if height < 1 or width < 1:
-        raise DataError(f"a frame must be at least 1 x 1 pixel, got height {height}, width {width}")
-    frames, joints = joints_px.shape[:2]
-    unknown = [bone for bone in bones if not all(0 <= joint < joints for joint in bone)]
-    if unknown:
-        raise DataError(f"bone {unknown[0]} names a joint outside 0..{joints - 1}")
-    bad = np.flatnonzero(~np.isfinite(joints_px).all(axis=(1, 2)))
-    if bad.size:
-        raise DataError(
-            f"{bad.size} of {frames} frames hold joints that are NaN or infinite, the first is frame {bad[0]}",
-            hint="Drop those frames or fill their joints from the neighbours",
-        )
-
-
-def _check_look(
-    radius_px: NDArray[np.floating[Any]], brightness: NDArray[np.floating[Any]], *, shape: tuple[int, int]
-) -> None:
-    if radius_px.shape != shape[1:] or not (radius_px > 0).all():
-        raise DataError(f"radius_px must be ({shape[1]},) and above 0, got shape {radius_px.shape}: {radius_px}")
-    if brightness.shape != shape:
-        raise DataError(f"brightness must be {shape}, got shape {brightness.shape}")
-    if not ((brightness >= 0) & (brightness <= 255)).all():
-        raise DataError(f"brightness must lie in 0..255, got {brightness.min()}..{brightness.max()}")
