@@ -19,8 +19,15 @@ from scipy.spatial.transform import Rotation
 
 from training.published_trees import write_utd_trial
 from vskd.errors import ConfigError, DataError
+from vskd_training.data import virtual_windows as module
 from vskd_training.data.experiment import Experiment
-from vskd_training.data.virtual_windows import VirtualWindows, nearest_rotation, virtual_windows, with_subjects
+from vskd_training.data.virtual_windows import (
+    TORSO_M,
+    VirtualWindows,
+    nearest_rotation,
+    virtual_windows,
+    with_subjects,
+)
 from vskd_training.data.virtual_wrist import limb_parts_g, thigh_axes, virtual_wrist_g
 from vskd_training.data.windows import UNLABELLED
 from vskd_training.datasets.utd_mhad import RIGHT_ARM, RIGHT_THIGH
@@ -33,9 +40,7 @@ from vskd_training.settings import Augmentation, Config, LossWeights, VirtualCon
 
 G = 9.80665
 UP = (0.0, 1.0, 0.0)
-#: A unit of length of the fake bodies below, m: their torso.
-TORSO_M = 0.4
-STILL = VirtualConfig(per_real=0.5, torso_m=TORSO_M, strap_rad=0, length=0, bias_g=0, noise_g=0)
+HALF = VirtualConfig(per_real=0.5)
 FRAMES, SAMPLES = 40, 101
 
 
@@ -121,6 +126,13 @@ def opened(tree: Path, config_file: Path, tmp_path_factory: pytest.TempPathFacto
     return call
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Virtual windows that do not vary."""
+    for name in ("STRAP_RAD", "LENGTH", "BIAS_G", "NOISE_G"):
+        monkeypatch.setattr(module, name, 0.0)
+
+
 #: Three training subjects.
 ALL_TRAIN = ("data.protocol=fixed", "data.test_subjects=[4]", "data.train_on_validation=true")
 
@@ -190,10 +202,11 @@ def test_the_nearest_rotation_is_found_again(seed: int) -> None:
 # --- windows --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("still")
 def test_without_variation_a_virtual_window_is_the_real_one(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     table = experiment.windows("train")
-    made = virtual_windows(experiment.prepared, table, STILL)
+    made = virtual_windows(experiment.prepared, table, HALF)
     assert made.rows.tolist() == list(range(len(table)))
     assert made.left_out == ()
     drawn = made.draw(torch.arange(len(made)), torch.Generator())
@@ -204,22 +217,25 @@ def test_without_variation_a_virtual_window_is_the_real_one(opened: Open) -> Non
         np.testing.assert_allclose(strap, STRAPS[int(subject)], atol=0.01)
 
 
+@pytest.mark.usefixtures("still")
 def test_a_sliding_window_is_read_in_its_own_time(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN, "window.mode=sliding", "window.hop_samples=16")
     table = experiment.windows("train")
     assert len(table) > len(experiment.split.train)
-    made = virtual_windows(experiment.prepared, table, STILL)
+    made = virtual_windows(experiment.prepared, table, HALF)
     assert sorted(made.rows.tolist()) == list(range(len(table)))
     drawn = made.draw(torch.arange(len(made)), torch.Generator())
     np.testing.assert_allclose(drawn.numpy(), table.samples[made.rows.numpy()], atol=0.01)
 
 
-def test_the_strap_turns_round_the_limb_and_nothing_else(opened: Open) -> None:
+@pytest.mark.usefixtures("still")
+def test_the_strap_turns_round_the_limb_and_nothing_else(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = opened(*ALL_TRAIN)
     table = experiment.windows("train")
-    made = virtual_windows(experiment.prepared, table, dataclasses.replace(STILL, strap_rad=1.0))
+    made = virtual_windows(experiment.prepared, table, HALF)
     rows = torch.arange(len(made))
-    plain = dataclasses.replace(made, config=STILL).draw(rows, torch.Generator())
+    plain = made.draw(rows, torch.Generator())
+    monkeypatch.setattr(module, "STRAP_RAD", 1.0)
     turned = made.draw(rows, torch.Generator().manual_seed(1))
     to_limb = made.strap.transpose(1, 2)
     before, after = to_limb @ plain, to_limb @ turned
@@ -230,30 +246,32 @@ def test_the_strap_turns_round_the_limb_and_nothing_else(opened: Open) -> None:
     assert 0.5 < float(angle.abs().max()) <= 1.001
 
 
-def test_length_offset_and_noise_have_the_sizes_asked_for() -> None:
+@pytest.mark.usefixtures("still")
+def test_length_offset_and_noise_have_the_sizes_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     count, samples = 4000, 16
     still = torch.zeros(count, 3, samples)
     each = VirtualWindows(
-        torch.arange(count), still + 1.0, still, torch.eye(3).repeat(count, 1, 1), frozenset(), (), STILL
+        torch.arange(count), still + 1.0, still, torch.eye(3).repeat(count, 1, 1), frozenset(), (), HALF
     )
 
-    def drawn(**changes: float) -> torch.Tensor:
-        how = dataclasses.replace(STILL, **changes)  # type: ignore[arg-type]
-        return dataclasses.replace(each, config=how).draw(torch.arange(count), torch.Generator().manual_seed(0))
+    def drawn(name: str, size: float) -> torch.Tensor:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, size)
+            return each.draw(torch.arange(count), torch.Generator().manual_seed(0))
 
-    long = drawn(length=0.2)
+    long = drawn("LENGTH", 0.2)
     assert float(long.std(dim=(1, 2)).max()) < 1e-5
     assert float(long[:, 0, 0].std()) == pytest.approx(0.2 * TORSO_M, rel=0.05)
-    offset = drawn(bias_g=0.1)
+    offset = drawn("BIAS_G", 0.1)
     assert float(offset.std(dim=2).max()) < 1e-5
     assert float(offset[:, :, 0].std()) == pytest.approx(0.1, rel=0.05)
-    assert float((drawn(noise_g=0.05) - TORSO_M).std()) == pytest.approx(0.05, rel=0.05)
+    assert float((drawn("NOISE_G", 0.05) - TORSO_M).std()) == pytest.approx(0.05, rel=0.05)
 
 
 def test_a_subject_without_a_sensor_gets_the_strap_of_the_others(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
     table = experiment.windows("train")
-    made = virtual_windows(experiment.prepared, table, dataclasses.replace(STILL, without_sensor=("2",)))
+    made = virtual_windows(experiment.prepared, table, dataclasses.replace(HALF, without_sensor=("2",)))
     mine = [place for place, row in enumerate(made.rows.tolist()) if table.subjects[row] == "2"]
     assert made.without_sensor == {int(made.rows[place]) for place in mine}
     between = Rotation.from_matrix(made.strap[mine[0]].numpy())
@@ -286,7 +304,7 @@ def test_a_skeleton_without_a_limb_is_left_out_and_counted(opened: Open, monkeyp
     monkeypatch.setattr(
         experiment.prepared, "video", lambda index: (real(index)[0], real(index)[1] * (0 if index == broken else 1))
     )
-    made = virtual_windows(experiment.prepared, table, STILL)
+    made = virtual_windows(experiment.prepared, table, HALF)
     assert made.left_out == (experiment.prepared.infos[broken].id,)
     assert 0 not in made.rows.tolist()
 
@@ -301,7 +319,7 @@ def test_a_skeleton_without_a_limb_is_left_out_and_counted(opened: Open, monkeyp
 def test_subjects_who_cannot_lack_a_sensor_are_refused(opened: Open, changes: Any, message: str) -> None:
     experiment = opened(*ALL_TRAIN)
     with pytest.raises(ConfigError, match=message):
-        virtual_windows(experiment.prepared, experiment.windows("train"), dataclasses.replace(STILL, **changes))
+        virtual_windows(experiment.prepared, experiment.windows("train"), dataclasses.replace(HALF, **changes))
 
 
 def test_a_limb_that_no_real_sensor_sat_on_is_refused(opened: Open) -> None:
@@ -314,11 +332,11 @@ def test_a_limb_that_no_real_sensor_sat_on_is_refused(opened: Open) -> None:
     split = dataclasses.replace(experiment.split, train=tuple(mixed))
     table = dataclasses.replace(experiment, sides=dataclasses.replace(experiment.sides, split=split)).windows("train")
     with pytest.raises(DataError, match="sat on the thigh, so the strap is unknown"):
-        virtual_windows(prepared, table, dataclasses.replace(STILL, without_sensor=("2",)))
+        virtual_windows(prepared, table, dataclasses.replace(HALF, without_sensor=("2",)))
 
 
 def test_a_data_set_without_joints_is_refused(tiny: Experiment, tmp_path: Path) -> None:
-    config = dataclasses.replace(tiny.config, virtual=STILL)
+    config = dataclasses.replace(tiny.config, virtual=HALF)
     with pytest.raises(ConfigError, match=r"needs the joints of a skeleton, and the view of synthetic.* 'rendered'"):
         train(dataclasses.replace(tiny, config=config), tmp_path / "run")
 
@@ -328,10 +346,10 @@ def test_a_data_set_without_joints_is_refused(tiny: Experiment, tmp_path: Path) 
     [
         ("per_real", -0.1, "virtual.per_real must not be negative, got -0.1"),
         ("per_real", 9, "virtual.per_real must be 8 at most, got 9"),
-        ("torso_m", 0, "virtual.torso_m must be above 0 m, got 0"),
-        ("noise_g", -1, "virtual.noise_g must not be negative, got -1"),
+        ("sensor_count", -1, "virtual.sensor_count must not be negative, got -1"),
+        ("strap_rad", 1, r"'strap_rad' in joints.toml.virtual. It was removed: no study changed it"),
         ("without_sensor", '["1"]', "without a sensor need virtual windows.*per_real above 0"),
-        ("length", "nan", "virtual.length must be a finite number, got nan"),
+        ("per_real", "nan", "virtual.per_real must be a finite number, got nan"),
         ("sensor_count", 1, "without a sensor need virtual windows.*per_real above 0"),
     ],
 )
@@ -369,8 +387,8 @@ def test_real_windows_stay_what_they_are_without_virtual_ones(opened: Open) -> N
     experiment = opened(*ALL_TRAIN)
     for epoch in (0, 1):
         alone = list(task(experiment, None).batches(epoch, 8))
-        mixed = list(task(experiment, STILL).batches(epoch, 8))
-        assert len(alone) == len(mixed) == task(experiment, STILL).steps(8)
+        mixed = list(task(experiment, HALF).batches(epoch, 8))
+        assert len(alone) == len(mixed) == task(experiment, HALF).steps(8)
         for one, other in zip(alone, mixed, strict=True):
             real = len(one.rows)
             assert torch.equal(other.rows[:real], one.rows)
@@ -388,7 +406,7 @@ def test_virtual_windows_draw_from_a_stream_of_their_own(opened: Open, monkeypat
         return made
 
     monkeypatch.setattr(EpochOrder, "generator", noted)
-    next(task(opened(*ALL_TRAIN), STILL).batches(0, 8))
+    next(task(opened(*ALL_TRAIN), HALF).batches(0, 8))
     assert len(set(seeds)) == len(seeds) == 2
 
 
@@ -396,7 +414,7 @@ def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open
     experiment = opened(*ALL_TRAIN, "labels.subjects=[1,2]")
     table = experiment.paired_windows()
     unlabelled = 0
-    for batch in task(experiment, STILL, teacher=True).batches(0, 8):
+    for batch in task(experiment, HALF, teacher=True).batches(0, 8):
         assert batch.targets is not None
         for row, label, feature in zip(batch.rows.tolist(), batch.labels, batch.targets.feature, strict=True):
             assert int(feature) == row
@@ -408,7 +426,7 @@ def test_a_virtual_window_has_the_label_and_the_teacher_of_its_clip(opened: Open
 
 def test_nobody_sees_the_real_windows_of_subjects_without_a_sensor(opened: Open) -> None:
     experiment = opened(*ALL_TRAIN)
-    how = dataclasses.replace(STILL, without_sensor=("2",), per_real=2.0)
+    how = dataclasses.replace(HALF, without_sensor=("2",), per_real=2.0)
     made, ids = task(experiment, how), experiment.paired_windows().ids
     seen: dict[str, set[str]] = {"real": set(), "virtual": set()}
     for epoch in range(3):
@@ -446,12 +464,6 @@ def test_a_run_repeats_resumes_and_says_what_it_had(opened: Open, tmp_path: Path
     assert alone.card["weights_sha256"] != one.card["weights_sha256"]
 
 
-def test_turned_off_nothing_changes(opened: Open, tmp_path: Path) -> None:
-    plain = train(opened(), tmp_path / "plain")
-    other = train(opened("virtual.strap_rad=1"), tmp_path / "other")
-    assert plain.card["weights_sha256"] == other.card["weights_sha256"]
-
-
 def test_skeletons_of_validation_and_test_subjects_are_never_read(opened: Open, tree: Path, tmp_path: Path) -> None:
     """Other bodies in the clips of everybody but subject 1 change no bit of the student."""
     for folder in ("Inertial", "Skeleton"):
@@ -484,7 +496,7 @@ def test_virtual_windows_follow_the_real_watch(utd_mhad_root: Path, config_file:
     config = load_config(config_file, changes=("data.validation_subjects=[7]",))
     experiment = Experiment.open(config, root=utd_mhad_root, cache=tmp_path, progress=None)
     table = experiment.windows("train")
-    made = virtual_windows(experiment.prepared, table, STILL)
+    made = virtual_windows(experiment.prepared, table, HALF)
     assert made.left_out == ()
     drawn = made.draw(torch.arange(len(made)), torch.Generator()).numpy()
     distance = np.sqrt(((drawn - table.samples) ** 2).sum(axis=1).mean())

@@ -83,7 +83,7 @@ def test_standardised_logits_forget_scale_and_shift(seed: int, scale: float, shi
 def test_equal_logits_cost_nothing_and_the_teacher_gets_no_gradient(name: str) -> None:
     student, teacher, target = two(3)
     terms = {
-        "decoupled": lambda a, b: decoupled(a, b, target, temperature=4.0, other=8.0),
+        "decoupled": lambda a, b: decoupled(a, b, target, temperature=4.0),
         "dist": lambda a, b: dist(a, b, temperature=4.0),
     }
     assert float(terms[name](teacher, teacher)) == pytest.approx(0, abs=1e-9)
@@ -100,7 +100,7 @@ def test_a_batch_of_one_and_a_flat_row_stay_finite() -> None:
     teacher = torch.tensor([[50.0, -50.0, 0.0]])
     total = (
         dist(student, teacher, temperature=1.0)
-        + decoupled(student, teacher, torch.tensor([0]), temperature=1.0, other=8.0)
+        + decoupled(student, teacher, torch.tensor([0]), temperature=1.0)
         + soft_targets(standardised(student), standardised(teacher), temperature=1.0)
     )
     total.backward()  # type: ignore[no-untyped-call]
@@ -121,12 +121,12 @@ def test_the_weights_choose_the_terms(standardise: bool) -> None:
     student, teacher, target = two(5)
     shares = torch.nn.functional.one_hot(target, 4).double()
     views = [ModelOutput(logits, torch.zeros(5, 2, dtype=torch.float64)) for logits in (student, teacher)]
-    weights = LossWeights(ce=0.0, kd=0.5, decoupled=0.3, dist=0.2, decoupled_other=2.0, standardised=standardise)
+    weights = LossWeights(ce=0.0, kd=0.5, decoupled=0.3, dist=0.2, standardised=standardise)
     loss, terms = distillation_loss(*views, shares, weights)
     ours, theirs = (standardised(student), standardised(teacher)) if standardise else (student, teacher)
     expected = (
         0.5 * soft_targets(ours, theirs, temperature=4.0)
-        + 0.3 * decoupled(ours, theirs, target, temperature=4.0, other=2.0)
+        + 0.3 * decoupled(ours, theirs, target, temperature=4.0)
         + 0.2 * dist(student, teacher, temperature=4.0)
     )
     assert set(terms) == {"kd", "decoupled", "dist"}

@@ -38,6 +38,12 @@ from vskd_training.settings import Config, VirtualConfig
 
 Float64 = NDArray[np.float64]
 
+#: From hip to neck, which is the unit of the joints, m; a Kinect measures 0.39 to 0.42 on UTD-MHAD.
+TORSO_M = 0.4
+#: How far virtual windows vary: largest rotation of the strap around the limb, either way; standard deviation of a
+#: factor on all lengths of the body; standard deviations of a window's constant offset and of white noise, g.
+STRAP_RAD, LENGTH, BIAS_G, NOISE_G = 0.35, 0.1, 0.03, 0.02
+
 
 @dataclass(frozen=True)
 class VirtualWindows:
@@ -51,7 +57,7 @@ class VirtualWindows:
     strap : (n, 3, 3), from the limb's axes to those of the real sensor
     without_sensor : rows of the table whose real windows are not used
     left_out : recordings whose joints no sensor could be put on
-    config : how far each may vary, and how many there are for each real one
+    config : how many there are for each real one, and who has no sensor
     """
 
     rows: Tensor
@@ -87,20 +93,20 @@ class VirtualWindows:
         -------
         (chosen, 3, samples), float32, g
         """
-        count, config, device = len(chosen), self.config, self.motion_g.device
+        count, device = len(chosen), self.motion_g.device
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, device=device)
 
-        length_m = config.torso_m * (1 + config.length * normal(count, 1, 1))
+        length_m = TORSO_M * (1 + LENGTH * normal(count, 1, 1))
         motion_g, gravity_g, strap = (
             values.index_select(0, chosen) for values in (self.motion_g, self.gravity_g, self.strap)
         )
         limb_g = length_m * motion_g + gravity_g
-        angle = config.strap_rad * (2 * torch.rand(count, generator=generator, device=device) - 1)
+        angle = STRAP_RAD * (2 * torch.rand(count, generator=generator, device=device) - 1)
         rotated = strap @ _about_x(angle) @ limb_g
-        offset = config.bias_g * normal(count, 3, 1)
-        return rotated + offset + config.noise_g * normal(*rotated.shape)
+        offset = BIAS_G * normal(count, 3, 1)
+        return rotated + offset + NOISE_G * normal(*rotated.shape)
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,7 @@ def virtual_windows(prepared: Prepared, table: WindowTable, config: VirtualConfi
         rows=torch.tensor([sensor.row for sensor in sensors]),
         motion_g=_tensor([sensor.motion_g for sensor in sensors]),
         gravity_g=_tensor([sensor.gravity_g for sensor in sensors]),
-        strap=_tensor(_straps(table, worn, sensors, config)),
+        strap=_tensor(_straps(table, worn, sensors)),
         without_sensor=frozenset(np.flatnonzero(~worn).tolist()),
         left_out=tuple(left_out),
         config=config,
@@ -212,14 +218,12 @@ def _sensors_on(prepared: Prepared, table: WindowTable, recording: int) -> list[
     return [_Sensor(int(row), motion[place], gravity[place], limb) for place, row in enumerate(rows)]
 
 
-def _straps(
-    table: WindowTable, worn: NDArray[np.bool_], sensors: Sequence[_Sensor], config: VirtualConfig
-) -> list[Float64]:
+def _straps(table: WindowTable, worn: NDArray[np.bool_], sensors: Sequence[_Sensor]) -> list[Float64]:
     """Of every sensor the rotation (3, 3) onto the real one: its subject's, or that of all others."""
     products: dict[tuple[str, Limb], Float64] = {}
     for sensor in sensors:
         if worn[sensor.row]:
-            virtual = config.torso_m * sensor.motion_g + sensor.gravity_g
+            virtual = TORSO_M * sensor.motion_g + sensor.gravity_g
             key = table.subjects[sensor.row], sensor.limb
             products[key] = products.get(key, 0) + table.samples[sensor.row].astype(np.float64) @ virtual.T
     of_all: dict[Limb, Float64] = {}

@@ -3,9 +3,9 @@
 With z logits (batch, classes), S student, T teacher, t a temperature, p = softmax(z / t), y the target class::
 
     decoupled (Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022)
-        t^2 mean over rows of  KL( [p_y, 1 - p_y]^T || [p_y, 1 - p_y]^S )  +  other KL( q^T || q^S )
+        t^2 mean over rows of  KL( [p_y, 1 - p_y]^T || [p_y, 1 - p_y]^S )  +  8 KL( q^T || q^S )
         q : softmax over the classes but y; soft targets would weigh the second term by 1 - p_y^T, little where the
-        teacher is sure. The paper sets other to 8 in most of its experiments
+        teacher is sure. 8 as in most of the paper's experiments
     dist (Huang et al., "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022)
         t^2 ( 1 - mean over rows of rho(p_i^S, p_i^T)  +  1 - mean over classes of rho(p_:k^S, p_:k^T) )
         rho : Pearson's correlation; a teacher's confidence may differ, its order of classes and of clips may not
@@ -49,7 +49,7 @@ def target_classes(targets: Tensor, teacher_logits: Tensor) -> Tensor:
 
 
 def decoupled(
-    student_logits: Tensor, teacher_logits: Tensor, target: Tensor, *, temperature: float, other: float
+    student_logits: Tensor, teacher_logits: Tensor, target: Tensor, *, temperature: float, other: float = 8.0
 ) -> Tensor:
     """Decoupled distillation, a scalar.
 

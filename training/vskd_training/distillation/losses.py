@@ -137,7 +137,7 @@ def _logit_terms(
     about = target_classes(labels, teacher)
     return {
         "kd": lambda: soft_targets(ours, theirs, temperature=temperature),
-        "decoupled": lambda: decoupled(ours, theirs, about, temperature=temperature, other=weights.decoupled_other),
+        "decoupled": lambda: decoupled(ours, theirs, about, temperature=temperature),
         "dist": lambda: dist(student, teacher, temperature=temperature),
     }
 

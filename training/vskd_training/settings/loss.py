@@ -33,7 +33,6 @@ class LossWeights:
     kd : soft targets
     distance, angle, semantic : the three terms of DASK
     decoupled, dist : see ``distillation.logit_losses``
-    decoupled_other : weight, within ``decoupled``, of the classes that are not the target
     standardised : bring each row of logits to mean 0 and deviation 1 ahead of ``kd`` and ``decoupled``
     temperature : divides both sides' logits in ``kd``, ``decoupled`` and ``dist``
     label_smoothing : of the cross entropy, in [0, 1)
@@ -46,7 +45,6 @@ class LossWeights:
     semantic: float = 0.0
     decoupled: float = 0.0
     dist: float = 0.0
-    decoupled_other: float = 8.0
     standardised: bool = False
     temperature: float = 4.0
     label_smoothing: float = 0.0
@@ -56,6 +54,7 @@ class LossWeights:
         "attention": _UNUSED,
         "contrastive": _UNUSED,
         "contrastive_temperature": _UNUSED,
+        "decoupled_other": "It was removed: it is 8, as in the paper",
     }
 
     def __post_init__(self) -> None:

@@ -16,33 +16,25 @@ class VirtualConfig:
     Attributes
     ----------
     per_real : virtual windows in a batch for each real one; 0 turns them off
-    torso_m : from hip to neck, which is the unit of the joints, m; a Kinect measures 0.39 to 0.42 on UTD-MHAD
-    strap_rad : largest rotation of the strap around the limb, either way
-    length : standard deviation of a factor on all lengths of the body around 1
-    bias_g, noise_g : standard deviations of a window's constant offset and of white noise, g
     without_sensor : training subjects of whom only the skeleton is used; their real windows are not used
     sensor_count : instead of names, so many of the training subjects have a sensor, drawn as ``labels.count`` is
     """
 
     per_real: float = 0.0
-    torso_m: float = 0.4
-    strap_rad: float = 0.35
-    length: float = 0.1
-    bias_g: float = 0.03
-    noise_g: float = 0.02
     without_sensor: tuple[str, ...] = ()
     sensor_count: int = 0
 
-    RETIRED: ClassVar[Mapping[str, str]] = {"both_sides": "It was removed: no study used it"}
+    RETIRED: ClassVar[Mapping[str, str]] = {
+        "both_sides": "It was removed: no study used it",
+        **dict.fromkeys(("torso_m", "strap_rad", "length", "bias_g", "noise_g"), "It was removed: no study changed it"),
+    }
 
     def __post_init__(self) -> None:
-        for name in ("per_real", "strap_rad", "length", "bias_g", "noise_g", "sensor_count"):
+        for name in ("per_real", "sensor_count"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"virtual.{name} must not be negative, got {getattr(self, name)}")
         if self.per_real > 8:
             raise ConfigError(f"virtual.per_real must be 8 at most, got {self.per_real}")
-        if not self.torso_m > 0:
-            raise ConfigError(f"virtual.torso_m must be above 0 m, got {self.torso_m}")
         if self.without_sensor and self.sensor_count:
             raise ConfigError(
                 "virtual.without_sensor and sensor_count exclude each other", hint="Name the subjects, or draw them"
