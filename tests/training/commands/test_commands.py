@@ -35,14 +35,16 @@ def test_train_teacher_then_student_and_look_at_the_result(
     assert "\n teachers " in done.err
 
 
-def test_a_stream_and_its_truth_are_written(vskd: Command, tiny_config_file: Path, tmp_path: Path) -> None:
+def test_a_stream_is_of_a_synthetic_subject_who_is_there(vskd: Command, tiny_config_file: Path, tmp_path: Path) -> None:
     out, truth = tmp_path / "day.csv", tmp_path / "truth.csv"
-    words = ("--config", tiny_config_file, "--subject", "2", "--out", out, "--truth", truth)
-    done = vskd("data", "stream", *words, "--activities", "wave,jog", "--seconds-each", 3)
-    assert done.code == 0, done.err
-    assert truth.read_text().splitlines()[1].endswith(",wave")
-    assert out.read_text().startswith("time_s,ax,ay,az\n")
-    assert 290 <= len(out.read_text().splitlines()) <= 310
+    words = ("data", "stream", "--config", tiny_config_file, "--out", out, "--truth", truth, "--subject")
+    for subject, change, message in (
+        (2, ("--set", "data.dataset=utd-mhad", "--set", "data.view=depth"), "tiny.toml has the data set utd-mhad"),
+        (99, (), "there is no synthetic subject '99' Take 1 to 4"),
+    ):
+        done = vskd(*words, subject, *change)
+        assert (done.code, out.exists()) == (1, False)
+        assert message in " ".join(done.err.split())
 
 
 def test_a_recording_is_written_as_csv(vskd: Command, settings: tuple[object, ...], tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_mistakes_are_one_sentence_and_leave_nothing(
 def test_a_data_set_without_its_folder_names_the_option(
     vskd: Command, settings: tuple[object, ...], tmp_path: Path
 ) -> None:
-    words = ("--set", "data.dataset=utd-mhad", "--set", "data.view=skeleton", "--out", tmp_path / "x")
+    words = ("--set", "data.dataset=utd-mhad", "--set", "data.view=joints", "--out", tmp_path / "x")
     done = vskd("train", "student", *settings, *words)
     assert done.code == 1
     assert "--root DIR" in done.err

@@ -48,7 +48,7 @@ def test_check_reads_the_view_that_was_asked_for(vskd: Command, tree: Path) -> N
 def test_check_reads_the_first_view_by_default_and_fails_where_nothing_is_left(vskd: Command, tree: Path) -> None:
     done = vskd("data", "check", "--dataset", "utd-mhad", "--root", tree)
     assert done.code == 1
-    assert "utd-mhad, view skeleton: 0 recordings\n" in done.out
+    assert "utd-mhad, view joints: 0 recordings\n" in done.out
     assert "holds no recording that can be read" in done.err
 
 
@@ -67,14 +67,14 @@ def test_check_lists_every_defect_and_is_strict_where_asked(vskd: Command, tree:
     assert "2 recordings were left out" in strict.err
 
 
-def test_a_stream_is_of_the_subject_activities_and_settings_named(
+def test_a_stream_and_its_truth_are_of_the_subject_and_settings_named(
     vskd: Command, tiny_config_file: Path, tmp_path: Path
 ) -> None:
     words = ("data", "stream", "--config", tiny_config_file, "--set", "data.synthetic.seed=5", "--subject", 3)
     files = ("--out", tmp_path / "day.csv", "--truth", tmp_path / "truth.csv")
-    assert vskd(*words, *files, "--activities", "wave, jog", "--seconds-each", 4).code == 0
+    assert vskd(*words, *files).code == 0
     settings = SyntheticSettings(subjects=4, trials=1, duration_s=3.5, seed=5)
-    expected, spans = continuous(settings, subject="3", activities=("wave", "jog"), seconds_each=4, seed=1)
+    expected, spans = continuous(settings, subject="3")
     written = samples(tmp_path / "day.csv")
     np.testing.assert_allclose(written[:, 0], expected.time_s, atol=1e-6)
     np.testing.assert_allclose(written[:, 1:], expected.acceleration_g, atol=1e-6)

@@ -10,7 +10,8 @@ import pytest
 
 from vskd.errors import DataError
 from vskd.sources.csv import SampleReader
-from vskd_training.data.stream_files import Decision, TrueSpan, read_events, read_truth, write_samples, write_truth
+from vskd_training.data.stream_files import read_events, read_truth, write_samples, write_truth
+from vskd_training.datasets.recording import Span
 from vskd_training.evaluation.timeline import draw_timeline, score
 
 
@@ -26,14 +27,14 @@ def test_samples_are_read_back_by_the_runtime(tmp_path: Path) -> None:
 
 
 def test_truth_is_read_back(tmp_path: Path) -> None:
-    spans = [(0.0, 2.5, "wave"), (2.5, 5.0, "jog")]
+    spans = [Span(0.0, 2.5, "wave"), Span(2.5, 5.0, "jog")]
     write_truth(tmp_path / "truth.csv", spans)
-    assert read_truth(tmp_path / "truth.csv") == [TrueSpan(*span) for span in spans]
+    assert read_truth(tmp_path / "truth.csv") == spans
 
 
 def test_only_windows_within_one_activity_are_judged() -> None:
-    spans = [TrueSpan(0, 5, "wave"), TrueSpan(5, 10, "jog")]
-    events = [Decision(0, 2, "wave"), Decision(4, 6, "jog"), Decision(6, 8, "wave"), Decision(8, 10, "jog")]
+    spans = [Span(0, 5, "wave"), Span(5, 10, "jog")]
+    events = [Span(0, 2, "wave"), Span(4, 6, "jog"), Span(6, 8, "wave"), Span(8, 10, "jog")]
     assert score(events, spans) == (2, 3)
 
 
@@ -41,7 +42,7 @@ def test_the_timeline_is_a_plot(tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     events.write_text("".join(json.dumps({"start_s": t, "end_s": t + 2, "label": "wave"}) + "\n" for t in range(5)))
     picture = tmp_path / "timeline.png"
-    assert draw_timeline(read_events(events), [TrueSpan(0, 4, "wave"), TrueSpan(4, 9, "jog")], picture) == (3, 4)
+    assert draw_timeline(read_events(events), [Span(0, 4, "wave"), Span(4, 9, "jog")], picture) == (3, 4)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vskd.errors import ConfigError
 from vskd_training.datasets.synthetic.actions import ACTIONS, CHANNELS, pose_row
 from vskd_training.datasets.synthetic.kinematics import BONES, JOINTS, Limbs, forward_kinematics
 from vskd_training.datasets.synthetic.subject import draw_style, draw_subject, key_poses, smooth_track
@@ -190,10 +189,3 @@ def test_subjects_differ_and_come_back():
         assert getattr(first, field) != getattr(other, field)
     assert np.array_equal(first.strap_rad, again.strap_rad)
     assert not np.array_equal(first.strap_rad, other.strap_rad)
-
-
-def test_an_unknown_action_is_refused_with_a_suggestion():
-    rng = np.random.default_rng(0)
-    subject, style = draw_subject(rng), draw_style(rng)
-    with pytest.raises(ConfigError, match=r"no synthetic action 'wawe'\. Did you mean 'wave'\?"):
-        key_poses("wawe", subject, style, start_s=0.0, end_s=1.0, rng=rng)

@@ -101,10 +101,10 @@ def test_the_subject_is_in_the_image(recordings):
         assert (sides > 0).mean() < 0.05, recording.info
 
 
-def test_the_camera_shows_what_the_wrist_does():
+def test_the_camera_shows_what_the_wrist_does(recordings):
     # Wrist still (squat, lunge) and wrist alone moving (wave): the video's movement sits in other places.
     def moving_rows(label: str) -> float:
-        recording, _ = continuous(SMALL, subject="1", activities=(label,), seconds_each=4.0, seed=0)
+        recording = next(one for one in recordings if one.info.label == label)
         change = np.abs(np.diff(recording.frames.astype(float), axis=0)).sum(axis=(0, 2))
         return float((change * np.arange(48)).sum() / change.sum())
 
@@ -144,24 +144,21 @@ def test_impossible_settings_are_refused(change, message):
         SyntheticSettings(**change)
 
 
-ACTIVITIES = ("wave", "squat", "wave", "two_hand_front_clap")
-
-
 @pytest.fixture(scope="module")
 def performance():
-    return continuous(SMALL, subject="9", activities=ACTIVITIES, seconds_each=4.0, seed=3)
+    return continuous(SMALL, subject="2")
 
 
 def test_spans_tile_the_recording(performance):
     recording, spans = performance
-    assert tuple(span.label for span in spans) == ACTIVITIES
+    assert tuple(span.label for span in spans) == LABELS
     assert spans[0].start_s == 0.0
     assert all(one.end_s == next_.start_s for one, next_ in itertools.pairwise(spans))
-    assert all(span.end_s - span.start_s == 4.0 for span in spans)
+    assert all(span.end_s - span.start_s == 10.0 for span in spans)
     for clock in (recording.time_s, recording.frame_time_s):
         assert clock[-1] == pytest.approx(spans[-1].end_s, abs=0.01)
     assert recording.info.label == "continuous"
-    assert recording.info.subject == "9"
+    assert recording.info.subject == "2"
 
 
 def test_a_continuous_stream_has_no_cut(performance):
@@ -171,40 +168,29 @@ def test_a_continuous_stream_has_no_cut(performance):
     middle_s = (recording.time_s[1:] + recording.time_s[:-1]) / 2
     for span in spans[1:]:
         near = np.abs(middle_s - span.start_s) < 0.5
-        assert jumps[near].max() < 0.5
+        assert jumps[near].max() < 0.8 < jumps.max()
 
 
 def test_each_span_shows_its_own_activity(performance):
     recording, spans = performance
-    lift = []
+    lift = {}
     for span in spans:
         inside = (recording.time_s > span.start_s + 0.5) & (recording.time_s < span.end_s - 0.5)
         # The watch's x axis points to the elbow: up while the arm hangs, down while the hand is up.
-        lift.append(recording.acceleration_g[inside, 0].mean())
-    assert lift[0] < 0 < lift[1]
-    assert lift[2] < 0
+        lift[span.label] = recording.acceleration_g[inside, 0].mean()
+    assert lift["wave"] < 0 < lift["squat"]
+    assert lift["walk"] > 0.5
 
 
-def test_a_continuous_recording_comes_back_from_its_seed(performance):
-    again, spans = continuous(SMALL, subject="9", activities=ACTIVITIES, seconds_each=4.0, seed=3)
+def test_a_continuous_recording_is_that_of_its_subject_and_seed(performance):
+    again, spans = continuous(SMALL, subject="2")
     assert same_bytes(performance[0], again)
     assert spans == performance[1]
-    other, _ = continuous(SMALL, subject="9", activities=ACTIVITIES, seconds_each=4.0, seed=4)
-    assert not same_bytes(performance[0], other)
+    assert not same_bytes(performance[0], continuous(dataclasses.replace(SMALL, seed=7), subject="2")[0])
+    assert not same_bytes(performance[0], continuous(SMALL, subject="1")[0])
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"activities": ()}, "needs at least one activity"),
-        ({"activities": ("wave", "swim")}, "no synthetic action 'swim'"),
-        ({"subject": "two"}, "a whole number above 0, got 'two'"),
-        ({"subject": "0"}, "a whole number above 0, got '0'"),
-        ({"seconds_each": 1.0}, r"lasts 3 s to 600 s, got 1\.0 s"),
-        ({"seed": -2}, "at least 0, got -2"),
-    ],
-)
-def test_impossible_continuous_recordings_are_refused(change, message):
-    wishes = {"subject": "1", "activities": ("wave",), "seconds_each": 3.0, "seed": 0} | change
-    with pytest.raises(ConfigError, match=message):
-        continuous(SMALL, **wishes)
+@pytest.mark.parametrize("subject", ["two", "0", "99", "02", "\u0662"])
+def test_a_subject_who_is_not_there_is_refused(subject):
+    with pytest.raises(ConfigError, match=r"no synthetic subject .*Take 1 to \d"):
+        continuous(SMALL, subject=subject)

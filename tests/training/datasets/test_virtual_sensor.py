@@ -8,10 +8,10 @@ from scipy.integrate import cumulative_simpson
 from scipy.spatial.transform import Rotation
 
 from vskd.contract import STANDARD_GRAVITY_M_S2 as G
-from vskd.errors import ConfigError, DataError
+from vskd.errors import DataError
 from vskd_training.datasets.synthetic.kinematics import JOINTS, forward_kinematics
 from vskd_training.datasets.synthetic.subject import draw_style, draw_subject, key_poses, smooth_track
-from vskd_training.datasets.synthetic.virtual_sensor import SensorErrors, sampling_times, specific_force_g, with_errors
+from vskd_training.datasets.synthetic.virtual_sensor import sampling_times, specific_force_g, with_errors
 
 TIME_S = np.arange(0, 601) / 300
 seeds = st.integers(0, 2**32 - 1)
@@ -93,32 +93,24 @@ def test_turning_the_world_without_gravity_is_noticed():
     assert np.abs(after - before).max() > 0.5
 
 
-@given(seeds, st.floats(0.0, 10.0), st.floats(0.0, 1.0), st.sampled_from([25.0, 50.0, 100.0, 200.0]))
+@given(seeds, st.floats(0.0, 10.0), st.sampled_from([25.0, 50.0, 200.0, 1000.0]))
 @settings(max_examples=60)
-def test_jittered_timestamps_strictly_increase(seed, duration_s, jitter_s, rate_hz):
-    times = sampling_times(duration_s, rate_hz, jitter_s=jitter_s, rng=np.random.default_rng(seed))
+def test_jittered_timestamps_strictly_increase(seed, duration_s, rate_hz):
+    times = sampling_times(duration_s, rate_hz, rng=np.random.default_rng(seed))
     assert (np.diff(times) > 0).all()
     grid = np.arange(len(times)) / rate_hz
     assert np.abs(times - grid).max() <= 0.45 / rate_hz + 1e-12
     assert grid[-1] <= duration_s + 1e-9 < grid[-1] + 1 / rate_hz + 2e-9
 
 
-def test_a_sensor_without_jitter_samples_on_the_grid():
-    times = sampling_times(5.0, 50.0, jitter_s=0.0, rng=np.random.default_rng(0))
-    np.testing.assert_array_equal(times, np.arange(251) / 50.0)
-
-
-def test_errors_have_the_stated_size():
-    errors = SensorErrors(bias_g=0.05, noise_g=0.01, jitter_s=0.0, range_g=8.0)
-    recordings = np.stack([with_errors(np.zeros((400, 3)), errors, np.random.default_rng(seed)) for seed in range(300)])
-    assert recordings.mean(axis=1).std() == pytest.approx(0.05, rel=0.1)
-    assert recordings.std(axis=1).mean() == pytest.approx(0.01, rel=0.02)
-
-
-def test_readings_saturate_at_the_range():
-    errors = SensorErrors(bias_g=0.0, noise_g=0.0, jitter_s=0.0, range_g=2.0)
-    reading = with_errors(np.array([[-9.0, 0.5, 3.0]]), errors, np.random.default_rng(0))
-    assert reading.tolist() == [[-2.0, 0.5, 2.0]]
+def test_the_sensor_s_errors_are_those_of_a_cheap_one():
+    recordings = np.stack([with_errors(np.zeros((400, 3)), np.random.default_rng(seed)) for seed in range(300)])
+    assert recordings.mean(axis=1).std() == pytest.approx(0.03, rel=0.1)
+    assert recordings.std(axis=1).mean() == pytest.approx(0.02, rel=0.02)
+    saturated = with_errors(np.array([[-9.0, 0.5, 8.5]]), np.random.default_rng(0))
+    assert (saturated[0, 0], saturated[0, 2]) == (-8.0, 8.0)
+    times = sampling_times(200.0, 50.0, rng=np.random.default_rng(0))
+    assert (times - np.arange(10_001) / 50).std() == pytest.approx(0.002, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +143,3 @@ def test_a_path_that_cannot_be_read_is_refused(change, message):
 def test_a_path_too_short_to_differentiate_is_refused():
     with pytest.raises(DataError, match="at least 6 instants to be differentiated, got 5"):
         specific_force_g(TIME_S[:5], np.zeros((5, 3)), upright(5), at_s=TIME_S[:5])
-
-
-def test_impossible_errors_and_rates_are_refused():
-    with pytest.raises(ConfigError, match=r"noise_g is a standard deviation and cannot be below 0, got -0\.1"):
-        SensorErrors(noise_g=-0.1)
-    with pytest.raises(ConfigError, match="range_g must be above 0 g, got 0"):
-        SensorErrors(range_g=0.0)
-    with pytest.raises(ConfigError, match=r"a rate above 0 Hz and no negative time, got 0\.0 Hz"):
-        sampling_times(1.0, 0.0, jitter_s=0.0, rng=np.random.default_rng(0))

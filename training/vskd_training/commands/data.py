@@ -115,7 +115,7 @@ def virtual(root: Path, out: Path) -> None:
     from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
     with progress_bar("differentiate skeletons") as progress:
-        count, left_out = write_virtual(UtdMhadSource.open(root, view="skeleton"), out, progress=progress)
+        count, left_out = write_virtual(UtdMhadSource.open(root, view="joints"), out, progress=progress)
     click.echo(f"{out}: {count} virtual recordings, {len(left_out)} left out", err=True)
     for defect in left_out:
         click.echo(f"  {defect.where}: {defect.what}", err=True)
@@ -128,27 +128,22 @@ def virtual(root: Path, out: Path) -> None:
 @CONFIG
 @SET
 @click.option("--subject", required=True, help="One of the synthetic subjects.")
-@click.option("--seconds-each", type=click.FloatRange(3, 600), default=10.0, show_default=True)
-@click.option("--activities", default="", show_default=False, help="Comma-separated.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV of samples to write.")
 @click.option("--truth", type=click.Path(path_type=Path), required=True, help="CSV start_s,end_s,label to write.")
-def stream(
-    config_file: Path,
-    changes: tuple[str, ...],
-    subject: str,
-    seconds_each: float,
-    activities: str,
-    out: Path,
-    truth: Path,
-) -> None:
-    """Write a synthetic recording of one subject who goes through several activities without a pause."""
+def stream(config_file: Path, changes: tuple[str, ...], subject: str, out: Path, truth: Path) -> None:
+    """Write a synthetic recording of one subject who goes through all activities without a pause."""
+    from vskd.errors import ConfigError
     from vskd_training.data.stream_files import write_samples, write_truth
-    from vskd_training.datasets.synthetic.generator import LABELS, continuous
+    from vskd_training.datasets.synthetic.generator import continuous
     from vskd_training.settings import load_config
 
-    settings = load_config(config_file, changes=changes).data.synthetic
-    names = tuple(name.strip() for name in activities.split(",")) if activities else LABELS
-    recording, spans = continuous(settings, subject=subject, activities=names, seconds_each=seconds_each, seed=1)
+    data = load_config(config_file, changes=changes).data
+    if data.dataset != "synthetic":
+        raise ConfigError(
+            f"a stream is generated, and {config_file} has the data set {data.dataset}",
+            hint="`vskd data recording` writes one of its recordings",
+        )
+    recording, spans = continuous(data.synthetic, subject=subject)
     write_samples(out, recording.time_s, recording.acceleration_g)
-    write_truth(truth, [(span.start_s, span.end_s, span.label) for span in spans])
+    write_truth(truth, spans)
     click.echo(f"{out}: subject {subject}, {len(spans)} activities, {recording.time_s[-1]:.0f} s (synthetic)", err=True)

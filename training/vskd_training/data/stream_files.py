@@ -6,28 +6,13 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import DataError
-
-
-class TrueSpan(NamedTuple):
-    """A stretch of one activity, [start_s, end_s)."""
-
-    start_s: float
-    end_s: float
-    label: str
-
-
-class Decision(NamedTuple):
-    """What ``vskd run`` said of one window."""
-
-    start_s: float
-    end_s: float
-    label: str
+from vskd_training.datasets.recording import Span
 
 
 def write_samples(path: Path, time_s: NDArray[np.float64], acceleration_g: NDArray[np.float64]) -> None:
@@ -41,12 +26,12 @@ def write_samples(path: Path, time_s: NDArray[np.float64], acceleration_g: NDArr
     _write_csv(path, ("time_s", "ax", "ay", "az"), rows)
 
 
-def write_truth(path: Path, spans: Sequence[tuple[float, float, str]]) -> None:
+def write_truth(path: Path, spans: Sequence[Span]) -> None:
     """Write who did what when; errors as ``write_samples``."""
     _write_csv(path, ("start_s", "end_s", "label"), ((f"{a:.3f}", f"{b:.3f}", label) for a, b, label in spans))
 
 
-def read_truth(path: Path) -> list[TrueSpan]:
+def read_truth(path: Path) -> list[Span]:
     """Read what ``write_truth`` wrote.
 
     Raises
@@ -56,7 +41,7 @@ def read_truth(path: Path) -> list[TrueSpan]:
     spans = []
     for line, row in enumerate(csv.DictReader(_lines(path)), start=2):
         try:
-            spans.append(TrueSpan(float(row["start_s"]), float(row["end_s"]), row["label"]))
+            spans.append(Span(float(row["start_s"]), float(row["end_s"]), row["label"]))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}, line {line}: not start_s,end_s,label: {row}", hint="Mend the row") from error
     if not spans:
@@ -64,8 +49,8 @@ def read_truth(path: Path) -> list[TrueSpan]:
     return spans
 
 
-def read_events(path: Path) -> list[Decision]:
-    """Read the JSON lines of ``vskd run``.
+def read_events(path: Path) -> list[Span]:
+    """Read the JSON lines of ``vskd run``: of each window what was decided.
 
     Raises
     ------
@@ -75,7 +60,7 @@ def read_events(path: Path) -> list[Decision]:
     for number, line in enumerate(_lines(path), start=1):
         try:
             event: dict[str, Any] = json.loads(line)
-            events.append(Decision(float(event["start_s"]), float(event["end_s"]), str(event["label"])))
+            events.append(Span(float(event["start_s"]), float(event["end_s"]), str(event["label"])))
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{path}, line {number}: not a decision of `vskd run`",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,14 @@ class Recording:
     acceleration_g: NDArray[np.float64]
     frame_time_s: NDArray[np.float64]
     frames: NDArray[Any]
+
+
+class Span(NamedTuple):
+    """A stretch of one activity, [start_s, end_s)."""
+
+    start_s: float
+    end_s: float
+    label: str
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vskd_training.data.stream_files import Decision, TrueSpan
+from vskd_training.datasets.recording import Span
 
 
-def score(events: Sequence[Decision], spans: Sequence[TrueSpan]) -> tuple[int, int]:
+def score(events: Sequence[Span], spans: Sequence[Span]) -> tuple[int, int]:
     """(right, judged): only windows within one activity are judged; between two there is no truth."""
     judged = [
         (event.label, span.label)
@@ -19,7 +19,7 @@ def score(events: Sequence[Decision], spans: Sequence[TrueSpan]) -> tuple[int, i
     return sum(predicted == true for predicted, true in judged), len(judged)
 
 
-def draw_timeline(events: Sequence[Decision], spans: Sequence[TrueSpan], out: Path) -> tuple[int, int]:
+def draw_timeline(events: Sequence[Span], spans: Sequence[Span], out: Path) -> tuple[int, int]:
     """Draw the decisions over the truth as a PNG; returns ``score``."""
     import matplotlib as mpl
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.errors import ConfigError, did_you_mean
-
 Float64 = NDArray[np.float64]
 
 #: Groups of angles, degrees (``rise`` alone is in centimetres), with what a positive value does.
@@ -181,15 +179,3 @@ ACTIONS: Mapping[str, Action] = {
 def pose_row(pose: Mapping[str, tuple[float, ...]]) -> Float64:
     """A pose as a row of ``CHANNELS``; groups that it does not name are neutral."""
     return np.concatenate([np.asarray(pose.get(group, NEUTRAL[group]), dtype=np.float64) for group in GROUPS])
-
-
-def action_named(label: str) -> Action:
-    """An action by its label.
-
-    Raises
-    ------
-    ConfigError : there is none of that name
-    """
-    if label not in ACTIONS:
-        raise ConfigError(f"there is no synthetic action {label!r}", hint=did_you_mean(label, ACTIONS))
-    return ACTIONS[label]

@@ -22,7 +22,6 @@ unknown, and so is the best possible teacher.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +30,9 @@ from scipy.spatial.transform import Rotation
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd_training.datasets.fingerprint import fingerprint
-from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
-from vskd_training.datasets.synthetic import DATA_SET, LONGEST_RECORDING_S, SyntheticSettings, virtual_sensor
-from vskd_training.datasets.synthetic.actions import ACTIONS, action_named
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, Span
+from vskd_training.datasets.synthetic import DATA_SET, SyntheticSettings, virtual_sensor
+from vskd_training.datasets.synthetic.actions import ACTIONS
 from vskd_training.datasets.synthetic.camera import frames_of
 from vskd_training.datasets.synthetic.kinematics import JOINTS, Motion, forward_kinematics
 from vskd_training.datasets.synthetic.subject import Subject, draw_style, draw_subject, key_poses, smooth_track
@@ -51,23 +50,14 @@ _MOTION_RATE_HZ = 300
 _MOTION_STEPS_PER_FRAME = 20
 #: The motion is computed this much beyond both ends, so that no sample and no frame lies at an edge.
 _MARGIN_S = 0.5
-#: No subject takes longer from one key pose to the next. Key poses begin this early, end this late, and an activity in
-#: ``continuous`` lasts at least as long, so that it shows.
+#: No subject takes longer from one key pose to the next. Key poses begin this early and end this late.
 _LONGEST_STRETCH_S = 3.0
-#: In ``continuous``, key poses this near a change of activity are left out: the way from one to the other.
+#: In ``continuous``: how long each activity lasts, and how near a change of activity key poses are left out: there one
+#: goes over into the other.
+_EACH_S = 10.0
 _HALF_TRANSITION_S = 0.25
 
 LABELS: tuple[str, ...] = tuple(ACTIONS)
-_ERRORS = virtual_sensor.SensorErrors()
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of one activity: from ``start_s`` up to, not including, ``end_s``."""
-
-    start_s: float
-    end_s: float
-    label: str
 
 
 class SyntheticSource:
@@ -111,18 +101,13 @@ class SyntheticSource:
             yield _record(self.settings, info)
 
 
-def continuous(
-    settings: SyntheticSettings, *, subject: str, activities: Sequence[str], seconds_each: float, seed: int
-) -> tuple[Recording, tuple[Span, ...]]:
-    """One subject goes through several activities without a cut.
+def continuous(settings: SyntheticSettings, *, subject: str) -> tuple[Recording, tuple[Span, ...]]:
+    """One subject goes through all activities without a cut.
 
     Parameters
     ----------
-    settings : its seed fixes the subjects; ``subjects``, ``trials`` and ``duration_s`` have no meaning here
-    subject : a whole number above 0; one beyond ``settings.subjects`` is one whom no recording shows
-    activities : labels, in order; one may come again
-    seconds_each : length of each, s; at least 3
-    seed : of this performance
+    settings : its seed fixes the subjects; ``trials`` and ``duration_s`` have no meaning here
+    subject : one of the settings' subjects
 
     Returns
     -------
@@ -131,32 +116,21 @@ def continuous(
 
     Raises
     ------
-    ConfigError : no activity or an unknown one, a subject that is not a whole number above 0, or too few seconds
+    ConfigError : there is no such subject
     """
-    if not activities:
-        raise ConfigError("a continuous recording needs at least one activity", hint=f"Known: {', '.join(LABELS)}")
-    if not _LONGEST_STRETCH_S <= seconds_each <= LONGEST_RECORDING_S:
+    if subject not in map(str, range(1, settings.subjects + 1)):
         raise ConfigError(
-            f"each activity of a continuous recording lasts {_LONGEST_STRETCH_S:g} s to {LONGEST_RECORDING_S:g} s, "
-            f"got {seconds_each} s"
+            f"there is no synthetic subject {subject!r}",
+            hint=f"Take 1 to {settings.subjects} (data.synthetic.subjects)",
         )
-    if seed < 0:
-        raise ConfigError(f"the seed of a continuous recording must be at least 0, got {seed}")
-    for label in activities:
-        action_named(label)
-    number = _subject_number(subject)
-    spans = tuple(
-        Span(index * seconds_each, (index + 1) * seconds_each, label) for index, label in enumerate(activities)
-    )
-    info = RecordingInfo(id=f"continuous_s{number}_{seed}", subject=subject, label="continuous", trial=1)
-    rng = _rng(settings, _PERFORMANCE, number, seed)
-    return _perform(settings, number, info, spans, rng), spans
+    spans = tuple(Span(index * _EACH_S, (index + 1) * _EACH_S, label) for index, label in enumerate(LABELS))
+    info = RecordingInfo(id=f"continuous_s{subject}_1", subject=subject, label="continuous", trial=1)
+    return _perform(settings, info, spans, _rng(settings, _PERFORMANCE, int(subject), info.trial)), spans
 
 
 def _record(settings: SyntheticSettings, info: RecordingInfo) -> Recording:
-    number = _subject_number(info.subject)
-    rng = _rng(settings, _TRIAL, number, LABELS.index(info.label), info.trial)
-    return _perform(settings, number, info, (Span(0.0, settings.duration_s, info.label),), rng)
+    rng = _rng(settings, _TRIAL, int(info.subject), LABELS.index(info.label), info.trial)
+    return _perform(settings, info, (Span(0.0, settings.duration_s, info.label),), rng)
 
 
 #: What a stream of random numbers is for; streams of different purposes never meet.
@@ -167,16 +141,11 @@ def _rng(settings: SyntheticSettings, *key: int) -> np.random.Generator:
     return np.random.default_rng([settings.seed, *key])
 
 
-def _subject_number(subject: str) -> int:
-    if not (subject.isascii() and subject.isdigit() and int(subject) > 0):
-        raise ConfigError(f"a synthetic subject is a whole number above 0, got {subject!r}")
-    return int(subject)
-
-
 def _perform(
-    settings: SyntheticSettings, number: int, info: RecordingInfo, spans: Sequence[Span], rng: np.random.Generator
+    settings: SyntheticSettings, info: RecordingInfo, spans: Sequence[Span], rng: np.random.Generator
 ) -> Recording:
     """Let one subject go through the spans, and record it with both sensors."""
+    number = int(info.subject)
     subject = draw_subject(_rng(settings, _SUBJECT, number))
     duration_s = spans[-1].end_s
     grid_s = _motion_grid(duration_s)
@@ -218,14 +187,14 @@ def _wear_watch(
     """Times and readings of the watch on the right wrist."""
     slip_rad = rng.normal(0.0, 1.0, 3) * np.radians(_SLIP_DEG)
     strap = Rotation.from_rotvec(subject.strap_rad + slip_rad).as_matrix()
-    time_s = virtual_sensor.sampling_times(duration_s, SENSOR_RATE_HZ, jitter_s=_ERRORS.jitter_s, rng=rng)
+    time_s = virtual_sensor.sampling_times(duration_s, SENSOR_RATE_HZ, rng=rng)
     reading_g = virtual_sensor.specific_force_g(
         grid_s,
         motion.joints_m[:, JOINTS.index("right_wrist")],
         motion.watch_to_world @ strap,
         at_s=time_s,
     )
-    return time_s, virtual_sensor.with_errors(reading_g, _ERRORS, rng)
+    return time_s, virtual_sensor.with_errors(reading_g, rng)
 
 
 #: How far the strap slips from one recording to the next, degrees, about each of the watch's axes.

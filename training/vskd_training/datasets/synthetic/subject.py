@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from vskd_training.datasets.synthetic.actions import CHANNELS, GROUPS, SLICES, Action, Key, action_named, pose_row
+from vskd_training.datasets.synthetic.actions import ACTIONS, CHANNELS, GROUPS, SLICES, Action, Key, pose_row
 from vskd_training.datasets.synthetic.kinematics import Limbs
 
 Float64 = NDArray[np.float64]
@@ -122,12 +122,8 @@ def key_poses(
     -------
     time_s : (keys,), strictly increasing, within the span
     poses : (keys, channels), degrees
-
-    Raises
-    ------
-    ConfigError : an action that does not exist
     """
-    action = action_named(label)
+    action = ACTIONS[label]
     phases, cycle = _own_cycle(action, subject, style)
     mean_period_s = action.period_s / (subject.tempo * style.tempo)
     clock_s = start_s - float(rng.uniform()) * mean_period_s

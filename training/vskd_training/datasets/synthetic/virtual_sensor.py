@@ -16,15 +16,13 @@ This module does not know bodies. It takes any moving frame: the generator's for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation, Slerp
 
 from vskd.contract import STANDARD_GRAVITY_M_S2
-from vskd.errors import ConfigError, DataError
+from vskd.errors import DataError
 
 Float64 = NDArray[np.float64]
 
@@ -33,33 +31,14 @@ _SPLINE_DEGREE = 5
 _LARGEST_JITTER = 0.45
 
 
-@dataclass(frozen=True)
-class SensorErrors:
-    """What separates a cheap accelerometer from an ideal one.
-
-    Attributes
-    ----------
-    bias_g : standard deviation of the constant offset of each axis, drawn once per recording, g
-    noise_g : standard deviation of the white noise of each sample and axis, g
-    jitter_s : standard deviation of a sampling instant around its regular grid, s
-    range_g : readings saturate beyond plus or minus this, g
-    """
-
-    bias_g: float = 0.03
-    noise_g: float = 0.02
-    jitter_s: float = 0.002
-    range_g: float = 8.0
-
-    def __post_init__(self) -> None:
-        for name in ("bias_g", "noise_g", "jitter_s"):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise ConfigError(f"{name} is a standard deviation and cannot be below 0, got {value}")
-        if not self.range_g > 0:
-            raise ConfigError(f"range_g must be above 0 g, got {self.range_g}")
+#: A cheap accelerometer: standard deviations of each axis's offset in a recording, of each sample's noise, and of a
+#: sampling instant around its grid; and where readings saturate.
+BIAS_G, NOISE_G = 0.03, 0.02
+JITTER_S = 0.002
+RANGE_G = 8.0
 
 
-def sampling_times(duration_s: float, rate_hz: float, *, jitter_s: float, rng: np.random.Generator) -> Float64:
+def sampling_times(duration_s: float, rate_hz: float, *, rng: np.random.Generator) -> Float64:
     """The instants at which a sensor samples: a regular grid with jitter, both ends included.
 
     The jitter is real: the sensor samples at the instant its timestamp names. It is cut off at 0.45 of a period.
@@ -68,26 +47,16 @@ def sampling_times(duration_s: float, rate_hz: float, *, jitter_s: float, rng: n
     ----------
     duration_s : the grid runs from 0 to the last period that fits into it, s
     rate_hz : nominal rate, Hz
-    jitter_s : standard deviation around the grid, s
     rng : source of the jitter
 
     Returns
     -------
     (samples,), s, strictly increasing, from about 0 to about ``duration_s``
-
-    Raises
-    ------
-    ConfigError : a rate that is not above 0, or a negative duration or jitter
     """
-    if not rate_hz > 0 or not duration_s >= 0 or not jitter_s >= 0:
-        raise ConfigError(
-            f"sampling needs a rate above 0 Hz and no negative time, "
-            f"got {rate_hz} Hz, duration {duration_s} s, jitter {jitter_s} s"
-        )
     # The small number keeps a duration that is a whole number of periods whole in floating point.
     samples = int(np.floor(duration_s * rate_hz + 1e-9)) + 1
     limit_s = _LARGEST_JITTER / rate_hz
-    jitter = np.clip(rng.normal(0.0, 1.0, samples) * jitter_s, -limit_s, limit_s)
+    jitter = np.clip(rng.normal(0.0, 1.0, samples) * JITTER_S, -limit_s, limit_s)
     return np.arange(samples) / rate_hz + jitter
 
 
@@ -126,22 +95,11 @@ def specific_force_g(
     return reading
 
 
-def with_errors(reading_g: Float64, errors: SensorErrors, rng: np.random.Generator) -> Float64:
-    """Add one sensor's bias and noise to ideal readings, and saturate them.
-
-    Parameters
-    ----------
-    reading_g : (samples, 3), g
-    errors : their sizes
-    rng : source of bias and noise
-
-    Returns
-    -------
-    (samples, 3), g
-    """
-    bias = rng.normal(0.0, 1.0, reading_g.shape[1]) * errors.bias_g
-    noise = rng.normal(0.0, 1.0, reading_g.shape) * errors.noise_g
-    return np.clip(reading_g + bias + noise, -errors.range_g, errors.range_g)
+def with_errors(reading_g: Float64, rng: np.random.Generator) -> Float64:
+    """Add a cheap sensor's bias and noise to ideal readings (samples, 3), g, and saturate them."""
+    bias = rng.normal(0.0, 1.0, reading_g.shape[1]) * BIAS_G
+    noise = rng.normal(0.0, 1.0, reading_g.shape) * NOISE_G
+    return np.clip(reading_g + bias + noise, -RANGE_G, RANGE_G)
 
 
 def _check_path(time_s: Float64, position_m: Float64, sensor_to_world: Float64, at_s: Float64) -> None:
