@@ -235,6 +235,8 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
 def _manifest_of(folder: Path) -> Manifest:
     path = folder / MANIFEST
     recover(folder)
+    if folder.is_file():
+        raise BundleError(f"{folder} is a file; a bundle is a folder", hint=f"Give the folder that holds {MANIFEST}")
     if not folder.is_dir():
         raise BundleError(f"there is no bundle at {folder}", hint="`vskd export RUN --out NAME.bundle` writes one")
     if not path.is_file():

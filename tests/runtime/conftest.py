@@ -6,6 +6,7 @@ Built twice without torch: as ONNX, and as a TFLite flatbuffer with one operator
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 from collections.abc import Callable
@@ -20,16 +21,17 @@ from onnx import TensorProto, helper
 
 from runtime.command_line import Command, Result
 from vskd.bundle import ModelEntry, write_bundle
-from vskd.bundle_files import GOLDEN_VECTORS
+from vskd.bundle_files import GOLDEN_EVENTS, GOLDEN_VECTORS
 from vskd.checks.golden import Golden, golden_to_bytes
 from vskd.cli import main
 from vskd.contract import Contract, GafSpec, WindowSpec
+from vskd.model_contract import CONTRACT_KEY
 
 SAMPLES = 32
 LABELS = ("x up", "y up", "z up")
 
 
-def mean_model_onnx(samples: int = SAMPLES, inputs: int = 1) -> bytes:
+def mean_model_onnx(samples: int = SAMPLES, inputs: int = 1, contract: Contract | None = None) -> bytes:
     """(1, 3, samples) -> (1, 3): the mean of every axis; further inputs are there to be refused."""
     ports = [helper.make_tensor_value_info(f"window{i}", TensorProto.FLOAT, [1, 3, samples]) for i in range(inputs)]
     graph = helper.make_graph(
@@ -40,6 +42,8 @@ def mean_model_onnx(samples: int = SAMPLES, inputs: int = 1) -> bytes:
         [helper.make_tensor("axes", TensorProto.INT64, [1], [2])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    if contract:
+        helper.set_model_props(model, {CONTRACT_KEY: contract.to_json()})
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
@@ -166,23 +170,42 @@ def image_of(contract: Contract, window: np.ndarray) -> np.ndarray:
     return np.array([[[math.sin(one - other) for other in row] for one in row] for row in angles])
 
 
+def golden_stream_of(contract: Contract) -> dict[str, bytes]:
+    """A regular stream of three windows, or a recording of one, and the events that the mean model gives for it."""
+    sliding, rate_hz, hop = contract.window.mode == "sliding", contract.window.rate_hz, contract.window.hop_samples
+    count = SAMPLES + (2 * hop if sliding else 0)
+    xyz = np.random.default_rng(6).normal([0, 0, 1], 0.2, (count, 3))
+    events = []
+    for start in range(0, count - SAMPLES + 1, hop):
+        exponent = np.exp(xyz[start : start + SAMPLES].mean(axis=0) / contract.decision.temperature)
+        probabilities = (exponent / exponent.sum()).tolist()
+        times = {"start_s": start / rate_hz, "end_s": (start + SAMPLES - 1) / rate_hz}
+        events.append({**times, "label": LABELS[2], "probability": probabilities[2], "probabilities": probabilities})
+    counted = dict.fromkeys(("out_of_order", "not_finite", "gaps", "saturated"), 0) | {"samples": count}
+    case = {"name": "regular", "file": "golden/stream.csv", "unit": "g", "axes": "x,y,z", "model_events": {}}
+    case |= {"health": counted if sliding else {}, "events": events}
+    rows = "".join(f"{index / rate_hz},{x},{y},{z}\n" for index, (x, y, z) in enumerate(xyz.tolist()))
+    return {
+        GOLDEN_EVENTS: json.dumps({"cases": [case], "schema_version": 1}).encode(),
+        "golden/stream.csv": f"time_s,ax,ay,az\n{rows}".encode(),
+    }
+
+
 @pytest.fixture(scope="session")
 def make_golden_bundle() -> MakeGoldenBundle:
     """Write one: (folder, contract, **golden arrays that a broken machine would have) -> folder."""
 
     def make(folder: Path, contract: Contract, **changes: object) -> Path:
         golden = dataclasses.replace(golden_of(contract), **changes)
-        files = {GOLDEN_MODEL: mean_model_onnx(contract.window.samples), GOLDEN_VECTORS: golden_to_bytes(golden)}
+        files = {
+            GOLDEN_MODEL: mean_model_onnx(contract.window.samples, contract=contract),
+            GOLDEN_VECTORS: golden_to_bytes(golden),
+            **golden_stream_of(contract),
+        }
         models = [ModelEntry(GOLDEN_MODEL, "onnx", "fp32")]
         return write_bundle(folder, contract=contract, models=models, files=files)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def golden_arrays() -> Callable[[Contract], dict[str, np.ndarray]]:
-    """The golden arrays of a contract, by name."""
-    return lambda contract: vars(golden_of(contract))
 
 
 # --- the command line, in this process

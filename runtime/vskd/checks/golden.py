@@ -1,4 +1,4 @@
-"""Golden vectors: windows with the answers of every stage, and their replay in the engines of this machine.
+"""Golden vectors: windows with the answers of every stage, and the comparison with what this machine gives.
 
 A bundle carries them so that a device can be checked: the images must come out of this encoder, the logits out of
 these engines. This module holds the expected answers; the exporter computes them and decides which differences it
@@ -20,8 +20,7 @@ from vskd.bundle_files import GOLDEN_VECTORS
 from vskd.contract import Contract, Scaling
 from vskd.decide import softmax
 from vskd.encoders import encoder_for
-from vskd.engines.process import Answer, infer_in_subprocess
-from vskd.errors import BundleError, EngineError
+from vskd.errors import BundleError
 
 Float32 = NDArray[np.float32]
 
@@ -70,52 +69,6 @@ class Golden:
 
     def __len__(self) -> int:
         return len(self.names)
-
-
-@dataclass(frozen=True)
-class Replay:
-    """The result of one engine on one model of a bundle.
-
-    Attributes
-    ----------
-    engine, version : which, and of which version
-    entry : the model
-    windows : count of golden windows that were replayed
-    largest_difference : between its logits and the golden ones: the trained network's for a float model, the ones
-        recorded at export for an integer model
-    worst_window : name of the window where that is
-    flips : windows whose label is not the trained network's
-    problem : one sentence when it failed; empty when it passed
-    """
-
-    engine: str
-    version: str
-    entry: ModelEntry
-    windows: int
-    largest_difference: float
-    worst_window: str
-    flips: int
-    problem: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether the engine gives the answers of the export, within the tolerance."""
-        return not self.problem
-
-
-@dataclass(frozen=True)
-class ImageReplay:
-    """The result of this machine's numpy encoder: the largest difference, its window, and the verdict."""
-
-    windows: int
-    largest_difference: float
-    worst_window: str
-    problem: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether the images are the golden ones."""
-        return not self.problem
 
 
 def gives_the_networks_logits(entry: ModelEntry) -> bool:
@@ -170,83 +123,45 @@ def read_golden(bundle: Bundle) -> Golden:
     return Golden(**stages, model_logits=model_logits)
 
 
-def replay(bundle: Bundle, pairs: Sequence[tuple[str, ModelEntry]] | None = None) -> tuple[Replay, ...]:
-    """Run the golden windows through engines and models, one process per engine.
-
-    Parameters
-    ----------
-    bundle : opened
-    pairs : (engine name, model) to run; None takes every model in every installed engine
+def compare_images(golden: Golden, contract: Contract) -> tuple[str, str]:
+    """Encode the golden windows in numpy and compare with the golden images or channels.
 
     Returns
     -------
-    one result per pair, in the order of the engines; an engine that cannot run a model is a result with a problem
-
-    Raises
-    ------
-    BundleError : a model or the golden vectors were changed
+    what was found, and one sentence where it is too far off, else nothing
     """
-    golden = read_golden(bundle)
-    chosen = bundle.runnable() if pairs is None else tuple(pairs)
-    results: list[Replay] = []
-    for engine in dict.fromkeys(name for name, _ in chosen):
-        entries = [entry for name, entry in chosen if name == engine]
-        try:
-            answer = infer_in_subprocess(engine, [bundle.model_path(entry) for entry in entries], golden.windows)
-        except EngineError as error:
-            results += [_failed(engine, entry, len(golden), str(error)) for entry in entries]
-            continue
-        results += [
-            _compare(answer, entry, logits, golden, bundle.contract)
-            for entry, logits in zip(entries, answer.logits, strict=True)
-        ]
-    return tuple(results)
-
-
-def replay_images(bundle: Bundle) -> ImageReplay:
-    """Encode the golden windows on this machine and compare with the golden images.
-
-    Raises
-    ------
-    BundleError : the golden vectors were changed
-    """
-    golden = read_golden(bundle)
-    images = encoder_for(bundle.contract)(golden.windows)
+    images = encoder_for(contract)(golden.windows)
     difference = np.abs(images - golden.images).reshape(len(golden), -1).max(axis=1)
     worst = int(difference.argmax())
-    largest = float(difference[worst])
-    limit = encoder_tolerance(bundle.contract)
-    problem = ""
-    if limit is not None and not largest <= limit:
-        problem = f"the encoder's output for window {golden.names[worst]!r} differs by {largest:.1e}, above {limit:.0e}"
-    return ImageReplay(len(golden), largest, golden.names[worst], problem)
+    largest, window = float(difference[worst]), golden.names[worst]
+    limit = encoder_tolerance(contract)
+    found = f"{len(golden)} windows encoded in numpy, largest difference {largest:.1e} ({window})"
+    if limit is None or largest <= limit:
+        return found, ""
+    return found, f"the encoder's output for window {window!r} differs by {largest:.1e}, above {limit:.0e}"
 
 
-def _failed(engine: str, entry: ModelEntry, windows: int, problem: str) -> Replay:
-    return Replay(engine, "", entry, windows, float("nan"), "", 0, problem)
+def compare_logits(golden: Golden, contract: Contract, entry: ModelEntry, logits: Float32) -> tuple[str, str]:
+    """Compare the logits (windows, classes) of a model with the golden ones: the trained network's for a float model,
+    those recorded at export for an integer model.
 
-
-def _compare(answer: Answer, entry: ModelEntry, logits: Float32, golden: Golden, contract: Contract) -> Replay:
+    Returns
+    -------
+    what was found, and one sentence where it is too far off, else nothing
+    """
     is_float = gives_the_networks_logits(entry)
     expected = golden.logits if is_float else golden.model_logits.get(entry.file, golden.logits)
     difference = np.abs(logits - expected).max(axis=1)
     worst = int(difference.argmax())
+    largest, window = float(difference[worst]), golden.names[worst]
     if not np.isfinite(logits).all():
         problem = "some logits are not finite"
     elif is_float:
-        problem = _float_problem(golden.names[worst], float(difference[worst]), contract.logit_tolerance)
+        problem = _float_problem(window, largest, contract.logit_tolerance)
     else:
         problem = _integer_problem(golden.names, logits, softmax(expected, temperature=contract.decision.temperature))
-    return Replay(
-        engine=answer.engine,
-        version=answer.version,
-        entry=entry,
-        windows=len(golden),
-        largest_difference=float(difference[worst]),
-        worst_window=golden.names[worst],
-        flips=int((logits.argmax(axis=1) != golden.labels).sum()),
-        problem=problem,
-    )
+    flips = int((logits.argmax(axis=1) != golden.labels).sum())
+    return f"{len(golden)} windows, largest difference {largest:.1e} ({window}), {flips} flips", problem
 
 
 def _float_problem(window: str, difference: float, limit: float) -> str:

@@ -1,9 +1,9 @@
-"""The golden stream: samples of an imperfect sensor with the expected events, and its replay.
+"""The golden stream: samples of an imperfect sensor with the expected events, and the comparison with other events.
 
 Golden vectors begin at the window. This begins at the sensor: timestamps with jitter, a gap, a NaN, a repeated and a
 backward time, and the same again in m/s^2, in nanoseconds and in another device's axes. A bundle whose model decides on
 whole recordings carries a recording instead, in both forms. The samples go through ``Classifier``; only the model's
-inference happens in a process of its own, as for the golden vectors.
+inference happens elsewhere, as for the golden vectors.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from vskd.closed import from_mapping
 from vskd.contract import Contract, Unit
 from vskd.decide import Event
 from vskd.engines import Engine
-from vskd.engines.process import infer_in_subprocess
-from vskd.errors import BundleError, ConfigError, EngineError
+from vskd.errors import BundleError, ConfigError
 from vskd.sources.csv import SampleReader
 
 if TYPE_CHECKING:  # slow to import
@@ -93,23 +92,6 @@ class GoldenStream:
     def __post_init__(self) -> None:
         if self.schema_version != SCHEMA_VERSION:
             raise ConfigError(f"events have schema version {self.schema_version}, this vskd reads {SCHEMA_VERSION}")
-
-
-@dataclass(frozen=True)
-class StreamReplay:
-    """The result of one engine on one model: events compared, largest difference of a probability, and the verdict."""
-
-    engine: str
-    version: str
-    entry: ModelEntry
-    events: int
-    largest_difference: float
-    problem: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether every case gave its events."""
-        return not self.problem
 
 
 class WindowCollector:
@@ -201,52 +183,39 @@ def read_golden_stream(bundle: Bundle) -> GoldenStream:
         raise BundleError(f"{path} holds no golden events: {error}", hint="Export the run again") from error
 
 
-def replay_stream(bundle: Bundle, pairs: Sequence[tuple[str, ModelEntry]]) -> tuple[StreamReplay, ...]:
-    """Send every case through a classifier, for every engine and model.
-
-    Parameters
-    ----------
-    bundle : opened
-    pairs : (engine name, model) to run
-
-    Raises
-    ------
-    BundleError : a model, the samples or the events were changed
-    """
-    samples = [_Samples.read(bundle, case) for case in read_golden_stream(bundle).cases]
-    windows = np.stack([window for each in samples for window in each.windows])
-    results: list[StreamReplay] = []
-    for engine in dict.fromkeys(name for name, _ in pairs):
-        entries = [entry for name, entry in pairs if name == engine]
-        try:
-            answer = infer_in_subprocess(engine, [bundle.model_path(entry) for entry in entries], windows)
-        except EngineError as error:
-            results += [StreamReplay(engine, "", entry, 0, float("nan"), str(error)) for entry in entries]
-            continue
-        for entry, logits in zip(entries, answer.logits, strict=True):
-            events, largest, problem = _judge(bundle.contract, entry, samples, logits)
-            results.append(StreamReplay(engine, answer.version, entry, events, largest, problem))
-    return tuple(results)
-
-
 @dataclass(frozen=True)
-class _Samples:
+class StreamSamples:
     """One case with its text and the windows that come out of it."""
 
     case: StreamCase
     text: str
     windows: list[Float32]
 
-    @classmethod
-    def read(cls, bundle: Bundle, case: StreamCase) -> _Samples:
-        text = bundle.checked_path(case.file).read_text(encoding="utf-8")
-        return cls(case, text, windows_of(bundle.contract, case, text))
+
+def read_samples(bundle: Bundle) -> list[StreamSamples]:
+    """Every case of the golden stream with its samples, cut into windows.
+
+    Raises
+    ------
+    BundleError : the samples or the events are missing, or were changed
+    """
+    cases = read_golden_stream(bundle).cases
+    texts = [bundle.checked_path(case.file).read_text(encoding="utf-8") for case in cases]
+    return [
+        StreamSamples(case, text, windows_of(bundle.contract, case, text))
+        for case, text in zip(cases, texts, strict=True)
+    ]
 
 
-def _judge(
-    contract: Contract, entry: ModelEntry, samples: Sequence[_Samples], logits: Float32
-) -> tuple[int, float, str]:
-    """(events, largest difference of a probability, the first problem) of one model over all cases."""
+def compare_events(
+    contract: Contract, entry: ModelEntry, samples: Sequence[StreamSamples], logits: Float32
+) -> tuple[str, str]:
+    """Send every case through a classifier whose model gives these logits (windows of all cases, classes).
+
+    Returns
+    -------
+    what was found, and the first problem as one sentence, else nothing
+    """
     borders = np.cumsum([len(each.windows) for each in samples])[:-1]
     count, largest, problems = 0, 0.0, []
     for each, answers in zip(samples, np.split(logits, borders), strict=True):
@@ -254,7 +223,7 @@ def _judge(
         difference, problem = compare(contract, entry, each.case, golden_events(events), health)
         count, largest = count + len(events), max(largest, difference)
         problems += [f"{each.case.name}: {problem}"] if problem else []
-    return count, largest, problems[0] if problems else ""
+    return f"{count} events, largest difference {largest:.1e} of a probability", "".join(problems[:1])
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""``vskd selftest``: whether a bundle works on this machine as it did at export."""
+"""``vskd selftest``: whether a bundle works on this machine as it did at export, and with this sensor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vskd.commands.input_option import InputOption
-from vskd.errors import BundleError
+from vskd.commands.verify import print_checks
 
 if TYPE_CHECKING:
     from vskd.sources.feed import Source
@@ -27,27 +27,18 @@ if TYPE_CHECKING:
 @click.option("--unit", type=click.Choice(["g", "m/s^2"]), default=None, help="Unit of ax, ay, az.  [default: g]")
 @click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> None:
-    """Try every stage on this machine, one line each; exit code 1 if one fails."""
+    """Verify a bundle on this machine, and a source of samples; exit code 1 if a check fails."""
     from vskd.bundle import Bundle
-    from vskd.checks.selftest import selftest as try_stages
+    from vskd.checks.selftest import selftest as try_all
 
     option = InputOption(source or "", unit=unit)
     option.check_options()
+    opened = Bundle.open(bundle)
     with ExitStack() as resources:
         samples: Source | None = None
         if source:
-            contract = Bundle.open(bundle).contract
-            option.check_contract(contract)
+            option.check_contract(opened.contract)
             samples = option.open(
-                contract, waiting=lambda _: None, note=partial(click.echo, err=True), resources=resources
+                opened.contract, waiting=lambda _: None, note=partial(click.echo, err=True), resources=resources
             )
-        results = try_stages(bundle, source=samples, unit=option.sample_unit, axes=axes)
-    for result in results:
-        click.echo(f"{'ok' if result.passed else 'FAILED':6} {result.stage:9} {result.detail}".rstrip())
-        if result.problem:
-            click.echo(f"{'':16} {result.problem}")
-    failed = sum(not result.passed for result in results)
-    if failed:
-        raise BundleError(
-            f"{failed} of {len(results)} stages failed on this machine", hint="`vskd doctor` names what it lacks"
-        )
+        print_checks(try_all(opened, source=samples, unit=option.sample_unit, axes=axes))

@@ -1,25 +1,32 @@
-"""The self-test passes where everything is right, and names the stage where one thing is not."""
+"""Every check passes where everything is right, and names what is not where one thing is not."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 import itertools
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vskd.checks.selftest import StageResult, check_clock, selftest
-from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
+from runtime.conftest import GOLDEN_MODEL, golden_of, golden_stream_of, mean_model_onnx
+from vskd.bundle import Bundle, ModelEntry, write_bundle
+from vskd.bundle_files import GOLDEN_EVENTS, GOLDEN_VECTORS, model_file
+from vskd.checks.golden import golden_to_bytes
+from vskd.checks.selftest import Check, selftest
+from vskd.contract import STANDARD_GRAVITY_M_S2
+from vskd.errors import BundleError
 from vskd.sources.csv import SampleReader
 from vskd.stream import Stream
 
-STAGES = ["integrity", "clock", "stream", "encoder", "engine", "decision"]
+STAGES = ["integrity", "contract", "encoder", "engine", "stream"]
 
 
-def failed(results: tuple[StageResult, ...]) -> dict[str, str]:
-    return {result.stage: result.problem for result in results if not result.passed}
+def failed(results: Iterable[Check]) -> dict[str, str]:
+    return {result.stage: result.problem for result in results if result.problem}
 
 
 def source(samples: int = 300, rate_hz: float = 50.0, factor: float = 1.0) -> SampleReader:
@@ -28,93 +35,102 @@ def source(samples: int = 300, rate_hz: float = 50.0, factor: float = 1.0) -> Sa
     return SampleReader.open(["time_s,ax,ay,az", *rows], name="log.csv")
 
 
+@pytest.fixture
+def checks(tmp_path: Path, make_golden_bundle, contract):
+    """Check the golden bundle; what a broken machine would have can be put in place of its golden arrays."""
+
+    def run(*, of=contract, source: SampleReader | None = None, **changes: object) -> list[Check]:
+        return list(selftest(Bundle.open(make_golden_bundle(tmp_path / "x.bundle", of, **changes)), source=source))
+
+    return run
+
+
 @pytest.mark.parametrize("mode", ["sliding", "whole"])
-def test_a_sound_machine_passes_every_stage(tmp_path, make_golden_bundle, contract, whole_contract, mode):
-    bundle = make_golden_bundle(tmp_path / "x.bundle", contract if mode == "sliding" else whole_contract)
-    results = selftest(bundle, source=source())
+def test_a_sound_machine_passes_every_check(checks, contract, whole_contract, mode):
+    results = checks(of=contract if mode == "sliding" else whole_contract, source=source())
     assert failed(results) == {}
     assert [result.stage for result in results] == [*STAGES, "source"]
     details = {result.stage: result.detail for result in results}
-    assert "8 windows in pieces of 7" in details["stream"]
     assert "model.fp32.onnx on onnxruntime" in details["engine"]
-    assert "9 windows" in details["decision"]
+    assert "9 windows" in details["engine"]
+    assert ("3 events" if mode == "sliding" else "1 events") in details["stream"]
     assert ("50.00 Hz, 300 samples" if mode == "sliding" else "300 samples in 5.98 s") in details["source"]
-
-
-@pytest.fixture
-def arrays(contract: Contract, golden_arrays) -> dict[str, np.ndarray]:
-    return golden_arrays(contract)
 
 
 @pytest.mark.parametrize(
     ("stage", "name", "problem"),
     [
-        ("encoder", "images", "the encoder's image of window 'real 0' differs by"),
+        ("encoder", "images", "the encoder's output for window 'real 0' differs by"),
         ("engine", "logits", "logits of window 'real 0' differ by 1.0e+00, above 1e-04"),
-        ("decision", "probabilities", "the probabilities are not the golden ones"),
-        ("decision", "labels", "the probabilities are not the golden ones"),
     ],
 )
-def test_one_wrong_answer_fails_its_stage(tmp_path, make_golden_bundle, contract, arrays, stage, name, problem):
-    wrong = arrays[name].copy()
+def test_one_wrong_answer_fails_its_check(checks, contract, stage, name, problem):
+    wrong = getattr(golden_of(contract), name).copy()
     wrong[0] += 1
-    results = selftest(make_golden_bundle(tmp_path / "x.bundle", contract, **{name: wrong}))
-    assert list(failed(results)) == [stage]  # all logits of a window moved by one leave its probabilities as they are
+    results = checks(**{name: wrong})
+    assert list(failed(results)) == [stage]
     assert problem in failed(results)[stage]
     assert [result.stage for result in results] == STAGES
 
 
-def test_a_stream_that_changes_a_window_is_found(tmp_path, make_golden_bundle, contract, monkeypatch):
+def test_a_stream_that_changes_a_window_is_found(checks, monkeypatch):
     sound = Stream.advance
 
     def wrong(self, *samples):
-        return [dataclasses.replace(item, samples=item.samples * np.float32(1.001)) for item in sound(self, *samples)]
+        return [dataclasses.replace(item, samples=item.samples * np.float32(1.01)) for item in sound(self, *samples)]
 
     monkeypatch.setattr(Stream, "advance", wrong)
-    results = selftest(make_golden_bundle(tmp_path / "x.bundle", contract))
-    assert failed(results) == {"stream": "a window changed on its way, above 1e-05"}
+    assert "regular: the event at 0.620 s has probabilities" in failed(checks())["stream"]
 
 
-def test_golden_windows_that_no_wrist_makes_do_not_pass_for_a_tried_stream(
-    tmp_path, make_golden_bundle, contract, arrays
-):
-    results = selftest(make_golden_bundle(tmp_path / "x.bundle", contract, windows=arrays["windows"] * 0))
-    assert "nothing was tried" in failed(results)["stream"]
+def rewritten(folder: Path, contract, **files: bytes) -> Bundle:
+    content = {
+        GOLDEN_MODEL: mean_model_onnx(contract=contract), GOLDEN_VECTORS: golden_to_bytes(golden_of(contract)),
+        **golden_stream_of(contract), **files,
+    }  # fmt: skip
+    models = [ModelEntry(GOLDEN_MODEL, "onnx", "fp32")]
+    return Bundle.open(write_bundle(folder, contract=contract, models=models, files=content))
+
+
+def test_other_events_and_another_contract_inside_the_model_are_found(tmp_path, contract):
+    expected = json.loads(golden_stream_of(contract)[GOLDEN_EVENTS])
+    expected["cases"][0]["events"][1]["label"] = "x up"
+    other = contract.with_decision(smoothing=0.5)
+    changes = {GOLDEN_EVENTS: json.dumps(expected).encode(), GOLDEN_MODEL: mean_model_onnx(contract=other)}
+    assert failed(selftest(rewritten(tmp_path / "x.bundle", contract, **changes))) == {
+        "contract": "the contract inside model.fp32.onnx is not that of contract.json",
+        "stream": "regular: the event at 0.940 s is 'z up', expected 'x up'",
+    }
+
+
+@pytest.mark.parametrize(("recipe", "problem"), [("w8a8-static-pc", ""), ("fp32", "logits of window")])
+def test_only_an_integer_model_may_answer_otherwise_than_the_network(tmp_path, contract, recipe, problem):
+    golden, file = golden_of(contract), model_file(recipe, "onnx")
+    network = np.roll(golden.logits, 1, axis=1) * 9  # other labels, all of them certain
+    recorded = dataclasses.replace(golden, logits=network, model_logits={file: golden.logits})
+    files = {
+        file: mean_model_onnx(contract=contract), GOLDEN_VECTORS: golden_to_bytes(recorded),
+        **golden_stream_of(contract),
+    }  # fmt: skip
+    models = [ModelEntry(file, "onnx", recipe)]
+    bundle = Bundle.open(write_bundle(tmp_path / "x.bundle", contract=contract, models=models, files=files))
+    found = failed(selftest(bundle))
+    assert found.get("engine", "").startswith(problem)
+    assert list(found) == (["engine"] if problem else [])
 
 
 def test_a_changed_byte_ends_the_test_at_once(tmp_path, make_golden_bundle, contract):
-    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
-    model = bundle / "model.fp32.onnx"
+    bundle = Bundle.open(make_golden_bundle(tmp_path / "x.bundle", contract))
+    model = bundle.path / "model.fp32.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"\0")
-    (result,) = selftest(bundle)
-    assert result.stage == "integrity"
-    assert "model.fp32.onnx was changed" in result.problem
-    (result,) = selftest(tmp_path / "no.bundle")
-    assert "there is no bundle" in result.problem
+    with pytest.raises(BundleError, match=r"model\.fp32\.onnx was changed"):
+        next(selftest(bundle))
 
 
-def test_no_engine_is_a_failed_stage_that_says_what_is_missing(tmp_path, make_golden_bundle, contract, monkeypatch):
-    bundle = make_golden_bundle(tmp_path / "x.bundle", contract)
+def test_no_engine_is_a_failed_check_that_says_what_is_missing(checks, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
-    problem = failed(selftest(bundle))["engine"]
-    assert problem == "no engine here runs model.fp32.onnx; installed: none. See `vskd doctor`"
-
-
-# --- clock
-
-
-def ticking(*times_ns: int):
-    """A clock that reads these, and then its last reading for ever."""
-    readings = itertools.chain(times_ns, itertools.repeat(times_ns[-1]))
-    return lambda: next(readings)
-
-
-def test_a_clock_is_judged_by_its_steps(monkeypatch):
-    monkeypatch.setattr("vskd.checks.selftest.STOPPED_CLOCK_READINGS", 1000)
-    assert check_clock(ticking(*range(0, 50_000, 50))).detail == "monotonic, smallest step 50 ns"
-    assert check_clock(ticking(0, 100, 60)).problem == "the clock went back by 40 ns"
-    assert check_clock(ticking(7)).problem == "the clock does not advance"
-    assert "coarser than 1000000 ns" in check_clock(ticking(0, 4_000_000, 8_000_000)).problem
+    problem = failed(checks())["engine"]
+    assert problem == "running x.bundle needs an engine, which is not installed. pip install 'vskd[litert]'"
 
 
 # --- source
@@ -129,20 +145,20 @@ def test_a_clock_is_judged_by_its_steps(monkeypatch):
         (0, 50.0, 1.0, "log.csv holds a header and no samples"),
     ],
 )
-def test_a_source_that_does_not_fit_is_named(tmp_path, make_golden_bundle, contract, samples, rate_hz, factor, problem):
-    results = selftest(make_golden_bundle(tmp_path / "x.bundle", contract), source=source(samples, rate_hz, factor))
+def test_a_source_that_does_not_fit_is_named(checks, samples, rate_hz, factor, problem):
+    results = checks(source=source(samples, rate_hz, factor))
     assert list(failed(results)) == ["source"]
     assert problem in failed(results)["source"]
 
 
-def test_a_sample_that_is_not_finite_is_counted_and_kept_out_of_the_median(tmp_path, make_golden_bundle, contract):
+def test_a_sample_that_is_not_finite_is_counted_and_kept_out_of_the_median(checks):
     rows = [f"{index / 50},0,nan,1" if index == 40 else f"{index / 50},0,0.5,1" for index in range(300)]
     reader = SampleReader.open(["time_s,ax,ay,az", *rows], name="log.csv")
-    *_, result = selftest(make_golden_bundle(tmp_path / "x.bundle", contract), source=reader)
+    *_, result = checks(source=reader)
     assert "1 not finite; 0 gaps; median x +0.00 g, y +0.50 g, z +1.00 g" in result.detail
 
 
-def test_a_live_source_is_read_for_ten_seconds_and_no_longer(tmp_path: Path, make_golden_bundle, contract):
+def test_a_live_source_is_read_for_ten_seconds_and_no_longer(checks):
     def endless():
         yield "time_s,ax,ay,az"
         for index in itertools.count():
@@ -150,7 +166,5 @@ def test_a_live_source_is_read_for_ten_seconds_and_no_longer(tmp_path: Path, mak
                 pytest.fail("read on after ten seconds")
             yield f"{index / 50},0,0,1"
 
-    results = selftest(
-        make_golden_bundle(tmp_path / "x.bundle", contract), source=SampleReader.open(endless(), name="standard input")
-    )
+    results = checks(source=SampleReader.open(endless(), name="standard input"))
     assert results[-1].detail.startswith("50.00 Hz, 501 samples")
