@@ -118,7 +118,7 @@ def read_golden(bundle: Bundle) -> Golden:
         }
         stages = {name: arrays[name] for name in _ARRAYS}
     except (OSError, ValueError, KeyError) as error:
-        raise BundleError(f"{path} holds no golden vectors: {error}", hint="Export the run again") from error
+        raise BundleError(f"{path} holds no golden vectors", hint="Export the run again") from error
     stages["names"] = tuple(str(name) for name in stages["names"])
     return Golden(**stages, model_logits=model_logits)
 

@@ -91,10 +91,15 @@ def run(
     """
     from vskd.bundle import Bundle
     from vskd.commands.notes import recording_notes, stream_notes
+    from vskd.sinks.event_files import check_output
     from vskd.sources.feed import feed
 
     option = InputOption(source, follow, replay_speed, unit, in_view=view)
     option.check_options()
+    if output is not None:
+        check_output(output, append=append)
+    elif append:
+        raise click.UsageError("--append adds to a file; name it with --output")
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**_rules(rules))
     option.check_contract(contract)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from vskd.decide import Event
 from vskd.errors import DataError
-from vskd.writing import cut_half_line, disk_errors
+from vskd.writing import cut_half_line, disk_errors, refuse_unwritable
 
 #: Suffix of an output file -> what is written into it.
 SUFFIXES = (".jsonl", ".csv")
@@ -69,8 +70,8 @@ def csv_columns(labels: Sequence[str]) -> list[str]:
     return [*_COLUMNS, *(f"p({label})" for label in labels)]
 
 
-def open_output(path: Path, *, append: bool) -> TextIO:
-    """Open a file for events.
+def check_output(path: Path, *, append: bool) -> None:
+    """Refuse a file that events cannot be written to, before a sample is read; nothing is made.
 
     Parameters
     ----------
@@ -83,6 +84,18 @@ def open_output(path: Path, *, append: bool) -> TextIO:
     """
     if path.suffix not in SUFFIXES:
         raise DataError(f"events are not written to {path.name!r}", hint=f"End the name in {' or '.join(SUFFIXES)}")
+    if not path.exists():
+        refuse_unwritable(path, DataError)
+    elif not append:
+        raise DataError(f"{path} exists", hint="Give another name, or --append")
+    elif path.is_dir() or not os.access(path, os.W_OK):
+        raise DataError(f"cannot write {path}: {'a folder' if path.is_dir() else 'no permission'}", hint=_HINT)
+
+
+def open_output(path: Path, *, append: bool) -> TextIO:
+    """Open a file for events; missing folders above it are made. Parameters and errors as of ``check_output``."""
+    with disk_errors(path, DataError, hint=_HINT):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return path.open("a" if append else "x", encoding="utf-8", newline="")
     except FileExistsError as error:

@@ -55,11 +55,14 @@ class SampleReader:
 
         Raises
         ------
-        DataError : no header, or one that lacks a column
+        DataError : nothing there, or a header that lacks a column
         """
         rows = _Rows(name, csv.reader(lines))
+        first = next(iter(rows), None)
+        if first is None:
+            raise DataError(f"{name} is empty", hint="Its first line names the columns: time_s,ax,ay,az")
         # Spreadsheets put a byte-order mark before the first name.
-        header = [column.strip().removeprefix("\ufeff") for column in next(iter(rows), [])]
+        header = [column.strip().removeprefix("\ufeff") for column in first]
         times = [column for column in header if column in TIME_COLUMNS]
         if len(times) != 1 or any(axis not in header for axis in AXES):
             raise DataError(

@@ -6,6 +6,7 @@ one array ``xyz`` (samples, 3). Other arrays are passed over.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,21 @@ class NpzReader:
         """
         try:
             # np.load forgets to close a file that is cut short.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                return cls(path, *_samples(archive, path))
+            with path.open("rb") as file:
+                if not zipfile.is_zipfile(file):
+                    raise DataError(f"{path} is no NPZ file", hint="Write it with numpy.savez")
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    return cls(path, *_samples(archive, path))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}", hint="Give an NPZ file") from error
         except DataError:
             raise
         except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
-            raise DataError(f"{path} is no NPZ file of numbers: {error}", hint="Write it with numpy.savez") from error
+            # numpy's own advice for an array of objects is to run whatever code the file holds.
+            reason = "an array holds Python objects" if "allow_pickle" in str(error) else error
+            hint = "Write arrays of numbers with numpy.savez"
+            raise DataError(f"{path} is no NPZ file of numbers: {reason}", hint=hint) from error
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Chunks of so many samples, the last one shorter.

@@ -167,6 +167,21 @@ def test_an_output_of_another_kind_is_refused_and_not_made(command, bundle, tmp_
     assert not (tmp_path / "events.csv").exists()
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_a_sample_is_read(command, bundle, tmp_path):
+    (tmp_path / "there.csv").write_text("")
+    (tmp_path / "folder.csv").mkdir()
+    for words, message in [
+        (["there.csv"], "there.csv exists"),
+        (["there.csv/below.csv"], "cannot write"),
+        (["folder.csv", "--append"], "folder.csv: a folder"),
+    ]:
+        result = command("run", bundle, "--input", "-", "--output", tmp_path / words[0], *words[1:], stdin="no header")
+        assert_refused(result, message)
+    deep = tmp_path / "new" / "folder" / "events.csv"
+    assert command("run", bundle, "--input", recording(tmp_path, rows()), "--output", deep).code == 0
+    assert len(deep.read_text().splitlines()) == 6
+
+
 def test_a_replay_takes_its_time_and_gives_the_same_events(command, bundle, tmp_path):
     words = ["run", bundle, "--input", recording(tmp_path, rows(60)), "--engine", "onnxruntime"]
     at_once = command(*words)
@@ -225,12 +240,6 @@ def test_a_bad_recording_is_refused(command, bundle, whole_bundle, tmp_path, lin
     which = bundle if mode == "sliding" else whole_bundle
     path = recording(tmp_path, lines, header)
     assert_refused(command("run", which, "--input", path, "--engine", "onnxruntime"), *parts)
-
-
-def test_an_empty_file_is_refused(command, bundle, tmp_path):
-    (tmp_path / "empty.csv").write_text("")
-    result = command("run", bundle, "--input", tmp_path / "empty.csv", "--engine", "onnxruntime")
-    assert_refused(result, "empty.csv, line 1: the header must hold", "got ''")
 
 
 def test_a_file_that_is_not_there_or_no_file_is_refused(command, bundle, tmp_path):
@@ -304,6 +313,7 @@ def test_events_before_a_bad_row_of_a_pipe_are_kept(command, bundle):
             "--replay-speed is for recordings",
         ),
         (["run", "x.bundle", "--input", "x.csv", "--replay-speed", "0"], "Invalid value for '--replay-speed'"),
+        (["run", "x.bundle", "--input", "x.csv", "--append"], "--append adds to a file; name it with --output"),
         (["--frobnicate"], "No such option"),
     ],
 )

@@ -86,7 +86,7 @@ def test_rows_before_a_bad_one_are_handed_out():
 @pytest.mark.parametrize(
     ("text", "got"),
     [
-        ("", "''"),
+        ("\n", "''"),
         ("time_s,ax,ay\n", "'time_s,ax,ay'"),
         ("ax,ay,az\n", "'ax,ay,az'"),
         ("time_s,time_ms,ax,ay,az\n", "'time_s,time_ms,ax,ay,az'"),
@@ -97,6 +97,11 @@ def test_rows_before_a_bad_one_are_handed_out():
 def test_a_header_that_lacks_a_column_is_refused(text, got):
     with pytest.raises(DataError, match=rf"walk\.csv, line 1: the header must hold time_s .*, got {got}"):
         read(text)
+
+
+def test_an_empty_file_is_said_to_be_empty():
+    with pytest.raises(DataError, match=r"walk\.csv is empty\. Its first line names the columns"):
+        read("")
 
 
 def test_a_header_alone_is_no_recording():

@@ -45,7 +45,10 @@ def test_nanoseconds_keep_every_digit(tmp_path):
         ({"time_s": np.arange(9), "xyz": XYZ}, r"walk\.npz: samples must be time \(n,\) and xyz \(n, 3\)"),
         ({"time_s": np.arange(10), "xyz": XYZ.astype(str)}, r"walk\.npz: samples must be numbers"),
         ({"time_s": np.arange(2), "ax": [1, 2], "ay": [1], "az": [1, 2]}, r"no NPZ file of numbers: .* same shape"),
-        ({"time_s": np.array([None, 1]), "xyz": XYZ[:2]}, r"no NPZ file of numbers: Object arrays"),
+        (
+            {"time_s": np.array([None, 1]), "xyz": XYZ[:2]},
+            r"no NPZ file of numbers: an array holds Python objects\. Write arrays of numbers with numpy\.savez$",
+        ),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path, arrays, message):
@@ -62,14 +65,14 @@ def test_no_samples_are_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"time_s,ax,ay,az\n", b"PK\x03\x04 broken"])
 def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
     (tmp_path / "walk.npz").write_bytes(content)
-    with pytest.raises(DataError, match=r"walk\.npz is no NPZ file of numbers"):
+    with pytest.raises(DataError, match=r"walk\.npz is no NPZ file"):
         NpzReader.open(tmp_path / "walk.npz")
 
 
 def test_an_npy_and_a_missing_file_are_refused(tmp_path):
     np.save(tmp_path / "walk.npy", XYZ)
     (tmp_path / "walk.npy").rename(tmp_path / "walk.npz")
-    with pytest.raises(DataError, match=r"walk\.npz is no NPZ file of numbers"):
+    with pytest.raises(DataError, match=r"walk\.npz is no NPZ file"):
         NpzReader.open(tmp_path / "walk.npz")
     with pytest.raises(DataError, match=r"cannot read .*no\.npz: No such file"):
         NpzReader.open(tmp_path / "no.npz")

@@ -103,7 +103,7 @@ def test_a_timeline_is_drawn_and_counted(vskd: Command, tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_text("start_s,end_s,label\n0,2,wave\n2,4,jog\n")
     done = vskd("timeline", tmp_path / "events.jsonl", "--truth", tmp_path / "truth.csv", "--out", tmp_path / "t.png")
     assert done.code == 0, done.err
-    assert done.out.startswith("2 of 4 decisions are right")
+    assert done.out.startswith("2 of 4 decisions right (windows within one activity); plot: ")
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -35,14 +35,22 @@ def test_truth_is_read_back(tmp_path: Path) -> None:
 def test_only_windows_within_one_activity_are_judged() -> None:
     spans = [Span(0, 5, "wave"), Span(5, 10, "jog")]
     events = [Span(0, 2, "wave"), Span(4, 6, "jog"), Span(6, 8, "wave"), Span(8, 10, "jog")]
-    assert score(events, spans) == (2, 3)
+    assert score(events, spans) == (2, 3, 0)
+
+
+def test_no_signal_and_still_are_no_decisions_unless_an_activity_is_called_so() -> None:
+    events = [Span(0, 2, "wave"), Span(2, 3, "no signal"), Span(3, 4, "still"), Span(4, 6, "still")]
+    found = score(events, [Span(0, 5, "wave")])
+    assert found == (1, 1, 2)
+    assert str(found).endswith("; 2 not decided (no signal, still)")
+    assert score(events, [Span(0, 2, "wave"), Span(2, 6, "still")]) == (3, 3, 1)
 
 
 def test_the_timeline_is_a_plot(tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     events.write_text("".join(json.dumps({"start_s": t, "end_s": t + 2, "label": "wave"}) + "\n" for t in range(5)))
     picture = tmp_path / "timeline.png"
-    assert draw_timeline(read_events(events), [Span(0, 4, "wave"), Span(4, 9, "jog")], picture) == (3, 4)
+    assert draw_timeline(read_events(events), [Span(0, 4, "wave"), Span(4, 9, "jog")], picture) == (3, 4, 0)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 

@@ -21,5 +21,5 @@ def timeline(events: Path, truth: Path, out: Path) -> None:
     if out.suffix != ".png":
         raise click.UsageError(f"--out must end in .png, got {out}")
     with disk_errors(out, DataError, hint="Give another --out"):
-        correct, judged = draw_timeline(read_events(events), read_truth(truth), out)
-    click.echo(f"{correct} of {judged} decisions are right whose window lies in one activity; plot: {out}")
+        found = draw_timeline(read_events(events), read_truth(truth), out)
+    click.echo(f"{found}; plot: {out}")

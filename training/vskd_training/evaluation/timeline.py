@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from vskd.decide import NO_SIGNAL, STILL
 from vskd_training.datasets.recording import Span
 
 
-def score(events: Sequence[Span], spans: Sequence[Span]) -> tuple[int, int]:
-    """(right, judged): only windows within one activity are judged; between two there is no truth."""
-    judged = [
+class Score(NamedTuple):
+    """Right decisions of those judged, and events within an activity that decide nothing."""
+
+    right: int
+    judged: int
+    undecided: int
+
+    def __str__(self) -> str:
+        apart = f"; {self.undecided} not decided ({NO_SIGNAL}, {STILL})" if self.undecided else ""
+        return f"{self.right} of {self.judged} decisions right (windows within one activity){apart}"
+
+
+def score(events: Sequence[Span], spans: Sequence[Span]) -> Score:
+    """Only windows within one activity are judged; between two there is no truth.
+
+    ``no signal`` and ``still`` are no decisions, unless an activity is called so.
+    """
+    no_decisions = {NO_SIGNAL, STILL} - {span.label for span in spans}
+    within = [
         (event.label, span.label)
         for event in events
         for span in spans
         if span.start_s <= event.start_s and event.end_s <= span.end_s
     ]
-    return sum(predicted == true for predicted, true in judged), len(judged)
+    judged = [pair for pair in within if pair[0] not in no_decisions]
+    return Score(sum(predicted == true for predicted, true in judged), len(judged), len(within) - len(judged))
 
 
-def draw_timeline(events: Sequence[Span], spans: Sequence[Span], out: Path) -> tuple[int, int]:
+def draw_timeline(events: Sequence[Span], spans: Sequence[Span], out: Path) -> Score:
     """Draw the decisions over the truth as a PNG; returns ``score``."""
     import matplotlib as mpl
 
@@ -38,10 +57,10 @@ def draw_timeline(events: Sequence[Span], spans: Sequence[Span], out: Path) -> t
     axes.plot(times, [names.index(event.label) for event in events], ".", color="#08306b", label="decision")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    right, judged = score(events, spans)
-    axes.set_title(f"{right} of {judged} decisions right (windows within one activity)")
+    found = score(events, spans)
+    axes.set_title(str(found))
     axes.set_xlabel("time at which the window ends, s")
     axes.legend(loc="upper right")
     figure.savefig(out, dpi=110)
     plt.close(figure)
-    return right, judged
+    return found
