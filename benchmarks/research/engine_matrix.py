@@ -11,7 +11,6 @@ Needs the network or a pip that finds the packages. Measures no time.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -20,12 +19,15 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 
+from research.document import Script
 from vskd.bundle import Bundle
 from vskd.engines import ENGINES
-from vskd.errors import ConfigError, DataError, VskdError
+from vskd.errors import ConfigError, DataError
 from vskd_benchmarks.pipelines.wrist_signal import wrist_signal
 
 #: Pins of constraints.txt that an engine cannot live with.
@@ -166,7 +168,7 @@ def write_recording(bundle: Bundle, path: Path) -> int:
 def build_wheel(root: Path, out: Path) -> Path:
     """The wheel of a clone, by the backend that its pyproject.toml names."""
     if not (root / "constraints.txt").is_file():
-        raise ConfigError(f"{root} is no clone of the project", hint="Run this from a clone, or give --clone DIR")
+        raise ConfigError(f"{root} is no clone of the project", hint="Run this from a clone")
     for old in out.glob("vskd-*.whl"):
         old.unlink()
     _must([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(root)])
@@ -194,7 +196,7 @@ def _last_line(done: subprocess.CompletedProcess[str]) -> str:
     return lines[-1].removeprefix("error: ") if lines else f"exit code {done.returncode}"
 
 
-def matrix(bundle: Path, engines: Iterable[str], out: Path, root: Path) -> dict[str, object]:
+def matrix(bundle: Path, engines: Iterable[str], out: Path, root: Path) -> dict[str, Any]:
     """Make the environments, try every engine, compare.
 
     Parameters
@@ -227,38 +229,31 @@ def matrix(bundle: Path, engines: Iterable[str], out: Path, root: Path) -> dict[
     }
 
 
-def table(result: Mapping[str, object]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """The result as text."""
     lines = []
-    for row in (Row(**fields) for fields in result["engines"]):  # type: ignore[attr-defined]  # of matrix
+    for row in (Row(**fields) for fields in result["engines"]):
         versions = ", ".join(f"{name} {version}" for name, version in row.versions.items())
         counts = ", ".join(f"{file}: {len(labels)} decisions" for file, labels in row.labels.items())
         lines += [f"{row.engine:15} {'FAILED' if row.failed else 'ok':7} {versions}", f"{'':23} {counts}"]
         lines += [f"{'':23} {sentence}" for sentence in row.failed]
-    lines += [f"difference: {sentence}" for sentence in result["differences"]]  # type: ignore[attr-defined]
+    lines += [f"difference: {sentence}" for sentence in result["differences"]]
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    """Entry point; returns the exit code. The last line of standard output is one JSON document."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").partition("\n")[0],
-        epilog="Example: python -m research.engine_matrix wrist.bundle --out build/engines",
-    )
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="folder for environments, events and outputs")
-    parser.add_argument("--engine", action="append", choices=list(ENGINES), help="only this one; may be repeated")
-    parser.add_argument("--clone", type=Path, default=Path(__file__).resolve().parents[2], help="of the project")
-    given = parser.parse_args()
-    try:
-        result = matrix(given.bundle, given.engine or list(ENGINES), given.out, given.clone)
-    except VskdError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    sys.stderr.write(table(result))
-    sys.stdout.write(json.dumps(result) + "\n")
-    return 0 if result["passed"] else 1
+@click.command(cls=Script, epilog="Example: python -m research.engine_matrix wrist.bundle --out build/engines")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder for environments, events and outputs."
+)
+@click.option("--engine", "engines", multiple=True, type=click.Choice(list(ENGINES)), help="Only this; repeatable.")
+def main(bundle: Path, out: Path, engines: tuple[str, ...]) -> None:
+    """Try each engine in an environment of its own; the last line of standard output is one JSON document."""
+    result = matrix(bundle, engines or list(ENGINES), out, Path(__file__).resolve().parents[2])
+    click.echo(table(result), err=True, nl=False)
+    click.echo(json.dumps(result))
+    sys.exit(0 if result["passed"] else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

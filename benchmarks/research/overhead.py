@@ -13,7 +13,6 @@ Knows nothing of goals and tables.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -22,11 +21,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd import Classifier
-from vskd.bundle import Bundle, ModelEntry
+from vskd.bundle import Bundle
 from vskd.decide import Decider
 from vskd.encoders.gaf import GafEncoder
 from vskd.engines import Engine, open_engine
@@ -84,15 +84,9 @@ def overhead(
     return {
         **{key: median_with_interval(values) for key, values in counted.items()},
         "share": round(float(np.median(counted["overhead"])) / bare_ns, 4),
-        **_describe(opened, entry),
-        "rounds": rounds,
-    }
-
-
-def _describe(bundle: Bundle, entry: ModelEntry) -> dict[str, Any]:
-    return {
         "recipe": entry.recipe,
-        "size_bytes": bundle.files[entry.file].size_bytes,
+        "size_bytes": opened.files[entry.file].size_bytes,
+        "rounds": rounds,
     }
 
 
@@ -270,16 +264,12 @@ def do_job(job: Mapping[str, Any]) -> dict[str, Any]:
     return overhead(Path(job["bundle"]), engine=job["engine"], rounds=job["rounds"])
 
 
-def main() -> int:
-    """Entry point of the process; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m research.overhead",
-        description="Do one measurement of research.runtime_cost and print its result as JSON.",
-        epilog="Example: python -m research.overhead "
-        """'{"kind": "encoder", "bundle": "wrist.bundle", "rounds": 100}'""",
-    )
-    parser.add_argument("job", type=json.loads, help="JSON object, see the docstring of this module")
-    job = parser.parse_args().job
+@click.command(
+    epilog="""Example: python -m research.overhead '{"kind": "encoder", "bundle": "x.bundle", "rounds": 100}'"""
+)
+@click.argument("job", type=json.loads)
+def main(job: dict[str, Any]) -> None:
+    """Do one measurement of research.runtime_cost, a JSON object, and print its result as JSON."""
     # Engines write on standard output as they like; the answer gets a channel of its own.
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -289,8 +279,8 @@ def main() -> int:
         answer = {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}}
     channel.write(json.dumps(answer) + "\n")
     channel.flush()
-    return 0 if "ready" in answer else 1
+    sys.exit(0 if "ready" in answer else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

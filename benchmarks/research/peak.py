@@ -18,6 +18,7 @@ from pathlib import Path
 
 import click
 
+from research.document import Script
 from vskd.errors import VskdError
 
 SOURCE = Path(__file__).with_name("peak.c")
@@ -42,12 +43,11 @@ class Peak:
     instructions: str
 
 
-def measure_peak(*, compiler: str | None = None, source: Path = SOURCE, runs: int = RUNS) -> Peak:
+def measure_peak(*, source: Path = SOURCE, runs: int = RUNS) -> Peak:
     """Measure the peak of the core that this process runs on.
 
     Parameters
     ----------
-    compiler : C compiler that knows gcc's options; None takes ``cc``
     source : the program
     runs : times to run it; the highest figure of either kind counts
 
@@ -55,21 +55,19 @@ def measure_peak(*, compiler: str | None = None, source: Path = SOURCE, runs: in
     ------
     VskdError : no compiler, or it does not know this processor
     """
-    found = shutil.which(compiler or "cc")
-    if found is None:
-        raise VskdError(
-            f"there is no C compiler {compiler or 'cc'!r} here", hint="On Debian: apt install gcc libc6-dev"
-        )
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise VskdError("there is no C compiler here", hint="On Debian: apt install gcc libc6-dev")
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "peak"
         # Compilers for ARM and for x86 call "this very processor" by different options.
         tuned = "-mcpu=native" if platform.machine() == "aarch64" else "-march=native"
         made = subprocess.run(
-            [found, "-O2", tuned, str(source), "-o", str(program)], capture_output=True, text=True, check=False
+            [compiler, "-O2", tuned, str(source), "-o", str(program)], capture_output=True, text=True, check=False
         )
         if made.returncode != 0:
             raise VskdError(
-                f"{found} cannot compile {source.name} for this processor: {_first_error(made.stderr)}",
+                f"{compiler} cannot compile {source.name} for this processor: {_first_error(made.stderr)}",
                 hint="x86 with AVX2, or 64-bit ARM, is needed",
             )
         lines = [_run(program) for _ in range(runs)]
@@ -90,14 +88,10 @@ def _first_error(output: str) -> str:
     return (errors or output.splitlines() or ["no message"])[0]
 
 
-@click.command(epilog="Example: python -m research.peak")
-@click.option("--compiler", default=None, help="C compiler that knows gcc's options.  [default: cc]")
-def main(compiler: str | None) -> None:
+@click.command(cls=Script, epilog="Example: python -m research.peak")
+def main() -> None:
     """Measure how many multiply-accumulates one core of this machine can do in a second."""
-    try:
-        peak = measure_peak(compiler=compiler)
-    except VskdError as error:
-        raise click.ClickException(str(error)) from error
+    peak = measure_peak()
     ratio = peak.int8_macs_per_s / peak.fp32_macs_per_s
     click.echo(
         f"{peak.instructions}: int8 {peak.int8_macs_per_s / 1e9:.1f}, float32 {peak.fp32_macs_per_s / 1e9:.1f} "

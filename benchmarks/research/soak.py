@@ -8,11 +8,12 @@ by ``vskd bench``. The last line of standard output is one JSON document; exit c
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
+from typing import Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +39,7 @@ class MeanEngine:
         return means
 
 
-def soak(samples: int) -> dict[str, object]:
+def soak(samples: int) -> dict[str, Any]:
     """Push samples; resident memory (bytes) after each twentieth of them.
 
     Parameters
@@ -68,23 +69,14 @@ def soak(samples: int) -> dict[str, object]:
     }
 
 
-def main() -> int:
-    """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m research.soak",
-        description="Push millions of samples and see that memory does not grow.",
-        epilog="Example: python -m research.soak --samples 1000000",
-    )
-    parser.add_argument("--samples", type=int, default=10_000_000, help="how many (default: ten million)")
-    result = soak(max(PUSH * READINGS, parser.parse_args().samples))
-    sys.stdout.write(json.dumps(result) + "\n")
-    return 0 if result["samples"] and resident_growth(result) <= MOST_GROWTH_BYTES else 1
-
-
-def resident_growth(result: dict[str, object]) -> int:
-    """Bytes by which a soak's process grew."""
-    return int(str(result["growth_bytes"]))
+@click.command(epilog="Example: python -m research.soak --samples 1000000")
+@click.option("--samples", type=click.IntRange(PUSH * READINGS), default=10_000_000, show_default=True)
+def main(samples: int) -> None:
+    """Push millions of samples and see that memory does not grow."""
+    result = soak(samples)
+    click.echo(json.dumps(result))
+    sys.exit(int(result["growth_bytes"] > MOST_GROWTH_BYTES))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

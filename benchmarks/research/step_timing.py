@@ -17,7 +17,6 @@ public
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from itertools import count as numbers
 from pathlib import Path
 from typing import Any, Protocol
 
+import click
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -209,16 +209,13 @@ def _print(answer: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def main() -> None:
-    """Entry point of the process."""
-    parser = argparse.ArgumentParser(
-        prog="python -m research.step_timing",
-        description="Train as many steps as each line of standard input asks for, and report how long they took.",
-        epilog="""Example: echo '{"do": "steps", "count": 1}' | """
-        """python -m research.step_timing '{"kind": "vskd", "threads": 1}'""",
-    )
-    parser.add_argument("job", type=json.loads, help="JSON object, see the docstring of this module")
-    job = parser.parse_args().job
+@click.command(
+    epilog="""Example: echo '{"do": "steps", "count": 1}' | """
+    """python -m research.step_timing '{"kind": "vskd", "threads": 1}'"""
+)
+@click.argument("job", type=json.loads)
+def main(job: dict[str, Any]) -> None:
+    """Train as many steps as each line of standard input asks for, and report how long they took."""
     torch.manual_seed(0)
     torch.set_num_threads(job["threads"])
     with tempfile.TemporaryDirectory() as folder:

@@ -1,40 +1,30 @@
 """How fast a student is trained here, against the public code's recipe on the same machine in the same run.
 
-``python -m research.training_speed --out DIR [--rounds N] [--threads N]``
-
 Two processes of the training environment (``research.step_timing``, which describes what each of them trains) take
 turns, each with the same number of threads; nothing of the training environment is imported here. A round is some steps
 of one and some of the other, about equally long; the order changes from round to round. Useful images are those that
 carry a recording: half of the public recipe's batch is zeros. The ratio is taken within each round, of elapsed and of
 processor time: elapsed time is what a user waits for, processor time is less disturbed by what else runs here.
-
-DIR gets ``training-speed.json``. A table goes to standard error, the same JSON document is the last line of standard
-output. The exit code is 0 whether or not the goals are met, 1 where something could not be
-measured, 2 for a wrong command line.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
+import click
 from rich.table import Table
 
-from vskd.errors import DataError, MissingExtraError, VskdError
-from vskd_benchmarks.device.environment import busy_cores, describe_machine, read_state
-from vskd_benchmarks.goals import Verdict, judge
+from research.document import Script, Verdict, judge, make_document, show
+from vskd.errors import ConfigError, MissingExtraError
+from vskd.writing import disk_errors
 from vskd_benchmarks.measure.processes import WorkerProcess
-from vskd_benchmarks.report.terminal import goal_table, show_script_result
-from vskd_benchmarks.result.validity import reasons_of_a_script
 
 NAMES = {"vskd": "vskd, 64 px", "public": "public recipe, 224 px"}
 RESULT = "training-speed.json"
@@ -50,7 +40,7 @@ Answer = dict[str, Any]
 
 
 def measure(*, rounds: int, threads: int) -> dict[str, Any]:
-    """The whole result, ready for JSON.
+    """All figures, ready for JSON.
 
     Parameters
     ----------
@@ -61,25 +51,10 @@ def measure(*, rounds: int, threads: int) -> dict[str, Any]:
     ------
     VskdError : torch is not installed, or a process failed
     """
-    before = {**read_state(), "busy_cores": busy_cores()}
     with _process("vskd", threads) as own, _process("public", threads) as public:
         about = {"vskd": own.ready, "public": public.ready}
-        measured = [_round(own, public, own_first=bool(index % 2)) for index in range(rounds + 1)][1:]
-    after = {**read_state(), "busy_cores": busy_cores()}
-    machine = describe_machine()
-    summary = summarise(measured)
-    return {
-        "benchmark": "training_speed",
-        "machine": machine,
-        "before": before,
-        "after": after,
-        "reasons_to_doubt": reasons_of_a_script(machine, before, after),
-        "threads": threads,
-        "trained": about,
-        "rounds": measured,
-        **summary,
-        "goals": [asdict(goal) for goal in verdicts(summary)],
-    }
+        rounds_measured = [_round(own, public, own_first=bool(index % 2)) for index in range(rounds + 1)][1:]
+    return {"threads": threads, "trained": about, "rounds": rounds_measured, **summarise(rounds_measured)}
 
 
 def _process(kind: str, threads: int) -> WorkerProcess:
@@ -135,77 +110,39 @@ def verdicts(summary: Mapping[str, Any]) -> Iterator[Verdict]:
     yield judge("encoding_share", summary["share_of_encoding_and_augmentation"]["median"] * 100)
 
 
-def tables(result: Mapping[str, Any]) -> Iterator[Table]:
-    """The result as tables."""
-    title = f"Useful images, {result['threads']} thread(s): median (lowest to highest round)"
+def table(document: Mapping[str, Any]) -> Table:
+    """The speeds as a table."""
+    title = f"Useful images, {document['threads']} thread(s): median (lowest to highest round)"
     speed = Table(title=title, title_justify="left")
     for column in ("", "a second", "a processor second"):
         speed.add_column(column, justify="right" if column else "left")
     for kind, name in NAMES.items():
-        speed.add_row(name, *(_words(result[of][kind]) for of in ("images_per_s", "images_per_cpu_s")))
-    speed.add_row("ratio", _words(result["ratio"]), _words(result["cpu_ratio"]))
-    yield speed
-    yield goal_table(result["goals"])
+        speed.add_row(name, *(_words(document[of][kind]) for of in ("images_per_s", "images_per_cpu_s")))
+    speed.add_row("ratio", _words(document["ratio"]), _words(document["cpu_ratio"]))
+    return speed
 
 
 def _words(spread: Mapping[str, float]) -> str:
     return f"{spread['median']:.1f} ({spread['lowest']:.1f} to {spread['highest']:.1f})"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m research.training_speed",
-        description="Measure how fast a student is trained, against the public code's recipe.",
-        epilog="Example: python -m research.training_speed --out build/training-speed --threads 1",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"gets {RESULT}")
-    parser.add_argument("--rounds", type=_count, default=ROUNDS, help=f"that count (default: {ROUNDS})")
-    parser.add_argument(
-        "--threads", type=_count, default=len(os.sched_getaffinity(0)), help="of each process (default: every core)"
-    )
-    return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _check_installed() -> None:
-    for package, extra in EXTRA.items():
+@click.command(cls=Script, epilog="Example: python -m research.training_speed --out build/training-speed --threads 1")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help=f"Gets {RESULT}.")
+@click.option("--rounds", type=click.IntRange(1), default=ROUNDS, show_default=True, help="That count.")
+@click.option("--threads", type=click.IntRange(1), help="Of each process.  [default: every core]")
+def main(out: Path, rounds: int, threads: int | None) -> None:
+    """Measure how fast a student is trained, against the public code's recipe."""
+    for package, extra in EXTRA.items():  # refuse before the first minute is spent
         if find_spec(package) is None:
             raise MissingExtraError(package, extra=extra, purpose="the speed of training")
-
-
-def _write(result: Mapping[str, Any], out: Path) -> None:
-    try:
-        (out / RESULT).write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write in {out}: {error.strerror}", hint="Give another --out") from error
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    wanted, console = _parser().parse_args(arguments), Console(stderr=True)
-    try:
-        _check_installed()  # refuse before the first minute is spent
-        _make_folder(wanted.out)
-        result = measure(rounds=wanted.rounds, threads=wanted.threads)
-        _write(result, wanted.out)
-    except VskdError as error:
-        console.print(f"Error: {error}", markup=False)
-        return 1
-    show_script_result(result, tables(result), console)
-    return 0
-
-
-def _make_folder(out: Path) -> None:
-    try:
+    with disk_errors(out, ConfigError, hint="Give another --out"):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot make the folder {out}: {error.strerror}", hint="Give another --out") from error
+    cores = threads or len(os.sched_getaffinity(0))
+    document = make_document("training_speed", lambda: measure(rounds=rounds, threads=cores), verdicts)
+    with disk_errors(out, ConfigError, hint="Give another --out"):
+        (out / RESULT).write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    show(document, table(document))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -125,35 +125,3 @@ def width_of(int8_bytes: int) -> Literal["full", "quarter", "other"]:
     if int8_bytes >= FULL_WIDTH_BYTES:
         return "full"
     return "quarter" if int8_bytes <= QUARTER_WIDTH_BYTES else "other"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A goal compared with what a research script measured.
-
-    Attributes
-    ----------
-    what : where it was measured, and the goal in words
-    goal, measured : in ``unit``
-    met : whether it was
-    """
-
-    what: str
-    goal: float
-    measured: float
-    unit: str
-    met: bool
-
-
-def judge(name: str, measured: float, *, where: str = "") -> Verdict:
-    """Set a measured value against a goal of today.
-
-    Parameters
-    ----------
-    name : of the goal
-    measured : in the goal's unit
-    where : e.g. which bundle and engine
-    """
-    goal = GOALS[name]
-    what = f"{where}: {goal.words}" if where else goal.words
-    return Verdict(what, goal.limit, round(measured, 3), goal.unit, goal.met(measured))

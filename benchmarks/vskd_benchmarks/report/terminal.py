@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import rich.table
 from rich import box
@@ -96,23 +93,3 @@ def _rich(table: tables.Table) -> rich.table.Table:
     for row in table.rows:
         shown.add_row(*map(Text, row))
     return shown
-
-
-def show_script_result(result: Mapping[str, Any], shown: Iterable[rich.table.Table], console: Console) -> None:
-    """Show a research script's tables and reasons to doubt on the console; its document goes to stdout."""
-    for table in shown:
-        console.print(table)
-    for reason in result["reasons_to_doubt"]:
-        console.print(f"{reason['severity']}: {reason['message']}", markup=False)
-    sys.stdout.write(json.dumps(result) + "\n")
-
-
-def goal_table(goals: Iterable[Mapping[str, Any]]) -> rich.table.Table:
-    """A research script's goals and what it measured, as ``vskd_benchmarks.goals.Verdict`` has them."""
-    table = rich.table.Table(title="Goals", title_justify="left")
-    for column in ("", "goal", "measured", "unit", "verdict"):
-        table.add_column(column, justify="right" if column in ("goal", "measured") else "left")
-    for goal in goals:
-        verdict = "[green]met[/]" if goal["met"] else "[red]missed[/]"
-        table.add_row(goal["what"], f"{goal['goal']:g}", f"{goal['measured']:g}", goal["unit"], verdict)
-    return table

@@ -29,10 +29,8 @@ Why the limits are what they are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from vskd.closed import from_mapping, to_mapping
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
 from vskd_benchmarks.result.records.case import Case
 from vskd_benchmarks.result.records.conditions import AppliedProfile, Environment, MachineState, Reading
@@ -123,31 +121,6 @@ def run_reasons(environment: Environment) -> Iterator[Reason]:
     yield from _swap(before, after)
     if environment.machine.virtual_machine:
         yield Reason("virtual-machine", "note", "hypervisor", None, "", "the processor is a virtual machine's")
-
-
-def reasons_of_a_script(
-    machine: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Reasons to doubt what a research script measured, ready for JSON.
-
-    Parameters
-    ----------
-    machine : as ``vskd_benchmarks.device.environment.describe_machine`` gives it
-    before, after : as ``read_state`` gives them, with ``busy_cores``
-    """
-    states = [{key: value for key, value in state.items() if key != "busy_cores"} for state in (before, after)]
-    seen = {"machine": machine, "before": states[0], "after": states[1], "readings": []}
-    environment = from_mapping(Environment, seen, where="environment")
-    found = (*load_reasons(before["busy_cores"], after["busy_cores"]), *run_reasons(environment))
-    return [to_mapping(reason) for reason in found]
-
-
-def load_reasons(before: float | None, after: float | None) -> Iterator[Reason]:
-    """Reasons of a benchmark that can look at its neighbours only before and after itself: busy cores each."""
-    for when, cores in (("before", before), ("after", after)):
-        if cores is not None and cores > OTHER_CORES_LIMIT:
-            message = f"{cores:.2f} cores were busy with other work {when} the run, above {OTHER_CORES_LIMIT}"
-            yield Reason("load", "degraded", cores, OTHER_CORES_LIMIT, "cores", message)
 
 
 def _throttling(before: str | None, after: str | None) -> Iterator[Reason]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from research import engine_matrix
 from research.engine_matrix import Environment, Row, constraints_for, differences, try_engine, write_recording
@@ -111,20 +112,19 @@ def test_a_row_holds_the_models_of_its_engine_and_every_failure(bundle, tmp_path
 
 @pytest.mark.parametrize(("failing", "code"), [("", 0), ("verify", 1)])
 def test_the_command_prints_a_table_and_a_document_and_its_code_says_whether_all_is_well(
-    bundle, tmp_path, monkeypatch, capsys, failing, code
+    bundle, tmp_path, monkeypatch, failing, code
 ):
     monkeypatch.setattr(engine_matrix, "build_wheel", lambda root, out: out / "vskd.whl")
     made = FakeEnvironment(failing)
     monkeypatch.setattr(FakeEnvironment, "make", lambda self, wheel, extra, constraints: None)
     monkeypatch.setattr(engine_matrix, "Environment", lambda folder: made)
-    monkeypatch.setattr(sys, "argv", ["engine_matrix", str(bundle), "--out", str(tmp_path / "out")])
-    assert engine_matrix.main() == code
-    captured = capsys.readouterr()
-    result = json.loads(captured.out.splitlines()[-1])
+    done = CliRunner().invoke(engine_matrix.main, [str(bundle), "--out", str(tmp_path / "out")])
+    assert done.exit_code == code
+    result = json.loads(done.stdout.splitlines()[-1])
     assert result["passed"] is (code == 0)
     assert [one["engine"] for one in result["engines"]] == list(ENGINES)
-    assert ("FAILED" in captured.err) is (code == 1)
-    assert "m.onnx: 2 decisions" in captured.err
+    assert ("FAILED" in done.stderr) is (code == 1)
+    assert "m.onnx: 2 decisions" in done.stderr
 
 
 def test_without_a_clone_or_an_install_that_works_it_says_what_to_do(tmp_path):

@@ -13,7 +13,9 @@ import research
 from vskd.contract import Contract
 from vskd_training.settings import load_config
 
-SCRIPTS = sorted(path.stem for path in Path(research.__path__[0]).glob("*.py") if path.stem != "__init__")
+SCRIPTS = sorted(
+    path.stem for path in Path(research.__path__[0]).glob("*.py") if path.stem not in ("__init__", "document")
+)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -37,10 +39,10 @@ def test_the_settings_of_the_image_fields_are_those_of_todays_config():
 def test_a_student_draws_the_images_of_its_arm(arm, monkeypatch):
     """At the names that the script replaces, so that a student of another structure shows here."""
     from research import image_fields
-    from vskd_training.models import student
+    from vskd_training.models import encoder, student
 
-    for name in ("Encoder", "resnet_trunk"):
-        monkeypatch.setattr(student, name, getattr(student, name))  # set back afterwards
+    for module, name in ((encoder, "GafLayer"), (student, "resnet_trunk")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # set back afterwards
     image_fields.replace_encoder(image_fields.ARMS[arm])
     made = student.gaf_resnet(Contract(labels=("x", "y")), width=0.25).eval()
     seen: list[torch.Size] = []

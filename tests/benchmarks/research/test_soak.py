@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from research import soak
 
@@ -19,12 +20,11 @@ def test_a_soak_counts_its_samples_pauses_and_readings():
 
 
 @pytest.mark.parametrize(("growth", "code"), [(0, 0), (soak.MOST_GROWTH_BYTES + 1, 1)])
-def test_growth_is_a_failure(monkeypatch, capsys, growth, code):
+def test_growth_is_a_failure(monkeypatch, growth, code):
     readings = iter([10**7] * (soak.READINGS - 1) + [10**7 + growth])
     monkeypatch.setattr(soak, "resident_bytes", lambda: next(readings))
-    monkeypatch.setattr(sys, "argv", ["soak", "--samples", "500"])
-    assert soak.main() == code
-    assert json.loads(capsys.readouterr().out)["growth_bytes"] == growth
+    done = CliRunner().invoke(soak.main, ["--samples", "500"])
+    assert (done.exit_code, json.loads(done.stdout)["growth_bytes"]) == (code, growth)
 
 
 def test_a_process_of_its_own_does_not_grow():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from click.testing import CliRunner
 
 from research import training_speed
 
@@ -69,38 +71,34 @@ def test_goals_are_met_at_their_limits(ratio: float, share: float, met: list[boo
     assert [goal.met for goal in training_speed.verdicts(summary)] == met
 
 
-def test_the_command_leaves_a_document(
-    pretenders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_leaves_a_document(pretenders: list[str], tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
-    assert training_speed.main(["--out", str(out), "--rounds", "3", "--threads", "1"]) == 0
-    captured = capsys.readouterr()
-    result = json.loads(captured.out.splitlines()[-1])
+    done = CliRunner().invoke(training_speed.main, ["--out", str(out), "--rounds", "3", "--threads", "1"])
+    assert done.exit_code == 0
+    result = json.loads(done.stdout.splitlines()[-1])
     assert json.loads((out / "training-speed.json").read_text()) == result
     assert (len(result["rounds"]), result["threads"], result["ratio"]["median"]) == (3, 1, 64.0)
     assert result["trained"] == {"vskd": {"batch": 32, "threads": 1}, "public": {"batch": 16, "threads": 1}}
-    assert "64.0 (64.0 to 64.0)" in captured.err
+    assert "64.0 (64.0 to 64.0)" in done.stderr
     # One round that does not count, then three; each begins with the other one.
     assert pretenders == ["1 public", "8 vskd", "8 vskd", "1 public"] * 2
 
 
-def test_a_machine_without_torch_is_told_the_extra(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_machine_without_torch_is_told_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(training_speed, "find_spec", lambda package: None if package == "torch" else package)
-    assert training_speed.main(["--out", str(tmp_path / "out")]) == 1
-    assert "the speed of training needs torch" in capsys.readouterr().err
+    done = CliRunner().invoke(training_speed.main, ["--out", str(tmp_path / "out")])
+    assert (done.exit_code, "the speed of training needs torch" in done.stderr) == (1, True)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert training_speed.main(["--out", str(tmp_path / "file" / "out")]) == 1
-    assert "cannot make the folder" in capsys.readouterr().err
+    done = CliRunner().invoke(training_speed.main, ["--out", str(tmp_path / "file" / "out")])
+    assert done.exit_code == 1
+    assert re.search("Error: cannot write .*Not a directory. Give another --out", done.stderr)
 
 
 @pytest.mark.parametrize("wrong", [[], ["--out", "x", "--rounds", "0"], ["--out", "x", "--threads", "two"]])
-def test_a_wrong_command_line_is_misuse(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        training_speed.main(wrong)
-    assert "usage:" in capsys.readouterr().err
+def test_a_wrong_command_line_is_misuse(wrong: list[str]) -> None:
+    done = CliRunner().invoke(training_speed.main, wrong)
+    assert (done.exit_code, done.stderr[:6]) == (2, "Usage:")

@@ -10,7 +10,7 @@ from vskd.closed import from_mapping, to_mapping
 from vskd_benchmarks.result.folder import read_result
 from vskd_benchmarks.result.records.result import Result
 from vskd_benchmarks.result.records.validity import Validity
-from vskd_benchmarks.result.validity import load_reasons, verdicts
+from vskd_benchmarks.result.validity import verdicts
 
 CALM = {
     "load_average": [0.1, 0.1, 0.1], "governors": ["performance"], "frequency_khz": 1_500_000,
@@ -148,10 +148,3 @@ def test_the_share_of_a_core_says_nothing_of_several_threads_or_of_idling(judged
 def test_an_unknown_load_and_an_audit_without_answer_are_no_reasons(judged):
     unknown = [(("cases", 0, "audits", "accuracy"), {**FAILED, "passed": None})]
     assert judged("cases", 0, "cpu", "other_cores", value=None, more=unknown)[0].status == "valid"
-
-
-def test_load_before_and_after_is_told_where_nothing_more_is_known():
-    assert list(load_reasons(None, 0.25)) == []
-    (reason,) = load_reasons(1.5, 0.1)
-    assert (reason.code, reason.severity, reason.value, reason.limit) == ("load", "degraded", 1.5, 0.25)
-    assert reason.message == "1.50 cores were busy with other work before the run, above 0.25"
