@@ -161,9 +161,7 @@ def test_the_wheels_are_the_boards_at_the_pinned_versions(index, tmp_path):
 
 def test_a_wheel_that_does_not_exist_is_named_and_nothing_is_written(index, bundle, tmp_path):
     out = tmp_path / "kit.tar.gz"
-    with pytest.raises(
-        KitError, match=r"no wheel of (numpy|ai-edge-litert|onnxruntime)\S* for Python 3\.13 on aarch64"
-    ):
+    with pytest.raises(KitError, match=r"\(Python 3\.13 on aarch64\): .*(numpy|ai-edge-litert|onnxruntime)"):
         make_kit(bundle.path, out, board=PI, python="3.13", clone=ROOT)
     assert not [path for path in tmp_path.iterdir() if "kit.tar" in path.name]
 
@@ -172,7 +170,7 @@ def test_no_network_is_named(bundle, tmp_path, monkeypatch):
     for name, value in {"INDEX_URL": "http://127.0.0.1:9/simple", "CONFIG_FILE": "/dev/null", "FIND_LINKS": ""}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     out = tmp_path / "kit.tar.gz"
-    with pytest.raises(KitError, match=r"cannot reach the package index \(Python 3\.11 on aarch64\)"):
+    with pytest.raises(KitError, match=r"\(Python 3\.11 on aarch64\).*no network"):
         make_kit(bundle.path, out, board=PI, python="3.11", clone=ROOT)
     assert not out.exists()
 
@@ -183,18 +181,15 @@ def test_wheels_that_do_not_suffice_are_no_kit(index, tmp_path):
     folder.mkdir()
     sentence = r"mdurl needs only-on-arm.*no such wheel is there.*Run vskd pi-kit with Python 3\.11"
     if platform.machine() == "aarch64":
-        sentence = "no wheel of only-on-arm"
+        sentence = "only-on-arm"
     with pytest.raises(KitError, match=sentence):
         fetch_wheels(PI, "3.11", clone=ROOT, folder=folder)
 
 
-def test_the_clone_is_found_or_named(tmp_path, monkeypatch):
+def test_the_clone_is_found_or_missed(tmp_path, monkeypatch):
     assert clone_of() == ROOT
-    assert clone_of(ROOT) == ROOT
-    with pytest.raises(KitError, match=r"is no clone of vskd: pyproject\.toml or constraints\.txt is missing"):
-        clone_of(tmp_path)
     monkeypatch.setattr(wheels_module.vskd, "__file__", str(tmp_path / "site-packages" / "vskd" / "__init__.py"))
-    with pytest.raises(KitError, match=r"does not run from a clone.*--source DIR"):
+    with pytest.raises(KitError, match=r"does not run from a clone.*In a clone: pip install"):
         clone_of()
 
 
@@ -268,12 +263,13 @@ def test_what_is_there_stays_without_overwrite(bundle, tmp_path, fetch):
         (".tar.gz", r"a kit is a \.tar\.gz file"),
         ("nowhere/kit.tar.gz", "there is no folder .*nowhere"),
         ("folder.tar.gz", "is a folder"),
+        ("/proc/kit.tar.gz", r"cannot write /proc/kit\.tar\.gz: No such file or directory"),  # not even by root
     ],
 )
-def test_a_place_that_cannot_hold_a_kit(bundle, tmp_path, fetch, out, message):
+def test_a_place_that_cannot_hold_a_kit_is_refused_before_anything_is_fetched(bundle, tmp_path, out, message):
     (tmp_path / "folder.tar.gz").mkdir()
     with pytest.raises(KitError, match=message):
-        packed(bundle, tmp_path / out, fetch)
+        packed(bundle, tmp_path / out, lambda *args, **options: pytest.fail("wheels were fetched"))
 
 
 def test_a_bundle_that_is_none_or_was_changed(bundle, tmp_path, fetch):
@@ -295,7 +291,7 @@ def test_a_failure_while_packing_leaves_what_was_there(bundle, tmp_path, fetch):
         found[1].path.unlink()
         return found
 
-    with pytest.raises(KitError, match=r"cannot write .*pi\.tar\.gz: .*No such file.*Nothing was left behind"):
+    with pytest.raises(KitError, match=r"cannot write \S*/pi\.tar\.gz: No such file or directory\. Nothing was left"):
         packed(bundle, out, lost, overwrite=True)
     assert out.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if "tar" in path.name] == ["pi.tar.gz"]
@@ -327,7 +323,7 @@ def test_the_command_makes_a_kit_and_says_what_to_do_with_it(pi_kit, index, bund
     assert then == "On the board: tar xf pi.tar.gz && sh pi/install-and-run.sh"
 
 
-def test_every_option_of_the_command_reaches_the_kit(monkeypatch, tmp_path):
+def test_every_option_of_the_command_reaches_the_kit(monkeypatch):
     asked = {}
 
     def stop(bundle, out, **options):
@@ -335,15 +331,13 @@ def test_every_option_of_the_command_reaches_the_kit(monkeypatch, tmp_path):
         raise KitError("far enough")
 
     monkeypatch.setattr("vskd_benchmarks.pi_kit.kit.make_kit", stop)
-    for name in ("pyproject.toml", "constraints.txt"):
-        (tmp_path / name).touch()
-    words = ["x.bundle", "--out", "pi.tar.gz", "--source", str(tmp_path), "--python", "3.13", "--overwrite"]
+    words = ["x.bundle", "--out", "pi.tar.gz", "--python", "3.13", "--overwrite"]
     done = CliRunner().invoke(pi_kit_command, words)
     assert isinstance(done.exception, KitError), done.output
     del asked["progress"]
     assert asked == {
         "bundle": Path("x.bundle"), "out": Path("pi.tar.gz"), "board": board_for("aarch64", "3.13"),
-        "python": "3.13", "clone": tmp_path, "overwrite": True,
+        "python": "3.13", "clone": ROOT, "overwrite": True,
     }  # fmt: skip
 
 
@@ -356,7 +350,7 @@ def test_the_command_fetches_for_the_board_and_python_it_was_given(pi_kit, index
     done = pi_kit(bundle.path, "--out", tmp_path / "pi.tar.gz", *words)
     assert done.returncode == 1
     assert f"fetching wheels for {wanted}" in done.stderr
-    assert f"for {wanted}" in done.stderr.splitlines()[-2]
+    assert f"pip failed ({wanted}): Cannot install" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,8 @@ from vskd_benchmarks.pi_kit.boards import BOARDS, PYTHONS, board_for
 @click.option(
     "--python", type=click.Choice(PYTHONS), default="3.11", help="Output of `python3 --version` on the board."
 )
-@click.option(
-    "--source",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="Build vskd from this clone.  [default: the clone that this vskd runs from]",
-)
 @click.option("--overwrite", is_flag=True, help="Replace a kit that is there.")
-def pi_kit(bundle: Path, out: Path, machine: str, python: str, source: Path | None, overwrite: bool) -> None:
+def pi_kit(bundle: Path, out: Path, machine: str, python: str, overwrite: bool) -> None:
     """Pack a bundle with all that a Raspberry Pi without a network needs to test and measure it."""
     from vskd_benchmarks.pi_kit.kit import make_kit
     from vskd_benchmarks.pi_kit.wheels import check_tools, clone_of
@@ -44,7 +38,7 @@ def pi_kit(bundle: Path, out: Path, machine: str, python: str, source: Path | No
         out,
         board=board,
         python=python,
-        clone=clone_of(source),
+        clone=clone_of(),
         overwrite=overwrite,
         progress=lambda sentence: click.echo(sentence, err=True),
     )

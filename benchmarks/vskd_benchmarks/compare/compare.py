@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from vskd_benchmarks.compare.bootstrap import CONFIDENCE, LatencyRatio, Spread, borrowed_spread, latency_ratio, spread
 from vskd_benchmarks.compare.pairing import pair
 from vskd_benchmarks.compare.policy import Policy
-from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
+from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE, Statistics
 from vskd_benchmarks.result.folder import ResultFolder
-from vskd_benchmarks.result.records.case import Case, Statistics
+from vskd_benchmarks.result.records.case import Case
 
 SCHEMA_VERSION = 3
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from vskd.bundle_files import GOLDEN_VECTORS
 from vskd.checks.golden import read_golden
-from vskd_benchmarks.device.environment import read_state
 from vskd_benchmarks.measure.plan import PlannedCase
 
 #: Below this, the 10 ms steps of /proc/stat are too coarse for the load of other programs, s.
@@ -79,10 +78,6 @@ def note_load(cases: Sequence[MeasuredCase]) -> None:
         alone = _other_cores([case])
         if alone is not None:
             case.load = {"other_cores": alone, "load_source": "case"}
-        elif case.machine_busy_ns is None:
-            average = read_state()["load_average"]
-            others = None if average is None else max(0.0, round(average[0] - case.plan.threads, 3))
-            case.load = {"other_cores": others, "load_source": "none" if others is None else "load-average"}
         else:
             case.load = {"other_cores": together, "load_source": "none" if together is None else "group"}
 

@@ -28,7 +28,7 @@ from importlib import resources
 from pathlib import Path
 
 from vskd.bundle import Bundle
-from vskd.writing import new_file
+from vskd.writing import disk_errors, new_file, refuse_unwritable
 from vskd_benchmarks.pi_kit.boards import Board
 from vskd_benchmarks.pi_kit.wheels import INSTALLER, KitError, Wheel, fetch_wheels
 
@@ -94,13 +94,13 @@ def make_kit(
     opened = Bundle.open(bundle)
     opened.check()
     progress(f"fetching wheels for Python {python} on {board.machine}")
-    try:
-        with tempfile.TemporaryDirectory(prefix="vskd-pi-kit-") as work:
-            wheels = fetch(board, python, clone=clone, folder=Path(work))
-            progress(f"packing {len(wheels)} wheels and {opened.path.name}")
-            _write(out, contents(opened, wheels, board=board, python=python))
-    except OSError as error:
-        raise KitError(f"cannot write {out}: {error}", hint="Nothing was left behind") from error
+    with (
+        disk_errors(out, KitError, hint="Nothing was left behind"),
+        tempfile.TemporaryDirectory(prefix="vskd-pi-kit-") as work,
+    ):
+        wheels = fetch(board, python, clone=clone, folder=Path(work))
+        progress(f"packing {len(wheels)} wheels and {opened.path.name}")
+        _write(out, contents(opened, wheels, board=board, python=python))
     with out.open("rb") as archive:
         sha256 = hashlib.file_digest(archive, "sha256").hexdigest()
     names = tuple(f"{wheel.name} {wheel.version}" for wheel in wheels)
@@ -127,6 +127,7 @@ def check_out(out: Path, *, overwrite: bool) -> None:
         raise KitError(f"{out} exists", hint="Give another name, or --overwrite")
     if not out.parent.is_dir():
         raise KitError(f"there is no folder {out.parent}", hint="Make it first")
+    refuse_unwritable(out, KitError)
 
 
 def contents(bundle: Bundle, wheels: Sequence[Wheel], *, board: Board, python: str) -> dict[str, Path | bytes]:

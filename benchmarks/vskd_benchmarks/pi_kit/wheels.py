@@ -33,10 +33,6 @@ INSTALLER = "pip"
 #: How often pip tries again where nothing answers, and how long it waits for an answer.
 _PATIENCE = ("--retries", "1", "--timeout", "30")
 
-_NOTHING_ANSWERED = re.compile(r"Retrying \(|NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError")
-#: With a constraint on a package that has no wheel, pip speaks of a conflict of that package alone.
-_NO_WHEEL = re.compile(r"(?:No matching distribution found for|Cannot install) (\S+)(?: because|\s*$)", re.MULTILINE)
-
 
 class KitError(VskdError):
     """A kit that cannot be made."""
@@ -52,22 +48,20 @@ class Wheel:
     requires: tuple[Requirement, ...]
 
 
-def clone_of(source: Path | None = None) -> Path:
-    """The clone to build from: the one named, else the one that this vskd runs from.
+def clone_of() -> Path:
+    """The clone that this vskd runs from.
 
     Raises
     ------
-    KitError : no clone there
+    KitError : it does not run from one
     """
-    folder = Path(vskd.__file__).resolve().parents[2] if source is None else source
-    if all((folder / name).is_file() for name in ("pyproject.toml", CONSTRAINTS)):
-        return folder
-    if source is None:
+    folder = Path(vskd.__file__).resolve().parents[2]
+    if not (folder / CONSTRAINTS).is_file():
         raise KitError(
             "this vskd does not run from a clone, and the kit's own wheel is built from one",
-            hint="Name the clone with --source DIR",
+            hint="In a clone: pip install --editable . and again",
         )
-    raise KitError(f"{folder} is no clone of vskd: pyproject.toml or {CONSTRAINTS} is missing", hint="Name another")
+    return folder
 
 
 def check_tools() -> None:
@@ -159,24 +153,9 @@ def _pip(words: Sequence[str], purpose: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise _failure(done.stderr, purpose)
-
-
-def _failure(output: str, purpose: str) -> KitError:
-    """One sentence for what pip printed. Without a network it ends as it does without a wheel, so that comes first."""
-    if _NOTHING_ANSWERED.search(output):
-        return KitError(
-            f"pip cannot reach the package index ({purpose})",
-            hint="Check the network and pip's configuration; nothing was written",
+        errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        raise KitError(
+            f"pip failed ({purpose}): {errors[0] if errors else done.stderr.strip()}",
+            hint="Most often there is no network, or no wheel of this package for that machine and Python. "
+            "Check --python and the versions in constraints.txt; nothing was written",
         )
-    no_wheel = _NO_WHEEL.search(output)
-    if no_wheel:
-        return KitError(
-            f"there is no wheel of {no_wheel[1]} for {purpose}",
-            hint="Choose another --python, or another version in constraints.txt; nothing was written",
-        )
-    errors = [line for line in output.splitlines() if line.strip()]
-    words = next(
-        (line for line in errors if line.startswith("ERROR: ")), errors[-1] if errors else "it printed nothing"
-    )
-    return KitError(f"pip failed ({purpose}): {words.removeprefix('ERROR: ')}", hint="Nothing was written")

@@ -177,38 +177,26 @@ class PipelineCase:
         return tuple(value for which in sorted(measured) for value in measured[which])
 
     def run_path(self, clock: Clock) -> tuple[int, ...]:
-        return self._fused_path(clock) if self._network.encode is None else self._image_path(clock)
-
-    def _fused_path(self, clock: Clock) -> tuple[int, ...]:
-        delivery = self._path.next_delivery()
+        encode, delivery = self._network.encode, self._path.next_delivery()
         start = clock()
         window = self._path.window(delivery)
-        resampled = clock()
-        logits = self._network.infer(window.samples)
+        ready = window.samples
+        resampled = encoded = clock()
+        if encode is not None:
+            ready = encode(ready)
+            encoded = clock()
+        logits = self._network.infer(ready)
         inferred = clock()
         self._decide(logits, window)
         decided = clock()
-        self._output, self._ready = logits, window.samples
-        return decided - start, resampled - start, inferred - resampled, decided - inferred
-
-    def _image_path(self, clock: Clock) -> tuple[int, ...]:
-        delivery = self._path.next_delivery()
-        start = clock()
-        window = self._path.window(delivery)
-        resampled = clock()
-        image = self._prepared(window)
-        encoded = clock()
-        logits = self._network.infer(image)
-        inferred = clock()
-        self._decide(logits, window)
-        decided = clock()
-        self._output, self._ready = logits, image
-        return decided - start, resampled - start, encoded - resampled, inferred - encoded, decided - inferred
+        self._output, self._ready = logits, ready
+        encoding = () if encode is None else (encoded - resampled,)
+        return decided - start, resampled - start, *encoding, inferred - encoded, decided - inferred
 
     def _latest_input(self) -> Float32:
         """What the latest path's network took; where no path was run yet, that of the first window."""
         if self._ready is None:
-            self._ready = self._prepared(self._path.window(self._path.next_delivery()))
+            self._ready = self._encoded(self._path.window(self._path.next_delivery()).samples)
         return self._ready
 
     def _model_only(self, clock: Clock) -> tuple[int, ...]:
@@ -223,9 +211,6 @@ class PipelineCase:
         if bare is not None:
             bare(prepared)
         return (clock() - start,)
-
-    def _prepared(self, window: Window) -> Float32:
-        return self._encoded(window.samples)
 
     def _encoded(self, samples: Float32) -> Float32:
         return samples if self._network.encode is None else self._network.encode(samples)
@@ -244,7 +229,7 @@ class PipelineCase:
 
     def inputs(self) -> list[Float32]:
         path = SensorPath(self._bundle.contract, self._signal)
-        return [self._prepared(path.window(path.next_delivery())) for _ in self._signal.deliveries]
+        return [self._encoded(path.window(path.next_delivery()).samples) for _ in self._signal.deliveries]
 
     def call(self, ready: Float32) -> object:
         return self._network.infer(ready)

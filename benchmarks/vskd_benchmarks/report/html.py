@@ -21,10 +21,11 @@ from vskd.closed import key_of, to_mapping
 from vskd.errors import ConfigError, MissingExtraError
 from vskd.writing import disk_errors, write_folder
 from vskd_benchmarks.goals import VERSION
+from vskd_benchmarks.measure.latency import Statistics
 from vskd_benchmarks.report import evidence, tables
 from vskd_benchmarks.result.folder import MANIFEST, REPORT, ResultFolder
 from vskd_benchmarks.result.judgement import judge
-from vskd_benchmarks.result.records.case import Scope, Stage, Statistics
+from vskd_benchmarks.result.records.case import Scope, Stage
 from vskd_benchmarks.result.records.result import Result
 
 PAGE = "report.html"

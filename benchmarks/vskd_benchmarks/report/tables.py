@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from vskd_benchmarks import goals as today
-from vskd_benchmarks.result.records.case import Case, MedianInterval, Stage, Statistics
+from vskd_benchmarks.measure.latency import Statistics
+from vskd_benchmarks.result.records.case import Case, MedianInterval, Stage
 from vskd_benchmarks.result.records.result import Ratio, Result
 
 

@@ -21,7 +21,6 @@ from vskd_benchmarks.result.records.case import (
     MedianInterval,
     Scope,
     Stage,
-    Statistics,
 )
 from vskd_benchmarks.result.records.conditions import MeasuredBundle
 from vskd_benchmarks.result.records.result import Facts, Ratio, Result
@@ -62,8 +61,8 @@ def derive(facts: Facts, raws: Mapping[str, Raw]) -> Result:
 
 def _case(case: CaseFacts, bundle: MeasuredBundle, raw: Raw) -> Case:
     derived = {
-        "scopes": {name: _statistics(raw, name) for name in get_args(Scope) if name in raw},
-        "stages": {name: _statistics(raw, name) if name in raw else None for name in get_args(Stage)},
+        "scopes": {name: summarise(raw[name]) for name in get_args(Scope) if name in raw},
+        "stages": {name: summarise(raw[name]) if name in raw else None for name in get_args(Stage)},
         "overhead": _overhead(raw),
         "audits": audit(case, bundle, raw),
         "energy": None,
@@ -77,10 +76,6 @@ def _with_derived(kind: type[Derived], facts: Any, derived: Mapping[str, Any]) -
     """A record of facts and of what follows from them; what it holds of the latter already is replaced."""
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: derived[name] if name in derived else getattr(facts, name) for name in names})
-
-
-def _statistics(raw: Raw, name: str) -> Statistics:
-    return from_mapping(Statistics, summarise(raw[name]), where=name)
 
 
 def _overhead(raw: Raw) -> MedianInterval | None:

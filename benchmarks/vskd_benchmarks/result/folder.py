@@ -37,7 +37,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,7 @@ from numpy.typing import NDArray
 from vskd.bundle import FileEntry
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
-from vskd.writing import disk_errors, recover, write_folder
+from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
 from vskd_benchmarks.result.records.case import CaseFacts
 from vskd_benchmarks.result.records.result import Result
 
@@ -85,13 +84,11 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     if out.suffix == ".json":
         raise ConfigError(f"--out names a folder, got {out}", hint=f"Say --out {out.with_suffix('')}")
     recover(out)
-    parent = out.absolute().parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ConfigError(f"cannot write {out}: {parent} is no folder that can be written to", hint="Make it first")
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} exists", hint="Give another name, or --overwrite")
     if out.exists() and _kind(out / MANIFEST) != KIND:  # a bundle has a manifest too
         raise ConfigError(f"{out} exists and is no result folder; it is not replaced", hint="Give another name")
+    refuse_unwritable(out, ConfigError)
 
 
 def _kind(manifest: Path) -> str | None:

@@ -65,7 +65,6 @@ _THROTTLED_NOW, _THROTTLED_EVER = 0xF, 0xF0000
 _LOAD_SOURCE = {
     "case": "meanwhile",
     "group": "while its group was measured",
-    "load-average": "in the last minute, by the load average",
 }
 
 #: What each setting of a profile is called in a message, with its unit.

@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from vskd_benchmarks.measure.latency import (
     SMALLEST_SAMPLE,
+    Statistics,
     WarmUpRule,
     median_with_interval,
     percentile_ns,
@@ -41,17 +42,10 @@ def test_a_percentile_is_the_nearest_rank(latency_ns, percent):
 
 def test_a_summary_keeps_the_slowest_window():
     summary = summarise([1_000] * 129 + [10**9])
-    assert summary == {
-        "windows": 130,
-        "p50_ns": 1_000,
-        "p90_ns": 1_000,
-        "p95_ns": 1_000,
-        "p99_ns": None,
-        "p99.9_ns": None,
-        "min_ns": 1_000,
-        "max_ns": 10**9,
-        "mean_ns": 7_693_300,
-    }
+    assert summary == Statistics(
+        windows=130, p50_ns=1_000, p90_ns=1_000, p95_ns=1_000, p99_ns=None, p99_9_ns=None, min_ns=1_000,
+        max_ns=10**9, mean_ns=7_693_300,
+    )  # fmt: skip
 
 
 RULE = WarmUpRule(block=5, agreeing=3, tolerance=0.03, ceiling_s=1.0)

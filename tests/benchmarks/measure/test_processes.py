@@ -10,7 +10,7 @@ import pytest
 
 from vskd.errors import BundleError, EngineError
 from vskd_benchmarks.measure import startup
-from vskd_benchmarks.measure.memory import peak_memory
+from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
 from vskd_benchmarks.measure.processes import WorkerError, WorkerProcess, environment, worker_command
 
 
@@ -74,10 +74,11 @@ def test_peak_memory_is_the_programs_own_and_not_its_parents():
     assert int(done.stdout) < 100_000_000
 
 
-def test_peak_memory_without_proc(tmp_path):
-    measured = peak_memory(tmp_path / "status")
-    assert measured["source"] == "ru_maxrss"
-    assert measured["bytes"] > 10**6
+def test_a_system_that_does_not_tell_the_memory_is_an_error(tmp_path):
+    (tmp_path / "status").write_text("VmRSS:\t  12 kB\n")
+    assert resident_bytes(tmp_path / "status") == 12 * 1024
+    with pytest.raises(OSError, match="does not hold VmHWM"):
+        peak_memory(tmp_path / "status")
 
 
 def test_a_worker_gets_the_variables_that_are_named_for_it():

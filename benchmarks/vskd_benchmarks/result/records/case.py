@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from vskd.errors import ConfigError
-from vskd_benchmarks.measure.latency import WarmUp
+from vskd_benchmarks.measure.latency import Statistics, WarmUp
 from vskd_benchmarks.measure.settings import Mode
 from vskd_benchmarks.result.records.energy import BatteryUse, CaseEnergy
 from vskd_benchmarks.result.records.validity import Audits, Validity
@@ -21,29 +21,6 @@ Stage = Literal["resample", "encode", "infer", "decide"]
 
 #: A case's id is the name of a file.
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,119}")
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Of one array of raw nanoseconds. A percentile is null below its smallest sample (MLPerf's early stopping).
-
-    Attributes
-    ----------
-    windows : readings
-    p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns : percentiles by nearest rank; they take 11, 64, 130, 662, 6636 readings
-    min_ns, max_ns : extremes; nothing is clipped
-    mean_ns : rounded
-    """
-
-    windows: int
-    p50_ns: int | None
-    p90_ns: int | None
-    p95_ns: int | None
-    p99_ns: int | None
-    p99_9_ns: int | None = field(metadata={"key": "p99.9_ns"})
-    min_ns: int
-    max_ns: int
-    mean_ns: int
 
 
 @dataclass(frozen=True)
@@ -100,7 +77,7 @@ class Cpu:
     involuntary_switches : times that the core was taken away
     other_cores : cores that other processes kept busy meanwhile; null where it is unknown
     load_source : case: /proc/stat around its own rounds; group: around those of its whole group, where its own are too
-        short; load-average: of the last minute, less its threads, where /proc/stat is closed
+        short; none: /proc/stat is closed
     share : busy over wall; in mode paced this is the share of a core that a wearable would spend
     """
 
@@ -109,7 +86,7 @@ class Cpu:
     voluntary_switches: int
     involuntary_switches: int
     other_cores: float | None
-    load_source: Literal["case", "group", "load-average", "none"]
+    load_source: Literal["case", "group", "none"]
     share: float
 
 
@@ -139,7 +116,7 @@ class Memory:
     ----------
     peak_bytes : of the process
     library_bytes : of a process that holds numpy and the engine's library only
-    source : VmHWM or ru_maxrss
+    source : VmHWM
     over_library_bytes : the difference
     """
 
