@@ -1,9 +1,8 @@
 """The bundle: a self-describing folder of models, contract, golden vectors, report, and a hash of each file.
 
-``vskd.bundle_files`` names its files; ``schemas/`` holds the JSON Schema of manifest and contract, and a test
-keeps schema and reader equal. There is no date inside: writing the same content twice gives the same
-bytes. What is used is checked first: opening checks the contract and every file's presence and size, taking a model
-checks that model, ``check`` checks everything.
+``vskd.bundle_files`` names its files; ``schemas/`` holds the JSON Schema of manifest and contract. There is no date
+inside: writing the same content twice gives the same bytes. What is used is checked first: opening checks the contract
+and every file's presence and size, taking a model checks that model, ``check`` checks everything.
 """
 
 from __future__ import annotations

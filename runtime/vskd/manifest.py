@@ -1,6 +1,6 @@
 """The manifest of a bundle: its records, and reading them from ``manifest.json``.
 
-``schemas/`` holds the JSON Schema; a test keeps schema and reader equal.
+``vskd.schema`` makes the JSON Schema in ``schemas/`` from them.
 """
 
 from __future__ import annotations

@@ -12,18 +12,19 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError
 from vskd_benchmarks.result.folder import SCHEMA
 from vskd_benchmarks.result.records.result import Result
-from vskd_benchmarks.result.schema import schema, schema_text
+from vskd_benchmarks.result.schema import result_schema
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMITTED = sorted((ROOT / "benchmarks" / "results").rglob("result.json"))
 
-VALIDATOR = jsonschema.Draft202012Validator(schema())
+DOCUMENT = json.loads(result_schema())
+VALIDATOR = jsonschema.Draft202012Validator(DOCUMENT)
 
 
 def test_the_committed_schema_is_the_one_that_the_records_make():
     hint = "make it anew: python -m vskd_benchmarks.result.schema"
-    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), hint
-    jsonschema.Draft202012Validator.check_schema(schema())
+    assert SCHEMA.read_text(encoding="utf-8") == result_schema(), hint
+    jsonschema.Draft202012Validator.check_schema(DOCUMENT)
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
@@ -40,7 +41,7 @@ def test_committed_results_follow_it_and_are_read_whole(path):
 
 
 def test_every_field_of_every_record_is_described_or_speaks_for_itself():
-    records = [schema(), *schema()["$defs"].values()]
+    records = [DOCUMENT, *DOCUMENT["$defs"].values()]
     bare = {name for record in records for name, field in record["properties"].items() if "description" not in field}
     assert bare == {
         "kind", "schema_version", "p50_ns", "low_ns", "high_ns", "status", "reasons", "outputs", "repeated_input",
