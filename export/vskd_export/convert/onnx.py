@@ -60,6 +60,20 @@ def finish(proto: Any, contract: Contract) -> bytes:
     return content
 
 
+def onnx_network_start(graph: Any) -> int:
+    """Position of the node in which the network begins: its first convolution, without one its first dense layer.
+
+    Parameters
+    ----------
+    graph : onnx.GraphProto, in topological order
+    """
+    for kind in ("Conv", "Gemm"):
+        found = [index for index, node in enumerate(graph.node) if node.op_type == kind]
+        if found:
+            return found[0]
+    return len(graph.node)
+
+
 def onnx_bytes(module: nn.Module, example: Tensor, contract: Contract, *, names: tuple[str, str]) -> bytes:
     """Convert a module of one input and one output, in this process; loud, so for a process of its own.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vskd.contract import Contract
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME, OUTPUT_NAME, PROBABILITIES_NAME
-from vskd_export.convert.onnx import finish
+from vskd_export.convert.onnx import finish, onnx_network_start
 
 #: What stands between the image and the first convolution of an integer model.
 _QUANTIZATION = frozenset({"DequantizeLinear", "QuantizeLinear"})
@@ -77,7 +77,7 @@ def image_tensor(graph: Any) -> str:
     graph : onnx.GraphProto, in topological order
     """
     producers = {output: node for node in graph.node for output in node.output}
-    first: str = next(node for node in graph.node if node.op_type == "Conv").input[0]
+    first: str = graph.node[onnx_network_start(graph)].input[0]
     while first in producers and producers[first].op_type in _QUANTIZATION:
         first = producers[first].input[0]
     return first

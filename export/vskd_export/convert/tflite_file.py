@@ -19,6 +19,8 @@ from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME
 
 _FILE_IDENTIFIER = b"TFL3"
 
+CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+
 
 def read_model(content: bytes) -> Any:
     """The file as a tree of ``schema_py_generated`` objects, every buffer inside."""
@@ -92,6 +94,16 @@ def operator_names(model: Any, subgraph: int = 0) -> list[str]:
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     return [names[codes[operator.opcodeIndex]] for operator in model.subgraphs[subgraph].operators]
+
+
+def network_start(model: Any, subgraph: int = 0) -> int | None:
+    """Where the network begins in a subgraph: its first convolution, without one its first dense layer; or None."""
+    names = operator_names(model, subgraph)
+    for kinds in (CONVOLUTIONS, frozenset({"FULLY_CONNECTED"})):
+        found = [index for index, name in enumerate(names) if name in kinds]
+        if found:
+            return found[0]
+    return None
 
 
 def output_names(model: Any, subgraph: int = 0) -> list[str]:

@@ -25,6 +25,11 @@ SIGNATURES: Mapping[str, tuple[str, str]] = {
 }
 
 
+def signatures_of(contract: Contract) -> Mapping[str, tuple[str, str]]:
+    """The variants that a contract's student has: a raw one has no image to take or to give."""
+    return {name: ports for name, ports in SIGNATURES.items() if contract.raw is None or IMAGE_NAME not in ports}
+
+
 class ImageToLogits(nn.Module):
     """The student behind its encoder: (1, image channels, size, size) -> (1, classes)."""
 
@@ -62,7 +67,7 @@ class WindowToProbabilities(nn.Module):
 
 
 def to_signatures(student: Student, contract: Contract) -> bytes:
-    """Convert to a float ``.tflite`` with every one of ``SIGNATURES``, yet to be finished.
+    """Convert to a float ``.tflite`` with every variant of the student, yet to be finished.
 
     Parameters
     ----------
@@ -94,9 +99,9 @@ def _convert(folder: Path) -> None:
         "image": ImageToLogits(student),
         "encoder": WindowToImage(student),
     }
-    shapes = {INPUT_NAME: contract.window_shape, IMAGE_NAME: contract.image_shape}
+    shapes = {INPUT_NAME: contract.window_shape, IMAGE_NAME: contract.encoded_shape}
     converter = litert_torch
-    for name, (port, _) in SIGNATURES.items():
+    for name, (port, _) in signatures_of(contract).items():
         converter = converter.signature(name, modules[name].eval(), sample_kwargs={port: torch.zeros(1, *shapes[port])})
     converter.convert().export(str(folder / "signatures.tflite"))
 

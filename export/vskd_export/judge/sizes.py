@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vskd.bundle import ModelEntry
-from vskd_export.convert.tflite_file import operator_names, read_model
+from vskd_export.convert.onnx import onnx_network_start
+from vskd_export.convert.tflite_file import CONVOLUTIONS, network_start, operator_names, read_model
 from vskd_export.judge.limits import SIZE_RATIO_BITS, WHOLE_FILE_BYTES
 from vskd_export.judge.violations import Violation, ViolationCode
 from vskd_export.quantize.recipes import FLOAT_RECIPE, RECIPES, entry
 
 _ONNX_LAYERS = frozenset({"Conv", "Gemm"})
-_TFLITE_LAYERS = frozenset({"CONV_2D", "FULLY_CONNECTED"})
+_TFLITE_LAYERS = CONVOLUTIONS | {"FULLY_CONNECTED"}
 
 #: Between a stored weight and its layer: what turns it back into float.
 _ONNX_WIDENING = frozenset({"DequantizeLinear", "Cast", "Transpose"})
@@ -82,8 +83,7 @@ def _in_onnx(content: bytes) -> int:
     graph = onnx.load_from_string(content).graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     producers = {output: node for node in graph.node for output in node.output}
-    first = next(index for index, node in enumerate(graph.node) if node.op_type == "Conv")
-    layers = [node for node in graph.node[first:] if node.op_type in _ONNX_LAYERS]
+    layers = [node for node in graph.node[onnx_network_start(graph) :] if node.op_type in _ONNX_LAYERS]
     names = {_onnx_source(node.input[1], producers) for node in layers}
     return sum(onnx.numpy_helper.to_array(stored[name]).nbytes for name in names)
 
@@ -99,7 +99,7 @@ def _in_tflite(content: bytes) -> int:
     graph = model.subgraphs[0]
     producers = {operator.outputs[0]: operator for operator in graph.operators}
     names = operator_names(model)
-    behind = list(zip(graph.operators, names, strict=True))[names.index("CONV_2D") :]
+    behind = list(zip(graph.operators, names, strict=True))[network_start(model) :]
     layers = [operator for operator, name in behind if name in _TFLITE_LAYERS]
     indices = {_tflite_source(operator.inputs[1], producers) for operator in layers}
     return sum(len(model.buffers[graph.tensors[index].buffer].data) for index in indices)

@@ -22,7 +22,7 @@ from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd.engines.process import infer_in_subprocess
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
-from vskd_export.convert.tflite_variants import SIGNATURES
+from vskd_export.convert.tflite_variants import SIGNATURES, signatures_of
 from vskd_export.judge.engines import EngineRun
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float64_encoders import reference_encoded
@@ -30,7 +30,7 @@ from vskd_export.judge.limits import PROBABILITY_LIMIT
 from vskd_export.judge.quantized import check_quantized, measure_quantized
 from vskd_export.judge.violations import Violation, refuse_not_finite
 from vskd_export.quantize.recipes import FLOAT_RECIPE, format_of
-from vskd_export.quantize.variants import draw_images, variant_of
+from vskd_export.quantize.variants import encode, variant_of
 from vskd_export.subprocesses import run_in_subprocess
 from vskd_training.models.student import Student
 
@@ -110,11 +110,11 @@ def check_variants(
     GateError : a value is not finite
     EngineError : an engine cannot run a variant
     """
-    inputs = {INPUT_NAME: evidence.windows, IMAGE_NAME: draw_images(student, evidence.windows)}
+    inputs = {INPUT_NAME: evidence.windows, IMAGE_NAME: encode(student, evidence.windows)}
     expected = _Expected(contract, evidence, shipped, reference_encoded(evidence.windows, contract))
     rows: list[VariantParity] = []
     violations: list[Violation] = []
-    for answer in _answers(files, inputs):
+    for answer in _answers(files, inputs, contract):
         row, found = _check(answer, expected)
         rows.append(row)
         violations.extend(found)
@@ -147,7 +147,7 @@ def _cost(answer: _Answer, expected: _Expected) -> tuple[Violation, ...]:
     return check_quantized(measure_quantized(run, expected.contract, expected.evidence))
 
 
-def _answers(files: Mapping[str, bytes], inputs: Mapping[str, Float32]) -> Iterator[_Answer]:
+def _answers(files: Mapping[str, bytes], inputs: Mapping[str, Float32], contract: Contract) -> Iterator[_Answer]:
     onnx = {file: content for file, content in files.items() if format_of(file) == "onnx"}
     signatures = {file: content for file, content in files.items() if format_of(file) == "tflite"}
     with tempfile.TemporaryDirectory() as name:
@@ -166,23 +166,26 @@ def _answers(files: Mapping[str, bytes], inputs: Mapping[str, Float32]) -> Itera
         run_in_subprocess("vskd_export.judge.variants", folder, purpose=purpose, needs="ai_edge_litert")
         for file in signatures:
             with np.load(folder / f"{Path(file).name}.npz", allow_pickle=False) as outputs:
-                for variant in SIGNATURES:
+                for variant in signatures_of(contract):
                     yield _Answer("litert", file, variant, outputs[variant])
 
 
 def _run(folder: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
     with np.load(folder / "inputs.npz", allow_pickle=False) as archive:
         inputs = dict(archive)
     for model in sorted(folder.glob("*.tflite")):
-        answers: dict[str, Any] = {variant: _signature(model, variant, inputs) for variant in SIGNATURES}
+        interpreter = Interpreter(model_path=str(model), num_threads=1)
+        answers: dict[str, Any] = {
+            variant: _signature(interpreter, variant, inputs) for variant in interpreter.get_signature_list()
+        }
         np.savez(model.with_name(f"{model.name}.npz"), **answers)
 
 
-def _signature(model: Path, variant: str, inputs: Mapping[str, Float32]) -> Float32:
-    from ai_edge_litert.interpreter import Interpreter
-
+def _signature(interpreter: Any, variant: str, inputs: Mapping[str, Float32]) -> Float32:
     source, sink = SIGNATURES[variant]
-    runner = Interpreter(model_path=str(model), num_threads=1).get_signature_runner(variant)
+    runner = interpreter.get_signature_runner(variant)
     return np.concatenate([runner(**{source: each[np.newaxis]})[sink] for each in inputs[source]])
 
 

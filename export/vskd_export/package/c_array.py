@@ -35,6 +35,7 @@ RESOLVER_METHODS: Mapping[str, str] = {
     "BATCH_MATMUL": "AddBatchMatMul",
     "CONCATENATION": "AddConcatenation",
     "CONV_2D": "AddConv2D",
+    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
     "DEQUANTIZE": "AddDequantize",
     "DIV": "AddDiv",
     "EXP": "AddExp",

@@ -25,7 +25,8 @@ from vskd.bundle import ModelEntry
 from vskd.closed import to_mapping
 from vskd.engines import ModelFormat
 from vskd_export.convert.graph import INPUT_NAME
-from vskd_export.convert.tflite_file import operator_names, output_names, read_model
+from vskd_export.convert.onnx import onnx_network_start
+from vskd_export.convert.tflite_file import network_start, output_names, read_model
 from vskd_export.quantize.recipes import FLOAT_RECIPE, RECIPES
 from vskd_export.subprocesses import run_in_subprocess
 
@@ -175,7 +176,7 @@ def _tflite_tensors(model: Path, windows: NDArray[np.float32]) -> Iterator[Tenso
     )
     interpreter.allocate_tensors()
     tree = read_model(model.read_bytes())
-    behind = output_names(tree)[operator_names(tree).index("CONV_2D") :]
+    behind = output_names(tree)[network_start(tree) :]
     details = {entry["name"]: entry for entry in interpreter.get_tensor_details()}
     source = interpreter.get_input_details()[0]["index"]
     for window in windows:
@@ -197,8 +198,7 @@ def _onnx_tensors(model: Path, windows: NDArray[np.float32]) -> Iterator[Tensors
 
     proto = onnx.load(str(model))
     nodes = list(proto.graph.node)
-    first = next(index for index, node in enumerate(nodes) if node.op_type == "Conv")
-    made = [output for node in nodes[first:] for output in node.output]
+    made = [output for node in nodes[onnx_network_start(proto.graph) :] for output in node.output]
     # What a layer hands on is what the quantized model made of it, where it quantizes it.
     handed_on = {name.removesuffix(_HANDED_ON): name for name in made if name.endswith(_HANDED_ON)}
     plain = {name: name for name in made if not name.endswith((_HANDED_ON, _STORED))}

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME
-from vskd_export.convert.onnx import finish
+from vskd_export.convert.onnx import finish, onnx_network_start
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.subprocesses import run_in_subprocess
 
@@ -108,15 +108,15 @@ def int8_per_channel(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], ND
 
 
 def encoder_nodes(graph: Any) -> list[str]:
-    """Names of the nodes that the first convolution's input is made by.
+    """Names of the nodes that the network's input is made by.
 
     Parameters
     ----------
     graph : onnx.GraphProto, in topological order
     """
     producers = {output: node for node in graph.node for output in node.output}
-    first = next(node for node in graph.node if node.op_type == "Conv")
-    waiting, found = [first.input[0]], set()
+    start = onnx_network_start(graph)
+    waiting, found = [name for node in graph.node[start : start + 1] for name in node.input[:1]], set()
     while waiting:
         node = producers.get(waiting.pop())
         if node is not None and node.name not in found:

@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 
 from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME
-from vskd_export.convert.tflite_file import finish, operator_names, output_names, read_model
+from vskd_export.convert.tflite_file import finish, network_start, operator_names, output_names, read_model
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.subprocesses import run_in_subprocess
 
-#: What a ResNet18 is made of in TFLite.
+#: What the students are made of in TFLite.
 QUANTIZED_OPERATIONS = (
     "ADD",
     "CONCATENATION",
     "CONV_2D",
+    "DEPTHWISE_CONV_2D",
     "FULLY_CONNECTED",
     "MAX_POOL_2D",
     "MEAN",
@@ -41,8 +42,8 @@ QUANTIZED_OPERATIONS = (
 #: Between the encoder and the first convolution the image only changes its layout: cheaper as int8.
 _LAYOUT_OPERATIONS = frozenset({"CONCATENATION", "PAD", "PADV2", "RESHAPE", "TRANSPOSE"})
 
-#: What of a ResNet18 has weights.
-WEIGHTED_OPERATIONS = ("CONV_2D", "FULLY_CONNECTED")
+#: What of them has weights.
+WEIGHTED_OPERATIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def quantize_tflite(model: bytes, contract: Contract, calibration: WindowSet, recipe: str) -> bytes:
@@ -86,7 +87,7 @@ def quantize_graphs(model: bytes, inputs: Mapping[str, NDArray[np.float32]], rec
 
 
 def encoder_outputs(model: Any) -> list[str]:
-    """Names of the tensors that the encoder computes: all of a subgraph ahead of the first convolution but its layout.
+    """Names of the tensors that the encoder computes: all of a subgraph ahead of the network but its layout.
 
     Parameters
     ----------
@@ -96,11 +97,10 @@ def encoder_outputs(model: Any) -> list[str]:
 
 
 def _end(model: Any, graph: int) -> int:
-    """How many of a subgraph's operators draw the image."""
-    operators = operator_names(model, graph)
-    if "CONV_2D" not in operators:
+    """How many of a subgraph's operators are the encoder."""
+    operators, end = operator_names(model, graph), network_start(model, graph)
+    if end is None:
         return len(operators)
-    end = operators.index("CONV_2D")
     while end > 0 and operators[end - 1] in _LAYOUT_OPERATIONS:
         end -= 1
     return end
@@ -163,7 +163,7 @@ def _activation_ranges(content: bytes, recipe: list[dict[str, Any]], inputs: Map
     manager.load_quantization_recipe(recipe)
     model, samples = read_model(content), {}
     for signature in model.signatureDefs:
-        if "CONV_2D" in operator_names(model, signature.subgraphIndex):
+        if network_start(model, signature.subgraphIndex) is not None:
             port = signature.inputs[0].name.decode()
             samples[signature.signatureKey.decode()] = [{port: each[np.newaxis]} for each in inputs[port]]
     observer = calibrator.Calibrator(content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)

@@ -22,7 +22,7 @@ from vskd.contract import Contract
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
 from vskd_export.convert.onnx_variants import encoder_variant, image_variant, probabilities_variant
 from vskd_export.convert.tflite_file import finish_signatures
-from vskd_export.convert.tflite_variants import SIGNATURES, to_signatures
+from vskd_export.convert.tflite_variants import signatures_of, to_signatures
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.recipes import FLOAT_RECIPE, INTEGER_RECIPE, entry, format_of
 from vskd_export.quantize.tflite import quantize_graphs
@@ -72,14 +72,18 @@ def make_variants(
     for recipe in VARIANT_RECIPES:
         if entry("onnx", recipe) in models:
             model = files[entry("onnx", recipe).file]
-            chosen = [name for name in _ONNX_VARIANTS if name != "encoder" or recipe == FLOAT_RECIPE]
-            made |= {variant_file(name, recipe): _ONNX_VARIANTS[name](model, contract) for name in chosen}
+            chosen = [name for name in signatures_of(contract) if name in _ONNX_VARIANTS]
+            made |= {
+                variant_file(name, recipe): _ONNX_VARIANTS[name](model, contract)
+                for name in chosen
+                if name != "encoder" or recipe == FLOAT_RECIPE
+            }
     recipes = [recipe for recipe in VARIANT_RECIPES if entry("tflite", recipe) in models]
     return made | _signatures(student, contract, calibration, recipes)
 
 
-def draw_images(student: Student, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Images (n, image channels, size, size) of windows (n, channels, samples), by torch's encoder."""
+def encode(student: Student, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The encoder's output (n, *contract.encoded_shape) of windows (n, channels, samples), by torch."""
     with torch.inference_mode():
         images: NDArray[np.float32] = student.encoder(torch.from_numpy(windows)).numpy()
     return images
@@ -88,9 +92,9 @@ def draw_images(student: Student, windows: NDArray[np.float32]) -> NDArray[np.fl
 def _signatures(
     student: Student, contract: Contract, calibration: WindowSet, recipes: Sequence[str]
 ) -> dict[str, bytes]:
-    outputs = {name: ports[1] for name, ports in SIGNATURES.items()}
+    outputs = {name: ports[1] for name, ports in signatures_of(contract).items()}
     full = to_signatures(student, contract)
-    inputs = {INPUT_NAME: calibration.windows, IMAGE_NAME: draw_images(student, calibration.windows)}
+    inputs = {INPUT_NAME: calibration.windows, IMAGE_NAME: encode(student, calibration.windows)}
     contents = {recipe: full if recipe == FLOAT_RECIPE else quantize_graphs(full, inputs, recipe) for recipe in recipes}
     return {
         signatures_file(recipe): finish_signatures(content, contract, outputs) for recipe, content in contents.items()

@@ -111,10 +111,6 @@ def test_a_convolution_over_time_is_the_one_of_one_dimension(
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (
-            {"family": "raw-resnet", "width": 0.5},
-            "width = 0.5 has no meaning for student.family = 'raw-resnet'",
-        ),
         ({"channels": 16}, "student.channels = 16 has no meaning for student.family = 'gaf-resnet'"),
         ({"family": "raw-resnet", "kernel": 4}, "student.kernel must be odd"),
         ({"family": "raw-resnet", "channels": 2}, r"student.channels must lie in \[4, 512\], got 2"),

@@ -7,8 +7,8 @@ from typing import Literal
 
 from vskd.errors import ConfigError
 
-#: Which keys of ``[student]`` shape which kind of network.
-_IMAGE_KEYS, _RAW_KEYS = ("width", "depth"), ("channels", "growth", "blocks", "kernel", "stride")
+#: Keys of ``[student]`` that shape a raw network alone.
+_RAW_KEYS = ("channels", "growth", "blocks", "kernel", "stride")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class StudentConfig:
     ----------
     family : ``gaf-resnet`` (the paper's: a ResNet on the images of ``[gaf]``), ``raw-resnet`` (residual convolutions
         over time, on the channels of ``[raw]``), or ``raw-separable`` (depthwise-separable ones)
-    width, depth : of ``gaf-resnet``: the factor on the channels of ResNet, and its layers with weights
+    width, depth : of ``gaf-resnet`` alone: the factor on the channels of ResNet, and its layers with weights
     channels, growth, blocks : of the raw families: channels of the first of three stages, the factor from stage to
         stage, and blocks in each
     kernel, stride : of the raw families: samples that a convolution sees, and the step of the first one, samples
@@ -47,21 +47,21 @@ class StudentConfig:
             raise ConfigError(f"student.kernel must be odd and lie in [3, 63], got {self.kernel}")
         if not 1 <= self.stride <= 8:
             raise ConfigError(f"student.stride must lie in [1, 8], got {self.stride}")
-        self._refuse_keys_of_another_family()
+        self._refuse_raw_keys_of_an_image_student()
 
     @property
     def is_raw(self) -> bool:
         """Whether the network takes the window itself, and no image."""
         return self.family != "gaf-resnet"
 
-    def _refuse_keys_of_another_family(self) -> None:
+    def _refuse_raw_keys_of_an_image_student(self) -> None:
+        """``width`` of a raw student is left alone, as ``[gaf]`` is: presets have it, and one key picks the family."""
         known = {item.name: item.default for item in fields(self)}
-        for name in _IMAGE_KEYS if self.is_raw else _RAW_KEYS:
+        for name in () if self.is_raw else _RAW_KEYS:
             if getattr(self, name) != known[name]:
-                own = ", ".join(_RAW_KEYS if self.is_raw else _IMAGE_KEYS)
                 raise ConfigError(
                     f"student.{name} = {getattr(self, name)} has no meaning for student.family = {self.family!r}",
-                    hint=f"That family has the keys {own}",
+                    hint="Set student.family to raw-separable or raw-resnet; the image student has width and depth",
                 )
 
 
