@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import platform
 import struct
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +26,6 @@ State = Literal["ok", "note", "lack"]
 
 #: Instructions that make int8 several times faster than float, by kind of processor.
 INT8_FEATURES = {"aarch64": ("asimddp", "i8mm"), "x86_64": ("avx512_vnni", "avx_vnni")}
-
-#: The clock of a machine without a battery starts in an earlier year, until it is set.
-YEAR_OF_RELEASE = 2026
-
-#: Clock sources of Linux that are read in tens of nanoseconds; others take microseconds.
-QUICK_CLOCKS = ("tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "xen")
 
 
 @dataclass(frozen=True)
@@ -66,8 +59,6 @@ def examine(bundle: str | Path | None = None, *, root: Path = Path("/")) -> tupl
         *_engines(),
         *(_models(Path(bundle)) if bundle is not None else ()),
         _features(root),
-        _governor(root),
-        *_clocks(root),
         _sensors(root),
     )
 
@@ -128,37 +119,6 @@ def _features(root: Path) -> Finding:
         "cpu", "note", f"none of {', '.join(useful)}: int8 gains little over float",
         "Nothing to install; compare the models with `vskd bench`",
     )  # fmt: skip
-
-
-def _governor(root: Path) -> Finding:
-    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
-    governor = _text(folder / "scaling_governor")
-    if governor is None:
-        return Finding("governor", "note", "unknown (a virtual machine or a container)")
-    now, most = _text(folder / "scaling_cur_freq"), _text(folder / "cpuinfo_max_freq")
-    text = governor + (f", {int(now) // 1000} of {int(most) // 1000} MHz now" if now and most else "")
-    if governor == "powersave":
-        remedy = "echo schedutil | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-        return Finding("governor", "note", f"{text}: the processor may stay at its lowest frequency", remedy)
-    return Finding("governor", "ok", text)
-
-
-def _clocks(root: Path) -> Iterator[Finding]:
-    info = time.get_clock_info("monotonic")
-    source = _text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource")
-    text = f"monotonic, resolution {info.resolution * 1e9:.0f} ns, source {source or 'unknown'}"
-    if source is None or source in QUICK_CLOCKS:
-        yield Finding("clock", "ok", text)
-    else:
-        remedy = "See available_clocksource beside it; latencies below some microseconds cannot be trusted"
-        yield Finding("clock", "note", f"{text}, which is slow to read", remedy)
-    year = time.gmtime().tm_year
-    if year < YEAR_OF_RELEASE:
-        yield Finding(
-            "date", "note", f"the wall clock shows {year}", "Set it (timedatectl set-ntp true), or add a clock"
-        )
-    else:
-        yield Finding("date", "ok", time.strftime("%Y-%m-%d", time.gmtime()))
 
 
 def _cpu_flags(root: Path) -> frozenset[str]:

@@ -26,6 +26,7 @@ from vskd.decide import Event
 from vskd.engines import Engine
 from vskd.errors import BundleError, ConfigError
 from vskd.sources.csv import SampleReader
+from vskd.sources.feed import feed
 
 if TYPE_CHECKING:  # slow to import
     from numpy.typing import NDArray
@@ -138,11 +139,10 @@ def play(contract: Contract, case: StreamCase, text: str, engine: Engine) -> tup
     """
     reader = SampleReader.open(io.StringIO(text), name=case.file)
     classifier = Classifier(contract, engine, unit=case.unit, axes=case.axes, time_unit=reader.time_unit)
-    chunks = list(reader.chunks(rows=_PUSH_ROWS))
+    events: list[Event] = []
+    feed(classifier, reader.chunks(rows=_PUSH_ROWS), events.append)
     if contract.window.mode == "whole":
-        time, xyz = (np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in ("time", "xyz"))
-        return [classifier.classify(time, xyz)], {}
-    events = [event for chunk in chunks for event in classifier.push(chunk.time, chunk.xyz)]
+        return events, {}
     health = classifier.health
     counts = ("samples", "out_of_order", "not_finite", "gaps", "saturated")
     return events, {name: getattr(health, name) for name in counts}

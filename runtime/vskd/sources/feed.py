@@ -35,7 +35,7 @@ class Source(Protocol):
         ...
 
 
-def feed(classifier: Classifier, chunks: Iterable[Chunk], on_event: OnEvent) -> int:
+def feed(classifier: Classifier, chunks: Iterable[Chunk], on_event: OnEvent) -> None:
     """Push chunks through a classifier until they end; each event goes to ``on_event`` as soon as it is decided.
 
     Parameters
@@ -44,30 +44,18 @@ def feed(classifier: Classifier, chunks: Iterable[Chunk], on_event: OnEvent) -> 
     chunks : of one recording or one live stream
     on_event : called with each event
 
-    Returns
-    -------
-    how many events there were
-
     Raises
     ------
     VskdError : what the source and the classifier raise; events before it have been handed out
     """
-    events = 0
-    decide = _whole if classifier.contract.window.mode == "whole" else _sliding
-    for event in decide(classifier, chunks):
-        on_event(event)
-        events += 1
-    return events
-
-
-def _sliding(classifier: Classifier, chunks: Iterable[Chunk]) -> Iterator[Event]:
+    if classifier.contract.window.mode == "whole":
+        held = list(chunks)
+        times, xyz = np.concatenate([one.time for one in held]), np.concatenate([one.xyz for one in held])
+        on_event(classifier.classify(times, xyz))
+        return
     for chunk in chunks:
-        yield from classifier.push(chunk.time, chunk.xyz)
-
-
-def _whole(classifier: Classifier, chunks: Iterable[Chunk]) -> Iterator[Event]:
-    held = list(chunks)
-    yield classifier.classify(np.concatenate([one.time for one in held]), np.concatenate([one.xyz for one in held]))
+        for event in classifier.push(chunk.time, chunk.xyz):
+            on_event(event)
 
 
 def paced(

@@ -36,8 +36,8 @@ def chunks_of(samples: int, rows: int) -> list[Chunk]:
 @pytest.mark.parametrize("rows", [1, 7, 100])
 def test_a_callback_gets_each_event_of_a_stream(contract, rows):
     events: list[Event] = []
-    count = feed(Classifier(contract, MeanEngine()), chunks_of(100, rows), events.append)
-    assert count == len(events) == 1 + (100 - 32) // 16
+    feed(Classifier(contract, MeanEngine()), chunks_of(100, rows), events.append)
+    assert len(events) == 1 + (100 - 32) // 16
     assert {event.label for event in events} == {"z up"}
 
 
@@ -54,8 +54,8 @@ def test_events_are_handed_out_before_a_source_fails(contract):
 
 def test_a_whole_recording_is_gathered(whole_contract):
     events: list[Event] = []
-    assert feed(Classifier(whole_contract, MeanEngine()), chunks_of(77, 10), events.append) == 1
-    assert events[0].end_s == pytest.approx(76 / 50)
+    feed(Classifier(whole_contract, MeanEngine()), chunks_of(77, 10), events.append)
+    assert [event.end_s for event in events] == pytest.approx([76 / 50])
 
 
 # --- pace
