@@ -229,18 +229,6 @@ def matrix(bundle: Path, engines: Iterable[str], out: Path, root: Path) -> dict[
     }
 
 
-def table(result: Mapping[str, Any]) -> str:
-    """The result as text."""
-    lines = []
-    for row in (Row(**fields) for fields in result["engines"]):
-        versions = ", ".join(f"{name} {version}" for name, version in row.versions.items())
-        counts = ", ".join(f"{file}: {len(labels)} decisions" for file, labels in row.labels.items())
-        lines += [f"{row.engine:15} {'FAILED' if row.failed else 'ok':7} {versions}", f"{'':23} {counts}"]
-        lines += [f"{'':23} {sentence}" for sentence in row.failed]
-    lines += [f"difference: {sentence}" for sentence in result["differences"]]
-    return "\n".join(lines) + "\n"
-
-
 @click.command(cls=Script, epilog="Example: python -m research.engine_matrix wrist.bundle --out build/engines")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
@@ -250,7 +238,8 @@ def table(result: Mapping[str, Any]) -> str:
 def main(bundle: Path, out: Path, engines: tuple[str, ...]) -> None:
     """Try each engine in an environment of its own; the last line of standard output is one JSON document."""
     result = matrix(bundle, engines or list(ENGINES), out, Path(__file__).resolve().parents[2])
-    click.echo(table(result), err=True, nl=False)
+    for sentence in result["differences"]:
+        click.echo(f"difference: {sentence}", err=True)
     click.echo(json.dumps(result))
     sys.exit(0 if result["passed"] else 1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,7 +13,7 @@ from vskd_benchmarks.device.energy import POWER, STILL_TO_COME, power_arrays
 from vskd_benchmarks.result.check import differences, goals_since
 from vskd_benchmarks.result.derive import derive
 from vskd_benchmarks.result.energy import add_meter
-from vskd_benchmarks.result.folder import read_raw, read_result, write_result
+from vskd_benchmarks.result.folder import ResultFolder, read_result, write_result
 from vskd_benchmarks.result.records.result import Result
 
 
@@ -43,17 +42,17 @@ def add_power(folder: Path, options: Options) -> None:
     Raises
     ------
     click.UsageError : options that belong to the measurement
-    DataError : the file does not fit; the folder stays as it was, so that the right one can follow
+    DataError : the file does not fit, or the folder was changed; the folder stays as it is, so that the right file can
+        follow
     """
     options.refuse_bundles("--add-power")
     options.refuse("battery_wh", "duty_cycle", because="belongs to the measurement; leave it out with --add-power")
     if options.power_meter is None:
         raise click.UsageError("--add-power takes the meter's file too; add --power-meter FILE")
-    result = read_result(folder)
-    energy, trace = add_meter(result.energy, options.power_meter)
-    raws: dict[str, Any] = {case.id: read_raw(folder, case.id) for case in result.cases}
-    raws[POWER] = power_arrays(trace)
-    result = derive(replace(result, energy=energy), raws)
+    opened = ResultFolder.open(folder)
+    energy, trace = add_meter(opened.result.energy, options.power_meter)
+    raws = opened.raws() | {POWER: power_arrays(trace)}
+    result = derive(replace(opened.result, energy=energy), raws)
     report_missing_energy(result)
     write_result(folder, result, raws, overwrite=True)
     for case in result.cases:

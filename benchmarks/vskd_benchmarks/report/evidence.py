@@ -6,16 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from vskd_benchmarks.report.tables import Table, numbered
-from vskd_benchmarks.result.records.conditions import Environment
 from vskd_benchmarks.result.records.result import Result
 from vskd_benchmarks.result.records.validity import Reason, Validity
 from vskd_benchmarks.result.validity import (
-    CLOCK_CHANGE_LIMIT,
     CPU_SHARE_LIMIT,
     FEWEST_FOR_P99,
     OTHER_CORES_LIMIT,
-    SWAPPED_PAGES_LIMIT,
-    WARM_C,
 )
 
 
@@ -52,38 +48,6 @@ def headline(result: Result) -> Iterator[tuple[str, str, str]]:
 
 def _place(owner: str) -> tuple[int, str]:
     return (int(owner[1:]) if owner[1:].isdigit() else 0, owner)
-
-
-def machine_facts(result: Result) -> Table:
-    """What the verdict on the machine rests on, with the limits."""
-    environment = result.environment
-    before, after = environment.before, environment.after
-    pages = (before.swapped_pages, after.swapped_pages)
-    swapped = "" if pages[0] is None or pages[1] is None else str(pages[1] - pages[0])
-    throttled = f"{before.throttled} before, {after.throttled} after" if before.throttled else ""
-    loads = [f"{state.load_average[0]:g}" for state in (before, after) if state.load_average]
-    facts = (
-        ("highest thermal zone, °C", _hottest(environment), f"below {WARM_C:g}"),
-        ("clock of the fastest core, MHz", _clock(environment), f"within {CLOCK_CHANGE_LIMIT:.0%}"),
-        ("frequency governor", ", ".join(sorted({*before.governors, *after.governors})), "performance"),
-        ("throttled (vcgencmd)", throttled, "0x0"),
-        ("pages swapped during the run", swapped, f"{SWAPPED_PAGES_LIMIT}"),
-        ("load average of a minute, before and after", ", ".join(loads), "no limit"),
-    )
-    rows = tuple((fact, value or "unknown", limit) for fact, value, limit in facts)
-    return Table("The machine against the limits", "", ("fact", "measured", "limit"), rows, names=3)
-
-
-def _hottest(environment: Environment) -> str:
-    readings = (reading.temperature_c for reading in environment.readings)
-    temperatures = (environment.before.temperature_c, *readings, environment.after.temperature_c)
-    known = [temperature for temperature in temperatures if temperature is not None]
-    return f"{max(known):.1f}" if known else ""
-
-
-def _clock(environment: Environment) -> str:
-    known = [reading.frequency_khz / 1e3 for reading in environment.readings if reading.frequency_khz]
-    return f"{min(known):.0f} to {max(known):.0f}" if known else ""
 
 
 def case_facts(result: Result) -> Table:
@@ -158,8 +122,11 @@ def profile_sources(result: Result) -> Table:
 
 
 def machine(result: Result) -> Table:
-    """The machine and what is installed on it."""
-    used = result.environment.machine
+    """The machine, its state, and what is installed on it."""
+    used, before, after = result.environment.machine, result.environment.before, result.environment.after
+    governors = ", ".join(sorted({*before.governors, *after.governors}))
+    known = before.swapped_pages is not None and after.swapped_pages is not None
+    swapped = after.swapped_pages - before.swapped_pages if known else None  # type: ignore[operator]
     memory = "" if used.memory_bytes is None else f"{used.memory_bytes / 1e9:.1f} GB"
     rows = (
         ("board", used.board or ""), ("processor", used.cpu or ""), ("ARM part", used.cpu_part or ""),
@@ -167,6 +134,9 @@ def machine(result: Result) -> Table:
         ("cores", _text(used.cores)), ("cores allowed", _text(used.affinity)), ("memory", memory),
         ("virtual machine", {True: "yes", False: "no", None: ""}[used.virtual_machine]), ("system", used.system),
         ("Python", f"{used.python} ({used.implementation})"),
+        ("frequency governor (wanted: performance)", governors or "unknown"),
+        ("throttled (vcgencmd), before and after", f"{before.throttled or 'unknown'}, {after.throttled or 'unknown'}"),
+        ("pages swapped during the run", _text(swapped) or "unknown"),
         ("packages", ", ".join(f"{name} {version}" for name, version in used.versions.items())),
     )  # fmt: skip
     return Table("Environment", "", ("", ""), tuple(row for row in rows if row[1]), names=2)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-import importlib
 import importlib.util
 import io
 from collections.abc import Iterator, Mapping
@@ -70,17 +69,19 @@ def report_files(folder: Path) -> dict[str, bytes]:
     ----------
     folder : a result folder
     """
+    from vskd_benchmarks.report.charts import charts  # needs matplotlib
+
     opened = ResultFolder.open(folder)
     result = opened.result
-    raws = {case.id: opened.raw(case) for case in result.cases}
-    drawn = importlib.import_module("vskd_benchmarks.report.charts").charts(result, raws)
+    raws = opened.raws()
+    drawn = charts(result, raws)
     identity = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
     today = None
     if result.goals_version != VERSION:
         today = replace(result, goals_version=VERSION, goals=judge(result, raws, VERSION))
     files = {PAGE: page(result, drawn, identity, today), "cases.csv": _csv(_case_rows(result))}
     files["ratios.csv"] = _csv(map(to_mapping, result.ratios))
-    return files | {f"{chart.name}.png": chart.png for charts in drawn.values() for chart in charts}
+    return files | {f"{chart.name}.png": chart.png for section in drawn.values() for chart in section}
 
 
 def page(result: Result, drawn: Mapping[str, Any], identity: str, today: Result | None = None) -> bytes:
@@ -93,12 +94,13 @@ def page(result: Result, drawn: Mapping[str, Any], identity: str, today: Result 
     identity : SHA-256 of the manifest
     today : the result judged by today's goals, where its own are older
     """
-    jinja2 = importlib.import_module("jinja2")
+    import jinja2
+
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["data_uri"] = _data_uri
-    text: str = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+    text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         result=result,
         today=today,
         tables=tables,

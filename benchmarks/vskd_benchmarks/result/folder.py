@@ -201,7 +201,11 @@ class ResultFolder:
         """Whether the raw nanoseconds lie beside the document; a committed summary may leave them out."""
         return (self.path / RAW).is_dir()
 
-    def raw(self, case: CaseFacts) -> dict[str, NDArray[Any]]:
+    def raws(self) -> dict[str, Raw]:
+        """The raw arrays of every case by its id; as ``raw``."""
+        return {case.id: self.raw(case) for case in self.result.cases}
+
+    def raw(self, case: CaseFacts) -> Raw:
         """The raw arrays of a case.
 
         Raises

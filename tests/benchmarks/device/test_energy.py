@@ -152,6 +152,20 @@ def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
     assert "was not measured beside a power meter" in str(done.exception)
 
 
+def test_a_folder_that_was_changed_takes_no_file(short, tmp_path):
+    """Its manifest is written anew, which would hide the change."""
+    with Meter(tmp_path / "meter.csv") as meter:
+        result, raws = measured_run(short(EnergySettings(meter_later=True)), meter.follow)
+    folder = write_result(tmp_path / "result", result, raws)
+    raw = folder / result.cases[0].raw
+    raws[result.cases[0].id]["infer"][0, 0] += 1
+    with raw.open("wb") as file:
+        np.savez_compressed(file, **raws[result.cases[0].id])
+    done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "meter.csv")])
+    assert isinstance(done.exception, DataError)
+    assert "was changed: its SHA-256 is not the manifest's" in str(done.exception)
+
+
 def test_the_boards_own_chip_beside_a_run(short, monkeypatch):
     monkeypatch.setattr(bench, "find_pmic", lambda: lambda: 4.0)
     monkeypatch.setattr(bench, "STEP_S", 0.01)
