@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +39,8 @@ def test_subjects_and_folds_may_be_bare_numbers_on_the_command_line(tiny_config_
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("gaf.sise=32", r"unknown key 'sise' in tiny.toml.gaf. Did you mean 'size'\?"),
-        ("gafs.size=32", r"unknown key 'gafs' in tiny.toml. Did you mean 'gaf'\?"),
+        ("gaf.sise=32", r"^gaf.sise=32: unknown key 'sise' in config.gaf. Did you mean 'size'\?"),
+        ("gafs.size=32", r"^gafs.size=32: unknown key 'gafs' in config. Did you mean 'gaf'\?"),
         ("data.dataset=utd-mahd", r"there is no data set 'utd-mahd'. Did you mean 'utd-mhad'\?"),
         ("gaf.scaling=tan", r"cannot be 'tan'. Did you mean 'tanh'\?"),
         ("gaf.size=big", "must be of type int, got 'big'"),
@@ -78,14 +79,36 @@ def test_mistakes_are_named_with_the_way_out(tiny_config_file: Path, change: str
         ("loss.contrastive=1", "It was removed: no study used it"),
         ("loss.contrastive_temperature=0.1", "It was removed: no study used it"),
         ("virtual.both_sides=true", "It was removed: no study used it"),
+        ("loss.decoupled_other=4", "It was removed: it is 8, as in the paper"),
+        ("data.berkeley.kinect=2", "It was removed: camera 1 of cluster 1 and Kinect 1 are read"),
     ],
 )
 def test_a_retired_key_is_refused_with_the_reason_or_the_new_key(
     tiny_config_file: Path, change: str, hint: str
 ) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key '\w+' in tiny.toml") as caught:
+    with pytest.raises(ConfigError, match=rf"^{re.escape(change)}: unknown key '\w+' in config") as caught:
         load_config(tiny_config_file, changes=(change,))
     assert caught.value.hint == hint
+
+
+def test_a_mistake_is_blamed_on_the_change_or_on_the_file_that_holds_it(tiny_config_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^gaf.sise=8: unknown key 'sise' in config.gaf"):
+        load_config(tiny_config_file, changes=("seed=1", "gaf.sise=8", "threads=1"))
+    old = tmp_path / "old.toml"
+    old.write_text(tiny_config_file.read_text().replace("[gaf]", "[gaf]\nsise = 1"))
+    with pytest.raises(ConfigError, match=r"^unknown key 'sise' in old.toml.gaf"):
+        load_config(old, changes=("seed=1", "gafs.size=8"))
+    with pytest.raises(ConfigError, match=r"^virtual.sensor_count and \[labels\] exclude each other"):
+        load_config(tiny_config_file, changes=("virtual.per_real=1", "virtual.sensor_count=1", "labels.count=2"))
+
+
+def test_removed_keys_with_the_value_that_they_always_had_are_read(tiny_config_file: Path) -> None:
+    """Every run card before their removal holds them."""
+    card = to_mapping(load_config(tiny_config_file))
+    card["virtual"] |= {"torso_m": 0.4, "strap_rad": 0.35, "length": 0.1, "bias_g": 0.03, "noise_g": 0.02}
+    card["loss"] |= {"decoupled_other": 8.0}
+    card["data"]["berkeley"] |= {"cluster": 1, "camera": 1, "kinect": 1}
+    assert from_mapping(Config, card, where="run.json") == load_config(tiny_config_file)
 
 
 def test_settings_load_neither_torch_nor_video_nor_scipy() -> None:

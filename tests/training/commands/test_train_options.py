@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from training.command_line import Command
+from vskd.errors import DataError
 from vskd_training.data.experiment import Experiment
+from vskd_training.loop import distributed, train
 
 Words = tuple[object, ...]
 
@@ -64,6 +67,53 @@ def test_a_leak_is_refused_unless_allowed_and_then_stamped(vskd: Command, words:
     assert done.code == 0, done.err
     assert "LEAKY: test subjects are also in the training" in done.err
     assert card(tmp_path / "run")["data"]["split"]["leaky"] is True
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [("file/run", "cannot write"), ("file", "is a file, and a run is a folder"), ("mine", "exists and is no run")],
+)
+def test_a_place_where_no_run_can_be_is_refused_before_recordings_are_prepared(
+    vskd: Command, words: Words, tmp_path: Path, place: str, message: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "clips.csv").write_text("mine")
+    for flags in ((), ("--overwrite",), ("--resume",)):
+        done = vskd(*words, "--out", tmp_path / place, *flags)
+        assert done.code == 1
+        assert message in " ".join(done.err.split())
+        assert "--overwrite" not in done.err
+    assert not (tmp_path / "cache").exists()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["clips.csv"]
+
+
+def test_what_cannot_be_trained_leaves_no_folder(vskd: Command, words: Words, tmp_path: Path) -> None:
+    done = vskd("train", "teacher", *words[2:], "--set", "teacher.backbone=joints", "--out", tmp_path / "run")
+    assert (done.code, (tmp_path / "run").exists()) == (1, False)
+    assert "'joints' does not take the view 'rendered'" in done.err
+
+
+def test_a_cache_that_is_there_shows_no_bar(vskd: Command, words: Words, tmp_path: Path) -> None:
+    assert "prepare recordings" in vskd(*words, "--out", tmp_path / "one").err
+    assert "prepare recordings" not in vskd(*words, "--out", tmp_path / "two").err
+
+
+def test_the_processes_that_meet_are_those_that_train(
+    vskd: Command, words: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise each would train alone, and all would write one folder."""
+    met = distributed.Processes(local_rank=7)
+    given: list[object] = []
+
+    def stop(*_: object, processes: object, **__: object) -> NoReturn:
+        given.append(processes)
+        raise DataError("far enough")
+
+    monkeypatch.setattr(distributed, "open_processes", lambda device: nullcontext(met))
+    monkeypatch.setattr(train, "train_student", stop)
+    assert "far enough" in vskd(*words, "--out", tmp_path / "run").err
+    assert given == [met]
 
 
 def test_a_device_that_is_not_there_is_refused(vskd: Command, words: Words, tmp_path: Path) -> None:

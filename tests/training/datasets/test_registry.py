@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from importlib.metadata import metadata
@@ -14,10 +15,9 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_training.data import sources
 from vskd_training.data.sources import open_source
-from vskd_training.datasets import synthetic, utd_mhad
+from vskd_training.datasets import registry, synthetic, utd_mhad
 from vskd_training.datasets.berkeley_mhad.reader import BerkeleyMhadSource
 from vskd_training.datasets.data_set import ByColumn, BySubjectNumber
-from vskd_training.datasets.folder.reader import FolderSource
 from vskd_training.datasets.mmact.reader import LABELS, MmactSource
 from vskd_training.datasets.registry import DATA_SETS, NAMES, data_set
 from vskd_training.datasets.shoulder_watch.reader import ShoulderWatchSource
@@ -147,7 +147,26 @@ def test_a_folder_may_not_take_the_name_of_a_data_set(tmp_path: Path) -> None:
         (tmp_path / "dataset.toml").write_text(DESCRIPTION.format(name))
         (tmp_path / "clips.csv").write_text(CLIPS)
         if name == "folder":
-            assert FolderSource.open(tmp_path, view="none").name == name
+            assert open_source(DataConfig("folder", "none"), tmp_path).name == name
         else:
-            with pytest.raises(ConfigError, match=f"name is '{name}'"):
-                FolderSource.open(tmp_path, view="none")
+            with pytest.raises(ConfigError, match=f"is called '{name}', which is another data set's name"):
+                open_source(DataConfig("folder", "none"), tmp_path)
+
+
+def test_no_two_data_sets_or_modules_beside_them_import_each_other_in_a_circle() -> None:
+    """Also not late: what two of them share belongs into one of them, or above both."""
+    package = Path(registry.__file__).parent
+    imported: dict[str, set[str]] = {}
+    for path in package.rglob("*.py"):
+        part = path.relative_to(package).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vskd_training.datasets"):
+                names = [f"{node.module}.{alias.name}".split(".")[2] for alias in node.names]
+                imported.setdefault(part, set()).update({*names} - {part})
+    for start in imported:
+        reached, waiting = set[str](), [start]
+        while waiting:
+            new = imported.get(waiting.pop(), set()) - reached
+            reached |= new
+            waiting += new
+        assert start not in reached

@@ -153,13 +153,12 @@ def test_a_batch_that_leaves_a_process_one_row_is_refused(tiny: Experiment, teac
 
 
 def test_torchrun_starts_the_command(tiny_config_file: Path, tiny_cache: Path, tmp_path: Path) -> None:
-    """As the README has it, and refused as a whole: the folder is there already."""
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "notes.txt").write_text("not a run")
+    """As the README has it, and refused as a whole: the backbone does not fit."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "vskd"]
+    command += ["train", "teacher", "--set", "teacher.backbone=joints"]
     options = ["--config", tiny_config_file, "--cache", tiny_cache, "--out", tmp_path / "run"]
     done = subprocess.run(
-        [*command, "train", "teacher", *map(str, options)],
+        [*command, *map(str, options)],
         env=environment(),
         capture_output=True,
         text=True,
@@ -167,9 +166,9 @@ def test_torchrun_starts_the_command(tiny_config_file: Path, tiny_cache: Path, t
         check=False,
     )
     assert done.returncode == 1
-    assert f"error: {tmp_path / 'run'} exists" in done.stderr
+    assert "error: the teacher 'joints' does not take the view 'rendered'" in done.stderr
     assert done.stderr.count("subjects train 1; validation 3; test 2, 4") == 1
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_the_variables_of_torchrun_a_process_is_alone() -> None:

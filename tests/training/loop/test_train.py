@@ -158,7 +158,7 @@ def test_an_existing_run_is_not_replaced_unasked(tiny: Experiment, student: Run,
 
 def test_a_folder_that_is_no_run_is_never_replaced(tiny: Experiment, teacher: Run, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(DataError, match="is no run; it is not replaced"):
+    with pytest.raises(DataError, match="is no run; it is not touched"):
         train_student(tiny, tmp_path, teachers=[teacher], overwrite=True, resume=False, progress=silent)
     assert (tmp_path / "precious.txt").read_text() == "mine"
 

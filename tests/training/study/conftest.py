@@ -46,4 +46,5 @@ def finished(study: Study, run: RunStudy, tmp_path_factory: pytest.TempPathFacto
     out = tmp_path_factory.mktemp("study") / "out"
     assert sorted(run(study, out)) == sorted(cell.name for cell in study.cells)
     report_study(study, out)
+    assert not (out / "unfinished").exists()
     return out

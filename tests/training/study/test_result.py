@@ -95,6 +95,18 @@ def test_only_test_metrics_are_reported_and_the_wrists_beside_them(
             assert getattr(scores, score) == getattr(before.arms[name], score)
 
 
+def test_the_wrist_has_columns_where_it_is_known_apart(study: Study, finished: Path, tmp_path: Path) -> None:
+    plain = table(summarise(study, finished)).splitlines()[2:6]
+    assert plain[0] == (
+        "| | accuracy | sd over cells | 95 % over subjects | macro-F1 | worst subject | per window | teacher accuracy |"
+    )
+    change_cards(finished, tmp_path, ".", lambda test: test["recording"].update(wrist=test["recording"]["all"]))
+    wrist = table(summarise(study, tmp_path)).splitlines()[2:6]
+    assert "| macro-F1 | wrist accuracy | wrist macro-F1 | worst subject |" in wrist[0]
+    for lines, columns in ((plain, 8), (wrist, 10)):
+        assert {line.count("|") for line in lines} == {columns + 1}
+
+
 def test_each_cell_names_the_subjects_of_every_side(study: Study, finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "cells", tmp_path / "cells")
     sides = {"train": ["1"], "unlabelled": ["3"], "validation": ["5"], "test": ["2", "4"]}

@@ -18,6 +18,7 @@ from vskd_training.datasets.registry import DATA_SETS, NAMES, VIEWS, data_set
 if TYPE_CHECKING:
     from vskd_training.datasets.check import DatasetReport
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _VIEWS_OF_EACH = "; ".join(f"{one.name}: {', '.join(one.views)}" for one in DATA_SETS)
 
 
@@ -92,7 +93,7 @@ def _show_defects(report: DatasetReport, *, every: bool) -> None:
 @ROOT
 @CACHE
 @click.option("--id", "name", required=True, help="Of the recording, e.g. a1_s2_t1.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV to write.")
+@click.option("--out", type=_FILE, required=True, help="CSV to write.")
 def recording(
     config_file: Path, changes: tuple[str, ...], root: Path | None, cache: Path, name: str, out: Path
 ) -> None:
@@ -128,8 +129,8 @@ def virtual(root: Path, out: Path) -> None:
 @CONFIG
 @SET
 @click.option("--subject", required=True, help="One of the synthetic subjects.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV of samples to write.")
-@click.option("--truth", type=click.Path(path_type=Path), required=True, help="CSV start_s,end_s,label to write.")
+@click.option("--out", type=_FILE, required=True, help="CSV of samples to write.")
+@click.option("--truth", type=_FILE, required=True, help="CSV start_s,end_s,label to write.")
 def stream(config_file: Path, changes: tuple[str, ...], subject: str, out: Path, truth: Path) -> None:
     """Write a synthetic recording of one subject who goes through all activities without a pause."""
     from vskd.errors import ConfigError

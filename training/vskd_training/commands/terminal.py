@@ -32,9 +32,10 @@ def progress_bar(title: str, *, shown: bool = True) -> Iterator[Callable[..., No
         progress.TextColumn("{task.fields[note]}"),
     )
     with progress.Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, note="")
 
         def update(done: int, total: int, note: str = "") -> None:
+            # What is there already (a cache) reports no progress, and then there is no bar.
+            task = bar.task_ids[0] if bar.task_ids else bar.add_task(title, note="")
             bar.update(task, completed=done, total=total, note=note)
 
         yield update

@@ -101,17 +101,19 @@ def _train(
     resume: bool,
 ) -> None:
     from vskd_training.loop.distributed import open_processes
+    from vskd_training.runs.run import check_place
     from vskd_training.settings import load_config
 
     # --allow-leak is a short way to write a key of the config.
     config = load_config(config_file, changes=(*changes, "data.allow_leak=true") if allow_leak else changes)
     with open_processes(device) as processes:
         shown = processes.first
+        again = {"overwrite": overwrite, "resume": resume}
+        processes.by_first(lambda: check_place(out, **again))
         experiment = processes.in_turn(lambda: open_experiment(config, root, cache, shown=shown))
         if shown:
             _show_split(experiment)
         with progress_bar(title, shown=shown) as bar:
-            again = {"overwrite": overwrite, "resume": resume}
             run = train_network(experiment, out, progress=_with_loss(bar), processes=processes, **again)
     if shown:
         _show_card(run.path, run.card)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError, MissingExtraError
 from vskd_training.datasets.data_set import DataSet, SourceOptions
-from vskd_training.datasets.registry import data_set
+from vskd_training.datasets.registry import NAMES, data_set
 
 if TYPE_CHECKING:  # numpy, which the help of a command does without
     from vskd_training.datasets.recording import Source
@@ -25,7 +25,7 @@ def open_source(data: DataConfig, root: Path | None) -> Source:
 
     Raises
     ------
-    ConfigError : no folder was given, and the data set needs one
+    ConfigError : no folder was given, and the data set needs one; recordings of one's own have the name of a data set
     MissingExtraError : the package that holds the recordings is not installed
     DataError : the folder does not hold the data set
     """
@@ -35,7 +35,11 @@ def open_source(data: DataConfig, root: Path | None) -> Source:
     if root is None:
         root = _inside_package(declared) if declared.inside else Path()
     own = getattr(data, declared.section) if declared.section else None
-    return declared.open(SourceOptions(data.view, data.frame_height, data.frame_width, own), root)
+    source = declared.open(SourceOptions(data.view, data.frame_height, data.frame_width, own), root)
+    # Reports and caches tell data sets apart by name.
+    if source.name != declared.name and source.name in NAMES:
+        raise ConfigError(f"{root} is called {source.name!r}, which is another data set's name", hint="Rename it")
+    return source
 
 
 def _inside_package(declared: DataSet) -> Path:

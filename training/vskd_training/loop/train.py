@@ -85,7 +85,7 @@ def train_teacher(
     """
     config = experiment.config
     _check_batch(config.teacher_training, processes)
-    _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
+    _begin(config, processes)
     model = build_teacher(config, len(experiment.contract.labels))
     table = experiment.windows("train")
     vary = vary_joints if isinstance(model, SkeletonTeacher) else multi_scale_crop
@@ -96,6 +96,7 @@ def train_teacher(
         return np.asarray(output.logits.numpy())
 
     job = _Job("teacher", experiment, model, task, config.teacher_training, predict)
+    processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
     return _train_and_test(job, out, progress, processes)
 
 
@@ -130,7 +131,7 @@ def train_student(
     _check_gradients(config, processes)
     _check_virtual(config, teachers)
     check_teachers(teachers, experiment)
-    _begin(config, out, overwrite=overwrite, resume=resume, processes=processes)
+    _begin(config, processes)
     model = build_student(config.student, experiment.contract)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
     targets = targets_for(teachers, experiment, table, device=processes.device) if teachers else None
@@ -146,6 +147,7 @@ def train_student(
         return {**made, **_teacher_card(teachers, experiment, processes.device)}
 
     job = _Job("student", experiment, model, task, config.student_training, predict, more)
+    processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
     return _train_and_test(job, out, progress, processes)
 
 
@@ -168,12 +170,11 @@ def student_config(config: Config, *, taught: bool) -> Config:
     return dataclasses.replace(config, loss=config.loss.without_teacher())
 
 
-def _begin(config: Config, out: Path, *, overwrite: bool, resume: bool, processes: Processes) -> None:
+def _begin(config: Config, processes: Processes) -> None:
     torch.set_num_threads(config.threads)
     # CUDA has no deterministic gradient of max pooling, which every network here contains.
     torch.use_deterministic_algorithms(processes.device.type == "cpu")
     torch.manual_seed(config.seed)
-    processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
 
 
 def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Processes) -> Run:

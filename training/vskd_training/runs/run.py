@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from vskd_training.runs.versions import versions
 from vskd_training.settings import Config
 
 CARD = "run.json"
+CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 LOG = "log.jsonl"
 RESUME = "resume.pt"
@@ -109,27 +111,43 @@ def finish_run(path: Path, *, model: nn.Module, card: dict[str, Any]) -> None:
     (path / RESUME).unlink(missing_ok=True)
 
 
+def check_place(path: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuse a place where no run can be started, before anything else is done.
+
+    Raises
+    ------
+    DataError : a file or another folder is there, or a run and neither ``overwrite`` nor ``resume`` was asked for; the
+        place cannot be written to
+    """
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{path} is a file, and a run is a folder", hint="Give another --out")
+    # A kill may leave a hidden file of something half written.
+    if path.exists() and any(not child.name.startswith(".") for child in path.iterdir()):
+        if not (path / CONFIG).is_file():
+            raise DataError(f"{path} exists and is no run; it is not touched", hint="Give another --out")
+        if not (overwrite or resume):
+            raise DataError(f"{path} exists", hint="Give another --out, or --overwrite, or --resume")
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"cannot write {path}: {there} takes no new files", hint="Give another --out")
+
+
 def start_run(path: Path, *, config: Config, overwrite: bool, resume: bool) -> None:
     """Make the run's folder, or take up the one that is there.
 
     Raises
     ------
-    DataError : it exists and neither ``overwrite`` nor ``resume`` was asked for, or it was made with another config
+    DataError : as ``check_place``; it was made with another config
     """
+    check_place(path, overwrite=overwrite, resume=resume)
     settings = json.dumps(to_mapping(config), indent=2, sort_keys=True) + "\n"
-    if path.exists() and not path.is_dir():
-        raise DataError(f"{path} is a file, and a run is a folder", hint="Give another --out")
-    if path.exists() and any(path.iterdir()) and not resume:
-        if not overwrite:
-            raise DataError(f"{path} exists", hint="Give another --out, or --overwrite, or --resume")
-        if not (path / "config.json").is_file():
-            raise DataError(f"{path} exists and is no run; it is not replaced", hint="Give another --out")
+    if overwrite and not resume and path.exists():
         remove_folder(path)
-    if resume and (path / "config.json").is_file() and (path / "config.json").read_text(encoding="utf-8") != settings:
+    if resume and (path / CONFIG).is_file() and (path / CONFIG).read_text(encoding="utf-8") != settings:
         raise DataError(f"{path} was started with another config", hint="Give its config, or --overwrite")
     with disk_errors(path, DataError, hint="Give another --out, or make room"):
         path.mkdir(parents=True, exist_ok=True)
-        write_file(path / "config.json", settings.encode())
+        write_file(path / CONFIG, settings.encode())
 
 
 def file_sha256(path: Path) -> str:

@@ -49,6 +49,7 @@ class LossWeights:
     temperature: float = 4.0
     label_smoothing: float = 0.0
 
+    DROPPED: ClassVar[Mapping[str, float]] = {"decoupled_other": 8.0}
     RETIRED: ClassVar[Mapping[str, str]] = {
         "hint": _UNUSED,
         "attention": _UNUSED,

@@ -119,6 +119,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
-            raise ConfigError(f"epochs must be at least 1 and batch at least 2, got {self.epochs} and {self.batch}")
+            raise ConfigError(
+                f"epochs must be at least 1 and batch at least 2, got {self.epochs} and {self.batch}",
+                hint="To train for fewer steps than an epoch has, set steps",
+            )
         if self.steps < 0:
             raise ConfigError(f"steps must not be negative, got {self.steps}")

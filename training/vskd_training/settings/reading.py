@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
     Raises
     ------
     DataError : the file cannot be read
-    ConfigError : not TOML, or a key or value that does not exist
+    ConfigError : not TOML, or a key or value that does not exist; names the change that brought it in
     """
     try:
         mapping = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -44,9 +45,31 @@ def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
         raise ConfigError(f"{path} is not UTF-8, at byte {error.start}", hint="Save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}", hint="See training/presets") from error
+    try:
+        return _changed(mapping, changes, where=path.name)
+    except ConfigError:
+        _changed(mapping, (), where=path.name)  # the file's own mistake is told as such
+        raise _blamed(mapping, changes) from None
+
+
+def _changed(mapping: dict[str, Any], changes: tuple[str, ...], *, where: str) -> Config:
+    mapping = deepcopy(mapping)
     for change in changes:
         _apply(mapping, change)
-    return from_mapping(Config, mapping, where=path.name)
+    return from_mapping(Config, mapping, where=where)
+
+
+def _blamed(mapping: dict[str, Any], changes: tuple[str, ...]) -> ConfigError:
+    """The error of these changes, with the one that raises it alone; where it takes several, without a name."""
+    found: dict[str, ConfigError] = {}
+    for change in (*changes, ""):
+        try:
+            _changed(mapping, (change,) if change else changes, where="config")
+        except ConfigError as error:
+            found[change] = error
+    whole = found.pop("")
+    culprit = next((change for change, error in found.items() if str(error) == str(whole)), "")
+    return ConfigError(f"{culprit}: {whole.message}" if culprit else whole.message, hint=whole.hint)
 
 
 def _apply(mapping: dict[str, Any], change: str) -> None:

@@ -24,9 +24,12 @@ class VirtualConfig:
     without_sensor: tuple[str, ...] = ()
     sensor_count: int = 0
 
+    DROPPED: ClassVar[Mapping[str, float]] = {
+        "torso_m": 0.4, "strap_rad": 0.35, "length": 0.1, "bias_g": 0.03, "noise_g": 0.02,
+    }  # fmt: skip
     RETIRED: ClassVar[Mapping[str, str]] = {
         "both_sides": "It was removed: no study used it",
-        **dict.fromkeys(("torso_m", "strap_rad", "length", "bias_g", "noise_g"), "It was removed: no study changed it"),
+        **dict.fromkeys(DROPPED, "It was removed: no study changed it"),
     }
 
     def __post_init__(self) -> None:

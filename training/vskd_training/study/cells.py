@@ -18,6 +18,8 @@ from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.runs.run import CARD, Run
 from vskd_training.study.plan import Cell
 
+#: Where cells are trained, within the study's folder; gone when all are finished.
+UNFINISHED = "unfinished"
 #: The last commit that reads and writes cells and results as those in ``training/results``.
 OLD_FORMAT_COMMIT = "afaffb3"
 
@@ -71,7 +73,7 @@ def folder_of(out: Path, name: str) -> Path:
 
 def train_cell(cell: Cell, out: Path, *, root: Path | None, cache: Path) -> str:
     """Train one cell, or resume it; returns its name. Runs in a process of its own."""
-    work, place = out / "unfinished" / cell.name, folder_of(out, cell.name)
+    work, place = out / UNFINISHED / cell.name, folder_of(out, cell.name)
     # A worker that dies with its result on the way leaves a finished cell, and a cluster starts it again.
     if (place / CARD).is_file():
         return cell.name

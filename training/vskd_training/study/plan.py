@@ -19,7 +19,7 @@ from vskd_training.data.sources import open_source
 from vskd_training.data.splits import folds_of
 from vskd_training.loop.train import student_config
 from vskd_training.settings import Config, load_config
-from vskd_training.study.spec import StudySpec
+from vskd_training.study.spec import ArmSpec, StudySpec, TeacherSpec
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,21 @@ def open_study(path: Path, *, root: Path | None) -> Study:
 
 
 def _cells_of_fold(spec: StudySpec, config_file: Path, fold: str) -> Iterator[Cell]:
-    def config(changes: tuple[str, ...], seed: int) -> Config:
+    def config(item: TeacherSpec | ArmSpec, seed: int) -> Config:
         placed = (f'data.fold="{fold}"', f"seed={seed}")
-        return load_config(config_file, changes=(*spec.set, *changes, *placed))
+        try:
+            return load_config(config_file, changes=(*spec.set, *item.set, *placed))
+        except ConfigError as error:
+            raise ConfigError(f"{item.name!r} of the study {spec.name}: {error.message}", hint=error.hint) from error
 
     for teacher in spec.trained_teachers:
         for seed in teacher.seeds:
             name = _cell_name(teacher.name, fold, seed)
-            yield Cell(name, teacher.name, fold, seed, "teacher", config(teacher.set, seed), ())
+            yield Cell(name, teacher.name, fold, seed, "teacher", config(teacher, seed), ())
     for arm in spec.arm:
         for seed in spec.seeds:
             taught_by = _teachers_of(spec, arm.teacher, fold, seed)
-            made = student_config(config(arm.set, seed), taught=bool(taught_by))
+            made = student_config(config(arm, seed), taught=bool(taught_by))
             yield Cell(_cell_name(arm.name, fold, seed), arm.name, fold, seed, "student", made, taught_by)
 
 

@@ -40,36 +40,41 @@ def table(result: StudyResult) -> str:
     seeds = "one seed" if len(spec.seeds) == 1 else f"{len(spec.seeds)} seeds"
     only = f" Among the subjects {', '.join(result.subjects)} only." if result.subjects else ""
     leaky = " LEAKY: the test subjects are also in training." if result.leaky else ""
+    items = {**{f"teacher {name}": scores for name, scores in result.teachers.items()}, **result.arms}
+    rows = [_cells(name, scores) for name, scores in items.items()]
+    # Only some data sets tell apart what was recorded at the wrist.
+    columns = [name for name in rows[0] if not name.startswith("wrist") or any(row[name] for row in rows)]
     lines = [
         f"{spec.name}, {result.dataset['dataset']}: decisions per {spec.decisions}, mean over {seeds} and all folds."
         f"{only}{leaky}",
         "",
-        "| | accuracy | sd over cells | 95 % over subjects | macro-F1 | wrist accuracy | wrist macro-F1 "
-        "| worst subject | per window | teacher accuracy |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-        *(_line(f"teacher {name}", scores) for name, scores in result.teachers.items()),
-        *(_line(name, scores) for name, scores in result.arms.items()),
+        f"| {' | '.join(columns)} |".replace("|  |", "| |", 1),
+        "|---" * len(columns) + "|",
+        *(f"| {' | '.join(row[name] for name in columns)} |" for row in rows),
     ]
     if result.comparisons:
         lines += ["", *_comparison_lines(result.comparisons)]
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, scores: ItemScores) -> str:
+def _cells(name: str, scores: ItemScores) -> dict[str, str]:
     interval, worst = scores.interval_over_subjects, scores.worst_subject
-    cells = (
-        name,
-        f"{scores.accuracy:.3f}",
-        f"{scores.accuracy_sd_over_cells:.3f}",
-        "n/a" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
-        f"{scores.macro_f1:.3f}",
-        f"{scores.wrist_accuracy:.3f}",
-        f"{scores.wrist_macro_f1:.3f}",
-        f"{scores.by_subject[worst]:.3f} ({worst})",
-        f"{scores.window_accuracy:.3f}",
-        "" if scores.teacher_accuracy is None else f"{scores.teacher_accuracy:.3f}",
-    )
-    return f"| {' | '.join(cells)} |"
+    return {
+        "": name,
+        "accuracy": _share(scores.accuracy),
+        "sd over cells": _share(scores.accuracy_sd_over_cells),
+        "95 % over subjects": "n/a" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
+        "macro-F1": _share(scores.macro_f1),
+        "wrist accuracy": _share(scores.wrist_accuracy),
+        "wrist macro-F1": _share(scores.wrist_macro_f1),
+        "worst subject": f"{scores.by_subject[worst]:.3f} ({worst})",
+        "per window": _share(scores.window_accuracy),
+        "teacher accuracy": _share(scores.teacher_accuracy),
+    }
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _comparison_lines(comparisons: Sequence[Comparison]) -> list[str]:

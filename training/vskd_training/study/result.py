@@ -26,15 +26,15 @@ class Scores:
     Attributes
     ----------
     accuracy, macro_f1 : of the study's decisions, over all activities
-    wrist_accuracy, wrist_macro_f1 : over those that were recorded at the wrist
+    wrist_accuracy, wrist_macro_f1 : over those that were recorded at the wrist; None where that is not known apart
     window_accuracy : per window, whatever the study's decisions are
     teacher_accuracy : of a student's teachers together, None without a teacher
     """
 
     accuracy: float
     macro_f1: float
-    wrist_accuracy: float
-    wrist_macro_f1: float
+    wrist_accuracy: float | None
+    wrist_macro_f1: float | None
     window_accuracy: float
     teacher_accuracy: float | None
 
@@ -161,13 +161,13 @@ def _means(rows: Sequence[Scores]) -> dict[str, Any]:
 def _cell_scores(cell: Cell, card: Mapping[str, Any], spec: StudySpec) -> CellScores:
     test = card["metrics"]["test"]
     tested = test[spec.decisions]
-    wrist = tested.get("wrist", tested["all"])
+    wrist = tested.get("wrist", {})
     teachers = card["teacher_metrics"]["test"][spec.decisions]["all"]["accuracy"] if cell.taught_by else None
     return CellScores(
         accuracy=tested["all"]["accuracy"],
         macro_f1=tested["all"]["macro_f1"],
-        wrist_accuracy=wrist["accuracy"],
-        wrist_macro_f1=wrist["macro_f1"],
+        wrist_accuracy=wrist.get("accuracy"),
+        wrist_macro_f1=wrist.get("macro_f1"),
         window_accuracy=test["window"]["all"]["accuracy"],
         teacher_accuracy=teachers,
         fold=cell.fold,

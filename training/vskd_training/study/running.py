@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from vskd.errors import DataError
+from vskd.writing import remove_folder
 from vskd_training.data.sources import open_source
 from vskd_training.datasets.prepared import prepare
 from vskd_training.settings import DataConfig
-from vskd_training.study.cells import is_finished, train_cell
+from vskd_training.study.cells import UNFINISHED, is_finished, train_cell
 from vskd_training.study.plan import Cell, Study
 from vskd_training.study.ray_backend import Shared, on_cluster
 
@@ -59,6 +60,9 @@ def run_study(
                 for name in run(train, ready):
                     done.add(name)
                     progress(len(done), len(study.cells), name)
+        # Killed cells' folders, emptied one by one.
+        if (out / UNFINISHED).is_dir():
+            remove_folder(out / UNFINISHED)
 
 
 @contextmanager

@@ -120,13 +120,16 @@ class StudySpec:
             raise ConfigError("a study needs at least one seed and one [[arm]]")
         for seeds in (self.seeds, *(teacher.seeds for teacher in self.teacher)):
             if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
-                raise ConfigError(f"the seeds of a study must differ and not be negative, got {list(seeds)}")
+                raise ConfigError(
+                    f"the seeds of a study must differ and not be negative, got {list(seeds)}",
+                    hint="Give each seed once",
+                )
         names = [*(arm.name for arm in self.arm), *(teacher.name for teacher in self.teacher)]
         for name in names:
             if not _NAME.fullmatch(name):
                 raise ConfigError(f"a name in a study holds small letters, digits and hyphens, got {name!r}")
             if names.count(name) > 1:
-                raise ConfigError(f"two arms or teachers of the study are called {name!r}")
+                raise ConfigError(f"two arms or teachers of the study are called {name!r}", hint="Rename one of them")
         self._check_members()
         self._check_teachers()
         self._check_pairs()

@@ -20,8 +20,9 @@ class BerkeleySettings:
 
     shimmer: int = 2
 
+    DROPPED: ClassVar[Mapping[str, int]] = {"cluster": 1, "camera": 1, "kinect": 1}
     RETIRED: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("cluster", "camera", "kinect"), "It was removed: camera 1 of cluster 1 and Kinect 1 are read"
+        DROPPED, "It was removed: camera 1 of cluster 1 and Kinect 1 are read"
     )
 
     def __post_init__(self) -> None:

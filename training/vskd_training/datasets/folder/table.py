@@ -26,16 +26,12 @@ from vskd.closed import from_mapping
 from vskd.contract import Unit
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.stream import AxisMap
-from vskd_training.datasets.folder import DATA_SET
-from vskd_training.datasets.registry import NAMES
 
 DESCRIPTION = "dataset.toml"
 TABLE = "clips.csv"
 _NEEDED = ("clip", "subject", "label", "sensor")
 _NEVER_EMPTY = ("clip", "subject", "sensor")
 _OWN = (*_NEEDED, "video")
-#: Reports and caches tell data sets apart by these names.
-_TAKEN = tuple(name for name in NAMES if name != DATA_SET.name)
 _WAY_OUT = f"A folder of recordings holds {DESCRIPTION} and {TABLE}; README, 'Your own recordings', shows both"
 
 
@@ -72,11 +68,8 @@ class Description:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name) or self.name in _TAKEN:
-            raise ConfigError(
-                f"{DESCRIPTION}: name is {self.name!r}",
-                hint=f"Take letters, digits, '.', '_' and '-', and none of {', '.join(_TAKEN)}",
-            )
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise ConfigError(f"{DESCRIPTION}: name is {self.name!r}", hint="Take letters, digits, '.', '_' and '-'")
         if self.rate_hz < 0:
             raise ConfigError(f"{DESCRIPTION}: rate_hz must be above 0 Hz, got {self.rate_hz}")
         if not self.placement.strip():
