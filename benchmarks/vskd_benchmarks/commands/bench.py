@@ -57,11 +57,6 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     help="Of each case in modes paced and soak; every nanosecond is held in memory till the end.  "
     "[default: 64 and 600; quick: 12 and 20]",
 )
-@click.option(
-    "--energy",
-    is_flag=True,
-    help="Energy per inference, by the Pi 5's power chip or the profile's model; always with --profile.",
-)
 @click.option("--meter-later", is_flag=True, help="A power meter logs meanwhile; --add-power adds its file.")
 @click.option(
     "--battery-wh",

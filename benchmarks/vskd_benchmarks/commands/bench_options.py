@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     from vskd_benchmarks.measure.settings import Mode, Settings
 
 #: Options that bear on energy.
-_ENERGY = ("energy", "meter_later", "battery_wh", "duty_cycle")
+_ENERGY = ("meter_later", "battery_wh", "duty_cycle")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ class Options:
     profile: str | None
     rate_hz: float | None
     duration_s: float | None
-    energy: bool
     power_meter: Path | None
     meter_later: bool
     battery_wh: float | None

@@ -17,6 +17,7 @@ import resource
 import signal
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self
@@ -31,6 +32,42 @@ CLOCK_STEP = 0.1
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
+@dataclass(frozen=True)
+class AppliedSetting:
+    """A setting of the profile that held.
+
+    Attributes
+    ----------
+    setting : its name
+    wanted : by the profile
+    got : as read back
+    means : by what
+    """
+
+    setting: str
+    wanted: int | float
+    got: int | float | tuple[int, ...]
+    means: str
+
+
+@dataclass(frozen=True)
+class UnappliedSetting:
+    """A setting of the profile that did not hold.
+
+    Attributes
+    ----------
+    setting : its name
+    wanted : by the profile
+    code : asked-otherwise: another option overrides it; the rest degrade the result
+    reason : in words
+    """
+
+    setting: str
+    wanted: int | float
+    code: Code
+    reason: str
+
+
 class Confinement:
     """The limits of a profile on this machine, while it is entered.
 
@@ -41,13 +78,12 @@ class Confinement:
 
     Attributes
     ----------
-    applied : setting -> wanted, got, and by what means
-    not_applied : setting -> wanted, code and reason
+    applied, not_applied : the profile's settings by name
     """
 
     def __init__(self, settings: ProfileSettings, root: Path = Path("/")) -> None:
-        self.applied: dict[str, dict[str, Any]] = {}
-        self.not_applied: dict[str, dict[str, Any]] = {}
+        self.applied: dict[str, AppliedSetting] = {}
+        self.not_applied: dict[str, UnappliedSetting] = {}
         self._settings = settings
         self._root = root
         self._cores: list[int] = []
@@ -77,15 +113,15 @@ class Confinement:
         held = "memory_bytes" in self.applied
         return f" under a ceiling of {self._settings.memory_bytes / 1e6:.1f} MB" if held else ""
 
-    def deviate(self, setting: str, wanted: Any, reason: str, code: Code = "asked-otherwise") -> None:
+    def deviate(self, setting: str, wanted: float, reason: str, code: Code = "asked-otherwise") -> None:
         """Record a setting of the profile that does not hold."""
         self.applied.pop(setting, None)
-        self.not_applied[setting] = {"setting": setting, "wanted": wanted, "code": code, "reason": reason}
+        self.not_applied[setting] = UnappliedSetting(setting, wanted, code, reason)
 
-    def hold(self, setting: str, wanted: Any, got: Any, means: str) -> None:
+    def hold(self, setting: str, wanted: float, got: float | tuple[int, ...], means: str) -> None:
         """Record a setting that holds, unless it failed for an earlier process."""
         if setting not in self.not_applied:
-            self.applied[setting] = {"setting": setting, "wanted": wanted, "got": got, "means": means}
+            self.applied[setting] = AppliedSetting(setting, wanted, got, means)
 
     def _pin(self, pid: int) -> None:
         wanted = self._settings.cores
@@ -99,7 +135,7 @@ class Confinement:
             return
         if got != self._cores:
             self.deviate("cores", wanted, f"pinned to {self._cores}, but it runs on {got}", "not-held")
-        self.hold("cores", wanted, got, "sched_setaffinity")
+        self.hold("cores", wanted, tuple(got), "sched_setaffinity")
 
     def _hold_memory(self, pid: int) -> None:
         wanted = self._settings.memory_bytes

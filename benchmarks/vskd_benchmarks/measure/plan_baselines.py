@@ -122,16 +122,14 @@ class _Baselines:
 
     def _network(self, name: str, baseline: Baseline, network: Mapping[str, Any]) -> PlannedCase:
         """A case on an ONNX file that was made."""
-        usual = baseline.kind == "usual-pipeline"
-        job = self._network_job(network["file"], encoder=baseline.encoder, usual=usual)
+        job = self._network_job(network["file"], encoder=baseline.encoder, trained=False)
         return self._case(name, baseline, job, {**network, "file": Path(network["file"]).name})
 
     def _job(self, kind: str, **more: Any) -> dict[str, Any]:
         return {"kind": kind, "bundle": str(self.bundle.path), **more}
 
-    def _network_job(self, file: str, *, encoder: str, trained: bool = False, usual: bool = False) -> dict[str, Any]:
-        options = {"file": file, "encoder": encoder, "threads": self.threads, "trained": trained, "usual": usual}
-        return self._job("network", **options)
+    def _network_job(self, file: str, *, encoder: str, trained: bool) -> dict[str, Any]:
+        return self._job("network", file=file, encoder=encoder, threads=self.threads, trained=trained)
 
     def _case(
         self, name: str, baseline: Baseline, job: Mapping[str, Any], model: Mapping[str, Any] | None = None

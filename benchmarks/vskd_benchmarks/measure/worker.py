@@ -6,7 +6,7 @@ compute at a time, in turns, so that all of them meet the same machine.
 
 Jobs (``bundle`` is a folder)
     ``{"kind": "model", "bundle", "file", "engine", "threads"}``: a model of the bundle
-    ``{"kind": "network", "bundle", "file", "encoder", "threads", "trained", "usual"}``: an ONNX file beside it
+    ``{"kind": "network", "bundle", "file", "encoder", "threads", "trained"}``: an ONNX file beside it
     ``{"kind": "signature", "bundle", "file", "threads"}``: the image-input variant in LiteRT
     ``{"kind": "torch", "bundle", "threads"}``: the usual pipeline in eager torch
     ``{"kind": "encoder", "bundle"}``: the encoders alone
@@ -193,7 +193,6 @@ def _open_case(bundle: Bundle, job: Mapping[str, Any]) -> Case:
         encoder=job["encoder"],
         threads=job["threads"],
         trained=job["trained"],
-        usual=job["usual"],
     )
 
 

@@ -147,19 +147,16 @@ def open_torch_pipeline(bundle: Bundle, threads: int) -> Case:
     )
 
 
-def open_network(
-    bundle: Bundle, file: Path, *, encoder: str, threads: int, trained: bool, usual: bool = False
-) -> PipelineCase:
+def open_network(bundle: Bundle, file: Path, *, encoder: str, threads: int, trained: bool) -> PipelineCase:
     """An ONNX file in ONNX Runtime.
 
     Parameters
     ----------
     bundle : gives contract and signal
     file : takes an image, or the window where ``encoder`` is ``"none"``
-    encoder : ``"numpy"``, ``"pyts"`` or ``"none"``
+    encoder : ``"numpy"``, ``"none"``, or ``"pyts"`` for the usual pipeline, which takes the winning class
     threads : computing threads
     trained : whether it is the bundle's network
-    usual : take the winning class, as a user would, instead of the contract's rules
     """
     engine = open_engine("onnxruntime", file, threads=threads)
     return PipelineCase(
@@ -168,7 +165,7 @@ def open_network(
             engine,
             threads,
             encode=_encoder(bundle.contract, encoder),
-            decide=_winner(bundle.contract) if usual else None,
+            decide=_winner(bundle.contract) if encoder == "pyts" else None,
             trained=trained,
         ),
         wrist_signal(bundle),

@@ -6,15 +6,13 @@ A profile's name on a result names the limits that were set, never the machine. 
 
 from __future__ import annotations
 
-from vskd.closed import from_mapping, to_mapping
+from vskd.closed import to_mapping
 from vskd_benchmarks.device.confinement import Confinement
 from vskd_benchmarks.device.profiles import Profile, profile_sha256
 from vskd_benchmarks.result.records.conditions import (
     AppliedProfile,
-    AppliedSetting,
     Machine,
     ProfileFigure,
-    UnappliedSetting,
 )
 
 
@@ -40,10 +38,8 @@ def profile_facts(profile: Profile, confinement: Confinement, machine: Machine) 
         relation=relation,
         statement=_statement(profile, relation, machine),
         figures=figures,
-        applied=tuple(from_mapping(AppliedSetting, each, where="applied") for each in confinement.applied.values()),
-        not_applied=tuple(
-            from_mapping(UnappliedSetting, each, where="not_applied") for each in confinement.not_applied.values()
-        ),
+        applied=tuple(confinement.applied.values()),
+        not_applied=tuple(confinement.not_applied.values()),
     )
 
 

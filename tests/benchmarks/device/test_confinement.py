@@ -41,8 +41,8 @@ def test_cores_and_memory_hold_on_a_real_process(child, tmp_path):
         confinement.on_process(child.pid)
         assert sorted(os.sched_getaffinity(child.pid)) == ALLOWED[-1:]
         assert resource.prlimit(child.pid, resource.RLIMIT_DATA) == (400_000_000, 400_000_000)
-    assert confinement.applied["cores"]["got"] == ALLOWED[-1:]
-    assert confinement.applied["memory_bytes"]["means"] == "RLIMIT_DATA"
+    assert confinement.applied["cores"].got == tuple(ALLOWED[-1:])
+    assert confinement.applied["memory_bytes"].means == "RLIMIT_DATA"
     assert os.sched_getaffinity(0) == set(ALLOWED)
 
 
@@ -63,8 +63,8 @@ def test_fewer_cores_than_wanted_are_named(child, tmp_path):
     settings = ProfileSettings(1, wanted, 1_000_000, 400_000_000, 1.0)
     with Confinement(settings, root=tmp_path) as confinement:
         confinement.on_process(child.pid)
-    assert confinement.not_applied["cores"]["code"] == "no-such-cores"
-    assert confinement.not_applied["cores"]["reason"] == f"this process may use {len(ALLOWED)}"
+    assert confinement.not_applied["cores"].code == "no-such-cores"
+    assert confinement.not_applied["cores"].reason == f"this process may use {len(ALLOWED)}"
     assert "cores" not in confinement.applied
 
 
@@ -73,8 +73,8 @@ def test_a_process_that_is_gone_is_named_and_not_taken_for_held(tmp_path):
     process.wait()
     with Confinement(SETTINGS, root=tmp_path) as confinement:
         confinement.on_process(process.pid)
-    assert "No such process" in confinement.not_applied["cores"]["reason"]
-    assert "No such process" in confinement.not_applied["memory_bytes"]["reason"]
+    assert "No such process" in confinement.not_applied["cores"].reason
+    assert "No such process" in confinement.not_applied["memory_bytes"].reason
 
 
 def test_the_clock_is_capped_on_the_pinned_cores_and_set_back(tmp_path):
@@ -82,7 +82,7 @@ def test_the_clock_is_capped_on_the_pinned_cores_and_set_back(tmp_path):
     with Confinement(SETTINGS, root=tmp_path) as confinement:
         assert paths[-1].read_text() == "1000000\n"
         assert all(path.read_text() == "1800000\n" for path in paths[:-1])
-    assert confinement.applied["frequency_khz"]["got"] == 1_000_000
+    assert confinement.applied["frequency_khz"].got == 1_000_000
     assert all(path.read_text() == "1800000\n" for path in paths)
 
 
@@ -120,15 +120,15 @@ def test_a_signal_ends_the_run_and_sets_the_clock_back(tmp_path, number):
 def test_no_cpufreq_is_named(tmp_path):
     with Confinement(SETTINGS, root=tmp_path) as confinement:
         pass
-    assert confinement.not_applied["frequency_khz"]["code"] == "no-cpufreq"
+    assert confinement.not_applied["frequency_khz"].code == "no-cpufreq"
 
 
 def test_a_clock_beyond_the_machine_is_named_and_not_touched(tmp_path):
     paths = cpufreq(tmp_path, highest=900_000, now=900_000)
     with Confinement(SETTINGS, root=tmp_path) as confinement:
         assert paths[-1].read_text() == "900000\n"
-    assert confinement.not_applied["frequency_khz"]["code"] == "out-of-reach"
-    assert "900000 kHz at most" in confinement.not_applied["frequency_khz"]["reason"]
+    assert confinement.not_applied["frequency_khz"].code == "out-of-reach"
+    assert "900000 kHz at most" in confinement.not_applied["frequency_khz"].reason
 
 
 def test_a_clock_that_may_not_be_written_is_named(tmp_path, monkeypatch):
@@ -144,8 +144,8 @@ def test_a_clock_that_may_not_be_written_is_named(tmp_path, monkeypatch):
     with Confinement(SETTINGS, root=tmp_path) as confinement:
         pass
     found = confinement.not_applied["frequency_khz"]
-    assert found["code"] == "no-permission"
-    assert found["reason"] == "scaling_max_freq: Permission denied; it takes root"
+    assert found.code == "no-permission"
+    assert found.reason == "scaling_max_freq: Permission denied; it takes root"
 
 
 def test_the_handlers_of_signals_are_set_back(tmp_path):

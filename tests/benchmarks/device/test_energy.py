@@ -192,7 +192,7 @@ def test_a_chip_that_fails_leaves_a_result_without_energy(short, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--energy"], "--energy means nothing in mode single-stream"),
+        (["--meter-later"], "--meter-later means nothing in mode single-stream"),
         (["--battery-wh", "1.3"], "--battery-wh means nothing in mode single-stream"),
         (["--profile", "pi-4", "--mode", "single-stream", "--duty-cycle", "0.5"], "--duty-cycle means nothing in"),
         (["--mode", "soak", "--power-meter", __file__], "--power-meter comes with --add-power; measure with"),

@@ -193,7 +193,7 @@ class Opened(Exception):  # noqa: N818  # nothing went wrong
     """Carries what would be opened out of the worker."""
 
 
-NETWORK = {"kind": "network", "file": "x.onnx", "encoder": "pyts", "threads": 3, "trained": False, "usual": True}
+NETWORK = {"kind": "network", "file": "x.onnx", "encoder": "pyts", "threads": 3, "trained": False}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ NETWORK = {"kind": "network", "file": "x.onnx", "encoder": "pyts", "threads": 3,
     [
         ("worker.open_model", {"kind": "model", "file": "model.fp32.onnx", "engine": "litert", "threads": 3}),
         ("baselines.open_network", NETWORK),
-        ("baselines.open_network", {**NETWORK, "encoder": "none", "trained": True, "usual": False}),
+        ("baselines.open_network", {**NETWORK, "encoder": "none", "trained": True}),
         ("baselines.open_torch_pipeline", {"kind": "torch", "threads": 3}),
         ("baselines.open_image_signature", {"kind": "signature", "file": "s.tflite", "threads": 3}),
         ("baselines.open_encoder_pair", {"kind": "encoder"}),

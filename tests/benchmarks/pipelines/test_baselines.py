@@ -136,13 +136,15 @@ def test_what_could_not_be_made_is_skipped(bundle):
     assert skipped["cnn1d"] == "the bundle's report does not state its multiply-accumulates"
 
 
-@pytest.mark.parametrize("usual", [False, True])
-def test_the_usual_pipeline_takes_the_winning_class_and_the_others_the_contracts_rules(bundle, usual, monkeypatch):
+@pytest.mark.parametrize("encoder", ["numpy", "pyts"])
+def test_the_usual_pipeline_takes_the_winning_class_and_the_others_the_contracts_rules(
+    make_bundle, make_model, tmp_path, encoder, monkeypatch
+):
     decided = []
     monkeypatch.setattr(
         "vskd_benchmarks.pipelines.cases.Decider.decide", lambda self, logits, window: decided.append(window)
     )
-    file = bundle.path / "model.fp32.onnx"
-    case = open_network(bundle, file, encoder="none", threads=1, trained=True, usual=usual)
+    bundle = Bundle.open(make_bundle(tmp_path / "variants.bundle", files={IMAGE: make_model((3, 64, 64))}))
+    case = open_network(bundle, bundle.path / IMAGE, encoder=encoder, threads=1, trained=True)
     case.run_path(time.perf_counter_ns)
-    assert len(decided) == (0 if usual else 1)
+    assert len(decided) == (0 if encoder == "pyts" else 1)

@@ -213,7 +213,7 @@ def under_profile(name: str, *, problem: str | None = None) -> Edit:
         profile = read_profile(name)
         machine = facts["environment"]["machine"]
         confinement = Confinement(profile.settings)
-        confinement.hold("cores", profile.settings.cores, [0, 1, 2, 3], "sched_setaffinity")
+        confinement.hold("cores", profile.settings.cores, (0, 1, 2, 3), "sched_setaffinity")
         confinement.deviate("frequency_khz", profile.settings.frequency_khz, "scaling_max_freq <b>", "no-permission")
         used = profile_facts(profile, confinement, from_mapping(Machine, machine, where="machine"))
         facts["profile"] = to_mapping(used)

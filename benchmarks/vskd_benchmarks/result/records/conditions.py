@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vskd_benchmarks.device.confinement import Code
+from vskd_benchmarks.device.confinement import AppliedSetting, UnappliedSetting
 from vskd_benchmarks.device.profiles import Relation
 from vskd_benchmarks.measure.latency import WarmUpRule
 from vskd_benchmarks.measure.settings import Mode
@@ -222,42 +222,6 @@ class ProfileFigure:
     kind: Literal["stated", "reported", "kernel", "assumption"]
     text: str
     url: str
-
-
-@dataclass(frozen=True)
-class AppliedSetting:
-    """A setting of the profile that held.
-
-    Attributes
-    ----------
-    setting : its name
-    wanted : by the profile
-    got : as read back
-    means : by what
-    """
-
-    setting: str
-    wanted: int | float
-    got: int | float | tuple[int, ...]
-    means: str
-
-
-@dataclass(frozen=True)
-class UnappliedSetting:
-    """A setting of the profile that did not hold.
-
-    Attributes
-    ----------
-    setting : its name
-    wanted : by the profile
-    code : asked-otherwise: another option overrides it; the rest degrade the result
-    reason : in words
-    """
-
-    setting: str
-    wanted: int | float
-    code: Code
-    reason: str
 
 
 @dataclass(frozen=True)
