@@ -446,15 +446,23 @@ def start(*words: str | Path, **settings: object) -> subprocess.Popen[str]:
     )
 
 
-def test_a_live_pipe_is_answered_while_it_is_open_and_stdout_holds_only_json(bundle):
-    process = start("run", bundle, "--input", "-", "--engine", "litert")
+def first_of_a_live_pipe(process: subprocess.Popen[str]) -> dict[str, object]:
+    """Write 40 rows, which complete one window, and read its event while the pipe is open."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(text(rows(40)))
     process.stdin.flush()
-    first = json.loads(process.stdout.readline())  # while the pipe is open: 40 rows complete one window
-    assert first["end_s"] == 0.62
-    rest, notes = process.communicate("\n".join(rows(40, start_s=0.8)) + "\n", timeout=60)
+    event: dict[str, object] = json.loads(process.stdout.readline())
+    return event
+
+
+MORE_ROWS = "\n".join(rows(40, start_s=0.8)) + "\n"
+
+
+def test_a_live_pipe_is_answered_while_it_is_open_and_stdout_holds_only_json(bundle):
+    process = start("run", bundle, "--input", "-", "--engine", "litert")
+    assert first_of_a_live_pipe(process)["end_s"] == 0.62
+    rest, notes = process.communicate(MORE_ROWS, timeout=60)
     assert [json.loads(line)["start_s"] for line in rest.splitlines()] == [0.32, 0.64, 0.96]
     assert process.returncode == 0
     assert "80 samples" in notes
@@ -462,16 +470,11 @@ def test_a_live_pipe_is_answered_while_it_is_open_and_stdout_holds_only_json(bun
 
 def test_a_reader_that_goes_away_ends_the_run_in_silence(bundle):
     process = start("run", bundle, "--input", "-", "--engine", "onnxruntime")
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(text(rows(40)))
-    process.stdin.flush()
-    process.stdout.readline()
+    first_of_a_live_pipe(process)
     process.stdout.close()
     process.stdin.write("\n".join(rows(200, start_s=0.8)) + "\n")
     process.stdin.close()
     assert process.wait(timeout=60) == 0
-    assert process.stderr is not None
     notes = process.stderr.read()
     process.stderr.close()
     assert "rror" not in notes
@@ -481,13 +484,9 @@ def test_a_reader_that_goes_away_ends_the_run_in_silence(bundle):
 @pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
 def test_a_bundle_replaced_while_running_goes_on_with_the_old_one(bundle, contract, engine):
     process = start("run", bundle, "--input", "-", "--engine", engine)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(text(rows(40)))
-    process.stdin.flush()
-    process.stdout.readline()
+    first_of_a_live_pipe(process)
     write_bundle(bundle, contract=contract, models=[], files={}, overwrite=True)
-    rest, _ = process.communicate("\n".join(rows(40, start_s=0.8)) + "\n", timeout=60)
+    rest, _ = process.communicate(MORE_ROWS, timeout=60)
     assert process.returncode == 0
     assert len(rest.splitlines()) == 3
 
@@ -495,14 +494,10 @@ def test_a_bundle_replaced_while_running_goes_on_with_the_old_one(bundle, contra
 @pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
 def test_a_model_written_over_in_place_while_running_changes_nothing(bundle, engine):
     process = start("run", bundle, "--input", "-", "--engine", engine)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(text(rows(40)))
-    process.stdin.flush()
-    first = json.loads(process.stdout.readline())
+    first = first_of_a_live_pipe(process)
     for model in bundle.glob("model.*"):
         model.write_bytes(b"")  # `cp` over it begins with this; a mapped file would now end the process
-    rest, _ = process.communicate("\n".join(rows(40, start_s=0.8)) + "\n", timeout=60)
+    rest, _ = process.communicate(MORE_ROWS, timeout=60)
     assert process.returncode == 0
     assert [json.loads(line)["label"] for line in rest.splitlines()] == [first["label"]] * 3
 
