@@ -161,7 +161,8 @@ def compare_logits(golden: Golden, contract: Contract, entry: ModelEntry, logits
     else:
         problem = _integer_problem(golden.names, logits, softmax(expected, temperature=contract.decision.temperature))
     flips = int((logits.argmax(axis=1) != golden.labels).sum())
-    return f"{len(golden)} windows, largest difference {largest:.1e} ({window}), {flips} labels not the trained network's", problem
+    found = f"{len(golden)} windows, largest difference {largest:.1e} ({window})"
+    return f"{found}, {flips} labels not the trained network's", problem
 
 
 def _float_problem(window: str, difference: float, limit: float) -> str:
