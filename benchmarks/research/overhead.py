@@ -29,13 +29,11 @@ from vskd import Classifier
 from vskd.bundle import Bundle
 from vskd.decide import Decider
 from vskd.encoders.gaf import GafEncoder
-from vskd.engines import Engine, open_engine
 from vskd.errors import ConfigError, VskdError
-from vskd.stream import Stream
 from vskd_benchmarks.measure.latency import median_with_interval
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
-from vskd_benchmarks.pipelines.cases import Clock, bare_call
-from vskd_benchmarks.pipelines.wrist_signal import WristSignal, synthetic_wrist, wrist_signal
+from vskd_benchmarks.pipelines.cases import Clock, PipelineCase, SensorPath, open_model
+from vskd_benchmarks.pipelines.wrist_signal import synthetic_wrist, wrist_signal
 
 #: Rounds before the ones that count.
 WARM_UP_ROUNDS = 50
@@ -76,9 +74,8 @@ def overhead(
             hint="Give a bundle of sliding windows, or use vskd bench",
         )
     name, entry = opened.select(engine=engine)
-    loaded = open_engine(name, opened.model_path(entry))
-    readings = _with_model(loaded, opened, rounds + warm_up, clock)
-    readings |= _without_model(loaded, opened, rounds + warm_up, clock)
+    case = open_model(opened, entry, engine=name, threads=1)
+    readings = _with_model(case, rounds + warm_up, clock) | _without_model(opened, rounds + warm_up, clock)
     counted = {key: values[warm_up:] for key, values in readings.items()}
     bare_ns = float(np.median(counted["bare_call"]))
     return {
@@ -90,59 +87,28 @@ def overhead(
     }
 
 
-def _with_model(engine: Engine, bundle: Bundle, rounds: int, clock: Clock) -> Readings:
-    """At least ``rounds`` readings of each kind; a signal that ends begins again, with new streams."""
-    signal, decider, bare = wrist_signal(bundle), Decider(bundle.contract), bare_call(engine)
-    readings: Readings = {}
-    while len(readings.get("push", ())) < rounds:
-        stream = _primed(bundle, signal)
-        batch = np.zeros((1, *bundle.contract.window_shape), dtype=np.float32)
-        for turn, delivery in enumerate(signal.deliveries):
-            engine.infer(batch[0])  # whoever comes first comes behind a model
-            bare_ns = _timed(bare, (batch,), clock) if turn % 2 else 0
-            start = clock()
-            window = stream.push(delivery.time_s, delivery.xyz)[-1]
-            pushed = clock()
-            logits = engine.infer(window.samples)
-            inferred = clock()
-            decider.decide(logits, window)
-            decided = clock()
-            batch = window.samples[np.newaxis]
-            bare_ns = bare_ns or _timed(bare, (batch,), clock)
-            row = {
-                "push": pushed - start, "infer": inferred - pushed, "decide": decided - inferred, "bare_call": bare_ns,
-                "overhead": decided - start - bare_ns,
-            }  # fmt: skip
-            _append(readings, row)
+def _with_model(case: PipelineCase, rounds: int, clock: Clock) -> Readings:
+    """The path and the bare call in turns, as ``vskd bench`` measures them."""
+    rows = [dict(zip(case.series, case.run_once(clock), strict=True)) for _ in range(rounds)]
+    parts = {"push": "resample", "infer": "infer", "decide": "decide", "bare_call": "bare_call"}
+    readings = {name: [row[series] for row in rows] for name, series in parts.items()}
+    return {**readings, "overhead": [row["sensor_to_label"] - row["bare_call"] for row in rows]}
+
+
+def _without_model(bundle: Bundle, rounds: int, clock: Clock) -> Readings:
+    """The same pushes and decisions on one answer, where no model runs between them."""
+    path, decider = SensorPath(bundle.contract, wrist_signal(bundle)), Decider(bundle.contract)
+    logits = np.zeros(len(bundle.contract.labels), dtype=np.float32)
+    readings: Readings = {"push_without_model": [], "decide_without_model": []}
+    for _ in range(rounds):
+        delivery = path.next_delivery()
+        start = clock()
+        window = path.window(delivery)
+        pushed = clock()
+        decider.decide(logits, window)
+        readings["push_without_model"].append(pushed - start)
+        readings["decide_without_model"].append(clock() - pushed)
     return readings
-
-
-def _without_model(engine: Engine, bundle: Bundle, rounds: int, clock: Clock) -> Readings:
-    """The same pushes and decisions on one answer of the model, which does not run between them."""
-    signal, decider = wrist_signal(bundle), Decider(bundle.contract)
-    logits = engine.infer(np.zeros(bundle.contract.window_shape, dtype=np.float32))
-    readings: Readings = {}
-    while len(readings.get("push_without_model", ())) < rounds:
-        stream = _primed(bundle, signal)
-        for delivery in signal.deliveries:
-            start = clock()
-            window = stream.push(delivery.time_s, delivery.xyz)[-1]
-            pushed = clock()
-            decider.decide(logits, window)
-            _append(readings, {"push_without_model": pushed - start, "decide_without_model": clock() - pushed})
-    return readings
-
-
-def _append(readings: Readings, row: Mapping[str, int]) -> None:
-    for key, value in row.items():
-        readings.setdefault(key, []).append(value)
-
-
-def _primed(bundle: Bundle, signal: WristSignal) -> Stream:
-    stream = Stream(bundle.contract)
-    if signal.prime is not None:
-        stream.push(signal.prime.time_s, signal.prime.xyz)
-    return stream
 
 
 def paced(

@@ -31,20 +31,6 @@ def test_the_split_is_what_the_clock_says(bundle):
     assert result["size_bytes"] == bundle.files["model.fp32.onnx"].size_bytes
 
 
-def test_the_order_of_path_and_bare_call_changes_from_round_to_round(bundle, monkeypatch):
-    order = []
-    monkeypatch.setattr(overhead, "bare_call", lambda engine: lambda batch: order.append("bare"))
-    decide = overhead.Decider.decide
-
-    def spy(self, *arguments):
-        order.append("path")
-        return decide(self, *arguments)
-
-    monkeypatch.setattr(overhead.Decider, "decide", spy)
-    overhead.overhead(bundle.path, engine="onnxruntime", rounds=12, warm_up=0)
-    assert order[:8] == ["path", "bare", "bare", "path", "path", "bare", "bare", "path"]
-
-
 def test_a_bundle_of_whole_recordings_is_refused(whole_bundle):
     with pytest.raises(ConfigError, match=r"whole\.bundle decides on whole recordings.*vskd bench"):
         overhead.overhead(whole_bundle.path, engine="onnxruntime", rounds=20)
