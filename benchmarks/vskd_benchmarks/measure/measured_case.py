@@ -101,8 +101,6 @@ def raw_arrays(case: MeasuredCase, epoch_ns: int) -> dict[str, NDArray[Any]]:
     arrays["interval"] = np.array([block["interval_ns"] for block in case.blocks], np.int64) - epoch_ns
     arrays["audit_varied"] = np.array(case.repeat["varied_ns"], np.int64)
     arrays["audit_repeated"] = np.array(case.repeat["repeated_ns"], np.int64)
-    if case.outputs.get("outputs") is None:
-        return arrays
     sampled = [sample for block in case.blocks for sample in block["sampled"]]
     arrays["sampled_index"] = np.array([row for row, _ in sampled], np.int64)
     arrays["sampled_logits"] = np.array([logits for _, logits in sampled], np.float32)

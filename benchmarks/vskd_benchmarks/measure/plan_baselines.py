@@ -29,7 +29,7 @@ class Baseline:
     kind: str
     engine: str
     recipe: str
-    network: str = "none"
+    network: str
     weights: str = "random"
     encoder: str = "none"
 
@@ -88,8 +88,6 @@ class _Baselines:
 
     def offers(self, made: Made) -> Iterator[tuple[tuple[str, ...], PlannedCase]]:
         """Each with the packages that it needs."""
-        encoder = Baseline("encoder", "numpy", "fp32", weights="none")
-        yield ("pyts",), self._case("encoder", encoder, self._job("encoder"))
         usual = Baseline("usual-pipeline", "torch", "fp32", "resnet18", encoder="pyts")
         job = self._job("torch", threads=self.threads)
         yield ("pyts", "torch", "torchvision"), self._case("pyts+torch", usual, job)

@@ -160,9 +160,8 @@ class Measurement:
     def _audit(self, case: MeasuredCase) -> None:
         """In a fresh process, the outputs that the audit compares with."""
         self._step(f"auditing {case.plan.name}")
-        if case.plan.kind != "encoder":
-            with self._process(case.plan) as process:
-                case.outputs = process.ask("outputs")
+        with self._process(case.plan) as process:
+            case.outputs = process.ask("outputs")
 
     def _start_cold(self, case: MeasuredCase) -> None:
         plan = case.plan

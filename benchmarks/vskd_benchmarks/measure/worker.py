@@ -9,7 +9,6 @@ Jobs (``bundle`` is a folder)
     ``{"kind": "network", "bundle", "file", "encoder", "threads", "trained"}``: an ONNX file beside it
     ``{"kind": "signature", "bundle", "file", "threads"}``: the image-input variant in LiteRT
     ``{"kind": "torch", "bundle", "threads"}``: the usual pipeline in eager torch
-    ``{"kind": "encoder", "bundle"}``: the encoders alone
     ``{"kind": "library", "package"}``: an interpreter with numpy and an engine's library, for its memory
     ``{"kind": "make", "bundle", "folder", "macs"}``: writes networks, see ``vskd_benchmarks.pipelines.networks``
 Commands
@@ -42,7 +41,7 @@ from vskd.closed import to_mapping
 from vskd.errors import VskdError
 from vskd_benchmarks.measure.latency import WarmUpRule, warm_up
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
-from vskd_benchmarks.pipelines.cases import Case, Clock, open_model
+from vskd_benchmarks.pipelines.cases import Clock, PipelineCase, open_model
 
 #: Outputs kept of each block, evenly spread, for the audit of outputs.
 SAMPLES_PER_BLOCK = 8
@@ -60,7 +59,7 @@ class Worker:
 
     def __init__(
         self,
-        case: Case | None,
+        case: PipelineCase | None,
         *,
         clock: Clock = time.perf_counter_ns,
         sleep: Callable[[float], None] = time.sleep,
@@ -70,7 +69,7 @@ class Worker:
         self._sleep = sleep
 
     @property
-    def _case(self) -> Case:
+    def _case(self) -> PipelineCase:
         if self._maybe_case is None:
             raise VskdError("this process has nothing to time")
         return self._maybe_case
@@ -137,7 +136,7 @@ class Worker:
                 kept.append([self._timed(case, each) for each in ready][1:])
         return {"varied_ns": varied, "repeated_ns": repeated}
 
-    def _timed(self, case: Case, ready: Any) -> int:
+    def _timed(self, case: PipelineCase, ready: Any) -> int:
         start = self._clock()
         case.call(ready)
         return self._clock() - start
@@ -153,7 +152,7 @@ def _switches() -> tuple[int, int]:
     return usage.ru_nvcsw, usage.ru_nivcsw
 
 
-def open_job(job: Mapping[str, Any]) -> tuple[Case | None, dict[str, Any]]:
+def open_job(job: Mapping[str, Any]) -> tuple[PipelineCase | None, dict[str, Any]]:
     """Load what a job names: the case, and its description.
 
     Raises
@@ -173,7 +172,7 @@ def open_job(job: Mapping[str, Any]) -> tuple[Case | None, dict[str, Any]]:
     return case, {**case.describe(), "first_inference_ns": first_ns}
 
 
-def _open_case(bundle: Bundle, job: Mapping[str, Any]) -> Case:
+def _open_case(bundle: Bundle, job: Mapping[str, Any]) -> PipelineCase:
     kind = job["kind"]
     if kind == "model":
         entry = next(model for model in bundle.models if model.file == job["file"])
@@ -181,8 +180,6 @@ def _open_case(bundle: Bundle, job: Mapping[str, Any]) -> Case:
     # Imported here: a model's worker must not carry what only the comparison needs.
     from vskd_benchmarks.pipelines import baselines
 
-    if kind == "encoder":
-        return baselines.open_encoder_pair(bundle)
     if kind == "torch":
         return baselines.open_torch_pipeline(bundle, job["threads"])
     if kind == "signature":

@@ -8,8 +8,6 @@ image-input
     the bundle's own network without its encoder (``vskd export --variants``), behind vskd's numpy encoder
 students
     other networks at the same input, see ``vskd_benchmarks.pipelines.networks``
-encoder
-    vskd's numpy encoder and pyts on the same window
 
 torch, torchvision, onnx and pyts are imported where they are used. Where one is missing the case is skipped.
 """
@@ -18,9 +16,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,9 +32,9 @@ from vskd.encoders.gaf import GafEncoder
 from vskd.engines import open_engine
 from vskd.errors import MissingExtraError
 from vskd.stream import Window
-from vskd_benchmarks.pipelines.cases import Case, Clock, Network, PipelineCase, engine_network
+from vskd_benchmarks.pipelines.cases import Network, PipelineCase, engine_network
 from vskd_benchmarks.pipelines.networks import require, resnet18
-from vskd_benchmarks.pipelines.wrist_signal import ready_windows, wrist_signal
+from vskd_benchmarks.pipelines.wrist_signal import wrist_signal
 
 Float32 = NDArray[np.float32]
 
@@ -59,69 +56,7 @@ def pyts_encoder(contract: Contract) -> Callable[[Float32], Float32]:
     return encode
 
 
-class EncoderPair:
-    """vskd's numpy encoder and pyts on the same window, in turns."""
-
-    series: tuple[str, ...] = ("numpy_encoder", "pyts_encoder")
-    path_series = series
-
-    def __init__(
-        self,
-        windows: Sequence[Float32],
-        numpy_encoder: Callable[[Float32], Float32],
-        pyts: Callable[[Float32], Float32],
-        signal: Mapping[str, Any],
-    ) -> None:
-        self._windows = windows
-        self._next_window = itertools.cycle(windows)
-        self._numpy = numpy_encoder
-        self._pyts = pyts
-        self._signal = signal
-        self._numpy_first = False
-
-    def describe(self) -> dict[str, Any]:
-        return {"engine_version": np.__version__, "options": {}, "signal": dict(self._signal)}
-
-    def run_once(self, clock: Clock) -> tuple[int, ...]:
-        window = next(self._next_window)
-        self._numpy_first = not self._numpy_first
-        if self._numpy_first:
-            numpy_ns = _timed(self._numpy, window, clock)
-            return numpy_ns, _timed(self._pyts, window, clock)
-        pyts_ns = _timed(self._pyts, window, clock)
-        return _timed(self._numpy, window, clock), pyts_ns
-
-    def run_path(self, clock: Clock) -> tuple[int, ...]:
-        return self.run_once(clock)
-
-    def last_output(self) -> None:
-        return None
-
-    def all_outputs(self) -> None:
-        return None
-
-    def golden_outputs(self) -> None:
-        return None
-
-    def inputs(self) -> Sequence[Float32]:
-        return self._windows
-
-    def call(self, ready: Float32) -> object:
-        return self._numpy(ready)
-
-
-def open_encoder_pair(bundle: Bundle) -> Case:
-    """The encoders alone, each with one thread."""
-    contract, signal = bundle.contract, wrist_signal(bundle)
-    return EncoderPair(
-        ready_windows(contract, signal),
-        GafEncoder(contract.image_spec, contract.window.samples),
-        pyts_encoder(contract),
-        signal.describe(),
-    )
-
-
-def open_torch_pipeline(bundle: Bundle, threads: int) -> Case:
+def open_torch_pipeline(bundle: Bundle, threads: int) -> PipelineCase:
     """The usual pipeline in eager torch."""
     require("pyts")
     network = resnet18(bundle.contract)
@@ -200,12 +135,6 @@ def _encoder(contract: Contract, name: str) -> Callable[[Float32], Float32] | No
 def _winner(contract: Contract) -> Callable[[Float32, Window], str]:
     labels = contract.labels
     return lambda logits, _: labels[int(softmax(logits).argmax())]
-
-
-def _timed(encoder: Callable[[Float32], Float32], window: Float32, clock: Clock) -> int:
-    start = clock()
-    encoder(window)
-    return clock() - start
 
 
 def _import_pyts_image() -> ModuleType:

@@ -8,9 +8,9 @@ a network was opened, or of how results are shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,51 +32,6 @@ BareCall = Callable[[Float32], object]
 
 #: Nanoseconds of a monotonic clock; an argument everywhere, so that a test can be the clock.
 Clock = Callable[[], int]
-
-
-class Case(Protocol):
-    """Something that can be timed, again and again.
-
-    Attributes
-    ----------
-    series : names of what ``run_once`` measures; the first is the one that counts
-    path_series : of what ``run_path`` measures
-    """
-
-    series: tuple[str, ...]
-    path_series: tuple[str, ...]
-
-    def run_once(self, clock: Clock) -> tuple[int, ...]:
-        """Do everything once: nanoseconds, in the order of ``series``."""
-        ...
-
-    def run_path(self, clock: Clock) -> tuple[int, ...]:
-        """Do once what a device does for one window, and no more: nanoseconds, in the order of ``path_series``."""
-        ...
-
-    def last_output(self) -> tuple[int, Float32] | None:
-        """The latest path's row in ``all_outputs`` and its logits (classes,); None where there are none."""
-        ...
-
-    def all_outputs(self) -> Float32 | None:
-        """Logits (windows, classes) of every window of the signal, by the path; None where there are none."""
-        ...
-
-    def golden_outputs(self) -> Float32 | None:
-        """Logits (golden windows, classes) by the same encoder and network; None where the answers are not known."""
-        ...
-
-    def inputs(self) -> Sequence[Any]:
-        """What ``call`` takes, one for every window of the signal."""
-        ...
-
-    def call(self, ready: Any) -> object:
-        """The model's call alone."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """What this is, as plain values for the result."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -144,6 +99,11 @@ class PipelineCase:
     bundle : gives contract and golden windows
     network : opened
     signal : what it is fed
+
+    Attributes
+    ----------
+    series : names of what ``run_once`` measures; the first is the one that counts
+    path_series : of what ``run_path`` measures
     """
 
     def __init__(self, bundle: Bundle, network: Network, signal: WristSignal) -> None:
@@ -163,6 +123,7 @@ class PipelineCase:
         self._ready: Float32 | None = None
 
     def describe(self) -> dict[str, Any]:
+        """What this is, as plain values for the result."""
         return {
             "engine_version": self._network.engine_version,
             "options": dict(self._network.options),
@@ -170,6 +131,7 @@ class PipelineCase:
         }
 
     def run_once(self, clock: Clock) -> tuple[int, ...]:
+        """Do everything once: nanoseconds, in the order of ``series``."""
         # Who comes first pays for cold caches; so each of the scopes comes first in turn.
         self._turn = (self._turn + 1) % len(self._runs)
         order = [(self._turn + step) % len(self._runs) for step in range(len(self._runs))]
@@ -177,6 +139,7 @@ class PipelineCase:
         return tuple(value for which in sorted(measured) for value in measured[which])
 
     def run_path(self, clock: Clock) -> tuple[int, ...]:
+        """Do once what a device does for one window, and no more: nanoseconds, in the order of ``path_series``."""
         encode, delivery = self._network.encode, self._path.next_delivery()
         start = clock()
         window = self._path.window(delivery)
@@ -216,22 +179,27 @@ class PipelineCase:
         return samples if self._network.encode is None else self._network.encode(samples)
 
     def last_output(self) -> tuple[int, Float32] | None:
+        """The latest path's row in ``all_outputs`` and its logits (classes,); None before the first."""
         return None if self._output is None else (self._path.row, self._output)
 
-    def all_outputs(self) -> Float32 | None:
+    def all_outputs(self) -> Float32:
+        """Logits (windows, classes) of every window of the signal, by the path."""
         return np.stack([self._network.infer(ready) for ready in self.inputs()])
 
     def golden_outputs(self) -> Float32 | None:
+        """Logits (golden windows, classes) by the same encoder and network; None where the answers are not known."""
         if not self._network.trained or GOLDEN_VECTORS not in self._bundle.files:
             return None
         windows = read_golden(self._bundle).windows
         return np.stack([self._network.infer(self._encoded(window)) for window in windows])
 
     def inputs(self) -> list[Float32]:
+        """What ``call`` takes, one for every window of the signal."""
         path = SensorPath(self._bundle.contract, self._signal)
         return [self._encoded(path.window(path.next_delivery()).samples) for _ in self._signal.deliveries]
 
     def call(self, ready: Float32) -> object:
+        """The model's call alone."""
         return self._network.infer(ready)
 
 

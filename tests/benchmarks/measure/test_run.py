@@ -64,11 +64,11 @@ def kinds_that_die(monkeypatch):
 
 
 def test_another_pipeline_that_crashes_is_skipped(bundle, least_effort, kinds_that_die):
-    kinds_that_die("make", "torch", "encoder")
+    kinds_that_die("make", "torch")
     run = run_bench(Settings((bundle.path,), quick=True), no_progress)
     assert [case.plan.kind for case in run.cases] == ["bundle"]
     reasons = {each.name: each.reason for each in run.skipped}
-    for name in ("other networks", "pyts+torch", "encoder"):
+    for name in ("other networks", "pyts+torch"):
         assert "ended with exit code -6" in reasons[name]
 
 

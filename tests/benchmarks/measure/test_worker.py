@@ -204,7 +204,6 @@ NETWORK = {"kind": "network", "file": "x.onnx", "encoder": "pyts", "threads": 3,
         ("baselines.open_network", {**NETWORK, "encoder": "none", "trained": True}),
         ("baselines.open_torch_pipeline", {"kind": "torch", "threads": 3}),
         ("baselines.open_image_signature", {"kind": "signature", "file": "s.tflite", "threads": 3}),
-        ("baselines.open_encoder_pair", {"kind": "encoder"}),
         ("networks.make_networks", {"kind": "make", "folder": "here", "macs": 7}),
     ],
 )

@@ -15,7 +15,6 @@ from vskd.checks.golden import read_golden
 from vskd.encoders.gaf import GafEncoder
 from vskd_benchmarks.measure.plan_baselines import make_job, plan_baselines
 from vskd_benchmarks.pipelines.baselines import (
-    open_encoder_pair,
     open_network,
     open_torch_pipeline,
     pyts_encoder,
@@ -49,12 +48,6 @@ def test_the_usual_pipeline_in_torch_is_timed_stage_by_stage(bundle):
     assert np.array_equal(logits, case.all_outputs()[row])
 
 
-def test_the_encoders_take_turns_at_being_first(bundle, ticks):
-    case = open_encoder_pair(bundle)
-    assert case.run_path(ticks) == (1, 4)
-    assert case.run_path(ticks) == (64, 16)
-
-
 def test_an_image_form_gives_the_bundles_golden_answers(make_bundle, make_model, golden, tmp_path):
     # The matrix product on an image of the window's own size stands for the network behind the encoder.
     model = make_model((3, 64, 64))
@@ -83,7 +76,6 @@ def planned(bundle, made=MADE):
 def test_every_pipeline_that_can_be_made_is_planned(bundle):
     cases, skipped = planned(bundle)
     assert {name: (case.kind, case.encoder, case.weights) for name, case in cases.items()} == {
-        "encoder": ("encoder", "none", "none"),
         "pyts+torch": ("usual-pipeline", "pyts", "random"),
         "pyts+onnxruntime": ("usual-pipeline", "pyts", "random"),
         "mobilenetv2-0.35 onnxruntime fp32": ("student", "numpy", "random"),
@@ -116,8 +108,8 @@ def test_the_variants_of_a_bundle_are_planned_with_their_files(make_bundle, make
     ("absent", "left"),
     [
         ("pyts", {"mobilenetv2-0.35", "cnn1d"}),
-        ("torch", {"encoder", "pyts+onnxruntime", "mobilenetv2-0.35", "cnn1d"}),
-        ("onnxruntime", {"encoder", "pyts+torch"}),
+        ("torch", {"pyts+onnxruntime", "mobilenetv2-0.35", "cnn1d"}),
+        ("onnxruntime", {"pyts+torch"}),
     ],
 )
 def test_what_is_not_installed_is_skipped(bundle, monkeypatch, absent, left):
@@ -131,7 +123,7 @@ def test_what_is_not_installed_is_skipped(bundle, monkeypatch, absent, left):
 
 def test_what_could_not_be_made_is_skipped(bundle):
     cases, skipped = planned(bundle, {"resnet18": {"not_made": "the comparison needs torch"}})
-    assert set(cases) == {"encoder", "pyts+torch"}
+    assert set(cases) == {"pyts+torch"}
     assert skipped["resnet18"] == "the comparison needs torch"
     assert skipped["cnn1d"] == "the bundle's report does not state its multiply-accumulates"
 
