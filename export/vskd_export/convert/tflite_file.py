@@ -97,13 +97,14 @@ def operator_names(model: Any, subgraph: int = 0) -> list[str]:
 
 
 def network_start(model: Any, subgraph: int = 0) -> int | None:
-    """Where the network begins in a subgraph: its first convolution, without one its first dense layer; or None."""
-    names = operator_names(model, subgraph)
-    for kinds in (CONVOLUTIONS, frozenset({"FULLY_CONNECTED"})):
-        found = [index for index, name in enumerate(names) if name in kinds]
-        if found:
-            return found[0]
-    return None
+    """Where the network begins in a subgraph: its first convolution; None where it has none, as an encoder alone.
+
+    A file without any convolution holds a network of dense layers, which begins at the first of these.
+    """
+    names = [operator_names(model, number) for number in range(len(model.subgraphs))]
+    has_convolutions = any(CONVOLUTIONS & set(each) for each in names)
+    first = CONVOLUTIONS if has_convolutions else frozenset({"FULLY_CONNECTED"})
+    return next((index for index, name in enumerate(names[subgraph]) if name in first), None)
 
 
 def output_names(model: Any, subgraph: int = 0) -> list[str]:
