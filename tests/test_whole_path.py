@@ -22,6 +22,7 @@ import torch
 from click.testing import CliRunner, Result
 from scipy.special import softmax
 
+from training.tiny_config import TINY
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd_export.convert import tflite_file
@@ -29,37 +30,8 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.runs.run import Run
 from vskd_training.runs.trained import trained_student
 
-CONFIG = """
-threads = 1
-seed = 3
-[data]
-dataset = "synthetic"
-view = "rendered"
-[data.synthetic]
-subjects = 6
-trials = 1
-duration_s = 3.5
-[window]
-samples = 64
-rate_hz = 25.0
-hop_samples = 16
-[gaf]
-size = 16
-[student]
-width = 0.125
-depth = 10
-[student_training]
-epochs = 4
-batch = 16
-[teacher]
-width = 0.125
-segments = 3
-[teacher_training]
-epochs = 1
-batch = 16
-[loss]
-kd = 0.5
-"""
+#: Enough subjects and epochs for a network whose labels mean something.
+CHANGES = ("data.synthetic.subjects=6", "student.depth=10", "student_training.epochs=4", "loss.distance=0")
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
@@ -90,8 +62,9 @@ class Walk:
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     folder, threads = tmp_path_factory.mktemp("path"), torch.get_num_threads()
-    (folder / "tiny.toml").write_text(CONFIG, encoding="utf-8")
-    config, cache = ("--config", folder / "tiny.toml"), ("--cache", folder / "cache")
+    (folder / "tiny.toml").write_text(TINY, encoding="utf-8")
+    changes = (word for change in CHANGES for word in ("--set", change))
+    config, cache = ("--config", folder / "tiny.toml", *changes), ("--cache", folder / "cache")
     vskd("train", "teacher", *config, *cache, "--out", folder / "teacher")
     vskd("train", "student", *config, *cache, "--teacher", folder / "teacher", "--out", folder / "student")
     # So small a student, trained for seconds, need not keep the limits of int8.

@@ -9,41 +9,10 @@ import pytest
 import torch
 
 from training.command_line import Command, Outcome
+from training.tiny_config import TINY
 from vskd.cli import main
 from vskd_training.data.experiment import Experiment
 from vskd_training.settings import Config, load_config
-
-TINY = """
-threads = 1
-seed = 3
-[data]
-dataset = "synthetic"
-view = "rendered"
-[data.synthetic]
-subjects = 4
-trials = 1
-duration_s = 3.5
-[window]
-samples = 64
-rate_hz = 25.0
-hop_samples = 16
-[gaf]
-size = 16
-[student]
-width = 0.125
-[student_training]
-epochs = 3
-batch = 16
-[teacher]
-width = 0.125
-segments = 3
-[teacher_training]
-epochs = 1
-batch = 16
-[loss]
-kd = 0.5
-distance = 0.1
-"""
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 
 from training.command_line import Command
 from training.own_recordings import read_table, write_folder, write_table
+from training.tiny_config import NETWORKS
 
 CONFIG = """
 threads = 1
@@ -19,25 +20,6 @@ protocol = "leave-one-subject-out"
 fold = "p2"
 frame_height = 12
 frame_width = 16
-[window]
-samples = 64
-rate_hz = 25.0
-hop_samples = 16
-[gaf]
-size = 16
-[student]
-width = 0.125
-[student_training]
-epochs = 2
-batch = 16
-[teacher]
-width = 0.125
-segments = 3
-[teacher_training]
-epochs = 1
-batch = 16
-[loss]
-kd = 0.5
 """
 
 
@@ -48,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [[*row[:5], str(1 + (index + index // 4) % 2)] for index, row in enumerate(read_table(root))]
     write_table(root, rows)
     (root / rows[-1][3]).write_text("")
-    (root / "config.toml").write_text(CONFIG)
+    (root / "config.toml").write_text(CONFIG + NETWORKS)
     return root
 
 
@@ -127,7 +109,7 @@ def partly(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row[2] = ""
         row[4] = "" if subject == "p4" else row[4]
     write_table(root, rows)
-    (root / "config.toml").write_text(CONFIG)
+    (root / "config.toml").write_text(CONFIG + NETWORKS)
     return root
 
 
