@@ -52,6 +52,10 @@ def test_subjects_and_folds_may_be_bare_numbers_on_the_command_line(tiny_config_
         ("student.width=0", r"student.width must lie in \[0.125, 2\]"),
         ("student.depth=50", "student.depth cannot be 50"),
         ("student_training.epochs=0", "epochs must be at least 1"),
+        (
+            "student_training.bf16=true",
+            r"gaf.size is 16: below 17 pixels .* Set student_training.bf16 = false",
+        ),
     ],
 )
 def test_mistakes_are_named_with_the_way_out(tiny_config_file: Path, change: str, message: str) -> None:

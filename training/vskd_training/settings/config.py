@@ -14,6 +14,10 @@ from vskd_training.settings.loss import DistillationConfig, LossWeights
 from vskd_training.settings.networks import StudentConfig, TeacherConfig, TrainingConfig
 from vskd_training.settings.virtual import VirtualConfig
 
+#: A ResNet halves an image four times ahead of its last stage. Where a single column is left, the bfloat16 gradient of
+#: that stage's 3 x 3 convolution with stride 2 holds whatever was in memory (torch 2.13 on CPUs).
+SMALLEST_BF16_PX = 17
+
 
 @dataclass(frozen=True)
 class Config:
@@ -50,10 +54,24 @@ class Config:
                 "from than without, and arms would not be paired",
                 hint="Name the subjects in virtual.without_sensor",
             )
+        self._check_bf16()
         if self.window.mode == "whole":
             self._check_whole()
         else:
             self._check_sliding()
+
+    def _check_bf16(self) -> None:
+        """Refuse images that reach a ResNet's last stage as a single column."""
+        images = {"student_training": ("gaf.size", self.gaf.size)}
+        if self.teacher.backbone == "small":
+            images["teacher_training"] = ("data.frame_width", self.data.frame_width)
+        for section, (key, width) in images.items():
+            if getattr(self, section).bf16 and width < SMALLEST_BF16_PX:
+                raise ConfigError(
+                    f"{section}.bf16 is set, and {key} is {width}: below {SMALLEST_BF16_PX} pixels torch's bfloat16 "
+                    "gradients hold random numbers on CPUs",
+                    hint=f"Set {section}.bf16 = false, or raise {key}",
+                )
 
     def _check_whole(self) -> None:
         if self.augment.clock_skew:
