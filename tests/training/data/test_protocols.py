@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vskd.errors import ConfigError
-from vskd_training.data.protocols import PROTOCOLS, Rules, Split, folds, make_split, refuse_leak
+from vskd_training.data import protocols
+from vskd_training.data.protocols import PROTOCOLS, Split, refuse_leak
 from vskd_training.datasets.recording import RecordingInfo
+from vskd_training.settings import DataConfig
 
 
 def grid(
@@ -35,9 +39,17 @@ UTD = grid(
 )
 
 
+def folds(infos: Sequence[RecordingInfo], protocol: str, **rules: Any) -> tuple[str, ...]:
+    return protocols.folds(infos, DataConfig("folder", "none", protocol=protocol, **rules))
+
+
+def make_split(infos: Sequence[RecordingInfo], protocol: str, *, fold: str | None, **rules: Any) -> Split:
+    return protocols.make_split(infos, DataConfig("folder", "none", protocol=protocol, fold=fold or "", **rules))
+
+
 #: Those that need no column and no list; three folds, so that three subjects are enough.
 BY_SUBJECT_OR_TRIAL = [name for name in PROTOCOLS if name not in ("column", "fixed")]
-THREE = Rules(fold_count=3)
+THREE = {"fold_count": 3}
 
 
 def sizes(split: Split) -> tuple[int, int, int]:
@@ -118,25 +130,25 @@ def test_no_recording_is_on_two_sides_and_none_is_lost(
         with pytest.raises(ConfigError, match="cross-subject leaves no recording for"):
             make_split(infos, protocol, fold=None)
         return
-    names = folds(infos, protocol, THREE)
-    split = make_split(infos, protocol, fold=data.draw(st.sampled_from(names)) if names else None, rules=THREE)
+    names = folds(infos, protocol, **THREE)
+    split = make_split(infos, protocol, fold=data.draw(st.sampled_from(names)) if names else None, **THREE)
     together = [*split.train, *split.validation, *split.test]
     assert sorted(together) == list(range(len(infos)))
     assert all(list(side) == sorted(side) for side in (split.train, split.validation, split.test))
     known = {infos[i].subject for i in (*split.train, *split.validation)}
     assert split.leaky == bool(known & {infos[i].subject for i in split.test})
     assert split.leaky == (protocol == "subject-specific")
-    assert split == make_split(infos, protocol, fold=split.fold, rules=THREE)
+    assert split == make_split(infos, protocol, fold=split.fold, **THREE)
 
 
 @given(data=st.data())
 def test_the_order_of_recordings_does_not_change_the_sides(data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(grid(subjects=["1", "2", "3", "5"], labels=3, trials=2)))
     protocol = data.draw(st.sampled_from(BY_SUBJECT_OR_TRIAL))
-    names = folds(shuffled, protocol, THREE)
-    split = make_split(shuffled, protocol, fold=names[0] if names else None, rules=THREE)
+    names = folds(shuffled, protocol, **THREE)
+    split = make_split(shuffled, protocol, fold=names[0] if names else None, **THREE)
     straight = sorted(shuffled, key=lambda info: info.id)
-    again = make_split(straight, protocol, fold=names[0] if names else None, rules=THREE)
+    again = make_split(straight, protocol, fold=names[0] if names else None, **THREE)
     assert {shuffled[i] for i in split.validation} == {straight[i] for i in again.validation}
     assert {shuffled[i] for i in split.test} == {straight[i] for i in again.test}
 
@@ -148,18 +160,16 @@ def with_groups(infos: tuple[RecordingInfo, ...], column: str, values: list[str]
 @given(subjects=st.integers(3, 15), folds_wanted=st.integers(2, 15))
 def test_every_subject_is_tested_in_exactly_one_of_the_folds(subjects: int, folds_wanted: int) -> None:
     infos = grid(subjects=[f"p{subject}" for subject in range(subjects)], labels=2, trials=1)
-    rules = Rules(fold_count=folds_wanted)
+    rules = {"fold_count": folds_wanted}
     if folds_wanted > subjects:
         with pytest.raises(
             ConfigError, match=f"needs 2 to {subjects} folds for {subjects} subjects, got {folds_wanted}"
         ):
-            folds(infos, "subject-folds", rules)
+            folds(infos, "subject-folds", **rules)
         return
     if subjects - -(-subjects // folds_wanted) < 2:
         return
-    splits = [
-        make_split(infos, "subject-folds", fold=fold, rules=rules) for fold in folds(infos, "subject-folds", rules)
-    ]
+    splits = [make_split(infos, "subject-folds", fold=fold, **rules) for fold in folds(infos, "subject-folds", **rules)]
     tested = [subject for split in splits for subject in split.test_subjects]
     assert sorted(tested) == sorted({info.subject for info in infos})
     assert max(len(split.test_subjects) for split in splits) - min(len(split.test_subjects) for split in splits) <= 1
@@ -170,9 +180,9 @@ def test_a_column_that_says_the_sides_is_the_split() -> None:
     subjects = grid(subjects=["ann", "bob", "cem", "dan"], labels=2, trials=2)
     sides = {"ann": "train", "bob": "train", "cem": "validation", "dan": "test"}
     infos = tuple(replace(info, groups={"side": sides[info.subject]}) for info in subjects)
-    rules = Rules(column="side")
-    assert folds(infos, "column", rules) == ()
-    split = make_split(infos, "column", fold=None, rules=rules)
+    rules = {"split_column": "side"}
+    assert folds(infos, "column", **rules) == ()
+    split = make_split(infos, "column", fold=None, **rules)
     assert (split.train_subjects, split.validation_subjects, split.test_subjects) == (
         ("ann", "bob"),
         ("cem",),
@@ -183,9 +193,9 @@ def test_a_column_that_says_the_sides_is_the_split() -> None:
 
 def test_a_column_of_sessions_leaves_one_value_out_and_says_that_subjects_are_on_both_sides() -> None:
     infos = with_groups(grid(subjects=["1", "2", "3"], labels=2, trials=4), "session", ["1", "2", "3", "10"])
-    rules = Rules(column="session")
-    assert folds(infos, "column", rules) == ("1", "2", "3", "10")
-    split = make_split(infos, "column", fold="2", rules=rules)
+    rules = {"split_column": "session"}
+    assert folds(infos, "column", **rules) == ("1", "2", "3", "10")
+    split = make_split(infos, "column", fold="2", **rules)
     assert {infos[i].groups["session"] for i in split.test} == {"2"}
     assert {infos[i].groups["session"] for i in (*split.train, *split.validation)} == {"1", "3", "10"}
     assert split.validation_subjects == ("3",)
@@ -202,34 +212,34 @@ def test_a_leak_names_three_subjects_and_counts_the_others() -> None:
 
 
 def test_fixed_lists_of_subjects() -> None:
-    rules = Rules(train_subjects=("1", "2", "3"), test_subjects=("7",))
-    split = make_split(UTD, "fixed", fold=None, rules=rules)
+    rules = {"train_subjects": ("1", "2", "3"), "test_subjects": ("7",)}
+    split = make_split(UTD, "fixed", fold=None, **rules)
     assert (split.train_subjects, split.validation_subjects, split.test_subjects) == (("1", "2"), ("3",), ("7",))
-    everybody_else = make_split(UTD, "fixed", fold=None, rules=Rules(test_subjects=("7",)), validation_subjects=("1",))
+    everybody_else = make_split(UTD, "fixed", fold=None, test_subjects=("7",), validation_subjects=("1",))
     assert everybody_else.train_subjects == ("2", "3", "4", "5", "6", "8")
 
 
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        (Rules(), r"needs data\.test_subjects\. Name some of: 1, 2"),
-        (Rules(test_subjects=("9",)), "names an unknown subject '9'"),
-        (Rules(train_subjects=("1", "2"), test_subjects=("2", "3")), "names '2' for training and for test"),
+        ({}, r"needs data\.test_subjects\. Name some of: 1, 2"),
+        ({"test_subjects": ("9",)}, "names an unknown subject '9'"),
+        ({"train_subjects": ("1", "2"), "test_subjects": ("2", "3")}, "names '2' for training and for test"),
     ],
 )
-def test_fixed_lists_that_cannot_be_meant(rules: Rules, message: str) -> None:
+def test_fixed_lists_that_cannot_be_meant(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        make_split(UTD, "fixed", fold=None, rules=rules)
+        make_split(UTD, "fixed", fold=None, **rules)
 
 
 def test_a_column_must_be_there_and_full() -> None:
     infos = with_groups(UTD, "session", ["1", ""])
     with pytest.raises(ConfigError, match=r"no column 'sesion' .*Did you mean 'session'\?"):
-        make_split(infos, "column", fold=None, rules=Rules(column="sesion"))
+        make_split(infos, "column", fold=None, split_column="sesion")
     with pytest.raises(ConfigError, match="a1_s1_t2 has no value in the column 'session'"):
-        make_split(infos, "column", fold=None, rules=Rules(column="session"))
+        make_split(infos, "column", fold=None, split_column="session")
     with pytest.raises(ConfigError, match="The data set has no further columns"):
-        make_split(UTD, "column", fold=None, rules=Rules(column="session"))
+        make_split(UTD, "column", fold=None, split_column="session")
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------

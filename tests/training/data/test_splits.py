@@ -28,7 +28,7 @@ def test_only_those_who_take_part_are_on_a_side(subjects: set[int], draw: st.Dat
     how = data(subjects=names, protocol="leave-one-subject-out")
     assert folds_of(INFOS, how) == names
     fold = draw.draw(st.sampled_from(names))
-    split = split_of(INFOS, data(subjects=names, protocol="leave-one-subject-out", fold=fold), validation_subjects=())
+    split = split_of(INFOS, data(subjects=names, protocol="leave-one-subject-out", fold=fold))
     used = {side: {INFOS[index].subject for index in getattr(split, side)} for side in ("train", "validation", "test")}
     assert used["test"] == {fold}
     assert used["train"] | used["validation"] == set(names) - {fold}
@@ -39,15 +39,15 @@ def test_only_those_who_take_part_are_on_a_side(subjects: set[int], draw: st.Dat
 def test_everybody_takes_part_by_default() -> None:
     everybody = tuple(str(subject) for subject in range(1, 9))
     for protocol, fold in (("cross-subject", ""), ("leave-one-subject-out", "5")):
-        plain = split_of(INFOS, data(protocol=protocol, fold=fold), validation_subjects=())
-        assert split_of(INFOS, data(protocol=protocol, fold=fold, subjects=everybody), validation_subjects=()) == plain
+        plain = split_of(INFOS, data(protocol=protocol, fold=fold))
+        assert split_of(INFOS, data(protocol=protocol, fold=fold, subjects=everybody)) == plain
 
 
 def test_a_stranger_cannot_take_part() -> None:
     with pytest.raises(ConfigError, match=r"data.subjects names '9', of which there is no recording.*Known: 1, 2"):
-        split_of(INFOS, data(subjects=("1", "9")), validation_subjects=())
+        split_of(INFOS, data(subjects=("1", "9")))
 
 
 def test_a_protocol_without_its_subjects_is_refused() -> None:
     with pytest.raises(ConfigError, match="leaves no recording for test"):
-        split_of(INFOS, data(subjects=("1", "3", "5", "7")), validation_subjects=())
+        split_of(INFOS, data(subjects=("1", "3", "5", "7")))

@@ -234,7 +234,7 @@ def test_cross_subject_is_the_published_one() -> None:
         for r in range(1, 6)
         if (s, a, r) != (4, 8, 5)
     ]
-    split = split_of(infos, DataConfig("berkeley-mhad", "none"), validation_subjects=())
+    split = split_of(infos, DataConfig("berkeley-mhad", "none"))
     assert split.protocol == "cross-subject"
     assert len(split.train) + len(split.validation) == 384
     assert len(split.test) == 275

@@ -169,11 +169,11 @@ DATA = DataConfig("mmact", "none")
 
 
 def test_cross_subject_is_the_published_one_also_where_a_subject_is_missing() -> None:
-    split = split_of(INFOS, DATA, validation_subjects=())
+    split = split_of(INFOS, DATA)
     assert split.test_subjects == ("17", "18", "19", "20")
     assert split.train_subjects[-1] == "12"
     assert split.validation_subjects == ("13", "14", "15", "16")
-    fewer = split_of([info for info in INFOS if info.subject not in ("3", "18")], DATA, validation_subjects=())
+    fewer = split_of([info for info in INFOS if info.subject not in ("3", "18")], DATA)
     assert fewer.test_subjects == ("17", "19", "20")
 
 
@@ -185,14 +185,14 @@ def test_cross_session_and_cross_scene_have_the_same_subjects_on_both_sides(
 ) -> None:
     data = replace(DATA, protocol=protocol)
     with pytest.raises(ConfigError, match=f"{protocol} puts '1', '2', '3' and 17 more into training and test"):
-        split_of(INFOS, data, validation_subjects=())
-    split = split_of(INFOS, replace(data, allow_leak=True), validation_subjects=())
+        split_of(INFOS, data)
+    split = split_of(INFOS, replace(data, allow_leak=True))
     assert split.leaky
     assert (split.protocol, split.fold) == (protocol, None)
     assert {INFOS[i].groups[column] for i in split.test} == {tested}
     assert tested not in {INFOS[i].groups[column] for i in (*split.train, *split.validation)}
     with pytest.raises(ConfigError, match="has one split and no folds, got fold '3'"):
-        split_of(INFOS, replace(data, fold="3"), validation_subjects=())
+        split_of(INFOS, replace(data, fold="3"))
 
 
 def test_published_splits_have_no_folds_and_the_others_theirs() -> None:
@@ -203,7 +203,7 @@ def test_published_splits_have_no_folds_and_the_others_theirs() -> None:
 
 def test_cross_view_is_refused_with_its_reason() -> None:
     with pytest.raises(ConfigError, match=r"the sensor file is the same for all of them.*Take cross-subject"):
-        split_of(INFOS, replace(DATA, protocol="cross-view", allow_leak=True), validation_subjects=())
+        split_of(INFOS, replace(DATA, protocol="cross-view", allow_leak=True))
 
 
 def test_the_command_counts_and_refuses(vskd: Command, tree: Path) -> None:

@@ -71,7 +71,8 @@ def sides(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig
 def _by_subject(infos: Sequence[RecordingInfo], data: DataConfig, labels: LabelsConfig) -> Sides:
     """The split with the labels of some subjects withheld."""
     all_labelled = not labels.subjects and not labels.count
-    split = split_of(infos, data, validation_subjects=data.validation_subjects if all_labelled else ())
+    # Validation subjects come out of the labelled ones, further below.
+    split = split_of(infos, data if all_labelled else replace(data, validation_subjects=()))
     seen = sorted(split.train + split.validation)
     if all_labelled:
         all_train = on_sides(infos, split, train=seen, validation=(), test=split.test)

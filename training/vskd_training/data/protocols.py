@@ -1,7 +1,7 @@
 """Training, validation and test subjects: the splits of the literature over any list of recordings.
 
-This module knows recordings by their ``RecordingInfo`` only. It does not read samples and does not cut windows; windows
-follow their recording, so that no recording is on two sides.
+This module knows recordings by their ``RecordingInfo`` only, and of a config the keys that split. It does not read
+samples and does not cut windows; windows follow their recording, so that no recording is on two sides.
 
 Validation is always taken from the training side, by default about a quarter of it:
 
@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 
 from vskd.errors import ConfigError, did_you_mean
 from vskd_training.datasets.recording import RecordingInfo
+from vskd_training.settings import DataConfig
 
 SUBJECT_SPECIFIC = "subject-specific"
 CROSS_SUBJECT = "cross-subject"
@@ -38,23 +39,6 @@ PROTOCOLS = (SUBJECT_SPECIFIC, CROSS_SUBJECT, LEAVE_ONE_SUBJECT_OUT, SUBJECT_FOL
 SIDES = ("train", "validation", "test")
 
 _VALIDATION_PARTS = 4
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What some protocols need beside the recordings.
-
-    Attributes
-    ----------
-    fold_count : of ``subject-folds``
-    column : of ``column``
-    train_subjects, test_subjects : of ``fixed``; no training subjects take all others
-    """
-
-    fold_count: int = 5
-    column: str = ""
-    train_subjects: tuple[str, ...] = ()
-    test_subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,70 +65,51 @@ class Split:
     leaky: bool = False
 
 
-def folds(infos: Sequence[RecordingInfo], protocol: str, rules: Rules = Rules()) -> tuple[str, ...]:
-    """The folds of a protocol, in natural order; empty where it has one split only.
-
-    Parameters
-    ----------
-    infos : every recording
-    protocol : one of ``PROTOCOLS``
-    rules : of the protocol
+def folds(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...]:
+    """The folds of a config's protocol, in natural order; empty where it has one split only.
 
     Raises
     ------
     ConfigError : an unknown protocol or column, or more folds than subjects
     """
-    _check_protocol(protocol)
-    if protocol == LEAVE_ONE_SUBJECT_OUT:
+    if data.protocol not in PROTOCOLS:
+        raise ConfigError(f"unknown protocol {data.protocol!r}", hint=did_you_mean(data.protocol, PROTOCOLS))
+    if data.protocol == LEAVE_ONE_SUBJECT_OUT:
         return subjects_of(infos)
-    if protocol == SUBJECT_FOLDS:
+    if data.protocol == SUBJECT_FOLDS:
         subjects = len(subjects_of(infos))
-        if not 2 <= rules.fold_count <= subjects:
+        if not 2 <= data.fold_count <= subjects:
             raise ConfigError(
-                f"{SUBJECT_FOLDS} needs 2 to {subjects} folds for {subjects} subjects, got {rules.fold_count}"
+                f"{SUBJECT_FOLDS} needs 2 to {subjects} folds for {subjects} subjects, got {data.fold_count}"
             )
-        return tuple(str(number) for number in range(1, rules.fold_count + 1))
-    if protocol == COLUMN:
-        values = set(_values(infos, rules.column))
+        return tuple(str(number) for number in range(1, data.fold_count + 1))
+    if data.protocol == COLUMN:
+        values = set(_values(infos, data.split_column))
         return () if _are_sides(values) else tuple(sorted(values, key=natural))
     return ()
 
 
-def make_split(
-    infos: Sequence[RecordingInfo],
-    protocol: str,
-    *,
-    fold: str | None,
-    validation_subjects: tuple[str, ...] = (),
-    rules: Rules = Rules(),
-) -> Split:
-    """Split recordings by a protocol.
-
-    Parameters
-    ----------
-    infos : every recording
-    protocol : one of ``PROTOCOLS``
-    fold : one of ``folds``, None where there is none
-    validation_subjects : training subjects who validate instead of training; empty for the default above
-    rules : of the protocol
+def make_split(infos: Sequence[RecordingInfo], data: DataConfig) -> Split:
+    """Split every recording by a config's protocol, one of ``PROTOCOLS``, with its fold and its rules.
 
     Raises
     ------
     ConfigError : an unknown protocol, fold, column or subject, or a side without recordings
     """
-    _check_fold(protocol, fold, folds(infos, protocol, rules))
-    if protocol == SUBJECT_SPECIFIC:
-        return _subject_specific(infos, validation_subjects)
-    if protocol == COLUMN:
-        return _by_column(infos, rules.column, fold, validation_subjects)
-    training, test = _subjects_by_side(infos, protocol, fold, rules)
-    validating = validation_subjects or training[-quarter(training) :]
-    _check_validation(protocol, validating, training)
+    fold = data.fold or None
+    _check_fold(data.protocol, fold, folds(infos, data))
+    if data.protocol == SUBJECT_SPECIFIC:
+        return _subject_specific(infos, data.validation_subjects)
+    if data.protocol == COLUMN:
+        return _by_column(infos, data.split_column, fold, data.validation_subjects)
+    training, test = _subjects_by_side(infos, data)
+    validating = data.validation_subjects or training[-quarter(training) :]
+    _check_validation(data.protocol, validating, training)
 
     def rows(subjects: Collection[str]) -> list[int]:
         return [row for row, info in enumerate(infos) if info.subject in subjects]
 
-    return _split(infos, protocol, fold, rows({*training} - {*validating}), rows(validating), rows(test))
+    return _split(infos, data.protocol, fold, rows({*training} - {*validating}), rows(validating), rows(test))
 
 
 def refuse_leak(split: Split, *, allowed: bool) -> None:
@@ -171,17 +136,16 @@ def _some(subjects: Sequence[str]) -> str:
     return named if len(subjects) <= 3 else f"{named} and {len(subjects) - 3} more"
 
 
-def _subjects_by_side(
-    infos: Sequence[RecordingInfo], protocol: str, fold: str | None, rules: Rules
-) -> tuple[list[str], list[str]]:
+def _subjects_by_side(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[list[str], list[str]]:
     """Training subjects, the last quarter of whom validates by default, and test subjects."""
     subjects = list(subjects_of(infos))
-    if protocol == FIXED:
-        return _fixed(subjects, rules)
-    if protocol == CROSS_SUBJECT:
+    if data.protocol == FIXED:
+        return _fixed(subjects, data)
+    if data.protocol == CROSS_SUBJECT:
         training = [subject for subject in subjects if trains_cross_subject(subject)]
         return training, [subject for subject in subjects if subject not in training]
-    test = [fold or ""] if protocol == LEAVE_ONE_SUBJECT_OUT else subjects[int(fold or 1) - 1 :: rules.fold_count]
+    leave_one_out = data.protocol == LEAVE_ONE_SUBJECT_OUT
+    test = [data.fold] if leave_one_out else subjects[int(data.fold) - 1 :: data.fold_count]
     # In a circle, so that those who follow the first test subject come last.
     at = subjects.index(test[0])
     others = reversed([*subjects[at + 1 :], *subjects[:at]])
@@ -227,16 +191,16 @@ def _are_sides(values: set[str]) -> bool:
     return {"train", "test"} <= values <= set(SIDES)
 
 
-def _fixed(subjects: Sequence[str], rules: Rules) -> tuple[list[str], list[str]]:
-    if not rules.test_subjects:
+def _fixed(subjects: Sequence[str], data: DataConfig) -> tuple[list[str], list[str]]:
+    if not data.test_subjects:
         raise ConfigError(f"{FIXED} needs data.test_subjects", hint=f"Name some of: {', '.join(subjects)}")
-    for subject in (*rules.train_subjects, *rules.test_subjects):
+    for subject in (*data.train_subjects, *data.test_subjects):
         if subject not in subjects:
             raise ConfigError(f"{FIXED} names an unknown subject {subject!r}", hint=did_you_mean(subject, subjects))
-    if both := [subject for subject in rules.train_subjects if subject in rules.test_subjects]:
+    if both := [subject for subject in data.train_subjects if subject in data.test_subjects]:
         raise ConfigError(f"{FIXED} names {_some(both)} for training and for test", hint="Take one of the two")
-    wanted = rules.train_subjects or [subject for subject in subjects if subject not in rules.test_subjects]
-    return [subject for subject in subjects if subject in wanted], list(rules.test_subjects)
+    wanted = data.train_subjects or [subject for subject in subjects if subject not in data.test_subjects]
+    return [subject for subject in subjects if subject in wanted], list(data.test_subjects)
 
 
 def _check_validation(protocol: str, validating: Sequence[str], seen: Sequence[str]) -> None:
@@ -308,11 +272,6 @@ def on_sides(
         validation_subjects=subjects_of([infos[row] for row in validation]),
         test_subjects=subjects_of([infos[row] for row in test]),
     )
-
-
-def _check_protocol(protocol: str) -> None:
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"unknown protocol {protocol!r}", hint=did_you_mean(protocol, PROTOCOLS))
 
 
 def _check_fold(protocol: str, fold: str | None, known: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ This module knows configs and recordings' names. It reads no samples.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vskd.errors import ConfigError, did_you_mean
@@ -16,7 +16,6 @@ from vskd_training.data.protocols import (
     CROSS_SUBJECT,
     FIXED,
     SIDES,
-    Rules,
     Split,
     folds,
     make_split,
@@ -29,14 +28,8 @@ from vskd_training.datasets.registry import data_set
 from vskd_training.settings import DataConfig
 
 
-def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_subjects: tuple[str, ...]) -> Split:
-    """Split recordings as a config says; those without a label are on no side.
-
-    Parameters
-    ----------
-    infos : every recording
-    data : protocol, fold and their rules
-    validation_subjects : out of the training side; empty takes the protocol's default
+def split_of(infos: Sequence[RecordingInfo], data: DataConfig) -> Split:
+    """Split all recordings as a config says; those without a label are on no side.
 
     Raises
     ------
@@ -48,14 +41,12 @@ def split_of(infos: Sequence[RecordingInfo], data: DataConfig, *, validation_sub
     rows = _kept(infos, data)
     labelled = [infos[row] for row in rows]
     published = _published(labelled, data)
-    subjects = {info.subject for info in labelled}
-    without_label = {info.subject for info in infos} - subjects
-    protocol, fold, rules = published or (data.protocol, data.fold or None, _rules(data, without_label))
     if published and data.fold:
         raise ConfigError(f"{data.protocol} of {data.dataset} has one split and no folds, got fold {data.fold!r}")
-    split = make_split(labelled, protocol, fold=fold, validation_subjects=validation_subjects, rules=rules)
     if published:
-        split = replace(split, protocol=data.protocol, fold=None)
+        split = replace(make_split(labelled, published), protocol=data.protocol, fold=None)
+    else:
+        split = make_split(labelled, _with_label(infos, labelled, data))
     refuse_leak(split, allowed=data.allow_leak)
     train, validation, test = (tuple(rows[position] for position in getattr(split, side)) for side in SIDES)
     return replace(split, train=train, validation=validation, test=test)
@@ -89,7 +80,7 @@ def joins_distillation(info: RecordingInfo, split: Split, data: DataConfig) -> b
 def folds_of(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, ...]:
     """The folds of a config's protocol; empty where it has one split only. Errors as ``split_of``."""
     labelled = [infos[row] for row in _kept(infos, data)]
-    return () if _published(labelled, data) else folds(labelled, data.protocol, _rules(data))
+    return () if _published(labelled, data) else folds(labelled, data)
 
 
 def _kept(infos: Sequence[RecordingInfo], data: DataConfig) -> list[int]:
@@ -105,24 +96,25 @@ def _kept(infos: Sequence[RecordingInfo], data: DataConfig) -> list[int]:
     ]
 
 
-def _rules(data: DataConfig, without_label: Collection[str] = ()) -> Rules:
-    """The protocol's rules. Subjects without any label may be named for training; they are on no side of the split."""
-    train = tuple(subject for subject in data.train_subjects if subject not in without_label)
+def _with_label(infos: Sequence[RecordingInfo], labelled: Sequence[RecordingInfo], data: DataConfig) -> DataConfig:
+    """Subjects without any label may be named for training; they are on no side of the split."""
+    without = {info.subject for info in infos} - {info.subject for info in labelled}
+    train = tuple(subject for subject in data.train_subjects if subject not in without)
     if data.train_subjects and not train:
         raise ConfigError(
             f"none of data.train_subjects has a recording with a label: {', '.join(data.train_subjects)}",
             hint="Name one who has",
         )
-    return Rules(data.fold_count, data.split_column, train, data.test_subjects)
+    return replace(data, train_subjects=train)
 
 
-def _published(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple[str, str | None, Rules] | None:
-    """Protocol, fold and rules of a data set's own split; where a subject is missing, the others stay."""
+def _published(infos: Sequence[RecordingInfo], data: DataConfig) -> DataConfig | None:
+    """A data set's own split by another protocol; where a subject is missing, the others stay."""
     split = data_set(data.dataset).splits.get(data.protocol)
     if isinstance(split, BySubjectNumber):
         subjects = sorted({info.subject for info in infos}, key=int)
         train = tuple(subject for subject in subjects if int(subject) <= split.last_training)
-        return FIXED, None, Rules(train_subjects=train, test_subjects=tuple(subjects[len(train) :]))
+        return replace(data, protocol=FIXED, fold="", train_subjects=train, test_subjects=tuple(subjects[len(train) :]))
     if isinstance(split, ByColumn):
-        return COLUMN, split.tested, Rules(column=split.column)
+        return replace(data, protocol=COLUMN, fold=split.tested, split_column=split.column)
     return None
