@@ -123,10 +123,11 @@ def profile_sources(result: Result) -> Table:
 
 def machine(result: Result) -> Table:
     """The machine, its state, and what is installed on it."""
-    used, before, after = result.environment.machine, result.environment.before, result.environment.after
-    governors = ", ".join(sorted({*before.governors, *after.governors}))
-    known = before.swapped_pages is not None and after.swapped_pages is not None
-    swapped = after.swapped_pages - before.swapped_pages if known else None  # type: ignore[operator]
+    environment = result.environment
+    used, throttled = (
+        environment.machine,
+        [state.throttled or "unknown" for state in (environment.before, environment.after)],
+    )
     memory = "" if used.memory_bytes is None else f"{used.memory_bytes / 1e9:.1f} GB"
     rows = (
         ("board", used.board or ""), ("processor", used.cpu or ""), ("ARM part", used.cpu_part or ""),
@@ -134,9 +135,9 @@ def machine(result: Result) -> Table:
         ("cores", _text(used.cores)), ("cores allowed", _text(used.affinity)), ("memory", memory),
         ("virtual machine", {True: "yes", False: "no", None: ""}[used.virtual_machine]), ("system", used.system),
         ("Python", f"{used.python} ({used.implementation})"),
-        ("frequency governor (wanted: performance)", governors or "unknown"),
-        ("throttled (vcgencmd), before and after", f"{before.throttled or 'unknown'}, {after.throttled or 'unknown'}"),
-        ("pages swapped during the run", _text(swapped) or "unknown"),
+        ("frequency governor (wanted: performance)", _text(environment.governors) or "unknown"),
+        ("throttled (vcgencmd), before and after", ", ".join(throttled)),
+        ("pages swapped during the run", _text(environment.swapped_pages) or "unknown"),
         ("packages", ", ".join(f"{name} {version}" for name, version in used.versions.items())),
     )  # fmt: skip
     return Table("Environment", "", ("", ""), tuple(row for row in rows if row[1]), names=2)

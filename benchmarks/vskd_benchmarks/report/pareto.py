@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 
 from vskd_benchmarks.report.plotting import COLOURS, MARKERS, WIDTH_IN, Chart, Numbered, plain_log_ticks, render
 from vskd_benchmarks.result.records.conditions import MeasuredBundle
+
+#: Of each plot: name, title, axis, and what a case costs, an attribute of ``Numbered``.
+COSTS = (
+    ("latency", "Accuracy and latency", "sensor to label, p50, ms", "p50_ms"),
+    ("size", "Accuracy and size", "model file, MB", "size_mb"),
+)
+
+#: Of a mark, points squared.
+MARK_AREA = 50
 
 
 def held_out(bundle: MeasuredBundle) -> tuple[str, float] | None:
@@ -25,7 +34,7 @@ def held_out(bundle: MeasuredBundle) -> tuple[str, float] | None:
 
 
 def accuracy_plots(cases: Sequence[Numbered], bundles: Sequence[MeasuredBundle]) -> Iterator[Chart]:
-    """A plot for each cost that the result holds, of the bundles' own models at their fewest threads.
+    """A plot for each cost that the result holds, of the bundles' own models.
 
     Parameters
     ----------
@@ -34,38 +43,20 @@ def accuracy_plots(cases: Sequence[Numbered], bundles: Sequence[MeasuredBundle])
     """
     reported = {bundle.id: accuracy for bundle in bundles if (accuracy := held_out(bundle)) is not None}
     own = [each for each in cases if each.case.kind == "bundle" and each.case.bundle in reported]
-    threads = min((each.case.threads for each in own), default=1)
     name = next((name for name, _ in reported.values()), "accuracy")
     caption = (
         f"{name} of the trained network on held-out subjects; all recipes of a bundle share it. A bundle's name is at "
-        f"its cheapest point; the line is the Pareto front. Threads: {threads}."
+        "its cheapest point; the line is the Pareto front."
     )
-    for key, title, axis, cost in _COSTS:
+    for key, title, axis, cost in COSTS:
         points = [
             _Point(each, value, 100 * reported[each.case.bundle][1])
             for each in own
-            if each.case.threads == threads and (value := cost(each)) is not None
+            if (value := getattr(each, cost)) is not None
         ]
         if points:
-            by_size = key == "latency"
-            figure = _scatter(points, axis, f"held-out {name}, %", by_size=by_size)
-            more = " Marker area: size of the model file." if by_size else ""
-            yield render(f"accuracy-{key}", title, caption + more, figure)
-
-
-def _p50_ms(each: Numbered) -> float | None:
-    return each.p50_ms
-
-
-def _size_mb(each: Numbered) -> float | None:
-    return None if each.case.model is None else each.case.model.size_bytes / 1e6
-
-
-#: Of each plot: name, title, axis, and what a case costs.
-_COSTS: tuple[tuple[str, str, str, Callable[[Numbered], float | None]], ...] = (
-    ("latency", "Accuracy and latency", "sensor to label, p50, ms", _p50_ms),
-    ("size", "Accuracy and size", "model file, MB", _size_mb),
-)
+            figure = _scatter(points, axis, f"held-out {name}, %")
+            yield render(f"accuracy-{key}", title, caption, figure)
 
 
 @dataclass(frozen=True)
@@ -80,12 +71,8 @@ class _Point:
     def place(self) -> tuple[float, float]:
         return self.cost, self.gain
 
-    def area(self, *, by_size: bool) -> float:
-        """Of its mark, points squared."""
-        return 16 + 2 * (_size_mb(self.each) or 0.0) if by_size else 50.0
 
-
-def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: bool) -> Figure:
+def _scatter(points: Sequence[_Point], axis: str, ordinate: str) -> Figure:
     figure = Figure(figsize=(WIDTH_IN, 3.6))
     axes = figure.subplots()
     engines = list(dict.fromkeys(point.each.case.engine for point in points))
@@ -93,9 +80,8 @@ def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: boo
     for point in points:
         colour = COLOURS[recipes.index(point.each.case.recipe) % len(COLOURS)]
         marker = MARKERS[engines.index(point.each.case.engine) % len(MARKERS)]
-        area = point.area(by_size=by_size)
         # Hollow: files of one recipe are of nearly one size in every engine, and both marks must be seen.
-        axes.scatter(*point.place, s=area, marker=marker, facecolors="none", edgecolors=colour, linewidths=1.5)
+        axes.scatter(*point.place, s=MARK_AREA, marker=marker, facecolors="none", edgecolors=colour, linewidths=1.5)
     front = pareto_front([point.place for point in points])
     axes.plot(*zip(*front, strict=True), color="#888888", linewidth=1, zorder=0)
     axes.set(xscale="log", xlabel=axis, ylabel=ordinate)
@@ -109,7 +95,7 @@ def _scatter(points: Sequence[_Point], axis: str, ordinate: str, *, by_size: boo
     ]
     handles += [axes.scatter([], [], color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(recipes)]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    _name_bundles(figure, axes, points, by_size=by_size)
+    _name_bundles(figure, axes, points)
     return figure
 
 
@@ -127,12 +113,12 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
     return front
 
 
-def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point], *, by_size: bool) -> None:
+def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
     """Write each bundle's name beside its cheapest mark, where neither a mark nor another name stands."""
     figure.draw_without_rendering()  # the scales are known only now
     scale = figure.dpi / 72
     at = {p.place: np.asarray(axes.transData.transform(p.place), np.float64) / scale for p in points}
-    taken = [(at[point.place], np.full(2, math.sqrt(point.area(by_size=by_size)) / 2)) for point in points]
+    taken = [(at[point.place], np.full(2, math.sqrt(MARK_AREA) / 2)) for point in points]
     for name in dict.fromkeys(point.each.case.bundle for point in points):
         cheapest = min(point.place for point in points if point.each.case.bundle == name)
         half = np.array([2.4 * len(name) + 2, 5.0])

@@ -48,6 +48,11 @@ class Numbered:
         path = self.case.sensor_to_label
         return None if path is None or path.p50_ns is None else path.p50_ns / 1e6
 
+    @property
+    def size_mb(self) -> float | None:
+        """Of the model's file."""
+        return None if self.case.model is None else self.case.model.size_bytes / 1e6
+
 
 @dataclass(frozen=True)
 class Chart:

@@ -23,12 +23,11 @@ def print_tables(result: Result, console: Console) -> None:
     result : of a run
     console : where to
     """
-    named = (_filled(_cut(tables.latency(result), " (", _LATENCY)), tables.encoders(result))
+    named = (_filled(_cut(tables.latency(result), _LATENCY)), tables.encoders(result))
     makers = (tables.split, tables.start, tables.processor, tables.energy)
     measured = [make(result) for make in makers]
-    ratios = [_cut(table, " (", _MEDIANS) for table in tables.ratios(result)]
-    audits = _cut(evidence.audits(result), ": ", "A case that fails one is invalid.")
-    for table in (*named, *(_numbers(table) for table in (*measured, *ratios, audits)), tables.goals(result)):
+    ratios = [_cut(table, _MEDIANS) for table in tables.ratios(result)]
+    for table in (*named, *(_numbers(table) for table in (*measured, *ratios)), tables.goals(result)):
         if table.rows:
             console.print(_rich(table))
     lines = [f"not measured: {skipped.name}: {skipped.reason}" for skipped in result.not_measured]
@@ -61,9 +60,9 @@ _MEDIANS = (
 )
 
 
-def _cut(table: tables.Table, sign: str, caption: str) -> tables.Table:
-    """A table with each text but the first cut at a sign: a terminal is too narrow for the rest."""
-    rows = tuple((row[0], *(text.partition(sign)[0] for text in row[1:])) for row in table.rows)
+def _cut(table: tables.Table, caption: str) -> tables.Table:
+    """A table with the medians alone, without what stands behind them in brackets: a terminal is too narrow."""
+    rows = tuple((row[0], *(text.partition(" (")[0] for text in row[1:])) for row in table.rows)
     return dataclasses.replace(table, rows=rows, caption=caption)
 
 

@@ -33,7 +33,7 @@ from collections.abc import Iterator, Sequence
 
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
 from vskd_benchmarks.result.records.case import Case
-from vskd_benchmarks.result.records.conditions import AppliedProfile, Environment, MachineState, Reading
+from vskd_benchmarks.result.records.conditions import AppliedProfile, Environment, Reading
 from vskd_benchmarks.result.records.energy import CaseEnergy
 from vskd_benchmarks.result.records.validity import (
     AccuracyAudit,
@@ -110,14 +110,14 @@ def _worst(reasons: Sequence[Reason]) -> int:
 def run_reasons(environment: Environment) -> Iterator[Reason]:
     """Reasons that lie in the machine."""
     before, after = environment.before, environment.after
-    other = sorted({*before.governors, *after.governors} - {"performance"})
+    other = [name for name in environment.governors if name != "performance"]
     if other:
         names = ", ".join(other)
         yield Reason("governor", "degraded", names, "performance", "", f"the frequency governor is {names}")
     yield from _throttling(before.throttled, after.throttled)
     yield from _temperature(environment)
     yield from _clock(environment.readings)
-    yield from _swap(before, after)
+    yield from _swap(environment)
     if environment.machine.virtual_machine:
         yield Reason("virtual-machine", "note", "hypervisor", None, "", "the processor is a virtual machine's")
 
@@ -163,14 +163,12 @@ def _clock(readings: Sequence[Reading]) -> Iterator[Reason]:
         yield Reason("clock", "degraded", round(change, 4), CLOCK_CHANGE_LIMIT, "share", message)
 
 
-def _swap(before: MachineState, after: MachineState) -> Iterator[Reason]:
-    if before.swapped_pages is not None and after.swapped_pages is not None:
-        pages = after.swapped_pages - before.swapped_pages
-        if pages > SWAPPED_PAGES_LIMIT:
-            message = f"{pages} pages were swapped during the run, above {SWAPPED_PAGES_LIMIT}"
-            yield Reason("swap-activity", "degraded", pages, SWAPPED_PAGES_LIMIT, "pages", message)
-    if after.swap_used_bytes:
-        used = after.swap_used_bytes
+def _swap(environment: Environment) -> Iterator[Reason]:
+    pages, used = environment.swapped_pages, environment.after.swap_used_bytes
+    if pages is not None and pages > SWAPPED_PAGES_LIMIT:
+        message = f"{pages} pages were swapped during the run, above {SWAPPED_PAGES_LIMIT}"
+        yield Reason("swap-activity", "degraded", pages, SWAPPED_PAGES_LIMIT, "pages", message)
+    if used:
         yield Reason("swap-in-use", "note", used, 0, "bytes", f"{used / 1e6:.1f} MB of swap are in use")
 
 

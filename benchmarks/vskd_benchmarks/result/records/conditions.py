@@ -146,6 +146,17 @@ class Environment:
     after: MachineState
     readings: tuple[Reading, ...]
 
+    @property
+    def governors(self) -> tuple[str, ...]:
+        """Before and after the run, each once, sorted."""
+        return tuple(sorted({*self.before.governors, *self.after.governors}))
+
+    @property
+    def swapped_pages(self) -> int | None:
+        """During the run."""
+        before, after = self.before.swapped_pages, self.after.swapped_pages
+        return None if before is None or after is None else after - before
+
 
 @dataclass(frozen=True)
 class ModelFile:
