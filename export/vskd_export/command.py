@@ -74,7 +74,8 @@ def export(
     refuse_trained_on(opened, experiment)
     student = trained_student(opened)
 
-    from vskd_export.build import ExportRequest, export_bundle
+    from vskd_export.build import export_bundle
+    from vskd_export.request import ExportRequest
 
     request = ExportRequest(
         student=student,

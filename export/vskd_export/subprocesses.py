@@ -10,29 +10,40 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pickle
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from vskd.errors import MissingExtraError, VskdError
+
+T = TypeVar("T")
 
 #: A converter that has not finished by then hangs.
 TIMEOUT_S = 900.0
 
 
-def run_in_subprocess(module: str, folder: Path, *, purpose: str, needs: str) -> str:
-    """Run ``python -m module folder`` and wait.
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """What a call in a subprocess returned, and what the process wrote to its standard error."""
+
+    value: T
+    log: str
+
+
+def call_in_subprocess(function: Callable[..., T], *arguments: Any, purpose: str, needs: str) -> Done[T]:
+    """Call a function in a new Python process and wait.
 
     Parameters
     ----------
-    module : with a ``__main__`` part that reads its input from the folder and writes its output there
-    folder : of the job
+    function : of a module, so that the process can import it
+    arguments : of the function; they and the result are pickled
     purpose : names the step in an error, e.g. ``"converting to ONNX"``
     needs : import name of the library behind it
-
-    Returns
-    -------
-    its standard error
 
     Raises
     ------
@@ -43,19 +54,32 @@ def run_in_subprocess(module: str, folder: Path, *, purpose: str, needs: str) ->
         raise MissingExtraError(needs, extra="export", purpose=purpose)
     # A child sees the folders that this process imports from, installed or not.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": "0"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, str(folder)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_S,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise VskdError(f"{purpose} did not end within {TIMEOUT_S:.0f} s") from error
-    if done.returncode != 0:
-        tail = "\n".join(done.stderr.strip().splitlines()[-12:])
-        raise VskdError(f"{purpose} failed (exit code {done.returncode}); the end of its standard error:\n{tail}\n")
-    return done.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        call, result = Path(folder, "call"), Path(folder, "result")
+        call.write_bytes(pickle.dumps((function, arguments)))
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "vskd_export.subprocesses", str(call), str(result)],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=TIMEOUT_S,
+                env=environment,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise VskdError(f"{purpose} did not end within {TIMEOUT_S:.0f} s") from error
+        if done.returncode != 0:
+            tail = "\n".join(done.stderr.strip().splitlines()[-12:])
+            raise VskdError(f"{purpose} failed (exit code {done.returncode}); the end of its standard error:\n{tail}\n")
+        return Done(pickle.loads(result.read_bytes()), done.stderr)
+
+
+def _main(call: Path, result: Path) -> None:
+    # Both files are of this process's parent, which is why they may be pickles.
+    function, arguments = pickle.loads(call.read_bytes())
+    result.write_bytes(pickle.dumps(function(*arguments)))
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), Path(sys.argv[2]))

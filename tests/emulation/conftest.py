@@ -30,7 +30,8 @@ def bundle_path(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     named = os.environ.get("VSKD_EMULATION_BUNDLE")
     if named:
         return Path(named)
-    from vskd_export.build import ExportRequest, export_bundle
+    from vskd_export.build import export_bundle
+    from vskd_export.request import ExportRequest
 
     contract = Contract(labels=LABELS, window=WindowSpec(samples=64), gaf=GafSpec(size=32), trained_on="test windows")
     training = synthetic_windows(320, subjects=("anna", "ben"), seed=1)

@@ -13,12 +13,13 @@ import torch
 from vskd.bundle import Bundle
 from vskd.contract import Contract, DecisionSpec, GafSpec, WindowSpec
 from vskd_export import build
-from vskd_export.build import ExportRequest, export_bundle
+from vskd_export.build import export_bundle
 from vskd_export.convert.graph import frozen_copy
 from vskd_export.judge import engines
 from vskd_export.judge.evidence import Evidence, gather_evidence
 from vskd_export.package.report import ExportReport
 from vskd_export.quantize.calibrate import WindowSet, draw_calibration
+from vskd_export.request import ExportRequest
 from vskd_training.models.student import Student, gaf_resnet
 
 LABELS = ("rest", "slow", "medium", "fast")

@@ -21,10 +21,10 @@ from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.errors import BundleError, ConfigError, DataError, VskdError
 from vskd_export import build
-from vskd_export.build import ExportRequest
 from vskd_export.command import export
 from vskd_export.package.report import ExportReport
 from vskd_export.quantize.recipes import MODELS
+from vskd_export.request import ExportRequest
 from vskd_training.data.experiment import Experiment
 from vskd_training.models.student import gaf_resnet
 from vskd_training.runs.run import Run, finish_run

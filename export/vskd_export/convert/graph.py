@@ -6,12 +6,11 @@ The distilled feature is dropped here, because nothing on the device reads it.
 from __future__ import annotations
 
 import copy
-from pathlib import Path
+import io
 
 import torch
 from torch import Tensor, nn
 
-from vskd.contract import Contract
 from vskd_training.models.student import Student
 from vskd_training.models.torchvision_import import torchvision_resnet
 
@@ -44,14 +43,16 @@ def frozen_copy(student: Student) -> Student:
     return plain.eval()
 
 
-def save_job(student: Student, contract: Contract, path: Path) -> None:
-    """Write what a converter's process needs."""
-    torch.save({"graph": WindowToLogits(frozen_copy(student)), "contract": contract.to_json()}, path)
+def pack_graph(student: Student) -> bytes:
+    """What a converter's process needs."""
+    packed = io.BytesIO()
+    torch.save(WindowToLogits(frozen_copy(student)), packed)
+    return packed.getvalue()
 
 
-def load_job(path: Path) -> tuple[WindowToLogits, Contract]:
-    """Read what ``save_job`` wrote. Only for files of this process's parent: the file is a pickle."""
+def unpack_graph(packed: bytes) -> WindowToLogits:
+    """What ``pack_graph`` was given. Only for bytes of this process's parent: they are a pickle."""
     # The pickle names torchvision's classes; beside a CPU build of torch they import only this way.
     torchvision_resnet()
-    job = torch.load(path, weights_only=False)
-    return job["graph"], Contract.from_json(job["contract"])
+    graph: WindowToLogits = torch.load(io.BytesIO(packed), weights_only=False)
+    return graph

@@ -6,17 +6,12 @@ is removed, so that exporting twice gives the same bytes and a bundle holds noth
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
-
-from torch import Tensor, nn
 
 from vskd.contract import Contract
 from vskd.model_contract import CONTRACT_KEY
-from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME, load_job, save_job
-from vskd_export.subprocesses import run_in_subprocess
+from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME, pack_graph, unpack_graph
+from vskd_export.subprocesses import call_in_subprocess
 from vskd_training.models.student import Student
 
 
@@ -33,11 +28,8 @@ def to_onnx(student: Student, contract: Contract) -> bytes:
     MissingExtraError : the export extra is not installed
     VskdError : the converter failed
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        save_job(student, contract, folder / "job.pt")
-        run_in_subprocess("vskd_export.convert.onnx", folder, purpose="converting to ONNX", needs="onnxscript")
-        return (folder / "model.onnx").read_bytes()
+    packed = pack_graph(student)
+    return call_in_subprocess(_convert, packed, contract, purpose="converting to ONNX", needs="onnxscript").value
 
 
 def finish(proto: Any, contract: Contract) -> bytes:
@@ -74,40 +66,18 @@ def onnx_network_start(graph: Any) -> int:
     return len(graph.node)
 
 
-def onnx_bytes(module: nn.Module, example: Tensor, contract: Contract, *, names: tuple[str, str]) -> bytes:
-    """Convert a module of one input and one output, in this process; loud, so for a process of its own.
-
-    Parameters
-    ----------
-    module : in evaluation mode
-    example : fixes the input's shape
-    contract : goes into the metadata
-    names : of the input and the output
-    """
+def _convert(packed: bytes, contract: Contract) -> bytes:
     import torch
 
     program = torch.onnx.export(
-        module,
-        (example,),
+        unpack_graph(packed),
+        (torch.zeros(1, *contract.window_shape),),
         dynamo=True,
         external_data=False,
-        input_names=[names[0]],
-        output_names=[names[1]],
+        input_names=[INPUT_NAME],
+        output_names=[OUTPUT_NAME],
         verbose=False,
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     return finish(program.model_proto, contract)
-
-
-def _convert(folder: Path) -> None:
-    import torch
-
-    graph, contract = load_job(folder / "job.pt")
-    example = torch.zeros(1, *contract.window_shape)
-    content = onnx_bytes(graph, example, contract, names=(INPUT_NAME, OUTPUT_NAME))
-    (folder / "model.onnx").write_bytes(content)
-
-
-if __name__ == "__main__":
-    _convert(Path(sys.argv[1]))

@@ -15,11 +15,14 @@ import numpy as np
 
 from vskd.contract import Contract
 from vskd.model_contract import CONTRACT_KEY
-from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME
+from vskd_export.convert.graph import OUTPUT_NAME
 
 _FILE_IDENTIFIER = b"TFL3"
 
 CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+
+#: Signature -> name of its output, in a file of one signature; the converter names the signature so.
+SINGLE_OUTPUT: Mapping[str, str] = {"serving_default": OUTPUT_NAME}
 
 
 def read_model(content: bytes) -> Any:
@@ -35,22 +38,8 @@ def read_model(content: bytes) -> Any:
     return model
 
 
-def finish(content: bytes, contract: Contract) -> bytes:
+def finish(content: bytes, contract: Contract, outputs: Mapping[str, str] = SINGLE_OUTPUT) -> bytes:
     """The bytes that ship: buffers inside, ports named, contract added.
-
-    Parameters
-    ----------
-    content : a ``.tflite`` with one subgraph, one input and one output
-    contract : goes into the metadata
-    """
-    model = read_model(content)
-    _name_ports(model)
-    _set_metadata(model, CONTRACT_KEY.encode(), contract.to_json().encode())
-    return _pack(model)
-
-
-def finish_signatures(content: bytes, contract: Contract, outputs: Mapping[str, str]) -> bytes:
-    """As ``finish``, for a file of several signatures.
 
     Parameters
     ----------
@@ -124,16 +113,6 @@ def borders(model: Any) -> dict[str, dict[str, Any]]:
                 values = {"scale": float(quantization.scale[0]), "zero_point": int(quantization.zeroPoint[0])}
                 found[place] = values
     return found
-
-
-def _name_ports(model: Any) -> None:
-    graph = model.subgraphs[0]
-    (source,), (sink,) = graph.inputs, graph.outputs
-    graph.tensors[source].name = INPUT_NAME.encode()
-    graph.tensors[sink].name = OUTPUT_NAME.encode()
-    for signature in model.signatureDefs or []:
-        signature.inputs[0].name = INPUT_NAME.encode()
-        signature.outputs[0].name = OUTPUT_NAME.encode()
 
 
 def _set_metadata(model: Any, name: bytes, content: bytes) -> None:

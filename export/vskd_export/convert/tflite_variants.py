@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from vskd.contract import Contract
-from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME, OUTPUT_NAME, PROBABILITIES_NAME, load_job, save_job
+from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME, OUTPUT_NAME, PROBABILITIES_NAME, pack_graph, unpack_graph
 from vskd_export.convert.tflite_file import shorten_names
-from vskd_export.subprocesses import run_in_subprocess
+from vskd_export.subprocesses import call_in_subprocess
 from vskd_training.models.student import Student
 
 #: Signature -> (name of its input, name of its output).
@@ -79,19 +76,15 @@ def to_signatures(student: Student, contract: Contract) -> bytes:
     MissingExtraError : the export extra is not installed
     VskdError : the converter failed
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        save_job(student, contract, folder / "job.pt")
-        run_in_subprocess(
-            "vskd_export.convert.tflite_variants", folder, purpose="converting the variants", needs="litert_torch"
-        )
-        return shorten_names((folder / "signatures.tflite").read_bytes())
+    packed = pack_graph(student)
+    done = call_in_subprocess(_convert, packed, contract, purpose="converting the variants", needs="litert_torch")
+    return shorten_names(done.value)
 
 
-def _convert(folder: Path) -> None:
+def _convert(packed: bytes, contract: Contract) -> bytes:
     import litert_torch
 
-    graph, contract = load_job(folder / "job.pt")
+    graph = unpack_graph(packed)
     student = graph.student
     modules: Mapping[str, nn.Module] = {
         "window": graph,
@@ -103,8 +96,5 @@ def _convert(folder: Path) -> None:
     converter = litert_torch
     for name, (port, _) in signatures_of(contract).items():
         converter = converter.signature(name, modules[name].eval(), sample_kwargs={port: torch.zeros(1, *shapes[port])})
-    converter.convert().export(str(folder / "signatures.tflite"))
-
-
-if __name__ == "__main__":
-    _convert(Path(sys.argv[1]))
+    content: bytes = converter.convert().model_content()
+    return content

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
 from vskd.engines import ENGINES, installed_engines
-from vskd.engines.process import infer_in_subprocess
+from vskd.engines.process import Answer, infer_in_subprocess
 from vskd.errors import EngineError, GateError, MissingExtraError
-from vskd_export.quantize.recipes import models_for
 
 
 @dataclass(frozen=True)
@@ -63,21 +62,26 @@ def run_engines(
     for model in models:
         _refuse_unchecked(model, engines)
     runs: list[EngineRun] = []
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        for model in models:
-            (folder / model.file).write_bytes(files[model.file])
-        for engine in engines:
-            chosen = models_for(engine, models)
-            try:
-                answer = infer_in_subprocess(engine, [folder / model.file for model in chosen], windows)
-            except EngineError as error:
-                raise GateError(
-                    f"an exported model does not run: {error.message}",
-                    hint="Nothing was written. Repair or remove that engine, or report this with its version",
-                ) from error
-            runs += [EngineRun(engine, answer.version, *pair) for pair in zip(chosen, answer.logits, strict=True)]
+    for engine in engines:
+        chosen = [model for model in models if model.format == ENGINES[engine].format]
+        try:
+            answer = infer_files(engine, {model.file: files[model.file] for model in chosen}, windows)
+        except EngineError as error:
+            raise GateError(
+                f"an exported model does not run: {error.message}",
+                hint="Nothing was written. Repair or remove that engine, or report this with its version",
+            ) from error
+        runs += [EngineRun(engine, answer.version, *pair) for pair in zip(chosen, answer.logits, strict=True)]
     return tuple(runs)
+
+
+def infer_files(engine: str, files: Mapping[str, bytes], windows: NDArray[np.float32]) -> Answer:
+    """Run model files (name -> content) that are not written yet in an engine, in a process of its own."""
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder, Path(file).name) for file in files]
+        for path, content in zip(paths, files.values(), strict=True):
+            path.write_bytes(content)
+        return infer_in_subprocess(engine, paths, windows)
 
 
 def recorded_logits(runs: Sequence[EngineRun]) -> dict[str, NDArray[np.float32]]:

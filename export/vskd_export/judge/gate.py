@@ -1,9 +1,8 @@
 """The gate: an export whose models do not do what the trained network does is refused, and nothing is written.
 
 Float models must give the trained network's logits on every window, in every engine of this machine and on LiteRT's
-reference kernels. Quantized models must keep the limits of ``limits``. Violations go to a collector, which refuses or
-keeps them. How the windows were chosen is ``evidence``'s matter; the encoder is judged before anything is converted, by
-``encoder``.
+reference kernels. Quantized models must keep the limits of ``limits``. Every violation is returned. ``evidence``
+chooses the windows, and ``encoder`` judges the encoder before anything is converted.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from vskd_export.judge.float_models import check_float
 from vskd_export.judge.kernels import check_micro, check_reference
 from vskd_export.judge.quantized import check_quantized, measure_quantized
 from vskd_export.judge.sizes import check_sizes
-from vskd_export.judge.violations import Collector, Violation, refuse_not_finite
-from vskd_export.quantize.recipes import FLOAT_RECIPE, INTEGER_RECIPE, entry
+from vskd_export.judge.violations import Violation, refuse_not_finite
+from vskd_export.quantize.recipes import FLOAT_RECIPE
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,12 @@ class Judgement:
     ----------
     tables : ``parity``, ``quantized``, ``sizes``, ``reference``, ``micro``, as the report has them
     logits : model file -> (n, classes), of the most preferred engine, for the windows of the evidence
+    violations : every limit that is exceeded
     """
 
     tables: Mapping[str, Any]
     logits: Mapping[str, NDArray[np.float32]]
+    violations: tuple[Violation, ...]
 
 
 def judge_models(
@@ -50,7 +51,6 @@ def judge_models(
     contract: Contract,
     evidence: Evidence,
     *,
-    collector: Collector,
     progress: Callable[[str], None],
 ) -> Judgement:
     """Judge every model: in every engine, by its size, and on plain kernels.
@@ -61,12 +61,11 @@ def judge_models(
     files : model file -> content
     contract : holds the tolerance
     evidence : windows and the trained network's logits
-    collector : takes the violations
     progress : called with one sentence before each step
 
     Raises
     ------
-    GateError : a limit is broken that the collector does not allow to be, or a logit is not finite
+    GateError : a logit is not finite
     MissingExtraError : a format has no engine here
     VskdError : a model does not run
     """
@@ -74,15 +73,16 @@ def judge_models(
     runs = run_engines(models, files, evidence.windows)
     tables, in_engines = check_engines(runs, contract, evidence)
     sizes, too_large = check_sizes(files, models)
-    collector.record([*in_engines, *too_large])
     logits = recorded_logits(runs)
     progress("Running LiteRT's reference kernels")
-    reference, violations = check_reference(models, files, logits, contract, evidence)
-    collector.record(violations)
+    reference, on_reference = check_reference(models, files, logits, contract, evidence)
     progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
-    on_micro, violations = _judge_micro(files, logits, contract, evidence)
-    collector.record(violations)
-    return Judgement(tables | {"sizes": sizes, "reference": reference, "micro": on_micro}, logits)
+    in_micro, on_micro = check_micro(files, logits, contract, evidence)
+    return Judgement(
+        tables | {"sizes": sizes, "reference": reference, "micro": in_micro},
+        logits,
+        (*in_engines, *too_large, *on_reference, *on_micro),
+    )
 
 
 def check_engines(
@@ -117,12 +117,3 @@ def check_engines(
             quantized.append(to_mapping(measured))
         violations.extend(found)
     return {"parity": parity, "quantized": quantized}, tuple(violations)
-
-
-def _judge_micro(
-    files: Mapping[str, bytes], logits: Mapping[str, NDArray[np.float32]], contract: Contract, evidence: Evidence
-) -> tuple[dict[str, Any], tuple[Violation, ...]]:
-    smallest = entry("tflite", INTEGER_RECIPE)
-    if smallest.file not in files:
-        return {"skipped": f"this bundle has no {smallest.file}"}, ()
-    return check_micro(smallest, files[smallest.file], logits[smallest.file], contract, evidence)

@@ -1,7 +1,8 @@
 """The ``.tflite`` models on plain kernels: LiteRT's reference ones and TensorFlow Lite Micro's.
 
-On a few golden windows. Float models must give torch's logits there; quantized ones the label of the kernels that ship,
-where those were certain.
+On a few golden windows, since plain kernels are slow. Float models must give torch's logits there; quantized ones the
+label of the kernels that ship, where those were certain. LiteRT's reference kernels read the same files by the same
+library: what differs from the kernels that ship is those kernels' doing, what differs from torch is the converter's.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd_export.judge import micro
 from vskd_export.judge.evidence import Evidence
-from vskd_export.judge.reference import run_reference
 from vskd_export.judge.violations import Violation, refuse_not_finite
-from vskd_export.quantize.recipes import FLOAT_RECIPE
+from vskd_export.quantize.recipes import FLOAT_RECIPE, INTEGER_RECIPE, entry
+from vskd_export.subprocesses import call_in_subprocess
 
 _REFERENCE = "LiteRT's reference kernels"
 
@@ -81,8 +82,9 @@ def check_reference(
     VskdError : it refuses a model
     """
     chosen = [model for model in models if model.format == "tflite"]
-    windows = evidence.windows[evidence.reference_rows()]
-    answers = run_reference({model.file: files[model.file] for model in chosen}, windows)
+    answers = run_reference(
+        {model.file: files[model.file] for model in chosen}, evidence.windows[evidence.reference_rows()]
+    )
     table: list[dict[str, Any]] = []
     violations: list[Violation] = []
     for model in chosen:
@@ -100,6 +102,32 @@ def check_reference(
         unlike = _unlike_torch if model.recipe == FLOAT_RECIPE else _unlike_shipped
         violations += unlike(model.file, logits, few, contract)
     return table, tuple(violations)
+
+
+def run_reference(models: Mapping[str, bytes], windows: Float32) -> dict[str, Float32]:
+    """Logits (n, classes) of windows in every ``.tflite``, by its file name, on LiteRT's reference kernels."""
+    purpose = f"running {_REFERENCE}"
+    return call_in_subprocess(_run, dict(models), windows, purpose=purpose, needs="ai_edge_litert").value
+
+
+def _run(models: Mapping[str, bytes], windows: Float32) -> dict[str, Float32]:
+    return {name: _logits(model, windows) for name, model in models.items()}
+
+
+def _logits(model: bytes, windows: Float32) -> Float32:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=model, num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+    )
+    interpreter.allocate_tensors()
+    source, sink = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    answers = []
+    for window in windows:
+        interpreter.set_tensor(source, window[np.newaxis])
+        interpreter.invoke()
+        answers.append(interpreter.get_tensor(sink)[0])
+    return np.stack(answers)
 
 
 def _unlike_torch(file: str, logits: Float32, few: _Few, contract: Contract) -> list[Violation]:
@@ -128,15 +156,14 @@ def _unlike_shipped(file: str, logits: Float32, few: _Few, contract: Contract) -
 
 
 def check_micro(
-    model: ModelEntry, content: bytes, shipped: Float32, contract: Contract, evidence: Evidence
+    files: Mapping[str, bytes], shipped: Mapping[str, Float32], contract: Contract, evidence: Evidence
 ) -> tuple[dict[str, Any], tuple[Violation, ...]]:
     """Run the integer model in TensorFlow Lite Micro.
 
     Parameters
     ----------
-    model : the integer ``.tflite``
-    content : of its file
-    shipped : (n, classes), LiteRT's logits for the windows of ``evidence``
+    files : model file -> content
+    shipped : model file -> (n, classes), the logits that the bundle keeps, for the windows of ``evidence``
 
     Returns
     -------
@@ -147,12 +174,15 @@ def check_micro(
     GateError : a logit is not finite
     VskdError : the interpreter refuses the model
     """
+    file = entry("tflite", INTEGER_RECIPE).file
+    if file not in files:
+        return {"skipped": f"this bundle has no {file}"}, ()
     if not micro.is_installed():
         return {"skipped": "tflite-micro is not installed"}, ()
-    few = _Few.of(evidence, shipped)
-    run = micro.run_micro(content, evidence.windows[evidence.reference_rows()])
+    few = _Few.of(evidence, shipped[file])
+    run = micro.run_micro(files[file], evidence.windows[evidence.reference_rows()])
     engine = f"TensorFlow Lite Micro {run.version}"
-    refuse_not_finite(run.logits, f"{model.file} in {engine}", few.names)
+    refuse_not_finite(run.logits, f"{file} in {engine}", few.names)
     table = {
         "version": run.version,
         "arena_bytes": run.arena_bytes,
@@ -168,4 +198,4 @@ def check_micro(
         f"{engine} gives window {window!r} another label than LiteRT, whose margin there is {margin:.2f}, above "
         f"{FLIP_MARGIN}"
     )
-    return table, (Violation("micro-label", model.file, engine, margin, FLIP_MARGIN, message),)
+    return table, (Violation("micro-label", file, engine, margin, FLIP_MARGIN, message),)

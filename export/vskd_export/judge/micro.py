@@ -9,21 +9,18 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
-import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import EngineError
-from vskd_export.subprocesses import run_in_subprocess
+from vskd_export.subprocesses import call_in_subprocess
 
 PACKAGE = "tflite_micro"
 
-#: Room to run in; what was needed of it is the result.
-_ROOM_BYTES = 64 << 20
+#: Memory to run in; what was needed of it is the result.
+_MEMORY_BYTES = 64 << 20
 
 _ARENA = re.compile(r"Arena allocation total (\d+) bytes")
 
@@ -62,32 +59,21 @@ def run_micro(model: bytes, windows: NDArray[np.float32]) -> MicroRun:
     MissingExtraError : tflite-micro is not installed
     VskdError : the interpreter refuses the model, for example an operator that it does not have
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "model.tflite").write_bytes(model)
-        np.save(folder / "windows.npy", windows)
-        log = run_in_subprocess(
-            "vskd_export.judge.micro", folder, purpose="running TensorFlow Lite Micro", needs=PACKAGE
-        )
-        logits = np.load(folder / "logits.npy")
-    arena = _ARENA.search(log)
+    done = call_in_subprocess(_run, model, windows, purpose="running TensorFlow Lite Micro", needs=PACKAGE)
+    arena = _ARENA.search(done.log)
     if arena is None:
         raise EngineError("TensorFlow Lite Micro did not report its arena", hint="Try another tflite-micro")
-    return MicroRun(importlib.metadata.version("tflite-micro"), int(arena.group(1)), logits)
+    return MicroRun(importlib.metadata.version("tflite-micro"), int(arena.group(1)), done.value)
 
 
-def _run(folder: Path) -> None:
+def _run(model: bytes, windows: NDArray[np.float32]) -> NDArray[np.float32]:
     from tflite_micro import runtime
 
-    interpreter = runtime.Interpreter.from_file(str(folder / "model.tflite"), arena_size=_ROOM_BYTES)
+    interpreter = runtime.Interpreter.from_bytes(model, arena_size=_MEMORY_BYTES)
     logits = []
-    for window in np.load(folder / "windows.npy"):
+    for window in windows:
         interpreter.set_input(window[np.newaxis], 0)
         interpreter.invoke()
         logits.append(interpreter.get_output(0)[0])
-    np.save(folder / "logits.npy", np.stack(logits))
     interpreter.print_allocations()
-
-
-if __name__ == "__main__":
-    _run(Path(sys.argv[1]))
+    return np.stack(logits)

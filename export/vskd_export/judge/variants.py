@@ -6,12 +6,9 @@ limits of the quantized models, and their probabilities must be the softmax of t
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +17,9 @@ from vskd.bundle import ModelEntry
 from vskd.checks.golden import encoder_tolerance
 from vskd.contract import Contract
 from vskd.decide import softmax
-from vskd.engines.process import infer_in_subprocess
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
-from vskd_export.convert.tflite_variants import SIGNATURES, signatures_of
-from vskd_export.judge.engines import EngineRun
+from vskd_export.convert.tflite_variants import SIGNATURES
+from vskd_export.judge.engines import EngineRun, infer_files
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float64_encoders import reference_encoded
 from vskd_export.judge.limits import PROBABILITY_LIMIT
@@ -31,7 +27,7 @@ from vskd_export.judge.quantized import check_quantized, measure_quantized
 from vskd_export.judge.violations import Violation, refuse_not_finite
 from vskd_export.quantize.recipes import FLOAT_RECIPE, format_of
 from vskd_export.quantize.variants import encode, variant_of
-from vskd_export.subprocesses import run_in_subprocess
+from vskd_export.subprocesses import call_in_subprocess
 from vskd_training.models.student import Student
 
 Float32 = NDArray[np.float32]
@@ -114,7 +110,7 @@ def check_variants(
     expected = _Expected(contract, evidence, shipped, reference_encoded(evidence.windows, contract))
     rows: list[VariantParity] = []
     violations: list[Violation] = []
-    for answer in _answers(files, inputs, contract):
+    for answer in _answers(files, inputs):
         row, found = _check(answer, expected)
         rows.append(row)
         violations.extend(found)
@@ -147,47 +143,27 @@ def _cost(answer: _Answer, expected: _Expected) -> tuple[Violation, ...]:
     return check_quantized(measure_quantized(run, expected.contract, expected.evidence))
 
 
-def _answers(files: Mapping[str, bytes], inputs: Mapping[str, Float32], contract: Contract) -> Iterator[_Answer]:
-    onnx = {file: content for file, content in files.items() if format_of(file) == "onnx"}
-    signatures = {file: content for file, content in files.items() if format_of(file) == "tflite"}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for file, content in files.items():
-            (folder / Path(file).name).write_bytes(content)
-        for file in onnx:
+def _answers(files: Mapping[str, bytes], inputs: Mapping[str, Float32]) -> Iterator[_Answer]:
+    for file, content in files.items():
+        if format_of(file) == "onnx":
             variant, _ = variant_of(file)
-            source = inputs[SIGNATURES[variant][0]]
-            (values,) = infer_in_subprocess("onnxruntime", [folder / Path(file).name], source).logits
+            (values,) = infer_files("onnxruntime", {file: content}, inputs[SIGNATURES[variant][0]]).logits
             yield _Answer("onnxruntime", file, variant, values)
-        if not signatures:
-            return
-        np.savez(folder / "inputs.npz", **cast("dict[str, Any]", dict(inputs)))
-        purpose = "running the signatures in LiteRT"
-        run_in_subprocess("vskd_export.judge.variants", folder, purpose=purpose, needs="ai_edge_litert")
-        for file in signatures:
-            with np.load(folder / f"{Path(file).name}.npz", allow_pickle=False) as outputs:
-                for variant in signatures_of(contract):
-                    yield _Answer("litert", file, variant, outputs[variant])
+        else:
+            purpose = "running the signatures in LiteRT"
+            outputs = call_in_subprocess(_run, content, inputs, purpose=purpose, needs="ai_edge_litert").value
+            for variant, values in outputs.items():
+                yield _Answer("litert", file, variant, values)
 
 
-def _run(folder: Path) -> None:
+def _run(model: bytes, inputs: Mapping[str, Float32]) -> dict[str, Float32]:
     from ai_edge_litert.interpreter import Interpreter
 
-    with np.load(folder / "inputs.npz", allow_pickle=False) as archive:
-        inputs = dict(archive)
-    for model in sorted(folder.glob("*.tflite")):
-        interpreter = Interpreter(model_path=str(model), num_threads=1)
-        answers: dict[str, Any] = {
-            variant: _signature(interpreter, variant, inputs) for variant in interpreter.get_signature_list()
-        }
-        np.savez(model.with_name(f"{model.name}.npz"), **answers)
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    return {variant: _signature(interpreter, variant, inputs) for variant in interpreter.get_signature_list()}
 
 
 def _signature(interpreter: Any, variant: str, inputs: Mapping[str, Float32]) -> Float32:
     source, sink = SIGNATURES[variant]
     runner = interpreter.get_signature_runner(variant)
     return np.concatenate([runner(**{source: each[np.newaxis]})[sink] for each in inputs[source]])
-
-
-if __name__ == "__main__":
-    _run(Path(sys.argv[1]))

@@ -1,13 +1,13 @@
-"""Violations: limits that an exported model does not keep, and what becomes of them.
+"""Violations: limits that an exported model exceeds.
 
-By default the first ones stop the export. A user who allows a degraded bundle gets it with every violation written into
-its report. The limits stand in ``limits``.
+The checks return them; an export is refused at the end, unless a degraded bundle is allowed: then every violation goes
+into its report. The limits are in ``limits``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -52,34 +52,20 @@ class Violation:
     message: str
 
 
-@dataclass
-class Collector:
-    """Takes violations as they are found.
+def refuse_violations(found: Sequence[Violation]) -> None:
+    """Refuse an export that has violations.
 
-    Attributes
-    ----------
-    allow_degraded : keep them for the report instead of refusing them
-    violations : every one that was allowed, in the order in which they were found
+    Raises
+    ------
+    GateError : names the first; counts the others by code
     """
-
-    allow_degraded: bool
-    violations: list[Violation] = field(default_factory=list)
-
-    def record(self, found: Sequence[Violation]) -> None:
-        """Refuse violations, or keep them where a degraded bundle is allowed.
-
-        Raises
-        ------
-        GateError : names the first; counts the others by code
-        """
-        if found and not self.allow_degraded:
-            others = sorted({violation.code for violation in found[1:]})
-            also = f" ({len(found) - 1} more: {', '.join(others)})" if others else ""
-            raise GateError(
-                found[0].message + also,
-                hint="Nothing was written. Correct it, or --allow-degraded writes the bundle and marks its report",
-            )
-        self.violations.extend(found)
+    if found:
+        others = sorted({violation.code for violation in found[1:]})
+        also = f" ({len(found) - 1} more: {', '.join(others)})" if others else ""
+        raise GateError(
+            found[0].message + also,
+            hint="Nothing was written. Correct it, or --allow-degraded writes the bundle and marks its report",
+        )
 
 
 def refuse_not_finite(values: NDArray[np.float32], what: str, names: Sequence[str]) -> None:

@@ -36,18 +36,17 @@ def describe_model(content: bytes, model_format: ModelFormat) -> dict[str, Any]:
     return _describe_onnx(content) if model_format == "onnx" else _describe_tflite(content)
 
 
-def graph_entry(content: bytes, model_format: ModelFormat) -> GraphEntry:
-    """What a model file needs of an engine, for the manifest; the operators of all its signatures together."""
-    if model_format == "onnx":
-        model = _describe_onnx(content)
-        return GraphEntry(model["version"], dict(model["operators"]))
-    model = read_model(content)
-    names = [name for graph in range(len(model.subgraphs)) for name in operator_names(model, graph)]
-    return GraphEntry(_tflite_version(model), dict(_counted(names)))
+def graph_entry(described: Mapping[str, Any]) -> GraphEntry:
+    """What a described model file needs of an engine, for the manifest; operators of all signatures together."""
+    graphs = described.get("signatures", {"": described}).values()
+    operators = Counter[str]()
+    for graph in graphs:
+        operators.update(graph["operators"])
+    return GraphEntry(described["version"], dict(sorted(operators.items())))
 
 
 def describe_signatures(content: bytes) -> dict[str, Any]:
-    """Signature -> its input and output (name, shape, type) and operators, of a ``.tflite`` with several."""
+    """``version``, and ``signatures`` -> their input, output and operators, of a ``.tflite`` with several."""
     model = read_model(content)
     described = {}
     for signature in model.signatureDefs:
@@ -57,7 +56,7 @@ def describe_signatures(content: bytes) -> dict[str, Any]:
             "outputs": [_tflite_port(graph.tensors[index]) for index in graph.outputs],
             "operators": _counted(operator_names(model, signature.subgraphIndex)),
         }
-    return described
+    return {"version": _tflite_version(model), "signatures": described}
 
 
 def _describe_tflite(content: bytes) -> dict[str, Any]:

@@ -11,8 +11,6 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +30,7 @@ from vskd.checks.golden_stream import (
 from vskd.closed import to_mapping
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
 from vskd.engines import ENGINES, installed_engines
-from vskd.engines.process import infer_in_subprocess
+from vskd_export.judge.engines import infer_files
 from vskd_export.judge.evidence import Evidence, torch_logits
 from vskd_export.quantize.calibrate import balanced_rows
 from vskd_training.models.student import Student
@@ -121,15 +119,11 @@ def _recorded(
     """Logits of the models that only resemble the network, each from the first engine here that runs it."""
     resembling = [entry for entry in models if not gives_the_networks_logits(entry)]
     found: dict[str, NDArray[np.float32]] = {}
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        for engine in installed_engines():
-            chosen = [e.file for e in resembling if e.format == ENGINES[engine].format and e.file not in found]
-            for file in chosen:
-                (folder / file).write_bytes(files[file])
-            if chosen:
-                answer = infer_in_subprocess(engine, [folder / file for file in chosen], windows)
-                found |= dict(zip(chosen, answer.logits, strict=True))
+    for engine in installed_engines():
+        chosen = [e.file for e in resembling if e.format == ENGINES[engine].format and e.file not in found]
+        if chosen:
+            answer = infer_files(engine, {file: files[file] for file in chosen}, windows)
+            found |= dict(zip(chosen, answer.logits, strict=True))
     return found
 
 

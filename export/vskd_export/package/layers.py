@@ -9,13 +9,9 @@ To be seen, a tensor has to be kept or made an output; the kernels are then not 
 
 from __future__ import annotations
 
-import json
 import math
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,10 +24,7 @@ from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.convert.onnx import onnx_network_start
 from vskd_export.convert.tflite_file import network_start, output_names, read_model
 from vskd_export.quantize.recipes import FLOAT_RECIPE, RECIPES
-from vskd_export.subprocesses import run_in_subprocess
-
-#: Worst layers to name.
-NAMED_LAYERS = 3
+from vskd_export.subprocesses import call_in_subprocess
 
 #: The ratio of a layer without any error, dB.
 MAX_SQNR_DB = 200.0
@@ -66,7 +59,7 @@ def compare_layers(
 
     Returns
     -------
-    file -> ``windows``, ``layers`` in the order in which they are computed, and the ``worst`` of them
+    file -> ``windows``, and ``layers`` in the order in which they are computed
     """
     floats = {model.format: files[model.file] for model in models if model.recipe == FLOAT_RECIPE}
     tables = {}
@@ -76,7 +69,6 @@ def compare_layers(
             tables[model.file] = {
                 "windows": len(windows),
                 "layers": [to_mapping(error) for error in errors],
-                "worst": [to_mapping(error) for error in worst_layers(errors)],
             }
     return tables
 
@@ -98,19 +90,8 @@ def layer_errors(
     VskdError : a model does not run
     """
     needs = {"onnx": "onnxruntime", "tflite": "ai_edge_litert"}[model_format]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / f"full.{model_format}").write_bytes(full)
-        (folder / f"small.{model_format}").write_bytes(small)
-        np.save(folder / "windows.npy", windows)
-        run_in_subprocess("vskd_export.package.layers", folder, purpose="comparing layers", needs=needs)
-        found = json.loads((folder / "layers.json").read_text(encoding="utf-8"))
-    return tuple(LayerError(layer, sqnr_db) for layer, sqnr_db in found)
-
-
-def worst_layers(errors: tuple[LayerError, ...]) -> tuple[LayerError, ...]:
-    """The layers with the lowest ratio, the worst first."""
-    return tuple(sorted(errors, key=lambda error: error.sqnr_db)[:NAMED_LAYERS])
+    arguments = (model_format, full, small, windows)
+    return call_in_subprocess(_compare, *arguments, purpose="comparing layers", needs=needs).value
 
 
 def sqnr_db(signal: float, noise: float) -> float:
@@ -120,7 +101,7 @@ def sqnr_db(signal: float, noise: float) -> float:
     return min(10 * math.log10(max(signal / noise, 1e-20)), MAX_SQNR_DB)
 
 
-def onnx_paths(model: Path) -> dict[str, str]:
+def onnx_paths(model: bytes) -> dict[str, str]:
     """Tensor -> where it is in the network: the exporter's own names (``getitem_36``) tell nobody.
 
     A layer with weights gives the path of its weights, and what follows adds its operator:
@@ -128,11 +109,11 @@ def onnx_paths(model: Path) -> dict[str, str]:
 
     Parameters
     ----------
-    model : float ``.onnx`` file
+    model : content of the float ``.onnx`` file
     """
     import onnx
 
-    graph = onnx.load(str(model)).graph
+    graph = onnx.load_from_string(model).graph
     stored = {tensor.name for tensor in graph.initializer}
     paths: dict[str, str] = {}
     for node in graph.node:
@@ -144,14 +125,13 @@ def onnx_paths(model: Path) -> dict[str, str]:
     return {name: path for name, path in paths.items() if name not in {port.name for port in graph.output}}
 
 
-def _run(folder: Path) -> None:
-    windows = np.load(folder / "windows.npy")
-    kind = "onnx" if (folder / "full.onnx").exists() else "tflite"
-    opened = _onnx_tensors if kind == "onnx" else _tflite_tensors
+def _compare(
+    model_format: ModelFormat, full_model: bytes, small_model: bytes, windows: NDArray[np.float32]
+) -> tuple[LayerError, ...]:
+    opened = _onnx_tensors if model_format == "onnx" else _tflite_tensors
     signal: dict[str, float] = {}
     noise: dict[str, float] = {}
-    pairs = zip(opened(folder / f"full.{kind}", windows), opened(folder / f"small.{kind}", windows), strict=True)
-    for full, small in pairs:
+    for full, small in zip(opened(full_model, windows), opened(small_model, windows), strict=True):
         for name in full.keys() & small.keys():
             # Float graphs pad ahead of a maximum with minus infinity, for which int8 has only its lowest value.
             seen = np.isfinite(full[name]) & np.isfinite(small[name])
@@ -159,23 +139,24 @@ def _run(folder: Path) -> None:
             signal[name] = signal.get(name, 0.0) + float((exact**2).sum())
             noise[name] = noise.get(name, 0.0) + float(((exact - coarse) ** 2).sum())
         order = list(full)
-    paths = onnx_paths(folder / "full.onnx") if kind == "onnx" else {}
-    rows = [(paths.get(name, name), sqnr_db(signal[name], noise[name])) for name in order if name in signal]
-    (folder / "layers.json").write_text(json.dumps(rows), encoding="utf-8")
+    paths = onnx_paths(full_model) if model_format == "onnx" else {}
+    return tuple(
+        LayerError(paths.get(name, name), sqnr_db(signal[name], noise[name])) for name in order if name in signal
+    )
 
 
-def _tflite_tensors(model: Path, windows: NDArray[np.float32]) -> Iterator[Tensors]:
+def _tflite_tensors(model: bytes, windows: NDArray[np.float32]) -> Iterator[Tensors]:
     """Every tensor behind the encoder, as float, window by window."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
-        model_path=str(model),
+        model_content=model,
         num_threads=1,
         experimental_preserve_all_tensors=True,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
-    tree = read_model(model.read_bytes())
+    tree = read_model(model)
     behind = output_names(tree)[network_start(tree) :]
     details = {entry["name"]: entry for entry in interpreter.get_tensor_details()}
     source = interpreter.get_input_details()[0]["index"]
@@ -191,12 +172,12 @@ def _as_float(values: NDArray[Any], details: Mapping[str, Any]) -> NDArray[np.fl
     return (widened - zero) * scale if scale else widened
 
 
-def _onnx_tensors(model: Path, windows: NDArray[np.float32]) -> Iterator[Tensors]:
+def _onnx_tensors(model: bytes, windows: NDArray[np.float32]) -> Iterator[Tensors]:
     """Every tensor behind the encoder, as float and under its name in the float model, window by window."""
     import onnx
     import onnxruntime
 
-    proto = onnx.load(str(model))
+    proto = onnx.load_from_string(model)
     nodes = list(proto.graph.node)
     made = [output for node in nodes[onnx_network_start(proto.graph) :] for output in node.output]
     # What a layer hands on is what the quantized model made of it, where it quantizes it.
@@ -215,7 +196,3 @@ def _onnx_tensors(model: Path, windows: NDArray[np.float32]) -> Iterator[Tensors
 
 #: How onnxruntime's quantizer names what it adds.
 _HANDED_ON, _STORED = "_DequantizeLinear_Output", "_QuantizeLinear_Output"
-
-
-if __name__ == "__main__":
-    _run(Path(sys.argv[1]))

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vskd.bundle import ModelEntry
+import numpy as np
+from numpy.typing import NDArray
+
 from vskd.bundle_files import VARIANTS
 from vskd.closed import to_mapping
-from vskd.contract import Contract
 from vskd.report import GRAPHS
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float_models import score_torch
@@ -26,9 +27,14 @@ from vskd_export.judge.violations import Violation
 from vskd_export.package.describe import describe_model, describe_signatures
 from vskd_export.quantize.calibrate import WindowSet, calibration_digest
 from vskd_export.quantize.recipes import describe_recipes, format_of
+from vskd_export.request import ExportRequest
+from vskd_training.models.student import Student
 
 #: 2: ``forms`` is ``variants``; the ids of the calibration windows and of the judged ones are listed.
 SCHEMA_VERSION = 2
+
+#: Worst layers of a model to name on the terminal.
+NAMED_LAYERS = 3
 
 #: Everything whose version may change what an export writes.
 _PACKAGES = (
@@ -50,32 +56,28 @@ class Findings:
 
     Attributes
     ----------
-    contract : of the bundle
-    models : which of ``files`` are models
+    request : what was wanted
+    student : as it is exported
+    calibration : the windows that were drawn
+    evidence : what the models were judged on
     files : model file -> content
     variants : file of a variant -> content
-    evidence : what the models were judged on
+    logits : model file -> (n, classes), of the most preferred engine, for the windows of the evidence
     tables : ``encoder``, ``layers``, and those of ``judge_models``
     variant_parity : what the gate found about the variants
-    violations : limits that are not kept, and were allowed not to be
-    calibration : the windows that were drawn
-    held_out : all held-out windows
-    provenance : where the student comes from, as the caller gave it
-    leaky : the protocol has the same subjects in training and test
+    violations : every limit that is exceeded
     """
 
-    contract: Contract
-    models: tuple[ModelEntry, ...]
+    request: ExportRequest
+    student: Student
+    calibration: WindowSet
+    evidence: Evidence
     files: Mapping[str, bytes]
     variants: Mapping[str, bytes]
-    evidence: Evidence
+    logits: Mapping[str, NDArray[np.float32]]
     tables: Mapping[str, Any]
     variant_parity: tuple[VariantParity, ...]
     violations: tuple[Violation, ...]
-    calibration: WindowSet
-    held_out: WindowSet
-    provenance: Mapping[str, Any]
-    leaky: bool
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,10 @@ class ExportReport:
         """A sentence per integer model: which layers quantization hurts most, and how much signal is left there."""
         return tuple(
             f"{file}: least signal over noise in "
-            + ", ".join(f"{row['layer']} ({row['sqnr_db']:.1f} dB)" for row in table["worst"])
+            + ", ".join(
+                f"{row['layer']} ({row['sqnr_db']:.1f} dB)"
+                for row in sorted(table["layers"], key=lambda row: row["sqnr_db"])[:NAMED_LAYERS]
+            )
             for file, table in self.content["layers"].items()
         )
 
@@ -120,25 +125,26 @@ class ExportReport:
 
 def compose(findings: Findings) -> dict[str, Any]:
     """The content of the report."""
-    labels, held_out = findings.contract.labels, findings.held_out
+    request = findings.request
+    contract, held_out = request.contract, request.held_out
     return {
         "schema_version": SCHEMA_VERSION,
-        "trained_on": findings.contract.trained_on,
-        "leaky": findings.leaky,
+        "trained_on": contract.trained_on,
+        "leaky": request.leaky,
         "degraded": [to_mapping(violation) for violation in findings.violations],
         "torch": score_torch(findings.evidence),
         **findings.tables,
-        "recipes": describe_recipes(findings.models),
-        GRAPHS: {model.file: describe_model(findings.files[model.file], model.format) for model in findings.models},
+        "recipes": describe_recipes(request.models),
+        GRAPHS: {model.file: describe_model(findings.files[model.file], model.format) for model in request.models},
         VARIANTS: _describe_variants(findings.variants, findings.variant_parity),
         "models": {
             name: {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for name, data in findings.files.items()
         },
-        "calibration": _describe(findings.calibration, labels)
+        "calibration": _describe(findings.calibration, contract.labels)
         | {"ids": list(findings.calibration.ids), "sha256": calibration_digest(findings.calibration)},
-        "held_out": _describe(held_out, labels) | {"judged_ids": list(findings.evidence.recorded_ids)},
-        "provenance": dict(findings.provenance),
+        "held_out": _describe(held_out, contract.labels) | {"judged_ids": list(findings.evidence.recorded_ids)},
+        "provenance": dict(request.provenance),
         "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
     }
 
@@ -151,13 +157,10 @@ def to_bytes(content: Mapping[str, Any]) -> bytes:
 def _describe_variants(files: Mapping[str, bytes], parity: Sequence[VariantParity]) -> dict[str, dict[str, Any]]:
     """File -> what it is made of, and how far it is from what it should give."""
     return {
-        file: {**_describe_variant(file, data), "parity": [to_mapping(row) for row in parity if row.file == file]}
+        file: (describe_model(data, "onnx") if format_of(file) == "onnx" else describe_signatures(data))
+        | {"parity": [to_mapping(row) for row in parity if row.file == file]}
         for file, data in files.items()
     }
-
-
-def _describe_variant(file: str, data: bytes) -> dict[str, Any]:
-    return describe_model(data, "onnx") if format_of(file) == "onnx" else {"signatures": describe_signatures(data)}
 
 
 def _describe(windows: WindowSet, labels: Sequence[str]) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.contract import Contract
-from vskd.errors import ContractError, DataError
+from vskd.errors import DataError
 
 #: Windows to calibrate with. Ranges settle within a few dozen; more costs seconds.
 CALIBRATION_WINDOWS = 200
@@ -36,14 +35,6 @@ class WindowSet:
     ids: tuple[str, ...]
     subjects: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        counts = {len(self.windows), len(self.labels), len(self.ids), len(self.subjects)}
-        if len(counts) != 1:
-            raise DataError(
-                f"a window set needs as many labels, ids and subjects as windows, got {len(self.windows)} windows, "
-                f"{len(self.labels)} labels, {len(self.ids)} ids, {len(self.subjects)} subjects"
-            )
-
     def __len__(self) -> int:
         return len(self.windows)
 
@@ -55,33 +46,6 @@ class WindowSet:
             ids=tuple(self.ids[row] for row in rows),
             subjects=tuple(self.subjects[row] for row in rows),
         )
-
-    def check(self, contract: Contract, *, name: str) -> None:
-        """Refuse a set that does not fit the contract.
-
-        Parameters
-        ----------
-        contract : fixes the window's shape and the number of classes
-        name : how a message calls the set, e.g. ``"held-out"``
-
-        Raises
-        ------
-        DataError : no windows, or NaN or infinity among them
-        ContractError : windows of another shape, labels that the contract does not have
-        """
-        if len(self) == 0:
-            raise DataError(f"the {name} set holds no windows", hint="Check the split of the run")
-        if self.windows.shape[1:] != contract.window_shape:
-            raise ContractError(
-                f"the {name} windows have shape {self.windows.shape[1:]}, the contract says {contract.window_shape}"
-            )
-        if not np.isfinite(self.windows).all():
-            raise DataError(f"the {name} set holds NaN or infinity", hint="Check the prepared data")
-        if self.labels.min() < 0 or self.labels.max() >= len(contract.labels):
-            raise ContractError(
-                f"the {name} labels run from {self.labels.min()} to {self.labels.max()}, "
-                f"the contract has {len(contract.labels)} classes"
-            )
 
 
 def draw_calibration(

@@ -12,7 +12,6 @@ from half precision when it loads the file, and repeats the one from int8 in eve
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.convert.onnx import finish, onnx_network_start
 from vskd_export.quantize.calibrate import WindowSet
-from vskd_export.subprocesses import run_in_subprocess
+from vskd_export.subprocesses import call_in_subprocess
 
 #: Type of the activations by recipe, as onnxruntime names it.
 _STATIC = {"w8a8-static-pc": "QUInt8", "w8a8s-static-pc": "QInt8"}
@@ -49,13 +48,9 @@ def quantize_onnx(model: bytes, contract: Contract, calibration: WindowSet, reci
 
     if recipe not in _STATIC:
         return finish(narrow_weights(onnx.load_from_string(model), half=recipe == "fp16"), contract)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "model.onnx").write_bytes(model)
-        (folder / "activations").write_text(_STATIC[recipe], encoding="utf-8")
-        np.save(folder / "calibration.npy", calibration.windows)
-        run_in_subprocess("vskd_export.quantize.onnx", folder, purpose="quantizing ONNX", needs="onnxruntime")
-        return finish(onnx.load(str(folder / "quantized.onnx")), contract)
+    arguments = (model, _STATIC[recipe], calibration.windows)
+    quantized = call_in_subprocess(_quantize, *arguments, purpose="quantizing ONNX", needs="onnxruntime").value
+    return finish(onnx.load_from_string(quantized), contract)
 
 
 def narrow_weights(proto: Any, *, half: bool) -> Any:
@@ -136,26 +131,25 @@ class _Windows:
         return None if window is None else {INPUT_NAME: window[np.newaxis]}
 
 
-def _quantize(folder: Path) -> None:
+def _quantize(model: bytes, activations: str, windows: NDArray[np.float32]) -> bytes:
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared = folder / "prepared.onnx"
-    # Every shape is fixed, so symbolic inference has nothing to find.
-    quant_pre_process(str(folder / "model.onnx"), str(prepared), skip_symbolic_shape=True)
-    quantize_static(
-        str(prepared),
-        str(folder / "quantized.onnx"),
-        _Windows(np.load(folder / "calibration.npy")),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        reduce_range=False,
-        activation_type=QuantType[(folder / "activations").read_text(encoding="utf-8")],
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=encoder_nodes(onnx.load(str(prepared)).graph),
-    )
-
-
-if __name__ == "__main__":
-    _quantize(Path(sys.argv[1]))
+    with tempfile.TemporaryDirectory() as name:
+        full, prepared, quantized = (Path(name, f"{step}.onnx") for step in ("full", "prepared", "quantized"))
+        full.write_bytes(model)
+        # Every shape is fixed, so symbolic inference has nothing to find.
+        quant_pre_process(str(full), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(quantized),
+            _Windows(windows),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=False,
+            activation_type=QuantType[activations],
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=encoder_nodes(onnx.load(str(prepared)).graph),
+        )
+        return quantized.read_bytes()

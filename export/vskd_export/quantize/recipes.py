@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from vskd.bundle import ModelEntry
 from vskd.bundle_files import model_file
-from vskd.engines import ENGINES, ModelFormat
+from vskd.engines import ModelFormat
 from vskd.errors import ConfigError, did_you_mean
 from vskd.manifest import RECIPE_ALIASES
 
@@ -102,12 +102,6 @@ def _parse(name: str) -> tuple[str, tuple[ModelFormat, ...]]:
     stem, dot, ending = name.rpartition(".")
     word, formats = (stem, (ending,)) if dot and ending in FORMATS else (name, FORMATS)
     recipe = RECIPE_ALIASES.get(word, word)
-    if "dynamic" in recipe:
-        raise ConfigError(
-            f"there is no recipe {name!r}: activation ranges guessed anew in every run ruin convolutional networks "
-            "(0.906 -> 0.100 accuracy reported), and no engine here has fast kernels for them",
-            hint=f"int8 ({INTEGER_RECIPE}) has calibrated ranges; fp16 needs no calibration",
-        )
     if recipe not in RECIPES:
         raise ConfigError(f"there is no recipe {recipe!r}", hint=did_you_mean(recipe, (*RECIPE_ALIASES, *RECIPES)))
     for kind in formats:
@@ -122,11 +116,6 @@ def _parse(name: str) -> tuple[str, tuple[ModelFormat, ...]]:
 
 #: What a bundle holds unless the user says otherwise.
 MODELS = parse_recipes(())
-
-
-def models_for(engine: str, models: Sequence[ModelEntry]) -> tuple[ModelEntry, ...]:
-    """Those of some models that an engine runs, the float one first."""
-    return tuple(model for model in models if model.format == ENGINES[engine].format)
 
 
 def describe_recipes(models: Sequence[ModelEntry]) -> dict[str, dict[str, Any]]:

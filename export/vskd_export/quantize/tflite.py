@@ -8,11 +8,8 @@ cost 60 KB of a microcontroller's arena.
 from __future__ import annotations
 
 import re
-import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +18,8 @@ from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.convert.tflite_file import finish, network_start, operator_names, output_names, read_model
 from vskd_export.quantize.calibrate import WindowSet
-from vskd_export.subprocesses import run_in_subprocess
+from vskd_export.quantize.recipes import RECIPES
+from vskd_export.subprocesses import call_in_subprocess
 
 #: What the students are made of in TFLite.
 QUANTIZED_OPERATIONS = (
@@ -77,13 +75,8 @@ def quantize_graphs(model: bytes, inputs: Mapping[str, NDArray[np.float32]], rec
     -------
     what the quantizer wrote, yet to be finished
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "model.tflite").write_bytes(model)
-        (folder / "recipe").write_text(recipe, encoding="utf-8")
-        np.savez(folder / "calibration.npz", **cast("dict[str, Any]", dict(inputs)))
-        run_in_subprocess("vskd_export.quantize.tflite", folder, purpose="quantizing TFLite", needs="ai_edge_quantizer")
-        return (folder / "quantized.tflite").read_bytes()
+    arguments = (model, inputs, recipe)
+    return call_in_subprocess(_quantize, *arguments, purpose="quantizing TFLite", needs="ai_edge_quantizer").value
 
 
 def encoder_outputs(model: Any) -> list[str]:
@@ -118,13 +111,8 @@ def recipe_behind(encoder: list[str], name: str) -> list[dict[str, Any]]:
     }
     (everything,) = made[name]()
     behind = "^(?!(?:" + "|".join(re.escape(tensor) for tensor in encoder) + ");?$)"
-    operations = QUANTIZED_OPERATIONS if is_static(name) else WEIGHTED_OPERATIONS
+    operations = QUANTIZED_OPERATIONS if RECIPES[name].calibrated else WEIGHTED_OPERATIONS
     return [{**everything, "operation": operation, "regex": behind} for operation in operations]
-
-
-def is_static(name: str) -> bool:
-    """Whether a recipe has integer activations, whose ranges are calibrated."""
-    return "-static-" in name
 
 
 def _half_precision_weights() -> Any:
@@ -138,16 +126,12 @@ def _half_precision_weights() -> Any:
     return manager.get_quantization_recipe()
 
 
-def _quantize(folder: Path) -> None:
+def _quantize(content: bytes, inputs: Mapping[str, NDArray[np.float32]], name: str) -> bytes:
     from ai_edge_quantizer import quantizer
 
-    content = (folder / "model.tflite").read_bytes()
-    name = (folder / "recipe").read_text(encoding="utf-8")
     recipe = recipe_behind(encoder_outputs(read_model(content)), name)
-    with np.load(folder / "calibration.npz", allow_pickle=False) as inputs:
-        ranges = _activation_ranges(content, recipe, dict(inputs)) if is_static(name) else None
-    result = quantizer.Quantizer(content, recipe).quantize(ranges)
-    (folder / "quantized.tflite").write_bytes(bytes(result.quantized_model))
+    ranges = _activation_ranges(content, recipe, inputs) if RECIPES[name].calibrated else None
+    return bytes(quantizer.Quantizer(content, recipe).quantize(ranges).quantized_model)
 
 
 def _activation_ranges(content: bytes, recipe: list[dict[str, Any]], inputs: Mapping[str, NDArray[np.float32]]) -> Any:
@@ -169,7 +153,3 @@ def _activation_ranges(content: bytes, recipe: list[dict[str, Any]], inputs: Map
     observer = calibrator.Calibrator(content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
     observer.calibrate(samples, manager)
     return observer.get_model_qsvs()
-
-
-if __name__ == "__main__":
-    _quantize(Path(sys.argv[1]))

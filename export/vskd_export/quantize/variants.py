@@ -21,7 +21,7 @@ from vskd.bundle_files import signatures_file, variant_file
 from vskd.contract import Contract
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
 from vskd_export.convert.onnx_variants import encoder_variant, image_variant, probabilities_variant
-from vskd_export.convert.tflite_file import finish_signatures
+from vskd_export.convert.tflite_file import finish
 from vskd_export.convert.tflite_variants import signatures_of, to_signatures
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.recipes import FLOAT_RECIPE, INTEGER_RECIPE, entry, format_of
@@ -96,6 +96,4 @@ def _signatures(
     full = to_signatures(student, contract)
     inputs = {INPUT_NAME: calibration.windows, IMAGE_NAME: encode(student, calibration.windows)}
     contents = {recipe: full if recipe == FLOAT_RECIPE else quantize_graphs(full, inputs, recipe) for recipe in recipes}
-    return {
-        signatures_file(recipe): finish_signatures(content, contract, outputs) for recipe, content in contents.items()
-    }
+    return {signatures_file(recipe): finish(content, contract, outputs) for recipe, content in contents.items()}

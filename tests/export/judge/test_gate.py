@@ -22,7 +22,7 @@ from vskd_export.judge.gate import check_engines
 from vskd_export.judge.kernels import check_micro, check_reference
 from vskd_export.judge.quantized import QuantizedParity, check_quantized, class_f1, measure_quantized, one_window
 from vskd_export.judge.sizes import check_sizes, weight_bytes
-from vskd_export.judge.violations import Collector, Violation
+from vskd_export.judge.violations import Violation, refuse_violations
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.evaluation.metrics import confusion_matrix, macro_f1
 from vskd_training.models.student import gaf_resnet
@@ -90,20 +90,16 @@ def test_a_bundle_keeps_the_logits_of_the_most_preferred_engine() -> None:
     assert recorded_logits(runs)[MODEL.file] is preferred
 
 
-def test_the_first_violation_is_refused_and_the_others_counted_unless_they_are_allowed() -> None:
+def test_violations_are_refused_by_the_first_and_the_others_counted() -> None:
     found = [
         Violation(code, "model.onnx", "", 2.0, 1.0, "it is wrong") for code in ("macro-f1", "flip-rate", "class-f1")
     ]
 
     with pytest.raises(GateError, match=r"^it is wrong \(2 more: class-f1, flip-rate\)\. Nothing was written"):
-        Collector(allow_degraded=False).record(found)
+        refuse_violations(found)
     with pytest.raises(GateError, match=r"^it is wrong\. Nothing was written"):
-        Collector(allow_degraded=False).record(found[:1])
-
-    allowed = Collector(allow_degraded=True)
-    allowed.record(found[:1])
-    allowed.record(found[1:])
-    assert allowed.violations == found
+        refuse_violations(found[:1])
+    refuse_violations([])
 
 
 def measure(logits: list[list[float]], seen: Evidence) -> QuantizedParity:
@@ -308,7 +304,8 @@ def on_micro(logits: list[float], monkeypatch: pytest.MonkeyPatch) -> tuple[dict
     run = micro.MicroRun("9", 12_345, np.tile(np.array(logits, np.float32), (8, 1)))
     monkeypatch.setattr(micro, "is_installed", lambda: True)
     monkeypatch.setattr(micro, "run_micro", lambda *_: run)
-    return check_micro(MODELS[3], b"", seen.logits, two_classes(), seen)
+    file = MODELS[3].file
+    return check_micro({file: b""}, {file: seen.logits}, two_classes(), seen)
 
 
 def test_tensorflow_lite_micro_must_give_the_labels_of_litert(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,6 @@ The students are untrained: an arena depends on shapes alone. The full width tak
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -24,29 +20,6 @@ from vskd_training.models.student import gaf_resnet
 
 KB = 1000
 pytestmark = pytest.mark.skipif(not micro.is_installed(), reason="tflite-micro has no wheel for this system")
-
-
-def image_variant(folder: Path, width: float) -> bytes:
-    script = Path(__file__).with_name("convert_image_int8.py")
-    path = folder / "image.tflite"
-    done = subprocess.run(
-        [sys.executable, str(script), str(width), str(path)],
-        capture_output=True, check=False, timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("width", "arena_limit", "size_limit"),
-    [(0.25, 60 * KB, 850 * KB), pytest.param(1.0, 200 * KB, 12_000 * KB, marks=pytest.mark.slow)],
-)
-def test_from_the_image(width: float, arena_limit: int, size_limit: int, tmp_path: Path) -> None:
-    model = image_variant(tmp_path, width)
-    run = micro.run_micro(model, np.zeros((1, 3, 64, 64), np.int8))
-
-    assert 20 * KB < run.arena_bytes <= arena_limit
-    assert len(model) <= size_limit
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vskd.contract import Contract
-from vskd.errors import ContractError, DataError
+from vskd.errors import DataError
 from vskd_export.quantize.calibrate import WindowSet, balanced_rows, calibration_digest, draw_calibration
 
 
@@ -72,24 +71,3 @@ def test_the_digest_depends_on_every_sample_name_and_label() -> None:
         dataclasses.replace(original, subjects=("anna", "cara")),
     ]
     assert len({calibration_digest(variant) for variant in variants}) == len(variants)
-
-
-def test_a_set_whose_columns_differ_in_length_is_refused() -> None:
-    with pytest.raises(DataError, match="got 2 windows, 2 labels, 2 ids, 1 subjects"):
-        window_set([0, 1], subjects=["anna"])
-
-
-def test_windows_that_do_not_fit_the_contract_are_refused(contract: Contract) -> None:
-    good = WindowSet(np.zeros((1, 3, 64), np.float32), np.array([0]), ("a",), ("anna",))
-    broken = good.windows.copy()
-    broken[0, 0, 0] = np.nan
-
-    good.check(contract, name="held-out")
-    with pytest.raises(DataError, match="the held-out set holds no windows"):
-        good.take(np.array([], dtype=np.intp)).check(contract, name="held-out")
-    with pytest.raises(ContractError, match=r"shape \(3, 8\), the contract says \(3, 64\)"):
-        window_set([0], subjects=["anna"]).check(contract, name="held-out")
-    with pytest.raises(DataError, match="holds NaN or infinity"):
-        dataclasses.replace(good, windows=broken).check(contract, name="held-out")
-    with pytest.raises(ContractError, match="labels run from 4 to 4, the contract has 4 classes"):
-        dataclasses.replace(good, labels=np.array([4])).check(contract, name="held-out")

@@ -7,6 +7,8 @@ import platform
 
 import pytest
 
+from vskd.bundle import Bundle, ModelEntry, write_bundle
+from vskd.bundle_files import CONTRACT
 from vskd.checks.doctor import Finding, examine
 from vskd.engines import ENGINES
 
@@ -84,9 +86,21 @@ def test_an_engine_that_is_missing_is_a_lack_only_where_there_is_no_other(monkey
 
 
 def test_each_model_is_tried_for_real(tmp_path, make_golden_bundle, contract):
-    finding = found("model.fp32.onnx", make_golden_bundle(tmp_path / "x.bundle", contract))
-    assert finding.state == "ok"
-    assert finding.text.startswith("runs on onnxruntime 1.")
+    one = Bundle.open(make_golden_bundle(tmp_path / "one.bundle", contract))
+    files = {name: one.checked_path(name).read_bytes() for name in one.files if name != CONTRACT}
+    models = [
+        *one.models,
+        ModelEntry("model.fp16.onnx", "onnx", "fp16"),
+        ModelEntry("model.w8-pc.onnx", "onnx", "w8-pc"),
+    ]
+    files |= {"model.fp16.onnx": files["model.fp32.onnx"], "model.w8-pc.onnx": b"no model"}
+    bundle = write_bundle(tmp_path / "x.bundle", contract=contract, models=models, files=files)
+    for file in ("model.fp32.onnx", "model.fp16.onnx"):
+        finding = found(file, bundle)
+        assert finding.state == "ok"
+        assert finding.text.startswith("runs on onnxruntime 1.")
+    broken = found("model.w8-pc.onnx", bundle)
+    assert (broken.state, broken.text[:28]) == ("note", "does not run on onnxruntime:")
 
 
 def test_a_bundle_that_nothing_runs_is_a_lack_with_the_extra(tmp_path, make_golden_bundle, contract, monkeypatch):

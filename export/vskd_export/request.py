@@ -1,0 +1,46 @@
+"""What to export, and on which terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vskd.bundle import ModelEntry
+from vskd.contract import Contract
+from vskd_export.quantize.calibrate import WindowSet
+from vskd_export.quantize.recipes import MODELS
+from vskd_training.models.student import Student
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export, and on which terms.
+
+    Attributes
+    ----------
+    student : trained; not changed
+    contract : what a window is
+    calibration : windows of training subjects; the integer models are calibrated on some of them
+    held_out : windows of other subjects, on which the exported models are judged
+    provenance : where the student comes from (run, configuration, data); goes into the report, so no date, no path
+    out : folder to write, e.g. ``wrist.bundle``
+    overwrite : replace a bundle that is there
+    leaky : the run's protocol has the same subjects in training and test, and is marked so
+    allow_degraded : write the bundle even if a limit is exceeded, with every violation in its report
+    models : what to make, see ``parse_recipes``
+    variants : write the variants too, see ``vskd_export.quantize.variants``
+    """
+
+    student: Student
+    contract: Contract
+    calibration: WindowSet
+    held_out: WindowSet
+    provenance: Mapping[str, Any]
+    out: Path
+    overwrite: bool = False
+    leaky: bool = False
+    allow_degraded: bool = False
+    models: tuple[ModelEntry, ...] = MODELS
+    variants: bool = False
