@@ -21,6 +21,7 @@ import torch
 from joblib import Parallel, delayed
 from torch import Tensor, nn
 
+from research.document import Script
 from vskd_training.data.experiment import Experiment
 from vskd_training.loop import train
 from vskd_training.models import encoder as encoder_module
@@ -117,7 +118,9 @@ def accuracy(arm: str, subject: str, seed: int, root: Path, cache: Path, out: Pa
     return arm, subject, seed, run.card["metrics"]["test"]["recording"]["all"]["accuracy"]
 
 
-@click.command(epilog="Example: python -m research.image_fields --root UTD-MHAD --out build/image-fields --jobs 2")
+@click.command(
+    cls=Script, epilog="Example: python -m research.image_fields --root UTD-MHAD --out build/image-fields --jobs 2"
+)
 @click.option("--root", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of UTD-MHAD.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the runs and image-fields.json.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Students at a time.")

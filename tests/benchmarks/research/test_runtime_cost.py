@@ -31,6 +31,18 @@ def test_the_split_is_what_the_clock_says(bundle):
     assert result["size_bytes"] == bundle.files["model.fp32.onnx"].size_bytes
 
 
+def test_each_part_of_the_split_is_its_own_series():
+    class Once:
+        series = ("sensor_to_label", "resample", "infer", "decide", "model_only", "bare_call")
+
+        def run_once(self, clock):
+            return 60, 10, 31, 19, 7, 25
+
+    assert overhead._with_model(Once(), 2, constant_clock()) == {
+        "push": [10, 10], "infer": [31, 31], "decide": [19, 19], "bare_call": [25, 25], "overhead": [35, 35],
+    }  # fmt: skip
+
+
 def test_a_bundle_of_whole_recordings_is_refused(whole_bundle):
     with pytest.raises(ConfigError, match=r"whole\.bundle decides on whole recordings.*vskd bench"):
         overhead.overhead(whole_bundle.path, engine="onnxruntime", rounds=20)
