@@ -148,19 +148,10 @@ def cnn1d_macs(axes: int, samples: int, classes: int, stem: int) -> int:
 def count_macs(network: Any, example: Any) -> int:
     """Multiply-accumulates of a torch network's convolutions and linear layers for one input."""
     torch = importlib.import_module("torch")
-    counts: list[int] = []
-
-    def count(module: Any, _: Any, output: Any) -> None:
-        each = module.weight[0].numel()  # of one output value
-        counts.append(output.numel() * each)
-
-    kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Linear)
-    hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, kinds)]
-    with torch.inference_mode():
+    counter = importlib.import_module("torch.utils.flop_counter").FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
         network(example)
-    for hook in hooks:
-        hook.remove()
-    return sum(counts)
+    return int(counter.get_total_flops()) // 2  # a multiplication and an addition each
 
 
 def _write_torch(network: Any, bundle: Bundle, stem: Path, takes: str) -> dict[str, Any]:
