@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
 @click.option(
     "--recipe", "recipes", multiple=True, help="Measure this model, e.g. fp32; may be repeated.  [default: all]"
 )
-@click.option("--threads", type=click.IntRange(1, 256), help="Computing threads.  [default: 1, or the profile's]")
+@click.option("--threads", type=click.IntRange(1, 256), default=1, help="Computing threads.")
 @click.option(
     "--profile",
     help="Hold this machine to a device's limits: pi-zero-2w, pi-4, pi-5, snapdragon-w5, exynos-w1000, generic-watch.",

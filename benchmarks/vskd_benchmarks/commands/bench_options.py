@@ -30,7 +30,7 @@ class Options:
     mode: Mode | None
     engines: tuple[str, ...]
     recipes: tuple[str, ...]
-    threads: int | None
+    threads: int
     profile: str | None
     rate_hz: float | None
     duration_s: float | None
@@ -116,13 +116,11 @@ class Options:
         return EnergySettings(self.meter_later, self.battery_wh, self.duty_cycle or 1.0)
 
 
-def _threads(asked: int | None, profile: Profile | None) -> int:
-    if profile is None:
-        return asked or 1
-    cores = profile.settings.cores
-    if asked is not None and asked > cores:
+def _threads(asked: int, profile: Profile | None) -> int:
+    if profile is not None and asked > profile.settings.cores:
+        cores = profile.settings.cores
         raise click.UsageError(
             f"--threads {asked} contradicts --profile {profile.name}, which has {cores} "
             f"core{'s' if cores > 1 else ''}; leave one of them out"
         )
-    return asked or profile.settings.threads
+    return asked

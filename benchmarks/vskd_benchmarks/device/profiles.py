@@ -60,14 +60,12 @@ class ProfileSettings:
 
     Attributes
     ----------
-    threads : computing threads
     cores : that a measured process may run on
     frequency_khz : highest clock of these cores
     memory_bytes : ceiling of a measured process
     rate_hz : windows a second in mode paced
     """
 
-    threads: int
     cores: int
     frequency_khz: int
     memory_bytes: int

@@ -179,10 +179,6 @@ def _confined(settings: Settings) -> Iterator[Confinement | None]:
             confinement.deviate("rate_hz", wanted.rate_hz, f"--rate-hz {settings.pace_hz:g}")
         else:
             confinement.hold("rate_hz", wanted.rate_hz, settings.pace_hz, f"mode {settings.mode}")
-        if settings.threads == wanted.threads:
-            confinement.hold("threads", wanted.threads, wanted.threads, "the engine's option")
-        else:
-            confinement.deviate("threads", wanted.threads, f"--threads {settings.threads}")
         yield confinement
 
 

@@ -69,7 +69,6 @@ _LOAD_SOURCE = {
 
 #: What each setting of a profile is called in a message, with its unit.
 _SETTINGS = {
-    "threads": "threads",
     "cores": "cores",
     "frequency_khz": "clock (kHz)",
     "memory_bytes": "memory (bytes)",

@@ -43,13 +43,13 @@ def test_without_options(settings_of):
 def test_with_every_option(settings_of):
     found = settings_of(
         "x.bundle", "y.bundle", "--mode", "soak", "--engine", "litert", "--engine", "onnxruntime", "--recipe", "fp32",
-        "--threads", "1", "--profile", "pi-4", "--rate-hz", 2, "--duration-s", 5, "--meter-later",
+        "--threads", "3", "--profile", "pi-4", "--rate-hz", 2, "--duration-s", 5, "--meter-later",
         "--battery-wh", 1.3, "--duty-cycle", 0.5, "--quick",
         "--comparison",
     )  # fmt: skip
     energy = EnergySettings(meter_later=True, battery_wh=1.3, duty_cycle=0.5)
     assert found == Settings(
-        (Path("x.bundle"), Path("y.bundle")), engines=("litert", "onnxruntime"), recipes=("fp32",), threads=1,
+        (Path("x.bundle"), Path("y.bundle")), engines=("litert", "onnxruntime"), recipes=("fp32",), threads=3,
         mode="soak", rate_hz=2.0, duration_s=5.0, quick=True, comparison=True, command="vskd bench 'a b'",
         profile=read_profile("pi-4"), energy=energy,
     )  # fmt: skip
@@ -58,4 +58,3 @@ def test_with_every_option(settings_of):
 def test_a_profile_is_paced_with_energy_and_without_baselines(settings_of):
     found = settings_of("x.bundle", "--profile", "generic-watch")
     assert (found.mode, found.comparison, found.energy) == ("paced", False, EnergySettings())
-    assert found.threads == read_profile("generic-watch").settings.threads

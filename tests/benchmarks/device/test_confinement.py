@@ -14,7 +14,7 @@ from vskd_benchmarks.device.confinement import Confinement
 from vskd_benchmarks.device.profiles import ProfileSettings
 
 ALLOWED = sorted(os.sched_getaffinity(0))
-SETTINGS = ProfileSettings(threads=1, cores=1, frequency_khz=1_000_000, memory_bytes=400_000_000, rate_hz=1.0)
+SETTINGS = ProfileSettings(cores=1, frequency_khz=1_000_000, memory_bytes=400_000_000, rate_hz=1.0)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_process_that_asks_for_more_memory_is_refused_it(tmp_path):
 
 def test_fewer_cores_than_wanted_are_named(child, tmp_path):
     wanted = len(ALLOWED) + 1
-    settings = ProfileSettings(1, wanted, 1_000_000, 400_000_000, 1.0)
+    settings = ProfileSettings(wanted, 1_000_000, 400_000_000, 1.0)
     with Confinement(settings, root=tmp_path) as confinement:
         confinement.on_process(child.pid)
     assert confinement.not_applied["cores"].code == "no-such-cores"
@@ -102,7 +102,7 @@ def test_a_signal_ends_the_run_and_sets_the_clock_back(tmp_path, number):
         "from vskd_benchmarks.device.confinement import Confinement\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it\n"
         "from vskd_benchmarks.device.profiles import ProfileSettings\n"
-        "with Confinement(ProfileSettings(1, 1, 1_000_000, 10**9, 1.0), root=Path(sys.argv[1])):\n"
+        "with Confinement(ProfileSettings(1, 1_000_000, 10**9, 1.0), root=Path(sys.argv[1])):\n"
         "    print('capped', flush=True); time.sleep(60)\n"
     )
     process = subprocess.Popen(

@@ -44,7 +44,7 @@ def test_an_unknown_profile_gets_the_list_and_a_suggestion():
 
 
 def profile(**machine):
-    settings = ProfileSettings(1, 1, 1_500_000, 10**8, 1.0)
+    settings = ProfileSettings(1, 1_500_000, 10**8, 1.0)
     return Profile("x", "X", "", MachineNames(**machine), settings, PowerModel(200.0, 0.9, 500.0))
 
 

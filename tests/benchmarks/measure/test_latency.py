@@ -48,6 +48,13 @@ def test_a_summary_keeps_the_slowest_window():
     )  # fmt: skip
 
 
+def test_each_percentile_is_its_own():
+    summary = summarise(range(1, 10_008))
+    percentiles = (summary.p50_ns, summary.p90_ns, summary.p95_ns, summary.p99_ns, summary.p99_9_ns)
+    assert percentiles == (5_004, 9_007, 9_507, 9_907, 9_997)  # ranks rounded up
+    assert (summary.min_ns, summary.max_ns, summary.windows) == (1, 10_007, 10_007)
+
+
 RULE = WarmUpRule(block=5, agreeing=3, tolerance=0.03, ceiling_s=1.0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,11 @@ def test_a_folder_that_is_no_result_is_never_replaced(tmp_path):
 
 def test_a_writable_place_is_accepted(tmp_path):
     check_out(tmp_path / "result", overwrite=False)
+
+
+def test_a_place_where_nothing_can_be_made_is_refused_before_the_work():
+    with pytest.raises(ConfigError, match="cannot write /proc/result: No such file or directory"):  # not even by root
+        check_out(Path("/proc/result"), overwrite=False)
 
 
 @pytest.mark.parametrize("content", ['{"kind": "other"}', "[]"])

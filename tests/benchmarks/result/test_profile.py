@@ -14,7 +14,7 @@ from vskd_benchmarks.result.profile import profile_facts
 from vskd_benchmarks.result.records.conditions import Machine
 from vskd_benchmarks.result.validity import profile_reasons
 
-SETTINGS = ProfileSettings(threads=1, cores=1, frequency_khz=1_000_000, memory_bytes=400_000_000, rate_hz=1.0)
+SETTINGS = ProfileSettings(cores=1, frequency_khz=1_000_000, memory_bytes=400_000_000, rate_hz=1.0)
 
 
 def facts(board, name="generic-watch"):

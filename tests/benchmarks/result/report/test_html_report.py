@@ -207,12 +207,12 @@ def test_energy_that_could_not_be_measured_says_why(make_result, tmp_path):
 def test_a_profile_is_named_with_what_was_not_applied(reported):
     profile = AppliedProfile(
         name="generic-watch", title="a watch", note="No watch.", sha256="", relation="other", figures={},
-        statement="Measured on a PC.", applied=(AppliedSetting("threads", 1, 1, "the engine's option"),),
+        statement="Measured on a PC.", applied=(AppliedSetting("cores", 1, 1, "sched_setaffinity"),),
         not_applied=(UnappliedSetting("frequency_khz", 1e6, "no-cpufreq", "no such file"),),
     )  # fmt: skip
     text = read(page(replace(read_result(reported), profile=profile), EMPTY, "0" * 64)).text
     assert text.index("Measured on a PC.") < text.index("Latency of one window")
-    assert "applied: 1, by the engine's option" in text
+    assert "applied: 1, by sched_setaffinity" in text
     assert "NOT applied (no-cpufreq): no such file" in text
 
 
