@@ -37,5 +37,5 @@ def test_a_process_of_its_own_does_not_grow():
 
 def test_a_system_that_does_not_tell_its_memory_is_named(tmp_path):
     (tmp_path / "status").write_text("Name: python\n")
-    with pytest.raises(OSError, match="does not report the resident memory"):
+    with pytest.raises(OSError, match="status does not hold VmRSS"):
         soak.resident_bytes(tmp_path / "status")
