@@ -28,7 +28,7 @@ from vskd_training.data.virtual_windows import (
     virtual_windows,
     with_subjects,
 )
-from vskd_training.data.virtual_wrist import limb_parts_g, thigh_axes, virtual_wrist_g
+from vskd_training.data.virtual_wrist import limb_parts_g, thigh_axes
 from vskd_training.data.windows import UNLABELLED
 from vskd_training.datasets.utd_mhad import RIGHT_ARM, RIGHT_THIGH
 from vskd_training.distillation.targets import DistillationTargets
@@ -143,15 +143,6 @@ def train(experiment: Experiment, out: Path, **options: Any) -> Run:
 
 
 # --- physics --------------------------------------------------------------------------------------------------------
-
-
-def test_both_parts_together_are_the_reading() -> None:
-    joints = body_m(1)[:, RIGHT_ARM]
-    time_s = np.linspace(0, 2, FRAMES)
-    at_s, reading = virtual_wrist_g(time_s, joints, rate_hz=50, up=UP)
-    motion, gravity = limb_parts_g(time_s, joints, limb="arm", at_s=at_s, up=UP)
-    np.testing.assert_allclose(motion + gravity, reading, atol=1e-12)
-    np.testing.assert_allclose(np.linalg.norm(gravity, axis=1), 1, atol=1e-12)
 
 
 @pytest.mark.parametrize("rate_rad_s", [0.0, 1.0, 2.5])

@@ -8,7 +8,6 @@ from scipy.integrate import cumulative_simpson
 from scipy.spatial.transform import Rotation
 
 from vskd.contract import STANDARD_GRAVITY_M_S2 as G
-from vskd.errors import DataError
 from vskd_training.datasets.synthetic.kinematics import JOINTS, forward_kinematics
 from vskd_training.datasets.synthetic.subject import draw_style, draw_subject, key_poses, smooth_track
 from vskd_training.datasets.synthetic.virtual_sensor import sampling_times, specific_force_g, with_errors
@@ -111,35 +110,3 @@ def test_the_sensor_s_errors_are_those_of_a_cheap_one():
     assert (saturated[0, 0], saturated[0, 2]) == (-8.0, 8.0)
     times = sampling_times(200.0, 50.0, rng=np.random.default_rng(0))
     assert (times - np.arange(10_001) / 50).std() == pytest.approx(0.002, rel=0.05)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"position_m": np.zeros((600, 3))}, r"601 instants need positions \(601, 3\)"),
-        ({"sensor_to_world": np.zeros((601, 9))}, r"rotations \(601, 3, 3\), got \(601, 3\) and \(601, 9\)"),
-        ({"position_m": np.full((601, 3), np.nan)}, "NaN or infinite"),
-        (
-            {"at_s": np.array([1.0, 2.5])},
-            r"asked for 1\.0000\.\.2\.5000 s, but the path covers only 0\.0000\.\.2\.0000",
-        ),
-        ({"time_s": np.insert(np.delete(TIME_S, 9), 9, TIME_S[8])}, "runs backward at instant 9"),
-    ],
-)
-def test_a_path_that_cannot_be_read_is_refused(change, message):
-    arguments = {
-        "time_s": TIME_S,
-        "position_m": np.zeros((601, 3)),
-        "sensor_to_world": upright(),
-        "at_s": TIME_S,
-    }
-    arguments |= change
-    with pytest.raises(DataError, match=message):
-        specific_force_g(
-            arguments["time_s"], arguments["position_m"], arguments["sensor_to_world"], at_s=arguments["at_s"]
-        )
-
-
-def test_a_path_too_short_to_differentiate_is_refused():
-    with pytest.raises(DataError, match="at least 6 instants to be differentiated, got 5"):
-        specific_force_g(TIME_S[:5], np.zeros((5, 3)), upright(5), at_s=TIME_S[:5])

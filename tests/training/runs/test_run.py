@@ -23,5 +23,5 @@ def test_a_file_is_no_place_for_a_run(tmp_path: Path, again: dict[str, bool]) ->
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(DataError, match=r"cannot write .*run: .*file takes no new files\. Give another --out"):
+    with pytest.raises(DataError, match=r"cannot write .*config.json: Not a directory\. Give another name"):
         start_run(tmp_path / "file" / "run", config=load_config(PRESET), overwrite=False, resume=False)

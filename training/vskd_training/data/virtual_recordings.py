@@ -10,12 +10,14 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from vskd.errors import DataError
 from vskd_training.data.stream_files import write_samples
-from vskd_training.data.virtual_wrist import virtual_wrist_g
+from vskd_training.data.virtual_wrist import limb_parts_g
 from vskd_training.datasets.folder.table import DESCRIPTION, TABLE
 from vskd_training.datasets.recording import Defect
-from vskd_training.datasets.utd_mhad import RIGHT_ARM
+from vskd_training.datasets.utd_mhad import RIGHT_ARM, SKELETON
 from vskd_training.datasets.utd_mhad.reader import SENSOR_RATE_HZ, UtdMhadSource
 
 _DESCRIBED = """# A virtual watch on the right wrist of UTD-MHAD's skeletons, not worn by a subject.
@@ -52,13 +54,15 @@ def write_virtual(
     rows = [("clip", "subject", "label", "sensor", "video")]
     for done, (info, time_s, joints_m) in enumerate(source.skeletons(), start=1):
         arm_m = joints_m[:, RIGHT_ARM]
+        samples = int((time_s[-1] - time_s[0]) * SENSOR_RATE_HZ + 1e-9) + 1
+        at_s = time_s[0] + np.arange(samples) / SENSOR_RATE_HZ
         progress(done, total)
         try:
-            at_s, reading_g = virtual_wrist_g(time_s, arm_m, rate_hz=SENSOR_RATE_HZ, up=(0.0, 1.0, 0.0))
+            motion_g, gravity_g = limb_parts_g(time_s, arm_m, limb="arm", at_s=at_s, up=SKELETON.up)
         except DataError as error:
             unusable.append(Defect(info.id, str(error), "unusable skeleton"))
             continue
-        write_samples(out / "sensors" / f"{info.id}.csv", at_s, reading_g)
+        write_samples(out / "sensors" / f"{info.id}.csv", at_s, motion_g + gravity_g)
         rows.append((info.id, info.subject, info.label, f"sensors/{info.id}.csv", ""))
     if len(rows) == 1:
         raise DataError(f"{source.root} holds no skeleton that can be read", hint="`vskd data check` says why")

@@ -36,37 +36,6 @@ _STRAIGHT = 0.2
 _NO_ANGLE = 1e-6
 
 
-def virtual_wrist_g(
-    time_s: Float64,
-    arm_m: Float64,
-    *,
-    rate_hz: float,
-    up: tuple[float, float, float],
-) -> tuple[Float64, Float64]:
-    """What a watch on the wrist would have read.
-
-    Parameters
-    ----------
-    time_s : (frames,), evenly spaced, s
-    arm_m : (frames, 3, 3), shoulder, elbow and wrist in the world, m
-    rate_hz : of the virtual sensor
-    up : unit vector against gravity, in the world's axes
-
-    Returns
-    -------
-    time_s (samples,), from the first frame to the last, and acceleration_g (samples, 3), gravity included
-
-    Raises
-    ------
-    DataError : a wrong shape, too few frames, values that are not finite, or bones of no length
-    """
-    smooth = _smoothed(time_s, arm_m)
-    axes = arm_axes(smooth)
-    at_s = time_s[0] + np.arange(int((time_s[-1] - time_s[0]) * rate_hz + 1e-9) + 1) / rate_hz
-    reading_g = specific_force_g(time_s, smooth[:, 2], axes, at_s=at_s, gravity_m_s2=_gravity(up))
-    return at_s, reading_g
-
-
 def limb_parts_g(
     time_s: Float64, limb_m: Float64, *, limb: Limb, at_s: Float64, up: tuple[float, float, float]
 ) -> tuple[Float64, Float64]:
@@ -88,25 +57,20 @@ def limb_parts_g(
 
     Raises
     ------
-    DataError : as ``virtual_wrist_g``
+    DataError : too few frames, or bones of no length
     """
     smooth = _smoothed(time_s, limb_m)
     axes = arm_axes(smooth) if limb == "arm" else thigh_axes(smooth)
     place = smooth[:, 2] if limb == "arm" else (smooth[:, 1] + smooth[:, 2]) / 2
     motion = specific_force_g(time_s, place, axes, at_s=at_s, gravity_m_s2=(0.0, 0.0, 0.0))
-    return motion, specific_force_g(time_s, np.zeros_like(place), axes, at_s=at_s, gravity_m_s2=_gravity(up))
-
-
-def _gravity(up: tuple[float, float, float]) -> tuple[float, float, float]:
-    return (-STANDARD_GRAVITY_M_S2 * up[0], -STANDARD_GRAVITY_M_S2 * up[1], -STANDARD_GRAVITY_M_S2 * up[2])
+    gravity_m_s2 = (-STANDARD_GRAVITY_M_S2 * up[0], -STANDARD_GRAVITY_M_S2 * up[1], -STANDARD_GRAVITY_M_S2 * up[2])
+    return motion, specific_force_g(time_s, np.zeros_like(place), axes, at_s=at_s, gravity_m_s2=gravity_m_s2)
 
 
 def _smoothed(time_s: Float64, arm_m: Float64) -> Float64:
     """The joints without what shakes them, (frames, 3, 3)."""
-    if arm_m.shape != (len(time_s), 3, 3) or len(time_s) < 2 * _CUBIC:
-        raise DataError(f"an arm needs {2 * _CUBIC} frames or more of (3 joints, 3), got {arm_m.shape}")
-    if not np.isfinite(arm_m).all():
-        raise DataError("the arm holds values that are NaN or infinite", hint="Fill them from their neighbours first")
+    if len(time_s) < 2 * _CUBIC:
+        raise DataError(f"a limb needs {2 * _CUBIC} frames or more to be differentiated, got {len(time_s)}")
     frame_s = float(time_s[-1] - time_s[0]) / (len(time_s) - 1)
     longest = (len(time_s) - 1) // 2 * 2 + 1
     width = min(max(round(SMOOTHING_S / frame_s) // 2 * 2 + 1, _CUBIC + 2), longest)

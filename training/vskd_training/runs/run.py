@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from torch import nn
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.errors import DataError
-from vskd.writing import disk_errors, remove_folder, write_file
+from vskd.writing import disk_errors, refuse_unwritable, remove_folder, write_file
 from vskd_training.runs.versions import versions
 from vskd_training.settings import Config
 
@@ -127,9 +126,7 @@ def check_place(path: Path, *, overwrite: bool, resume: bool) -> None:
             raise DataError(f"{path} exists and is no run; it is not touched", hint="Give another --out")
         if not (overwrite or resume):
             raise DataError(f"{path} exists", hint="Give another --out, or --overwrite, or --resume")
-    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise DataError(f"cannot write {path}: {there} takes no new files", hint="Give another --out")
+    refuse_unwritable(path / CONFIG, DataError)
 
 
 def start_run(path: Path, *, config: Config, overwrite: bool, resume: bool) -> None:

@@ -22,7 +22,6 @@ from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation, Slerp
 
 from vskd.contract import STANDARD_GRAVITY_M_S2
-from vskd.errors import DataError
 
 Float64 = NDArray[np.float64]
 
@@ -81,12 +80,7 @@ def specific_force_g(
     Returns
     -------
     (samples, 3), g, in the sensor's axes, gravity included
-
-    Raises
-    ------
-    DataError : a wrong shape, NaN or infinity, time that stands still or runs backward, or an instant outside the path
     """
-    _check_path(time_s, position_m, sensor_to_world, at_s)
     path = make_interp_spline(time_s, position_m, k=_SPLINE_DEGREE)
     acceleration_m_s2: Float64 = path.derivative(2)(at_s)
     force_m_s2 = acceleration_m_s2 - np.asarray(gravity_m_s2, dtype=np.float64)
@@ -100,24 +94,3 @@ def with_errors(reading_g: Float64, rng: np.random.Generator) -> Float64:
     bias = rng.normal(0.0, 1.0, reading_g.shape[1]) * BIAS_G
     noise = rng.normal(0.0, 1.0, reading_g.shape) * NOISE_G
     return np.clip(reading_g + bias + noise, -RANGE_G, RANGE_G)
-
-
-def _check_path(time_s: Float64, position_m: Float64, sensor_to_world: Float64, at_s: Float64) -> None:
-    instants = len(time_s)
-    if instants <= _SPLINE_DEGREE:
-        raise DataError(f"a path needs at least {_SPLINE_DEGREE + 1} instants to be differentiated, got {instants}")
-    if position_m.shape != (instants, 3) or sensor_to_world.shape != (instants, 3, 3):
-        raise DataError(
-            f"{instants} instants need positions ({instants}, 3) and rotations ({instants}, 3, 3), "
-            f"got {position_m.shape} and {sensor_to_world.shape}"
-        )
-    if not (np.isfinite(position_m).all() and np.isfinite(sensor_to_world).all()):
-        raise DataError("the path holds values that are NaN or infinite", hint="Fill them from their neighbours first")
-    if not (np.diff(time_s) > 0).all():
-        first = int(np.argmin(np.diff(time_s) > 0)) + 1
-        raise DataError(f"time must strictly increase, but stands still or runs backward at instant {first}")
-    if at_s.size and not (time_s[0] <= at_s.min() and at_s.max() <= time_s[-1]):
-        raise DataError(
-            f"readings asked for {at_s.min():.4f}..{at_s.max():.4f} s, "
-            f"but the path covers only {time_s[0]:.4f}..{time_s[-1]:.4f} s"
-        )
