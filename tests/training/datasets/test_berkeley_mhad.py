@@ -178,8 +178,6 @@ def test_a_tree_that_is_not_there_names_what_is(tree: Path, tmp_path: Path) -> N
         BerkeleyMhadSource.open(tree, view="rgb")
     with pytest.raises(DataError, match="there is no folder"):
         BerkeleyMhadSource.open(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="berkeley-mhad has no view 'skeleton'"):
-        BerkeleyMhadSource.open(tree, view="skeleton")
     with pytest.raises(ConfigError, match=re.escape("berkeley.shimmer must lie in 1..6, got 7")):
         BerkeleySettings(shimmer=7)
 

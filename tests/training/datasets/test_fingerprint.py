@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from vskd.errors import ConfigError
 from vskd_training.datasets.berkeley_mhad.reader import BerkeleyMhadSource
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
 from vskd_training.datasets.folder.reader import FolderSource
@@ -80,10 +79,3 @@ KNOWN = {
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_caches_of_a_release_stay_its_caches(tmp_path: Path, name: str) -> None:
     assert small_trees(tmp_path)[name].fingerprint() == KNOWN[name]
-
-
-@pytest.mark.parametrize("name", ["utd", "berkeley", "mmact", "own"])
-def test_every_reader_of_images_refuses_frames_without_a_pixel(tmp_path: Path, name: str) -> None:
-    reader = type(small_trees(tmp_path)[name])
-    with pytest.raises(ConfigError, match="got height 60, width 0"):
-        reader.open(tmp_path / name, view="none", width=0)  # type: ignore[call-arg]

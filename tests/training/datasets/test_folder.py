@@ -22,7 +22,7 @@ from training.own_recordings import (
     write_sensor,
     write_table,
 )
-from vskd.errors import ConfigError, DataError, VskdError
+from vskd.errors import DataError, VskdError
 from vskd_training.datasets.check import check
 from vskd_training.datasets.folder.reader import FolderSource
 from vskd_training.datasets.prepared import prepare
@@ -437,11 +437,6 @@ def test_a_folder_that_holds_neither_file(tmp_path: Path) -> None:
     (tmp_path / "dataset.toml").write_text(DESCRIPTION)
     with pytest.raises(DataError, match=r"cannot read .*clips\.csv"):
         FolderSource.open(tmp_path, view="none")
-
-
-def test_an_unknown_view_is_refused(pristine: Path) -> None:
-    with pytest.raises(ConfigError, match=r"folder has no view 'depth'\. Known: none, sensors, video"):
-        FolderSource.open(pristine, view="depth")
 
 
 # --- the cache and the count ------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from training.published_trees import write_mat, write_utd_trial
-from vskd.errors import ConfigError, DataError
+from vskd.errors import DataError
 from vskd_training.datasets.files.images import image_frame
 from vskd_training.datasets.recording import Defect
 from vskd_training.datasets.utd_mhad import ACTIONS, DATA_SET
@@ -349,17 +349,6 @@ def test_a_missing_view_names_those_that_are_there(tree: Path) -> None:
     (tree / "RGB").rename(tree / "Colour")
     with pytest.raises(DataError, match=r"no folder RGB/ for the view 'rgb'\. .*there: depth, joints, none"):
         UtdMhadSource.open(tree, view="rgb")
-
-
-def test_an_unknown_view_is_refused(tree: Path) -> None:
-    wrong: Any = "dept"
-    with pytest.raises(ConfigError, match="Did you mean 'depth'"):
-        UtdMhadSource.open(tree, view=wrong)
-
-
-def test_a_frame_without_pixels_is_refused(tree: Path) -> None:
-    with pytest.raises(ConfigError, match="height 0, width 80"):
-        UtdMhadSource.open(tree, view="depth", height=0)
 
 
 # --- fingerprint --------------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ class DataSet:
     inside: str = ""
     extra: str = ""
 
-    def check_view(self, view: str, *, height: int = 1, width: int = 1) -> None:
+    def check_view(self, view: str, *, height: int, width: int) -> None:
         """Refuse what the reader cannot show.
 
         Parameters

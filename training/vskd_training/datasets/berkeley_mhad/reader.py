@@ -106,7 +106,6 @@ class BerkeleyMhadSource:
     Raises
     ------
     DataError : the root or a folder is missing
-    ConfigError : an unknown view, or frames without a pixel
     """
 
     name = DATA_SET.name
@@ -132,7 +131,6 @@ class BerkeleyMhadSource:
         width: int = 80,
     ) -> BerkeleyMhadSource:
         """Open the tree; parameters and errors are those of the class."""
-        DATA_SET.check_view(view, height=height, width=width)
         source = cls(root, view=view, settings=settings, height=height, width=width)
         _check_tree(root, source._sensors, source._images_root if view != "none" else None)
         return source

@@ -32,7 +32,6 @@ from vskd_training.datasets.collector import Collector, refuse_implausible
 from vskd_training.datasets.files.sensor_csv import SensorTable, read_sensor
 from vskd_training.datasets.files.video import on_sensor_clock, read_clip
 from vskd_training.datasets.fingerprint import by_content, fingerprint
-from vskd_training.datasets.folder import DATA_SET
 from vskd_training.datasets.folder.table import DESCRIPTION, TABLE, ClipRow, Description, read_description, read_table
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 
@@ -63,7 +62,7 @@ class FolderSource:
 
     Raises
     ------
-    DataError, ConfigError : a mistake in one of the two files, an unknown view, or frames without a pixel
+    DataError, ConfigError : a mistake in one of the two files
     """
 
     def __init__(
@@ -81,7 +80,6 @@ class FolderSource:
     @classmethod
     def open(cls, root: Path, *, view: str, height: int = 60, width: int = 80) -> FolderSource:
         """Open the folder; parameters and errors are those of the class."""
-        DATA_SET.check_view(view, height=height, width=width)
         description = read_description(root)
         table = read_table(root, description)
         return cls(root, view=view, height=height, width=width, description=description, table=table)

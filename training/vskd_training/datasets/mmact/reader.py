@@ -90,7 +90,6 @@ class MmactSource:
     Raises
     ------
     DataError : the root, the sensor's folder, or every video of the camera is missing
-    ConfigError : an unknown view, or frames without a pixel
     """
 
     name = DATA_SET.name
@@ -114,7 +113,6 @@ class MmactSource:
         width: int = 80,
     ) -> MmactSource:
         """Open the tree; parameters and errors are those of the class."""
-        DATA_SET.check_view(view, height=height, width=width)
         if not (root / _WATCH).is_dir():
             raise DataError(f"{root} has no folder {_WATCH}/", hint=_LAYOUT)
         source = cls(root, view=view, settings=settings, height=height, width=width)

@@ -59,7 +59,6 @@ class ShoulderWatchSource:
     Raises
     ------
     DataError : the file is missing, or is not what it should be
-    ConfigError : an unknown view
     """
 
     name = DATA_SET.name
@@ -76,7 +75,6 @@ class ShoulderWatchSource:
     @classmethod
     def open(cls, folder: Path, *, view: str = "sensors") -> ShoulderWatchSource:
         """Read the file; parameters and errors are those of the class."""
-        DATA_SET.check_view(view)
         path = folder / FILE
         tables, infos = _checked(read_arrays(path), path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

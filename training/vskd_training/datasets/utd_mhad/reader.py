@@ -79,7 +79,6 @@ class UtdMhadSource:
     Raises
     ------
     DataError : the root, its sensor folder or the view's folder is missing
-    ConfigError : an unknown view, or frames without a pixel
     """
 
     name = DATA_SET.name
@@ -96,7 +95,6 @@ class UtdMhadSource:
     @classmethod
     def open(cls, root: Path, *, view: str, height: int = 60, width: int = 80) -> UtdMhadSource:
         """Open the tree; parameters and errors are those of the class."""
-        DATA_SET.check_view(view, height=height, width=width)
         _check_tree(root, view)
         streams = (_SENSOR,) if view == "none" else (_SENSOR, _FOLDERS[view])
         present = {stream: _trials_in(root, stream) for stream in streams}
