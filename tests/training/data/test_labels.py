@@ -15,6 +15,7 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.data.labels import sides
 from vskd_training.data.windows import UNLABELLED
 from vskd_training.datasets.recording import RecordingInfo
+from vskd_training.loop.fit import Progress
 from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.runs.run import Run
 from vskd_training.settings import Config, DataConfig, LabelsConfig, load_config
@@ -232,10 +233,6 @@ def test_a_training_list_without_a_label_is_refused() -> None:
 # --- from the config to the weights ---------------------------------------------------------------------------------
 
 
-def silent(done: int, total: int, parts: dict[str, float]) -> None:
-    del done, total, parts
-
-
 @pytest.fixture(scope="module")
 def scarce_config(tiny_config_file: Path) -> Config:
     """Of the training subjects 1 and 3, only 1 is labelled."""
@@ -244,9 +241,8 @@ def scarce_config(tiny_config_file: Path) -> Config:
 
 
 def taught(experiment: Experiment, folder: Path) -> tuple[Run, Run]:
-    options = {"overwrite": False, "resume": False, "progress": silent}
-    teacher = train_teacher(experiment, folder / "teacher", **options)  # type: ignore[arg-type]
-    return teacher, train_student(experiment, folder / "student", teachers=[teacher], **options)  # type: ignore[arg-type]
+    teacher = train_teacher(experiment, folder / "teacher")
+    return teacher, train_student(experiment, folder / "student", teachers=[teacher])
 
 
 @pytest.fixture(scope="module")
@@ -296,14 +292,7 @@ def test_unlabelled_pairs_change_the_student(scarce: Experiment, tmp_path: Path)
     without = dataclasses.replace(scarce, sides=nobody)
     without.windows("train")
     card = {**teacher.card, "data": without.data_card()}
-    other = train_student(
-        without,
-        tmp_path / "other",
-        teachers=[dataclasses.replace(teacher, card=card)],
-        overwrite=False,
-        resume=False,
-        progress=silent,
-    )
+    other = train_student(without, tmp_path / "other", teachers=[dataclasses.replace(teacher, card=card)])
     assert other.card["weights_sha256"] != student.card["weights_sha256"]
 
 
@@ -311,7 +300,7 @@ def test_arms_take_equally_many_steps(scarce: Experiment, tmp_path: Path) -> Non
     """With two subjects' windows and with one's: 5 steps each, though an epoch has more of them for two."""
     counted: dict[str, int] = {}
 
-    def count(name: str) -> object:
+    def count(name: str) -> Progress:
         def progress(done: int, total: int, parts: dict[str, float]) -> None:
             del parts
             assert total == 5
@@ -319,18 +308,17 @@ def test_arms_take_equally_many_steps(scarce: Experiment, tmp_path: Path) -> Non
 
         return progress
 
-    options = {"overwrite": False, "resume": False}
-    teacher = train_teacher(scarce, tmp_path / "teacher", progress=silent, **options)
-    train_student(scarce, tmp_path / "alone", teachers=(), progress=count("alone"), **options)  # type: ignore[arg-type]
-    train_student(scarce, tmp_path / "both", teachers=[teacher], progress=count("both"), **options)  # type: ignore[arg-type]
+    teacher = train_teacher(scarce, tmp_path / "teacher")
+    train_student(scarce, tmp_path / "alone", teachers=(), progress=count("alone"))
+    train_student(scarce, tmp_path / "both", teachers=[teacher], progress=count("both"))
     assert counted == {"alone": 5, "both": 5}
     assert len(scarce.paired_windows()) > len(scarce.windows("train"))
 
 
 def test_a_teacher_who_knows_other_labels_is_refused(scarce: Experiment, tiny_cache: Path, tmp_path: Path) -> None:
-    teacher = train_teacher(scarce, tmp_path / "teacher", overwrite=False, resume=False, progress=silent)
+    teacher = train_teacher(scarce, tmp_path / "teacher")
     config = dataclasses.replace(scarce.config, labels=LabelsConfig(subjects=("3",)))
     other = Experiment.open(config, root=None, cache=tiny_cache, progress=None)
     with pytest.raises(ConfigError, match=r"knows another split.*the sections data and labels"):
-        train_student(other, tmp_path / "student", teachers=[teacher], overwrite=False, resume=False, progress=silent)
+        train_student(other, tmp_path / "student", teachers=[teacher])
     assert np.array_equal(other.sides.unlabelled, scarce.split.train)

@@ -138,8 +138,7 @@ ALL_TRAIN = ("data.protocol=fixed", "data.test_subjects=[4]", "data.train_on_val
 
 
 def train(experiment: Experiment, out: Path, **options: Any) -> Run:
-    given_options = {"overwrite": False, "resume": False, "progress": lambda *_: None, "teachers": (), **options}
-    return train_student(experiment, out, **given_options)
+    return train_student(experiment, out, **{"teachers": (), **options})
 
 
 # --- physics --------------------------------------------------------------------------------------------------------

@@ -322,7 +322,7 @@ def test_what_is_not_there_is_listed(tree: Path) -> None:
     missing = source.missing_trials()
     assert len(missing) == 864 - 3
     assert missing[0] == "a1_s1_t2"
-    assert Defect("a27_s8_t4", "this trial is missing") in source.defects()
+    assert Defect("a27_s8_t4", "this trial is missing", "missing trial") in source.defects()
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------

@@ -27,10 +27,6 @@ from vskd_training.runs.trained import trained_student
 from vskd_training.settings import DistillationConfig, StudentConfig
 
 
-def silent(done: int, total: int, parts: dict[str, float]) -> None:
-    del done, total, parts
-
-
 def output(logits: torch.Tensor) -> ModelOutput:
     return ModelOutput(logits, torch.arange(len(logits)).float().unsqueeze(1))
 
@@ -152,10 +148,7 @@ def test_the_exchange_repeats_by_seed() -> None:
 @pytest.fixture(scope="module")
 def teachers(tiny: Experiment, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     folder = tmp_path_factory.mktemp("teachers")
-    return [
-        train_teacher(_with(tiny, seed=seed), folder / str(seed), overwrite=False, resume=False, progress=silent)
-        for seed in (0, 1)
-    ]
+    return [train_teacher(_with(tiny, seed=seed), folder / str(seed)) for seed in (0, 1)]
 
 
 def _with(experiment: Experiment, **changes: Any) -> Experiment:
@@ -163,7 +156,7 @@ def _with(experiment: Experiment, **changes: Any) -> Experiment:
 
 
 def student(experiment: Experiment, out: Path, *teachers: Run) -> Run:
-    return train_student(experiment, out, teachers=teachers, overwrite=False, resume=False, progress=silent)
+    return train_student(experiment, out, teachers=teachers)
 
 
 def test_two_teachers_teach_together(tiny: Experiment, teachers: list[Run], tmp_path: Path) -> None:

@@ -46,12 +46,8 @@ from vskd_training.settings import Config, LabelsConfig, load_config
 LEFT_OUT = ("jog", "wave")
 
 
-def silent(done: int, total: int, parts: dict[str, float]) -> None:
-    del done, total, parts
-
-
 def alone(experiment: Experiment, out: Path) -> Run:
-    return train_student(experiment, out, teachers=(), overwrite=False, resume=False, progress=silent)
+    return train_student(experiment, out, teachers=())
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +73,7 @@ def result(run: Run, experiment: Experiment) -> Evaluation:
 @pytest.fixture(scope="module")
 def teacher(tiny: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("teacher") / "run"
-    return train_teacher(tiny, out, overwrite=False, resume=False, progress=silent)
+    return train_teacher(tiny, out)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +114,7 @@ def test_they_are_not_among_the_unlabelled_either(config: Config, tiny_cache: Pa
 
 def test_a_teacher_that_knew_them_is_refused(teacher: Run, experiment: Experiment, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="knows another split"):
-        train_student(experiment, tmp_path / "s", teachers=[teacher], overwrite=False, resume=False, progress=silent)
+        train_student(experiment, tmp_path / "s", teachers=[teacher])
 
 
 EVERY = SyntheticSource(SyntheticSettings()).labels

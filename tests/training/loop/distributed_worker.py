@@ -85,7 +85,6 @@ def train(task: dict[str, Any], processes: Processes, name: str, *, kill_after: 
         experiment,
         Path(task["out"]) / name,
         teachers=teachers,
-        overwrite=False,
         resume=True,
         progress=progress,
         processes=processes,

@@ -24,20 +24,16 @@ from vskd_training.runs.run import Run
 from vskd_training.runs.trained import trained_student
 
 
-def silent(done: int, total: int, parts: dict[str, float]) -> None:
-    del done, total, parts
-
-
 @pytest.fixture(scope="module")
 def teacher(tiny: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("teacher") / "run"
-    return train_teacher(tiny, out, overwrite=False, resume=False, progress=silent)
+    return train_teacher(tiny, out)
 
 
 @pytest.fixture(scope="module")
 def student(tiny: Experiment, teacher: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("student") / "run"
-    return train_student(tiny, out, teachers=[teacher], overwrite=False, resume=False, progress=silent)
+    return train_student(tiny, out, teachers=[teacher])
 
 
 def test_a_run_card_says_what_was_done(student: Run, teacher: Run, tiny: Experiment) -> None:
@@ -66,7 +62,7 @@ def test_the_temperature_is_fitted_on_validation_subjects_only(student: Run, tin
 
 
 def test_one_seed_gives_the_same_bytes(student: Run, teacher: Run, tiny: Experiment, tmp_path: Path) -> None:
-    again = train_student(tiny, tmp_path / "again", teachers=[teacher], overwrite=False, resume=False, progress=silent)
+    again = train_student(tiny, tmp_path / "again", teachers=[teacher])
     assert (again.path / "model.safetensors").read_bytes() == (student.path / "model.safetensors").read_bytes()
     assert (again.path / "run.json").read_bytes() == (student.path / "run.json").read_bytes()
 
@@ -84,10 +80,10 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
 
     out = tmp_path / "killed"
     with pytest.raises(Killed):
-        train_student(tiny, out, teachers=[teacher], overwrite=False, resume=False, progress=kill_in_second_epoch)
+        train_student(tiny, out, teachers=[teacher], progress=kill_in_second_epoch)
     with pytest.raises(DataError, match="never finished"):
         Run.open(out, role="student")
-    resumed = train_student(tiny, out, teachers=[teacher], overwrite=False, resume=True, progress=silent)
+    resumed = train_student(tiny, out, teachers=[teacher], resume=True)
     assert (resumed.path / "model.safetensors").read_bytes() == (student.path / "model.safetensors").read_bytes()
     assert not (out / "resume.pt").exists()
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -95,7 +91,7 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
 
 
 def test_a_student_alone_has_no_teacher_in_its_config(tiny: Experiment, tmp_path: Path) -> None:
-    alone = train_student(tiny, tmp_path / "alone", teachers=(), overwrite=False, resume=False, progress=silent)
+    alone = train_student(tiny, tmp_path / "alone", teachers=())
     assert alone.card["teacher"] is None
     assert not alone.config.loss.needs_teacher
     assert alone.config.seed == tiny.config.seed
@@ -111,7 +107,7 @@ def test_training_fits_its_own_windows(tiny: Experiment, tmp_path: Path) -> None
         student_training=dataclasses.replace(tiny.config.student_training, epochs=18),
     )
     experiment = dataclasses.replace(tiny, config=config)
-    run = train_student(experiment, tmp_path / "run", teachers=(), overwrite=False, resume=False, progress=silent)
+    run = train_student(experiment, tmp_path / "run", teachers=())
     log = [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["ce"] < 0.5 * log[0]["ce"]
 
@@ -121,7 +117,7 @@ def test_a_teacher_of_another_split_is_refused(tiny: Experiment, teacher: Run, t
     card["data"]["split"]["test"] = ["1", "3"]
     other = dataclasses.replace(teacher, card=card)
     with pytest.raises(ConfigError, match="knows another split"):
-        train_student(tiny, tmp_path / "run", teachers=[other], overwrite=False, resume=False, progress=silent)
+        train_student(tiny, tmp_path / "run", teachers=[other])
     assert not (tmp_path / "run").exists()
 
 
@@ -129,7 +125,7 @@ def test_a_teacher_without_weights_in_the_loss_is_refused(tiny: Experiment, teac
     config = dataclasses.replace(tiny.config, loss=dataclasses.replace(tiny.config.loss, kd=0.0, distance=0.0))
     experiment = dataclasses.replace(tiny, config=config)
     with pytest.raises(ConfigError, match=r"weights in \[loss\] are all 0"):
-        train_student(experiment, tmp_path / "run", teachers=[teacher], overwrite=False, resume=False, progress=silent)
+        train_student(experiment, tmp_path / "run", teachers=[teacher])
 
 
 def test_the_teachers_predict_on_the_device_of_the_training(
@@ -145,28 +141,27 @@ def test_the_teachers_predict_on_the_device_of_the_training(
     monkeypatch.setattr("vskd_training.loop.train.targets_for", stop)
     monkeypatch.setattr("vskd_training.loop.train.torch.use_deterministic_algorithms", lambda _: None)
     processes = Processes(device=torch.device("cuda", 0))
-    options = {"overwrite": False, "resume": False, "progress": silent, "processes": processes}
     with pytest.raises(DataError, match="far enough"):
-        train_student(tiny, tmp_path / "run", teachers=[teacher], **options)
+        train_student(tiny, tmp_path / "run", teachers=[teacher], processes=processes)
     assert asked == [processes.device]
 
 
 def test_an_existing_run_is_not_replaced_unasked(tiny: Experiment, student: Run, teacher: Run) -> None:
     with pytest.raises(DataError, match="exists"):
-        train_student(tiny, student.path, teachers=[teacher], overwrite=False, resume=False, progress=silent)
+        train_student(tiny, student.path, teachers=[teacher])
 
 
 def test_a_folder_that_is_no_run_is_never_replaced(tiny: Experiment, teacher: Run, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(DataError, match="is no run; it is not touched"):
-        train_student(tiny, tmp_path, teachers=[teacher], overwrite=True, resume=False, progress=silent)
+        train_student(tiny, tmp_path, teachers=[teacher], overwrite=True)
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
 def test_resuming_with_another_config_is_refused(tiny: Experiment, student: Run, teacher: Run) -> None:
     other = dataclasses.replace(tiny, config=dataclasses.replace(tiny.config, seed=99))
     with pytest.raises(DataError, match="started with another config"):
-        train_student(other, student.path, teachers=[teacher], overwrite=False, resume=True, progress=silent)
+        train_student(other, student.path, teachers=[teacher], resume=True)
 
 
 def test_a_run_of_the_other_role_is_refused(student: Run) -> None:
@@ -189,11 +184,11 @@ def test_changed_weights_are_refused(student: Run, tmp_path: Path) -> None:
 
 def test_a_broken_resume_file_is_one_sentence(tiny: Experiment, teacher: Run, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    train_student(tiny, out, teachers=[teacher], overwrite=False, resume=False, progress=silent)
+    train_student(tiny, out, teachers=[teacher])
     (out / "run.json").unlink()
     (out / "resume.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(DataError, match=r"resume\.pt cannot be read"):
-        train_student(tiny, out, teachers=[teacher], overwrite=False, resume=True, progress=silent)
+        train_student(tiny, out, teachers=[teacher], resume=True)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(
@@ -215,6 +210,6 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
     monkeypatch.setattr("vskd_training.loop.train.fit", fit)
     with pytest.raises(DataError, match=r"the loss became nan within 2 steps of epoch 1. Lower the learning rate"):
-        train_student(tiny, tmp_path / "run", teachers=[teacher], overwrite=False, resume=False, progress=silent)
+        train_student(tiny, tmp_path / "run", teachers=[teacher])
     assert not (tmp_path / "run" / "run.json").exists()
     assert not (tmp_path / "run" / "resume.pt").exists()

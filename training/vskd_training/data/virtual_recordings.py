@@ -16,7 +16,7 @@ from vskd.errors import DataError
 from vskd_training.data.stream_files import write_samples
 from vskd_training.data.virtual_wrist import limb_parts_g
 from vskd_training.datasets.folder.table import DESCRIPTION, TABLE
-from vskd_training.datasets.recording import Defect
+from vskd_training.datasets.recording import MISSING_TRIAL, Defect
 from vskd_training.datasets.utd_mhad import RIGHT_ARM, SKELETON
 from vskd_training.datasets.utd_mhad.reader import SENSOR_RATE_HZ, UtdMhadSource
 
@@ -72,6 +72,5 @@ def write_virtual(
             csv.writer(stream, lineterminator="\n").writerows(rows)
     except OSError as error:
         raise DataError(f"cannot write {out}: {error.strerror}") from error
-    absent = set(source.missing_trials())
-    left_out = (defect for defect in source.defects() if defect.where not in absent)
+    left_out = (defect for defect in source.defects() if defect.kind != MISSING_TRIAL)
     return len(rows) - 1, (*left_out, *unusable)

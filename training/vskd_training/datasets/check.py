@@ -12,16 +12,12 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vskd_training.datasets.recording import Defect, Recording, RecordingInfo, Source
+from vskd_training.datasets.recording import MISSING_TRIAL, Defect, Recording, RecordingInfo, Source
 
 
 @runtime_checkable
 class KnowsItsTree(Protocol):
-    """A source that knows which trials there should be, and how many each of its folders holds."""
-
-    def missing_trials(self) -> tuple[str, ...]:
-        """Ids of trials of which there is no file."""
-        ...
+    """A source that knows how many trials each of its folders holds."""
 
     def files_by_stream(self) -> dict[str, int]:
         """Trials in each folder of the tree, whether it was read or not."""
@@ -96,9 +92,7 @@ def check(source: Source, *, progress: Callable[[int, int], None] | None = None)
         seen.append(_measure(recording))
         if progress:
             progress(done, total)
-    tree = source if isinstance(source, KnowsItsTree) else None
-    missing = tree.missing_trials() if tree else ()
-    elsewhere = frozenset(missing)
+    defects = source.defects()
     with_frames = sum(one.frames > 0 for one in seen)
     return DatasetReport(
         name=source.name,
@@ -106,15 +100,17 @@ def check(source: Source, *, progress: Callable[[int, int], None] | None = None)
         recordings=len(seen),
         by_subject=_counts((one.subject for one in seen), ()),
         by_label=_counts((one.label for one in seen), source.labels),
-        by_stream=tree.files_by_stream() if tree else {"sensor": len(seen), "frames": with_frames},
+        by_stream=source.files_by_stream()
+        if isinstance(source, KnowsItsTree)
+        else {"sensor": len(seen), "frames": with_frames},
         samples=_lengths([one.samples for one in seen]),
         frames=_lengths([one.frames for one in seen]) if with_frames else None,
         duration_s=_lengths([one.duration_s for one in seen]),
         rate_hz=_lengths([(one.samples - 1) / one.duration_s for one in seen]),
         groups=_groups(source.infos()),
         largest_acceleration_g=max((one.largest_g for one in seen), default=0.0),
-        missing_trials=missing,
-        defects=tuple(defect for defect in source.defects() if defect.where not in elsewhere),
+        missing_trials=tuple(defect.where for defect in defects if defect.kind == MISSING_TRIAL),
+        defects=tuple(defect for defect in defects if defect.kind != MISSING_TRIAL),
     )
 
 

@@ -65,6 +65,10 @@ class Span(NamedTuple):
     label: str
 
 
+#: The kind of defect of a trial that the data set should hold, and of which there is no file.
+MISSING_TRIAL = "missing trial"
+
+
 @dataclass(frozen=True)
 class Defect:
     """Something wrong with the tree, counted and shown, never passed over in silence.

@@ -117,7 +117,7 @@ def from_environment(variables: Mapping[str, str], *, device: str) -> Processes:
 
     Raises
     ------
-    ConfigError : some of the variables are missing or make no sense; no such device
+    ConfigError : some of the variables are missing; no such device
     """
     # A MASTER_ADDR alone is left over in many a cluster's environment and starts nothing.
     if "RANK" not in variables and "WORLD_SIZE" not in variables:
@@ -128,9 +128,7 @@ def from_environment(variables: Mapping[str, str], *, device: str) -> Processes:
             f"the environment says that several processes train together, but {', '.join(missing)} is not set",
             hint="Start them by torchrun, or unset RANK and WORLD_SIZE",
         )
-    rank, count, local_rank = (_whole_number(name, variables[name]) for name in VARIABLES[:3])
-    if not rank < count:
-        raise ConfigError(f"RANK must be below WORLD_SIZE, got {rank} of {count}", hint="Start them by torchrun")
+    rank, count, local_rank = (int(variables[name]) for name in VARIABLES[:3])
     return Processes(rank, count, local_rank, _device(device, local_rank))
 
 
@@ -171,12 +169,6 @@ def open_processes(device: str = "cpu") -> Iterator[Processes]:
 def _is_of_the_connection(error: RuntimeError) -> bool:
     """The errors of gloo have no class of their own; they begin with the file of its source that raised them."""
     return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
-
-
-def _whole_number(name: str, value: str) -> int:
-    if not value.isdecimal():
-        raise ConfigError(f"{name} must be a whole number, got {value!r}", hint="Start the processes by torchrun")
-    return int(value)
 
 
 def _device(kind: str, index: int) -> torch.device:

@@ -32,6 +32,12 @@ from vskd_training.settings import TrainingConfig
 #: Called with (steps done, steps in all, the epoch's mean of the loss and of its parts so far).
 Progress = Callable[[int, int, dict[str, float]], None]
 
+
+def silent(done: int, total: int, parts: dict[str, float]) -> None:
+    """Progress that nobody watches."""
+    del done, total, parts
+
+
 #: Steps from one reading of the losses to the next.
 SYNC_STEPS = 10
 #: Epochs from one validation to the next; the last epoch is validated, too.

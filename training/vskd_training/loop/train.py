@@ -28,7 +28,7 @@ from vskd_training.distillation.targets import check_teachers, own_targets, targ
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
-from vskd_training.loop.fit import Progress, Task, Training, fit
+from vskd_training.loop.fit import Progress, Task, Training, fit, silent
 from vskd_training.loop.tasks import multi_scale_crop, student_task, teacher_task
 from vskd_training.models.build import build_student, build_teacher
 from vskd_training.models.skeleton import SkeletonTeacher
@@ -64,9 +64,9 @@ def train_teacher(
     experiment: Experiment,
     out: Path,
     *,
-    overwrite: bool,
-    resume: bool,
-    progress: Progress,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress = silent,
     processes: Processes = ALONE,
 ) -> Run:
     """Train the teacher of a config.
@@ -105,9 +105,9 @@ def train_student(
     out: Path,
     *,
     teachers: Sequence[Run],
-    overwrite: bool,
-    resume: bool,
-    progress: Progress,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress = silent,
     processes: Processes = ALONE,
 ) -> Run:
     """Train the student of a config, with or without a teacher.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError
@@ -86,12 +85,7 @@ def train_cell(cell: Cell, out: Path, *, root: Path | None, cache: Path) -> str:
 
 def _train(cell: Cell, work: Path, teachers: Sequence[Path], *, root: Path | None, cache: Path) -> None:
     experiment = Experiment.open(cell.config, root=root, cache=cache, progress=None)
-    options: dict[str, Any] = {"overwrite": False, "resume": True, "progress": _silent}
     if cell.role == "teacher":
-        train_teacher(experiment, work, **options)
+        train_teacher(experiment, work, resume=True)
     else:
-        train_student(experiment, work, teachers=[Run.open(path, role=None) for path in teachers], **options)
-
-
-def _silent(done: int, total: int, parts: dict[str, float]) -> None:
-    del done, total, parts
+        train_student(experiment, work, teachers=[Run.open(path, role=None) for path in teachers], resume=True)

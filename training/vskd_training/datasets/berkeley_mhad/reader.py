@@ -36,7 +36,7 @@ from vskd_training.datasets.files.pgm import read_pgm
 from vskd_training.datasets.files.sensor_csv import SensorTable, read_lines
 from vskd_training.datasets.files.video import Clip, on_sensor_clock
 from vskd_training.datasets.fingerprint import by_content, by_size_and_time, fingerprint
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.recording import MISSING_TRIAL, BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 
 #: The official numbering: action 1 is the first.
 ACTIONS = (
@@ -163,7 +163,7 @@ class BerkeleyMhadSource:
 
     def defects(self) -> tuple[Defect, ...]:
         """Missing trials, misnamed files, and what ``recordings`` has found so far."""
-        missing = tuple(Defect(trial, "this trial is missing", "missing trial") for trial in self.missing_trials())
+        missing = tuple(Defect(trial, "this trial is missing", MISSING_TRIAL) for trial in self.missing_trials())
         return (*missing, *self._files.misnamed, *self._collector.defects(self._infos.values()))
 
     def missing_trials(self) -> tuple[str, ...]:

@@ -118,10 +118,6 @@ class FolderSource:
         """Clips of the table that name a file of each kind."""
         return {"sensor": len(self.table), "video": sum(bool(row.video) for row in self.table)}
 
-    def missing_trials(self) -> tuple[str, ...]:
-        """None: what is not in the table is not known to be missing."""
-        return ()
-
     def recordings(self) -> Iterator[Recording]:
         """Read and decode them one by one, in the order of ``infos``; broken ones become defects."""
         seen: dict[bytes, str] = {}

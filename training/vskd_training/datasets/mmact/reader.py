@@ -149,10 +149,6 @@ class MmactSource:
         """Misnamed files, recordings without sensor or video, and what ``recordings`` has found so far."""
         return (*self._scanned[1], *self._unpaired(), *self._collector.defects(self._infos.values()))
 
-    def missing_trials(self) -> tuple[str, ...]:
-        """None: how many trials there should be is not published."""
-        return ()
-
     def files_by_stream(self) -> dict[str, int]:
         """Files of the watch and, for video, of the camera."""
         videos = {f"cam{self.settings.camera}": len(self._videos)} if self.view == "rgb" else {}

@@ -32,7 +32,7 @@ from vskd_training.datasets.collector import Collector
 from vskd_training.datasets.files.matlab import read_array
 from vskd_training.datasets.files.video import read_clip
 from vskd_training.datasets.fingerprint import by_content, fingerprint
-from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.recording import MISSING_TRIAL, BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.skeleton_joints import relative_joints
 from vskd_training.datasets.utd_mhad import ACTIONS, DATA_SET, SKELETON
 from vskd_training.datasets.utd_mhad.frames import depth_frames
@@ -121,7 +121,7 @@ class UtdMhadSource:
 
     def defects(self) -> tuple[Defect, ...]:
         """Missing trials, missing and misnamed files, and what ``recordings`` has found broken so far."""
-        missing = tuple(Defect(trial, "this trial is missing") for trial in self.missing_trials())
+        missing = tuple(Defect(trial, "this trial is missing", MISSING_TRIAL) for trial in self.missing_trials())
         return (*missing, *self._name_defects(), *self._collector.defects(self._infos.values()))
 
     def missing_trials(self) -> tuple[str, ...]:
