@@ -65,7 +65,7 @@ def with_windows(
         part: SimpleNamespace(samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects)
         for part, found in sets.items()
     }
-    split = SimpleNamespace(leaky=leaky, test_subjects=(test_subject,))
+    split = SimpleNamespace(leaky=leaky, test_subjects=(test_subject,), validation_subjects=())
     found_contract = SimpleNamespace(labels=labels or trained.contract.labels)
     opened = SimpleNamespace(windows=tables.__getitem__, split=split, contract=found_contract)
     monkeypatch.setattr(Experiment, "open", lambda *_, **__: opened)
