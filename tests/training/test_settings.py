@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
 from vskd_training.datasets.synthetic import SyntheticSettings
-from vskd_training.settings import Config, DataConfig, load_config
+from vskd_training.settings import Config, DataConfig, StudentConfig, load_config
+from vskd_training.settings.students import STUDENTS
 
 PRESETS = Path(__file__).parents[2] / "training" / "presets"
 
@@ -154,3 +156,28 @@ def test_a_config_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
     path.write_text("seed = 1\n", encoding="utf-16")
     with pytest.raises(ConfigError, match=r"c\.toml is not UTF-8, at byte 0\. Save it as UTF-8"):
         load_config(path)
+
+
+def test_a_students_name_stands_for_its_keys(tiny_config_file: Path, tmp_path: Path) -> None:
+    watch = load_config(tiny_config_file, changes=("student=watch",))
+
+    assert watch.student == StudentConfig(**STUDENTS["watch"]["student"])
+    assert watch.raw.transforms == tuple(STUDENTS["watch"]["raw"]["transforms"])
+    assert watch.contract(("a", "b"), "x").gaf is None
+    smaller = load_config(tiny_config_file, changes=("student=watch", "student.channels=16", "raw.transforms=['g']"))
+    assert smaller.student == dataclasses.replace(watch.student, channels=16)
+    assert smaller.raw.transforms == ("g",)
+    assert load_config(tiny_config_file, changes=("student.channels=16", "student=watch")) == watch
+
+    named = tmp_path / "named.toml"
+    named.write_text('student = "paper"\n[data]\ndataset = "synthetic"\nview = "rendered"\n[window]\nsamples = 224\n')
+    paper = load_config(named)
+    assert (paper.student.family, paper.gaf.fields, paper.gaf.scaling, paper.gaf.size) == (
+        "gaf-resnet", ("gasf",), "minmax", 224,
+    )  # fmt: skip
+
+
+def test_a_student_that_nobody_named_is_refused(tiny_config_file: Path) -> None:
+    with pytest.raises(ConfigError, match="student=watsch: there is no student 'watsch'") as caught:
+        load_config(tiny_config_file, changes=("student=watsch",))
+    assert "watch" in str(caught.value.hint)

@@ -10,6 +10,7 @@ from typing import Any
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
 from vskd_training.settings.config import Config
+from vskd_training.settings.students import with_student
 
 #: Keys that hold names of subjects and groups. These often are numbers, and a shell takes quotes away.
 _NAMES = (
@@ -30,7 +31,7 @@ def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
     Parameters
     ----------
     path : TOML
-    changes : ``"section.key=value"`` overrides, the value in TOML
+    changes : ``"section.key=value"`` overrides, the value in TOML; ``"student=watch"`` names one of ``STUDENTS``
 
     Raises
     ------
@@ -53,9 +54,10 @@ def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
 
 
 def _changed(mapping: dict[str, Any], changes: tuple[str, ...], *, where: str) -> Config:
-    mapping = deepcopy(mapping)
+    mapping = with_student(deepcopy(mapping))
     for change in changes:
         _apply(mapping, change)
+        mapping = with_student(mapping)
     return from_mapping(Config, mapping, where=where)
 
 
