@@ -76,7 +76,7 @@ def test_the_process_answers_line_by_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["step_timing", json.dumps({"kind": "public", "threads": 1})])
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"do": "steps", "count": 1}) + "\n"))
-    step_timing.main()
+    step_timing.main(standalone_mode=False)
     ready, answer = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (ready["ready"]["batch"], ready["ready"]["threads"]) == (16, 1)
     assert answer["images"] == 8
@@ -85,4 +85,4 @@ def test_the_process_answers_line_by_line(
 def test_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["step_timing", json.dumps({"kind": "paper", "threads": 1})])
     with pytest.raises(ConfigError, match=r"there is no kind 'paper' of training to time\. vskd or public"):
-        step_timing.main()
+        step_timing.main(standalone_mode=False)
