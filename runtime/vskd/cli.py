@@ -31,6 +31,7 @@ _EXTRA_OF_PACKAGE = {
     "onnxscript": "export",
     "flatbuffers": "export",
     "tflite_micro": "micro",
+    "optuna": "search",
     "pyts": "bench",
     "jsonschema": "bench",
 }

@@ -74,7 +74,7 @@ def test_a_cell_waits_for_its_teachers(
 
         yield run
 
-    monkeypatch.setattr(running, "_on_cores", copying)
+    monkeypatch.setattr(running, "on_cores", copying)
     monkeypatch.setattr(running, "_prepare", lambda *_: None)
     run(study, tmp_path)
     first = {cell.name for cell in study.cells if not cell.taught_by}
@@ -170,7 +170,7 @@ def test_every_process_gets_the_studys_folders_as_absolute_paths(
         yield run
 
     monkeypatch.chdir(tmp_path)
-    for name in ("_on_cores", "on_cluster"):
+    for name in ("on_cores", "on_cluster"):
         monkeypatch.setattr(running, name, backend)
     monkeypatch.setattr(running, "_prepare", lambda study, *folders: asked.update(prepared=folders))
     folders: dict[str, Any] = {"root": Path("data"), "cache": Path("cache"), "progress": lambda *_: None}
@@ -232,9 +232,9 @@ def test_every_data_set_of_a_study_is_compared_between_nodes(write_study: WriteS
     text = STUDY.replace('name = "alone"\n', 'name = "alone"\nset = ["data.synthetic.seed=1"]\n', 1)
     data = running._data_of(open_study(write_study(text), root=None))
     assert [one.synthetic.seed for one in data] == [0, 1]
-    assert len(set(running._fingerprints(data, None))) == 2
+    assert len(set(running.fingerprints(data, None))) == 2
 
 
 def test_one_study_at_a_time(study: Study, run: RunStudy, tmp_path: Path) -> None:
-    with running._locked(tmp_path), pytest.raises(DataError, match="another process runs a study"):
+    with running.locked(tmp_path, "study"), pytest.raises(DataError, match="another process runs a study"):
         run(study, tmp_path)

@@ -44,6 +44,10 @@ SYNC_STEPS = 10
 _VALIDATION_EPOCHS = 10
 
 
+class NotFiniteLossError(DataError):
+    """A training whose loss became infinite or no number."""
+
+
 class Task(Protocol):
     """What is trained on what."""
 
@@ -107,7 +111,8 @@ def fit(training: Training) -> None:
     Raises
     ------
     ConfigError : bf16 on a device without it
-    DataError : too few windows for a batch; a loss that is not finite; a checkpoint that cannot be read
+    DataError : too few windows for a batch; a loss that is not finite (``NotFiniteLossError``); a checkpoint that
+        cannot be read
     """
     model, processes = training.model, training.processes
     loop = _start(training)
@@ -178,7 +183,7 @@ def _means(sums: dict[str, Tensor], steps: int, epoch: int) -> dict[str, float]:
     values = torch.stack(list(sums.values())).tolist()
     means = {name: value / steps for name, value in zip(sums, values, strict=True)}
     if not math.isfinite(means["loss"]):
-        raise DataError(
+        raise NotFiniteLossError(
             f"the loss became {means['loss']} within {steps} steps of epoch {epoch + 1}",
             hint="Lower the learning rate, or look for bad recordings",
         )

@@ -8,7 +8,7 @@ from typing import Literal
 from vskd.errors import ConfigError
 
 #: Keys of ``[student]`` that shape a raw network alone.
-_RAW_KEYS = ("channels", "growth", "blocks", "kernel", "stride")
+RAW_KEYS = ("channels", "growth", "blocks", "kernel", "stride")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class StudentConfig:
     def _refuse_raw_keys_of_an_image_student(self) -> None:
         """``width`` of a raw student is left alone, as ``[gaf]`` is: presets have it, and one key picks the family."""
         known = {item.name: item.default for item in fields(self)}
-        for name in () if self.is_raw else _RAW_KEYS:
+        for name in () if self.is_raw else RAW_KEYS:
             if getattr(self, name) != known[name]:
                 raise ConfigError(
                     f"student.{name} = {getattr(self, name)} has no meaning for student.family = {self.family!r}",

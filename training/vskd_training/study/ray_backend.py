@@ -113,7 +113,7 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise MissingExtraError("ray", extra="ray", purpose="vskd study --backend ray") from error
+        raise MissingExtraError("ray", extra="ray", purpose="--backend ray") from error
     return ray
 
 

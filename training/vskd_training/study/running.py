@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from vskd.errors import DataError
 from vskd.writing import remove_folder
@@ -14,8 +15,8 @@ from vskd_training.data.sources import open_source
 from vskd_training.datasets.prepared import prepare
 from vskd_training.settings import DataConfig
 from vskd_training.study.cells import UNFINISHED, is_finished, train_cell
-from vskd_training.study.plan import Cell, Study
-from vskd_training.study.ray_backend import Shared, on_cluster
+from vskd_training.study.plan import Study
+from vskd_training.study.ray_backend import Shared, Task, on_cluster
 
 
 def run_study(
@@ -43,7 +44,7 @@ def run_study(
     ------
     DataError : another process runs it; a cell was trained with another config; whatever a cell raises
     """
-    with _locked(out):
+    with locked(out, "study"):
         done = {cell.name for cell in study.cells if is_finished(out, cell)}
         progress(len(done), len(study.cells), "")
         if len(done) == len(study.cells):
@@ -51,8 +52,8 @@ def run_study(
         # Workers have working folders of their own.
         out, cache, root = out.resolve(), cache.resolve(), root and root.resolve()
         train = partial(train_cell, out=out, root=root, cache=cache)
-        shared = Shared((out, cache), partial(_fingerprints, _data_of(study), root))
-        backend = on_cluster(ray_address, shared, at_a_time=jobs) if ray_address else _on_cores(jobs or 1)
+        shared = Shared((out, cache), partial(fingerprints, _data_of(study), root))
+        backend = on_cluster(ray_address, shared, at_a_time=jobs) if ray_address else on_cores(jobs or 1)
         with backend as run:
             _prepare(study, root, cache)
             while len(done) < len(study.cells):
@@ -66,13 +67,13 @@ def run_study(
 
 
 @contextmanager
-def _on_cores(jobs: int) -> Iterator[Callable[[Callable[[Cell], str], Sequence[Cell]], Iterator[str]]]:
+def on_cores(jobs: int) -> Iterator[Callable[[Callable[[Any], str], Sequence[Task]], Iterator[str]]]:
     """What ``ray_backend.on_cluster`` is, on the cores of this machine."""
     from joblib import Parallel, delayed
 
-    def run(train: Callable[[Cell], str], cells: Sequence[Cell]) -> Iterator[str]:
+    def run(call: Callable[[Any], str], tasks: Sequence[Task]) -> Iterator[str]:
         parallel = Parallel(n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered")
-        yield from parallel(delayed(train)(cell) for cell in cells)
+        yield from parallel(delayed(call)(task) for task in tasks)
 
     yield run
 
@@ -82,7 +83,8 @@ def _data_of(study: Study) -> tuple[DataConfig, ...]:
     return tuple(dict.fromkeys(cell.config.data.reading() for cell in study.cells))
 
 
-def _fingerprints(data: Sequence[DataConfig], root: Path | None) -> tuple[str, ...]:
+def fingerprints(data: Sequence[DataConfig], root: Path | None) -> tuple[str, ...]:
+    """Of each of these data sets, what must be equal on every machine of a cluster."""
     return tuple(open_source(one, root).fingerprint() for one in data)
 
 
@@ -93,15 +95,15 @@ def _prepare(study: Study, root: Path | None, cache: Path) -> None:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """One study at a time in a folder; the lock falls with the process, however it ends."""
+def locked(out: Path, what: str) -> Iterator[None]:
+    """One study, or one of what ``what`` says, at a time in a folder; the lock falls with the process."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with (out / ".lock").open("w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise DataError(f"another process runs a study in {out}", hint="Wait for it, or stop it") from error
+                raise DataError(f"another process runs a {what} in {out}", hint="Wait for it, or stop it") from error
             yield
     except OSError as error:
-        raise DataError(f"the study cannot be written in {out}: {error.strerror or error}") from error
+        raise DataError(f"the {what} cannot be written in {out}: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""The search for the best student within a budget of a device: ``vskd search``."""
