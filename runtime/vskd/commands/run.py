@@ -101,7 +101,7 @@ def run(
     elif append:
         raise click.UsageError("--append adds to a file; name it with --output")
     opened = Bundle.open(bundle)
-    contract = opened.contract.with_decision(**_rules(rules))
+    contract = opened.contract.with_decision(**decision_rules(rules))
     option.check_contract(contract)
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = open_engine(name, opened.model_path(entry), threads=threads)
@@ -160,7 +160,7 @@ def _until_stopped(is_live: bool) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _rules(settings: Iterable[str]) -> dict[str, Any]:
+def decision_rules(settings: Iterable[str]) -> dict[str, Any]:
     """``min_lead=0.1`` -> {"min_lead": 0.1}; what is no number is text. The contract knows the names."""
     rules: dict[str, Any] = {}
     for setting in settings:

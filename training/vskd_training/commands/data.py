@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vskd_training.commands.options import CACHE, CONFIG, ROOT, SET
+from vskd_training.commands.options import CACHE, CONFIG, PAUSE, ROOT, SEED, SET
 from vskd_training.commands.terminal import open_experiment, progress_bar
 from vskd_training.data.sources import open_source
 from vskd_training.datasets.registry import DATA_SETS, NAMES, VIEWS, data_set
@@ -122,17 +122,75 @@ def virtual(root: Path, out: Path) -> None:
         click.echo(f"  {defect.where}: {defect.what}", err=True)
 
 
-@data.command(
-    "stream",
-    epilog="Example: vskd data stream --config training/presets/demo.toml --subject 2 --out day.csv --truth truth.csv",
-)
-@CONFIG
+@data.command("stream", epilog="Example: vskd data stream --run runs/student --root ~/data/utd-mhad --out streams")
+@click.option("--run", "run", type=click.Path(path_type=Path), default=None, help="Join its test subjects' recordings.")
+@click.option("--config", "config_file", type=_FILE, default=None, help="Synthetic data: generate one stream.")
 @SET
-@click.option("--subject", required=True, help="One of the synthetic subjects.")
-@click.option("--out", type=_FILE, required=True, help="CSV of samples to write.")
-@click.option("--truth", type=_FILE, required=True, help="CSV start_s,end_s,label to write.")
-def stream(config_file: Path, changes: tuple[str, ...], subject: str, out: Path, truth: Path) -> None:
-    """Write a synthetic recording of one subject who goes through all activities without a pause."""
+@ROOT
+@CACHE
+@click.option("--subject", default=None, help="Of the test subjects this one only; of synthetic ones whom.")
+@SEED
+@PAUSE
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="With --run the folder for SUBJECT.csv and SUBJECT.truth.csv; else the CSV of samples to write.",
+)
+@click.option("--truth", type=_FILE, default=None, help="With --config: CSV start_s,end_s,label to write.")
+def stream(
+    run: Path | None,
+    config_file: Path | None,
+    changes: tuple[str, ...],
+    root: Path | None,
+    cache: Path,
+    subject: str | None,
+    seed: int,
+    pause: tuple[float, float],
+    out: Path,
+    truth: Path | None,
+) -> None:
+    """Write continuous streams with their truth, for `vskd run`, `timeline` and `evaluate --stream`.
+
+    With --run: one of each test subject of a run, whose recordings are joined by still pauses, in any data set; the
+    activities of data.unknown_labels are among them. With --config: a synthetic subject who goes through all activities
+    without a pause.
+    """
+    if (run is None) == (config_file is None):
+        raise click.UsageError("give --run RUN, whose test recordings are joined, or --config of synthetic data")
+    if run is not None:
+        if changes or truth:
+            raise click.UsageError(
+                "--set and --truth go with --config; with --run the run says all, and --out is a folder"
+            )
+        _write_joined(run, root, cache, subject, (seed, *pause), out)
+    elif config_file is not None:
+        if subject is None or truth is None:
+            raise click.UsageError("--config needs --subject and --truth, and writes --out as a CSV")
+        _write_synthetic(config_file, changes, subject, out, truth)
+
+
+def _write_joined(
+    run: Path, root: Path | None, cache: Path, subject: str | None, joining: tuple[int, float, float], out: Path
+) -> None:
+    from vskd_training.data.stream_files import write_samples, write_truth
+    from vskd_training.evaluation.evaluate import refuse_trained_on
+    from vskd_training.runs.run import Run
+    from vskd_training.streams.joining import StreamSettings, subject_streams
+
+    settings = StreamSettings(*joining)
+    opened = Run.open(run, role=None)
+    experiment = open_experiment(opened.config, root, cache)
+    refuse_trained_on(opened, experiment)
+    for joined in subject_streams(experiment, settings, subjects=() if subject is None else (subject,)):
+        path = out / f"{joined.subject}.csv"
+        write_samples(path, joined.time_s, joined.acceleration_g)
+        write_truth(out / f"{joined.subject}.truth.csv", joined.spans)
+        minutes = joined.time_s[-1] / 60
+        click.echo(f"{path}: {len(joined.spans)} recordings, {minutes:.1f} min; {joined.subject}.truth.csv", err=True)
+
+
+def _write_synthetic(config_file: Path, changes: tuple[str, ...], subject: str, out: Path, truth: Path) -> None:
     from vskd.errors import ConfigError
     from vskd_training.data.stream_files import write_samples, write_truth
     from vskd_training.datasets.synthetic.generator import continuous
@@ -142,7 +200,7 @@ def stream(config_file: Path, changes: tuple[str, ...], subject: str, out: Path,
     if data.dataset != "synthetic":
         raise ConfigError(
             f"a stream is generated, and {config_file} has the data set {data.dataset}",
-            hint="`vskd data recording` writes one of its recordings",
+            hint="--run RUN joins the recordings of a run's test subjects; `vskd data recording` writes one",
         )
     recording, spans = continuous(data.synthetic, subject=subject)
     write_samples(out, recording.time_s, recording.acceleration_g)

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import click
 
 from vskd.engines import ENGINES
+from vskd_training.commands.evaluate_stream import (
+    StreamOptions,
+    Tested,
+    evaluate_stream,
+    refuse_stream_options,
+    stream_options,
+)
 from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
 
@@ -19,7 +27,7 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
 
 
 @click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --recipe fp32 --out evaluation")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option("--bundle", type=click.Path(path_type=Path), default=None, help="Exported from this run.")
 @click.option(
     "--engine",
@@ -44,8 +52,13 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
 )
 @ROOT
 @CACHE
+@click.option("--stream", is_flag=True, help="Test on continuous streams, by events; see below.")
+@stream_options
+@click.pass_context
 def evaluate(
-    run: Path,
+    context: click.Context,
+    /,
+    run: Path | None,
     bundle: Path | None,
     engine: str | None,
     recipe: str | None,
@@ -53,16 +66,39 @@ def evaluate(
     out: Path | None,
     root: Path | None,
     cache: Path,
+    stream: bool,
+    **of_stream: Any,
 ) -> None:
     """Test a run's network on its test subjects, or with --bundle the exported model through the engine that ships.
 
     Prints tables, and one JSON document on stdout: each class, confusion, calibration before and after the temperature,
     how well activities of data.unknown_labels are told from the others, and a threshold for decision.unknown_below.
+
+    With --stream the test subjects' recordings (or those of --input) are one continuous stream, with pauses and unknown
+    activities, and the runtime decides on it as on a watch: right windows by the network alone and as reported,
+    activities found, delay from onset to event, false events per hour, confusion of events.
     """
-    if math.isnan(coverage):  # which lies in every range, as click compares
-        raise click.UsageError("--coverage must be above 0 and at most 1, got nan")
+    tested = Tested(run, bundle, engine, recipe, root, cache)
     if bundle is None and (engine or recipe):
         raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
+    if stream and context.get_parameter_source("coverage") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            "--coverage chooses a threshold, which --stream does not: --set unknown_below=... sets it"
+        )
+    if stream:
+        evaluate_stream(tested, StreamOptions(**of_stream), out)
+        return
+    refuse_stream_options(context)
+    if run is None:
+        raise click.UsageError(
+            "Missing argument 'RUN'. Without a run there is --stream with --bundle, --input and --truth"
+        )
+    if math.isnan(coverage):  # which lies in every range, as click compares
+        raise click.UsageError("--coverage must be above 0 and at most 1, got nan")
+    _evaluate_recordings(run, tested, coverage, out)
+
+
+def _evaluate_recordings(run: Path, tested: Tested, coverage: float, out: Path | None) -> None:
     from vskd.closed import to_mapping
     from vskd.errors import DataError
     from vskd.writing import refuse_unwritable
@@ -74,13 +110,16 @@ def evaluate(
 
     if out:
         refuse_unwritable(out / DOCUMENT, DataError)
+    bundle = tested.bundle
     opened = Run.open(run, role="student" if bundle else None)
-    experiment = open_experiment(opened.config, root, cache)
+    experiment = open_experiment(opened.config, tested.root, tested.cache)
     evaluation.refuse_trained_on(opened, experiment)
     with progress_bar("test windows") as bar:
         total = evaluation.windows_to_test(opened, experiment)
         predictor = (
-            bundle_predictor(opened, bundle, engine=engine, recipe=recipe, progress=lambda done: bar(done, total))
+            bundle_predictor(
+                opened, bundle, engine=tested.engine, recipe=tested.recipe, progress=lambda done: bar(done, total)
+            )
             if bundle
             else network_predictor(opened, experiment)
         )

@@ -18,3 +18,19 @@ CACHE = click.option(
     show_default=True,
     help="Folder for prepared recordings.",
 )
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of joined streams: order of the recordings, pauses, noise.",
+)
+PAUSE = click.option(
+    "--pause",
+    nargs=2,
+    type=float,
+    default=(3.0, 8.0),
+    show_default=True,
+    metavar="SHORTEST LONGEST",
+    help="Pauses between joined recordings, s.",
+)

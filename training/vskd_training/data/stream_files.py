@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,16 @@ def read_truth(path: Path) -> list[Span]:
     spans = []
     for line, row in enumerate(csv.DictReader(_lines(path)), start=2):
         try:
-            spans.append(Span(float(row["start_s"]), float(row["end_s"]), row["label"]))
+            span = Span(float(row["start_s"]), float(row["end_s"]), row["label"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}, line {line}: not start_s,end_s,label: {row}", hint="Mend the row") from error
+        if not (math.isfinite(span.start_s) and math.isfinite(span.end_s) and span.label):
+            raise DataError(f"{path}, line {line}: not start_s,end_s,label: {row}", hint="Mend the row")
+        if span.end_s <= span.start_s:
+            raise DataError(
+                f"{path}, line {line}: ends at {span.end_s:g} s and begins at {span.start_s:g} s", hint="Mend the row"
+            )
+        spans.append(span)
     if not spans:
         raise DataError(f"{path} holds no spans", hint="It needs a header start_s,end_s,label and rows")
     return spans

@@ -55,6 +55,19 @@ def network_predictor(run: Run, experiment: Experiment) -> Predictor:
     return Predictor("torch", WEIGHTS, run.card["weights_sha256"], predict)
 
 
+def bundle_of(run: Run, bundle: Path) -> Bundle:
+    """Open a bundle that was exported from a run.
+
+    Raises
+    ------
+    ContractError : its contract is another
+    """
+    opened = Bundle.open(bundle)
+    if opened.contract != run.contract:
+        raise ContractError(f"{bundle} has another contract than {run.path}", hint="Export this run")
+    return opened
+
+
 def bundle_predictor(
     run: Run, bundle: Path, *, engine: str | None, recipe: str | None, progress: Callable[[int], None]
 ) -> Predictor:
@@ -71,9 +84,7 @@ def bundle_predictor(
     ------
     ContractError : the bundle was not exported from this run
     """
-    opened = Bundle.open(bundle)
-    if opened.contract != run.contract:
-        raise ContractError(f"{bundle} has another contract than {run.path}", hint="Export this run")
+    opened = bundle_of(run, bundle)
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = open_engine(name, opened.model_path(entry))
     done = 0
