@@ -5,7 +5,7 @@
 # A bundle of each run is exported to OUT once. Each is tested as exported, and with two decision rules that a watch
 # needs where there are pauses: the motion gate, and the threshold for unknown activities that keeps 95 % of the
 # validation windows (`vskd evaluate`). Neither rule looks at a test subject. SEEDS="0 1 2" joins three streams of each.
-# UTD-MHAD: an eighth of a minute for each seed and rule on an idle core, half a minute for an export.
+# UTD-MHAD: five seconds of computing for each seed and rule, half a minute for an export.
 set -euo pipefail
 root=$1 out=$2
 shift 2

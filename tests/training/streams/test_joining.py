@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from training.own_recordings import LABELS, write_folder
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.labels import sides
@@ -192,3 +193,33 @@ def test_other_subjects_are_refused(experiment: Experiment) -> None:
     whole = dataclasses.replace(experiment, sides=found)
     with pytest.raises(ConfigError, match="this run has no validation subjects"):
         subject_streams(whole, StreamSettings(), side="validation")
+
+
+def test_ones_own_recordings_are_joined_in_g(tmp_path: Path) -> None:
+    """Files in m/s^2; the left-out subject has three clips, and the pauses rest at 1 g."""
+    root = write_folder(tmp_path / "kitchen", subjects=3, duration_s=2.5)
+    preset = Path(__file__).parents[3] / "training" / "presets" / "folder.toml"
+    config = load_config(preset, changes=("data.fold='p2'", "data.view='none'"))
+    experiment = Experiment.open(config, root=root, cache=tmp_path / "cache", progress=None)
+    (stream,) = subject_streams(experiment, StreamSettings())
+    assert stream.subject == "p2"
+    assert sorted(span.label for span in stream.spans) == sorted(LABELS)
+    rest_g = np.concatenate([np.linalg.norm(stream.acceleration_g[rows], axis=1) for rows in pauses(stream)])
+    assert np.median(rest_g) == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.data
+def test_of_real_recordings_no_pause_jumps_as_recordings_do(utd_mhad_root: Path, tmp_path: Path) -> None:
+    preset = Path(__file__).parents[3] / "training" / "presets" / "utd-mhad-sliding.toml"
+    experiment = Experiment.open(
+        load_config(preset, changes=("data.view='none'",)), root=utd_mhad_root, cache=tmp_path, progress=None
+    )
+    streams = subject_streams(experiment, StreamSettings())
+    assert [stream.subject for stream in streams] == ["2", "4", "6", "8"]
+    assert sum(len(stream.spans) for stream in streams) == len(experiment.split.test) == 430
+    for stream in streams:
+        steps_g = np.linalg.norm(np.diff(stream.acceleration_g, axis=0), axis=1)
+        inside = np.zeros(len(steps_g), dtype=bool)
+        for span in stream.spans:
+            inside |= (stream.time_s[:-1] >= span.start_s) & (stream.time_s[1:] <= span.end_s)
+        assert steps_g[~inside].max() < np.quantile(steps_g[inside], 0.9)

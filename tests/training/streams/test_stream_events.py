@@ -61,6 +61,12 @@ def test_one_event_over_two_activities_is_merged_and_the_second_has_no_delay() -
     assert found.shown_in_pauses_s == 3.0
 
 
+@pytest.mark.parametrize(("start_s", "delays_s"), [(11.5, (0.5,)), (12, (0.0,)), (12.5, ())])
+def test_an_event_shown_just_before_the_onset_gives_no_delay(start_s: float, delays_s: tuple[float, ...]) -> None:
+    found = judged({"walk": seconds(12, 20)}, [Span(start_s, 20, "walk")])
+    assert (found.found, found.delays_s, found.already_shown) == (1, delays_s, not delays_s)
+
+
 def test_an_activity_in_pieces_is_fragmented_and_found_once() -> None:
     found = judged({"walk": [12, 13, 15, 16]}, [Span(10, 20, "walk")])
     assert (found.found, found.fragmented, found.merged, found.delays_s) == (1, 1, 0, (2.0,))

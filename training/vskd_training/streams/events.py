@@ -251,8 +251,8 @@ def _find(events: Sequence[Span], activities: Sequence[Span], allowance_s: float
             for number, event in enumerate(events)
             if event.label == activity.label and event.start_s < interval.end_s and event.end_s > interval.start_s
         )
-        delay_s = events[own[0]].start_s - activity.start_s if own else -1.0
-        found.append(_Finding(interval, own, delay_s if delay_s >= 0 else None))
+        seen_s = events[own[0]].start_s if own else -np.inf
+        found.append(_Finding(interval, own, seen_s - activity.start_s if seen_s >= activity.start_s else None))
     return found
 
 
