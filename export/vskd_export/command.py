@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from vskd_export.quantize.calibrate import WindowSet
     from vskd_training.data.windows import WindowTable
 
+#: What the bundle's report says of the run; ``module`` is there for a user's own network.
+_PROVENANCE = ("config", "data", "teacher", "module", "weights_sha256", "versions")
+
 
 def _renamed(context: click.Context, parameter: click.Parameter, given: bool) -> None:
     if given:
@@ -82,7 +85,7 @@ def export(
         contract=opened.contract,
         calibration=_window_set(experiment.windows("train")),
         held_out=_window_set(experiment.windows("test")),
-        provenance={key: opened.card[key] for key in ("config", "data", "teacher", "weights_sha256", "versions")},
+        provenance={key: opened.card[key] for key in _PROVENANCE if key in opened.card},
         out=out,
         overwrite=overwrite,
         leaky=experiment.split.leaky,

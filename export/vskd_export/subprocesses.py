@@ -48,7 +48,7 @@ def call_in_subprocess(function: Callable[..., T], *arguments: Any, purpose: str
     Raises
     ------
     MissingExtraError : the library is not installed
-    VskdError : the step failed, or did not end
+    VskdError : the step failed, or did not end; one that the function raises is raised here
     """
     if importlib.util.find_spec(needs) is None:
         raise MissingExtraError(needs, extra="export", purpose=purpose)
@@ -72,13 +72,21 @@ def call_in_subprocess(function: Callable[..., T], *arguments: Any, purpose: str
         if done.returncode != 0:
             tail = "\n".join(done.stderr.strip().splitlines()[-12:])
             raise VskdError(f"{purpose} failed (exit code {done.returncode}); the end of its standard error:\n{tail}\n")
-        return Done(pickle.loads(result.read_bytes()), done.stderr)
+        value, refused = pickle.loads(result.read_bytes())
+        if refused is not None:
+            raise refused
+        return Done(value, done.stderr)
 
 
 def _main(call: Path, result: Path) -> None:
     # Both files are of this process's parent, which is why they may be pickles.
     function, arguments = pickle.loads(call.read_bytes())
-    result.write_bytes(pickle.dumps(function(*arguments)))
+    done: tuple[Any, VskdError | None]
+    try:
+        done = function(*arguments), None
+    except VskdError as error:  # made for the user, so it goes to the parent as it is
+        done = None, error
+    result.write_bytes(pickle.dumps(done))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def make_run(folder: Path, contract: Contract, *, width: float = 0.125, trained_
         "data": {"split": {"leaky": False, "train": list(trained_on)}},
         "teacher": None,
     }
-    finish_run(folder, model=gaf_resnet(contract, width=width), card=card)
+    finish_run(folder, weights=gaf_resnet(contract, width=width).state_dict(), card=card)
     return folder
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from vskd.contract import Contract
 from vskd.model_contract import CONTRACT_KEY
 from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME, pack_graph, unpack_graph
+from vskd_export.convert.operators import naming_the_layer
 from vskd_export.subprocesses import call_in_subprocess
 from vskd_training.models.student import Student
 
@@ -26,6 +27,7 @@ def to_onnx(student: Student, contract: Contract) -> bytes:
     Raises
     ------
     MissingExtraError : the export extra is not installed
+    ConfigError : an operator that ONNX does not have, with its layer
     VskdError : the converter failed
     """
     packed = pack_graph(student)
@@ -69,15 +71,16 @@ def onnx_network_start(graph: Any) -> int:
 def _convert(packed: bytes, contract: Contract) -> bytes:
     import torch
 
-    program = torch.onnx.export(
-        unpack_graph(packed),
-        (torch.zeros(1, *contract.window_shape),),
-        dynamo=True,
-        external_data=False,
-        input_names=[INPUT_NAME],
-        output_names=[OUTPUT_NAME],
-        verbose=False,
-    )
+    with naming_the_layer("ONNX"):
+        program = torch.onnx.export(
+            unpack_graph(packed),
+            (torch.zeros(1, *contract.window_shape),),
+            dynamo=True,
+            external_data=False,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            verbose=False,
+        )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     return finish(program.model_proto, contract)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME, pack_graph, unpack_graph
+from vskd_export.convert.operators import naming_the_layer
 from vskd_export.convert.tflite_file import finish, shorten_names
 from vskd_export.subprocesses import call_in_subprocess
 from vskd_training.models.student import Student
@@ -20,6 +21,7 @@ def to_tflite(student: Student, contract: Contract) -> bytes:
     Raises
     ------
     MissingExtraError : the export extra is not installed
+    ConfigError : an operator that TFLite does not have, with its layer
     VskdError : the converter failed
     """
     packed = pack_graph(student)
@@ -32,5 +34,7 @@ def _convert(packed: bytes, contract: Contract) -> bytes:
     import torch
 
     window = torch.zeros(1, *contract.window_shape)
-    content: bytes = litert_torch.convert(unpack_graph(packed), sample_kwargs={INPUT_NAME: window}).model_content()
+    with naming_the_layer("TFLite"):
+        converted = litert_torch.convert(unpack_graph(packed), sample_kwargs={INPUT_NAME: window})
+    content: bytes = converted.model_content()
     return content

@@ -21,7 +21,9 @@ def _lines(folder: Path) -> Iterator[str]:
     from vskd.bundle import Bundle
 
     yield f"{folder}: synthetic data, generated subjects, not recorded ones"
-    for name in ("teacher", "alone", "distilled"):
+    for name in ("teacher", "alone", "distilled", "forest"):
+        if name == "forest" and not (folder / name).exists():
+            continue  # `vskd train forest` is no step of the demo
         yield f"{name:10} {_accuracy(_read(folder / name / 'run.json')['metrics']['test'])}"
     exported = _read(folder / "int8.json")
     yield f"{exported['model']} on {exported['engine']}: {_accuracy(exported['metrics'])}"

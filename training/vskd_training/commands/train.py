@@ -1,4 +1,4 @@
-"""The commands ``vskd train teacher`` and ``vskd train student``.
+"""The commands ``vskd train teacher``, ``vskd train student`` and ``vskd train forest``.
 
 Only click is imported here; torch and the rest load inside the commands.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     epilog="Several processes or machines share out each batch: torchrun --nproc-per-node 2 -m vskd train student ..."
 )
 def train() -> None:
-    """Train a teacher or a student."""
+    """Train a teacher, a student, or a baseline that is no network."""
 
 
 def _train_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -37,13 +37,6 @@ def _train_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--overwrite", is_flag=True, help="Replace a run that is there."),
         click.option("--resume", is_flag=True, help="Resume a run that was interrupted."),
         click.option(
-            "--device",
-            type=click.Choice(["cpu", "cuda"]),
-            default="cpu",
-            show_default=True,
-            help="Where the network is trained; under torchrun each process takes a CUDA device of its own.",
-        ),
-        click.option(
             "--allow-leak",
             is_flag=True,
             help="Take a split with the same subjects in training and test; every report is stamped LEAKY.",
@@ -54,8 +47,18 @@ def _train_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_DEVICE = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where the network is trained; under torchrun each process takes a CUDA device of its own.",
+)
+
+
 @train.command("teacher", epilog="Example: vskd train teacher --config training/presets/demo.toml --out runs/teacher")
 @_train_options
+@_DEVICE
 def teacher(**options: Any) -> None:
     """Train the network that sees video, a skeleton or more sensors."""
     from vskd_training.loop.train import train_teacher
@@ -68,6 +71,7 @@ def teacher(**options: Any) -> None:
     epilog="Example: vskd train student --config training/presets/demo.toml --teacher runs/teacher --out runs/student",
 )
 @_train_options
+@_DEVICE
 @click.option(
     "--teacher",
     "teachers",
@@ -84,6 +88,19 @@ def student(teachers: tuple[Path, ...], **options: Any) -> None:
     names = ", ".join(run.path.name for run in runs)
     title = f"train student, taught by {names}" if names else "train student alone"
     _train(title, partial(train_student, teachers=runs), **options)
+
+
+@train.command("forest", epilog="Example: vskd train forest --config training/presets/demo.toml --out runs/forest")
+@_train_options
+def forest(**options: Any) -> None:
+    """Train a random forest on hand-made features of each window.
+
+    Statistics, correlations and spectra, 300 trees, in seconds: it shows whether a network is needed. It is evaluated
+    like one and can be an arm of a study ([[arm]] kind = "forest"); it is not exported, and does not teach.
+    """
+    from vskd_training.loop.forest import train_forest
+
+    _train("train forest", train_forest, device="cpu", **options)
 
 
 def _train(

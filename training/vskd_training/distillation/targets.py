@@ -169,6 +169,10 @@ def _output(teacher: Run, experiment: Experiment, table: WindowTable, device: to
 
 def _check_teacher(teacher: Run, experiment: Experiment) -> None:
     """Refuse a teacher of other windows, and one that may have seen the validation or test subjects."""
+    if teacher.card["role"] == "forest":
+        raise ConfigError(
+            f"{teacher.path} holds a forest, which has no feature to teach by", hint="Name a teacher or a student"
+        )
     _check_same_split(teacher, experiment)
     if teacher.card["role"] == "student" and _window_of(experiment.contract) != _window_of(teacher.contract):
         raise ConfigError(

@@ -18,7 +18,7 @@ from vskd_training.data.windows import WindowTable
 from vskd_training.models.student import Student
 from vskd_training.runs.predict import predict_clips, predict_windows
 from vskd_training.runs.run import WEIGHTS, Run
-from vskd_training.runs.trained import trained_network
+from vskd_training.runs.trained import trained_forest, trained_network
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,15 @@ class Predictor:
 
 
 def network_predictor(run: Run, experiment: Experiment) -> Predictor:
-    """The run's network, in torch.
+    """The run's network, in torch; of a forest its trees, in numpy.
 
     Raises
     ------
     DataError : its weights are missing or changed
     """
+    if run.card["role"] == "forest":
+        forest = trained_forest(run)
+        return Predictor("numpy", WEIGHTS, run.card["weights_sha256"], lambda table: forest.logits(table.samples))
     network, batch = trained_network(run), run.config.teacher_training.batch
 
     def predict(table: WindowTable) -> NDArray[np.float32]:

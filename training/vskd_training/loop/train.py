@@ -31,10 +31,15 @@ from vskd_training.loop.distributed import ALONE, Processes
 from vskd_training.loop.fit import Progress, Task, Training, fit, silent
 from vskd_training.loop.tasks import multi_scale_crop, student_task, teacher_task
 from vskd_training.models.build import build_student, build_teacher
+from vskd_training.models.own import OwnStudent
+from vskd_training.models.own_check import check_own
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.runs.predict import predict_clips, predict_windows
 from vskd_training.runs.run import Run, finish_run, start_run
 from vskd_training.settings import Config, DistillationConfig, TrainingConfig
+
+#: Logits (n, classes) of the n windows of a table.
+Predict = Callable[[WindowTable], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class _Job:
     model: nn.Module
     task: Task
     training: TrainingConfig
-    predict: Callable[[WindowTable], NDArray[np.float32]]
+    predict: Predict
     more: Callable[[], dict[str, Any]] = dict
 
 
@@ -133,6 +138,8 @@ def train_student(
     check_teachers(teachers, experiment)
     _begin(config, processes)
     model = build_student(config.student, experiment.contract)
+    if isinstance(model, OwnStudent):
+        check_own(model, experiment.contract)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
     targets = targets_for(teachers, experiment, table, device=processes.device) if teachers else None
     virtual = _virtual(experiment, table)
@@ -144,6 +151,8 @@ def train_student(
 
     def more() -> dict[str, Any]:
         made = {} if virtual is None else {"virtual": virtual.card()}
+        if isinstance(model, OwnStudent):
+            made["module"] = model.card()
         return {**made, **_teacher_card(teachers, experiment, processes.device)}
 
     job = _Job("student", experiment, model, task, config.student_training, predict, more)
@@ -190,7 +199,9 @@ def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Process
     fit(Training(job.model, job.task, job.training, seed, out, validate, progress, processes))
 
     def finish() -> Run:
-        finish_run(out, model=job.model, card={**_tested(job), **job.more(), **processes.card()})
+        size = {"parameters": sum(value.numel() for value in job.model.parameters())}
+        card = {**tested(job.role, job.experiment, job.predict), **size, **job.more(), **processes.card()}
+        finish_run(out, weights=job.model.state_dict(), card=card)
         return Run.open(out, role=job.role)
 
     return processes.by_first(finish)
@@ -200,29 +211,35 @@ def _validation(experiment: Experiment) -> WindowTable | None:
     return experiment.windows("validation") if experiment.split.validation else None
 
 
-def _tested(job: _Job) -> dict[str, Any]:
-    """Fit the temperature on the validation subjects, test once; the run card."""
-    experiment, validation = job.experiment, _validation(job.experiment)
+def tested(role: str, experiment: Experiment, predict: Predict) -> dict[str, Any]:
+    """Fit the temperature on the validation subjects, test once; the run card.
+
+    Parameters
+    ----------
+    role : what was trained
+    experiment : config and data
+    predict : its logits of a table's windows
+    """
+    validation = _validation(experiment)
     contract, metrics = experiment.contract, {}
     if validation is not None:
-        logits = job.predict(validation)
+        logits = predict(validation)
         contract = contract.with_decision(temperature=fit_temperature(logits, validation.labels))
         metrics["validation"] = report(experiment, validation, logits, Temperature.of(contract, experiment))
     test = experiment.windows("test")
     unknown = experiment.windows("unknown") if experiment.sides.unknown else None
     metrics["test"] = report_test(
         experiment,
-        (test, job.predict(test)),
-        None if unknown is None else (unknown, job.predict(unknown)),
+        (test, predict(test)),
+        None if unknown is None else (unknown, predict(unknown)),
         Temperature.of(contract, experiment),
     )
     return {
-        "role": job.role,
+        "role": role,
         "config": to_mapping(experiment.config),
         "contract": to_mapping(contract),
         "data": experiment.data_card(),
         "windows": {"train": len(experiment.windows("train")), "test": len(test)},
-        "parameters": sum(value.numel() for value in job.model.parameters()),
         "metrics": metrics,
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.data.joints import ARMS
+from vskd_training.models.own import own_student
 from vskd_training.models.raw import RawResnet, RawSeparable, RawShape
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student, gaf_resnet
@@ -21,7 +22,14 @@ _CHAINS: dict[str, tuple[tuple[int, tuple[int, ...]], ...]] = {"joints": ARMS, "
 
 
 def build_student(config: StudentConfig, contract: Contract) -> Student:
-    """The student that a config describes: windows of the contract in, its classes out."""
+    """The student that a config describes: windows of the contract in, its classes out.
+
+    Raises
+    ------
+    ConfigError : ``module`` names no network, see ``own_student``
+    """
+    if config.module:
+        return own_student(config.module, contract)
     if config.family == "gaf-resnet":
         return gaf_resnet(contract, width=config.width, depth=config.depth)
     trunk = {"raw-resnet": RawResnet, "raw-separable": RawSeparable}[config.family]

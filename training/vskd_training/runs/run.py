@@ -4,7 +4,7 @@
 
     RUN/
       run.json            the run card: config, versions, data hash, split, contract, metrics; written last
-      model.safetensors   weights
+      model.safetensors   weights; of a forest its trees
       log.jsonl           one line per epoch
       confusion.png       of the test recordings; drawn by `vskd train`
       resume.pt           only while the run is not finished: weights, optimiser, schedule
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
@@ -36,6 +37,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 LOG = "log.jsonl"
 RESUME = "resume.pt"
+
+_HINTS = {"forest": "A forest shows whether a network is needed; it is neither exported nor a teacher"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Run:
         Parameters
         ----------
         path : the folder
-        role : ``teacher`` or ``student``, which it must be; None takes either
+        role : ``teacher``, ``student`` or ``forest``, which it must be; None takes any
 
         Raises
         ------
@@ -77,7 +80,7 @@ class Run:
         except (ValueError, KeyError) as error:
             raise DataError(f"{path / CARD} was changed or cut short: {error!r}", hint="Train again") from error
         if role is not None and found != role:
-            raise DataError(f"{path} holds a {found}, and a {role} is needed")
+            raise DataError(f"{path} holds a {found}, and a {role} is needed", hint=_HINTS.get(found, ""))
         return cls(path, card, from_mapping(Config, config, where=CARD), Contract.from_mapping(contract))
 
     def load_weights(self, model: nn.Module) -> None:
@@ -87,12 +90,10 @@ class Run:
         ------
         DataError : the file is missing or changed, or does not fit the model
         """
-        path = self.path / WEIGHTS
-        if not path.is_file() or file_sha256(path) != self.card["weights_sha256"]:
-            raise DataError(f"{path} is missing or was changed since the run finished", hint="Train again")
+        path, weights = self.path / WEIGHTS, self.weights()
         try:
-            model.load_state_dict(load_file(path))
-        except (RuntimeError, SafetensorError) as error:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
             # torch lists every tensor that does not fit, over many lines; the first one tells enough.
             first = [line.strip() for line in str(error).splitlines() if line.strip()][:2]
             raise DataError(
@@ -100,12 +101,27 @@ class Run:
             ) from error
         model.eval()
 
+    def weights(self) -> dict[str, Tensor]:
+        """The run's weights, by name.
 
-def finish_run(path: Path, *, model: nn.Module, card: dict[str, Any]) -> None:
+        Raises
+        ------
+        DataError : the file is missing or changed
+        """
+        path = self.path / WEIGHTS
+        if not path.is_file() or file_sha256(path) != self.card["weights_sha256"]:
+            raise DataError(f"{path} is missing or was changed since the run finished", hint="Train again")
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise DataError(f"{path} holds no weights: {error}", hint="Train again") from error
+
+
+def finish_run(path: Path, *, weights: Mapping[str, Tensor], card: dict[str, Any]) -> None:
     """Write weights and card, the card last, and drop what was kept for resuming."""
-    weights = save({name: value.contiguous().cpu() for name, value in model.state_dict().items()})
-    write_file(path / WEIGHTS, weights)
-    full = {**card, "weights_sha256": hashlib.sha256(weights).hexdigest(), "versions": versions()}
+    content = save({name: value.contiguous().cpu() for name, value in weights.items()})
+    write_file(path / WEIGHTS, content)
+    full = {**card, "weights_sha256": hashlib.sha256(content).hexdigest(), "versions": versions()}
     write_file(path / CARD, (json.dumps(full, indent=2, sort_keys=True) + "\n").encode())
     (path / RESUME).unlink(missing_ok=True)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from vskd.errors import DataError
 from vskd_training.models.build import build_student, build_teacher
+from vskd_training.models.forest import Forest
+from vskd_training.models.own import OwnStudent
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student
 from vskd_training.models.trn import Teacher
@@ -28,8 +31,33 @@ def trained_student(run: Run) -> Student:
 
     Raises
     ------
-    DataError : the weights are missing or changed
+    DataError : the weights are missing or changed, or the code of a user's own network is
+    ConfigError : a user's own network cannot be made again
     """
     model = build_student(run.config.student, run.contract)
+    if isinstance(model, OwnStudent):
+        _refuse_changed_source(run, model)
     run.load_weights(model)
     return model
+
+
+def trained_forest(run: Run) -> Forest:
+    """The forest of a finished run.
+
+    Raises
+    ------
+    DataError : the trees are missing or changed
+    """
+    return Forest.from_tensors(run.weights())
+
+
+def _refuse_changed_source(run: Run, model: OwnStudent) -> None:
+    trained = run.card["module"]["source_sha256"]
+    for name in sorted({*trained, *model.sources}):
+        was, now = (hashes.get(name, "none") for hashes in (trained, model.sources))
+        if was != now:
+            raise DataError(
+                f"the source of {name} ({model.module}) was changed since {run.path} was trained: its SHA-256 was "
+                f"{was[:12]}, and is {now[:12]}",
+                hint="Put the file back as it was, or train again",
+            )

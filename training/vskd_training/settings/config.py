@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -54,6 +55,12 @@ class Config:
                 "from than without, and arms would not be paired",
                 hint="Name the subjects in virtual.without_sensor",
             )
+        if self.student.module and self.raw.transforms not in (("g",), RawSpec().transforms):
+            raise ConfigError(
+                f"raw.transforms = {list(self.raw.transforms)} has no meaning beside student.module: a network of "
+                "one's own takes the window in g",
+                hint="Remove it, and do in the network what it needs",
+            )
         self._check_bf16()
         if self.window.mode == "whole":
             self._check_whole()
@@ -97,7 +104,11 @@ class Config:
             sensor=self.sensor,
             window=self.window,
             gaf=None if self.student.is_raw else self.gaf,
-            raw=self.raw if self.student.is_raw else None,
+            raw=self._raw() if self.student.is_raw else None,
             decision=self.decision,
             trained_on=dataset_name,
         )
+
+    def _raw(self) -> RawSpec:
+        """What the network takes: a user's own one the readings themselves, in g."""
+        return dataclasses.replace(self.raw, transforms=("g",)) if self.student.module else self.raw

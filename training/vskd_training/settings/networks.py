@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -9,6 +10,8 @@ from vskd.errors import ConfigError
 
 #: Keys of ``[student]`` that shape a raw network alone.
 RAW_KEYS = ("channels", "growth", "blocks", "kernel", "stride")
+#: ``package.module:factory``
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class StudentConfig:
     channels, growth, blocks : of the raw families: channels of the first of three stages, the factor from stage to
         stage, and blocks in each
     kernel, stride : of the raw families: samples that a convolution sees, and the step of the first one, samples
+    module : ``package:factory``, a network of one's own in place of a family, see ``vskd_training.models.own``
     """
 
     family: Literal["gaf-resnet", "raw-resnet", "raw-separable"] = "gaf-resnet"
@@ -33,6 +37,7 @@ class StudentConfig:
     blocks: int = 2
     kernel: int = 9
     stride: int = 2
+    module: str = ""
 
     def __post_init__(self) -> None:
         if not 0.125 <= self.width <= 2:
@@ -47,12 +52,28 @@ class StudentConfig:
             raise ConfigError(f"student.kernel must be odd and lie in [3, 63], got {self.kernel}")
         if not 1 <= self.stride <= 8:
             raise ConfigError(f"student.stride must lie in [1, 8], got {self.stride}")
-        self._refuse_raw_keys_of_an_image_student()
+        if self.module:
+            self._check_module()
+        else:
+            self._refuse_raw_keys_of_an_image_student()
 
     @property
     def is_raw(self) -> bool:
         """Whether the network takes the window itself, and no image."""
-        return self.family != "gaf-resnet"
+        return bool(self.module) or self.family != "gaf-resnet"
+
+    def _check_module(self) -> None:
+        if not _MODULE.fullmatch(self.module):
+            raise ConfigError(
+                f"student.module must name a package and a factory, got {self.module!r}",
+                hint='For example student.module = "my_package.networks:make"',
+            )
+        for item in fields(self):
+            if item.name != "module" and getattr(self, item.name) != item.default:
+                raise ConfigError(
+                    f"student.{item.name} = {getattr(self, item.name)} has no meaning beside student.module",
+                    hint=f"Leave module alone in [student], or give --set 'student={{module=\"{self.module}\"}}'",
+                )
 
     def _refuse_raw_keys_of_an_image_student(self) -> None:
         """``width`` of a raw student is left alone, as ``[gaf]`` is: presets have it, and one key picks the family."""

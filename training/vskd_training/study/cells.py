@@ -13,6 +13,7 @@ from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError
 from vskd.writing import move_folder
 from vskd_training.data.experiment import Experiment
+from vskd_training.loop.forest import train_forest
 from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.runs.run import CARD, Run
 from vskd_training.study.plan import Cell
@@ -87,5 +88,7 @@ def _train(cell: Cell, work: Path, teachers: Sequence[Path], *, root: Path | Non
     experiment = Experiment.open(cell.config, root=root, cache=cache, progress=None)
     if cell.role == "teacher":
         train_teacher(experiment, work, resume=True)
+    elif cell.role == "forest":
+        train_forest(experiment, work, resume=True)
     else:
         train_student(experiment, work, teachers=[Run.open(path, role=None) for path in teachers], resume=True)

@@ -39,7 +39,7 @@ class Cell:
     item: str
     fold: str
     seed: int
-    role: Literal["teacher", "student"]
+    role: Literal["teacher", "student", "forest"]
     config: Config
     taught_by: tuple[str, ...]
 
@@ -113,8 +113,10 @@ def _cells_of_fold(spec: StudySpec, config_file: Path, fold: str) -> Iterator[Ce
     for arm in spec.arm:
         for seed in spec.seeds:
             taught_by = _teachers_of(spec, arm.teacher, fold, seed)
-            made = student_config(config(arm, seed), taught=bool(taught_by))
-            yield Cell(_cell_name(arm.name, fold, seed), arm.name, fold, seed, "student", made, taught_by)
+            made = config(arm, seed)
+            if arm.kind == "student":
+                made = student_config(made, taught=bool(taught_by))
+            yield Cell(_cell_name(arm.name, fold, seed), arm.name, fold, seed, arm.kind, made, taught_by)
 
 
 def _teachers_of(spec: StudySpec, name: str, fold: str, seed: int) -> tuple[str, ...]:

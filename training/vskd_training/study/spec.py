@@ -22,6 +22,10 @@
     name = "distilled"
     teacher = "skeleton"  # a teacher, or an earlier arm: its run of the same fold and seed
 
+    [[arm]]
+    name = "forest"
+    kind = "forest"  # no network: is one needed?
+
     [[compare]]  # without any, every arm is compared with the first
     arm = "distilled"
     against = "alone"
@@ -75,11 +79,27 @@ class TeacherSpec:
 
 @dataclass(frozen=True)
 class ArmSpec:
-    """A student: its teacher's or another arm's name (empty: none), and changes to the study's config."""
+    """A student, or the baseline that is no network.
+
+    Attributes
+    ----------
+    name : unique among teachers and arms
+    teacher : a teacher's or another arm's name; empty: none
+    set : changes to the study's config
+    kind : ``forest``: a random forest on hand-made features, see ``vskd_training.models.forest``
+    """
 
     name: str
     teacher: str = ""
     set: tuple[str, ...] = ()
+    kind: Literal["student", "forest"] = "student"
+
+    def __post_init__(self) -> None:
+        if self.kind == "forest" and self.teacher:
+            raise ConfigError(
+                f"the arm {self.name!r} is a forest, which cannot be taught, and names the teacher {self.teacher!r}",
+                hint="Remove its teacher",
+            )
 
 
 @dataclass(frozen=True)
@@ -135,12 +155,14 @@ class StudySpec:
         self._check_pairs()
 
     def _check_members(self) -> None:
-        networks = [*(teacher.name for teacher in self.trained_teachers), *(arm.name for arm in self.arm)]
+        students = (arm.name for arm in self.arm if arm.kind == "student")
+        networks = [*(teacher.name for teacher in self.trained_teachers), *students]
         for teacher in self.teacher:
             for member in teacher.members:
                 if member not in networks:
                     raise ConfigError(
-                        f"{member!r}, a member of the teacher {teacher.name!r}, is no arm and no teacher with networks",
+                        f"{member!r}, a member of the teacher {teacher.name!r}, is no student and no teacher with "
+                        "networks",
                         hint=did_you_mean(member, networks),
                     )
 
@@ -152,11 +174,12 @@ class StudySpec:
             ready = sorted(before | ensembles)
             if arm.teacher and arm.teacher not in ready:
                 raise ConfigError(
-                    f"the arm {arm.name!r} is taught by {arm.teacher!r}, which is no teacher and no arm before it, or "
-                    "has a member that is not before it",
+                    f"the arm {arm.name!r} is taught by {arm.teacher!r}, which is no teacher and no student before it, "
+                    "or has a member that is not before it",
                     hint=did_you_mean(arm.teacher, ready),
                 )
-            before.add(arm.name)
+            if arm.kind == "student":
+                before.add(arm.name)
 
     def _check_pairs(self) -> None:
         arms = [arm.name for arm in self.arm]
