@@ -64,13 +64,11 @@ def test_it_is_not_exported_and_does_not_teach(
     cache, out = ("--cache", tiny_cache), ("--out", tmp_path / "made")
     exported = vskd("export", forest.path, *cache, *out)
     assert exported.code == 1
-    sentence = (
-        f"error: {forest.path} holds a forest, and a student is needed. A forest shows whether a network is needed;"
-    )
-    assert sentence in " ".join(exported.err.split())
+    words = " ".join(exported.err.split())
+    assert f"error: {forest.path} holds a forest, and a student is needed A forest shows whether a network is" in words
     taught = vskd("train", "student", "--config", tiny_config_file, *cache, "--teacher", forest.path, *out)
     assert taught.code == 1
-    assert "holds a forest, which has no feature to teach by. Name a teacher or a student" in " ".join(
+    assert "holds a forest, which has no feature to teach by Name a teacher or a student" in " ".join(
         taught.err.split()
     )
     assert not (tmp_path / "made").exists()
