@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from training.command_line import Command
 from training.study.tiny_study import ONE_ARM
 from vskd_training.data.experiment import Experiment
-from vskd_training.data.features import window_features
+from vskd_training.forest.features import window_features
 from vskd_training.loop.forest import train_forest
 from vskd_training.runs.run import Run
 from vskd_training.runs.trained import trained_forest

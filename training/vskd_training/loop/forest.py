@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import WindowTable
+from vskd_training.forest.trees import TREES, grow_forest
 from vskd_training.loop.distributed import ALONE, Processes
 from vskd_training.loop.fit import Progress, silent
 from vskd_training.loop.train import tested
-from vskd_training.models.forest import TREES, grow_forest
 from vskd_training.runs.run import Run, finish_run, start_run
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vskd.errors import DataError
+from vskd_training.forest.trees import Forest
 from vskd_training.models.build import build_student, build_teacher
-from vskd_training.models.forest import Forest
 from vskd_training.models.own import OwnStudent
 from vskd_training.models.skeleton import SkeletonTeacher
 from vskd_training.models.student import Student

@@ -86,7 +86,7 @@ class ArmSpec:
     name : unique among teachers and arms
     teacher : a teacher's or another arm's name; empty: none
     set : changes to the study's config
-    kind : ``forest``: a random forest on hand-made features, see ``vskd_training.models.forest``
+    kind : ``forest``: a random forest on hand-made features, see ``vskd_training.forest.trees``
     """
 
     name: str

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vskd_training.data.features import window_features
+from vskd_training.forest.features import window_features
 
 #: Trees of a forest.
 TREES = 300

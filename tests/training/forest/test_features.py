@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vskd_training.data.features import feature_names, window_features
+from vskd_training.forest.features import feature_names, window_features
 
 AXES = ("x", "y", "z")
 

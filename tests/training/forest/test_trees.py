@@ -7,8 +7,8 @@ import pytest
 from safetensors.torch import load, save
 from sklearn.ensemble import RandomForestClassifier
 
-from vskd_training.data.features import window_features
-from vskd_training.models.forest import TREES, Forest, grow_forest
+from vskd_training.forest.features import window_features
+from vskd_training.forest.trees import TREES, Forest, grow_forest
 
 
 @pytest.fixture(scope="module")
