@@ -64,7 +64,7 @@ class Budget:
         """How far a student is over each limit, as a share of it; 0 or less within."""
         found = {}
         if self.mmac is not None:
-            found["mmac"] = costs.macs / (self.mmac * 1e6) - 1
+            found["mmac"] = costs.macs / 1e6 / self.mmac - 1
         if self.flash_bytes is not None:
             found["flash"] = costs.flash_bytes / self.flash_bytes - 1
         if self.arena_bytes is not None:

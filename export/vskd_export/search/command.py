@@ -126,6 +126,13 @@ def _run(opened: Search, budget: Any, effort: Effort, place: Place) -> None:
 
         run_search(opened, budget, effort, place, progress=progress)
     result = report_search(opened, place)
+    trained = sum(count for state, count in result.budgets[budget.name].trials.items() if state != "over")
+    if trained < effort.trials:
+        click.echo(
+            f"{trained} of {effort.trials} trials were found: the space gave no further candidate within the budget "
+            "(raise it, or widen [space])",
+            err=True,
+        )
     click.echo(table(result), nl=False)
     made = [place.out / RESULT, place.out / PLOT]
     made += [place.out / preset_file(budget.name)] if result.budgets[budget.name].winner else []

@@ -5,7 +5,6 @@ A trial that was killed is found here as still running, and its candidate is tri
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import Trial, TrialState
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import DataError
@@ -32,7 +31,10 @@ _PRUNER_STARTUP_TRIALS = 5
 #: Folds that every trial is trained on before it may be pruned.
 PRUNE_FROM_FOLD = 2
 
-_SPACE, _BUDGET = "space", "budget"
+#: What a study keeps: the search's signature, and the limits. What a trial keeps: who drew what, and the candidate.
+#: Every attribute is a synchronised write, so a trial has two.
+_SPACE, _BUDGET, _EXHAUSTED = "space", "budget", "exhausted"
+_DRAWN, _CANDIDATE = "drawn", "candidate"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Tried:
 
 
 def open_journal(out: Path, budget: Budget, *, seed: int = 0, startup: int = STARTUP_TRIALS) -> optuna.Study:
-    """The study of a budget in the journal; made where it is missing.
+    """The study of a budget in the journal, which ``take_up`` made. Writes nothing.
 
     Parameters
     ----------
@@ -96,13 +98,11 @@ def open_journal(out: Path, budget: Budget, *, seed: int = 0, startup: int = STA
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _readable(out):
-        return optuna.create_study(
+        return optuna.load_study(
             study_name=budget.name,
             storage=_storage(out),
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup),
             pruner=optuna.pruners.MedianPruner(_PRUNER_STARTUP_TRIALS, n_warmup_steps=PRUNE_FROM_FOLD),
-            direction="maximize",
-            load_if_exists=True,
         )
 
 
@@ -119,25 +119,48 @@ def take_up(out: Path, budget: Budget, signature: str) -> None:
         cut_half_line(path)
         (out / _LOCK).unlink(missing_ok=True)
     _refuse_other(out, signature)
-    study = open_journal(out, budget)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _readable(out):
+        study = optuna.create_study(
+            study_name=budget.name, storage=_storage(out), direction="maximize", load_if_exists=True
+        )
     study.set_user_attr(_SPACE, signature)
     study.set_user_attr(_BUDGET, to_mapping(budget))
-    study.set_user_attr("exhausted", False)
-    repeat(study, study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+    study.set_user_attr(_EXHAUSTED, False)
+    repeat(study, slot=None)
 
 
-def repeat(study: optuna.Study, trials: list[FrozenTrial]) -> None:
-    """Try the candidates of trials again whose processes are gone; their finished folds are kept."""
-    for trial in trials:
-        study.tell(trial.number, state=TrialState.FAIL)
-        if "key" in trial.user_attrs:
-            study.enqueue_trial(trial.params)
+def repeat(study: optuna.Study, *, slot: str | None) -> None:
+    """Try the candidates of a slot again whose process is gone, or of all; their finished folds are kept."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        drawn = trial.user_attrs.get(_DRAWN)
+        if slot is None or (drawn and drawn["slot"] == slot):
+            study.tell(trial.number, state=TrialState.FAIL)
+            if drawn:
+                study.enqueue_trial(trial.params)
+
+
+def claim(study: optuna.Study, trial: Trial, *, slot: str, key: str) -> bool:
+    """Note what a trial has drawn; False where an earlier trial, finished or running, has the same candidate."""
+    trial.set_user_attr(_DRAWN, {"slot": slot, "key": key})
+    others = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING))
+    return not any(one.number < trial.number and one.user_attrs.get(_DRAWN, {}).get("key") == key for one in others)
+
+
+def is_exhausted(study: optuna.Study) -> bool:
+    """Whether a trial of this session has found no further candidate."""
+    return bool(study.user_attrs.get(_EXHAUSTED))
+
+
+def set_exhausted(study: optuna.Study) -> None:
+    """Let the other trials of the session not look for what is not there."""
+    study.set_user_attr(_EXHAUSTED, True)
 
 
 def tried(study: optuna.Study) -> tuple[Tried, ...]:
     """Every candidate of a budget, in the order of the trials."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    return tuple(_tried(trial.number, trial.user_attrs) for trial in trials)
+    return tuple(_tried(trial.number, trial.user_attrs[_CANDIDATE]) for trial in trials)
 
 
 def budgets(out: Path) -> dict[str, Budget]:
@@ -153,15 +176,15 @@ def budgets(out: Path) -> dict[str, Budget]:
         }
 
 
-def attributes(one: Tried) -> dict[str, Any]:
-    """What a trial keeps of a candidate, as JSON takes it."""
+def keep(trial: Trial, one: Tried) -> None:
+    """Note a trial's candidate."""
     made = to_mapping(one)
     del made["number"]
-    return {**made, "choice": json.dumps(one.choice)}
+    trial.set_user_attr(_CANDIDATE, made)
 
 
 def _tried(number: int, kept: Mapping[str, Any]) -> Tried:
-    plain = {**kept, "number": number, "choice": json.loads(kept["choice"])}
+    plain = {**kept, "number": number}
     plain["costs"] = from_mapping(Costs, kept["costs"], where=JOURNAL)
     plain["scores"] = None if kept["scores"] is None else from_mapping(Scores, kept["scores"], where=JOURNAL)
     return Tried(**{name: plain[name] for name in Tried.__dataclass_fields__})

@@ -20,7 +20,7 @@ def outlook(search: Search, budget: Budget, effort: Effort, place: Place) -> Ite
         size = "an interval" if one.size is None else f"{one.size} values"
         yield f"  {one.key}: {size}"
     for family, (combinations, intervals) in search.space.sizes().items():
-        further = f" times {intervals} intervals" if intervals else ""
+        further = f" times {intervals} interval{'s' if intervals > 1 else ''}" if intervals else ""
         yield f"{family}: {combinations:,} combinations{further}"
     yield (
         f"trainings: {effort.trials} trials x {len(search.folds)} folds x {seeds} = "

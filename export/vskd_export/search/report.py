@@ -119,6 +119,9 @@ def draw(result: SearchResult, path: Path) -> None:
         axes.scatter(mmac, [one.scores.accuracy for one in points], s=sizes, color=colour, label=label, alpha=0.8)
     _draw_winners(result, axes)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.tick_params(axis="x", which="minor", labelsize=7)
     axes.set_xlabel("million multiply-accumulates per window (area of a point: flash)")
     axes.set_ylabel(f"accuracy per {result.decisions}, subjects left out in turn")
     axes.set_title(f"{result.name}: {len(result.candidates)} candidates on training subjects", fontsize=10)
@@ -133,6 +136,7 @@ def _draw_winners(result: SearchResult, axes: Axes) -> None:
         if found.winner:
             one = result.candidate(found.winner)
             place = (one.costs.macs / 1e6, one.scores.accuracy)
+            axes.plot(*place, "*", color="#d94801", markersize=12)
             axes.annotate(name, place, xytext=(0, 9), textcoords="offset points", ha="center", fontsize=7)
         if found.budget.mmac:
             axes.axvline(found.budget.mmac, color="#d94801", linewidth=0.8, linestyle="--")

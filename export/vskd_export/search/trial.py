@@ -16,7 +16,18 @@ from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_export.search.budget import Budget
 from vskd_export.search.costs import folder_of, least_costs, measure_costs, untrained
-from vskd_export.search.journal import STARTUP_TRIALS, Scores, Tried, attributes, open_journal, repeat, tried
+from vskd_export.search.journal import (
+    STARTUP_TRIALS,
+    Scores,
+    Tried,
+    claim,
+    is_exhausted,
+    keep,
+    open_journal,
+    repeat,
+    set_exhausted,
+    tried,
+)
 from vskd_export.search.plan import Search, key_of
 from vskd_training.data.experiment import Experiment
 from vskd_training.loop.fit import NotFiniteLossError
@@ -65,18 +76,17 @@ def run_slot(slot: Slot, *, search: Search, budget: Budget, place: Place) -> str
     seed = int(np.random.SeedSequence([search.spec.seed, slot.number]).generate_state(1)[0])
     study = open_journal(place.out, budget, seed=seed, startup=startup)
     # A cluster starts a slot again whose worker died.
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    repeat(study, [one for one in running if one.user_attrs.get("slot") == slot.name])
-    if study.user_attrs.get("exhausted"):
+    repeat(study, slot=slot.name)
+    if is_exhausted(study):
         return slot.name
     started_s = time.perf_counter()
     drawn = _draw(study, slot, search, budget, place)
     if drawn is None:
-        study.set_user_attr("exhausted", True)
+        set_exhausted(study)
         return slot.name
     trial, candidate = drawn
     state, finished = _train(trial, candidate, search, place)
-    _keep(trial, replace(finished, seconds=round(time.perf_counter() - started_s, 1)))
+    keep(trial, replace(finished, seconds=round(time.perf_counter() - started_s, 1)))
     study.tell(trial, finished.scores.accuracy if finished.scores else None, state=state)
     return slot.name
 
@@ -90,10 +100,7 @@ def _draw(study: optuna.Study, slot: Slot, search: Search, budget: Budget, place
             break
         trial = study.ask()
         choice = search.space.draw(trial)
-        key = key_of(choice)
-        trial.set_user_attr("slot", slot.name)
-        trial.set_user_attr("key", key)
-        if _is_repeated(study, trial.number, key):
+        if not claim(study, trial, slot=slot.name, key=key_of(choice)):
             study.tell(trial, state=TrialState.FAIL)
             continue
         try:
@@ -101,7 +108,7 @@ def _draw(study: optuna.Study, slot: Slot, search: Search, budget: Budget, place
         except ConfigError:  # values that the config takes one by one, and not together
             study.tell(trial, state=TrialState.FAIL)
             continue
-        _keep(trial, candidate)
+        keep(trial, candidate)
         for name, excess in budget.excess(candidate.costs).items():
             trial.set_constraint(name, excess)
         if candidate.trained:
@@ -115,12 +122,6 @@ def _contract_of(search: Search, place: Place) -> Contract:
     """The contract of a training of the search, for its labels and its sensor."""
     config = search.cells({}, search.folds[0])[0].config
     return Experiment.open(config, root=place.root, cache=place.cache, progress=None).contract
-
-
-def _is_repeated(study: optuna.Study, number: int, key: str) -> bool:
-    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-    others = study.get_trials(deepcopy=False, states=states)
-    return any(one.number < number and one.user_attrs.get("key") == key for one in others)
 
 
 def _costed(number: int, choice: Any, config: Config, like: Contract, budget: Budget, place: Place) -> Tried:
@@ -157,8 +158,3 @@ def _train(trial: Trial, candidate: Tried, search: Search, place: Place) -> tupl
     seconds = round(time.perf_counter() - started_s, 1)
     scores = Scores(float(np.mean(list(means.values()))), float(np.mean(macro_f1)), means, seconds)
     return TrialState.COMPLETE, replace(candidate, state="finished", scores=scores)
-
-
-def _keep(trial: Trial, candidate: Tried) -> None:
-    for name, value in attributes(candidate).items():
-        trial.set_user_attr(name, value)
