@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +139,14 @@ VskdBench = Callable[..., subprocess.CompletedProcess[str]]
 def vskd_bench(run_vskd: VskdBench) -> VskdBench:
     """``vskd bench`` in a process of its own."""
     return functools.partial(run_vskd, "bench")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The best round of this machine is kept with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

@@ -51,7 +51,10 @@ def test_a_goals_limit_stands_in_its_words_and_is_met_at_the_limit(goal):
 def test_committed_results_knew_looser_goals():
     old = {name: goal.limit for name, goal in goals_of_a_result(1).items()}
     assert old == {"speed_up": 20, "overhead": 60, "encoder_speed_up": 15, "import": 30, "int8_size": 3.9}
-    assert goals_of_a_result(VERSION)["overhead"].limit == 30
+    assert [goals_of_a_result(version)["overhead"].limit for version in (2, VERSION)] == [30, 20]
+    assert set(goals_of_a_result(VERSION)) - set(goals_of_a_result(2)) == {
+        "watch_latency", "watch_over_image", "watch_over_pyts",
+    }  # fmt: skip
     with pytest.raises(ConfigError, match=rf"no goals of version {VERSION + 1}\. This vskd knows 1 to {VERSION}"):
         goals_of_a_result(VERSION + 1)
 

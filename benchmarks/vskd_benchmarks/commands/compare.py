@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vskd_benchmarks.compare.bootstrap import LatencyRatio
-    from vskd_benchmarks.compare.compare import Comparison
+    from vskd_benchmarks.compare.compare import Comparison, Unit, YardstickRatio
 
 
 class NotComparableError(click.ClickException):
@@ -35,26 +35,36 @@ class NotComparableError(click.ClickException):
 
 @click.command(
     epilog="Examples: vskd compare wrist-bench-old wrist-bench-new; "
-    "vskd compare baseline new --policy limits.toml --json; vskd compare wide narrow --across-models"
+    "vskd compare baseline new --policy limits.toml --json; vskd compare wide narrow --across-models; "
+    "vskd compare quiet busy --unit yardstick"
 )
 @click.argument("baseline", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("candidate", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--policy", type=click.Path(path_type=Path), help="Limits, a TOML file.  [default: the committed one]")
 @click.option("--across-models", is_flag=True, help="Allow different models of one task.")
 @click.option("--across-machines", is_flag=True, help="Allow different machines.")
+@click.option(
+    "--unit",
+    type=click.Choice(["time", "yardstick"]),
+    default="time",
+    show_default=True,
+    help="What the policy judges: time, or latency in units of the kernel that was timed beside each round.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, the table on stderr.")
 def compare(
     baseline: Path,
     candidate: Path,
     policy: Path | None,
     as_json: bool,
+    unit: Unit,
     **allowed: bool,
 ) -> None:
     """Compare the result folder CANDIDATE with BASELINE, case by case.
 
     Each ratio is candidate over baseline, with an interval of 95 % from resampling whole rounds. BASELINE may be a
-    folder without its raw files. Exit code 0: within the policy, 1: a regression, 2: wrong options or a wrong policy
-    file, 3: the two must not be compared.
+    folder without its raw files. The table holds the ratio of the medians also in yardsticks, which a machine's change
+    of speed leaves alone; --unit says by which of them the policy judges. Exit code 0: within the policy, 1: a
+    regression, 2: wrong options or a wrong policy file, 3: the two must not be compared.
     """
     from rich.console import Console
 
@@ -67,12 +77,12 @@ def compare(
     except VskdError as error:
         raise click.UsageError(str(error)) from error
     try:
-        found = compare_results(baseline, candidate, limits, **allowed)
+        found = compare_results(baseline, candidate, limits, unit=unit, **allowed)
     except VskdError as error:
         raise NotComparableError(error) from error
     console = Console(stderr=as_json)
     if not console.is_terminal:
-        console = Console(stderr=as_json, width=140)
+        console = Console(stderr=as_json, width=180)
     _show(found, console)
     if as_json:
         click.echo(json.dumps(to_mapping(found)))
@@ -98,20 +108,28 @@ def _table(found: Comparison) -> Table:
     from rich.text import Text
 
     new, old = (Path(path).absolute().name for path in (found.candidate, found.baseline))
-    title = f"{new} over {old}, sensor to label: ratio [95 % interval]"
+    judged = "in time" if found.unit == "time" else "in yardsticks"
+    title = f"{new} over {old}, sensor to label: ratio [95 % interval]; the policy judges latency {judged}"
     table = Table(title=Text(title), box=box.SIMPLE, title_justify="left", caption_justify="left")
-    table.caption = "Below 1: the candidate is faster or smaller. n/a: too few windows for this percentile, or no file."
-    for heading in ("case", "p50, ms", "p50", "p90", "p99", "peak memory", "file"):
+    table.caption = (
+        "Below 1: the candidate is faster or smaller. n/a: too few windows for this percentile, or no file. "
+        "Yardstick: the kernel itself; above 1 the machine was slower beside the candidate."
+    )
+    for heading in ("case", "p50, ms", "p50", "p90", "p99", "p50, yardsticks", "yardstick", "peak memory", "file"):
         table.add_column(heading, justify="left" if heading == "case" else "right")
     for case in found.cases:
         p50 = case.latency["p50"]
         times = "n/a" if p50 is None else f"{p50.baseline_ns / 1e6:.3f} -> {p50.candidate_ns / 1e6:.3f}"
         ratios = [Text(_interval(ratio)) for ratio in case.latency.values()]
-        table.add_row(Text(case.name), times, *ratios, _quotient(case.peak_bytes), _quotient(case.size_bytes))
+        ratios.append(Text(_interval(case.yardsticks.get("p50"))))
+        yardstick = "n/a" if case.yardstick_ratio is None else f"{case.yardstick_ratio:.3f}"
+        table.add_row(
+            Text(case.name), times, *ratios, yardstick, _quotient(case.peak_bytes), _quotient(case.size_bytes)
+        )
     return table
 
 
-def _interval(ratio: LatencyRatio | None) -> str:
+def _interval(ratio: LatencyRatio | YardstickRatio | None) -> str:
     return "n/a" if ratio is None else f"{ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
 
 

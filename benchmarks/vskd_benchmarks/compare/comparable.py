@@ -11,13 +11,10 @@ from typing import Any
 from vskd.errors import ConfigError
 from vskd_benchmarks.result.folder import ResultFolder
 from vskd_benchmarks.result.records.case import Case
-from vskd_benchmarks.result.records.conditions import AppliedProfile, MeasuredBundle
+from vskd_benchmarks.result.records.conditions import TASK, AppliedProfile, MeasuredBundle
 
 #: What makes a machine another one, in ``environment.machine``. Versions do not: they are often what is compared.
 MACHINE = ("board", "cpu", "cpu_part", "architecture", "features", "cores", "affinity", "virtual_machine")
-
-#: What two contracts must agree in to pose the same task, even where models may differ.
-TASK = ("window_mode", "window_samples", "hop_samples", "rate_hz", "classes")
 
 
 def check_conditions(baseline: ResultFolder, candidate: ResultFolder, *, across_machines: bool) -> list[str]:
@@ -48,6 +45,18 @@ def check_pairs(
         contracts, files = _contracts(*bundles, across_models), _files(one, other, across_models)
         notes |= dict.fromkeys((*contracts, *_inputs(one, other), *files))
     return list(notes)
+
+
+def yardstick_lack(baseline: ResultFolder, candidate: ResultFolder) -> str:
+    """Why latencies cannot be compared in yardsticks; empty where they can."""
+    versions = []
+    for side in (baseline, candidate):
+        if side.result.yardstick is None:
+            return f"{side.path} has no yardstick: an earlier vskd wrote it"
+        versions.append(side.result.yardstick.version)
+    if versions[0] != versions[1]:
+        return f"the yardstick differs: {baseline.path} has version {versions[0]}, {candidate.path} {versions[1]}"
+    return ""
 
 
 def _conditions(baseline: ResultFolder, candidate: ResultFolder) -> Iterator[str]:
@@ -127,7 +136,7 @@ def _check_case(side: ResultFolder, case: Case) -> None:
 def _contracts(before: MeasuredBundle, after: MeasuredBundle, across_models: bool) -> Iterator[str]:
     if before.contract_sha256 == after.contract_sha256:
         return
-    differing = _differing(before, after, (*TASK, "image_shape", "scaling", "temperature"))
+    differing = _differing(before, after, (*TASK, "encoded_shape", "scaling", "transforms", "temperature"))
     values = f"SHA-256 {before.contract_sha256[:12]}, {after.contract_sha256[:12]}"
     if differing:
         values = _against(before, after, differing)

@@ -2,9 +2,10 @@
 
 A latency is a regression only if the whole interval of its ratio lies above the limit; where the limit lies inside the
 interval, the two runs do not decide. A baseline may be a summary, a folder without its raw files; then its readings are
-taken to scatter as the candidate's do, and the comparison notes it. Memory is a single reading of each run and size is
-exact: they have no interval. The accuracy is the trained network's of the bundle's report, one figure for all
-recipes of a bundle.
+taken to scatter as the candidate's do, and the comparison notes it. Where both results have a yardstick, the same is
+computed of each latency in units of its own round's; ``unit`` says which of the two the policy judges. Memory is a
+single reading of each run and size is exact: they have no interval. The accuracy is the trained network's of the
+bundle's report, one figure for all recipes of a bundle.
 """
 
 from __future__ import annotations
@@ -14,16 +15,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
+from vskd.errors import ConfigError, DataError
 from vskd_benchmarks.compare.bootstrap import CONFIDENCE, LatencyRatio, Spread, borrowed_spread, latency_ratio, spread
+from vskd_benchmarks.compare.comparable import yardstick_lack
 from vskd_benchmarks.compare.pairing import pair
 from vskd_benchmarks.compare.policy import Policy
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE, Statistics
-from vskd_benchmarks.result.folder import ResultFolder
+from vskd_benchmarks.result.folder import ResultFolder, in_yardsticks
 from vskd_benchmarks.result.records.case import Case
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+
+#: What the policy's limits on latency judge: plain time, or units of each round's own yardstick.
+Unit = Literal["time", "yardstick"]
+
+#: Readings are drawn as whole numbers: of millionths of a yardstick.
+_MILLIONTHS = 1e6
 
 PERCENTILES = (50.0, 90.0, 99.0)
 
@@ -42,6 +52,17 @@ class Check:
 
 
 @dataclass(frozen=True)
+class YardstickRatio:
+    """A percentile of two results in yardsticks, and candidate over baseline with its interval of 95 % confidence."""
+
+    baseline: float
+    candidate: float
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class ComparedCase:
     """A case of both results; pairs are (baseline's, candidate's).
 
@@ -50,6 +71,9 @@ class ComparedCase:
     id, baseline_id, name : which case
     status : of validity
     latency : by percentile; None where a sample is too small for it
+    yardsticks : the same in units of each round's own yardstick; of a baseline without raw files p50 alone; empty where
+        a result has none
+    yardstick_ratio : the yardstick itself, candidate over baseline; None where a result has none
     peak_bytes, size_bytes : peak memory, size of the model's file
     accuracy : held-out figures of the bundle, where the weights are trained
     checks : of the policy
@@ -63,6 +87,8 @@ class ComparedCase:
     peak_bytes: Both
     size_bytes: Both
     accuracy: tuple[dict[str, float], ...]
+    yardsticks: dict[str, YardstickRatio | None]
+    yardstick_ratio: float | None
     checks: tuple[Check, ...] = ()
 
 
@@ -75,6 +101,7 @@ class Comparison:
     verdict : a regression if any check is one
     baseline, candidate : the folders
     confidence : of the intervals
+    unit : which ratios of latency the policy judged
     policy : the limits
     notes : what differs although it was allowed
     cases : that both hold
@@ -87,6 +114,7 @@ class Comparison:
     baseline: str
     candidate: str
     confidence: float = CONFIDENCE
+    unit: Unit
     policy: Policy
     notes: tuple[str, ...]
     cases: tuple[ComparedCase, ...]
@@ -95,7 +123,13 @@ class Comparison:
 
 
 def compare(
-    baseline: Path, candidate: Path, policy: Policy, *, across_models: bool = False, across_machines: bool = False
+    baseline: Path,
+    candidate: Path,
+    policy: Policy,
+    *,
+    across_models: bool = False,
+    across_machines: bool = False,
+    unit: Unit = "time",
 ) -> Comparison:
     """Compare a result with a baseline.
 
@@ -105,6 +139,7 @@ def compare(
     policy : what is a regression
     across_models : different models are allowed, of one task
     across_machines : different machines are allowed
+    unit : which ratios of latency the policy judges
 
     Raises
     ------
@@ -113,14 +148,18 @@ def compare(
     """
     sides = (ResultFolder.open(baseline), ResultFolder.open(candidate))
     pairing = pair(*sides, across_models=across_models, across_machines=across_machines)
-    cases = [_case(sides, each, policy, number) for number, each in enumerate(pairing.pairs)]
+    lack = yardstick_lack(*sides)
+    if lack and unit == "yardstick":
+        raise ConfigError(lack, hint="Leave out --unit yardstick, or measure both with this vskd")
+    cases = [_case(sides, each, policy, unit, number) for number, each in enumerate(pairing.pairs)]
     worst = any(check.verdict == "regression" for case in cases for check in case.checks)
     return Comparison(
         verdict="regression" if worst else "ok",
         baseline=str(baseline),
         candidate=str(candidate),
+        unit=unit,
         policy=policy,
-        notes=(*pairing.notes, *_borrowed(sides[0])),
+        notes=(*pairing.notes, *_borrowed(sides[0]), *([f"time alone is compared: {lack}"] if lack else [])),
         cases=tuple(cases),
         only_in_baseline=pairing.only_baseline,
         only_in_candidate=pairing.only_candidate,
@@ -133,14 +172,15 @@ def _borrowed(baseline: ResultFolder) -> Iterator[str]:
 
 
 def _case(
-    sides: tuple[ResultFolder, ResultFolder], cases: tuple[Case, Case], policy: Policy, seed: int
+    sides: tuple[ResultFolder, ResultFolder], cases: tuple[Case, Case], policy: Policy, unit: Unit, seed: int
 ) -> ComparedCase:
     latency = _latency(sides, cases, seed)
+    yardsticks = {} if yardstick_lack(*sides) else _yardsticks(sides, cases, seed)
     peak_bytes = tuple(case.memory.peak_bytes for case in cases)
     size_bytes = tuple(case.model.size_bytes if case.model else None for case in cases)
     accuracy = tuple(_accuracy(side, case) for side, case in zip(sides, cases, strict=True))
     checks = (
-        *_latency_checks(latency, policy),
+        *_latency_checks(latency if unit == "time" else yardsticks, policy, unit),
         *_ratio_check("peak memory", peak_bytes, policy.memory.peak_max_ratio),
         *_ratio_check("file size", size_bytes, policy.size.file_max_ratio),
         *_accuracy_checks(accuracy, policy.accuracy.max_loss),
@@ -154,6 +194,8 @@ def _case(
         peak_bytes=peak_bytes,
         size_bytes=size_bytes,
         accuracy=accuracy,
+        yardsticks=yardsticks,
+        yardstick_ratio=_yardstick_ratio(cases) if yardsticks else None,
         checks=checks,
     )
 
@@ -176,6 +218,49 @@ def _latency(
     return found
 
 
+def _yardsticks(
+    sides: tuple[ResultFolder, ResultFolder], cases: tuple[Case, Case], seed: int
+) -> dict[str, YardstickRatio | None]:
+    """As ``_latency``, of each latency in units of its own round's yardstick."""
+    baseline, candidate = sides
+    before = _millionths(baseline, cases[0]) if baseline.has_raw else None
+    after = _millionths(candidate, cases[1])
+    windows = min(case.scopes["sensor_to_label"].windows for case in cases)
+    recorded = cases[0].yardstick and cases[0].yardstick.sensor_to_label
+    found: dict[str, YardstickRatio | None] = {f"p{percent:g}": None for percent in PERCENTILES}
+    for percent in PERCENTILES:
+        seeds = [(seed, side, int(percent)) for side in (2, 3)]
+        if windows < SMALLEST_SAMPLE[percent] or (before is None and (percent != 50 or recorded is None)):
+            continue
+        above = spread(after, percent, seed=seeds[1])
+        if before is not None:
+            below = spread(before, percent, seed=seeds[0])
+        else:
+            below = borrowed_spread(round((recorded or 0) * _MILLIONTHS), above, seed=seeds[0])
+        both = latency_ratio(below, above)
+        units = (both.baseline_ns / _MILLIONTHS, both.candidate_ns / _MILLIONTHS)
+        found[f"p{percent:g}"] = YardstickRatio(*units, both.ratio, both.low, both.high)
+    return found
+
+
+def _millionths(side: ResultFolder, case: Case) -> NDArray[np.float64]:
+    """Every latency of a case (rounds, calls), in millionths of its own round's yardstick.
+
+    Raises
+    ------
+    DataError : its raw file has no yardstick, or was changed
+    """
+    units = in_yardsticks(side.raw(case))
+    if units is None:
+        raise DataError(f"the raw file of {case.name} in {side.path} has no yardstick", hint="Copy the folder again")
+    return np.rint(units * _MILLIONTHS)
+
+
+def _yardstick_ratio(cases: tuple[Case, Case]) -> float | None:
+    before, after = (case.yardstick for case in cases)
+    return None if before is None or after is None else round(after.median_ns / before.median_ns, 4)
+
+
 def _baseline_spread(
     before: NDArray[Any] | None, old: Statistics, above: Spread, percent: float, seed: tuple[int, ...]
 ) -> Spread:
@@ -189,7 +274,9 @@ def _accuracy(side: ResultFolder, case: Case) -> dict[str, float]:
     return (side.result.bundle(case.bundle).accuracy if case.weights == "trained" else None) or {}
 
 
-def _latency_checks(latency: Mapping[str, LatencyRatio | None], policy: Policy) -> Iterator[Check]:
+def _latency_checks(
+    latency: Mapping[str, LatencyRatio | None] | Mapping[str, YardstickRatio | None], policy: Policy, unit: Unit
+) -> Iterator[Check]:
     limits = policy.latency
     for name, limit in (("p50", limits.p50_max_ratio), ("p90", limits.p90_max_ratio), ("p99", limits.p99_max_ratio)):
         found = latency[name]
@@ -198,7 +285,7 @@ def _latency_checks(latency: Mapping[str, LatencyRatio | None], policy: Policy) 
         verdict: Literal["ok", "unclear", "regression"] = "ok"
         if found.ratio > limit:
             verdict = "regression" if found.low > limit else "unclear"
-        yield Check(f"latency {name}", found.ratio, limit, verdict)
+        yield Check(f"latency {name}{' in yardsticks' if unit == 'yardstick' else ''}", found.ratio, limit, verdict)
 
 
 def _ratio_check(what: str, both: Both, limit: float | None) -> Iterator[Check]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from vskd_benchmarks.device.energy import (
 )
 from vskd_benchmarks.device.environment import READING_S, describe_machine, read_clock_and_heat, read_state
 from vskd_benchmarks.device.pmic import STEP_S, PowerReadings, find_pmic
+from vskd_benchmarks.device.profiles import profile_sha256
 from vskd_benchmarks.device.sampler import Sampler
 from vskd_benchmarks.measure.measured_case import MeasuredCase, raw_arrays
 from vskd_benchmarks.measure.plan import Plan, SkippedCase, identify, plan_bundles
@@ -34,6 +35,7 @@ from vskd_benchmarks.measure.plan_baselines import compared_bundles, make_job, p
 from vskd_benchmarks.measure.processes import WorkerError, WorkerProcess, worker_command
 from vskd_benchmarks.measure.rounds import Measurement, Progress
 from vskd_benchmarks.measure.settings import Settings
+from vskd_benchmarks.measure.yardstick import KnownYardstick, best_round_ns, fingerprint, keep_best, known_best_ns
 
 #: About as many readings of the machine are kept of a run with a duration.
 MOST_READINGS = 3600
@@ -53,6 +55,7 @@ class Run:
     epoch_ns : start of the run by ``time.perf_counter_ns``
     confinement : how the profile was applied; None without one
     energy : what was recorded of it; None for a run without it
+    yardstick : what this machine's best round was before
     """
 
     settings: Settings
@@ -66,6 +69,7 @@ class Run:
     readings: list[dict[str, Any]]
     imports: dict[str, Any]
     epoch_ns: int
+    yardstick: KnownYardstick
     confinement: Confinement | None = None
     energy: EnergyRecord | None = None
 
@@ -112,21 +116,31 @@ def run_bench(settings: Settings, progress: Progress) -> Run:
         imports = measurement.imports()
         _idle(energy, settings, progress, epoch_ns)
         measured = measurement.measure()
+    machine = describe_machine()
     return Run(
         settings=settings,
         bundles=bundles,
         cases=tuple(sorted(measured, key=lambda case: plan.cases.index(case.plan))),
         order=tuple(case.plan.id for case in measured),
         skipped=(*plan.skipped, *measurement.skipped),
-        machine=describe_machine(),
+        machine=machine,
         before=before,
         after=read_state(),
         readings=readings,
         imports=imports,
         epoch_ns=epoch_ns,
+        yardstick=_yardstick(machine, settings, measured),
         confinement=confinement,
         energy=energy,
     )
+
+
+def _yardstick(machine: dict[str, Any], settings: Settings, measured: Sequence[MeasuredCase]) -> KnownYardstick:
+    """The machine's best round before this run; a better one of this run is kept for the next."""
+    name = fingerprint(machine, profile="" if settings.profile is None else profile_sha256(settings.profile.name))
+    known = KnownYardstick(name, known_best_ns(name))
+    keep_best(name, best_round_ns([block["yardstick_ns"] for case in measured for block in case.blocks]))
+    return known
 
 
 def raws_of(run: Run) -> dict[str, dict[str, NDArray[Any]]]:

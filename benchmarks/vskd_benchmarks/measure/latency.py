@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -151,13 +152,13 @@ def median_with_interval(readings_ns: ArrayLike) -> dict[str, int | None]:
 
 
 def ratio_by_round(
-    slow: Sequence[NDArray[np.int64]], fast: Sequence[NDArray[np.int64]]
+    slow: Sequence[NDArray[np.number[Any]]], fast: Sequence[NDArray[np.number[Any]]]
 ) -> dict[str, float | int | None]:
     """How many times faster: the ratio of the medians, round by round, because a machine's speed drifts.
 
     Parameters
     ----------
-    slow, fast : latencies of each round, ns; rounds of both were measured in turns
+    slow, fast : latencies of each round, both in one unit; rounds of both were measured in turns
 
     Returns
     -------

@@ -98,6 +98,7 @@ def raw_arrays(case: MeasuredCase, epoch_ns: int) -> dict[str, NDArray[Any]]:
         name: np.stack([block["latency_ns"][name] for block in case.blocks]) for name in series
     }
     arrays["started"] = np.stack([block["started_ns"] for block in case.blocks]) - epoch_ns
+    arrays["yardstick"] = np.array([block["yardstick_ns"] for block in case.blocks], np.int64)
     arrays["interval"] = np.array([block["interval_ns"] for block in case.blocks], np.int64) - epoch_ns
     arrays["audit_varied"] = np.array(case.repeat["varied_ns"], np.int64)
     arrays["audit_repeated"] = np.array(case.repeat["repeated_ns"], np.int64)

@@ -18,6 +18,10 @@ from vskd_benchmarks.pipelines.baselines import missing_packages
 #: Recipes in which other networks are made, and in which a bundle may have its image-input variants.
 RECIPES = ("fp32", "w8a8-static-pc")
 
+#: What stands beside a network that takes an image, and has no meaning beside one that takes the raw window.
+OF_IMAGES = ("pyts+torch", "pyts+onnxruntime", "mobilenetv2-0.35", "image-input")
+NO_IMAGE = "the bundle's network takes no image; name an image bundle of the same task beside it for the ratio"
+
 #: Networks that were made: ``NAME.RECIPE`` -> file, sha256, size_bytes, macs; or ``NAME`` -> not_made, the reason.
 Made = Mapping[str, Mapping[str, Any]]
 
@@ -72,7 +76,9 @@ def plan_baselines(bundle_id: str, bundle: Bundle, made: Made, *, threads: int, 
     ]
     if made and "cnn1d.fp32" not in made and "cnn1d" not in made:
         skipped.append(SkippedCase("cnn1d", bundle_id, "the bundle's report does not state its multiply-accumulates"))
-    if not any(case.kind == "image-input" for case in cases):
+    if bundle.contract.raw is not None:
+        skipped += [SkippedCase(name, bundle_id, NO_IMAGE) for name in OF_IMAGES]
+    elif not any(case.kind == "image-input" for case in cases):
         reason = "the bundle has no such variant; `vskd export --variants` adds it"
         skipped.append(SkippedCase("image-input", bundle_id, reason))
     return Plan(tuple(cases), tuple(skipped))
@@ -88,20 +94,26 @@ class _Baselines:
 
     def offers(self, made: Made) -> Iterator[tuple[tuple[str, ...], PlannedCase]]:
         """Each with the packages that it needs."""
-        usual = Baseline("usual-pipeline", "torch", "fp32", "resnet18", encoder="pyts")
-        job = self._job("torch", threads=self.threads)
-        yield ("pyts", "torch", "torchvision"), self._case("pyts+torch", usual, job)
-        if "file" in made.get("resnet18.fp32", {}):
-            usual = Baseline("usual-pipeline", "onnxruntime", "fp32", "resnet18", encoder="pyts")
-            yield ("pyts", "onnxruntime"), self._network("pyts+onnxruntime", usual, made["resnet18.fp32"])
+        if self.bundle.contract.raw is None:
+            yield from self._usual(made)
         for name, takes in (("mobilenetv2-0.35", "numpy"), ("cnn1d", "none")):
             for recipe in RECIPES:
                 if "file" in made.get(f"{name}.{recipe}", {}):
                     student = Baseline("student", "onnxruntime", recipe, name, encoder=takes)
                     label = f"{name} onnxruntime {recipe}"
                     yield ("onnxruntime",), self._network(label, student, made[f"{name}.{recipe}"])
-        for recipe in RECIPES:
-            yield from self._image_inputs(recipe)
+        if self.bundle.contract.raw is None:
+            for recipe in RECIPES:
+                yield from self._image_inputs(recipe)
+
+    def _usual(self, made: Made) -> Iterator[tuple[tuple[str, ...], PlannedCase]]:
+        """The published network behind pyts."""
+        usual = Baseline("usual-pipeline", "torch", "fp32", "resnet18", encoder="pyts")
+        job = self._job("torch", threads=self.threads)
+        yield ("pyts", "torch", "torchvision"), self._case("pyts+torch", usual, job)
+        if "file" in made.get("resnet18.fp32", {}):
+            usual = Baseline("usual-pipeline", "onnxruntime", "fp32", "resnet18", encoder="pyts")
+            yield ("pyts", "onnxruntime"), self._network("pyts+onnxruntime", usual, made["resnet18.fp32"])
 
     def _image_inputs(self, recipe: str) -> Iterator[tuple[tuple[str, ...], PlannedCase]]:
         """The bundle's own network without its encoder, where the bundle has it."""

@@ -14,7 +14,7 @@ Jobs (``bundle`` is a folder)
 Commands
     ``{"do": "warm_up", "path_only", "rule"}``, the fields of ``WarmUpRule``
     ``{"do": "block", "path_only", "calls", "discard", "period_ns"}``: so many calls, after some that bring the caches
-        back; one each ``period_ns``, or back to back where that is 0
+        back; one each ``period_ns``, or back to back where that is 0; the yardstick before and after them
     ``{"do": "outputs"}``: logits of every window of the signal and of the golden windows
     ``{"do": "repeat", "blocks", "calls"}``: the model's call on varied and on one repeated input
     ``{"do": "memory"}``
@@ -41,6 +41,7 @@ from vskd.closed import to_mapping
 from vskd.errors import VskdError
 from vskd_benchmarks.measure.latency import WarmUpRule, warm_up
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
+from vskd_benchmarks.measure.yardstick import Yardstick
 from vskd_benchmarks.pipelines.cases import Clock, PipelineCase, open_model
 
 #: Outputs kept of each block, evenly spread, for the audit of outputs.
@@ -67,6 +68,7 @@ class Worker:
         self._maybe_case = case
         self._clock = clock
         self._sleep = sleep
+        self._yardstick = Yardstick()
 
     @property
     def _case(self) -> PipelineCase:
@@ -96,6 +98,7 @@ class Worker:
         run, series = self._runner(command["path_only"])
         calls, period_ns = command["calls"], command["period_ns"]
         own_ns = time.process_time_ns()
+        yardstick_ns = self._yardstick.readings(self._clock)
         for _ in range(command["discard"]):
             run(self._clock)
         rows, started, sampled = [], [], []
@@ -109,9 +112,11 @@ class Worker:
             if index % stride == 0 and (output := self._case.last_output()) is not None:
                 sampled.append((output[0], output[1].copy()))
         busy_ns, wall_ns, after = time.process_time_ns() - busy_ns, self._clock() - from_ns, _switches()
+        yardstick_ns += self._yardstick.readings(self._clock)
         columns = np.array(rows, dtype=np.int64).T.tolist()
         return {
             "latency_ns": dict(zip(series, columns, strict=True)),
+            "yardstick_ns": yardstick_ns,
             "started_ns": started,
             "interval_ns": [from_ns, from_ns + wall_ns],
             "sampled": [[row, logits.tolist()] for row, logits in sampled],

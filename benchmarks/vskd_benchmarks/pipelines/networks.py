@@ -72,10 +72,12 @@ def make_networks(bundle: Bundle, folder: Path, *, macs: int | None) -> dict[str
     -------
     ``NAME.RECIPE`` -> file, sha256, size_bytes, macs; or not_made, the reason
     """
-    makers: dict[str, Callable[[], dict[str, Any]]] = {
-        "resnet18": lambda: _write_torch(resnet18(bundle.contract), bundle, folder / "resnet18", "image"),
-        "mobilenetv2-0.35": lambda: _write_torch(mobilenet(bundle.contract), bundle, folder / "mobilenet", "image"),
-    }
+    makers: dict[str, Callable[[], dict[str, Any]]] = {}
+    if bundle.contract.raw is None:  # these take an image
+        makers |= {
+            "resnet18": lambda: _write_torch(resnet18(bundle.contract), bundle, folder / "resnet18", "image"),
+            "mobilenetv2-0.35": lambda: _write_torch(mobilenet(bundle.contract), bundle, folder / "mobilenet", "image"),
+        }
     if macs is not None:
         makers["cnn1d"] = lambda: _write_torch(cnn1d(bundle.contract, macs), bundle, folder / "cnn1d", "window")
     made: dict[str, Any] = {}

@@ -12,6 +12,8 @@ from vskd_benchmarks.result.validity import (
     CPU_SHARE_LIMIT,
     FEWEST_FOR_P99,
     OTHER_CORES_LIMIT,
+    YARDSTICK_SLOWER_LIMIT,
+    YARDSTICK_VARIATION_LIMIT,
 )
 
 
@@ -70,6 +72,32 @@ def case_facts(result: Result) -> Table:
     return Table("Each case against the limits", "", headings, tuple(rows))
 
 
+def yardstick(result: Result) -> Table:
+    """The fixed kernel beside each case: how steady and how quick the machine was."""
+    run, rows = result.yardstick, []
+    headings = (
+        "case",
+        "median of the rounds, us",
+        "quickest to slowest round, us",
+        f"variation of the rounds, % (limit {100 * YARDSTICK_VARIATION_LIMIT:g})",
+        f"over the best, % (limit {100 * YARDSTICK_SLOWER_LIMIT:g})",
+    )
+    if run is None or run.reference_ns is None:
+        return Table("Yardstick", "", headings, ())
+    for label, case in numbered(result):
+        if case.yardstick is not None:
+            own = case.yardstick
+            bounds = f"{min(own.round_p50_ns) / 1e3:.1f} to {max(own.round_p50_ns) / 1e3:.1f}"
+            over = 100 * (own.median_ns / run.reference_ns - 1)
+            rows.append((label, f"{own.median_ns / 1e3:.1f}", bounds, f"{100 * own.variation:.1f}", f"{over:.1f}"))
+    before = "none is known from before" if run.known_best_ns is None else f"{run.known_best_ns / 1e3:.1f} us before it"
+    caption = (
+        f"A fixed kernel (version {run.version}), timed in the case's process before and after the calls of each "
+        f"round. This machine's best round: {(run.best_ns or 0) / 1e3:.1f} us in this run; {before}."
+    )
+    return Table("Yardstick", caption, headings, tuple(rows))
+
+
 def audits(result: Result) -> Table:
     """What the three audits of each case found."""
     words = {True: "passed", False: "FAILED", None: "not applicable"}
@@ -94,9 +122,10 @@ def bundles(result: Result) -> Table:
         figures = (bundle.accuracy or {}).items()
         accuracy = ", ".join(f"{name.replace('_', '-')} {100 * value:.1f} %" for name, value in figures)
         window = f"{bundle.window_samples} samples at {bundle.rate_hz:g} Hz, {bundle.window_mode}"
-        image = " x ".join(map(str, bundle.image_shape)) + f", {bundle.scaling}"
-        rows.append((bundle.name, window, image, str(bundle.classes), accuracy or "not known", bundle.sha256[:16]))
-    headings = ("bundle", "window", "image", "classes", "held out, trained network", "SHA-256")
+        scaled = f"raw, {' and '.join(bundle.transforms)}" if bundle.is_raw else bundle.scaling
+        encoded = " x ".join(map(str, bundle.encoded_shape)) + f", {scaled}"
+        rows.append((bundle.name, window, encoded, str(bundle.classes), accuracy or "not known", bundle.sha256[:16]))
+    headings = ("bundle", "window", "network's input", "classes", "held out, trained network", "SHA-256")
     return Table("Bundles", "", headings, tuple(rows), names=6)
 
 

@@ -31,8 +31,9 @@ PAGE = "report.html"
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
-#: What a row of ``cases.csv`` takes from its case as it is, and from its energy.
+#: What a row of ``cases.csv`` takes from its case as it is, from its yardstick, and from its energy.
 _PLAIN = ("id", "name", "kind", "bundle", "engine", "engine_version", "recipe", "threads", "mode", "encoder", "weights")
+_YARDSTICK = ("median_ns", "variation", "sensor_to_label")
 _ENERGY = ("per_inference_mj", "uncertainty_mj", "total_per_inference_mj")
 
 
@@ -126,6 +127,7 @@ def _case_rows(result: Result) -> Iterator[dict[str, Any]]:
         row |= {name: getattr(case.energy, name, None) for name in _ENERGY}
         row["energy_source"] = case.energy and case.energy.source
         row["battery_percent_per_day"] = case.battery and case.battery.percent_per_day
+        row |= {f"yardstick_{name}": getattr(case.yardstick, name, None) for name in _YARDSTICK}
         row["cold_start_ns"] = case.cold_start and case.cold_start.median_ns
         timed = {name: case.scopes.get(name) for name in get_args(Scope)}
         timed |= {name: case.stages[name] for name in get_args(Stage)}

@@ -12,7 +12,7 @@ from typing import get_args
 from vskd_benchmarks import goals as today
 from vskd_benchmarks.measure.latency import Statistics
 from vskd_benchmarks.result.records.case import Case, MedianInterval, Stage
-from vskd_benchmarks.result.records.result import Ratio, Result
+from vskd_benchmarks.result.records.result import JudgedGoal, Ratio, Result
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,11 @@ def latency(result: Result) -> Table:
     """Sensor to label, with the percentiles that the sample allows."""
     rows = []
     for label, case, path in _on_path(result):
+        units = case.yardstick and case.yardstick.sensor_to_label
         times = [_ms(ns) for ns in (path.p50_ns, path.p90_ns, path.p99_ns, path.p99_9_ns, path.max_ns)]
         overhead = _interval_us(case.overhead) if case.kind == "bundle" else ""
-        rows.append((label, str(path.windows), *times, overhead, case.validity.status))
+        yardsticks = "" if units is None else f"{units:.4g}"
+        rows.append((label, str(path.windows), *times, yardsticks, overhead, case.validity.status))
     headings = (
         "case",
         "windows",
@@ -59,12 +61,14 @@ def latency(result: Result) -> Table:
         "p99, ms",
         "p99.9, ms",
         "slowest, ms",
+        "p50, yardsticks",
         "overhead, us",
         "status",
     )
     caption = (
         "n/a: too few windows for this percentile. Overhead: of the runtime, beyond the bare call of the engine's "
-        "library, median and 95 % interval."
+        "library, median and 95 % interval. Yardstick: a fixed kernel timed beside each round; p50 in units of it tells"
+        " models apart where the machine's speed changes, see Yardstick."
     )
     return Table(
         f"Latency of one window, sensor to label ({result.configuration.mode})", caption, headings, tuple(rows)
@@ -168,25 +172,35 @@ def ratios(result: Result) -> list[Table]:
 
 _RATIO = (
     "Ratio of the median latencies, sensor to label, per round, both measured in turns: median over the rounds (lowest "
-    "to highest). Below 1 the other pipeline is faster."
+    "to highest), then the same with each latency in units of its own round's yardstick. Below 1 the other pipeline is "
+    "faster."
 )
 
 
 def _times(ratio: Ratio | None) -> str:
-    return "" if ratio is None else f"{ratio.ratio:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})"
+    if ratio is None:
+        return ""
+    units = "" if ratio.in_yardsticks is None else f"; in yardsticks {ratio.in_yardsticks:.2f}"
+    return f"{ratio.ratio:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f}){units}"
 
 
 def goals(result: Result) -> Table:
     """The goals that the result was judged by, and the worst case here."""
     words = {True: "met", False: "missed", None: "not measured"}
     rows = tuple(
-        (goal.goal, goal.limit, "" if goal.worst is None else f"{goal.worst:g}", words[goal.met])
+        (goal.goal, goal.limit, "" if goal.worst is None else f"{goal.worst:g}", words[goal.met] + _on(goal))
         for goal in result.goals
     )
     caption = f"The worst case of this run against goals version {result.goals_version}."
     if result.goals_version != today.VERSION:
         caption += f" Today's goals are version {today.VERSION}: see vskd bench --check, or the page."
     return Table("Goals of vskd", caption, ("goal", "limit", "here", "result"), rows)
+
+
+def _on(goal: JudgedGoal) -> str:
+    """That a verdict is one of a run that proves nothing."""
+    doubtful = goal.met is not None and goal.status in ("degraded", "invalid")
+    return f", but the run is {goal.status}" if doubtful else ""
 
 
 def _ms(latency_ns: int | None) -> str:

@@ -9,6 +9,7 @@ from vskd.bundle_files import CONTRACT
 from vskd.closed import from_mapping
 from vskd.report import read_report
 from vskd_benchmarks import goals
+from vskd_benchmarks.measure import yardstick
 from vskd_benchmarks.measure.bench import Run
 from vskd_benchmarks.measure.measured_case import MeasuredCase
 from vskd_benchmarks.measure.settings import ORDER_SEED
@@ -23,6 +24,7 @@ from vskd_benchmarks.result.records.conditions import (
     Machine,
     MeasuredBundle,
     ModelFile,
+    Yardstick,
 )
 from vskd_benchmarks.result.records.energy import Energy
 from vskd_benchmarks.result.records.result import Facts, ImportTime
@@ -40,7 +42,7 @@ def facts(run: Run) -> Facts:
     environment = from_mapping(Environment, seen, where="environment")
     return Facts(
         kind="vskd-bench-result",
-        schema_version=2,
+        schema_version=3,
         goals_version=goals.VERSION,
         configuration=_configuration(run),
         environment=environment,
@@ -50,6 +52,7 @@ def facts(run: Run) -> Facts:
         import_vskd=from_mapping(ImportTime, run.imports, where="import_vskd"),
         profile=_profile(run, environment.machine),
         energy=_energy(run, environment.machine),
+        yardstick=Yardstick(yardstick.VERSION, run.yardstick.machine, run.yardstick.best_ns),
     )
 
 
@@ -99,8 +102,9 @@ def _bundle(bundle_id: str, bundle: Bundle) -> MeasuredBundle:
         window_samples=contract.window.samples,
         hop_samples=contract.window.hop_samples,
         rate_hz=contract.window.rate_hz,
-        image_shape=contract.encoded_shape,
-        scaling="raw" if contract.gaf is None else contract.gaf.scaling,
+        encoded_shape=contract.encoded_shape,
+        scaling=None if contract.gaf is None else contract.gaf.scaling,
+        transforms=() if contract.raw is None else contract.raw.transforms,
         classes=len(contract.labels),
         logit_tolerance=contract.logit_tolerance,
         temperature=contract.decision.temperature,

@@ -4,7 +4,7 @@
 
     DIR/
       manifest.json     kind, schema version, SHA-256 and size of every file below
-      result.json       what was measured, as ``schemas/result.v2.schema.json`` says, which is made from the records
+      result.json       what was measured, as ``schemas/result.v3.schema.json`` says, which is made from the records
       raw/ID.npz        the raw nanoseconds of the case ID, nothing clipped, and what its audits compared
       report/           what is derived from the rest; not in the manifest, can be made again
 
@@ -16,6 +16,8 @@ every case its engine, warm-up, processor time, memory, cold start) and what fol
 Arrays of ``raw/ID.npz``
     every key of the case's ``scopes`` and ``stages`` that is not null : (rounds, calls), int64, ns
     ``started`` : (rounds, calls), int64, ns since the start of the run when each call began, one clock for all
+    ``yardstick`` : (rounds, readings), int64, ns, the yardstick before and after the calls of each round; absent
+        before schema version 3
     ``interval`` : (rounds, 2), int64, ns since the start of the run, start and end of each round
     ``audit_varied``, ``audit_repeated`` : (blocks, calls), int64, ns, the engine's call on varied and on one input
     ``sampled_index``, ``sampled_logits`` : (samples,) and (samples, classes), outputs of the performance run, and
@@ -53,13 +55,19 @@ from vskd_benchmarks.result.records.case import CaseFacts
 from vskd_benchmarks.result.records.result import Result
 
 KIND = "vskd-bench-result"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+#: Older versions that are read: what changed since is renamed while reading.
+READABLE_VERSIONS = (2, SCHEMA_VERSION)
 SCHEMA = Path(__file__).parent / "schemas" / f"result.v{SCHEMA_VERSION}.schema.json"
 
 MANIFEST = "manifest.json"
 RESULT = "result.json"
 RAW = "raw"
 REPORT = "report"
+
+#: The array of a case's yardstick.
+YARDSTICK = "yardstick"
 
 #: Arrays of one case by name.
 Raw = Mapping[str, NDArray[Any]]
@@ -147,9 +155,10 @@ def read_manifest(folder: Path) -> Manifest:
     kind, version = (mapping.get("kind"), mapping.get("schema_version")) if isinstance(mapping, dict) else (None, None)
     if kind != KIND:
         raise DataError(f"{folder} is no result folder: its manifest is of kind {kind!r}", hint="Give another folder")
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         hint = "Install the vskd that wrote it, or measure again"
-        raise DataError(f"{path} has schema version {version}, this vskd reads {SCHEMA_VERSION}", hint=hint)
+        versions = " and ".join(map(str, READABLE_VERSIONS))
+        raise DataError(f"{path} has schema version {version}, this vskd reads {versions}", hint=hint)
     try:
         return from_mapping(Manifest, mapping, where=str(path))
     except ConfigError as error:
@@ -165,9 +174,26 @@ def read_result(folder: Path) -> Result:
     """
     read_manifest(folder)
     try:
-        return from_mapping(Result, _json(folder / RESULT), where=str(folder / RESULT))
+        return result_from(_json(folder / RESULT), where=str(folder / RESULT))
     except ConfigError as error:
         raise DataError(error.message, hint=error.hint) from error
+
+
+def result_from(mapping: Any, *, where: str) -> Result:
+    """A result from the content of its ``result.json``; one of version 2 as version 3 would have written it.
+
+    Raises
+    ------
+    ConfigError : not what a result is
+    """
+    if isinstance(mapping, dict) and mapping.get("schema_version") == 2 and isinstance(mapping.get("bundles"), list):
+        renamed = {"image_shape": "encoded_shape"}
+        bundles = [
+            {renamed.get(key, key): value for key, value in bundle.items()} if isinstance(bundle, dict) else bundle
+            for bundle in mapping["bundles"]
+        ]
+        mapping = {**mapping, "schema_version": SCHEMA_VERSION, "bundles": bundles}
+    return from_mapping(Result, mapping, where=where)
 
 
 @dataclass(frozen=True)
@@ -240,6 +266,14 @@ def read_raw(folder: Path, case: str) -> dict[str, NDArray[Any]]:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
         raise DataError(f"cannot read {path}: {error}", hint="Copy the folder again") from error
+
+
+def in_yardsticks(raw: Raw) -> NDArray[np.float64] | None:
+    """Sensor -> label of every call (rounds, calls), in units of its own round's yardstick; None without one."""
+    if YARDSTICK not in raw or "sensor_to_label" not in raw:
+        return None
+    units: NDArray[np.float64] = raw["sensor_to_label"] / np.median(raw[YARDSTICK], axis=1)[:, np.newaxis]
+    return units
 
 
 def _json(path: Path) -> Any:

@@ -18,6 +18,11 @@ Why the limits are what they are
     too-few-samples : under 11 windows there is no median with 99 % confidence, so nothing to report; under 64 no p90,
         so nothing of the tail. Under 662 there is no p99: a note
     not-steady : the warm-up's rule was not met, so a trend is in the figures
+    yardstick : a fixed kernel, timed beside the case in each of its rounds. On a machine at rest its rounds differ by
+        0.2 %; a coefficient of variation of 5 % between them is a machine that changed under the case as much as the
+        regressions that a comparison looks for (see clock). A case whose yardstick is 10 % slower than this machine's
+        best ran in a slower mode throughout, which nothing else shows: that much a user would have to be told. It is
+        the case's, because cases of one run lie in different modes; the run's status is the worst of them
     preempted : a single-threaded case, back to back, computes all the time; under 95 % another process took its core
     memory-grew : 2 MiB in a soak are two arenas of Python's allocator; more is a leak
     energy-uncertain : above a quarter of the figure only the order of magnitude is known; latency stands: a note
@@ -33,7 +38,7 @@ from collections.abc import Iterator, Sequence
 
 from vskd_benchmarks.measure.latency import SMALLEST_SAMPLE
 from vskd_benchmarks.result.records.case import Case
-from vskd_benchmarks.result.records.conditions import AppliedProfile, Environment, Reading
+from vskd_benchmarks.result.records.conditions import AppliedProfile, Environment, Reading, Yardstick
 from vskd_benchmarks.result.records.energy import CaseEnergy
 from vskd_benchmarks.result.records.validity import (
     AccuracyAudit,
@@ -58,6 +63,7 @@ FEWEST_FOR_TAIL = SMALLEST_SAMPLE[90.0]
 FEWEST_FOR_P99 = SMALLEST_SAMPLE[99.0]
 GROWTH_LIMIT_BYTES = 2 * 2**20
 ENERGY_UNCERTAINTY_LIMIT = 0.25
+YARDSTICK_VARIATION_LIMIT, YARDSTICK_SLOWER_LIMIT = 0.05, 0.10
 
 #: Bits of ``vcgencmd get_throttled``: what holds now, and what has happened since the firmware started.
 _THROTTLED_NOW, _THROTTLED_EVER = 0xF, 0xF0000
@@ -80,7 +86,7 @@ _STATUS: tuple[Status, ...] = ("valid", "degraded", "invalid")
 
 
 def verdicts(
-    environment: Environment, profile: AppliedProfile | None, cases: Sequence[Case]
+    environment: Environment, profile: AppliedProfile | None, cases: Sequence[Case], yardstick: Yardstick | None
 ) -> tuple[Validity, tuple[Validity, ...]]:
     """The validity of the run and of each of its cases.
 
@@ -88,6 +94,7 @@ def verdicts(
     ----------
     environment, profile : of the run
     cases : their own validity is not read
+    yardstick : of the run, its best round known; None in older results
 
     Returns
     -------
@@ -96,7 +103,7 @@ def verdicts(
     """
     machine = (*run_reasons(environment), *profile_reasons(profile))
     run_rank = _worst(machine)
-    own = [tuple(case_reasons(case, environment)) for case in cases]
+    own = [(*case_reasons(case, environment), *yardstick_reasons(case, yardstick)) for case in cases]
     ranks = [max(run_rank, _worst(reasons)) for reasons in own]
     each = tuple(Validity(_STATUS[rank], reasons) for rank, reasons in zip(ranks, own, strict=True))
     return Validity(_STATUS[max([run_rank, *ranks])], machine), each
@@ -193,6 +200,27 @@ def case_reasons(case: Case, environment: Environment) -> Iterator[Reason]:
         yield Reason("memory-grew", "degraded", grown, soak.limit_bytes, "bytes", message)
     yield from _audits(case.audits)
     yield from _energy(case.energy)
+
+
+def yardstick_reasons(case: Case, yardstick: Yardstick | None) -> Iterator[Reason]:
+    """Reasons that the kernel beside a case gives: the machine changed, or was slow throughout."""
+    own, best_ns = case.yardstick, None if yardstick is None else yardstick.reference_ns
+    if own is None or best_ns is None:
+        return
+    if own.variation > YARDSTICK_VARIATION_LIMIT:
+        message = (
+            f"the yardstick beside it varied by {own.variation:.1%} from round to round, "
+            f"above {YARDSTICK_VARIATION_LIMIT:.0%}"
+        )
+        code: ReasonCode = "yardstick-not-steady"
+        yield Reason(code, "degraded", own.variation, YARDSTICK_VARIATION_LIMIT, "share", message)
+    slower = round(own.median_ns / best_ns - 1, 4)
+    if slower > YARDSTICK_SLOWER_LIMIT:
+        message = (
+            f"the yardstick beside it took {own.median_ns / 1e3:.0f} us, {slower:.0%} more than this machine's best "
+            f"of {best_ns / 1e3:.0f} us"
+        )
+        yield Reason("yardstick-slow", "degraded", slower, YARDSTICK_SLOWER_LIMIT, "share", message)
 
 
 def _energy(energy: CaseEnergy | None) -> Iterator[Reason]:

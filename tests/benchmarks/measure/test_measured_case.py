@@ -33,6 +33,7 @@ def case(make_bundle, make_model, tmp_path) -> MeasuredCase:
     for start in (2_000, 3_000):
         reply = {
             "latency_ns": {"sensor_to_label": [start, start + 1]}, "started_ns": [start, start + 10],
+            "yardstick_ns": [start + 7, start + 9],
             "interval_ns": [start - 5, start + 50], "sampled": [[0, [1.0, 2.0, 3.0]]], "own_ns": 0,
         }  # fmt: skip
         case.add_block(reply, machine_ns=0, parent_ns=0, elapsed_ns=1)
@@ -49,6 +50,7 @@ def test_times_are_since_the_start_of_the_run(case):
 def test_each_array_is_what_it_is_named_after(case):
     arrays = raw_arrays(case, EPOCH_NS)
     assert (arrays["audit_varied"].tolist(), arrays["audit_repeated"].tolist()) == ([[5, 6]], [[7, 8]])
+    assert arrays["yardstick"].tolist() == [[2_007, 2_009], [3_007, 3_009]]
     assert arrays["sampled_index"].tolist() == [0, 0]
     assert arrays["sampled_logits"].tolist() == [[1, 2, 3]] * 2
     assert arrays["accuracy_logits"].tolist() == [[1, 2, 3]]

@@ -71,6 +71,21 @@ def test_a_block_keeps_every_reading_but_the_discarded_first():
     assert answer["resident_bytes"] > 10**6
 
 
+def test_the_yardstick_is_read_before_and_after_the_calls_and_outside_of_their_time(monkeypatch):
+    now, ran = [0], []
+
+    def run(yardstick):
+        ran.append(case.calls)
+        now[0] += 300
+
+    monkeypatch.setattr("vskd_benchmarks.measure.yardstick.Yardstick.run", run)
+    case = Counting()
+    answer = Worker(case, clock=lambda: now[0]).answer(BLOCK)
+    assert ran == [0] * 10 + [5] * 10  # two of each ten bring the caches back; two calls are discarded, three counted
+    assert answer["yardstick_ns"] == [300] * 16
+    assert (answer["wall_ns"], answer["interval_ns"]) == (0, [3_000, 3_000])
+
+
 def test_of_many_calls_a_few_outputs_are_kept():
     answer = Worker(Counting()).answer({**BLOCK, "calls": 80, "discard": 0})
     assert [row for row, _ in answer["sampled"]] == [1, 11, 21, 31, 41, 51, 61, 71]

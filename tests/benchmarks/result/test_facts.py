@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vskd.bundle import Bundle
-from vskd.contract import Contract, DecisionSpec, GafSpec, WindowSpec
+from vskd.contract import Contract, DecisionSpec, GafSpec, RawSpec, WindowSpec
 from vskd.errors import ConfigError
 from vskd.manifest import Manifest
 from vskd_benchmarks.device.energy import EnergyRecord, EnergySettings
@@ -18,8 +18,10 @@ from vskd_benchmarks.measure.bench import Run
 from vskd_benchmarks.measure.measured_case import MeasuredCase
 from vskd_benchmarks.measure.plan import PlannedCase, SkippedCase
 from vskd_benchmarks.measure.settings import FULL, QUICK, Settings
+from vskd_benchmarks.measure.yardstick import VERSION as YARDSTICK
+from vskd_benchmarks.measure.yardstick import KnownYardstick
 from vskd_benchmarks.result.facts import facts
-from vskd_benchmarks.result.records.conditions import Configuration
+from vskd_benchmarks.result.records.conditions import Configuration, Yardstick
 
 EPOCH_NS = 1_000_000_000
 
@@ -66,6 +68,7 @@ def run(bundle):
         readings=[{"at_s": 1.0, "frequency_khz": 2, "temperature_c": 45.0}],
         imports={"median_ns": 6, "readings_ns": [5, 7, 6]},
         epoch_ns=EPOCH_NS,
+        yardstick=KnownYardstick("0123456789abcdef", 290_000),
     )
 
 
@@ -107,6 +110,7 @@ def test_the_conditions_of_the_run(run):
     assert (recorded.import_vskd.readings_ns, recorded.import_vskd.median_ns) == ((5, 7, 6), 6)
     assert recorded.not_measured == (SkippedCase("litert fp32", "tiny", "not installed"),)
     assert (recorded.goals_version, recorded.profile, recorded.energy) == (VERSION, None, None)
+    assert recorded.yardstick == Yardstick(YARDSTICK, "0123456789abcdef", 290_000)
     (bundle,) = recorded.bundles
     assert (bundle.id, bundle.window_samples, bundle.hop_samples, bundle.classes) == ("tiny", 128, 32, 3)
     assert bundle.sha256 == run.bundles["tiny"].sha256()
@@ -138,7 +142,17 @@ def test_a_bundles_contract_is_recorded(run, bundle):
     (found,) = facts(replace(run, bundles={"tiny": other})).bundles
     assert (found.trained_on, found.temperature, found.logit_tolerance) == ("kitchen", 2.5, 1e-3)
     assert (found.window_mode, found.window_samples, found.hop_samples, found.rate_hz) == ("sliding", 64, 16, 25.0)
-    assert (found.image_shape, found.scaling, found.classes) == ((6, 32, 32), "range", 4)
+    assert (found.encoded_shape, found.scaling, found.classes) == ((6, 32, 32), "range", 4)
+    assert (found.transforms, found.is_raw) == ((), False)
+
+
+def test_a_raw_bundle_does_not_pass_for_an_image(run, bundle):
+    contract = Contract(labels=("a", "b"), window=WindowSpec(samples=64), gaf=None, raw=RawSpec(("g", "centred")))
+    other = Bundle(bundle.path, contract, Manifest(1, bundle.models, bundle.files))
+    (found,) = facts(replace(run, bundles={"tiny": other})).bundles
+    assert (found.encoded_shape, found.scaling, found.transforms, found.is_raw) == (
+        (6, 64), None, ("g", "centred"), True,
+    )  # fmt: skip
 
 
 def test_a_mode_without_a_soak_has_none(run):

@@ -44,7 +44,7 @@ def judged(calm):
                 old = place[place_path[-1]]
                 place[place_path[-1]] = {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
         result = from_mapping(Result, mapping, where="result")
-        return verdicts(result.environment, result.profile, result.cases)
+        return verdicts(result.environment, result.profile, result.cases, result.yardstick)
 
     return judge
 
@@ -148,3 +148,37 @@ def test_the_share_of_a_core_says_nothing_of_several_threads_or_of_idling(judged
 def test_an_unknown_load_and_an_audit_without_answer_are_no_reasons(judged):
     unknown = [(("cases", 0, "audits", "accuracy"), {**FAILED, "passed": None})]
     assert judged("cases", 0, "cpu", "other_cores", value=None, more=unknown)[0].status == "valid"
+
+
+def yardstick(median_ns, variation=0.002):
+    """Of a case, as an edit."""
+    return {"median_ns": median_ns, "variation": variation}
+
+
+@pytest.mark.parametrize(
+    ("beside", "known_ns", "best_ns", "expected"),
+    [
+        (yardstick(300_000), 300_000, 299_000, None),
+        (yardstick(300_000, 0.05), None, 300_000, None),
+        (yardstick(300_000, 0.0501), None, 300_000, ("yardstick-not-steady", 0.0501, 0.05)),
+        (yardstick(330_000), 300_000, 310_000, None),  # at the limit: 10 % over the best of all
+        (yardstick(331_000), 300_000, 310_000, ("yardstick-slow", 0.1033, 0.1)),
+        (yardstick(331_000), 320_000, 300_000, ("yardstick-slow", 0.1033, 0.1)),  # the run knew better itself
+        (yardstick(331_000), None, 300_000, ("yardstick-slow", 0.1033, 0.1)),
+    ],
+)
+def test_a_machine_that_changed_or_was_slow_shows_by_the_yardstick(judged, beside, known_ns, best_ns, expected):
+    best = [(("yardstick",), {"known_best_ns": known_ns, "best_ns": best_ns})]
+    run, (case, other) = judged("cases", 0, "yardstick", value=beside, more=best)
+    if expected is None:
+        assert (run.status, case.reasons) == ("valid", ())
+        return
+    (reason,) = case.reasons
+    assert (reason.code, reason.value, reason.limit) == expected
+    assert (reason.severity, case.status, run.status, other.status) == ("degraded", "degraded", "degraded", "valid")
+    assert ("5.0% from round to round" if "steady" in reason.code else "331 us, 10% more") in reason.message
+
+
+def test_a_result_without_a_yardstick_is_not_judged_by_one(judged):
+    more = [(("cases", 1, "yardstick"), None), (("yardstick",), None)]
+    assert judged("cases", 0, "yardstick", value=None, more=more)[0].status == "valid"

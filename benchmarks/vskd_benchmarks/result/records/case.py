@@ -145,6 +145,24 @@ class Soak:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CaseYardstick:
+    """The yardstick beside a case, in the case's own process, and the case in its units.
+
+    Attributes
+    ----------
+    round_p50_ns : median of each round's readings
+    median_ns : of the rounds
+    variation : coefficient of variation of the rounds: their standard deviation over their mean; 0 for one round
+    sensor_to_label : median latency in units of each round's own yardstick; null below eleven readings
+    """
+
+    round_p50_ns: tuple[int, ...]
+    median_ns: int
+    variation: float
+    sensor_to_label: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CaseFacts:
     """What one case was, and what was recorded of it.
 
@@ -221,6 +239,7 @@ class Case(CaseFacts):
     overhead : of the runtime over the bare call
     audits : each must pass, or the case is invalid
     energy, battery : null where there are no figures
+    yardstick : how quick the machine was beside the case; null in results of schema version 2
     validity : the case's own reasons; its status is the worst of them and of the run's own reasons
     """
 
@@ -230,6 +249,7 @@ class Case(CaseFacts):
     audits: Audits
     energy: CaseEnergy | None = None
     battery: BatteryUse | None = None
+    yardstick: CaseYardstick | None = None
     validity: Validity
 
     @property

@@ -10,6 +10,9 @@ from vskd_benchmarks.device.profiles import Relation
 from vskd_benchmarks.measure.latency import WarmUpRule
 from vskd_benchmarks.measure.settings import Mode
 
+#: What two bundles must agree in to pose the same task.
+TASK = ("window_mode", "window_samples", "hop_samples", "rate_hz", "classes")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
@@ -190,8 +193,9 @@ class MeasuredBundle:
     contract_sha256 : of its contract.json
     trained_on : data set
     window_mode, window_samples, hop_samples, rate_hz : of the windows
-    image_shape : (channels, height, width)
-    scaling : of the encoder
+    encoded_shape : what the network takes: (channels, height, width) of an image, (channels, samples) of a raw window
+    scaling : of the image's encoder; null where the network is raw
+    transforms : of a raw network's encoder; empty for an image
     classes : how many labels
     logit_tolerance : of the contract
     temperature : of the decision, by which margins are computed
@@ -208,13 +212,48 @@ class MeasuredBundle:
     window_samples: int
     hop_samples: int
     rate_hz: float
-    image_shape: tuple[int, ...]
-    scaling: str
+    encoded_shape: tuple[int, ...]
+    scaling: str | None
     classes: int
     logit_tolerance: float
     temperature: float
     models: tuple[ModelFile, ...]
     accuracy: dict[str, float] | None
+    transforms: tuple[str, ...] = ()
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the network takes the window, and no image of it."""
+        return bool(self.transforms)
+
+    @property
+    def task(self) -> tuple[object, ...]:
+        """What it must have in common with a bundle that it is to be compared with."""
+        return tuple(getattr(self, name) for name in TASK)
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """A fixed kernel, timed beside every case in each of its rounds: how quick the machine was just then.
+
+    Attributes
+    ----------
+    version : of the kernel; figures of different versions cannot be compared
+    machine : fingerprint of what a best round belongs to
+    known_best_ns : this machine's best round before this run; null where none was kept
+    best_ns : the best round of this run
+    """
+
+    version: int
+    machine: str
+    known_best_ns: int | None
+    best_ns: int | None = None
+
+    @property
+    def reference_ns(self) -> int | None:
+        """The best round that is known: this machine's, or this run's where that is better."""
+        known = [best for best in (self.known_best_ns, self.best_ns) if best is not None]
+        return min(known, default=None)
 
 
 @dataclass(frozen=True)

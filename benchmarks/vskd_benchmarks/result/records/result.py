@@ -7,9 +7,15 @@ from typing import Literal
 
 from vskd_benchmarks.measure.plan import SkippedCase
 from vskd_benchmarks.result.records.case import Case, CaseFacts, Scope
-from vskd_benchmarks.result.records.conditions import AppliedProfile, Configuration, Environment, MeasuredBundle
+from vskd_benchmarks.result.records.conditions import (
+    AppliedProfile,
+    Configuration,
+    Environment,
+    MeasuredBundle,
+    Yardstick,
+)
 from vskd_benchmarks.result.records.energy import Energy
-from vskd_benchmarks.result.records.validity import Validity
+from vskd_benchmarks.result.records.validity import Status, Validity
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Ratio:
     ratio : median over the rounds of against's median over case's
     lowest, highest : round
     rounds : how many
+    in_yardsticks : the ratio of both in units of their own rounds' yardsticks; null in results of schema version 2
     """
 
     case: str
@@ -32,6 +39,7 @@ class Ratio:
     lowest: float
     highest: float
     rounds: int
+    in_yardsticks: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +66,14 @@ class JudgedGoal:
     limit : e.g. ``<= 30``
     worst : null: not measured
     met : whether the worst case keeps the limit
+    status : validity of the run that it was judged by; null in results of goals version 2 and before
     """
 
     goal: str
     limit: str
     worst: float | None
     met: bool | None
+    status: Status | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +90,11 @@ class Facts:
     import_vskd : import vskd over numpy
     profile : the device whose limits the machine was held to; null without --profile
     energy : null where it was not measured
+    yardstick : null in results of schema version 2
     """
 
     kind: Literal["vskd-bench-result"]
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     goals_version: int = 1
     configuration: Configuration
     environment: Environment
@@ -93,6 +104,7 @@ class Facts:
     import_vskd: ImportTime
     profile: AppliedProfile | None = None
     energy: Energy | None = None
+    yardstick: Yardstick | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

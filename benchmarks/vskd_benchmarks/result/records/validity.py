@@ -13,7 +13,7 @@ ReasonCode = Literal[
     "load", "governor", "throttled", "throttled-earlier", "temperature", "clock", "swap-activity", "swap-in-use",
     "too-few-samples", "no-p99", "not-steady", "preempted", "threads-exceed-cores", "virtual-machine", "memory-grew",
     "audit-outputs", "audit-repeated-input", "audit-accuracy", "profile-machine", "profile-stand-in",
-    "profile-not-applied", "energy-uncertain",
+    "profile-not-applied", "energy-uncertain", "yardstick-not-steady", "yardstick-slow",
 ]  # fmt: skip
 
 

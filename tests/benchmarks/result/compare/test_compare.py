@@ -335,10 +335,13 @@ def test_every_option_of_the_command_reaches_the_comparison(monkeypatch, tmp_pat
     assert (done.exit_code, "far enough" in done.output) == (3, True)
     assert asked == {
         "baseline": Path("old"), "candidate": Path("new"), "across_models": True, "across_machines": False,
+        "unit": "time",
         "policy": Policy(latency=LatencyLimits(p90_max_ratio=1.5)),
     }  # fmt: skip
     CliRunner().invoke(command, ["old", "new", "--across-machines"])
     assert (asked["across_models"], asked["across_machines"], asked["policy"]) == (False, True, read_policy())
+    CliRunner().invoke(command, ["old", "new", "--unit", "yardstick"])
+    assert asked["unit"] == "yardstick"
 
 
 def test_the_command_ends_with_0_1_2_or_3(vskd_compare, baseline, candidate, tmp_path):

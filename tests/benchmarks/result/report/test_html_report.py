@@ -218,9 +218,9 @@ def test_a_profile_is_named_with_what_was_not_applied(reported):
 
 def test_goals_say_by_which_version_they_were_judged(reported):
     result = read_result(reported)
-    assert "against goals version 2." in tables.goals(result).caption
+    assert "against goals version 3." in tables.goals(result).caption
     older = tables.goals(replace(result, goals_version=1)).caption
-    assert "against goals version 1. Today's goals are version 2: see vskd bench --check, or the page." in older
+    assert "against goals version 1. Today's goals are version 3: see vskd bench --check, or the page." in older
 
 
 def test_a_result_of_older_goals_is_judged_again_on_its_page(make_result, tmp_path):
@@ -230,10 +230,10 @@ def test_a_result_of_older_goals_is_judged_again_on_its_page(make_result, tmp_pa
 
     files = report_files(make_result(tmp_path / "result", edit=older))
     text = " ".join(read(files[PAGE]).text.split())
-    before, after = text.split("against goals version 2.")
+    before, after = text.split("against goals version 3.")
     assert "against goals version 1." in before
     assert "runtime's overhead over the bare engine call (us) <= 60" in before
-    assert "own overhead at most 30 us a window <= 30" in after
+    assert "own overhead at most 20 us a window <= 20" in after
 
 
 # --- what is refused

@@ -95,7 +95,8 @@ def test_ratios_stand_in_the_row_of_the_faster_and_the_column_of_the_other(resul
         for heading, text in zip(table.headings[1:], row[1:], strict=True)
     }
     assert shown == {
-        pair: f"{ratio.ratio:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})" for pair, ratio in found.items()
+        pair: f"{each.ratio:.2f} ({each.lowest:.2f} to {each.highest:.2f}); in yardsticks {each.in_yardsticks:.2f}"
+        for pair, each in found.items()
     }
     assert all(ratio.lowest <= ratio.ratio <= ratio.highest for ratio in found.values())
 
@@ -104,6 +105,25 @@ def test_goals(result):
     words = {True: "met", False: "missed", None: "not measured"}
     assert [row[3] for row in tables.goals(result).rows] == [words[goal.met] for goal in result.goals]
     assert {"met", "missed", "not measured"} == {row[3] for row in tables.goals(result).rows}
+
+
+def test_a_goal_of_a_degraded_run_is_marked_as_such(result):
+    goals = tuple(replace(goal, status="degraded") for goal in result.goals)
+    found = {row[3] for row in tables.goals(replace(result, goals=goals)).rows}
+    assert found == {"met, but the run is degraded", "missed, but the run is degraded", "not measured"}
+
+
+def test_the_yardstick_of_each_case(result):
+    table = evidence.yardstick(result)
+    assert [row[0] for row in table.rows] == [label for label, _ in tables.numbered(result)]
+    # Every round has readings from 300.000 to 300.015 us, and the machine's best was 299 before.
+    assert table.rows[0][1:] == ("300.0", "300.0 to 300.0", "0.0", "0.3")
+    assert "300.0 us in this run; 299.0 us before it" in table.caption
+    first = result.cases[0]
+    assert cells(tables.latency(result))["p50, yardsticks"] == f"{first.yardstick.sensor_to_label:.4g}"
+    unknown = replace(result, yardstick=replace(result.yardstick, known_best_ns=None))
+    assert "none is known from before" in evidence.yardstick(unknown).caption
+    assert evidence.yardstick(replace(result, yardstick=None)).rows == ()
 
 
 def test_reasons_name_their_case_their_value_and_their_limit(make_result, tmp_path):
