@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -123,6 +124,8 @@ MISUSES = [
         "pauses last from 1 s on, the shorter limit first, got 0.1 to 3",
     ),
     (("runs/a", "--stream"), 1, "runs/a holds no run"),
+    (("--stream", "--bundle", "b", "--input", "-", "--truth", "t"), 2, "--input - is a live source"),
+    (("--stream", "--bundle", "b", "--input", "i2c:lsm6dsox", "--truth", "t"), 2, "i2c:lsm6dsox is a live source"),
     (("--stream", "--bundle", "no.bundle", *SAMPLES), 1, "there is no bundle at no.bundle"),
 ]
 
@@ -166,6 +169,12 @@ def test_a_bundle_of_another_run_and_one_on_whole_recordings_are_refused(
     done = vskd("evaluate", run.path, "--stream", "--bundle", other)
     assert done.code == 1
     assert "o.bundle has another contract than" in done.err
+    window = dataclasses.replace(run.contract.window, mode="whole")
+    contract = dataclasses.replace(run.contract, window=window)
+    whole = write_bundle(tmp_path / "w.bundle", contract=contract, models=models, files={"m.onnx": b"-"})
+    refused = vskd("evaluate", "--stream", "--bundle", whole, *SAMPLES)
+    assert refused.code == 1
+    assert "w.bundle decides on whole recordings, which a stream does not have" in " ".join(refused.err.split())
 
 
 STREAM_MISUSES = [

@@ -117,7 +117,9 @@ def test_noise_has_the_level_of_each_axis_at_rest() -> None:
 
 
 def test_without_gravity_a_pause_is_noise_alone() -> None:
-    stream = joined(resting("a", (0, 0, 0), noise_g=0.01), resting("bb", (0, 0, 0), noise_g=0.01), gravity="removed")
+    """A reading that lasts is then a movement, and no rest."""
+    pushed = (resting(name, (0.3, 0, 0), noise_g=0.01) for name in ("a", "bb"))
+    stream = joined(*pushed, gravity="removed")
     rest = np.concatenate([stream.acceleration_g[rows][20:-20] for rows in pauses(stream)])
     assert np.abs(rest).max() < 0.06
     assert rest.std() == pytest.approx(0.009, rel=0.3)
@@ -183,6 +185,11 @@ def test_validation_subjects_have_no_unknown_activities(experiment: Experiment) 
     (stream,) = subject_streams(experiment, StreamSettings(), side="validation")
     assert stream.subject == "3"
     assert {span.label for span in stream.spans} == set(experiment.contract.labels)
+    split = experiment.split  # a leaky one: the same subjects test and validate
+    leaky = dataclasses.replace(split, validation=split.test, validation_subjects=split.test_subjects)
+    both = dataclasses.replace(experiment, sides=dataclasses.replace(experiment.sides, split=leaky))
+    for stream in subject_streams(both, StreamSettings(), side="validation"):
+        assert {span.label for span in stream.spans} == set(experiment.contract.labels)
 
 
 def test_other_subjects_are_refused(experiment: Experiment) -> None:

@@ -26,7 +26,10 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
         raise click.UsageError("--keep is called --coverage now", ctx=context)
 
 
-@click.command(epilog="Example: vskd evaluate runs/student --bundle wrist.bundle --recipe fp32 --out evaluation")
+@click.command(
+    epilog="Examples: vskd evaluate runs/student --bundle wrist.bundle --recipe fp32 --out evaluation; "
+    "vskd evaluate --stream --bundle wrist.bundle --input day.csv --truth day.truth.csv"
+)
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option("--bundle", type=click.Path(path_type=Path), default=None, help="Exported from this run.")
 @click.option(
@@ -52,7 +55,7 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
 )
 @ROOT
 @CACHE
-@click.option("--stream", is_flag=True, help="Test on continuous streams, by events; see below.")
+@click.option("--stream", is_flag=True, help="Test on continuous streams, by events.")
 @stream_options
 @click.pass_context
 def evaluate(

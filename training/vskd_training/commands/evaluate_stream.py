@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vskd.commands.input_option import InputOption
 from vskd_training.commands.options import PAUSE, SEED
 from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
 
@@ -84,6 +85,9 @@ class StreamOptions:
         """Raise ``click.UsageError`` for options that contradict each other."""
         if not (math.isfinite(self.allowance) and self.allowance >= 0):
             raise click.UsageError(f"--allowance must be at least 0 s, got {self.allowance}")
+        for path in self.inputs:
+            if InputOption(str(path)).is_live:
+                raise click.UsageError(f"--input {path} is a live source, and a truth belongs to a recording")
         if len(self.inputs) != len(self.truths):
             raise click.UsageError(
                 f"each --input needs its --truth, in the same order; got {len(self.inputs)} and {len(self.truths)}"
@@ -203,7 +207,6 @@ def _read(samples: Path, truth: Path, model: Model, options: StreamOptions) -> T
     """One recording with its truth."""
     import numpy as np
 
-    from vskd.commands.input_option import InputOption
     from vskd_training.data.stream_files import read_truth
     from vskd_training.streams.evaluate import TrueStream
 
