@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.checks.golden import Golden, golden_to_bytes, margins
-from vskd.contract import Contract, GafSpec, WindowSpec
+from vskd.contract import Contract, GafSpec, RawSpec, WindowSpec
 from vskd.decide import softmax
 from vskd.encoders.gaf import GafEncoder
 from vskd_benchmarks.measure.bench import Run, raws_of
@@ -89,18 +89,20 @@ MakeBundle = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def make_bundle() -> MakeBundle:
-    """Write a bundle: (folder, mode, further files, further models) -> folder."""
+    """Write a bundle: (folder, mode, further files, further models, raw encoder) -> folder."""
 
     def make(
         folder: Path,
         mode: str = "sliding",
         files: Mapping[str, bytes] | None = None,
         models: tuple[ModelEntry, ...] = (),
+        raw: RawSpec | None = None,
     ) -> Path:
         contract = Contract(
             labels=LABELS,
             window=WindowSpec(mode=mode, samples=SAMPLES, hop_samples=32),
-            gaf=GafSpec(scaling="minmax"),
+            gaf=GafSpec(scaling="minmax") if raw is None else None,
+            raw=raw,
             trained_on="nothing",
         )
         return write_bundle(

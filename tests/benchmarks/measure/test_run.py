@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from vskd.bundle import ModelEntry
+from vskd.contract import RawSpec
 from vskd.errors import EngineError
 from vskd_benchmarks.measure import bench, plan, rounds
 from vskd_benchmarks.measure.bench import run_bench
@@ -96,3 +97,24 @@ def test_baselines_get_the_first_number_of_threads(bundle, tmp_path, monkeypatch
         assert {case.threads for case in plan.cases} == {2}
         assert {case.bundle_id for case in plan.cases} == {"one"}
         assert all(case.name.startswith("one: ") == (len(bundles) == 2) for case in plan.cases)
+
+
+def test_a_raw_and_an_image_bundle_of_one_task_are_measured_beside_each_other(
+    make_bundle, least_effort, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    paths = (make_bundle(tmp_path / "raw.bundle", raw=RawSpec()), make_bundle(tmp_path / "image.bundle"))
+    settings = Settings(paths, quick=True, comparison=False)
+    first, second = (run_bench(settings, no_progress) for _ in range(2))
+    result = document_of(second)
+    raw, image = result.bundles
+    assert (raw.encoded_shape, raw.transforms, image.encoded_shape, image.transforms) == (
+        (6, 128), ("tanh", "centred"), (3, 64, 64), (),
+    )  # fmt: skip
+    (ratio,) = result.ratios
+    assert (ratio.case, ratio.against) == ("raw.onnxruntime.fp32.t1", "image.onnxruntime.fp32.t1")
+    assert ratio.in_yardsticks > 0
+    # What the first run found is what the second one knows.
+    assert first.yardstick.best_ns is None
+    assert second.yardstick.best_ns == document_of(first).yardstick.best_ns
+    assert [len(case.yardstick.round_p50_ns) for case in result.cases] == [2, 2]

@@ -12,6 +12,7 @@ import torch
 from vskd.bundle import Bundle
 from vskd.bundle_files import FORMER_VARIANTS, VARIANTS, signatures_file, variant_file
 from vskd.checks.golden import read_golden
+from vskd.contract import RawSpec
 from vskd.encoders.gaf import GafEncoder
 from vskd_benchmarks.measure.plan_baselines import make_job, plan_baselines
 from vskd_benchmarks.pipelines.baselines import (
@@ -140,3 +141,14 @@ def test_the_usual_pipeline_takes_the_winning_class_and_the_others_the_contracts
     case = open_network(bundle, bundle.path / IMAGE, encoder=encoder, threads=1, trained=True)
     case.run_path(time.perf_counter_ns)
     assert len(decided) == (0 if encoder == "pyts" else 1)
+
+
+def test_beside_a_raw_network_stands_what_takes_no_image_and_the_rest_is_skipped(make_bundle, tmp_path):
+    raw = Bundle.open(make_bundle(tmp_path / "raw.bundle", raw=RawSpec()))
+    network = {"file": str(tmp_path / "cnn1d.onnx"), "sha256": "a", "size_bytes": 1, "macs": 2}
+    plan = plan_baselines("raw", raw, {"cnn1d.fp32": network, "cnn1d.w8a8-static-pc": network}, threads=1)
+    assert [case.name for case in plan.cases] == ["cnn1d onnxruntime fp32", "cnn1d onnxruntime w8a8-static-pc"]
+    assert {skipped.name: skipped.reason for skipped in plan.skipped} == dict.fromkeys(
+        ("pyts+torch", "pyts+onnxruntime", "mobilenetv2-0.35", "image-input"),
+        "the bundle's network takes no image; name an image bundle of the same task beside it for the ratio",
+    )

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vskd.contract import Contract
+from vskd.bundle import Bundle
+from vskd.contract import Contract, RawSpec
 from vskd.errors import MissingExtraError
 from vskd_benchmarks.measure.worker import open_job
 from vskd_benchmarks.pipelines.baselines import open_network
@@ -88,6 +89,15 @@ def test_a_network_that_cannot_be_made_is_said(bundle, tmp_path, monkeypatch):
     case, description = open_job(job)
     assert case is None
     assert set(description) == {"resnet18", "mobilenetv2-0.35"}
+
+
+def test_beside_a_raw_network_no_network_of_images_is_made(make_bundle, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "vskd_benchmarks.pipelines.networks._write_torch", lambda network, *rest: made.append(rest[-1]) or {}
+    )
+    make_networks(Bundle.open(make_bundle(tmp_path / "raw.bundle", raw=RawSpec())), tmp_path, macs=10**6)
+    assert made == ["window"]
 
 
 def test_a_package_that_is_there_is_fine_and_one_that_is_not_names_its_extra(monkeypatch):

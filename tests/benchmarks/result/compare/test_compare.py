@@ -16,6 +16,8 @@ from vskd.errors import ConfigError, DataError
 from vskd_benchmarks.commands.compare import compare as command
 from vskd_benchmarks.compare.compare import compare
 from vskd_benchmarks.compare.policy import LatencyLimits, Policy, read_policy
+from vskd_benchmarks.result.derive import derive
+from vskd_benchmarks.result.folder import ResultFolder, write_result
 
 INT8 = "wide.litert.w8a8-static-pc.t1"
 FP32 = "wide.litert.fp32.t1"
@@ -114,6 +116,65 @@ def test_memory_size_and_accuracy_have_limits_too(baseline, make_result, tmp_pat
 def test_a_bundle_without_figures_of_accuracy_is_not_judged_by_them(baseline, candidate):
     found = compared(baseline, candidate("bundles", 0, "accuracy", value=None))
     assert all("loss" not in check["what"] for case in found["cases"] for check in case["checks"])
+
+
+# --- in yardsticks
+
+
+def in_a_slow_mode(folder, factor=1.4):
+    """The same result as if the machine had been slower throughout: latencies and yardsticks alike."""
+    opened = ResultFolder.open(folder)
+    raws = opened.raws()
+    for raw in raws.values():
+        raw |= {name: (raw[name] * factor).round() for name in ("sensor_to_label", "yardstick") if name in raw}
+    write_result(folder, derive(opened.result, raws), raws, overwrite=True)
+    return folder
+
+
+def test_a_slow_machine_is_a_regression_in_time_and_none_in_yardsticks(baseline, candidate):
+    slow = in_a_slow_mode(candidate())
+    by_time, by_yardstick = (compared(baseline, slow, unit=unit) for unit in ("time", "yardstick"))
+    assert [(each["unit"], each["verdict"]) for each in (by_time, by_yardstick)] == [
+        ("time", "regression"), ("yardstick", "ok"),
+    ]  # fmt: skip
+    for found in (by_time, by_yardstick):  # both are told, whichever decides
+        case = case_of(found, INT8)
+        assert case["latency"]["p50"]["ratio"] == pytest.approx(1.4, rel=0.03)
+        assert case["yardsticks"]["p50"]["low"] < 1 < case["yardsticks"]["p50"]["high"]
+        assert case["yardstick_ratio"] == pytest.approx(1.4, abs=1e-3)
+    names = {check["what"] for check in case_of(by_yardstick, INT8)["checks"]}
+    assert "latency p50 in yardsticks" in names
+    assert "latency p50" not in names
+
+
+def test_a_slower_model_is_a_regression_in_yardsticks_too(baseline, candidate):
+    found = compared(baseline, candidate(slower={INT8: 1.3}), unit="yardstick")
+    assert found["verdict"] == "regression"
+    # 1.15 ms and 1.3 times as much, over 300 us.
+    both = case_of(found, INT8)["yardsticks"]["p50"]
+    assert (both["baseline"], both["candidate"]) == (pytest.approx(3.83, rel=0.03), pytest.approx(4.98, rel=0.03))
+
+
+def test_a_summary_is_compared_in_yardsticks_by_its_median_alone(baseline, candidate, tmp_path):
+    summary = shutil.copytree(baseline, tmp_path / "summary", ignore=shutil.ignore_patterns("raw"))
+    case = case_of(compared(summary, candidate(), unit="yardstick"), INT8)
+    assert case["yardsticks"]["p90"] is None
+    assert case["yardsticks"]["p50"]["low"] < 1 < case["yardsticks"]["p50"]["high"]
+
+
+def test_a_result_without_a_yardstick_is_compared_in_time_alone(baseline, candidate):
+    new = candidate("yardstick", value=None)
+    found = compared(baseline, new)
+    assert found["notes"] == [f"time alone is compared: {new} has no yardstick: an earlier vskd wrote it"]
+    assert (found["cases"][0]["yardsticks"], found["cases"][0]["yardstick_ratio"]) == ({}, None)
+    with pytest.raises(ConfigError, match=r"has no yardstick: an earlier vskd wrote it\. Leave out --unit yardstick"):
+        compared(baseline, new, unit="yardstick")
+
+
+def test_units_of_another_kernel_are_refused(baseline, candidate):
+    new = candidate("yardstick", "version", value=2)
+    with pytest.raises(ConfigError, match=r"the yardstick differs: .* has version 1, .* 2\."):
+        compared(baseline, new, unit="yardstick")
 
 
 # --- refusals, one by one
