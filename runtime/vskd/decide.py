@@ -160,15 +160,9 @@ class Decider:
         return Event(label, 1 / len(self.labels), reason, start_s, end_s, delay_s, self._even)
 
     def _event(self, window: Window, probabilities: list[float], leading: int, reason: str) -> Event:
-        return Event(
-            label=UNKNOWN if reason else self.labels[leading],
-            probability=probabilities[leading],
-            reason=reason,
-            start_s=window.start_s,
-            end_s=window.end_s,
-            delay_s=self._delay_s,
-            probabilities=np.array(probabilities),
-        )
+        label, delay_s = UNKNOWN if reason else self.labels[leading], self._delay_s
+        smoothed = np.array(probabilities)
+        return Event(label, probabilities[leading], reason, window.start_s, window.end_s, delay_s, smoothed)
 
     def _smoothed(self, newest: list[float]) -> list[float]:
         """The exponential average of the probabilities (classes,) up to the newest window's."""
@@ -195,8 +189,8 @@ class Decider:
 
 def _probabilities(logits: list[float], temperature: float) -> list[float]:
     """The softmax of one window."""
-    scaled = [value / temperature for value in logits]
+    exp, scaled = math.exp, [value / temperature for value in logits]
     largest = max(scaled)
-    exponents = [math.exp(value - largest) for value in scaled]
+    exponents = [exp(value - largest) for value in scaled]
     total = sum(exponents)
     return [value / total for value in exponents]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
 #: Time, x, y, z.
 Sample = tuple[float, float, float, float]
 
+#: So far below the sensor's range no rounding of a root matters.
+_ALMOST = 0.999
+
 #: Samples that are converted to Python floats at a time, so that a long push takes no more memory than its arrays.
 BLOCK = 256
 
@@ -110,12 +113,21 @@ class Stream:
 
     def _take(self, times: NDArray[Any], raw: Float64) -> None:
         values = self._axes(raw if self._to_g == 1 else raw * self._to_g)
-        samples: Iterator[Sample] = zip(times.tolist(), *values.T.tolist(), strict=True)
-        while (odd := self._follow(samples, self._plain_below_g)) is not None:
+        xs, ys, zs = values.T.tolist()
+        samples: Iterator[Sample] = zip(times.tolist(), xs, ys, zs, strict=True)
+        # No reading is beyond the root of an axis's summed squares, which is NaN where a reading is.
+        within_g = _ALMOST * self._plain_below_g
+        plain = math.hypot(*xs) < within_g and math.hypot(*ys) < within_g and math.hypot(*zs) < within_g
+        while (odd := self._follow(samples, plain)) is not None:
             self._sort_out(odd)
 
-    def _follow(self, samples: Iterator[Sample], within_g: float) -> Sample | None:
-        """Take samples while each plainly follows: in order, without a gap, and within a range.
+    def _follow(self, samples: Iterator[Sample], plain: bool) -> Sample | None:
+        """Take samples while each plainly follows: in order, without a gap, and within the sensor's range.
+
+        Parameters
+        ----------
+        samples : taken from until one does not follow
+        plain : they are known to be within the range
 
         Returns
         -------
@@ -123,7 +135,7 @@ class Stream:
         """
         origin, per_second = self._origin or 0, self._per_second
         max_gap_s, rate_hz, anchor_s = self.contract.resampling.max_gap_s, self.contract.window.rate_hz, self._anchor_s
-        (xs, ys, zs), window_samples, above_g = self._rows, self.contract.window.samples, -within_g
+        (xs, ys, zs), window_samples, within_g = self._rows, self.contract.window.samples, self._plain_below_g
         last_s, last_x, last_y, last_z = self._last
         filled, next_index, odd, taken, since_s = self._filled, self._next_index, None, 0, last_s
         due_s = anchor_s + next_index / rate_hz
@@ -132,9 +144,7 @@ class Stream:
             step_s = now_s - last_s
             if not (
                 0.0 < step_s <= max_gap_s
-                and above_g < x < within_g
-                and above_g < y < within_g
-                and above_g < z < within_g
+                and (plain or (-within_g < x < within_g and -within_g < y < within_g and -within_g < z < within_g))
             ):
                 odd = (when, x, y, z)
                 break
@@ -151,7 +161,10 @@ class Stream:
                 due_s = anchor_s + next_index / rate_hz
                 if filled == window_samples:
                     filled = self._cut(next_index)
-            last_s, last_x, last_y, last_z = now_s, x, y, z
+            last_s = now_s  # each on its own: a tuple of four would be made and taken apart
+            last_x = x
+            last_y = y
+            last_z = z
             taken += 1
         self._last = (last_s, last_x, last_y, last_z)
         self._filled, self._next_index = filled, next_index
@@ -176,7 +189,7 @@ class Stream:
         health.saturated += max(map(abs, values)) >= self.contract.sensor.range_g
         self._check_unit(values)
         if 0 < step_s <= max_gap_s:
-            self._follow(iter([sample]), math.inf)
+            self._follow(iter([sample]), True)
             return
         if step_s < math.inf:  # before the very first sample there is no gap
             health.gaps += 1
@@ -213,12 +226,12 @@ class Stream:
         """Take the full window; gives how many regular samples of it the next one begins with."""
         spec = self.contract.window
         begin_s, end_s = self._absolute_s(next_index - spec.samples), self._absolute_s(next_index - 1)
-        window = Window(self._regular.copy(), begin_s, end_s, self._after_gap)
-        self.health.count_flat(window.samples)
-        self._held.append(window)
+        samples = self._regular.copy()
+        self._held.append(Window(samples, begin_s, end_s, self._after_gap))
+        self.health.count_flat(samples)
         self._after_gap = False
         kept = spec.samples - spec.hop_samples
-        self._regular[:, :kept] = window.samples[:, spec.hop_samples :]
+        self._regular[:, :kept] = samples[:, spec.hop_samples :]
         return kept
 
     def _absolute_s(self, index: int) -> float:
