@@ -51,7 +51,9 @@ def export_bundle(request: ExportRequest, *, progress: Progress) -> ExportReport
     MissingExtraError : a converter or an engine is not installed
     """
     refuse_existing(request.out, overwrite=request.overwrite)
-    drawn = draw_calibration(request.calibration, held_out=request.held_out, leaky=request.leaky)
+    drawn = draw_calibration(
+        request.calibration, held_out=request.held_out, leaky=request.leaky or request.seen_in_training
+    )
     hint = "Nothing was left behind. Free space there and in TMPDIR, the folder for temporary files"
     with disk_errors(request.out, BundleError, hint=hint):
         findings = _make_and_judge(request, drawn, progress)
@@ -64,8 +66,9 @@ def export_bundle(request: ExportRequest, *, progress: Progress) -> ExportReport
 def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress) -> Findings:
     """Convert, quantize and judge everything that the bundle will hold."""
     student, contract = frozen_copy(request.student), request.contract
-    progress("Running the trained network on held-out and adversarial windows")
-    evidence = gather_evidence(student, contract, request.held_out)
+    seen = request.seen_in_training
+    progress(f"Running the trained network on {'training' if seen else 'held-out'} and adversarial windows")
+    evidence = gather_evidence(student, contract, request.held_out, seen_in_training=seen)
     encoder, in_encoder = check_encoder(student, contract, evidence)
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(student, contract, drawn, request.models)

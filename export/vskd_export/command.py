@@ -10,10 +10,11 @@ import click
 if TYPE_CHECKING:
     from vskd_export.package.report import ExportReport
     from vskd_export.quantize.calibrate import WindowSet
+    from vskd_training.data.experiment import Experiment
     from vskd_training.data.windows import WindowTable
 
 #: What the bundle's report says of the run; ``module`` is there for a user's own network.
-_PROVENANCE = ("config", "data", "teacher", "module", "weights_sha256", "versions")
+_PROVENANCE = ("config", "data", "teacher", "module", "study", "weights_sha256", "versions")
 
 
 def _renamed(context: click.Context, parameter: click.Parameter, given: bool) -> None:
@@ -80,12 +81,14 @@ def export(
     from vskd_export.build import export_bundle
     from vskd_export.request import ExportRequest
 
+    calibration, held_out = _windows_of(experiment)
     request = ExportRequest(
         student=student,
         contract=opened.contract,
-        calibration=_window_set(experiment.windows("train")),
-        held_out=_window_set(experiment.windows("test")),
+        calibration=calibration,
+        held_out=held_out,
         provenance={key: opened.card[key] for key in _PROVENANCE if key in opened.card},
+        seen_in_training=not experiment.split.test_subjects,
         out=out,
         overwrite=overwrite,
         leaky=experiment.split.leaky,
@@ -102,12 +105,35 @@ def _window_set(table: WindowTable) -> WindowSet:
     return WindowSet(table.samples, table.labels, table.ids, table.subjects)
 
 
+def _windows_of(experiment: Experiment) -> tuple[WindowSet, WindowSet]:
+    """Windows to calibrate with, and to judge on: of test subjects, or where nobody was held out of other recordings.
+
+    Raises
+    ------
+    DataError : nobody was held out, and no class has two recordings
+    """
+    from vskd.errors import DataError
+    from vskd_export.quantize.calibrate import judged_apart
+
+    table = experiment.windows("train")
+    if experiment.split.test_subjects:
+        return _window_set(table), _window_set(experiment.windows("test"))
+    calibration, judged = judged_apart(_window_set(table), table.recordings)
+    if not len(judged):
+        raise DataError(
+            "the run was trained on everybody, and no class has two recordings, one to calibrate with and one to judge",
+            hint="Record more, or export a run that has test subjects",
+        )
+    return calibration, judged
+
+
 def _show(report: ExportReport) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    title = f"{report.path}: held-out windows, against torch"
+    seen = report.content.get("seen_in_training")
+    title = f"{report.path}: {'windows seen in training, parity only' if seen else 'held-out windows'}, against torch"
     table = Table(title=title, box=box.SIMPLE, title_justify="left", collapse_padding=True, pad_edge=False)
     table.add_column("model", overflow="fold")
     for column in ("MB", "engine", "largest difference", "flips", "accuracy"):
@@ -117,6 +143,10 @@ def _show(report: ExportReport) -> None:
     Console(stderr=True).print(table)
     for sentence in report.worst_layers():
         click.echo(sentence, err=True)
+    if seen:
+        from vskd_training.study.shipping import in_words
+
+        click.echo(in_words(report.content["provenance"].get("study")), err=True)
     for sentence in report.degraded():
         click.echo(f"DEGRADED: {sentence}", err=True)
     click.echo(f"bundle: {report.path}", err=True)

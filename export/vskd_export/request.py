@@ -27,6 +27,8 @@ class ExportRequest:
     provenance : where the student comes from (run, configuration, data); goes into the report, so no date, no path
     out : folder to write, e.g. ``wrist.bundle``
     overwrite : replace a bundle that is there
+    seen_in_training : the run was trained on everybody, so nobody is held out: ``held_out`` are windows of the same
+        subjects that are not calibrated on. They judge parity, and no accuracy is reported
     leaky : the run's protocol has the same subjects in training and test, and is marked so
     allow_degraded : write the bundle even if a limit is exceeded, with every violation in its report
     models : what to make, see ``parse_recipes``
@@ -40,6 +42,7 @@ class ExportRequest:
     provenance: Mapping[str, Any]
     out: Path
     overwrite: bool = False
+    seen_in_training: bool = False
     leaky: bool = False
     allow_degraded: bool = False
     models: tuple[ModelEntry, ...] = MODELS

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -94,6 +95,91 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[ExportRequest]:
 
     monkeypatch.setattr(build, "export_bundle", keep)
     return made
+
+
+def of_everybody(monkeypatch: pytest.MonkeyPatch, trained: Trained) -> np.ndarray:
+    """Let the command find recordings of which all subjects were trained on; two windows each, their recordings."""
+    found = trained.calibration
+    recordings = np.arange(len(found)) // 8 * 4 + np.arange(len(found)) % 4  # classes alternate from window to window
+    table = SimpleNamespace(
+        samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects, recordings=recordings
+    )
+    split = SimpleNamespace(leaky=False, test_subjects=(), validation_subjects=())
+    opened = SimpleNamespace(windows={"train": table}.__getitem__, split=split, contract=trained.contract)
+    monkeypatch.setattr(Experiment, "open", lambda *_, **__: opened)
+    return recordings
+
+
+STUDY_CARD = {
+    "name": "choice",
+    "arm": "alone",
+    "result_sha256": "ab" * 32,
+    "decisions": "recording",
+    "accuracy": 0.8765,
+    "macro_f1": 0.8642,
+    "interval_over_subjects": [0.8, 0.9],
+    "worst_subject": {"name": "zoe", "accuracy": 0.75},
+    "subjects": 8,
+    "seeds": 3,
+}
+
+
+def everybody_run(folder: Path, trained: Trained, *, study: object) -> Path:
+    """A finished run of the trained student, on everybody."""
+    run = make_run(folder, trained.contract, trained_on=tuple(set(trained.calibration.subjects)))
+    card = json.loads((run / "run.json").read_text())
+    finish_run(run, weights=trained.student.state_dict(), card={**card, "study": study})
+    return run
+
+
+def test_a_run_on_everybody_is_judged_on_recordings_that_were_not_calibrated_on(
+    tmp_path: Path, trained: Trained, requests: list[ExportRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings = dict(zip(trained.calibration.ids, of_everybody(monkeypatch, trained).tolist(), strict=True))
+    result = run_command(everybody_run(tmp_path / "run", trained, study=STUDY_CARD), tmp_path / "x.bundle")
+    assert result.exit_code == 0, result.exception
+    (request,) = requests
+    assert request.seen_in_training
+    assert not request.leaky
+    calibration, judged = ({recordings[one] for one in part.ids} for part in (request.calibration, request.held_out))
+    assert not calibration & judged
+    assert calibration | judged == set(recordings.values())
+    assert set(request.held_out.labels.tolist()) == set(request.calibration.labels.tolist())
+    assert request.provenance["study"] == STUDY_CARD
+
+
+def test_a_run_on_everybody_with_one_recording_of_each_class_cannot_be_judged(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_everybody(monkeypatch, trained)
+    opened = Experiment.open(None)  # type: ignore[arg-type,call-arg]
+    opened.windows("train").recordings[:] = trained.calibration.labels
+    sentence = refused(run_command(everybody_run(tmp_path / "run", trained, study=None), tmp_path / "x"), DataError)
+    assert "no class has two recordings" in sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", [STUDY_CARD, None], ids=["study", "no study"])
+def test_a_bundle_of_everybody_has_no_accuracy_but_its_studys(
+    tmp_path: Path, trained: Trained, study: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the command line, converted and judged in earnest."""
+    of_everybody(monkeypatch, trained)
+    out = tmp_path / "x.bundle"
+    result = run_command(everybody_run(tmp_path / "run", trained, study=study), out, "--allow-degraded")
+    assert result.exit_code == 0, result.exception
+    report = json.loads((out / "report.json").read_text())
+    assert report["seen_in_training"] is True
+    assert report["torch"] == {"windows": report["held_out"]["windows"]}
+    for row in report["quantized"]:
+        assert (row["accuracy"], row["macro_f1"]) == (None, None)
+        assert row["flip_rate"] == row["flips"] / report["torch"]["windows"]
+    assert {row["accuracy"] for row in report["parity"]} == {None}
+    page = " ".join((out / "report.html").read_text().split())
+    assert "Seen in training: parity only." in page
+    assert ("87.65 % per recording over 8 unseen subjects" in page) == (study is not None)
+    assert ("Its accuracy is unknown" in page) == (study is None)
+    assert ("the arm alone of the study choice, 0.877" in result.output) == (study is not None)
 
 
 @pytest.mark.parametrize("leaky", [False, True])

@@ -33,7 +33,8 @@ class Evidence:
     ----------
     names : (n,), ``"real ..."`` with the id of a held-out window, or ``"adversarial ..."``
     windows : (n, channels, samples), g; the real ones first
-    labels : (n,), the truth; ``NO_LABEL`` for an adversarial window
+    labels : (n,), the truth, or of windows seen in training the trained network's own label; ``NO_LABEL`` for an
+        adversarial window
     logits : (n, classes), of torch in evaluation mode
     """
 
@@ -71,7 +72,9 @@ class Evidence:
         return self.windows[recorded[:: max(1, len(recorded) // LAYER_WINDOWS)]]
 
 
-def gather_evidence(student: Student, contract: Contract, held_out: WindowSet) -> Evidence:
+def gather_evidence(
+    student: Student, contract: Contract, held_out: WindowSet, *, seen_in_training: bool = False
+) -> Evidence:
     """Collect the windows and run the trained network over them.
 
     Parameters
@@ -79,16 +82,20 @@ def gather_evidence(student: Student, contract: Contract, held_out: WindowSet) -
     student : in evaluation mode, on the CPU
     contract : fixes shape and range
     held_out : windows of subjects that the network was not trained on
+    seen_in_training : they are of its training subjects all the same. Their truth was learnt and judges nothing, so the
+        trained network's own label stands in its place: what a quantized model loses against it is agreement
     """
     rows = np.unique(np.linspace(0, len(held_out) - 1, min(MAX_JUDGED_WINDOWS, len(held_out))).round().astype(np.intp))
     real = held_out.take(rows)
     adversarial = adversarial_windows(contract, real.windows[0])
     windows = np.concatenate([real.windows, np.stack(list(adversarial.values()))]).astype(np.float32)
+    logits = torch_logits(student, windows)
+    labels = logits[: len(real)].argmax(axis=1) if seen_in_training else real.labels
     return Evidence(
         names=(*(f"{RECORDED}{identity}" for identity in real.ids), *(f"adversarial {name}" for name in adversarial)),
         windows=windows,
-        labels=np.concatenate([real.labels, np.full(len(adversarial), NO_LABEL)]),
-        logits=torch_logits(student, windows),
+        labels=np.concatenate([labels, np.full(len(adversarial), NO_LABEL)]),
+        logits=logits,
     )
 
 

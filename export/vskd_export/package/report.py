@@ -102,7 +102,7 @@ class ExportReport:
                 f"{row['engine']} {row['version']}",
                 f"{row['largest_difference']:.1e}",
                 str(row["flips"]),
-                f"{row['accuracy']:.4f}",
+                "" if row["accuracy"] is None else f"{row['accuracy']:.4f}",
             )
             for row in (*self.content["parity"], *self.content["quantized"])
         ]
@@ -124,7 +124,21 @@ class ExportReport:
 
 
 def compose(findings: Findings) -> dict[str, Any]:
-    """The content of the report."""
+    """The content of the report. Of a network trained on everybody it holds no accuracy but its study's."""
+    content = _content(findings)
+    if not findings.request.seen_in_training:
+        return content
+    content["torch"] = {"windows": content["torch"]["windows"]}
+    for table in ("parity", "quantized"):
+        content[table] = [row | dict.fromkeys(_OF_TRUTH & row.keys()) for row in content[table]]
+    return content
+
+
+#: Scores against the truth, which windows seen in training cannot give.
+_OF_TRUTH = {"accuracy", "macro_f1"}
+
+
+def _content(findings: Findings) -> dict[str, Any]:
     request = findings.request
     contract, held_out = request.contract, request.held_out
     return {
@@ -132,6 +146,7 @@ def compose(findings: Findings) -> dict[str, Any]:
         "trained_on": contract.trained_on,
         "leaky": request.leaky,
         "degraded": [to_mapping(violation) for violation in findings.violations],
+        "seen_in_training": request.seen_in_training,
         "torch": score_torch(findings.evidence),
         **findings.tables,
         "recipes": describe_recipes(request.models),

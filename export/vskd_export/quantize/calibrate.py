@@ -57,7 +57,8 @@ def draw_calibration(
     ----------
     training : windows of training subjects
     held_out : windows that accuracy is reported on
-    leaky : the run's protocol has the same subjects in training and test and is stamped so; windows still must differ
+    leaky : the run's protocol has the same subjects in training and test and is stamped so, or it was trained on
+        everybody and no accuracy is reported; windows still must differ
     count : windows to draw at most
 
     Returns
@@ -87,6 +88,24 @@ def balanced_rows(labels: NDArray[np.int64], count: int) -> NDArray[np.intp]:
         for rows, share in zip(members, shares, strict=True)
     ]
     return np.concatenate(picked)
+
+
+def judged_apart(windows: WindowSet, recordings: NDArray[np.int64]) -> tuple[WindowSet, WindowSet]:
+    """Windows to calibrate with and windows to judge on, of other recordings: every second one of each class.
+
+    Parameters
+    ----------
+    windows : of a run that was trained on everybody, so there are no others
+    recordings : (n,), which recording each window is of; overlapping windows of one stay together
+    """
+    of_class: dict[int, list[int]] = {}
+    for recording, label in zip(recordings.tolist(), windows.labels.tolist(), strict=True):
+        known = of_class.setdefault(label, [])
+        if recording not in known:
+            known.append(recording)
+    judged = [recording for known in of_class.values() for recording in known[1::2]]
+    is_judged = np.isin(recordings, judged)
+    return windows.take(np.flatnonzero(~is_judged)), windows.take(np.flatnonzero(is_judged))
 
 
 def calibration_digest(windows: WindowSet) -> str:

@@ -48,7 +48,7 @@ def make_split(infos: Sequence[RecordingInfo], protocol: str, *, fold: str | Non
 
 
 #: Those that need no column and no list; three folds, so that three subjects are enough.
-BY_SUBJECT_OR_TRIAL = [name for name in PROTOCOLS if name not in ("column", "fixed")]
+BY_SUBJECT_OR_TRIAL = [name for name in PROTOCOLS if name not in ("column", "fixed", "everybody")]
 THREE = {"fold_count": 3}
 
 

@@ -20,9 +20,10 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.evaluation.predictors import network_predictor
 from vskd_training.runs.run import Run
 from vskd_training.study.plan import Study, open_study
-from vskd_training.study.report import report_study, table
+from vskd_training.study.report import draw_differences, report_study
 from vskd_training.study.result import summarise
-from vskd_training.study.statistics import bca_interval, compare, holm, sign_flip_p
+from vskd_training.study.statistics import bca_interval, compare, holm, sign_flip
+from vskd_training.study.tables import table
 
 RESULTS = Path(__file__).parents[3] / "training" / "results"
 
@@ -98,12 +99,13 @@ def test_only_test_metrics_are_reported_and_the_wrists_beside_them(
 def test_the_wrist_has_columns_where_it_is_known_apart(study: Study, finished: Path, tmp_path: Path) -> None:
     plain = table(summarise(study, finished)).splitlines()[2:6]
     assert plain[0] == (
-        "| | accuracy | sd over cells | 95 % over subjects | macro-F1 | worst subject | per window | teacher accuracy |"
+        "| | accuracy | sd over cells | 95 % over subjects | macro-F1 | worst subject | per window | teacher accuracy "
+        "| MMAC | parameters |"
     )
     change_cards(finished, tmp_path, ".", lambda test: test["recording"].update(wrist=test["recording"]["all"]))
     wrist = table(summarise(study, tmp_path)).splitlines()[2:6]
     assert "| macro-F1 | wrist accuracy | wrist macro-F1 | worst subject |" in wrist[0]
-    for lines, columns in ((plain, 8), (wrist, 10)):
+    for lines, columns in ((plain, 10), (wrist, 12)):
         assert {line.count("|") for line in lines} == {columns + 1}
 
 
@@ -175,7 +177,7 @@ def test_arms_are_paired_by_subject_and_adjusted_together(study: Study, known: P
     expected = [
         np.array([accuracies[subject] - ALONE[subject] for subject in ALONE]) for accuracies in (DISTILLED, AGAIN)
     ]
-    p_values = [sign_flip_p(differences) for differences in expected]
+    p_values = [sign_flip(differences).p for differences in expected]
     assert p_values == [0.125, 0.75]
     for row, differences, p, adjusted in zip(result.comparisons, expected, p_values, (0.25, 0.75), strict=True):
         assert list(row.by_subject.values()) == pytest.approx(differences)
@@ -210,8 +212,86 @@ def test_a_network_of_another_fold_or_seed_is_not_counted(study: Study, known: P
 
 def test_arms_of_other_test_subjects_are_not_compared(study: Study, known: Path) -> None:
     change_cards(known, known, "again", by_recording({"1": 0.5}))
-    with pytest.raises(DataError, match="again was tested on 1, alone on 2, 4, 6, 8"):
-        summarise(study, known)
+    result = summarise(study, known)
+    first, second = result.comparisons
+    assert (first.p, first.p_holm) == (0.125, 0.25)  # Holm still counts both comparisons
+    assert (second.p, second.p_holm, second.mean, second.significant) == (None, None, None, False)
+    assert second.reason == "again was tested on 1, alone on 2, 4, 6, 8"
+    assert f"| again - alone | n/a | n/a | n/a | n/a | n/a | not tested: {second.reason} |" in table(result)
+    draw_differences(result, known / "differences.png")
+
+
+def test_one_test_subject_cannot_be_tested_and_the_table_still_comes(
+    study: Study, finished: Path, tmp_path: Path
+) -> None:
+    change_cards(finished, tmp_path, ".", by_recording({"2": 0.5}))
+    change_cards(finished, tmp_path, "distilled", by_recording({"2": 0.75}))
+    result = report_study(study, tmp_path)
+    row = json.loads((tmp_path / "result.json").read_text())["comparisons"][0]
+    assert (row["mean"], row["p"], row["p_holm"], row["significant"]) == (0.25, None, None, False)
+    assert row["reason"].startswith("one subject")
+    assert "| distilled - alone | +25.0 | n/a | 1 of 1 | n/a | n/a | not tested: one subject" in table(result)
+    assert "none could be tested" in table(result)
+
+
+def test_more_subjects_than_an_exact_test_takes_are_reported_with_the_error_of_p(
+    study: Study, finished: Path, tmp_path: Path
+) -> None:
+    accuracies = {str(number): 0.5 + 0.01 * (number % 3) for number in range(32)}
+    shutil.copytree(finished / "cells", tmp_path / "cells")
+    change_cards(finished, tmp_path, "alone", by_recording(dict.fromkeys(accuracies, 0.5)))
+    change_cards(finished, tmp_path, "distilled", by_recording(accuracies))
+    change_cards(finished, tmp_path, "again", by_recording({key: 1.01 - one for key, one in accuracies.items()}))
+    result = summarise(study, tmp_path)
+    assert result.comparisons[0].p == 1 / 100_001
+    lines = table(result)
+    assert "over 32 subjects (sign-flip test, 100,000 random sign vectors beyond 20 subjects, with the stand" in lines
+    assert "| 21 of 32 | 1e-05 (se 1e-05) | 2e-05 | significant |" in lines
+
+
+def test_what_is_finished_is_reported(study: Study, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "cells", tmp_path / "cells")
+    shutil.rmtree(tmp_path / "cells" / "again" / "all" / "seed-1")
+    result = report_study(study, tmp_path)
+    assert list(result.arms) == ["alone", "distilled"]
+    assert result.unfinished == {"again": "1 of 2 cells"}
+    assert result.comparisons[0].p is not None
+    assert result.comparisons[1].reason == "again is not finished: 1 of 2 cells"
+    text = (tmp_path / "table.md").read_text()
+    assert "Not finished: again, 1 of 2 cells." in text
+    assert "not tested: again is not finished: 1 of 2 cells" in text
+
+
+def test_a_study_that_stops_leaves_a_table_of_what_is_finished(
+    vskd: Command,
+    write_study: WriteStudy,
+    finished: Path,
+    tiny_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise DataError("the loss became nan", hint="Lower the rate")
+
+    monkeypatch.setattr("vskd_training.study.running.run_study", stop)
+    words = ("study", write_study(STUDY), "--cache", tiny_cache)
+    assert vskd(*words, "--out", tmp_path / "nothing").err.count("what is finished") == 0
+    shutil.copytree(finished / "cells" / "alone", tmp_path / "out" / "cells" / "alone")
+    done = vskd(*words, "--out", tmp_path / "out")
+    assert (done.code, done.out) == (1, "")
+    assert "the loss became nan" in done.err
+    assert "what is finished:" in done.err
+    assert "Not finished: distilled, 0 of 2 cells." in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_a_cost_has_columns_where_every_card_knows_it(study: Study, finished: Path, tmp_path: Path) -> None:
+    cost = {"macs": 2_340_000, "parameters": 41_234}
+    shutil.copytree(finished / "cells", tmp_path / "cells")
+    for path in (tmp_path / "cells" / "alone").rglob("run.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "cost": cost}))
+    result = summarise(study, tmp_path)
+    assert result.arms["alone"].cost == cost
+    assert " | 2.34 | 41,234 |" in table(result)
 
 
 def test_a_study_can_choose_among_some_subjects(write_study: WriteStudy, run: RunStudy, tmp_path: Path) -> None:

@@ -75,7 +75,6 @@ def test_a_cell_waits_for_its_teachers(
         yield run
 
     monkeypatch.setattr(running, "on_cores", copying)
-    monkeypatch.setattr(running, "_prepare", lambda *_: None)
     run(study, tmp_path)
     first = {cell.name for cell in study.cells if not cell.taught_by}
     assert offered == [first, {cell.name for cell in study.cells} - first]
@@ -172,7 +171,7 @@ def test_every_process_gets_the_studys_folders_as_absolute_paths(
     monkeypatch.chdir(tmp_path)
     for name in ("on_cores", "on_cluster"):
         monkeypatch.setattr(running, name, backend)
-    monkeypatch.setattr(running, "_prepare", lambda study, *folders: asked.update(prepared=folders))
+    monkeypatch.setattr(running, "check_study", lambda study, data: asked.update(prepared=(data.root, data.cache)))
     folders: dict[str, Any] = {"root": Path("data"), "cache": Path("cache"), "progress": lambda *_: None}
     with pytest.raises(DataError, match="far enough"):
         run_study(study, Path("out"), jobs=3, ray_address=address, **folders)

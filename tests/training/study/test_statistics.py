@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from vskd.errors import DataError
-from vskd_training.study.statistics import bca_interval, compare, holm, sign_flip_p
+from vskd_training.study.statistics import SignFlip, bca_interval, compare, holm, sign_flip
 
 #: Differences of accuracies in whole points: sums of them are compared without rounding.
 POINTS = st.lists(st.integers(-20, 20), min_size=2, max_size=8)
@@ -27,7 +26,7 @@ def test_the_sign_flip_test_counts_every_sign_vector(points: list[int]) -> None:
     signs = list(itertools.product((1, -1), repeat=len(points)))
     extreme = sum(abs(sum(s * x for s, x in zip(sign, points, strict=True))) >= observed for sign in signs)
     expected = extreme / len(signs)
-    assert sign_flip_p(np.array(points, dtype=float) / 100) == pytest.approx(expected, abs=1e-12)
+    assert sign_flip(np.array(points, dtype=float) / 100).p == pytest.approx(expected, abs=1e-12)
 
 
 #: Of each subject recordings in all, and how many each arm recognised; two seeds, whose accuracies are averaged.
@@ -58,22 +57,51 @@ def test_better_in_every_subject_is_the_smallest_p_whatever_the_digits() -> None
     """A mean that ended in a 5 at the 13th digit once gave p = 0."""
     better = [0.219626168224, 0.300925925926, 0.263888888889, 0.365740740741]
     better += [0.319444444444, 0.369158878505, 0.282407407407, 0.294392523364]
-    assert sign_flip_p(np.array(better)) == 2 / 256
+    assert sign_flip(np.array(better)) == SignFlip(2 / 256, None)
 
 
 @pytest.mark.parametrize(("subjects", "smallest"), [(4, 0.125), (8, 1 / 128), (12, 2 / 4096)])
 def test_the_smallest_p_is_two_of_all_sign_vectors(subjects: int, smallest: float) -> None:
-    assert sign_flip_p(np.linspace(1, 2, subjects)) == pytest.approx(smallest, abs=1e-12)
+    assert sign_flip(np.linspace(1, 2, subjects)).p == pytest.approx(smallest, abs=1e-12)
 
 
-def test_few_and_many_subjects() -> None:
-    assert sign_flip_p(np.array([0.3])) == 1.0
-    assert sign_flip_p(np.zeros(5)) == 1.0
-    for count in (0, 21):
-        with pytest.raises(DataError, match=f"takes 1 to 20 subjects, got {count}"):
-            sign_flip_p(np.ones(count))
-    with pytest.raises(DataError, match="not finite"):
-        sign_flip_p(np.array([0.1, np.nan]))
+def test_no_difference_at_all_has_p_1() -> None:
+    assert sign_flip(np.zeros(5)).p == 1.0
+    assert sign_flip(np.zeros(25)).p == 1.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_beyond_20_subjects_random_signs_give_the_exact_p_within_its_error(seed: int) -> None:
+    """The exact p of 22 subjects, counted by their sums in whole points (a convolution, no sign vector is drawn)."""
+    points = np.random.default_rng(seed).integers(-10, 14, size=22)
+    ways = {0: 1}
+    for value in points.tolist():
+        grown: dict[int, int] = {}
+        for total, count in ways.items():
+            for step in (total + value, total - value):
+                grown[step] = grown.get(step, 0) + count
+        ways = grown
+    exact = sum(count for total, count in ways.items() if abs(total) >= abs(points.sum())) / 2**22
+    found = sign_flip(points / 100)
+    assert found.standard_error is not None
+    assert found.standard_error == pytest.approx(np.sqrt(exact * (1 - exact) / 100_000), rel=0.1)
+    assert abs(found.p - exact) < 4 * found.standard_error
+    assert found == sign_flip(points / 100)
+
+
+def test_the_border_of_the_exact_test() -> None:
+    assert sign_flip(np.ones(20)) == SignFlip(2 / 2**20, None)
+    assert sign_flip(np.linspace(0.5, 1, 40)).p == 1 / 100_001  # (hits + 1) / (draws + 1), never 0
+
+
+def test_a_p_that_is_missing_counts_as_a_comparison_in_holm() -> None:
+    assert holm([0.01, None, 0.02]) == (0.03, None, 0.04)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_accuracy_that_is_not_finite_is_a_reason(value: float) -> None:
+    (row,) = compare({"a": {"1": value, "2": 0.5}, "b": {"1": 0.5, "2": 0.5}}, [("a", "b")])
+    assert (row.p, row.reason) == (None, "an accuracy is not finite")
 
 
 def bca_by_hand(values: NDArray[np.float64], *, seed: int) -> tuple[float, float]:
@@ -160,6 +188,6 @@ def test_four_subjects_are_never_significant() -> None:
     assert not found.significant
 
 
-def test_different_subjects_are_refused() -> None:
-    with pytest.raises(DataError, match="a was tested on 1, 2, b on 1, 3"):
-        compare({"a": {"1": 0.5, "2": 0.5}, "b": {"1": 0.5, "3": 0.5}}, [("a", "b")])
+def test_different_subjects_are_a_reason() -> None:
+    (row,) = compare({"a": {"1": 0.5, "2": 0.5}, "b": {"1": 0.5, "3": 0.5}}, [("a", "b")])
+    assert (row.p, row.by_subject, row.reason) == (None, {}, "a was tested on 1, 2, b on 1, 3")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from vskd_training.study.plan import Study
 
 
 @click.command(epilog="Example: vskd study training/studies/utd-mhad-scarce.toml --root DIR --out build/scarce")
@@ -30,6 +34,12 @@ from vskd_training.commands.terminal import progress_bar
     help="The cores of this machine, or a Ray cluster, whose nodes all see --out, --cache and --root.",
 )
 @click.option("--ray-address", metavar="HOST:PORT", default="", show_default=False, help="Head of the Ray cluster.")
+@click.option(
+    "--plan",
+    "only_plan",
+    is_flag=True,
+    help="Train nothing: print cells, splits, labels of each class, and an estimate of the hours.",
+)
 @ROOT
 @CACHE
 def study(
@@ -38,26 +48,57 @@ def study(
     jobs: int | None,
     backend: str,
     ray_address: str,
+    only_plan: bool,
     root: Path | None,
     cache: Path,
 ) -> None:
     """Train every arm on every fold and seed, and compare them over subjects.
 
     Killed at any moment, the same command resumes it; finished cells are not trained again. Leaves result.json,
-    table.md and differences.png in the folder, and prints the table.
+    table.md, differences.png and report.html in the folder, and prints the table. Where something stops it, what is
+    finished is reported all the same. --plan shows what would be trained, and for how long.
 
     With --backend ray --ray-address HOST:PORT cells are trained on a cluster (extra `ray`): `ray start --head` on one
     machine, `ray start --address=HOST:PORT` on each other one, all with the same vskd and the same folders.
     """
     if (backend == "ray") != bool(ray_address):
         raise click.UsageError("--backend ray and --ray-address HOST:PORT go together; `ray start` prints the address")
+    from vskd.errors import VskdError
     from vskd_training.study.plan import open_study
-    from vskd_training.study.report import PLOT, RESULT, report_study, table
+    from vskd_training.study.report import PAGE, RESULT, report_study
     from vskd_training.study.running import run_study
+    from vskd_training.study.tables import table
 
     opened = open_study(study_file, root=root)
+    if only_plan:
+        _print_plan(opened, out, root, cache, jobs or 1)
+        return
     with progress_bar(f"study {opened.spec.name}") as bar:
         noted: Callable[..., None] = bar
-        run_study(opened, out, root=root, cache=cache, jobs=jobs, progress=noted, ray_address=ray_address)
+        try:
+            run_study(opened, out, root=root, cache=cache, jobs=jobs, progress=noted, ray_address=ray_address)
+        except VskdError:
+            _report_what_is_finished(opened, out)
+            raise
     click.echo(table(report_study(opened, out)), nl=False)
-    click.echo(f"result: {out / RESULT}; plot: {out / PLOT}", err=True)
+    click.echo(f"result: {out / RESULT}; page: {out / PAGE}", err=True)
+
+
+def _print_plan(study: Study, out: Path, root: Path | None, cache: Path, jobs: int) -> None:
+    from vskd_training.study.dry_run import plan_in_words, plan_study
+
+    with progress_bar(f"time {study.spec.name}") as bar:
+        folds, items = plan_study(study, out, root=root, cache=cache, progress=bar)
+    click.echo(plan_in_words(study, folds, items, jobs=jobs), nl=False)
+
+
+def _report_what_is_finished(study: Study, out: Path) -> None:
+    """A study that stops with an error leaves a table and a result of its finished arms, if there is one."""
+    from vskd.errors import VskdError
+    from vskd_training.study.report import TABLE, report_study
+
+    try:
+        report_study(study, out)
+    except VskdError:
+        return  # nothing is finished, or cannot be read; the study's own error says more
+    click.echo(f"what is finished: {out / TABLE}", err=True)

@@ -5,8 +5,8 @@ Only click is imported here; torch and the rest load inside the commands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,18 +47,36 @@ def _train_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-_DEVICE = click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda"]),
-    default="cpu",
-    show_default=True,
-    help="Where the network is trained; under torchrun each process takes a CUDA device of its own.",
-)
+def _network_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "cuda"]),
+            default="cpu",
+            show_default=True,
+            help="Where the network is trained; under torchrun each process takes a CUDA device of its own.",
+        ),
+        click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's event files into the run folder."),
+        click.option(
+            "--mlflow",
+            metavar="URI",
+            default=None,
+            help="Also log to an MLflow store: a folder (no server needed), or a server's address.",
+        ),
+        click.option(
+            "--everybody",
+            is_flag=True,
+            help="Train on all subjects, for a network that ships after a study; nobody is tested.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @train.command("teacher", epilog="Example: vskd train teacher --config training/presets/demo.toml --out runs/teacher")
 @_train_options
-@_DEVICE
+@_network_options
 def teacher(**options: Any) -> None:
     """Train the network that sees video, a skeleton or more sensors."""
     from vskd_training.loop.train import train_teacher
@@ -68,10 +86,11 @@ def teacher(**options: Any) -> None:
 
 @train.command(
     "student",
-    epilog="Example: vskd train student --config training/presets/demo.toml --teacher runs/teacher --out runs/student",
+    epilog="Example: vskd train student --config training/presets/demo.toml --teacher runs/teacher --out runs/student; "
+    "vskd train student --config training/presets/demo.toml --everybody --study runs/study --out runs/shipped",
 )
 @_train_options
-@_DEVICE
+@_network_options
 @click.option(
     "--teacher",
     "teachers",
@@ -79,15 +98,39 @@ def teacher(**options: Any) -> None:
     multiple=True,
     help="A finished run; several are averaged. A student can teach, too.  [default: student alone]",
 )
-def student(teachers: tuple[Path, ...], **options: Any) -> None:
+@click.option(
+    "--study",
+    "study_folder",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="With --everybody: the finished study that tested this config; its accuracy goes into the run card.",
+)
+def student(teachers: tuple[Path, ...], study_folder: Path | None, **options: Any) -> None:
     """Train the wrist network, alone or with teachers."""
+    if study_folder and not options["everybody"]:
+        raise click.UsageError("--study names the study whose accuracy a network trained on --everybody has")
     from vskd_training.loop.train import train_student
     from vskd_training.runs.run import Run
 
     runs = [Run.open(path, role=None) for path in teachers]
     names = ", ".join(run.path.name for run in runs)
     title = f"train student, taught by {names}" if names else "train student alone"
-    _train(title, partial(train_student, teachers=runs), **options)
+
+    def train(experiment: Experiment, out: Path, **how: Any) -> Run:
+        return train_student(experiment, out, teachers=runs, study=_study_of(study_folder, experiment, runs), **how)
+
+    _train(title, train, **options)
+
+
+def _study_of(folder: Path | None, experiment: Experiment, teachers: Sequence[Run]) -> dict[str, Any] | None:
+    """What the study says of this student, looked up before the training."""
+    if folder is None:
+        return None
+    from vskd_training.loop.train import student_config
+    from vskd_training.study.shipping import study_card
+
+    config = student_config(experiment.config, taught=bool(teachers))
+    return study_card(folder, config, teachers, data_key=experiment.prepared.key)
 
 
 @train.command("forest", epilog="Example: vskd train forest --config training/presets/demo.toml --out runs/forest")
@@ -110,6 +153,9 @@ def _train(
     config_file: Path,
     changes: tuple[str, ...],
     allow_leak: bool,
+    everybody: bool = False,
+    tensorboard: bool = False,
+    mlflow: str | None = None,
     root: Path | None,
     cache: Path,
     out: Path,
@@ -118,11 +164,15 @@ def _train(
     resume: bool,
 ) -> None:
     from vskd_training.loop.distributed import open_processes
+    from vskd_training.loop.viewers import viewers
     from vskd_training.runs.run import check_place
     from vskd_training.settings import load_config
 
+    shown_in = viewers(tensorboard=tensorboard, mlflow=mlflow)
     # --allow-leak is a short way to write a key of the config.
     config = load_config(config_file, changes=(*changes, "data.allow_leak=true") if allow_leak else changes)
+    if everybody:
+        config = dataclasses.replace(config, data=config.data.everybody())
     with open_processes(device) as processes:
         shown = processes.first
         again = {"overwrite": overwrite, "resume": resume}
@@ -131,7 +181,8 @@ def _train(
         if shown:
             _show_split(experiment)
         with progress_bar(title, shown=shown) as bar:
-            run = train_network(experiment, out, progress=_with_loss(bar), processes=processes, **again)
+            how = {"viewers": shown_in} if shown_in else {}
+            run = train_network(experiment, out, progress=_with_loss(bar), processes=processes, **how, **again)
     if shown:
         _show_card(run.path, run.card)
 
@@ -174,6 +225,13 @@ def _show_card(path: Path, card: dict[str, Any]) -> None:
     from vskd_training.evaluation.files import draw_card
     from vskd_training.evaluation.tables import metrics_table
 
+    if "test" not in card["metrics"]:
+        from vskd_training.study.shipping import in_words
+
+        tested = in_words(card.get("study")) if card["role"] == "student" else "trained on everybody: nobody is tested"
+        click.echo(tested, err=True)
+        click.echo(f"run: {path}", err=True)
+        return
     leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""
     title = f"{card['role']} {path} ({card['data']['dataset']}{leaky})"
     # The teachers' own metrics on the test subjects: distillation can hardly lift a student above them.

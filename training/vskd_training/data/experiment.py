@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vskd.contract import Contract
+from vskd.errors import ConfigError
 from vskd_training.data.labels import Sides, sides
 from vskd_training.data.protocols import Split
 from vskd_training.data.sources import open_source
@@ -51,7 +52,11 @@ class Experiment:
         cache : folder for prepared recordings
         progress : called with (recordings done, in all) while they are prepared
         """
-        prepared = prepare(open_source(config.data, root), cache, progress=progress)
+        return cls.of(config, prepare(open_source(config.data, root), cache, progress=progress))
+
+    @classmethod
+    def of(cls, config: Config, prepared: Prepared) -> Experiment:
+        """Split recordings that are prepared: those of the config's data."""
         known = sides(prepared.infos, config.data, config.labels)
         sensor = replace(config.sensor, placement=prepared.placement, gravity=prepared.gravity)
         classes = tuple(label for label in prepared.labels if label not in config.data.unknown_labels)
@@ -74,6 +79,10 @@ class Experiment:
     def _cut(self, part: Part) -> WindowTable:
         if part in ("unlabelled", "unknown"):
             table = cut(self.prepared, self.contract, getattr(self.sides, part), labelled=False)
+        elif part == "test" and not self.split.test:
+            raise ConfigError(
+                "a network trained on everybody has no test subjects", hint="Its accuracy is that of its study"
+            )
         else:
             table = cut(self.prepared, self.contract, getattr(self.split, part))
         self._windows[part] = table

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vskd.errors import ConfigError, did_you_mean
-from vskd_training.data.protocols import SIDES, Split, on_sides, quarter, subjects_of
+from vskd_training.data.protocols import EVERYBODY, SIDES, Split, on_sides, quarter, subjects_of
 from vskd_training.data.splits import joins_distillation, split_of
 from vskd_training.datasets.recording import RecordingInfo
 from vskd_training.settings import DataConfig, LabelsConfig
@@ -127,7 +127,8 @@ def _without_activities(infos: Sequence[RecordingInfo], found: Sides, unknown: t
 
 
 def _check_unknown(infos: Sequence[RecordingInfo], test: Sequence[int], unknown: tuple[str, ...]) -> None:
-    tested = {infos[row].label for row in test}
+    # Where nobody is tested, an activity is left out of the training all the same.
+    tested = {infos[row].label for row in (test or range(len(infos)))}
     for label in unknown:
         if label not in tested:
             raise ConfigError(
@@ -159,7 +160,7 @@ def draw_subjects(pool: Sequence[str], count: int, *, seed: int, fold: str) -> t
 
 
 def _validating(labelled: tuple[str, ...], data: DataConfig) -> tuple[str, ...]:
-    if data.train_on_validation:
+    if data.train_on_validation or data.protocol == EVERYBODY:
         return ()
     for subject in data.validation_subjects:
         if subject not in labelled:

@@ -15,6 +15,7 @@ Validation is always taken from the training side, by default about a quarter of
 - ``column``: a further column of the table. One that holds ``train``, ``validation`` and ``test`` is the split; of any
   other the fold names the value that is tested, and the last quarter of the other subjects validates.
 - ``fixed``: lists of subjects.
+- ``everybody``: all subjects train, for a network that ships after a study; nobody validates, and nobody is tested.
 
 A split with one subject on both sides says nothing about new subjects: ``refuse_leak`` refuses it unless allowed.
 """
@@ -35,7 +36,8 @@ LEAVE_ONE_SUBJECT_OUT = "leave-one-subject-out"
 SUBJECT_FOLDS = "subject-folds"
 COLUMN = "column"
 FIXED = "fixed"
-PROTOCOLS = (SUBJECT_SPECIFIC, CROSS_SUBJECT, LEAVE_ONE_SUBJECT_OUT, SUBJECT_FOLDS, COLUMN, FIXED)
+EVERYBODY = "everybody"
+PROTOCOLS = (SUBJECT_SPECIFIC, CROSS_SUBJECT, LEAVE_ONE_SUBJECT_OUT, SUBJECT_FOLDS, COLUMN, FIXED, EVERYBODY)
 SIDES = ("train", "validation", "test")
 
 _VALIDATION_PARTS = 4
@@ -98,6 +100,8 @@ def make_split(infos: Sequence[RecordingInfo], data: DataConfig) -> Split:
     """
     fold = data.fold or None
     _check_fold(data.protocol, fold, folds(infos, data))
+    if data.protocol == EVERYBODY:
+        return on_sides(infos, Split(EVERYBODY, None), train=range(len(infos)), validation=(), test=())
     if data.protocol == SUBJECT_SPECIFIC:
         return _subject_specific(infos, data.validation_subjects)
     if data.protocol == COLUMN:

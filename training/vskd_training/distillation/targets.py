@@ -51,7 +51,7 @@ class DistillationTargets:
 
 def check_teachers(teachers: Sequence[Run], experiment: Experiment) -> None:
     """Refuse teachers that cannot teach this student, before anything is written; errors as ``targets_for``."""
-    _check_features(experiment.config, len(teachers))
+    check_features(experiment.config, len(teachers))
     for teacher in teachers:
         _check_teacher(teacher, experiment)
 
@@ -149,7 +149,8 @@ def _classes(output: ModelOutput, table: WindowTable, recordings: NDArray[np.int
     return np.array(classes, dtype=np.int64)
 
 
-def _check_features(config: Config, teachers: int) -> None:
+def check_features(config: Config, teachers: int) -> None:
+    """Refuse several teachers for a term of the loss that needs the feature of one."""
     if teachers > 1 and config.loss.semantic:
         raise ConfigError(
             f"loss.semantic compares with one teacher's feature, and there are {teachers} teachers",

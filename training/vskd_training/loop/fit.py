@@ -38,6 +38,12 @@ def silent(done: int, total: int, parts: dict[str, float]) -> None:
     del done, total, parts
 
 
+def unwatched(first_epoch: int) -> Callable[[int, dict[str, float]], None]:
+    """A log that goes nowhere but to the file."""
+    del first_epoch
+    return lambda number, row: None
+
+
 #: Steps from one reading of the losses to the next.
 SYNC_STEPS = 10
 #: Epochs from one validation to the next; the last epoch is validated, too.
@@ -78,6 +84,8 @@ class Training:
     validate : called after the last epoch and every tenth, on subjects who are not trained on
     progress : called every ``SYNC_STEPS`` steps and at the end of each epoch
     processes : those that train together; the first one alone writes, validates and reports progress
+    log : called with (epochs that a resumed run has behind it) before the first epoch; gives what is called with
+        (epoch, its row of the log) after each
     """
 
     model: nn.Module
@@ -88,6 +96,7 @@ class Training:
     validate: Callable[[nn.Module], dict[str, float]]
     progress: Progress
     processes: Processes = ALONE
+    log: Callable[[int], Callable[[int, dict[str, float]], None]] = unwatched
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,7 @@ def fit(training: Training) -> None:
     model, processes = training.model, training.processes
     loop = _start(training)
     first_epoch = _resume(training, loop)
+    log = training.log(first_epoch) if processes.first else unwatched(first_epoch)
     if processes.first:
         # A run that was killed between log and checkpoint has written a row of the epoch that it repeats now.
         keep_lines(training.folder / LOG, lambda line: _epoch_of(line) <= first_epoch)
@@ -131,6 +141,7 @@ def fit(training: Training) -> None:
             row |= training.validate(model)
         seconds = round(time.perf_counter() - started_s, 3)
         append_line(training.folder / LOG, json.dumps({"epoch": epoch + 1, "seconds": seconds, **row}))
+        log(epoch + 1, {"seconds": seconds, **row})
         _save(training, loop, epoch + 1)
 
 

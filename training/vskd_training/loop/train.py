@@ -7,7 +7,7 @@ validation subjects, test, write the card.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,8 +29,10 @@ from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
 from vskd_training.loop.fit import Progress, Task, Training, fit, silent
-from vskd_training.loop.tasks import multi_scale_crop, student_task, teacher_task
+from vskd_training.loop.tasks import Vary, multi_scale_crop, student_task, teacher_task
+from vskd_training.loop.viewers import Viewer
 from vskd_training.models.build import build_student, build_teacher
+from vskd_training.models.cost import cost_of
 from vskd_training.models.own import OwnStudent
 from vskd_training.models.own_check import check_own
 from vskd_training.models.skeleton import SkeletonTeacher
@@ -73,6 +75,7 @@ def train_teacher(
     resume: bool = False,
     progress: Progress = silent,
     processes: Processes = ALONE,
+    viewers: Sequence[Viewer] = (),
 ) -> Run:
     """Train the teacher of a config.
 
@@ -83,6 +86,7 @@ def train_teacher(
     overwrite, resume : what to do with a folder that is there
     progress : see ``fit.Training``
     processes : those that train together; the first one's run is what all return
+    viewers : get the log as it comes
 
     Raises
     ------
@@ -93,7 +97,7 @@ def train_teacher(
     _begin(config, processes)
     model = build_teacher(config, len(experiment.contract.labels))
     table = experiment.windows("train")
-    vary = vary_joints if isinstance(model, SkeletonTeacher) else multi_scale_crop
+    vary = clip_variation(model)
     task = teacher_task(table, config, clips_for(experiment, table), vary=vary, processes=processes)
 
     def predict(part: WindowTable) -> NDArray[np.float32]:
@@ -102,7 +106,7 @@ def train_teacher(
 
     job = _Job("teacher", experiment, model, task, config.teacher_training, predict)
     processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
-    return _train_and_test(job, out, progress, processes)
+    return _train_and_test(job, out, progress, processes, viewers)
 
 
 def train_student(
@@ -114,6 +118,8 @@ def train_student(
     resume: bool = False,
     progress: Progress = silent,
     processes: Processes = ALONE,
+    viewers: Sequence[Viewer] = (),
+    study: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train the student of a config, with or without a teacher.
 
@@ -125,6 +131,8 @@ def train_student(
     overwrite, resume : what to do with a folder that is there
     progress : see ``fit.Training``
     processes : those that train together; the first one's run is what all return
+    viewers : get the log as it comes
+    study : of a student that is trained on everybody, see ``study.shipping``: whose accuracy it has
 
     Raises
     ------
@@ -142,7 +150,7 @@ def train_student(
         check_own(model, experiment.contract)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
     targets = targets_for(teachers, experiment, table, device=processes.device) if teachers else None
-    virtual = _virtual(experiment, table)
+    virtual = virtual_of(experiment, table)
     classes = len(experiment.contract.labels)
     task = student_task(table, config, classes, targets=targets, virtual=virtual, processes=processes)
 
@@ -153,11 +161,13 @@ def train_student(
         made = {} if virtual is None else {"virtual": virtual.card()}
         if isinstance(model, OwnStudent):
             made["module"] = model.card()
-        return {**made, **_teacher_card(teachers, experiment, processes.device)}
+        known = {} if experiment.split.test else {"study": study}
+        cost = {"cost": cost_of(model, experiment.contract.window_shape)}
+        return {**known, **cost, **made, **_teacher_card(teachers, experiment, processes.device)}
 
     job = _Job("student", experiment, model, task, config.student_training, predict, more)
     processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
-    return _train_and_test(job, out, progress, processes)
+    return _train_and_test(job, out, progress, processes, viewers)
 
 
 def student_config(config: Config, *, taught: bool) -> Config:
@@ -186,7 +196,7 @@ def _begin(config: Config, processes: Processes) -> None:
     torch.manual_seed(config.seed)
 
 
-def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Processes) -> Run:
+def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Processes, viewers: Sequence[Viewer]) -> Run:
     validation = _validation(job.experiment)
 
     def validate(_: nn.Module) -> dict[str, float]:
@@ -195,14 +205,27 @@ def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Process
         right = job.predict(validation).argmax(axis=1) == validation.labels
         return {"validation_accuracy": float(right.mean())}
 
+    def log(first_epoch: int) -> Callable[[int, dict[str, float]], None]:
+        for viewer in viewers:
+            viewer.start(out, job.experiment.config, first_epoch)
+
+        def epoch(number: int, row: dict[str, float]) -> None:
+            for viewer in viewers:
+                viewer.epoch(number, row)
+
+        return epoch
+
     seed = job.experiment.config.seed
-    fit(Training(job.model, job.task, job.training, seed, out, validate, progress, processes))
+    fit(Training(job.model, job.task, job.training, seed, out, validate, progress, processes, log))
 
     def finish() -> Run:
         size = {"parameters": sum(value.numel() for value in job.model.parameters())}
         card = {**tested(job.role, job.experiment, job.predict), **size, **job.more(), **processes.card()}
         finish_run(out, weights=job.model.state_dict(), card=card)
-        return Run.open(out, role=job.role)
+        run = Run.open(out, role=job.role)
+        for viewer in viewers:
+            viewer.finish(out, run.card)
+        return run
 
     return processes.by_first(finish)
 
@@ -212,7 +235,7 @@ def _validation(experiment: Experiment) -> WindowTable | None:
 
 
 def tested(role: str, experiment: Experiment, predict: Predict) -> dict[str, Any]:
-    """Fit the temperature on the validation subjects, test once; the run card.
+    """Fit the temperature on the validation subjects, test once; the run card. On everybody nothing is tested.
 
     Parameters
     ----------
@@ -226,22 +249,26 @@ def tested(role: str, experiment: Experiment, predict: Predict) -> dict[str, Any
         logits = predict(validation)
         contract = contract.with_decision(temperature=fit_temperature(logits, validation.labels))
         metrics["validation"] = report(experiment, validation, logits, Temperature.of(contract, experiment))
-    test = experiment.windows("test")
-    unknown = experiment.windows("unknown") if experiment.sides.unknown else None
-    metrics["test"] = report_test(
-        experiment,
-        (test, predict(test)),
-        None if unknown is None else (unknown, predict(unknown)),
-        Temperature.of(contract, experiment),
-    )
+    if experiment.split.test:
+        metrics["test"] = _test(experiment, predict, Temperature.of(contract, experiment))
     return {
         "role": role,
         "config": to_mapping(experiment.config),
         "contract": to_mapping(contract),
         "data": experiment.data_card(),
-        "windows": {"train": len(experiment.windows("train")), "test": len(test)},
+        "windows": {
+            "train": len(experiment.windows("train")),
+            "test": len(experiment.windows("test")) if experiment.split.test else 0,
+        },
         "metrics": metrics,
     }
+
+
+def _test(experiment: Experiment, predict: Predict, temperature: Temperature) -> dict[str, Any]:
+    test = experiment.windows("test")
+    unknown = experiment.windows("unknown") if experiment.sides.unknown else None
+    found = None if unknown is None else (unknown, predict(unknown))
+    return report_test(experiment, (test, predict(test)), found, temperature)
 
 
 def _teacher_card(teachers: Sequence[Run], experiment: Experiment, device: torch.device) -> dict[str, Any]:
@@ -249,12 +276,20 @@ def _teacher_card(teachers: Sequence[Run], experiment: Experiment, device: torch
     if not teachers:
         return {"teacher": None}
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
+    if not experiment.split.test:
+        return {"teacher": known}
     test = experiment.windows("test")
     logits = own_targets(teachers, experiment, test, device=device).output.logits.numpy()
     return {"teacher": known, "teacher_metrics": {"test": report_scores(experiment, test, logits)}}
 
 
-def _virtual(experiment: Experiment, table: WindowTable) -> VirtualWindows | None:
+def clip_variation(teacher: nn.Module) -> Vary:
+    """How a teacher's clips are varied in training."""
+    return vary_joints if isinstance(teacher, SkeletonTeacher) else multi_scale_crop
+
+
+def virtual_of(experiment: Experiment, table: WindowTable) -> VirtualWindows | None:
+    """The virtual windows beside a student's real ones, None where its config has none."""
     if not experiment.config.virtual.per_real:
         return None
     return virtual_windows(experiment.prepared, table, with_subjects(experiment.config, table))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 from vskd.errors import ConfigError
 from vskd_training.datasets.berkeley_mhad import BerkeleySettings
@@ -22,7 +22,8 @@ class DataConfig:
     dataset : one of ``datasets.registry.NAMES``: ``synthetic`` is the embedded default, ``folder`` your own recordings
     view : the teacher's input: images (``rendered``, ``depth``, ``rgb``, ``video``), ``joints``,
         ``sensors`` (accelerometer and gyroscope), or ``none``; one of the data set's ``views``
-    protocol : one of ``protocols.PROTOCOLS``, or of the data set's own ``splits``
+    protocol : one of ``protocols.PROTOCOLS``, or of the data set's own ``splits``; ``vskd train --everybody`` sets
+        ``everybody``
     fold : what is left out: the subject of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
         of a ``column``
     fold_count : of ``subject-folds``
@@ -63,6 +64,12 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         data_set(self.dataset).check_view(self.view, height=self.frame_height, width=self.frame_width)
+
+    def everybody(self) -> DataConfig:
+        """The same recordings, with all who take part in training, and nobody for validation or test."""
+        split = ("fold", "split_column", "train_subjects", "test_subjects", "validation_subjects")
+        cleared: dict[str, Any] = {item.name: item.default for item in fields(self) if item.name in split}
+        return replace(self, protocol="everybody", allow_leak=False, train_on_validation=False, **cleared)
 
     def reading(self) -> DataConfig:
         """The keys that name recordings; those that split them take their defaults."""

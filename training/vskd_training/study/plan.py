@@ -64,6 +64,15 @@ class Study:
     sha256: dict[str, str]
     cells: tuple[Cell, ...]
 
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Names of the folds, in order; one that is empty where there is one split."""
+        return tuple(dict.fromkeys(cell.fold for cell in self.cells))
+
+    def cell(self, name: str) -> Cell:
+        """The cell of a name."""
+        return next(cell for cell in self.cells if cell.name == name)
+
     def cells_of(self, item: str) -> tuple[Cell, ...]:
         """The cells of an arm or a teacher."""
         return tuple(cell for cell in self.cells if cell.item == item)
@@ -108,29 +117,30 @@ def _cells_of_fold(spec: StudySpec, config_file: Path, fold: str) -> Iterator[Ce
 
     for teacher in spec.trained_teachers:
         for seed in teacher.seeds:
-            name = _cell_name(teacher.name, fold, seed)
+            name = cell_name(teacher.name, fold, seed)
             yield Cell(name, teacher.name, fold, seed, "teacher", config(teacher, seed), ())
     for arm in spec.arm:
         for seed in spec.seeds:
-            taught_by = _teachers_of(spec, arm.teacher, fold, seed)
+            taught_by = teachers_of(spec, arm.teacher, fold, seed)
             made = config(arm, seed)
             if arm.kind == "student":
                 made = student_config(made, taught=bool(taught_by))
-            yield Cell(_cell_name(arm.name, fold, seed), arm.name, fold, seed, arm.kind, made, taught_by)
+            yield Cell(cell_name(arm.name, fold, seed), arm.name, fold, seed, arm.kind, made, taught_by)
 
 
-def _teachers_of(spec: StudySpec, name: str, fold: str, seed: int) -> tuple[str, ...]:
+def teachers_of(spec: StudySpec, name: str, fold: str, seed: int) -> tuple[str, ...]:
     """The cells that teach an arm's cell of one fold and seed: of an arm the same seed, of all else every seed."""
     if not name:
         return ()
     if name in {arm.name for arm in spec.arm}:
-        return (_cell_name(name, fold, seed),)
+        return (cell_name(name, fold, seed),)
     (teacher,) = (teacher for teacher in spec.teacher if teacher.name == name)
     seeds = {item.name: spec.seeds for item in spec.arm} | {item.name: item.seeds for item in spec.trained_teachers}
-    return tuple(_cell_name(member, fold, one) for member in teacher.members or (name,) for one in seeds[member])
+    return tuple(cell_name(member, fold, one) for member in teacher.members or (name,) for one in seeds[member])
 
 
-def _cell_name(item: str, fold: str, seed: int) -> str:
+def cell_name(item: str, fold: str, seed: int) -> str:
+    """The name of a cell, also its folder."""
     return f"{item}/{'fold-' + fold if fold else 'all'}/seed-{seed}"
 
 

@@ -1,19 +1,21 @@
 """The scores of a study, out of its run cards: per cell, per arm and teacher, and the comparisons of arms.
 
-Seeds are averaged within a subject before anything is compared. This module trains nothing and draws nothing.
+Seeds are averaged within a subject before anything is compared. An arm is reported once all its cells are finished;
+until then the result says how many are. This module trains nothing and draws nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vskd_training.study.cells import open_cell
+from vskd_training.runs.run import CARD
+from vskd_training.study.cells import folder_of, open_cell
 from vskd_training.study.plan import Cell, Study
 from vskd_training.study.spec import StudySpec
 from vskd_training.study.statistics import Comparison, bca_interval, compare
@@ -67,12 +69,14 @@ class ItemScores(Scores):
     accuracy_sd_over_cells : standard deviation of the accuracy over folds and seeds
     by_subject : accuracy of each test subject, mean over seeds
     interval_over_subjects : 95 % BCa interval of their mean, None with fewer than three subjects
+    cost : ``macs`` of a window and ``parameters`` of the network; None where the run cards do not say
     cells : each run
     """
 
     accuracy_sd_over_cells: float
     by_subject: Mapping[str, float]
     interval_over_subjects: tuple[float, float] | None
+    cost: Mapping[str, int] | None
     cells: tuple[CellScores, ...]
 
     @property
@@ -92,7 +96,8 @@ class StudyResult:
     leaky : test subjects are also in training
     subjects : the only ones who took part; empty: all
     versions : of the libraries
-    teachers, arms : scores by name, in the order of the file
+    teachers, arms : scores by name, in the order of the file, of those whose cells are all finished
+    unfinished : of the others, how many of their cells are finished
     comparisons : in the order of the file
     """
 
@@ -104,6 +109,7 @@ class StudyResult:
     versions: Mapping[str, str]
     teachers: Mapping[str, ItemScores]
     arms: Mapping[str, ItemScores]
+    unfinished: Mapping[str, str]
     comparisons: tuple[Comparison, ...]
 
 
@@ -112,16 +118,17 @@ def summarise(study: Study, out: Path) -> StudyResult:
 
     Parameters
     ----------
-    study : every cell of it finished
+    study : what was run
     out : its folder
 
     Raises
     ------
-    DataError : a cell is not finished, or of an older version
+    DataError : no arm is finished, or a cell is of an older version
     """
     spec = study.spec
-    arms = {arm.name: _item_scores(study, arm.name, out) for arm in spec.arm}
-    first = study.cells_of(spec.arm[0].name)[0]
+    unfinished = {item: f"{done} of {count} cells" for item, done, count in _progress(study, out) if done < count}
+    arms = {arm.name: _item_scores(study, arm.name, out) for arm in spec.arm if arm.name not in unfinished}
+    first = study.cells_of(next(iter(arms), spec.arm[0].name))[0]
     card = open_cell(out, first).card
     return StudyResult(
         study=spec,
@@ -130,14 +137,29 @@ def summarise(study: Study, out: Path) -> StudyResult:
         leaky=card["data"]["split"]["leaky"],
         subjects=first.config.data.subjects,
         versions=card["versions"],
-        teachers={teacher.name: _item_scores(study, teacher.name, out) for teacher in spec.trained_teachers},
+        teachers={
+            teacher.name: _item_scores(study, teacher.name, out)
+            for teacher in spec.trained_teachers
+            if teacher.name not in unfinished
+        },
         arms=arms,
-        comparisons=compare({name: scores.by_subject for name, scores in arms.items()}, spec.pairs),
+        unfinished=unfinished,
+        comparisons=compare(
+            {name: scores.by_subject for name, scores in arms.items()}, spec.pairs, unfinished=unfinished
+        ),
     )
 
 
+def _progress(study: Study, out: Path) -> Iterator[tuple[str, int, int]]:
+    """Of each teacher and arm how many cells are finished, and how many there are."""
+    for item in dict.fromkeys(cell.item for cell in study.cells):
+        cells = study.cells_of(item)
+        yield item, sum((folder_of(out, cell.name) / CARD).is_file() for cell in cells), len(cells)
+
+
 def _item_scores(study: Study, item: str, out: Path) -> ItemScores:
-    rows = tuple(_cell_scores(cell, open_cell(out, cell).card, study.spec) for cell in study.cells_of(item))
+    cards = [(cell, open_cell(out, cell).card) for cell in study.cells_of(item)]
+    rows = tuple(_cell_scores(cell, card, study.spec) for cell, card in cards)
     over_seeds: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         for subject, accuracy in row.by_subject.items():
@@ -148,6 +170,7 @@ def _item_scores(study: Study, item: str, out: Path) -> ItemScores:
         accuracy_sd_over_cells=float(np.std([row.accuracy for row in rows])),
         by_subject=by_subject,
         interval_over_subjects=bca_interval(np.array(list(by_subject.values()))),
+        cost=cards[0][1].get("cost"),
         cells=rows,
     )
 

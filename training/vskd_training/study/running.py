@@ -12,9 +12,9 @@ from typing import Any
 from vskd.errors import DataError
 from vskd.writing import remove_folder
 from vskd_training.data.sources import open_source
-from vskd_training.datasets.prepared import prepare
 from vskd_training.settings import DataConfig
 from vskd_training.study.cells import UNFINISHED, is_finished, train_cell
+from vskd_training.study.check import StudyData, check_study
 from vskd_training.study.plan import Study
 from vskd_training.study.ray_backend import Shared, Task, on_cluster
 
@@ -43,6 +43,7 @@ def run_study(
     Raises
     ------
     DataError : another process runs it; a cell was trained with another config; whatever a cell raises
+    ConfigError, DataError : before the first cell: what ``check`` refuses
     """
     with locked(out, "study"):
         done = {cell.name for cell in study.cells if is_finished(out, cell)}
@@ -54,8 +55,9 @@ def run_study(
         train = partial(train_cell, out=out, root=root, cache=cache)
         shared = Shared((out, cache), partial(fingerprints, _data_of(study), root))
         backend = on_cluster(ray_address, shared, at_a_time=jobs) if ray_address else on_cores(jobs or 1)
+        # Decodes the recordings once, too, before several processes want them.
+        check_study(study, StudyData(root, cache))
         with backend as run:
-            _prepare(study, root, cache)
             while len(done) < len(study.cells):
                 ready = [cell for cell in study.cells if cell.name not in done and set(cell.taught_by) <= done]
                 for name in run(train, ready):
@@ -86,12 +88,6 @@ def _data_of(study: Study) -> tuple[DataConfig, ...]:
 def fingerprints(data: Sequence[DataConfig], root: Path | None) -> tuple[str, ...]:
     """Of each of these data sets, what must be equal on every machine of a cluster."""
     return tuple(open_source(one, root).fingerprint() for one in data)
-
-
-def _prepare(study: Study, root: Path | None, cache: Path) -> None:
-    """Decode the recordings once, before several processes want them."""
-    for data in _data_of(study):
-        prepare(open_source(data, root), cache)
 
 
 @contextmanager
