@@ -30,7 +30,7 @@ class Block(nn.Module):
         self.norm = {norm}
 
     def forward(self, windows):
-        signal = self.norm(self.convolution(windows))
+        signal = self.norm(self.convolution({before}))
         {block}
         return signal
 
@@ -62,6 +62,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]
         text = {
             "norm": "nn.BatchNorm1d(8)",
             "block": "",
+            "before": "windows",
             "feature": "300",
             "classes": "classes",
             "returned": "self.classifier(feature), feature",
@@ -167,6 +168,8 @@ TIED = FACTORY.replace("return ", "net = ") + (
             r"blocks\.0\.norm \(BatchNorm1d\) answers a window in",
         ),
         ({"block": "signal = signal - signal.mean(0)"}, f"{IN_BLOCK} answers a window in a batch of 4 differently"),
+        # What a layer hands on to another one is its own doing, not the other one's.
+        ({"before": "windows - windows.mean(0)"}, f"{IN_BLOCK} answers a window in a batch of 4 differently"),
         ({"block": "signal = nn.functional.dropout(signal, 0.5)"}, f"{IN_BLOCK} answers the same windows differently"),
         ({"block": "signal = signal if windows.sum() > -1e9 else -signal"}, f"{IN_BLOCK} fails at torch.export"),
         ({"block": "self.n = getattr(self, 'n', 0) + 1; signal = signal * self.n"}, f"{IN_BLOCK} answers the same"),
