@@ -145,6 +145,7 @@ def test_a_run_on_everybody_is_judged_on_recordings_that_were_not_calibrated_on(
     assert not calibration & judged
     assert calibration | judged == set(recordings.values())
     assert set(request.held_out.labels.tolist()) == set(request.calibration.labels.tolist())
+    assert set(request.held_out.subjects) == set(request.calibration.subjects) == {"anna", "ben"}
     assert request.provenance["study"] == STUDY_CARD
 
 

@@ -103,7 +103,13 @@ def judged_apart(windows: WindowSet, recordings: NDArray[np.int64]) -> tuple[Win
         known = of_class.setdefault(label, [])
         if recording not in known:
             known.append(recording)
-    judged = [recording for known in of_class.values() for recording in known[1::2]]
+    # Recordings often come subject by subject: classes begin in turn, so that every subject is on both sides.
+    judged = [
+        recording
+        for place, known in enumerate(of_class.values())
+        if len(known) > 1
+        for recording in known[(place + 1) % 2 :: 2]
+    ]
     is_judged = np.isin(recordings, judged)
     return windows.take(np.flatnonzero(~is_judged)), windows.take(np.flatnonzero(is_judged))
 
