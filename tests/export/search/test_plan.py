@@ -122,8 +122,9 @@ def test_the_signature_knows_what_makes_candidates_comparable(write_search: Writ
         signature(with_lines("seeds = [1]")),
         signature(config=loso, outer="1"),
         signature(config=loso, outer="2"),
+        *(signature(with_lines('subjects = ["1", "2", "3"]'), loso, outer) for outer in "45"),
     ]
-    assert len({*same, *others}) == 6
+    assert len({*same, *others}) == 8
 
 
 def test_equal_choices_have_equal_names() -> None:

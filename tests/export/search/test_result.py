@@ -88,7 +88,7 @@ def test_a_search_with_real_conversions(write_search: WriteSearch, call: Call, t
     done = call(write_search(text), *words)
     assert done.code == 0, done.err
     result = json.loads((out / "result.json").read_text())
-    (file,) = out.glob("costs/*/model.int8.tflite")
+    (file,) = out.glob("costs/*/*.tflite")
     for one in result["candidates"]:
         assert one["costs"]["macs"] == describe_model(file.read_bytes(), "tflite")["macs"]
         assert one["costs"]["flash_bytes"] == file.stat().st_size

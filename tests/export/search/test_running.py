@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 
 from vskd.errors import MissingExtraError
@@ -233,7 +234,16 @@ def test_a_killed_search_resumes_the_same_candidate_and_keeps_its_folds(
     with (out / JOURNAL).open("ab") as journal:  # half a line, and the lock of the killed process
         journal.write(b'{"op_code":4,"worker')
     (out / f"{JOURNAL}.lock").symlink_to(out / JOURNAL)
-    assert call(path, *BUDGET, "--trials", 2, "--out", out).code == 0
+
+    def waits(_: float) -> NoReturn:
+        raise AssertionError("the killed process's lock is waited for")
+
+    real = np.random.SeedSequence
+    with monkeypatch.context() as patch:
+        patch.setattr("optuna.storages.journal._file.time.sleep", waits)
+        patch.setattr(np.random, "SeedSequence", lambda words: real([*words, 99]))  # the sampler would draw another one
+        done = call(path, *BUDGET, "--trials", 2, "--out", out)
+    assert done.code == 0, done.err
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert [one.key for one in found(out) if one.trained] == [first, second]
     assert set(cards(out)) == {f"{key}/fold-{fold}/seed-0" for key in (first, second) for fold in "123"}
