@@ -83,7 +83,7 @@ def test_parameters_by_hand() -> None:
         return 2 * channels
 
     widths, k = (8, 12, 16), 5  # 8, 12 and 18, the last one rounded to a multiple of 4
-    shape = RawShape(channels=8, growth=1.5, blocks=2, kernel=k, stride=2)
+    shape = RawShape(channels=8, growth=1.5, blocks=2, kernel=k, stride=2, segments=1)
     stem = 6 * 8 * k + norm(8)
     pairs = [(8, 8), (8, 8), (8, 12), (12, 12), (12, 16), (16, 16)]
     assert [width for width, _ in shape.steps()] == [b for _, b in pairs]
@@ -101,7 +101,7 @@ def test_a_convolution_over_time_is_the_one_of_one_dimension(
     trunk: Callable[[int, RawShape], nn.Module],
 ) -> None:
     """What the height-1 form computes, computed as ``conv1d``."""
-    made = trunk(6, RawShape(channels=8, growth=1.5, blocks=1, kernel=5, stride=2))
+    made = trunk(6, RawShape(channels=8, growth=1.5, blocks=1, kernel=5, stride=2, segments=1))
     first = next(module for module in made.modules() if isinstance(module, nn.Conv2d))
     signal = torch.randn(2, 6, 40)
     expected: Tensor = nn.functional.conv1d(signal, first.weight.squeeze(2), stride=2, padding=2)
@@ -124,3 +124,30 @@ def test_a_convolution_over_time_is_the_one_of_one_dimension(
 def test_a_network_that_cannot_be_is_refused(keys: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         StudentConfig(**keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_segment_is_the_mean_of_its_part_of_the_window(family: str) -> None:
+    torch.manual_seed(0)
+    student = build(family, channels=8, kernel=3, segments=4).eval()
+    windows = torch.randn(2, 3, 64)
+    with torch.no_grad():
+        signal = student.trunk.blocks(student.encoder(windows).unsqueeze(2)).squeeze(2)
+        pooled = student.trunk(student.encoder(windows))
+    assert pooled.shape == (2, student.trunk.out_features)
+    expected = torch.cat([part.mean(dim=2) for part in signal.split(2, dim=2)], dim=1)
+    torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-6)
+
+
+def test_segments_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="segments = 3 does not divide the 8 instants that the last block gives"):
+        build("raw-resnet", segments=3)
+    with pytest.raises(ConfigError, match=r"student.segments must lie in \[1, 16\], got 0"):
+        StudentConfig(family="raw-resnet", segments=0)
+
+
+@pytest.mark.parametrize(("samples", "stride"), [(64, 2), (64, 3), (65, 4), (100, 1)])
+def test_the_steps_left_are_those_of_the_network(samples: int, stride: int) -> None:
+    shape = RawShape(channels=8, growth=1.0, blocks=1, kernel=5, stride=stride, segments=1)
+    left = RawSeparable(3, shape).blocks(torch.zeros(1, 3, 1, samples)).shape[3]
+    assert shape.steps_left(samples) == left

@@ -33,7 +33,14 @@ def build_student(config: StudentConfig, contract: Contract) -> Student:
     if config.family == "gaf-resnet":
         return gaf_resnet(contract, width=config.width, depth=config.depth)
     trunk = {"raw-resnet": RawResnet, "raw-separable": RawSeparable}[config.family]
-    shape = RawShape(config.channels, config.growth, config.blocks, config.kernel, config.stride)
+    shape = RawShape(config.channels, config.growth, config.blocks, config.kernel, config.stride, config.segments)
+    steps = shape.steps_left(contract.window.samples)
+    if steps % config.segments:
+        raise ConfigError(
+            f"student.segments = {config.segments} does not divide the {steps} instants that the last block gives for "
+            f"{contract.window.samples} samples",
+            hint=f"Give a divisor of {steps}, or another student.stride",
+        )
     return Student(contract, trunk(contract.encoded_shape[0], shape))
 
 

@@ -32,6 +32,8 @@ class RawShape:
     blocks : of each of the three stages
     kernel : samples that a convolution over time sees, odd
     stride : of the stem
+    segments : equal parts of the window whose means are handed on side by side. One mean over all of it forgets in
+        which order things happened
     """
 
     channels: int
@@ -39,6 +41,13 @@ class RawShape:
     blocks: int
     kernel: int
     stride: int
+    segments: int
+
+    def steps_left(self, samples: int) -> int:
+        """Instants that the last block gives for a window of so many samples."""
+        for stride in (self.stride, *(2 for _ in range(_STAGES - 1))):
+            samples = -(-samples // stride)
+        return samples
 
     def steps(self) -> Iterator[tuple[int, int]]:
         """(channels, stride) of each block, from first to last."""
@@ -49,7 +58,7 @@ class RawShape:
 
 
 class _OverTime(nn.Module):
-    """A stem, blocks over time, and their mean over time.
+    """A stem, blocks over time, and their mean over each segment of time.
 
     Parameters
     ----------
@@ -59,7 +68,7 @@ class _OverTime(nn.Module):
 
     Attributes
     ----------
-    out_features : channels of the last block
+    out_features : channels of the last block times the segments
 
     Shape
     -----
@@ -74,13 +83,20 @@ class _OverTime(nn.Module):
         for width, stride in shape.steps():
             blocks.append(block(self.out_features, width, shape.kernel, stride))
             self.out_features = width
+        self.segments = shape.segments
+        self.out_features *= shape.segments
         self.blocks = nn.Sequential(*blocks)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, encoded: Tensor) -> Tensor:
-        return cast(Tensor, self.blocks(encoded.unsqueeze(2))).mean(dim=(2, 3))
+        signal = cast(Tensor, self.blocks(encoded.unsqueeze(2)))
+        if self.segments == 1:
+            return signal.mean(dim=(2, 3))
+        means = nn.functional.avg_pool2d(signal, (1, signal.shape[3] // self.segments))
+        # Segment by segment, which is the order in memory where channels come last, as in TFLite.
+        return means.squeeze(2).transpose(1, 2).flatten(1)
 
 
 class RawResnet(_OverTime):

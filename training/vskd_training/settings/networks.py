@@ -9,7 +9,7 @@ from typing import Literal
 from vskd.errors import ConfigError
 
 #: Keys of ``[student]`` that shape a raw network alone.
-RAW_KEYS = ("channels", "growth", "blocks", "kernel", "stride")
+RAW_KEYS = ("channels", "growth", "blocks", "kernel", "stride", "segments")
 #: ``package.module:factory``
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -26,6 +26,8 @@ class StudentConfig:
     channels, growth, blocks : of the raw families: channels of the first of three stages, the factor from stage to
         stage, and blocks in each
     kernel, stride : of the raw families: samples that a convolution sees, and the step of the first one, samples
+    segments : of the raw families: equal parts of the window whose means are handed on side by side; one mean over all
+        of it forgets in which order things happened
     module : ``package:factory``, a network of one's own in place of a family, see ``vskd_training.models.own``
     """
 
@@ -37,6 +39,7 @@ class StudentConfig:
     blocks: int = 2
     kernel: int = 9
     stride: int = 2
+    segments: int = 1
     module: str = ""
 
     def __post_init__(self) -> None:
@@ -50,6 +53,8 @@ class StudentConfig:
             )
         if not (3 <= self.kernel <= 63 and self.kernel % 2):
             raise ConfigError(f"student.kernel must be odd and lie in [3, 63], got {self.kernel}")
+        if not 1 <= self.segments <= 16:
+            raise ConfigError(f"student.segments must lie in [1, 16], got {self.segments}")
         if not 1 <= self.stride <= 8:
             raise ConfigError(f"student.stride must lie in [1, 8], got {self.stride}")
         if self.module:
