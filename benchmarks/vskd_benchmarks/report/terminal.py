@@ -55,6 +55,7 @@ def _number(text: str) -> str:
 
 
 _LATENCY = "n/a: too few windows for this percentile. Overhead: of the runtime, beyond the library's bare call, median."
+_PAGE_ONLY = "p50, yardsticks"
 _MEDIANS = (
     "Ratio of the median latencies, sensor to label, median over the rounds. The page has the range of the rounds."
 )
@@ -67,11 +68,11 @@ def _cut(table: tables.Table, caption: str) -> tables.Table:
 
 
 def _filled(table: tables.Table) -> tables.Table:
-    """A table without the columns that tell nothing: no value in any row, or a valid case in each."""
+    """A table without the columns that tell nothing (no value in any row, or a valid case in each) and the page's own."""
     telling = [
         column
         for column in range(len(table.headings))
-        if any(row[column] not in ("", "n/a", "valid") for row in table.rows)
+        if table.headings[column] != _PAGE_ONLY and any(row[column] not in ("", "n/a", "valid") for row in table.rows)
     ]
     rows = tuple(tuple(row[column] for column in telling) for row in table.rows)
     return dataclasses.replace(table, headings=tuple(table.headings[column] for column in telling), rows=rows)

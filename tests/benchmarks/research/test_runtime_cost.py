@@ -100,8 +100,8 @@ def measured(*, overhead_us=20.0, share=0.02, size=11_000_000, cpu=0.002, growth
     ("figure", "missed"),
     [
         ({}, None),
-        ({"overhead_us": 30.0}, None),
-        ({"overhead_us": 30.1}, "own overhead at most 30 us a window"),
+        ({"overhead_us": 20.0}, None),
+        ({"overhead_us": 20.1}, "own overhead at most 20 us a window"),
         ({"share": 0.051}, "own overhead at most 5 % of the full-width int8 call"),
         ({"share": 0.4, "size": 800_000}, None),
         ({"cpu": 0.011}, "one push a second of a 50 Hz stream at most 1 % of a core"),
