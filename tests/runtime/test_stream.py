@@ -634,3 +634,15 @@ def test_a_rate_is_off_beyond_the_contracts_tolerance_only(intervals, is_off):
     health = Stream(contract).health
     health.count_intervals(intervals, elapsed_s=10.0 if intervals else 0.0)
     assert health.is_rate_off(contract) == is_off
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize(("reading_g", "saturated"), [(4.0, 1), (-4.0, 1), (4.5, 1), (3.9, 0), (-3.9, 0)])
+def test_a_saturated_sample_within_a_block_is_counted_once_the_unit_is_believed(axis, reading_g, saturated):
+    contract = Contract(labels=("a", "b"), sensor=SensorSpec(range_g=4.0))
+    stream, time_s = Stream(contract), np.arange(200) / 50
+    xyz = np.tile([0.0, 0.0, 1.0], (200, 1))
+    xyz[150, axis] = reading_g
+    for start in (0, 100):
+        stream.push(time_s[start : start + 100], xyz[start : start + 100])
+    assert stream.health.saturated == saturated

@@ -68,7 +68,7 @@ def _cut(table: tables.Table, caption: str) -> tables.Table:
 
 
 def _filled(table: tables.Table) -> tables.Table:
-    """A table without the columns that tell nothing (no value in any row, or a valid case in each) and the page's own."""
+    """A table without the columns that tell nothing (no value, or a valid case, in each row) and the page's own."""
     telling = [
         column
         for column in range(len(table.headings))
