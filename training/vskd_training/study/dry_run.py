@@ -1,12 +1,16 @@
 """``vskd study --plan``: what a study would train, on whom, and for how long. Nothing is trained.
 
-The hours come from a few real training steps of each distinct arm and teacher on this machine, times the steps of its
-cells. A teacher that is not trained yet is replaced by zeros of its outputs' shape, which cost a step the same. Tests,
-targets and the start of each process are not in the estimate, nor are forests, which take seconds.
+The hours are the steps of an item's cells times the time of a step: of its finished cells, as their logs have it, or
+else the median of a few real training steps on this machine, in processor time, as if it were idle. A teacher that is
+not trained yet is replaced by zeros of its outputs' shape, which cost a step the same. Tests, targets and the start of
+each process are not in the estimate, nor are forests, which take seconds.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,13 +28,14 @@ from vskd_training.loop.tasks import student_task, teacher_task
 from vskd_training.loop.train import clip_variation, virtual_of
 from vskd_training.models.build import build_student, build_teacher
 from vskd_training.models.output import FEATURE_SIZE, ModelOutput
+from vskd_training.runs.run import LOG
 from vskd_training.settings import TrainingConfig
-from vskd_training.study.cells import is_finished
+from vskd_training.study.cells import folder_of, is_finished
 from vskd_training.study.check import StudyData, check_study, first_seeds
 from vskd_training.study.plan import Cell, Study
 
-#: Steps that are timed, after one that is not.
-_STEPS = 3
+#: Steps ahead of the timed ones, which are slower; steps that are timed at most, and for how long, s.
+_WARM_UP, _STEPS, _LONGEST_S = 2, 10, 3.0
 
 
 @dataclass(frozen=True)
@@ -147,9 +152,20 @@ def _item(cells: Sequence[Cell], out: Path, data: StudyData) -> Item:
         cells=len(cells),
         finished=sum(is_finished(out, cell) for cell in cells),
         steps=sum(steps) / len(steps),
-        seconds_per_step=seconds_per_step(first, data.experiment(first)),
+        seconds_per_step=_logged(cells, out, training, data) or seconds_per_step(first, data.experiment(first)),
         threads=first.threads,
     )
+
+
+def _logged(cells: Sequence[Cell], out: Path, training: TrainingConfig, data: StudyData) -> float | None:
+    """Seconds per step of the finished cells, by their logs; None without any."""
+    times_s = []
+    for cell in cells:
+        path = folder_of(out, cell.name) / LOG
+        if is_finished(out, cell) and path.is_file():
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            times_s.append(sum(row["seconds"] for row in rows) / _steps(cell, training, data))
+    return statistics.median(times_s) if times_s else None
 
 
 def training_of(cell: Cell) -> TrainingConfig:
@@ -174,12 +190,15 @@ def seconds_per_step(cell: Cell, experiment: Experiment) -> float:
     model, task = _network_and_task(cell, experiment)
     model.train()
     optimiser = optimiser_for(model, training)
-    batches = (batch for epoch in range(_STEPS + 1) for batch in task.batches(epoch, training.batch))
-    train_step(model, task, next(batches), optimiser, training)
-    started_s = time.perf_counter()
-    for _ in range(_STEPS):
+    batches = (batch for epoch in itertools.count() for batch in task.batches(epoch, training.batch))
+    for _ in range(_WARM_UP):
         train_step(model, task, next(batches), optimiser, training)
-    return (time.perf_counter() - started_s) / _STEPS
+    times_s: list[float] = []
+    while len(times_s) < _STEPS and sum(times_s) < _LONGEST_S:
+        started_s = time.process_time()
+        train_step(model, task, next(batches), optimiser, training)
+        times_s.append((time.process_time() - started_s) / cell.threads)
+    return statistics.median(times_s)
 
 
 def _network_and_task(cell: Cell, experiment: Experiment) -> tuple[torch.nn.Module, Task]:
@@ -216,8 +235,8 @@ def plan_in_words(study: Study, folds: Sequence[Fold], items: Sequence[Item], *,
             for item in items
         ),
         "",
-        f"About {hours:.2f} h one after the other, {hours / jobs:.2f} h with --jobs {jobs} and cores for them. Timed "
-        f"here over {_STEPS} steps of each arm and teacher; targets, tests and the start of processes come on top.",
+        f"About {hours:.2f} h one after the other, {hours / jobs:.2f} h with --jobs {jobs} and cores for them. A "
+        "step's time is that of finished cells, or else processor time taken now; targets, tests, starts come on top.",
         "",
     ]
     for fold in folds:
