@@ -6,19 +6,20 @@ Everything is made and judged in memory first; the bundle is written last, whole
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from vskd.bundle import refuse_existing, write_bundle
 from vskd.bundle_files import GOLDEN_VECTORS, REPORT, REPORT_PAGE, VARIANTS
 from vskd.checks.golden import golden_to_bytes
 from vskd.errors import BundleError
 from vskd.report import GRAPHS
-from vskd.writing import disk_errors
+from vskd.writing import disk_errors, remove_folder, write_folder
 from vskd_export.convert.graph import frozen_copy
 from vskd_export.judge.encoder import check_encoder
 from vskd_export.judge.evidence import gather_evidence
 from vskd_export.judge.gate import judge_models
 from vskd_export.judge.variants import VariantParity, check_variants
-from vskd_export.judge.violations import Violation, refuse_violations
+from vskd_export.judge.violations import Violation, refusal
 from vskd_export.package.c_array import c_files
 from vskd_export.package.describe import graph_entry
 from vskd_export.package.golden import make_golden
@@ -45,22 +46,49 @@ def export_bundle(request: ExportRequest, *, progress: Progress) -> ExportReport
 
     Raises
     ------
-    GateError : an exported model does not do what the trained one does; nothing is written
+    GateError : an exported model does not do what the trained one does; only the report is written, see
+        ``refused_folder``
     DataError : calibration windows come from held-out subjects
     BundleError : the folder exists or cannot be written
     MissingExtraError : a converter or an engine is not installed
     """
     refuse_existing(request.out, overwrite=request.overwrite)
+    refused = refused_folder(request.out)
     drawn = draw_calibration(
         request.calibration, held_out=request.held_out, leaky=request.leaky or request.seen_in_training
     )
     hint = "Nothing was left behind. Free space there and in TMPDIR, the folder for temporary files"
     with disk_errors(request.out, BundleError, hint=hint):
         findings = _make_and_judge(request, drawn, progress)
-        if not request.allow_degraded:
-            refuse_violations(findings.violations)
+        if findings.violations and not request.allow_degraded:
+            content = compose(findings)
+            files = {REPORT: to_bytes(content), REPORT_PAGE: page(content, request.contract)}
+            write_folder(refused, files, replace=refused.exists())
+            raise refusal(findings.violations, report=str(refused / REPORT_PAGE))
         progress(f"Writing {request.out}")
-        return _write(findings)
+        report = _write(findings)
+        if refused.exists():
+            remove_folder(refused)
+        return report
+
+
+def refused_folder(out: Path) -> Path:
+    """``NAME.bundle.refused``, beside the bundle: the report of an export that the gate refused.
+
+    The next refusal replaces it, and a success removes it.
+
+    Raises
+    ------
+    BundleError : something else has that name
+    """
+    folder = out.with_name(f"{out.name}.refused")
+    known = {REPORT, REPORT_PAGE}
+    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= known):
+        raise BundleError(
+            f"{folder} is not the report of a refused export, and one would be written there",
+            hint="Move it away, or give another --out",
+        )
+    return folder
 
 
 def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress) -> Findings:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vskd_training.data.windows import WindowTable
 
 #: What the bundle's report says of the run; ``module`` is there for a user's own network.
-_PROVENANCE = ("config", "data", "teacher", "module", "study", "weights_sha256", "versions")
+_PROVENANCE = ("config", "data", "teacher", "module", "study", "quantization", "weights_sha256", "versions")
 
 
 def _renamed(context: click.Context, parameter: click.Parameter, given: bool) -> None:
@@ -59,7 +59,11 @@ def export(
     recipes: tuple[str, ...],
     allow_degraded: bool,
 ) -> None:
-    """Write a run's student as a bundle, or fail and write nothing."""
+    """Write a run's student as a bundle, or say what is wrong with it.
+
+    What the gate refuses is not written; its report is, to OUT.refused. An int8 model that changes too many labels is
+    prepared in training: vskd train student --set quantization.epochs=4.
+    """
     from vskd.bundle import refuse_existing
     from vskd_export.quantize.recipes import parse_recipes
 

@@ -33,7 +33,7 @@ from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.judge import engines, gate, micro
 from vskd_export.judge.evidence import torch_logits
 from vskd_export.judge.float64_encoders import reference_encoded
-from vskd_export.judge.violations import Violation
+from vskd_export.judge.violations import REMEDIES, Violation
 from vskd_export.package.report import ExportReport
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.onnx import encoder_nodes
@@ -267,16 +267,41 @@ def shifted(content: bytes) -> bytes:
     return proto.SerializeToString()
 
 
-def test_a_wrong_model_is_refused_and_nothing_is_written(
+def test_a_refused_export_leaves_its_report_and_no_bundle_and_a_success_removes_it(
     trained: Trained, known_models: dict[str, bytes], tmp_path: Path
 ) -> None:
-    known_models[FLOAT_ONNX] = shifted(known_models[FLOAT_ONNX])
+    right, refused = known_models[FLOAT_ONNX], tmp_path / "x.bundle.refused"
+    known_models[FLOAT_ONNX] = shifted(right)
 
-    with pytest.raises(
-        GateError, match=r"onnxruntime .* disagrees with torch on model\.fp32\.onnx: window '.*1\.0.e-02"
-    ):
+    for _ in range(2):  # the second takes the place of the first
+        with pytest.raises(
+            GateError, match=r"onnxruntime .* disagrees with torch on model\.fp32\.onnx: window '.*1\.0.e-02"
+        ):
+            export(trained, tmp_path / "x.bundle")
+    assert list(tmp_path.iterdir()) == [refused]
+    assert {path.name for path in refused.iterdir()} == {"report.json", "report.html"}
+    report = json.loads((refused / "report.json").read_text())
+    assert report["refused"]
+    assert [violation["remedies"] for violation in report["degraded"]] == [list(REMEDIES["float-logits"])]
+    page = (refused / "report.html").read_text()
+    assert "Refused." in page
+    assert html.escape(REMEDIES["float-logits"][1]).replace("&#x27;", "&#39;") in page
+    with pytest.raises(BundleError, match=r"x\.bundle\.refused is no bundle"):
+        Bundle.open(refused)
+
+    known_models[FLOAT_ONNX] = right
+    export(trained, tmp_path / "x.bundle")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.bundle"]
+
+
+def test_a_folder_of_the_users_is_never_taken_for_a_refused_report(trained: Trained, tmp_path: Path) -> None:
+    notes = tmp_path / "x.bundle.refused" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine", encoding="utf-8")
+
+    with pytest.raises(BundleError, match=r"x\.bundle\.refused is not the report of a refused export.*Move it away"):
         export(trained, tmp_path / "x.bundle")
-    assert list(tmp_path.iterdir()) == []
+    assert notes.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_degraded_bundle_is_written_only_on_request_and_says_what_is_wrong(
@@ -309,9 +334,9 @@ def test_a_violation_at_any_stage_stops_the_export_unless_it_is_allowed(
     found = Violation("file-size", "a model", "", 2.0, 1.0, f"{stage} is wrong")
     monkeypatch.setattr(module, f"check_{stage}", lambda *given: (checked(*given)[0], (found,)))
 
-    with pytest.raises(GateError, match=f"^{stage} is wrong"):
+    with pytest.raises(GateError, match=rf"^the gate refuses this export: 1 limit is exceeded\n  - {stage} is wrong"):
         export(trained, tmp_path / "x.bundle")
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "x.bundle").exists()
     assert export(trained, tmp_path / "x.bundle", allow_degraded=True).degraded() == (f"{stage} is wrong",)
 
 

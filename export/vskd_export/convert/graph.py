@@ -11,6 +11,7 @@ import io
 import torch
 from torch import Tensor, nn
 
+from vskd.contract import Contract
 from vskd_training.models.student import Student
 from vskd_training.models.torchvision_import import torchvision_resnet
 
@@ -21,6 +22,11 @@ OUTPUT_NAME = "logits"
 #: The same of the variants.
 IMAGE_NAME = "image"
 PROBABILITIES_NAME = "probabilities"
+
+
+def encoded_name(contract: Contract) -> str:
+    """What the encoder's output is called in a report: the image, or the encoded window of a raw student."""
+    return IMAGE_NAME if contract.raw is None else "encoded"
 
 
 class WindowToLogits(nn.Module):

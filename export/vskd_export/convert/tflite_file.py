@@ -15,7 +15,7 @@ import numpy as np
 
 from vskd.contract import Contract
 from vskd.model_contract import CONTRACT_KEY
-from vskd_export.convert.graph import OUTPUT_NAME
+from vskd_export.convert.graph import OUTPUT_NAME, encoded_name
 
 _FILE_IDENTIFIER = b"TFL3"
 
@@ -103,16 +103,33 @@ def output_names(model: Any, subgraph: int = 0) -> list[str]:
 
 
 def borders(model: Any) -> dict[str, dict[str, Any]]:
-    """Scale and zero point where the integer part begins (``image``) and ends (``logits``); empty for a float model."""
-    graph, found = model.subgraphs[0], {}
+    """Scale and zero point where the integer part begins and ends; empty for a model that computes in float.
+
+    It begins behind the encoder, with the ``image`` or, of a raw student, the ``encoded`` window; it ends with the
+    ``logits``. What is stored as integers and widened, the weights of some recipes, is no border.
+    """
+    graph = model.subgraphs[0]
+    found: dict[str, dict[str, Any]] = {}
     for operator, kind in zip(graph.operators, operator_names(model), strict=True):
-        if kind in ("QUANTIZE", "DEQUANTIZE"):
-            place, port = ("image", operator.outputs[0]) if kind == "QUANTIZE" else ("logits", operator.inputs[0])
-            quantization = graph.tensors[port].quantization
-            if quantization is not None and quantization.scale is not None:
-                values = {"scale": float(quantization.scale[0]), "zero_point": int(quantization.zeroPoint[0])}
-                found[place] = values
+        if kind not in ("QUANTIZE", "DEQUANTIZE") or is_constant(model, graph.tensors[operator.inputs[0]]):
+            continue
+        entering = kind == "QUANTIZE"
+        place = encoded_name(contract_of(model)) if entering else OUTPUT_NAME
+        quantization = graph.tensors[operator.outputs[0] if entering else operator.inputs[0]].quantization
+        values = {"scale": float(quantization.scale[0]), "zero_point": int(quantization.zeroPoint[0])}
+        found.setdefault(place, values)
     return found
+
+
+def is_constant(model: Any, tensor: Any) -> bool:
+    """Whether a tensor is stored in the file."""
+    return model.buffers[tensor.buffer].data is not None
+
+
+def contract_of(model: Any) -> Contract:
+    """The contract that ``finish`` added."""
+    entry = next(item for item in model.metadata if item.name == CONTRACT_KEY.encode())
+    return Contract.from_json(bytes(model.buffers[entry.buffer].data).decode(), where="the contract inside a model")
 
 
 def _set_metadata(model: Any, name: bytes, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Violations: limits that an exported model exceeds.
+"""Violations: limits that an exported model exceeds, and what to do about each.
 
 The checks return them; an export is refused at the end, unless a degraded bundle is allowed: then every violation goes
 into its report. The limits are in ``limits``.
@@ -6,13 +6,14 @@ into its report. The limits are in ``limits``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vskd.closed import to_mapping
 from vskd.errors import GateError
 
 ViolationCode = Literal[
@@ -29,6 +30,30 @@ ViolationCode = Literal[
     "micro-label",
     "variant-values",
 ]
+
+
+_FINE_TUNE = "train the student with --set quantization.epochs=4, which fine-tunes it for int8"
+_FINER = "export a finer recipe: --recipe w8-pc or fp16, or w8a16-static-pc.tflite"
+_LABELS = (_FINE_TUNE, _FINER)
+_VERSIONS = "install the versions of constraints.txt and export again"
+_REPORT = "leave that engine out (pip uninstall) and report the difference with the engine's version"
+_LAYERS = "build the network of Conv2d and Linear layers, whose weights are quantized"
+
+#: Two ways out of every violation.
+REMEDIES: Mapping[ViolationCode, tuple[str, str]] = {
+    "encoder-output": (_VERSIONS, "check that sensor.range_g and the encoder's scale_g are in g, as the windows are"),
+    "float-logits": (_VERSIONS, _REPORT),
+    "macro-f1": _LABELS,
+    "class-f1": (_FINE_TUNE, "record more of that class: " + _FINER.removeprefix("export ") + " does without"),
+    "flip-rate": _LABELS,
+    "flip-margin": (_FINE_TUNE, "export --recipe fp16, whose labels hardly ever change"),
+    "weights-size": (_LAYERS, "export without that recipe"),
+    "file-size": (_LAYERS, "export without that recipe"),
+    "reference-logits": (_VERSIONS, _REPORT),
+    "reference-label": (_VERSIONS, _FINE_TUNE),
+    "micro-label": (_VERSIONS, _FINE_TUNE),
+    "variant-values": (_VERSIONS, "export without --variants"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,20 +77,25 @@ class Violation:
     message: str
 
 
-def refuse_violations(found: Sequence[Violation]) -> None:
-    """Refuse an export that has violations.
+def with_remedies(found: Sequence[Violation]) -> list[dict[str, Any]]:
+    """The violations for the report, each with its remedies."""
+    return [to_mapping(violation) | {"remedies": list(REMEDIES[violation.code])} for violation in found]
 
-    Raises
-    ------
-    GateError : names the first; counts the others by code
+
+def refusal(found: Sequence[Violation], *, report: str) -> GateError:
+    """The error of an export that has violations: names every one, and two remedies for each kind.
+
+    Parameters
+    ----------
+    found : at least one
+    report : where the report of the refused export was written
     """
-    if found:
-        others = sorted({violation.code for violation in found[1:]})
-        also = f" ({len(found) - 1} more: {', '.join(others)})" if others else ""
-        raise GateError(
-            found[0].message + also,
-            hint="Nothing was written. Correct it, or --allow-degraded writes the bundle and marks its report",
-        )
+    lines = [f"the gate refuses this export: {len(found)} limit{'s are' if len(found) > 1 else ' is'} exceeded"]
+    for code in dict.fromkeys(violation.code for violation in found):
+        lines += [f"  - {violation.message}" for violation in found if violation.code == code]
+        lines.append("    remedies: " + "; or ".join(REMEDIES[code]))
+    lines.append(f"No bundle was written; {report} holds the report of the refused one (no engine opens that folder)")
+    return GateError("\n".join(lines), hint="--allow-degraded writes the bundle and marks it")
 
 
 def refuse_not_finite(values: NDArray[np.float32], what: str, names: Sequence[str]) -> None:

@@ -197,7 +197,7 @@ def _arena(micro: Mapping[str, Any]) -> str:
 
 
 def _quantization(tree: Any) -> str:
-    """Scale and zero point where the integer part begins (the image) and ends (the logits)."""
+    """Scale and zero point where the integer part begins (behind the encoder) and ends (the logits)."""
     lines = [
         line
         for place, values in borders(tree).items()
@@ -206,4 +206,4 @@ def _quantization(tree: Any) -> str:
             f"#define VSKD_{place.upper()}_ZERO_POINT ({values['zero_point']})",
         )
     ]
-    return "\n".join(["/* int8 between the image and the logits; the model converts at both ends. */", *lines])
+    return "\n".join(["/* int8 between the encoder and the logits; the model converts at both ends. */", *lines])

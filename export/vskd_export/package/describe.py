@@ -12,8 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vskd.bundle import GraphEntry
+from vskd.contract import Contract
 from vskd.engines import ModelFormat
-from vskd_export.convert.tflite_file import borders, operator_names, read_model
+from vskd.model_contract import CONTRACT_KEY
+from vskd_export.convert.graph import OUTPUT_NAME, encoded_name
+from vskd_export.convert.tflite_file import borders, is_constant, operator_names, read_model
 
 #: Operators that multiply and add, and whose second input is the weights or the other factor.
 _TFLITE_PRODUCTS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL"})
@@ -62,13 +65,14 @@ def describe_signatures(content: bytes) -> dict[str, Any]:
 def _describe_tflite(content: bytes) -> dict[str, Any]:
     model = read_model(content)
     graph, names = model.subgraphs[0], operator_names(model)
+    stored = _tflite_constants(model)
     macs = parameters = 0
     for name, operator in zip(names, graph.operators, strict=True):
         if name in _TFLITE_PRODUCTS:
             factors = [graph.tensors[index] for index in operator.inputs[1:] if index >= 0]
             result = math.prod(graph.tensors[operator.outputs[0]].shape)
             macs += result * _tflite_depth(name, operator, factors[0].shape)
-            parameters += sum(math.prod(tensor.shape) for tensor in factors if _is_constant(model, tensor))
+            parameters += sum(math.prod(tensor.shape) for tensor in factors if tensor.name in stored)
     return {
         "inputs": [_tflite_port(graph.tensors[index]) for index in graph.inputs],
         "outputs": [_tflite_port(graph.tensors[index]) for index in graph.outputs],
@@ -92,8 +96,16 @@ def _tflite_depth(name: str, operator: Any, shape: Sequence[int]) -> int:
     return math.prod(shape[1:3]) if name == "DEPTHWISE_CONV_2D" else math.prod(shape[1:])
 
 
-def _is_constant(model: Any, tensor: Any) -> bool:
-    return model.buffers[tensor.buffer].data is not None
+def _tflite_constants(model: Any) -> set[bytes]:
+    """Names of stored tensors, and of what merely widens them."""
+    graph = model.subgraphs[0]
+    stored = {tensor.name for tensor in graph.tensors if is_constant(model, tensor)}
+    widening = [
+        operator
+        for operator, name in zip(graph.operators, operator_names(model), strict=True)
+        if name == "DEQUANTIZE" and graph.tensors[operator.inputs[0]].name in stored
+    ]
+    return stored | {graph.tensors[operator.outputs[0]].name for operator in widening}
 
 
 def _tflite_port(tensor: Any) -> dict[str, Any]:
@@ -120,7 +132,7 @@ def _describe_onnx(content: bytes) -> dict[str, Any]:
         "outputs": [_onnx_port(port) for port in graph.output],
         "operators": _counted(node.op_type for node in graph.node),
         "version": f"opset {next(opset.version for opset in model.opset_import if not opset.domain)}",
-        "quantization": _onnx_borders(graph),
+        "quantization": _onnx_borders(model),
         "macs": int(macs),
         "parameters": int(parameters),
     }
@@ -142,10 +154,10 @@ def _onnx_shapes(graph: Any) -> dict[str, list[int]]:
 
 
 def _onnx_constants(graph: Any) -> set[str]:
-    """Names of stored tensors, and of what merely dequantizes them."""
+    """Names of stored tensors, and of what merely widens them."""
     stored = {tensor.name for tensor in graph.initializer}
-    unpacked = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in stored}
-    return stored | unpacked
+    widening = [node for node in graph.node if node.op_type in ("DequantizeLinear", "Cast") and node.input[0] in stored]
+    return stored | {node.output[0] for node in widening}
 
 
 def _onnx_port(value: Any) -> dict[str, Any]:
@@ -156,10 +168,11 @@ def _onnx_port(value: Any) -> dict[str, Any]:
     return {"name": value.name, "shape": [size.dim_value for size in kind.shape.dim], "type": name}
 
 
-def _onnx_borders(graph: Any) -> dict[str, dict[str, Any]]:
-    """Scale and zero point of the first quantized value, which is the image, and of the logits."""
+def _onnx_borders(model: Any) -> dict[str, dict[str, Any]]:
+    """As ``borders``: scale and zero point of the first quantized value, which the encoder gave, and of the logits."""
     import onnx
 
+    graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
 
     def values(node: Any) -> dict[str, Any]:
@@ -169,8 +182,10 @@ def _onnx_borders(graph: Any) -> dict[str, dict[str, Any]]:
     entering = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] not in stored]
     results = {port.name for port in graph.output}
     leaving = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.output[0] in results]
-    found = {"image": values(entering[0])} if entering else {}
-    return found | ({"logits": values(leaving[0])} if leaving else {})
+    contract = next(item.value for item in model.metadata_props if item.key == CONTRACT_KEY)
+    place = encoded_name(Contract.from_json(contract, where="the contract inside a model"))
+    found = {place: values(entering[0])} if entering else {}
+    return found | ({OUTPUT_NAME: values(leaving[0])} if leaving else {})
 
 
 def _counted(names: Iterable[str]) -> Mapping[str, int]:

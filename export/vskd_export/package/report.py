@@ -23,7 +23,7 @@ from vskd.report import GRAPHS
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float_models import score_torch
 from vskd_export.judge.variants import VariantParity
-from vskd_export.judge.violations import Violation
+from vskd_export.judge.violations import Violation, with_remedies
 from vskd_export.package.describe import describe_model, describe_signatures
 from vskd_export.quantize.calibrate import WindowSet, calibration_digest
 from vskd_export.quantize.recipes import describe_recipes, format_of
@@ -145,7 +145,8 @@ def _content(findings: Findings) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "trained_on": contract.trained_on,
         "leaky": request.leaky,
-        "degraded": [to_mapping(violation) for violation in findings.violations],
+        "degraded": with_remedies(findings.violations),
+        "refused": bool(findings.violations) and not request.allow_degraded,
         "seen_in_training": request.seen_in_training,
         "torch": score_torch(findings.evidence),
         **findings.tables,

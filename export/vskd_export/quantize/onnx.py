@@ -23,6 +23,7 @@ from vskd.contract import Contract
 from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.convert.onnx import finish, onnx_network_start
 from vskd_export.quantize.calibrate import WindowSet
+from vskd_export.quantize.ranges import Ranges
 from vskd_export.subprocesses import call_in_subprocess
 
 #: Type of the activations by recipe, as onnxruntime names it.
@@ -131,6 +132,23 @@ class _Windows:
         return None if window is None else {INPUT_NAME: window[np.newaxis]}
 
 
+def _activation_ranges(model: Any, windows: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
+    """Range of every tensor that the float model computes, over the calibration windows."""
+    import onnx
+    import onnxruntime
+
+    observed = onnx.ModelProto()
+    observed.CopyFrom(model)
+    computed = {output for node in model.graph.node for output in node.output}
+    del observed.graph.output[:]
+    observed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in sorted(computed))
+    session = onnxruntime.InferenceSession(observed.SerializeToString(), providers=["CPUExecutionProvider"])
+    ranges, names = Ranges(), [port.name for port in session.get_outputs() if port.type == "tensor(float)"]
+    for window in windows:
+        ranges.add(dict(zip(names, session.run(names, {INPUT_NAME: window[np.newaxis]}), strict=True)))
+    return ranges.found
+
+
 def _quantize(model: bytes, activations: str, windows: NDArray[np.float32]) -> bytes:
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -141,15 +159,21 @@ def _quantize(model: bytes, activations: str, windows: NDArray[np.float32]) -> b
         full.write_bytes(model)
         # Every shape is fixed, so symbolic inference has nothing to find.
         quant_pre_process(str(full), str(prepared), skip_symbolic_shape=True)
+        proto = onnx.load(str(prepared))
+        ranges = {
+            name: [{"rmin": np.array(low, np.float32), "rmax": np.array(high, np.float32)}]
+            for name, (low, high) in _activation_ranges(proto, windows).items()
+        }
         quantize_static(
             str(prepared),
             str(quantized),
-            _Windows(windows),
+            _Windows(windows[:1]),  # asks for some; every range is given
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=False,
             activation_type=QuantType[activations],
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=encoder_nodes(onnx.load(str(prepared)).graph),
+            nodes_to_exclude=encoder_nodes(proto.graph),
+            extra_options={"TensorQuantOverrides": ranges},
         )
         return quantized.read_bytes()

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from vskd.bundle import ModelEntry
 from vskd.contract import Contract, Scaling
 from vskd.errors import GateError
+from vskd_export.command import export
 from vskd_export.judge import kernels, micro, sizes
 from vskd_export.judge.encoder import check_encoder
 from vskd_export.judge.engines import EngineRun, recorded_logits
@@ -22,13 +26,15 @@ from vskd_export.judge.gate import check_engines
 from vskd_export.judge.kernels import check_micro, check_reference
 from vskd_export.judge.quantized import QuantizedParity, check_quantized, class_f1, measure_quantized, one_window
 from vskd_export.judge.sizes import check_sizes, weight_bytes
-from vskd_export.judge.violations import Violation, refuse_violations
-from vskd_export.quantize.recipes import MODELS
+from vskd_export.judge.violations import REMEDIES, Violation, ViolationCode, refusal
+from vskd_export.quantize.recipes import MODELS, parse_recipes
 from vskd_training.evaluation.metrics import confusion_matrix, macro_f1
 from vskd_training.models.student import gaf_resnet
+from vskd_training.settings import load_config
 
 from ..conftest import Trained
 
+DEMO = Path(__file__).parents[3] / "training" / "presets" / "demo.toml"
 MODEL = ModelEntry("model.onnx", "onnx", "fp32")
 
 
@@ -90,16 +96,33 @@ def test_a_bundle_keeps_the_logits_of_the_most_preferred_engine() -> None:
     assert recorded_logits(runs)[MODEL.file] is preferred
 
 
-def test_violations_are_refused_by_the_first_and_the_others_counted() -> None:
-    found = [
-        Violation(code, "model.onnx", "", 2.0, 1.0, "it is wrong") for code in ("macro-f1", "flip-rate", "class-f1")
-    ]
+def test_a_refusal_names_every_violation_and_two_remedies_for_each_kind() -> None:
+    codes: tuple[ViolationCode, ...] = ("macro-f1", "micro-label", "macro-f1")
+    found = [Violation(code, "a model", "", 2.0, 1.0, f"number {index} is wrong") for index, code in enumerate(codes)]
 
-    with pytest.raises(GateError, match=r"^it is wrong \(2 more: class-f1, flip-rate\)\. Nothing was written"):
-        refuse_violations(found)
-    with pytest.raises(GateError, match=r"^it is wrong\. Nothing was written"):
-        refuse_violations(found[:1])
-    refuse_violations([])
+    lines = str(refusal(found, report="x.bundle.refused/report.html")).splitlines()
+
+    assert lines[0] == "the gate refuses this export: 3 limits are exceeded"
+    assert lines[1:3] == ["  - number 0 is wrong", "  - number 2 is wrong"]
+    assert lines[4] == "  - number 1 is wrong"
+    for line, code in ((lines[3], "macro-f1"), (lines[5], "micro-label")):
+        assert line == "    remedies: " + "; or ".join(REMEDIES[code])
+    assert lines[6].startswith("No bundle was written; x.bundle.refused/report.html is the report")
+    assert lines[6].endswith("--allow-degraded writes the bundle and marks it")
+    assert "1 limit is exceeded" in str(refusal(found[:1], report="r"))
+
+
+def test_every_kind_of_violation_has_two_remedies_and_they_name_what_exists() -> None:
+    assert set(REMEDIES) == set(get_args(ViolationCode))
+    for remedies in REMEDIES.values():
+        assert len(set(remedies)) == 2
+    text = " ".join(remedy for pair in REMEDIES.values() for remedy in pair)
+    options = {option for parameter in export.params for option in parameter.opts}
+    assert set(re.findall(r"--[a-z-]+", text)) - {"--set"} <= options
+    for recipe in re.findall(r"w8[a-z0-9.-]+|fp16", text):
+        parse_recipes((recipe,))
+    for key, value in re.findall(r"--set ([a-z.]+)=([0-9]+)", text):
+        load_config(DEMO, changes=(f"{key}={value}",))
 
 
 def measure(logits: list[list[float]], seen: Evidence) -> QuantizedParity:

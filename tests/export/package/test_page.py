@@ -68,11 +68,16 @@ def test_it_tells_the_figures_of_the_report(exported: ExportReport, bundle: Bund
 
 def test_what_is_wrong_stands_at_the_top_and_nothing_can_break_out(exported: ExportReport, contract: Contract) -> None:
     message = "model <b>x</b> loses 9.00% & more"
-    content = {**exported.content, "leaky": True, "degraded": [{"message": message}]}
+    content = {
+        **exported.content,
+        "leaky": True,
+        "degraded": [{"message": message, "remedies": ["mend <it>", "leave it"]}],
+    }
     text = page(content, contract).decode()
 
     read(text.encode())
     assert html.escape(message) in text
     assert "<b>x</b>" not in text
+    assert "Remedies: mend &lt;it&gt;; or leave it." in text
     assert text.index("Degraded.") < text.index("LEAKY.") < text.index("What the models expect")
     assert "Every limit of the gate is kept" not in text

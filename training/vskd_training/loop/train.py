@@ -7,7 +7,9 @@ validation subjects, test, write the card.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +17,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
+from vskd.writing import append_line
 from vskd_training.data.clips import clips_for
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import vary_joints
@@ -29,15 +32,17 @@ from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
 from vskd_training.loop.fit import Progress, Task, Training, fit, silent
-from vskd_training.loop.tasks import Vary, multi_scale_crop, student_task, teacher_task
+from vskd_training.loop.tasks import StudentTask, Vary, multi_scale_crop, student_task, teacher_task
 from vskd_training.loop.viewers import Viewer
 from vskd_training.models.build import build_student, build_teacher
 from vskd_training.models.cost import cost_of
 from vskd_training.models.own import OwnStudent
 from vskd_training.models.own_check import check_own
 from vskd_training.models.skeleton import SkeletonTeacher
+from vskd_training.models.student import Student
+from vskd_training.quantization.finetune import FineTuning, finetune
 from vskd_training.runs.predict import predict_clips, predict_windows
-from vskd_training.runs.run import Run, finish_run, start_run
+from vskd_training.runs.run import LOG, Run, finish_run, start_run
 from vskd_training.settings import Config, DistillationConfig, TrainingConfig
 
 #: Logits (n, classes) of the n windows of a table.
@@ -55,6 +60,7 @@ class _Job:
     model, task : what is trained on what
     training : how
     predict : its logits of a table's windows
+    prepare : changes the trained network for its use on the device; entries of the card about it
     more : further entries of the card, computed when it is trained
     """
 
@@ -64,6 +70,7 @@ class _Job:
     task: Task
     training: TrainingConfig
     predict: Predict
+    prepare: Callable[[], dict[str, Any]] = dict
     more: Callable[[], dict[str, Any]] = dict
 
 
@@ -146,6 +153,12 @@ def train_student(
     check_teachers(teachers, experiment)
     _begin(config, processes)
     model = build_student(config.student, experiment.contract)
+    if config.quantization.epochs and isinstance(model, OwnStudent):
+        raise ConfigError(
+            f"quantization.epochs is {config.quantization.epochs}, and the fine-tuning for int8 knows the layers of "
+            "vskd's own students, not those of student.module",
+            hint="Set quantization.epochs = 0, or fine-tune in your own network",
+        )
     if isinstance(model, OwnStudent):
         check_own(model, experiment.contract)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
@@ -165,7 +178,10 @@ def train_student(
         cost = {"cost": cost_of(model, experiment.contract.window_shape)}
         return {**known, **cost, **made, **_teacher_card(teachers, experiment, processes.device)}
 
-    job = _Job("student", experiment, model, task, config.student_training, predict, more)
+    def prepare() -> dict[str, Any]:
+        return _fine_tuned(model, task, experiment, out, progress) if config.quantization.epochs else {}
+
+    job = _Job("student", experiment, model, task, config.student_training, predict, prepare, more)
     processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
     return _train_and_test(job, out, progress, processes, viewers)
 
@@ -219,8 +235,9 @@ def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Process
     fit(Training(job.model, job.task, job.training, seed, out, validate, progress, processes, log))
 
     def finish() -> Run:
+        prepared = job.prepare()
         size = {"parameters": sum(value.numel() for value in job.model.parameters())}
-        card = {**tested(job.role, job.experiment, job.predict), **size, **job.more(), **processes.card()}
+        card = {**tested(job.role, job.experiment, job.predict), **size, **prepared, **job.more(), **processes.card()}
         finish_run(out, weights=job.model.state_dict(), card=card)
         run = Run.open(out, role=job.role)
         for viewer in viewers:
@@ -228,6 +245,29 @@ def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Process
         return run
 
     return processes.by_first(finish)
+
+
+def _fine_tuned(
+    model: Student, task: StudentTask, experiment: Experiment, out: Path, progress: Progress
+) -> dict[str, Any]:
+    """Fine-tune a trained student for int8, in the first process alone; the card's entry, with its scores before."""
+    config, started_s = experiment.config, time.perf_counter()
+    training = config.student_training
+    steps = task.steps(training.batch)
+    done = training.steps // steps if training.steps else training.epochs
+
+    def batches(epoch: int) -> Iterator[Tensor]:
+        return (batch.windows for batch in task.batches(done + epoch, training.batch))
+
+    sides = {side: experiment.windows(side) for side in ("validation", "test") if getattr(experiment.split, side)}
+    before = {
+        side: report_scores(experiment, table, predict_windows(model, table).logits.numpy())
+        for side, table in sides.items()
+    }
+    losses = finetune(FineTuning(model, task.windows, batches, steps, config.quantization, progress))
+    seconds = round(time.perf_counter() - started_s, 3)
+    append_line(out / LOG, json.dumps({"epoch": done + len(losses), "seconds": seconds, "int8_loss": losses}))
+    return {"quantization": {"loss": losses, "before": before}}
 
 
 def _validation(experiment: Experiment) -> WindowTable | None:

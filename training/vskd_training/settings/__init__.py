@@ -9,7 +9,7 @@ from vskd_training.settings.augmentation import Augmentation
 from vskd_training.settings.config import Config
 from vskd_training.settings.data import DataConfig, LabelsConfig
 from vskd_training.settings.loss import Aggregate, DistillationConfig, LossWeights
-from vskd_training.settings.networks import StudentConfig, TeacherConfig, TrainingConfig
+from vskd_training.settings.networks import QuantizationConfig, StudentConfig, TeacherConfig, TrainingConfig
 from vskd_training.settings.reading import load_config
 from vskd_training.settings.virtual import VirtualConfig
 
@@ -21,6 +21,7 @@ __all__ = [
     "DistillationConfig",
     "LabelsConfig",
     "LossWeights",
+    "QuantizationConfig",
     "StudentConfig",
     "TeacherConfig",
     "TrainingConfig",

@@ -12,7 +12,7 @@ from vskd.errors import ConfigError
 from vskd_training.settings.augmentation import Augmentation
 from vskd_training.settings.data import DataConfig, LabelsConfig
 from vskd_training.settings.loss import DistillationConfig, LossWeights
-from vskd_training.settings.networks import StudentConfig, TeacherConfig, TrainingConfig
+from vskd_training.settings.networks import QuantizationConfig, StudentConfig, TeacherConfig, TrainingConfig
 from vskd_training.settings.virtual import VirtualConfig
 
 #: A ResNet halves an image four times ahead of its last stage. Where a single column is left, the bfloat16 gradient of
@@ -38,6 +38,7 @@ class Config:
     augment: Augmentation = field(default_factory=Augmentation)
     student: StudentConfig = field(default_factory=StudentConfig)
     student_training: TrainingConfig = field(default_factory=TrainingConfig)
+    quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     teacher_training: TrainingConfig = field(default_factory=TrainingConfig)
     loss: LossWeights = field(default_factory=LossWeights)

@@ -1,4 +1,4 @@
-"""``[student]``, ``[teacher]`` and their trainings: the networks, and how each is optimised."""
+"""``[student]``, ``[teacher]``, their trainings and ``[quantization]``: the networks, and how each is optimised."""
 
 from __future__ import annotations
 
@@ -151,3 +151,26 @@ class TrainingConfig:
             )
         if self.steps < 0:
             raise ConfigError(f"steps must not be negative, got {self.steps}")
+
+
+@dataclass(frozen=True)
+class QuantizationConfig:
+    """The fine-tuning that prepares a student for int8, after its training; see ``quantization.finetune``.
+
+    Attributes
+    ----------
+    epochs : passes over the windows with weights and activations rounded as in the int8 model; 0 leaves it out
+    learning_rate : the peak; it falls to nearly 0
+    """
+
+    epochs: int = 0
+    learning_rate: float = 2e-4
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise ConfigError(f"quantization.epochs must not be negative, got {self.epochs}", hint="0 leaves it out")
+        if not 0 < self.learning_rate <= 0.1:
+            raise ConfigError(
+                f"quantization.learning_rate must lie in (0, 0.1], got {self.learning_rate:g}",
+                hint="2e-4 is the default",
+            )

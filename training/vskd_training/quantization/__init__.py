@@ -1,0 +1,1 @@
+"""Fake quantization in torch, and the fine-tuning that prepares a student for int8."""
