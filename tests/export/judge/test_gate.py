@@ -107,7 +107,7 @@ def test_a_refusal_names_every_violation_and_two_remedies_for_each_kind() -> Non
     assert lines[4] == "  - number 1 is wrong"
     for line, code in ((lines[3], "macro-f1"), (lines[5], "micro-label")):
         assert line == "    remedies: " + "; or ".join(REMEDIES[code])
-    assert lines[6].startswith("No bundle was written; x.bundle.refused/report.html is the report")
+    assert lines[6].startswith("No bundle was written; x.bundle.refused/report.html holds the report")
     assert lines[6].endswith("--allow-degraded writes the bundle and marks it")
     assert "1 limit is exceeded" in str(refusal(found[:1], report="r"))
 

@@ -153,12 +153,7 @@ def train_student(
     check_teachers(teachers, experiment)
     _begin(config, processes)
     model = build_student(config.student, experiment.contract)
-    if config.quantization.epochs and isinstance(model, OwnStudent):
-        raise ConfigError(
-            f"quantization.epochs is {config.quantization.epochs}, and the fine-tuning for int8 knows the layers of "
-            "vskd's own students, not those of student.module",
-            hint="Set quantization.epochs = 0, or fine-tune in your own network",
-        )
+    _check_quantization(config, model)
     if isinstance(model, OwnStudent):
         check_own(model, experiment.contract)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
@@ -342,6 +337,16 @@ def _check_virtual(config: Config, teachers: Sequence[Run]) -> None:
             "a student cannot teach with virtual windows: its targets would be of the real windows of the same "
             "recordings",
             hint="Name a teacher of joints, or set virtual.per_real = 0",
+        )
+
+
+def _check_quantization(config: Config, model: Student) -> None:
+    """The fine-tuning rounds the layers that it knows."""
+    if config.quantization.epochs and isinstance(model, OwnStudent):
+        raise ConfigError(
+            f"quantization.epochs is {config.quantization.epochs}, and the fine-tuning for int8 knows the layers of "
+            "vskd's own students, not those of student.module",
+            hint="Set quantization.epochs = 0, or fine-tune in your own network",
         )
 
 
