@@ -39,12 +39,13 @@ def test_every_option_reaches_the_study(
     monkeypatch.setattr(plan, "open_study", opened)
     monkeypatch.setattr(running, "run_study", stop)
     monkeypatch.setattr(command, "progress_bar", bar)
+    monkeypatch.setattr(command, "_report_what_is_finished", lambda study, out: asked.update(reported=out))
     data, cache, out = (tmp_path / name for name in ("data", "cache", "out"))
     folders = ("--root", data, "--cache", cache, "--out", out)
     done = vskd("study", "s.toml", *folders, "--jobs", 3, *backend)
     assert (done.code, "far enough" in done.err) == (1, True)
     assert asked == {
         "file": Path("s.toml"), "listed": data, "root": data, "cache": cache, "out": out, "jobs": 3,
-        "ray_address": address,
+        "ray_address": address, "reported": out,
     }  # fmt: skip
     assert shown == [(1, 2, "alone")]
