@@ -71,7 +71,7 @@ class RawSpec:
     clip_g : readings of ``g`` beyond this are held at it, so that a broken sensor cannot blow up the network
     """
 
-    transforms: tuple[Transform, ...] = ("tanh", "centred")
+    transforms: tuple[Transform, ...] = ("tanh",)
     scale_g: float = 2.0
     clip_g: float = 16.0
 

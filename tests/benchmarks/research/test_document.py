@@ -6,9 +6,9 @@ from research.document import judge, load_reasons, make_document
 
 
 def test_a_verdict_is_of_the_measured_value_and_not_of_the_rounded_one():
-    verdict = judge("overhead", 30.0004, where="wrist.bundle, litert")
+    verdict = judge("overhead", 20.0004, where="wrist.bundle, litert")
     assert (verdict.what, verdict.goal, verdict.measured, verdict.unit, verdict.met) == (
-        "wrist.bundle, litert: own overhead at most 30 us a window", 30, 30.0, "us", False,
+        "wrist.bundle, litert: own overhead at most 20 us a window", 20, 20.0, "us", False,
     )  # fmt: skip
 
 

@@ -98,8 +98,8 @@ def test_the_contract_says_that_the_network_takes_g() -> None:
     assert contract.gaf is None
     assert contract.raw == RawSpec(transforms=("g",))
     assert contract.encoded_shape == contract.window_shape
-    with pytest.raises(ConfigError, match=r"raw.transforms = \['tanh'\] has no meaning beside student.module"):
-        Config(data=config.data, student=config.student, raw=RawSpec(transforms=("tanh",)))
+    with pytest.raises(ConfigError, match=r"raw.transforms = \['centred'\] has no meaning beside student.module"):
+        Config(data=config.data, student=config.student, raw=RawSpec(transforms=("centred",)))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,11 @@ FAMILIES = {
 
 def student_of(family: str, **keys: Any) -> Student:
     """With norms that do something: their statistics, factors and shifts are random."""
-    spec: dict[str, Any] = {"gaf": GafSpec(size=32)} if family == "gaf-resnet" else {"gaf": None, "raw": RawSpec()}
+    spec: dict[str, Any] = (
+        {"gaf": GafSpec(size=32)}
+        if family == "gaf-resnet"
+        else {"gaf": None, "raw": RawSpec(transforms=("tanh", "centred"))}
+    )
     contract = Contract(labels=("a", "b", "c"), window=WindowSpec(samples=64), **spec)
     torch.manual_seed(3)
     student = build_student(StudentConfig(family=family, **(keys or FAMILIES[family][0])), contract)  # type: ignore[arg-type]

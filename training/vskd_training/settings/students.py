@@ -14,12 +14,28 @@ from vskd.errors import ConfigError, did_you_mean
 #: Name -> section of the config -> keys.
 STUDENTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "watch": {
-        "student": {"family": "raw-separable", "channels": 64, "growth": 1.5, "blocks": 2, "kernel": 9, "stride": 2},
-        "raw": {"transforms": ["tanh", "centred"]},
+        "student": {
+            "family": "raw-resnet",
+            "channels": 16,
+            "growth": 2.0,
+            "blocks": 1,
+            "kernel": 11,
+            "stride": 2,
+            "segments": 2,
+        },
+        "raw": {"transforms": ["tanh"]},
     },
     "tiny": {
-        "student": {"family": "raw-separable", "channels": 32, "growth": 1.5, "blocks": 2, "kernel": 9, "stride": 2},
-        "raw": {"transforms": ["tanh", "centred"]},
+        "student": {
+            "family": "raw-resnet",
+            "channels": 16,
+            "growth": 1.5,
+            "blocks": 1,
+            "kernel": 9,
+            "stride": 2,
+            "segments": 2,
+        },
+        "raw": {"transforms": ["tanh"]},
     },
     "paper": {
         "student": {"family": "gaf-resnet", "width": 1.0, "depth": 18},
