@@ -107,41 +107,51 @@ def test_a_timeline_is_drawn_and_counted(vskd: Command, tmp_path: Path) -> None:
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_summary_of_a_demo_is_ten_lines(vskd: Command, tmp_path: Path) -> None:
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """What a demo leaves, as far as the summary reads it."""
     figures = {"accuracy": 0.91, "macro_f1": 0.905}
     metrics = {"window": {"all": figures}, "recording": {"all": {**figures, "accuracy": 0.95}}}
-    for name in ("teacher", "alone", "distilled"):
+    for name in ("teacher", "alone", "distilled", "watch"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text(json.dumps({"metrics": {"test": metrics}}))
-    (tmp_path / "int8.json").write_text(json.dumps({"model": "m.onnx", "engine": "onnx", "metrics": metrics}))
     contract = runtime.Contract(labels=("a", "b"))
-    models = [ModelEntry("m.onnx", "onnx", "fp32")]
-    write_bundle(tmp_path / "wrist.bundle", contract=contract, models=models, files={"m.onnx": bytes(20_000)})
+    models = [ModelEntry("m.onnx", "onnx", "w8a8-static-pc")]
+    cases = [{"name": "encoder", "kind": "encoder", "bundle": "wrist", "recipe": None, "scopes": {}}]
+    for stem, evaluation, size, latency_ns in (
+        ("wrist", "int8.json", 840_000, 1_230_000),
+        ("watch", "watch-int8.json", 20_000, 45_000),
+    ):
+        write_bundle(tmp_path / f"{stem}.bundle", contract=contract, models=models, files={"m.onnx": bytes(size)})
+        (tmp_path / evaluation).write_text(json.dumps({"model": "m.onnx", "engine": "onnx", "metrics": metrics}))
+        case = {"kind": "bundle", "bundle": stem, "scopes": {"sensor_to_label": {"p50_ns": latency_ns}}}
+        cases += [
+            {**case, "name": "litert int8", "engine": "litert", "recipe": "w8a8-static-pc"},
+            {**case, "name": "litert fp32", "engine": "litert", "recipe": "fp32"},
+            {**case, "name": "pyts+torch", "engine": "torch", "kind": "usual-pipeline", "recipe": "fp32"},
+        ]
     (tmp_path / "bench").mkdir()
-    case = {
-        "name": "litert int8",
-        "kind": "bundle",
-        "recipe": "int8",
-        "scopes": {"sensor_to_label": {"p50_ns": 1_230_000}},
-    }
-    others = [
-        {"name": "encoder", "kind": "encoder", "recipe": None, "scopes": {}},
-        {**case, "name": "litert fp32", "recipe": "fp32"},
-        {**case, "name": "pyts+torch", "kind": "usual-pipeline", "recipe": "fp32"},
-    ]
-    (tmp_path / "bench" / "result.json").write_text(json.dumps({"cases": [case, *others]}))
-    done = vskd("summary", tmp_path)
+    (tmp_path / "bench" / "result.json").write_text(json.dumps({"cases": cases[:-1]}))
+    return tmp_path
+
+
+def test_the_summary_of_a_demo_is_ten_lines(vskd: Command, demo: Path) -> None:
+    done = vskd("summary", demo)
     assert done.code == 0, done.err
     lines = done.out.splitlines()
-    assert len(lines) <= 10
+    assert len(lines) == 10
     assert "synthetic data" in lines[0]
     assert lines[1] == "teacher    91.0 % of windows, 95.0 % of recordings (macro-F1 0.905)"
-    assert "models     m.onnx 0.02 MB" in lines
-    assert [line for line in lines if line.startswith("latency")] == [
-        f"latency    1.230 ms p50, sensor to label: {name}" for name in ("litert int8", "pyts+torch")
+    assert lines[6:9] == [
+        "distilled  95.0 %, 0.84 MB, litert 1.230 ms",
+        "watch      95.0 %, 0.02 MB, litert 0.045 ms",
+        "pyts+torch 1.230 ms: the image student without vskd",
     ]
-    (tmp_path / "int8.json").unlink()
-    missing = vskd("summary", tmp_path)
+
+
+def test_a_demo_that_lacks_a_file_is_told_what_makes_it(vskd: Command, demo: Path) -> None:
+    (demo / "int8.json").unlink()
+    missing = vskd("summary", demo)
     assert (missing.code, missing.out) == (1, "")
     assert "`make demo` makes it" in missing.err
 

@@ -17,24 +17,43 @@ def summary(folder: Path) -> None:
     click.echo("\n".join(_lines(folder)))
 
 
+#: What is exported: the run, its bundle, and the evaluation of its int8 model.
+_SHIPPED = (("distilled", "wrist.bundle", "int8.json"), ("watch", "watch.bundle", "watch-int8.json"))
+
+
 def _lines(folder: Path) -> Iterator[str]:
+    yield f"{folder}: synthetic data, generated subjects, not recorded ones"
+    for name in ("teacher", "alone", "distilled", "watch", "forest"):
+        if name in ("watch", "forest") and not (folder / name).exists():
+            continue  # `vskd train forest` is no step of the demo, and earlier demos trained one student
+        yield f"{name:10} {_accuracy(_read(folder / name / 'run.json')['metrics']['test'])}"
+    bench = _read(folder / "bench" / "result.json")
+    yield "int8       accuracy of recordings, size, p50 from sensor to label in each engine"
+    for run, bundle, evaluation in _SHIPPED:
+        if (folder / bundle).exists():
+            yield f"{run:10} {_shipped(folder / bundle, _read(folder / evaluation), bench['cases'])}"
+    for case in bench["cases"]:
+        if case["name"] == "pyts+torch":
+            yield f"pyts+torch {_milliseconds(case)}: the image student without vskd"
+    yield f"timeline of the held-out recording: {folder / 'timeline.png'}"
+
+
+def _shipped(path: Path, evaluated: dict[str, Any], cases: list[dict[str, Any]]) -> str:
+    """One bundle's int8 model in a line."""
     from vskd.bundle import Bundle
 
-    yield f"{folder}: synthetic data, generated subjects, not recorded ones"
-    for name in ("teacher", "alone", "distilled", "forest"):
-        if name == "forest" and not (folder / name).exists():
-            continue  # `vskd train forest` is no step of the demo
-        yield f"{name:10} {_accuracy(_read(folder / name / 'run.json')['metrics']['test'])}"
-    exported = _read(folder / "int8.json")
-    yield f"{exported['model']} on {exported['engine']}: {_accuracy(exported['metrics'])}"
-    bundle = Bundle.open(folder / "wrist.bundle")
-    sizes = (f"{model.file} {bundle.files[model.file].size_bytes / 1e6:.2f} MB" for model in bundle.models)
-    yield f"models     {', '.join(sizes)}"
-    for case in _read(folder / "bench" / "result.json")["cases"]:
-        latency = case["scopes"].get("sensor_to_label")
-        if latency and (case["name"] == "pyts+torch" or (case["kind"] == "bundle" and case["recipe"] != "fp32")):
-            yield f"latency    {latency['p50_ns'] / 1e6:.3f} ms p50, sensor to label: {case['name']}"
-    yield f"timeline of the held-out recording: {folder / 'timeline.png'}"
+    accuracy = evaluated["metrics"]["recording"]["all"]["accuracy"]
+    size_mb = Bundle.open(path).files[evaluated["model"]].size_bytes / 1e6
+    latencies = [
+        f"{case['engine']} {_milliseconds(case)}"
+        for case in cases
+        if case["kind"] == "bundle" and case["bundle"] == path.stem and case["recipe"] == "w8a8-static-pc"
+    ]
+    return f"{100 * accuracy:.1f} %, {size_mb:.2f} MB, {', '.join(latencies)}"
+
+
+def _milliseconds(case: dict[str, Any]) -> str:
+    return f"{case['scopes']['sensor_to_label']['p50_ns'] / 1e6:.3f} ms"
 
 
 def _accuracy(metrics: dict[str, Any]) -> str:
