@@ -128,7 +128,7 @@ def demo(tmp_path: Path) -> Path:
         cases += [
             {**case, "name": "litert int8", "engine": "litert", "recipe": "w8a8-static-pc"},
             {**case, "name": "litert fp32", "engine": "litert", "recipe": "fp32"},
-            {**case, "name": "pyts+torch", "engine": "torch", "kind": "usual-pipeline", "recipe": "fp32"},
+            {**case, "name": f"{stem}: pyts+torch", "engine": "torch", "kind": "usual-pipeline", "recipe": "fp32"},
         ]
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "result.json").write_text(json.dumps({"cases": cases[:-1]}))

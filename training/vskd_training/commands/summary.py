@@ -33,7 +33,7 @@ def _lines(folder: Path) -> Iterator[str]:
         if (folder / bundle).exists():
             yield f"{run:10} {_shipped(folder / bundle, _read(folder / evaluation), bench['cases'])}"
     for case in bench["cases"]:
-        if case["name"] == "pyts+torch":
+        if case["kind"] == "usual-pipeline" and case["engine"] == "torch":
             yield f"pyts+torch {_milliseconds(case)}: the image student without vskd"
     yield f"timeline of the held-out recording: {folder / 'timeline.png'}"
 
