@@ -25,6 +25,8 @@ hop_samples = 16
 [student]
 family = "raw-separable"
 channels = 12
+[raw]
+transforms = ["tanh", "centred"]
 [student_training]
 steps = 2
 batch = 16
