@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,14 @@ from hypothesis import strategies as st
 from vskd.errors import ConfigError, DataError
 from vskd_export.search.budget import Budget, Costs, parse_bytes, parse_mmac
 from vskd_export.search.plan import open_search
-from vskd_export.search.space import changes_of
+from vskd_export.search.space import changes_of, space_of
+from vskd_export.search.spec import read_spec
 from vskd_training.settings import load_config
+from vskd_training.settings.students import STUDENTS
 
 from .tiny_search import CONFIG, SEARCH, WriteSearch
+
+SEARCHES = Path(__file__).parents[3] / "training" / "searches"
 
 SIZES = [
     ("160kB", 160_000), ("64KB", 64_000), ("64KiB", 65_536), ("1MB", 1_000_000), ("1MiB", 1_048_576), ("77", 77),
@@ -175,3 +180,13 @@ def test_changes_are_what_set_takes(write_search: WriteSearch) -> None:
     assert (config.student.channels, config.raw.transforms) == (8, ("g", "tanh"))
     assert config.student_training.learning_rate == 1e-5
     assert CONFIG.count("learning_rate") == 0
+
+
+@pytest.mark.parametrize("path", sorted(SEARCHES.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_committed_search_can_draw_every_raw_student_that_has_a_name(path: Path) -> None:
+    spec = read_spec(path)
+    space = space_of(spec, load_config(path.parent / spec.config, changes=spec.set))
+    for student in (student for name, student in STUDENTS.items() if name != "paper"):
+        keys = {f"{section}.{key}" for section, chosen in student.items() for key in chosen}
+        assert keys <= {one.key for one in space.dimensions}
+        assert student["student"]["family"] in space.families
