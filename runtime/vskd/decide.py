@@ -130,7 +130,7 @@ class Decider:
         values = logits.tolist()
         if not math.isfinite(sum(values)):
             return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, self._delay_s)
-        average = self._smoothed(_probabilities(values, self.spec.temperature))
+        average = self._smoothed(*_exponents(values, self.spec.temperature))
         reported = self._choose(average)
         unknown = average[reported] < self.spec.unknown_below
         reason = f"probability below {self.spec.unknown_below}" if unknown else ""
@@ -164,13 +164,14 @@ class Decider:
         smoothed = np.array(probabilities)
         return Event(label, probabilities[leading], reason, window.start_s, window.end_s, delay_s, smoothed)
 
-    def _smoothed(self, newest: list[float]) -> list[float]:
-        """The exponential average of the probabilities (classes,) up to the newest window's."""
-        if self._average is not None:
-            new, old = self.spec.smoothing, 1 - self.spec.smoothing
-            newest = [new * now + old * before for now, before in zip(newest, self._average, strict=True)]
-        self._average = newest
-        return newest
+    def _smoothed(self, exponents: list[float], total: float) -> list[float]:
+        """The exponential average of the probabilities (classes,), the newest of which are ``exponents / total``."""
+        if self._average is None:
+            self._average = [value / total for value in exponents]
+        else:
+            new, old, both = self.spec.smoothing, 1 - self.spec.smoothing, zip(exponents, self._average, strict=True)
+            self._average = [new * (value / total) + old * before for value, before in both]
+        return self._average
 
     def _choose(self, average: list[float]) -> int:
         """The label to report: a new one only after it has led by enough, for long enough."""
@@ -187,10 +188,8 @@ class Decider:
         return self._reported
 
 
-def _probabilities(logits: list[float], temperature: float) -> list[float]:
-    """The softmax of one window."""
-    exp, scaled = math.exp, [value / temperature for value in logits]
-    largest = max(scaled)
-    exponents = [exp(value - largest) for value in scaled]
-    total = sum(exponents)
-    return [value / total for value in exponents]
+def _exponents(logits: list[float], temperature: float) -> tuple[list[float], float]:
+    """The exponents of one window's softmax, and their sum: each over it is a probability."""
+    exp, largest = math.exp, max(logits) / temperature  # rounding keeps the order, so this is the largest quotient
+    exponents = [exp(value / temperature - largest) for value in logits]
+    return exponents, sum(exponents)

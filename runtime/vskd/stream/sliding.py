@@ -133,14 +133,16 @@ class Stream:
         -------
         the first that does not, or None where all did; a comparison with NaN is false
         """
-        origin, per_second = self._origin or 0, self._per_second
+        origin, per_second = 0.0 if self._origin is None else self._origin, self._per_second
+        in_seconds = per_second == 1 and isinstance(origin, float)  # most streams; nothing is left to divide
         max_gap_s, rate_hz, anchor_s = self.contract.resampling.max_gap_s, self.contract.window.rate_hz, self._anchor_s
         (xs, ys, zs), window_samples, within_g = self._rows, self.contract.window.samples, self._plain_below_g
         last_s, last_x, last_y, last_z = self._last
-        filled, next_index, odd, taken, since_s = self._filled, self._next_index, None, 0, last_s
-        due_s = anchor_s + next_index / rate_hz
+        filled, odd, taken, since_s = self._filled, None, 0, last_s
+        index = float(self._next_index)  # a float divides faster, and counts exactly up to 2^53
+        due_s = anchor_s + index / rate_hz
         for when, x, y, z in samples:
-            now_s = (when - origin) / per_second
+            now_s = when - origin if in_seconds else (when - origin) / per_second
             step_s = now_s - last_s
             if not (
                 0.0 < step_s <= max_gap_s
@@ -157,17 +159,17 @@ class Stream:
                 else:  # a sample on the grid is taken as it is
                     xs[filled], ys[filled], zs[filled] = x, y, z
                 filled += 1
-                next_index += 1
-                due_s = anchor_s + next_index / rate_hz
+                index += 1.0
+                due_s = anchor_s + index / rate_hz
                 if filled == window_samples:
-                    filled = self._cut(next_index)
+                    filled = self._cut(int(index))
             last_s = now_s  # each on its own: a tuple of four would be made and taken apart
             last_x = x
             last_y = y
             last_z = z
             taken += 1
         self._last = (last_s, last_x, last_y, last_z)
-        self._filled, self._next_index = filled, next_index
+        self._filled, self._next_index = filled, int(index)
         if taken:  # else both times are infinite before the first sample
             self.health.count_intervals(taken, last_s - since_s)
         return odd
