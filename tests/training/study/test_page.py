@@ -49,11 +49,15 @@ def test_the_worst_classes_are_those_of_which_least_is_found() -> None:
 
 
 def test_names_are_escaped_and_warnings_stand_on_top(study: Study, finished: Path) -> None:
-    result = replace(summarise(study, finished), leaky=True, subjects=("<b>",), unfinished={"late": "1 of 2 cells"})
+    result = replace(
+        summarise(study, finished), leaky=True, subjects=("<b>",), unfinished={"late": "0 of 2 cells"},
+        failed={"late/all/seed-0": "no <i>\nat all"},
+    )  # fmt: skip
     text = page(study, result, finished).decode()
     assert "&lt;b&gt;" in text
     assert "<strong>LEAKY.</strong>" in text
-    assert "<strong>Not finished:</strong> late, 1 of 2 cells." in text
+    assert "<strong>Not finished:</strong> late, 0 of 2 cells." in text
+    assert "<strong>Failed:</strong> late/all/seed-0: no &lt;i&gt; at all." in text
 
 
 def test_a_study_without_costs_or_comparisons_has_a_page(study: Study, finished: Path, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ with on_cluster(address, shared, at_a_time=None) as run:
             outcomes.append(["no error", list(run(call, [work]))])
         except VskdError as error:
             outcomes.append([type(error).__name__, str(error)])
+with on_cluster(address, shared, at_a_time=None, lost=lambda name, error: f"{name} {error}") as run:
+    outcomes.append(list(run(call, [Work("dies-always"), Work("fine")])))
 print(json.dumps(outcomes))
 """
 
@@ -103,7 +105,7 @@ def test_two_nodes_replace_workers_and_report_what_they_raise(
     words = [sys.executable, "-c", DRIVER, address, str(tmp_path)]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    good, raised, dead, greedy = json.loads(done.stdout)
+    good, raised, dead, greedy, lost = json.loads(done.stdout)
     assert good[:2] == ["good", []]
     results = [line.split() for line in good[2]]
     assert sorted(name for name, _, _ in results) == ["a", "b", "dies-once"]
@@ -114,7 +116,10 @@ def test_two_nodes_replace_workers_and_report_what_they_raise(
     assert dead[0] == "DataError"
     assert dead[1].startswith("the cell dies-always was lost: its worker died 3 times (WorkerCrashedError). Look at")
     assert dead[1].endswith("the same command resumes the study")
-    assert (tmp_path / "dies-always").read_text() == "xxx"
+    assert (tmp_path / "dies-always").read_text() == "x" * 3 * 2
+    told, fine = sorted(lost)
+    assert told.startswith("dies-always the cell dies-always was lost: its worker died 3 times")
+    assert fine.startswith("fine ")
     assert greedy[0] == "DataError"
     assert greedy[1].startswith("the cell greedy needs 2 cores (threads), and no node has more than 1")
 

@@ -258,7 +258,8 @@ def test_what_is_finished_is_reported(study: Study, finished: Path, tmp_path: Pa
     assert result.comparisons[0].p is not None
     assert result.comparisons[1].reason == "again is not finished: 1 of 2 cells"
     text = (tmp_path / "table.md").read_text()
-    assert "Not finished: again, 1 of 2 cells." in text
+    (row,) = result.finished_cells["again"]
+    assert f"Not finished: again, 1 of 2 cells (accuracy {row.accuracy:.3f})." in text
     assert "not tested: again is not finished: 1 of 2 cells" in text
 
 
@@ -275,13 +276,12 @@ def test_a_study_that_stops_leaves_a_table_of_what_is_finished(
 
     monkeypatch.setattr("vskd_training.study.running.run_study", stop)
     words = ("study", write_study(STUDY), "--cache", tiny_cache)
-    assert vskd(*words, "--out", tmp_path / "nothing").err.count("what is finished") == 0
+    assert vskd(*words, "--out", tmp_path / "nothing").out == ""
     shutil.copytree(finished / "cells" / "alone", tmp_path / "out" / "cells" / "alone")
     done = vskd(*words, "--out", tmp_path / "out")
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (1, (tmp_path / "out" / "table.md").read_text())
     assert "the loss became nan" in done.err
-    assert "what is finished:" in done.err
-    assert "Not finished: distilled, 0 of 2 cells." in (tmp_path / "out" / "table.md").read_text()
+    assert "Not finished: distilled, 0 of 2 cells." in done.out
 
 
 def test_a_cost_has_columns_where_every_card_knows_it(study: Study, finished: Path, tmp_path: Path) -> None:

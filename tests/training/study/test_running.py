@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 import torch
 
+from training.command_line import Command
 from training.study.tiny_study import STUDY, RunStudy, WriteStudy
 from vskd.errors import DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.loop import fit as fit_module
 from vskd_training.loop.fit import Training
 from vskd_training.loop.tasks import StudentTask
+from vskd_training.study import cells as cells_module
 from vskd_training.study import running
-from vskd_training.study.cells import is_finished, open_cell, train_cell
+from vskd_training.study.cells import Outcome, is_finished, open_cell, train_cell
 from vskd_training.study.plan import Cell, Study, open_study
+from vskd_training.study.report import report_study
 from vskd_training.study.running import run_study
 
 
@@ -65,12 +71,12 @@ def test_a_cell_waits_for_its_teachers(
     offered: list[set[str]] = []
 
     @contextmanager
-    def copying(_: int) -> Iterator[Callable[..., Iterator[str]]]:
-        def run(_: object, cells: Sequence[Cell]) -> Iterator[str]:
+    def copying(_: int, **__: object) -> Iterator[Callable[..., Iterator[Outcome]]]:
+        def run(_: object, cells: Sequence[Cell]) -> Iterator[Outcome]:
             offered.append({cell.name for cell in cells})
             for cell in cells:
                 shutil.copytree(finished / "cells" / cell.name, tmp_path / "cells" / cell.name)
-                yield cell.name
+                yield Outcome(cell.name)
 
         yield run
 
@@ -180,10 +186,162 @@ def test_every_process_gets_the_studys_folders_as_absolute_paths(
     assert asked["prepared"] == (data, cache)
     if address:
         found, shared, options = asked["backend"]
-        assert (found, options) == (address, {"at_a_time": 3})
+        assert (found, options) == (address, {"at_a_time": 3, "lost": Outcome.of_error})
         assert (shared.folders, shared.fingerprint.args[1]) == ((out, cache), data)
     else:
-        assert asked["backend"] == (3, {})
+        assert asked["backend"] == (3, {"lost": Outcome.of_error})
+
+
+class Cells:
+    """Trains a cell by copying it from a finished study; some fail."""
+
+    def __init__(self, finished: Path, broken: dict[str, Exception]) -> None:
+        self.finished = finished
+        self.broken = broken
+        self.tried: list[str] = []
+
+    def __call__(self, cell: Cell, work: Path, teachers: Sequence[Path], **_: object) -> None:
+        self.tried.append(cell.name)
+        if cell.name in self.broken:
+            raise self.broken[cell.name]
+        assert all((teacher / "run.json").is_file() for teacher in teachers)
+        shutil.copytree(self.finished / "cells" / cell.name, work)
+
+
+def test_a_cell_that_fails_stops_only_those_that_it_teaches(
+    vskd: Command,
+    write_study: WriteStudy,
+    finished: Path,
+    tiny_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One error that the user can fix, one defect; what is finished is reported, and the next run tries again."""
+    told = DataError("the loss became nan", hint="Lower the rate")
+    cells = Cells(finished, {"alone/all/seed-0": told, "distilled/all/seed-1": TypeError("no such thing")})
+    monkeypatch.setattr(cells_module, "_train", cells)
+    words = ("study", write_study(STUDY), "--cache", tiny_cache, "--out", tmp_path)
+    done = vskd(*words)
+    assert done.code == 1
+    assert "error: 3 of 7 cells are not finished\n" in done.err
+    assert "\nalone/all/seed-0: the loss became nan. Lower the rate\n" in done.err
+    assert "\ndistilled/all/seed-1: TypeError: no such thing\n" in done.err
+    assert "\nagain/all/seed-0: it is taught by alone/all/seed-0\n" in done.err
+    assert done.err.count("Traceback (most recent call last)") == 1
+    assert "The same command tries them again" in done.err
+    assert "again/all/seed-0" not in cells.tried
+
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["failed"] == {
+        "alone/all/seed-0": "the loss became nan. Lower the rate",
+        "distilled/all/seed-1": "TypeError: no such thing",
+        "again/all/seed-0": "it is taught by alone/all/seed-0",
+    }
+    assert result["unfinished"] == dict.fromkeys(("alone", "distilled", "again"), "1 of 2 cells")
+    assert {name: [row["seed"] for row in rows] for name, rows in result["finished_cells"].items()} == {
+        "alone": [1], "distilled": [0], "again": [1],
+    }  # fmt: skip
+    assert list(result["teachers"]) == ["camera"]
+    assert done.out == (tmp_path / "table.md").read_text()
+    accuracy = result["finished_cells"]["alone"][0]["accuracy"]
+    assert f"Not finished: alone, 1 of 2 cells (accuracy {accuracy:.3f}).\n" in done.out
+    assert "\nFailed: alone/all/seed-0: the loss became nan. Lower the rate.\n" in done.out
+    assert "<strong>Failed:</strong> again/all/seed-0: it is taught by alone" in (tmp_path / "report.html").read_text()
+
+    cells.broken, cells.tried = {}, []
+    done = vskd(*words)
+    assert (done.code, done.out) == (0, (finished / "table.md").read_text())
+    assert cells.tried == ["alone/all/seed-0", "distilled/all/seed-1", "again/all/seed-0"]
+    assert (tmp_path / "result.json").read_bytes() == (finished / "result.json").read_bytes()
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_equal_reasons_are_told_once_and_nothing_finished_gives_no_table(
+    vskd: Command,
+    write_study: WriteStudy,
+    finished: Path,
+    tiny_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = {
+        f"{item}/all/seed-{seed}": DataError("the disk is full") for item in ("camera", "alone") for seed in (0, 1, 5)
+    }
+    monkeypatch.setattr(cells_module, "_train", Cells(finished, full))
+    done = vskd("study", write_study(STUDY), "--cache", tiny_cache, "--out", tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert "error: 7 of 7 cells are not finished\n" in done.err
+    assert "\ncamera/all/seed-5, alone/all/seed-0, alone/all/seed-1: the disk is full\n" in done.err
+    assert "\ndistilled/all/seed-0, distilled/all/seed-1: it is taught by camera/all/seed-5\n" in done.err
+
+
+def test_finished_cells_of_no_finished_arm_are_reported(study: Study, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "cells" / "alone" / "all" / "seed-1", tmp_path / "cells" / "alone" / "all" / "seed-1")
+    result = report_study(study, tmp_path)
+    assert (dict(result.arms), dict(result.teachers)) == ({}, {})
+    assert [row.seed for row in result.finished_cells["alone"]] == [1]
+    text = (tmp_path / "table.md").read_text()
+    assert "\nNo arm is finished.\n" in text
+    assert "Not finished: alone, 1 of 2 cells (accuracy 0." in text
+    assert "Not finished: again, 0 of 2 cells.\n" in text
+    assert "<h2>Arms</h2>" not in (tmp_path / "report.html").read_text()
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task that kills its process, by its name, or does not."""
+
+    name: str
+    threads: int = 1
+
+
+def killing(work: Work) -> Outcome:
+    if work.name == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(work.name)
+
+
+@pytest.mark.slow  # every worker imports torch
+def test_a_process_that_dies_loses_only_its_own_cell() -> None:
+    names = ["deadly", "fine-0", "fine-1", "fine-2"]
+    with running.on_cores(2, lost=Outcome.of_error) as run:
+        found = {outcome.name: outcome.error for outcome in run(killing, [Work(name) for name in names])}
+    told = "its process died twice. Look at this machine's memory, or give fewer --jobs"
+    assert found == dict.fromkeys(names, "") | {"deadly": told}
+
+
+def test_what_a_dead_process_left_is_tried_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, with an executor that is none: it dies with the second task, and each time it is given that alone."""
+    made: list[int] = []
+
+    class Dying:
+        def __init__(self, *, n_jobs: int, **_: object) -> None:
+            made.append(n_jobs)
+            self.alone = len(made) > 1
+
+        def __call__(self, tasks: Iterable[Any]) -> Any:
+            results = self.results(tasks)
+            return list(results) if self.alone else results
+
+        def results(self, tasks: Iterable[Any]) -> Iterator[Any]:
+            for call, words, _ in tasks:
+                if words[-1].name == "deadly":
+                    raise BrokenProcessPool
+                yield call(*words)
+
+    monkeypatch.setattr("joblib.Parallel", Dying)
+    work = [Work(name) for name in ("first", "deadly", "last")]
+
+    def call(work: Work) -> Outcome:
+        return Outcome(work.name)
+
+    with running.on_cores(3, lost=Outcome.of_error) as run:
+        found = [(outcome.name, outcome.error != "") for outcome in run(call, work)]
+    assert found == [("first", False), ("deadly", True), ("last", False)]
+    assert made == [3, 2, 2]  # alone, and yet not in this process, where one job would run
+    made.clear()
+    with running.on_cores(1) as run, pytest.raises(DataError, match=r"deadly: its process died twice\. Look at this"):
+        list(run(call, work))
 
 
 @pytest.mark.slow  # two workers import torch

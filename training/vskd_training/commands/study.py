@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
+    from vskd_training.study.cells import Outcome
     from vskd_training.study.plan import Study
 
 
@@ -55,8 +57,9 @@ def study(
     """Train every arm on every fold and seed, and compare them over subjects.
 
     Killed at any moment, the same command resumes it; finished cells are not trained again. Leaves result.json,
-    table.md, differences.png and report.html in the folder, and prints the table. Where something stops it, what is
-    finished is reported all the same. --plan shows what would be trained, and for how long.
+    table.md, differences.png and report.html in the folder, and prints the table. A cell that fails stops no other; it
+    is named with its error, the exit code is 1, and the next run tries it again. What is finished is always reported.
+    --plan shows what would be trained, and for how long.
 
     With --backend ray --ray-address HOST:PORT cells are trained on a cluster (extra `ray`): `ray start --head` on one
     machine, `ray start --address=HOST:PORT` on each other one, all with the same vskd and the same folders.
@@ -65,9 +68,7 @@ def study(
         raise click.UsageError("--backend ray and --ray-address HOST:PORT go together; `ray start` prints the address")
     from vskd.errors import VskdError
     from vskd_training.study.plan import open_study
-    from vskd_training.study.report import PAGE, RESULT, report_study
-    from vskd_training.study.running import run_study
-    from vskd_training.study.tables import table
+    from vskd_training.study.running import failure, run_study
 
     opened = open_study(study_file, root=root)
     if only_plan:
@@ -76,11 +77,24 @@ def study(
     with progress_bar(f"study {opened.spec.name}") as bar:
         noted: Callable[..., None] = bar
         try:
-            run_study(opened, out, root=root, cache=cache, jobs=jobs, progress=noted, ray_address=ray_address)
+            failed = run_study(opened, out, root=root, cache=cache, jobs=jobs, progress=noted, ray_address=ray_address)
         except VskdError:
             _report_what_is_finished(opened, out)
             raise
-    click.echo(table(report_study(opened, out)), nl=False)
+    if not failed:
+        _report(opened, out)
+        return
+    for text in dict.fromkeys(outcome.traceback for outcome in failed):
+        click.echo(text, err=True, nl=False)
+    _report_what_is_finished(opened, out, failed)
+    raise failure(failed, len(opened.cells))
+
+
+def _report(study: Study, out: Path, failed: Sequence[Outcome] = ()) -> None:
+    from vskd_training.study.report import PAGE, RESULT, report_study
+    from vskd_training.study.tables import table
+
+    click.echo(table(report_study(study, out, failed)), nl=False)
     click.echo(f"result: {out / RESULT}; page: {out / PAGE}", err=True)
 
 
@@ -92,13 +106,9 @@ def _print_plan(study: Study, out: Path, root: Path | None, cache: Path, jobs: i
     click.echo(plan_in_words(study, folds, items, jobs=jobs), nl=False)
 
 
-def _report_what_is_finished(study: Study, out: Path) -> None:
-    """A study that stops with an error leaves a table and a result of its finished arms, if there is one."""
+def _report_what_is_finished(study: Study, out: Path, failed: Sequence[Outcome] = ()) -> None:
+    """A study that ends with an error leaves a table and a result of its finished cells, if there are any."""
     from vskd.errors import VskdError
-    from vskd_training.study.report import TABLE, report_study
 
-    try:
-        report_study(study, out)
-    except VskdError:
-        return  # nothing is finished, or cannot be read; the study's own error says more
-    click.echo(f"what is finished: {out / TABLE}", err=True)
+    with contextlib.suppress(VskdError):  # nothing is finished, or cannot be read; the study's own error says more
+        _report(study, out, failed)

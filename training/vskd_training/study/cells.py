@@ -1,16 +1,18 @@
 """One cell of a study: trained in ``OUT/unfinished``, then moved to ``OUT/cells`` by one rename.
 
 A study that was killed at any moment is resumed by the same command: finished cells stay, an unfinished one resumes at
-its last epoch.
+its last epoch. A cell that fails stops no other: its error is an ``Outcome``.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from vskd.closed import to_mapping
-from vskd.errors import ConfigError, DataError
+from vskd.errors import ConfigError, DataError, VskdError
 from vskd.writing import move_folder
 from vskd_training.data.experiment import Experiment
 from vskd_training.loop.forest import train_forest
@@ -22,6 +24,29 @@ from vskd_training.study.plan import Cell
 UNFINISHED = "unfinished"
 #: The last commit that reads and writes cells and results as those in ``training/results``.
 OLD_FORMAT_COMMIT = "afaffb3"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell. Plain text, since not every exception can leave the process that raised it.
+
+    Attributes
+    ----------
+    name : of the cell
+    error : why it is not finished, in a sentence or two; empty where it is
+    traceback : of a defect; empty where the user can fix the error
+    """
+
+    name: str
+    error: str = ""
+    traceback: str = ""
+
+    @classmethod
+    def of_error(cls, name: str, error: Exception) -> Outcome:
+        """The outcome of a cell that an error stopped."""
+        if isinstance(error, VskdError):
+            return cls(name, str(error))
+        return cls(name, f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
 def is_finished(out: Path, cell: Cell) -> bool:
@@ -69,6 +94,14 @@ def _old_format(folder: Path, why: str) -> DataError:
 def folder_of(out: Path, name: str) -> Path:
     """Where a finished cell is."""
     return out / "cells" / name
+
+
+def attempt_cell(cell: Cell, out: Path, *, root: Path | None, cache: Path) -> Outcome:
+    """As ``train_cell``; an error is the outcome, and not raised."""
+    try:
+        return Outcome(train_cell(cell, out, root=root, cache=cache))
+    except Exception as error:  # noqa: BLE001 (a defect, too, stops this cell only; its traceback is shown)
+        return Outcome.of_error(cell.name, error)
 
 
 def train_cell(cell: Cell, out: Path, *, root: Path | None, cache: Path) -> str:

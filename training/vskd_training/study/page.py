@@ -19,7 +19,7 @@ from vskd_training.study.cells import open_cell
 from vskd_training.study.plan import Study
 from vskd_training.study.result import ItemScores, StudyResult
 from vskd_training.study.statistics import Comparison
-from vskd_training.study.tables import comparison_cells, how_compared, item_cells
+from vskd_training.study.tables import comparison_cells, failed_lines, how_compared, item_cells, unfinished_lines
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
 #: Classes to name of each arm.
@@ -70,6 +70,8 @@ def page(study: Study, result: StudyResult, out: Path) -> bytes:
     text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         result=result,
         rows=_rows(result),
+        unfinished=unfinished_lines(result),
+        failed=failed_lines(result),
         compared=how_compared(result.comparisons) if result.comparisons else "",
         comparisons=[(comparison_cells(row), row, _strip(row, result.comparisons)) for row in result.comparisons],
         limit=_limit(result.comparisons),
@@ -84,8 +86,7 @@ def _rows(result: StudyResult) -> list[dict[str, str]]:
     named = {f"teacher {name}": scores for name, scores in result.teachers.items()}
     named |= {f"{number} {name}": scores for number, (name, scores) in enumerate(result.arms.items(), start=1)}
     rows = [item_cells(name, scores) for name, scores in named.items()]
-    kept = [key for key in rows[0] if any(row[key] for row in rows)]
-    return [{key: row[key] for key in kept} for row in rows]
+    return [{key: text for key, text in row.items() if any(one[key] for one in rows)} for row in rows]
 
 
 def _limit(comparisons: Sequence[Comparison]) -> int:

@@ -43,6 +43,12 @@ class Task(Protocol):
     def threads(self) -> int: ...
 
 
+#: Runs a call on each of some tasks, and gives what it returns as it comes.
+Run = Callable[[Callable[[Any], Any], Sequence[Task]], Iterator[Any]]
+#: What stands for the result of a task, by name, whose workers died.
+Lost = Callable[[str, DataError], Any]
+
+
 @dataclass(frozen=True)
 class Shared:
     """What every node must see as this machine does.
@@ -68,9 +74,7 @@ class NodeReport:
 
 
 @contextmanager
-def on_cluster(
-    address: str, shared: Shared, *, at_a_time: int | None
-) -> Iterator[Callable[[Callable[[Any], str], Sequence[Task]], Iterator[str]]]:
+def on_cluster(address: str, shared: Shared, *, at_a_time: int | None, lost: Lost | None = None) -> Iterator[Run]:
     """Connect to a cluster; yields a function that runs ``call`` on every task and gives results as they come.
 
     Parameters
@@ -78,6 +82,7 @@ def on_cluster(
     address : HOST:PORT of the cluster's head
     shared : checked on every node first
     at_a_time : most tasks at a time; None leaves it to the cluster's cores
+    lost : gives the result of a task whose workers died; None raises
 
     Raises
     ------
@@ -91,7 +96,7 @@ def on_cluster(
     # Ray prints messages about dead workers to stdout, where results belong.
     with redirect_stdout(sys.stderr), _connected(ray, address):
         _check_nodes(ray, shared)
-        yield partial(_run, ray, at_a_time)
+        yield partial(_run, ray, at_a_time, lost)
 
 
 @contextmanager
@@ -213,7 +218,9 @@ def refuse(ours: NodeReport, node: NodeReport, unwritten: Sequence[str]) -> None
         )
 
 
-def _run(ray: Any, at_a_time: int | None, call: Callable[[Any], str], tasks: Sequence[Task]) -> Iterator[str]:
+def _run(
+    ray: Any, at_a_time: int | None, lost: Lost | None, call: Callable[[Any], Any], tasks: Sequence[Task]
+) -> Iterator[Any]:
     _check_cores(ray, tasks)
     remote = ray.remote(_call)
     waiting = list(reversed(tasks))
@@ -224,10 +231,10 @@ def _run(ray: Any, at_a_time: int | None, call: Callable[[Any], str], tasks: Seq
             started = remote.options(num_cpus=task.threads, max_retries=RETRIES, name=task.name).remote(call, task)
             running[started] = task
         (ready, *_), _ = ray.wait(list(running), num_returns=1)
-        yield _result(ray, ready, running.pop(ready))
+        yield _result(ray, ready, running.pop(ready), lost)
 
 
-def _call(call: Callable[[Any], str], task: Task) -> str:
+def _call(call: Callable[[Any], Any], task: Task) -> Any:
     return call(task)
 
 
@@ -242,19 +249,22 @@ def _check_cores(ray: Any, tasks: Sequence[Task]) -> None:
             )
 
 
-def _result(ray: Any, started: Any, task: Task) -> str:
+def _result(ray: Any, started: Any, task: Task, lost: Lost | None) -> Any:
     try:
-        return str(ray.get(started))
+        return ray.get(started)
     except ray.exceptions.RayTaskError as error:
         # A user's mistake arrives as it was raised; anything else is a defect, and keeps the node's traceback.
         if isinstance(error.cause, VskdError):
             raise error.cause from error
         raise
     except ray.exceptions.RayError as error:
-        raise DataError(
+        told = DataError(
             f"the cell {task.name} was lost: its worker died {1 + RETRIES} times ({type(error).__name__})",
             hint="Look at that node's memory; the same command resumes the study",
-        ) from error
+        )
+        if lost is None:
+            raise told from error
+        return lost(task.name, told)
 
 
 def _last_line(error: BaseException) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from vskd.closed import to_mapping
 from vskd.writing import new_file, write_file
+from vskd_training.study.cells import Outcome
 from vskd_training.study.page import page
 from vskd_training.study.plan import Study
 from vskd_training.study.result import StudyResult, summarise
@@ -16,19 +18,20 @@ from vskd_training.study.tables import table
 RESULT, TABLE, PLOT, PAGE = "result.json", "table.md", "differences.png", "report.html"
 
 
-def report_study(study: Study, out: Path) -> StudyResult:
+def report_study(study: Study, out: Path, failed: Sequence[Outcome] = ()) -> StudyResult:
     """Write ``result.json``, ``table.md``, ``differences.png`` and ``report.html`` beside a study's cells.
 
     Parameters
     ----------
-    study : at least one arm of it finished
+    study : at least one cell of it finished
     out : its folder
+    failed : cells that could not be trained
 
     Raises
     ------
-    DataError : no arm is finished, or a cell is of an older version
+    DataError : no cell is finished, or one is of an older version
     """
-    result = summarise(study, out)
+    result = summarise(study, out, failed)
     write_file(out / RESULT, (json.dumps(to_mapping(result), indent=1, sort_keys=True) + "\n").encode())
     write_file(out / TABLE, table(result).encode())
     draw_differences(result, out / PLOT)

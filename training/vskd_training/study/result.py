@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vskd_training.runs.run import CARD
-from vskd_training.study.cells import folder_of, open_cell
+from vskd_training.study.cells import Outcome, folder_of, open_cell
 from vskd_training.study.plan import Cell, Study
 from vskd_training.study.spec import StudySpec
 from vskd_training.study.statistics import Comparison, bca_interval, compare
@@ -98,6 +98,8 @@ class StudyResult:
     versions : of the libraries
     teachers, arms : scores by name, in the order of the file, of those whose cells are all finished
     unfinished : of the others, how many of their cells are finished
+    finished_cells : of these others, the runs that there are
+    failed : cells that were tried and are not finished, and why
     comparisons : in the order of the file
     """
 
@@ -110,25 +112,29 @@ class StudyResult:
     teachers: Mapping[str, ItemScores]
     arms: Mapping[str, ItemScores]
     unfinished: Mapping[str, str]
+    finished_cells: Mapping[str, tuple[CellScores, ...]]
+    failed: Mapping[str, str]
     comparisons: tuple[Comparison, ...]
 
 
-def summarise(study: Study, out: Path) -> StudyResult:
+def summarise(study: Study, out: Path, failed: Sequence[Outcome] = ()) -> StudyResult:
     """Read the run cards of a study, and compare its arms.
 
     Parameters
     ----------
     study : what was run
     out : its folder
+    failed : cells that could not be trained
 
     Raises
     ------
-    DataError : no arm is finished, or a cell is of an older version
+    DataError : no cell is finished, or one is of an older version
     """
     spec = study.spec
     unfinished = {item: f"{done} of {count} cells" for item, done, count in _progress(study, out) if done < count}
     arms = {arm.name: _item_scores(study, arm.name, out) for arm in spec.arm if arm.name not in unfinished}
-    first = study.cells_of(next(iter(arms), spec.arm[0].name))[0]
+    there = [cell for cell in study.cells if _is_there(out, cell)]
+    first = next((cell for cell in there if cell.item in arms), there[0] if there else study.cells[0])
     card = open_cell(out, first).card
     return StudyResult(
         study=spec,
@@ -144,6 +150,12 @@ def summarise(study: Study, out: Path) -> StudyResult:
         },
         arms=arms,
         unfinished=unfinished,
+        finished_cells={
+            item: rows
+            for item in unfinished
+            if (rows := _rows(study, [cell for cell in there if cell.item == item], out))
+        },
+        failed={outcome.name: outcome.error for outcome in failed},
         comparisons=compare(
             {name: scores.by_subject for name, scores in arms.items()}, spec.pairs, unfinished=unfinished
         ),
@@ -154,12 +166,20 @@ def _progress(study: Study, out: Path) -> Iterator[tuple[str, int, int]]:
     """Of each teacher and arm how many cells are finished, and how many there are."""
     for item in dict.fromkeys(cell.item for cell in study.cells):
         cells = study.cells_of(item)
-        yield item, sum((folder_of(out, cell.name) / CARD).is_file() for cell in cells), len(cells)
+        yield item, sum(_is_there(out, cell) for cell in cells), len(cells)
+
+
+def _is_there(out: Path, cell: Cell) -> bool:
+    return (folder_of(out, cell.name) / CARD).is_file()
+
+
+def _rows(study: Study, cells: Sequence[Cell], out: Path) -> tuple[CellScores, ...]:
+    return tuple(_cell_scores(cell, open_cell(out, cell).card, study.spec) for cell in cells)
 
 
 def _item_scores(study: Study, item: str, out: Path) -> ItemScores:
-    cards = [(cell, open_cell(out, cell).card) for cell in study.cells_of(item)]
-    rows = tuple(_cell_scores(cell, card, study.spec) for cell, card in cards)
+    cells = study.cells_of(item)
+    rows = _rows(study, cells, out)
     over_seeds: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         for subject, accuracy in row.by_subject.items():
@@ -170,7 +190,7 @@ def _item_scores(study: Study, item: str, out: Path) -> ItemScores:
         accuracy_sd_over_cells=float(np.std([row.accuracy for row in rows])),
         by_subject=by_subject,
         interval_over_subjects=bca_interval(np.array(list(by_subject.values()))),
-        cost=cards[0][1].get("cost"),
+        cost=open_cell(out, cells[0]).card.get("cost"),
         cells=rows,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vskd_training.study.result import ItemScores, StudyResult
 from vskd_training.study.statistics import DRAWS, EXACT_SUBJECTS, Comparison
@@ -16,19 +16,42 @@ def table(result: StudyResult) -> str:
     leaky = " LEAKY: the test subjects are also in training." if result.leaky else ""
     items = {**{f"teacher {name}": scores for name, scores in result.teachers.items()}, **result.arms}
     rows = [item_cells(name, scores) for name, scores in items.items()]
-    columns = [name for name in rows[0] if name not in _OPTIONAL or any(row[name] for row in rows)]
+    columns = [name for name in rows[0] if name not in _OPTIONAL or any(row[name] for row in rows)] if rows else []
     lines = [
         f"{spec.name}, {result.dataset['dataset']}: decisions per {spec.decisions}, mean over {seeds} and all folds."
         f"{only}{leaky}",
         "",
-        f"| {' | '.join(columns)} |".replace("|  |", "| |", 1),
-        "|---" * len(columns) + "|",
-        *(f"| {' | '.join(row[name] for name in columns)} |" for row in rows),
-        *(f"\nNot finished: {name}, {done}." for name, done in result.unfinished.items()),
+        *_table_lines(columns, rows),
+        *(f"\nNot finished: {line}." for line in unfinished_lines(result)),
+        *(f"\nFailed: {line}." for line in failed_lines(result)),
     ]
     if result.comparisons:
         lines += ["", *_comparison_lines(result.comparisons)]
     return "\n".join(lines) + "\n"
+
+
+def unfinished_lines(result: StudyResult) -> list[str]:
+    """Of each arm or teacher that is not finished: how far it is, and the accuracy of its finished cells."""
+    scores = {name: ", ".join(f"{row.accuracy:.3f}" for row in rows) for name, rows in result.finished_cells.items()}
+    return [
+        f"{name}, {done}" + (f" (accuracy {scores[name]})" if name in scores else "")
+        for name, done in result.unfinished.items()
+    ]
+
+
+def failed_lines(result: StudyResult) -> list[str]:
+    """Each cell that failed, and why, in one line."""
+    return [f"{name}: {' '.join(error.split())}" for name, error in result.failed.items()]
+
+
+def _table_lines(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[str]:
+    if not rows:
+        return ["No arm is finished."]
+    return [
+        f"| {' | '.join(columns)} |".replace("|  |", "| |", 1),
+        "|---" * len(columns) + "|",
+        *(f"| {' | '.join(row[name] for name in columns)} |" for row in rows),
+    ]
 
 
 def item_cells(name: str, scores: ItemScores) -> dict[str, str]:
