@@ -139,9 +139,20 @@ def test_each_segment_is_the_mean_of_its_part_of_the_window(family: str) -> None
     torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-6)
 
 
+def test_segments_that_do_not_divide_the_window_share_instants() -> None:
+    torch.manual_seed(0)
+    student = build("raw-resnet", channels=8, kernel=3, segments=3).eval()
+    windows = torch.randn(2, 3, 64)
+    with torch.no_grad():
+        signal = student.trunk.blocks(student.encoder(windows).unsqueeze(2)).squeeze(2)
+        pooled = student.trunk(student.encoder(windows))
+    parts = signal[..., 0:4], signal[..., 2:6], signal[..., 4:8]
+    torch.testing.assert_close(pooled, torch.cat([part.mean(dim=2) for part in parts], dim=1), rtol=0, atol=1e-6)
+
+
 def test_segments_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ConfigError, match="segments = 3 does not divide the 8 instants that the last block gives"):
-        build("raw-resnet", segments=3)
+    with pytest.raises(ConfigError, match="segments = 9 are more than the 8 instants that the last block gives"):
+        build("raw-resnet", segments=9)
     with pytest.raises(ConfigError, match=r"student.segments must lie in \[1, 16\], got 0"):
         StudentConfig(family="raw-resnet", segments=0)
 

@@ -35,11 +35,11 @@ def build_student(config: StudentConfig, contract: Contract) -> Student:
     trunk = {"raw-resnet": RawResnet, "raw-separable": RawSeparable}[config.family]
     shape = RawShape(config.channels, config.growth, config.blocks, config.kernel, config.stride, config.segments)
     steps = shape.steps_left(contract.window.samples)
-    if steps % config.segments:
+    if steps < config.segments:
         raise ConfigError(
-            f"student.segments = {config.segments} does not divide the {steps} instants that the last block gives for "
+            f"student.segments = {config.segments} are more than the {steps} instants that the last block gives for "
             f"{contract.window.samples} samples",
-            hint=f"Give a divisor of {steps}, or another student.stride",
+            hint=f"Give at most {steps}, or a smaller student.stride",
         )
     return Student(contract, trunk(contract.encoded_shape[0], shape))
 

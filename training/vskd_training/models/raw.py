@@ -32,8 +32,8 @@ class RawShape:
     blocks : of each of the three stages
     kernel : samples that a convolution over time sees, odd
     stride : of the stem
-    segments : equal parts of the window whose means are handed on side by side. One mean over all of it forgets in
-        which order things happened
+    segments : parts of the window whose means are handed on side by side. One mean over all of it forgets in which
+        order things happened
     """
 
     channels: int
@@ -94,7 +94,11 @@ class _OverTime(nn.Module):
         signal = cast(Tensor, self.blocks(encoded.unsqueeze(2)))
         if self.segments == 1:
             return signal.mean(dim=(2, 3))
-        means = nn.functional.avg_pool2d(signal, (1, signal.shape[3] // self.segments))
+        instants = signal.shape[3]
+        step = instants // self.segments
+        # Where the segments do not divide the instants, neighbours share some: pooling takes parts of one length only.
+        part = instants - (self.segments - 1) * step
+        means = nn.functional.avg_pool2d(signal, (1, part), (1, step))
         # Segment by segment, which is the order in memory where channels come last, as in TFLite.
         return means.squeeze(2).transpose(1, 2).flatten(1)
 

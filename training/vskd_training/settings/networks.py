@@ -26,8 +26,8 @@ class StudentConfig:
     channels, growth, blocks : of the raw families: channels of the first of three stages, the factor from stage to
         stage, and blocks in each
     kernel, stride : of the raw families: samples that a convolution sees, and the step of the first one, samples
-    segments : of the raw families: equal parts of the window whose means are handed on side by side; one mean over all
-        of it forgets in which order things happened
+    segments : of the raw families: parts of the window whose means are handed on side by side; one mean over all of it
+        forgets in which order things happened
     module : ``package:factory``, a network of one's own in place of a family, see ``vskd_training.models.own``
     """
 
