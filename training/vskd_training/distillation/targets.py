@@ -150,11 +150,17 @@ def _classes(output: ModelOutput, table: WindowTable, recordings: NDArray[np.int
 
 
 def check_features(config: Config, teachers: int) -> None:
-    """Refuse several teachers for a term of the loss that needs the feature of one."""
+    """Refuse several teachers, or a branched student, for a term of the loss that needs one whole feature."""
     if teachers > 1 and config.loss.semantic:
         raise ConfigError(
             f"loss.semantic compares with one teacher's feature, and there are {teachers} teachers",
             hint="Set loss.semantic = 0, or name one teacher",
+        )
+    if config.student.branches > 1 and config.loss.semantic:
+        raise ConfigError(
+            f"loss.semantic compares with a whole feature, and each of student.branches = {config.student.branches} "
+            "has a part of one",
+            hint="Set loss.semantic = 0, or student.branches = 1",
         )
 
 

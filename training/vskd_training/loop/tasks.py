@@ -124,7 +124,11 @@ class StudentTask:
             yield made if further is None else _concatenated(made, further(len(rows)))
 
     def loss(self, model: nn.Module, batch: StudentBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        return distillation_loss(model(batch.windows), batch.targets, batch.labels, self.weights)
+        output: ModelOutput = model(batch.windows)
+        # A branched student answers once for each branch.
+        each = zip(*(torch.split(part, len(batch.rows)) for part in output), strict=True)
+        losses = [distillation_loss(ModelOutput(*one), batch.targets, batch.labels, self.weights) for one in each]
+        return _mean_loss(losses)
 
     def _virtual_batches(self, virtual: VirtualWindows, epoch: int) -> Callable[[int], StudentBatch]:
         """Gives the virtual windows beside so many real ones; a generator of its own leaves the real ones alone."""
@@ -188,6 +192,14 @@ def student_task(
         weights=config.loss,
         virtual=None if virtual is None else virtual.to(device),
     )
+
+
+def _mean_loss(losses: list[tuple[Tensor, dict[str, Tensor]]]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The mean over the branches, of the loss and of each of its terms; one branch's own where there is one."""
+    if len(losses) == 1:
+        return losses[0]
+    terms = {name: torch.stack([parts[name] for _, parts in losses]).mean() for name in losses[0][1]}
+    return torch.stack([loss for loss, _ in losses]).mean(), terms
 
 
 def _mixed(batch: StudentBatch, alpha: float, generator: torch.Generator) -> StudentBatch:

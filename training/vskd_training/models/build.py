@@ -10,7 +10,7 @@ from vskd_training.data.joints import ARMS
 from vskd_training.models.own import own_student
 from vskd_training.models.raw import RawResnet, RawSeparable, RawShape
 from vskd_training.models.skeleton import SkeletonTeacher
-from vskd_training.models.student import Student, gaf_resnet
+from vskd_training.models.student import BranchedStudent, Student, gaf_resnet
 from vskd_training.models.trn import BnInceptionBackbone, SmallBackbone, Teacher
 from vskd_training.settings import Config, StudentConfig
 
@@ -41,7 +41,8 @@ def build_student(config: StudentConfig, contract: Contract) -> Student:
             f"{contract.window.samples} samples",
             hint=f"Give at most {steps}, or a smaller student.stride",
         )
-    return Student(contract, trunk(contract.encoded_shape[0], shape))
+    trunks = [trunk(contract.encoded_shape[0], shape) for _ in range(config.branches)]
+    return Student(contract, *trunks) if len(trunks) == 1 else BranchedStudent(contract, trunks)
 
 
 def build_teacher(config: Config, classes: int) -> Teacher | SkeletonTeacher:

@@ -2,14 +2,19 @@
 
 As in VSKD: the trunk's pooled vector, then Linear(-> 300) + ReLU, the feature that distillation compares, then
 Linear(300 -> classes). Families differ in their encoder (an image, or the raw window) and in their trunk.
+
+``BranchedStudent`` is several small students in one: their logits' mean errs less than each of them (Lakshminarayanan
+et al., NeurIPS 2017), and it is one network on the device.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vskd.contract import Contract
 from vskd_training.models.encoder import encoder_for
@@ -44,6 +49,56 @@ class Student(nn.Module):
         """What ``forward`` does after the encoder; (batch, *contract.encoded_shape)."""
         feature = torch.relu(self.feature(self.trunk(encoded)))
         return ModelOutput(self.classifier(feature), feature)
+
+
+class _Branch(nn.Module):
+    """A trunk and its part of the feature: (batch, *encoded_shape) -> (batch, features), not negative."""
+
+    def __init__(self, trunk: nn.Module, features: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.feature = nn.Linear(cast(int, trunk.out_features), features)
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        return torch.relu(self.feature(self.trunk(encoded)))
+
+
+class BranchedStudent(Student):
+    """Students side by side: one encoder, a trunk each, equal parts of the feature, and the mean of their logits.
+
+    The classifier's columns over a branch's part of the feature are that branch's own, divided by the number of
+    branches, so that one matrix product gives the mean.
+
+    Parameters
+    ----------
+    contract : fixes the window, the encoder and the classes
+    trunks : of the branches; their number divides FEATURE_SIZE
+
+    Shape
+    -----
+    (batch, channels, samples), g -> ``ModelOutput``. In training mode each branch answers for itself, so that each
+    learns as if it were alone: (branches * batch) rows, branch by branch, FEATURE_SIZE / branches features
+    """
+
+    def __init__(self, contract: Contract, trunks: Sequence[nn.Module]) -> None:
+        nn.Module.__init__(self)
+        self.encoder = encoder_for(contract)
+        self.branches = nn.ModuleList(_Branch(trunk, FEATURE_SIZE // len(trunks)) for trunk in trunks)
+        self.classifier = nn.Linear(FEATURE_SIZE, len(contract.labels))
+
+    def from_encoded(self, encoded: Tensor) -> ModelOutput:
+        parts = [branch(encoded) for branch in self.branches]
+        if self.training:
+            return ModelOutput(self._each(parts), torch.cat(parts))
+        feature = torch.cat(parts, dim=1)
+        return ModelOutput(self.classifier(feature), feature)
+
+    def _each(self, parts: list[Tensor]) -> Tensor:
+        """The logits of each branch alone, (branches * batch, classes)."""
+        columns = (len(parts) * self.classifier.weight).chunk(len(parts), dim=1)
+        return torch.cat(
+            [F.linear(part, weight, self.classifier.bias) for part, weight in zip(parts, columns, strict=True)]
+        )
 
 
 def gaf_resnet(contract: Contract, *, width: float, depth: int = 18) -> Student:

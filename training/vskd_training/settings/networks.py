@@ -9,7 +9,7 @@ from typing import Literal
 from vskd.errors import ConfigError
 
 #: Keys of ``[student]`` that shape a raw network alone.
-RAW_KEYS = ("channels", "growth", "blocks", "kernel", "stride", "segments")
+RAW_KEYS = ("channels", "growth", "blocks", "kernel", "stride", "segments", "branches")
 #: ``package.module:factory``
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -40,6 +40,7 @@ class StudentConfig:
     kernel: int = 9
     stride: int = 2
     segments: int = 1
+    branches: Literal[1, 2, 3, 4] = 1
     module: str = ""
 
     def __post_init__(self) -> None:
