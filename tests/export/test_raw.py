@@ -1,4 +1,4 @@
-"""The export of raw students, whole: both families, with channels side by side and in g."""
+"""The export of raw students, whole: both families, with channels side by side and in g, and one with branches."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ FLOAT_ONNX, HALF_ONNX, INTEGER_ONNX = "model.fp32.onnx", "model.fp16.onnx", "mod
 
 @dataclass(frozen=True)
 class RawExport:
-    """One family, trained and exported with its variants and one recipe more than usual."""
+    """One of ``KINDS``, trained and exported with its variants and one recipe more than usual."""
 
-    family: str
+    kind: str
     trained: Trained
     report: ExportReport
 
@@ -46,16 +46,25 @@ class RawExport:
         return (self.report.path / name).read_bytes()
 
 
-def train(family: str, contract: Contract) -> Trained:
+#: Family, branches and the transforms of the input.
+KINDS: dict[str, tuple[str, int, tuple[str, ...]]] = {
+    "separable": ("raw-separable", 1, ("tanh", "centred")),
+    "resnet": ("raw-resnet", 1, ("g",)),
+    "branched": ("raw-resnet", 2, ("tanh",)),
+}
+
+
+def train(family: str, branches: int, contract: Contract) -> Trained:
     training = synthetic_windows(320, subjects=("anna", "ben"), seed=1)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    student = build_student(StudentConfig(family=family, channels=8, kernel=5), contract).train()  # type: ignore[arg-type]
+    config = StudentConfig(family=family, channels=8, kernel=5, branches=branches)  # type: ignore[arg-type]
+    student = build_student(config, contract).train()
     optimizer = torch.optim.AdamW(student.parameters(), lr=3e-3)
     windows, labels = torch.from_numpy(training.windows), torch.from_numpy(training.labels)
     for step in range(80):
         rows = torch.arange(step * 32, step * 32 + 32) % len(training)
-        loss = torch.nn.functional.cross_entropy(student(windows[rows]).logits, labels[rows])
+        loss = torch.nn.functional.cross_entropy(student(windows[rows]).logits, labels[rows].repeat(branches))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -63,12 +72,12 @@ def train(family: str, contract: Contract) -> Trained:
     return Trained(contract, student.eval(), training, held_out)
 
 
-@pytest.fixture(scope="session", params=["raw-separable", "raw-resnet"])
+@pytest.fixture(scope="session", params=KINDS)
 def raw(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RawExport:
-    transforms = {"raw-separable": ("tanh", "centred"), "raw-resnet": ("g",)}[request.param]
+    family, branches, transforms = KINDS[request.param]
     spec = RawSpec(transforms=transforms)  # type: ignore[arg-type]
     contract = Contract(labels=LABELS, window=WindowSpec(samples=64), gaf=None, raw=spec, trained_on="raw test windows")
-    trained = train(request.param, contract)
+    trained = train(family, branches, contract)
     changes = {"models": parse_recipes(["int8", "fp16"]), "variants": True}
     out = tmp_path_factory.mktemp("raw") / "wrist.bundle"
     return RawExport(request.param, trained, export_bundle(request_for(trained, out, **changes), progress=silent))
@@ -91,9 +100,9 @@ def test_the_gate_passes_and_every_golden_vector_replays(raw: RawExport) -> None
 
 def test_convolutions_over_time_are_those_that_microcontrollers_have(raw: RawExport) -> None:
     names = operators(raw.file(FLOAT_TFLITE))
-    convolutions = 1 + 6 if raw.family == "raw-separable" else 1 + 6 * 2 + 2
+    convolutions = {"separable": 1 + 6, "resnet": 1 + 6 * 2 + 2, "branched": 2 * (1 + 6 * 2 + 2)}[raw.kind]
     assert names.count("CONV_2D") == convolutions
-    assert names.count("DEPTHWISE_CONV_2D") == (6 if raw.family == "raw-separable" else 0)
+    assert names.count("DEPTHWISE_CONV_2D") == (6 if raw.kind == "separable" else 0)
     assert names.count("TRANSPOSE") <= 2
     assert names.count("RESHAPE") <= 1
     # TFLite's own padding is not symmetric where the stride is 2.

@@ -31,21 +31,24 @@ FAMILIES = {
     "raw-separable": ({"channels": 8, "kernel": 5}, 2 + 6 * 2 + 4 + 3),
     # A residual block stores its first convolution, its second, the way around where it is one, and the sum.
     "raw-resnet": ({"channels": 8, "kernel": 5}, 2 + 6 * 3 + 2 + 3),
+    # The parts of the feature share the scale of the whole, so that they can stand side by side.
+    "branched": ({"channels": 8, "kernel": 5, "branches": 2}, 1 + 2 * (1 + 6 * 3 + 2 + 1) + 2),
     # As a residual network of eight blocks, three of them with a way around; the pooled vector is a mean.
     "gaf-resnet": ({"width": 0.125}, 2 + 8 * 3 + 3 + 3),
 }
 
 
-def student_of(family: str, **keys: Any) -> Student:
+def student_of(name: str, **keys: Any) -> Student:
     """With norms that do something: their statistics, factors and shifts are random."""
     spec: dict[str, Any] = (
         {"gaf": GafSpec(size=32)}
-        if family == "gaf-resnet"
+        if name == "gaf-resnet"
         else {"gaf": None, "raw": RawSpec(transforms=("tanh", "centred"))}
     )
     contract = Contract(labels=("a", "b", "c"), window=WindowSpec(samples=64), **spec)
     torch.manual_seed(3)
-    student = build_student(StudentConfig(family=family, **(keys or FAMILIES[family][0])), contract)  # type: ignore[arg-type]
+    family = "raw-resnet" if name == "branched" else name
+    student = build_student(StudentConfig(family=family, **(keys or FAMILIES[name][0])), contract)  # type: ignore[arg-type]
     for module in student.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)

@@ -150,7 +150,11 @@ class FakeQuantized(fx.Interpreter):
         if node.op in ("placeholder", "output", "get_attr") or node.target is ModelOutput or self._passes(node):
             return False
         followers = list(node.users)
-        return not (len(followers) == 1 and (self._is_relu(followers[0]) or self._is_norm(followers[0])))
+        return not (len(followers) == 1 and self._rounds_for(followers[0]))
+
+    def _rounds_for(self, follower: fx.Node) -> bool:
+        """Whether a value is stored as its follower only: a ReLU, a norm, or a concatenation, whose parts share its scale."""
+        return self._is_relu(follower) or self._is_norm(follower) or _name(follower) == "cat"
 
     def _passes(self, node: fx.Node) -> bool:
         if node.op == "call_module":
