@@ -1,6 +1,7 @@
 """Students by name: ``student = "watch"`` in a config, or ``--set student=watch``, stands for these keys.
 
-``watch`` and ``tiny`` were chosen on training subjects only, see ``training/studies/utd-mhad-raw-choice.toml``.
+``watch`` and ``tiny`` were chosen on training subjects only, see ``training/studies/utd-mhad-raw-choice.toml``,
+``utd-mhad-branches-choice.toml``, ``shoulder-watch-choice.toml`` and ``synthetic-choice.toml``.
 ``paper`` is the method's own (VSKD, ICASSP 2022), on images of the size that its public code has.
 """
 
@@ -16,10 +17,11 @@ STUDENTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "watch": {
         "student": {
             "family": "raw-resnet",
+            "branches": 3,
             "channels": 16,
-            "growth": 2.0,
+            "growth": 1.5,
             "blocks": 1,
-            "kernel": 11,
+            "kernel": 9,
             "stride": 2,
             "segments": 2,
         },
@@ -28,10 +30,11 @@ STUDENTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "tiny": {
         "student": {
             "family": "raw-resnet",
-            "channels": 16,
+            "branches": 3,
+            "channels": 12,
             "growth": 1.5,
             "blocks": 1,
-            "kernel": 9,
+            "kernel": 5,
             "stride": 2,
             "segments": 2,
         },
