@@ -153,7 +153,7 @@ class FakeQuantized(fx.Interpreter):
         return not (len(followers) == 1 and self._rounds_for(followers[0]))
 
     def _rounds_for(self, follower: fx.Node) -> bool:
-        """Whether a value is stored as its follower only: a ReLU, a norm, or a concatenation, whose parts share its scale."""
+        """Whether a value is stored as its follower only: a ReLU, a norm, or a concatenation of parts of one scale."""
         return self._is_relu(follower) or self._is_norm(follower) or _name(follower) == "cat"
 
     def _passes(self, node: fx.Node) -> bool:
