@@ -103,7 +103,7 @@ def test_convolutions_over_time_are_those_that_microcontrollers_have(raw: RawExp
     convolutions = {"separable": 1 + 6, "resnet": 1 + 6 * 2 + 2, "branched": 2 * (1 + 6 * 2 + 2)}[raw.kind]
     assert names.count("CONV_2D") == convolutions
     assert names.count("DEPTHWISE_CONV_2D") == (6 if raw.kind == "separable" else 0)
-    assert names.count("TRANSPOSE") <= 2
+    assert names.count("TRANSPOSE") <= 1 + KINDS[raw.kind][1]
     assert names.count("RESHAPE") <= 1
     # TFLite's own padding is not symmetric where the stride is 2.
     assert names.count("PAD") <= 5
@@ -125,7 +125,7 @@ def test_behind_the_encoder_all_is_int8_the_depthwise_convolutions_too(raw: RawE
 
 def test_it_is_small_and_runs_in_tensorflow_lite_micro(raw: RawExport) -> None:
     sizes = raw.report.content["models"]
-    assert sizes[INTEGER_TFLITE]["size_bytes"] < 60_000
+    assert sizes[INTEGER_TFLITE]["size_bytes"] < (70_000 if raw.kind == "branched" else 60_000)
     assert raw.report.content["sizes"][INTEGER_TFLITE]["weights_ratio"] == 4.0
     if not micro.is_installed():
         pytest.skip("tflite-micro is not installed; it has no wheel for some systems")

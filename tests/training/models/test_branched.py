@@ -89,7 +89,7 @@ def test_the_loss_is_the_mean_of_the_branches_own_losses() -> None:
 def test_a_part_of_a_feature_cannot_be_compared_with_a_whole_one() -> None:
     student = StudentConfig(family="raw-resnet", branches=2)
     config = Config(student=student, loss=LossWeights(semantic=1.0))
-    with pytest.raises(ConfigError, match=r"each of student.branches = 2 has a part of one.*branches = 1"):
+    with pytest.raises(ConfigError, match=r"each of student.branches = 2 has a part of one"):
         check_features(config, 1)
 
 
