@@ -13,7 +13,7 @@ from vskd_training.loop.tasks import EpochOrder, StudentBatch, StudentTask
 from vskd_training.models.build import build_student
 from vskd_training.models.output import FEATURE_SIZE, ModelOutput
 from vskd_training.models.student import Student
-from vskd_training.settings import Augmentation, Config, LossWeights, StudentConfig
+from vskd_training.settings import Augmentation, Config, DataConfig, LossWeights, StudentConfig
 
 torch.set_num_threads(1)
 
@@ -88,7 +88,8 @@ def test_the_loss_is_the_mean_of_the_branches_own_losses() -> None:
 
 def test_a_part_of_a_feature_cannot_be_compared_with_a_whole_one() -> None:
     student = StudentConfig(family="raw-resnet", branches=2)
-    config = Config(student=student, loss=LossWeights(semantic=1.0))
+    data = DataConfig(dataset="synthetic", view="rendered", protocol="cross-subject")
+    config = Config(data=data, student=student, loss=LossWeights(semantic=1.0))
     with pytest.raises(ConfigError, match=r"each of student.branches = 2 has a part of one"):
         check_features(config, 1)
 
