@@ -57,7 +57,7 @@ demo: .venv/.installed
 	$(VSKD) data stream --config $(CONFIG) --subject 2 --out $(DEMO)/recording.csv --truth $(DEMO)/truth.csv
 	$(VSKD) run $(DEMO)/wrist.bundle --input $(DEMO)/recording.csv > $(DEMO)/events.jsonl
 	$(VSKD) timeline $(DEMO)/events.jsonl --truth $(DEMO)/truth.csv --out $(DEMO)/timeline.png
-	$(VSKD) bench $(DEMO)/wrist.bundle $(DEMO)/watch.bundle --quick --out $(DEMO)/bench > /dev/null
+	$(VSKD) bench $(DEMO)/wrist.bundle $(DEMO)/watch.bundle --quick --recipe int8 --out $(DEMO)/bench > /dev/null
 	$(VSKD) summary $(DEMO)
 
 clean:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import html
 import json
 import resource
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -54,6 +56,26 @@ def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, 
         "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv",
         FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE,
     }  # fmt: skip
+
+
+def test_a_contract_from_before_raw_students_opens_and_verifies(bundle: Bundle, tmp_path: Path) -> None:
+    """``contract.json`` has no key ``raw``, as it was written then; the models inside have it, or were made then."""
+    folder = shutil.copytree(bundle.path, tmp_path / "old.bundle")
+    place, listed = folder / "contract.json", folder / "manifest.json"
+    contract = json.loads(place.read_text())
+    assert contract.pop("raw", "no such key") is None
+    content = json.dumps(contract).encode()
+    manifest = json.loads(listed.read_text())
+    manifest["files"]["contract.json"] = {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+    place.write_bytes(content)
+    listed.write_text(json.dumps(manifest))
+    old = Bundle.open(folder)
+    old.check()
+    assert old.contract == bundle.contract
+    done = CliRunner().invoke(verify, [str(folder)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "FAILED" not in done.output
+    assert done.output.count("ok     contract  inside model.") == len(MODELS)
 
 
 def test_the_report_holds_parity_flips_sizes_calibration_and_versions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -15,6 +16,7 @@ from vskd.bundle import Bundle
 from vskd.checks.selftest import selftest
 from vskd.commands.inspect import inspect
 from vskd.contract import Contract, RawSpec, WindowSpec
+from vskd.description import contract_in_words
 from vskd_export.build import export_bundle
 from vskd_export.convert import tflite_file
 from vskd_export.convert.graph import frozen_copy
@@ -24,14 +26,18 @@ from vskd_export.package.report import ExportReport
 from vskd_export.quantize.calibrate import draw_calibration
 from vskd_export.quantize.recipes import parse_recipes
 from vskd_training.models.build import build_student
+from vskd_training.models.output import FEATURE_SIZE
 from vskd_training.models.student import Student
 from vskd_training.quantization.fake import FakeQuantized, fold_norms
-from vskd_training.settings import StudentConfig
+from vskd_training.settings import StudentConfig, load_config
 
 from .conftest import LABELS, Trained, request_for, silent, synthetic_windows
 
 FLOAT_TFLITE, INTEGER_TFLITE = "model.fp32.tflite", "model.w8a8-static-pc.tflite"
 FLOAT_ONNX, HALF_ONNX, INTEGER_ONNX = "model.fp32.onnx", "model.fp16.onnx", "model.w8a8-static-pc.onnx"
+
+
+PRESET = Path(__file__).parents[2] / "training" / "presets" / "demo.toml"
 
 
 @dataclass(frozen=True)
@@ -164,6 +170,20 @@ def test_inspect_says_what_a_raw_student_is_and_counts_its_weights_in_every_reci
     assert {file for file, graph in graphs.items() if graph["quantization"]} == {INTEGER_ONNX, INTEGER_TFLITE}
     for file in (INTEGER_ONNX, INTEGER_TFLITE):
         assert list(graphs[file]["quantization"]) == ["encoded", "logits"]
+
+
+@pytest.mark.parametrize(("name", "size"), [("tiny", 2 * 36), ("watch", 2 * 64)])
+def test_what_inspect_says_of_the_students_with_a_name(name: str, size: int) -> None:
+    """The channels that it takes, where an image student has its image; the cost from the graph; the pooled vector."""
+    config = load_config(PRESET, changes=(f"student={name}",))
+    contract = config.contract(LABELS, "synthetic")
+    words = dict(contract_in_words(contract))
+    assert words["channels"] == "3 x 128, inside the model; tanh(reading / 2 g)"
+    assert "image" not in words
+    student = build_student(config.student, contract)
+    assert student.trunk.out_features == size == student.feature.in_features
+    window = torch.zeros(1, *contract.window_shape)
+    assert student(window).feature.shape == (1, FEATURE_SIZE)
 
 
 def test_fake_quantization_in_torch_foretells_the_integer_models(raw: RawExport) -> None:

@@ -37,7 +37,10 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     "--engine", "engines", multiple=True, help="Measure this engine; may be repeated.  [default: all installed]"
 )
 @click.option(
-    "--recipe", "recipes", multiple=True, help="Measure this model, e.g. fp32; may be repeated.  [default: all]"
+    "--recipe",
+    "recipes",
+    multiple=True,
+    help="Measure this model, e.g. fp32, and other networks in the same recipe; may be repeated.  [default: all]",
 )
 @click.option("--threads", type=click.IntRange(1, 256), default=1, help="Computing threads.")
 @click.option(

@@ -211,7 +211,9 @@ def _baselines(bundles: dict[str, Bundle], settings: Settings, folder: Path) -> 
         if failure:
             plan += Plan(skipped=(SkippedCase("other networks", bundle_id, failure),))
         prefix = bundle_id if len(bundles) > 1 else ""
-        plan += plan_baselines(bundle_id, bundle, made, threads=settings.threads, prefix=prefix)
+        plan += plan_baselines(
+            bundle_id, bundle, made, threads=settings.threads, prefix=prefix, recipes=settings.recipes
+        )
     return plan
 
 

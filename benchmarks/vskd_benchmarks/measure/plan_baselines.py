@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vskd.bundle import Bundle
 from vskd.bundle_files import CONTRACT, present, signatures_file, variant_file
+from vskd.manifest import RECIPE_ALIASES
 from vskd.report import read_report
 from vskd_benchmarks.measure.plan import Plan, PlannedCase, SkippedCase, describe_file
 from vskd_benchmarks.pipelines.baselines import missing_packages
@@ -53,7 +54,15 @@ def make_job(bundle: Bundle, folder: Path) -> dict[str, Any]:
     return {"kind": "make", "bundle": str(bundle.path), "folder": str(folder), "macs": macs}
 
 
-def plan_baselines(bundle_id: str, bundle: Bundle, made: Made, *, threads: int, prefix: str = "") -> Plan:
+def comparable_recipes(recipes: Sequence[str]) -> tuple[str, ...]:
+    """The recipes of other networks that stand beside these of the bundle: those that were named, or else all."""
+    named = {RECIPE_ALIASES.get(recipe, recipe) for recipe in recipes}
+    return tuple(recipe for recipe in RECIPES if recipe in named) or RECIPES
+
+
+def plan_baselines(
+    bundle_id: str, bundle: Bundle, made: Made, *, threads: int, prefix: str = "", recipes: Sequence[str] = ()
+) -> Plan:
     """What is measured beside a bundle.
 
     Parameters
@@ -62,10 +71,12 @@ def plan_baselines(bundle_id: str, bundle: Bundle, made: Made, *, threads: int, 
     made : as ``vskd_benchmarks.pipelines.networks.make_networks`` gives it; empty where its process failed
     threads : computing threads
     prefix : of every name; the bundle's id where there are several bundles
+    recipes : of the bundle's models that are measured, as the user named them; empty takes all. The usual pipeline is
+        float, and always measured
     """
     cases: list[PlannedCase] = []
     skipped: list[SkippedCase] = []
-    for packages, case in _Baselines(bundle_id, bundle, threads).offers(made):
+    for packages, case in _Baselines(bundle_id, bundle, threads, comparable_recipes(recipes)).offers(made):
         missing = missing_packages(*packages)
         if missing is None:
             cases.append(dataclasses.replace(case, name=f"{prefix}: {case.name}" if prefix else case.name))
@@ -91,19 +102,20 @@ class _Baselines:
     bundle_id: str
     bundle: Bundle
     threads: int
+    recipes: tuple[str, ...]
 
     def offers(self, made: Made) -> Iterator[tuple[tuple[str, ...], PlannedCase]]:
         """Each with the packages that it needs."""
         if self.bundle.contract.raw is None:
             yield from self._usual(made)
         for name, takes in (("mobilenetv2-0.35", "numpy"), ("cnn1d", "none")):
-            for recipe in RECIPES:
+            for recipe in self.recipes:
                 if "file" in made.get(f"{name}.{recipe}", {}):
                     student = Baseline("student", "onnxruntime", recipe, name, encoder=takes)
                     label = f"{name} onnxruntime {recipe}"
                     yield ("onnxruntime",), self._network(label, student, made[f"{name}.{recipe}"])
         if self.bundle.contract.raw is None:
-            for recipe in RECIPES:
+            for recipe in self.recipes:
                 yield from self._image_inputs(recipe)
 
     def _usual(self, made: Made) -> Iterator[tuple[tuple[str, ...], PlannedCase]]:

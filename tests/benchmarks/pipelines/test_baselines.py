@@ -69,8 +69,8 @@ MADE = {
 }
 
 
-def planned(bundle, made=MADE):
-    plan = plan_baselines("tiny", bundle, made, threads=2)
+def planned(bundle, made=MADE, recipes=()):
+    plan = plan_baselines("tiny", bundle, made, threads=2, recipes=recipes)
     return {case.name: case for case in plan.cases}, {each.name: each.reason for each in plan.skipped}
 
 
@@ -86,6 +86,25 @@ def test_every_pipeline_that_can_be_made_is_planned(bundle):
     }
     assert {case.threads for case in cases.values()} == {2}
     assert skipped == {"image-input": "the bundle has no such variant; `vskd export --variants` adds it"}
+
+
+@pytest.mark.parametrize(
+    ("recipes", "left"),
+    [
+        (("int8",), {"w8a8-static-pc"}),
+        (("w8a8-static-pc",), {"w8a8-static-pc"}),
+        (("fp32",), {"fp32"}),
+        (("fp32", "int8"), {"fp32", "w8a8-static-pc"}),
+        (("fp16",), {"fp32", "w8a8-static-pc"}),  # nobody else is made in it
+    ],
+)
+def test_other_networks_are_measured_in_the_recipes_that_were_named(make_bundle, make_model, tmp_path, recipes, left):
+    variants = [variant_file("image", recipe) for recipe in ("fp32", "w8a8-static-pc")]
+    files = {file: make_model((3, 64, 64)) for file in variants}
+    cases, _ = planned(Bundle.open(make_bundle(tmp_path / "variants.bundle", files=files)), recipes=recipes)
+    for kind in ("student", "image-input"):
+        assert {case.recipe for case in cases.values() if case.kind == kind} == left
+    assert [name for name, case in cases.items() if case.kind == "usual-pipeline"] == ["pyts+torch", "pyts+onnxruntime"]
 
 
 @pytest.mark.parametrize("place", [VARIANTS, FORMER_VARIANTS])

@@ -203,9 +203,10 @@ class Cells:
     def __call__(self, cell: Cell, work: Path, teachers: Sequence[Path], **_: object) -> None:
         self.tried.append(cell.name)
         if cell.name in self.broken:
+            work.mkdir(parents=True)  # what it resumes from
             raise self.broken[cell.name]
         assert all((teacher / "run.json").is_file() for teacher in teachers)
-        shutil.copytree(self.finished / "cells" / cell.name, work)
+        shutil.copytree(self.finished / "cells" / cell.name, work, dirs_exist_ok=True)
 
 
 def test_a_cell_that_fails_stops_only_those_that_it_teaches(
@@ -230,6 +231,7 @@ def test_a_cell_that_fails_stops_only_those_that_it_teaches(
     assert done.err.count("Traceback (most recent call last)") == 1
     assert "The same command tries them again" in done.err
     assert "again/all/seed-0" not in cells.tried
+    assert (tmp_path / "unfinished" / "alone" / "all" / "seed-0").is_dir()
 
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["failed"] == {
