@@ -25,6 +25,7 @@ from vskd_export.subprocesses import call_in_subprocess
 #: What the students are made of in TFLite.
 QUANTIZED_OPERATIONS = (
     "ADD",
+    "AVERAGE_POOL_2D",
     "CONCATENATION",
     "CONV_2D",
     "DEPTHWISE_CONV_2D",

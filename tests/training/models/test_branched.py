@@ -90,7 +90,9 @@ def test_a_part_of_a_feature_cannot_be_compared_with_a_whole_one() -> None:
     student = StudentConfig(family="raw-resnet", branches=2)
     data = DataConfig(dataset="synthetic", view="rendered", protocol="cross-subject")
     config = Config(data=data, student=student, loss=LossWeights(semantic=1.0))
-    with pytest.raises(ConfigError, match=r"each of student.branches = 2 has a part of one"):
+    with pytest.raises(
+        ConfigError, match=r"feature of 300 with one of 150: student.features = 300, student.branches = 2"
+    ):
         check_features(config, 1)
 
 

@@ -25,7 +25,7 @@ from vskd.errors import ConfigError
 from vskd_training.data.clips import clips_for
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import WindowTable
-from vskd_training.models.output import ModelOutput
+from vskd_training.models.output import FEATURE_SIZE, ModelOutput
 from vskd_training.models.student import Student
 from vskd_training.runs.predict import predict_clips, predict_windows
 from vskd_training.runs.run import Run
@@ -150,17 +150,18 @@ def _classes(output: ModelOutput, table: WindowTable, recordings: NDArray[np.int
 
 
 def check_features(config: Config, teachers: int) -> None:
-    """Refuse several teachers, or a branched student, for a term of the loss that needs one whole feature."""
+    """Refuse what a term of the loss cannot compare: several teachers' features, or features of two widths."""
     if teachers > 1 and config.loss.semantic:
         raise ConfigError(
             f"loss.semantic compares with one teacher's feature, and there are {teachers} teachers",
             hint="Set loss.semantic = 0, or name one teacher",
         )
-    if config.student.branches > 1 and config.loss.semantic:
+    width = config.student.features // config.student.branches
+    if config.loss.semantic and width != FEATURE_SIZE:
         raise ConfigError(
-            f"loss.semantic compares with a whole feature, and each of student.branches = {config.student.branches} "
-            "has a part of one",
-            hint="Set loss.semantic = 0, or student.branches = 1",
+            f"loss.semantic compares a teacher's feature of {FEATURE_SIZE} with one of {width}: student.features = "
+            f"{config.student.features}, student.branches = {config.student.branches}",
+            hint=f"Set loss.semantic = 0, or student.features = {FEATURE_SIZE} and student.branches = 1",
         )
 
 

@@ -31,7 +31,7 @@ def build_student(config: StudentConfig, contract: Contract) -> Student:
     if config.module:
         return own_student(config.module, contract)
     if config.family == "gaf-resnet":
-        return gaf_resnet(contract, width=config.width, depth=config.depth)
+        return gaf_resnet(contract, width=config.width, depth=config.depth, features=config.features)
     trunk = {"raw-resnet": RawResnet, "raw-separable": RawSeparable}[config.family]
     shape = RawShape(config.channels, config.growth, config.blocks, config.kernel, config.stride, config.segments)
     steps = shape.steps_left(contract.window.samples)
@@ -42,7 +42,9 @@ def build_student(config: StudentConfig, contract: Contract) -> Student:
             hint=f"Give at most {steps}, or a smaller student.stride",
         )
     trunks = [trunk(contract.encoded_shape[0], shape) for _ in range(config.branches)]
-    return Student(contract, *trunks) if len(trunks) == 1 else BranchedStudent(contract, trunks)
+    if len(trunks) == 1:
+        return Student(contract, trunks[0], features=config.features)
+    return BranchedStudent(contract, trunks, features=config.features)
 
 
 def build_teacher(config: Config, classes: int) -> Teacher | SkeletonTeacher:

@@ -72,7 +72,7 @@ class _OverTime(nn.Module):
 
     Shape
     -----
-    (batch, inputs, samples) -> (batch, out_features)
+    (batch, inputs, samples), or (batch, inputs, 1, samples) -> (batch, out_features)
     """
 
     def __init__(self, inputs: int, shape: RawShape, block: Callable[[int, int, int, int], nn.Module]) -> None:
@@ -91,7 +91,8 @@ class _OverTime(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, encoded: Tensor) -> Tensor:
-        signal = cast(Tensor, self.blocks(encoded.unsqueeze(2)))
+        rows = encoded if encoded.ndim == 4 else encoded.unsqueeze(2)
+        signal = cast(Tensor, self.blocks(rows))
         if self.segments == 1:
             return signal.mean(dim=(2, 3))
         instants = signal.shape[3]

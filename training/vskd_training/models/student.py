@@ -1,7 +1,8 @@
 """The student: an encoder, a trunk, and what every student has behind it.
 
-As in VSKD: the trunk's pooled vector, then Linear(-> 300) + ReLU, the feature that distillation compares, then
-Linear(300 -> classes). Families differ in their encoder (an image, or the raw window) and in their trunk.
+As in VSKD: the trunk's pooled vector, then Linear(-> features) + ReLU, the feature that distillation compares, then
+Linear(features -> classes). VSKD has 300 features, which are half the weights of a student for a microcontroller.
+Families differ in their encoder (an image, or the raw window) and in their trunk.
 
 ``BranchedStudent`` is several small students in one: their logits' mean errs less than each of them (Lakshminarayanan
 et al., NeurIPS 2017), and it is one network on the device.
@@ -29,18 +30,19 @@ class Student(nn.Module):
     ----------
     contract : fixes the window, the encoder and the classes
     trunk : what the encoder gives -> (batch, ``trunk.out_features``)
+    features : width of the feature
 
     Shape
     -----
     (batch, channels, samples), g -> ``ModelOutput``
     """
 
-    def __init__(self, contract: Contract, trunk: nn.Module) -> None:
+    def __init__(self, contract: Contract, trunk: nn.Module, *, features: int = FEATURE_SIZE) -> None:
         super().__init__()
         self.encoder = encoder_for(contract)
         self.trunk = trunk
-        self.feature = nn.Linear(cast(int, trunk.out_features), FEATURE_SIZE)
-        self.classifier = nn.Linear(FEATURE_SIZE, len(contract.labels))
+        self.feature = nn.Linear(cast(int, trunk.out_features), features)
+        self.classifier = nn.Linear(features, len(contract.labels))
 
     def forward(self, windows: Tensor) -> ModelOutput:
         return self.from_encoded(self.encoder(windows))
@@ -72,22 +74,25 @@ class BranchedStudent(Student):
     Parameters
     ----------
     contract : fixes the window, the encoder and the classes
-    trunks : of the branches; their number divides FEATURE_SIZE
+    trunks : of the branches, on raw windows
+    features : of all branches together; their number divides it
 
     Shape
     -----
     (batch, channels, samples), g -> ``ModelOutput``. In training mode each branch answers for itself, so that each
-    learns as if it were alone: (branches * batch) rows, branch by branch, FEATURE_SIZE / branches features
+    learns as if it were alone: (branches * batch) rows, branch by branch, features / branches wide
     """
 
-    def __init__(self, contract: Contract, trunks: Sequence[nn.Module]) -> None:
+    def __init__(self, contract: Contract, trunks: Sequence[nn.Module], *, features: int = FEATURE_SIZE) -> None:
         nn.Module.__init__(self)
         self.encoder = encoder_for(contract)
-        self.branches = nn.ModuleList(_Branch(trunk, FEATURE_SIZE // len(trunks)) for trunk in trunks)
-        self.classifier = nn.Linear(FEATURE_SIZE, len(contract.labels))
+        self.branches = nn.ModuleList(_Branch(trunk, features // len(trunks)) for trunk in trunks)
+        self.classifier = nn.Linear(features, len(contract.labels))
 
     def from_encoded(self, encoded: Tensor) -> ModelOutput:
-        parts = [branch(encoded) for branch in self.branches]
+        # One row of pixels for all branches: the converters change the layout of a tensor once for each reader of it.
+        rows = encoded.unsqueeze(2)
+        parts = [branch(rows) for branch in self.branches]
         if self.training:
             return ModelOutput(self._each(parts), torch.cat(parts))
         feature = torch.cat(parts, dim=1)
@@ -101,6 +106,6 @@ class BranchedStudent(Student):
         )
 
 
-def gaf_resnet(contract: Contract, *, width: float, depth: int = 18) -> Student:
+def gaf_resnet(contract: Contract, *, width: float, depth: int = 18, features: int = FEATURE_SIZE) -> Student:
     """The paper's student: a ResNet on the contract's Gramian fields, see ``models.resnet``."""
-    return Student(contract, resnet_trunk(contract.image_shape[0], width=width, depth=depth))
+    return Student(contract, resnet_trunk(contract.image_shape[0], width=width, depth=depth), features=features)

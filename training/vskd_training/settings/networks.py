@@ -22,6 +22,7 @@ class StudentConfig:
     ----------
     family : ``gaf-resnet`` (the paper's: a ResNet on the images of ``[gaf]``), ``raw-resnet`` (residual convolutions
         over time, on the channels of ``[raw]``), or ``raw-separable`` (depthwise-separable ones)
+    features : width of the feature behind every family's trunk, which distillation compares; 300 as in the paper
     width, depth : of ``gaf-resnet`` alone: the factor on the channels of ResNet, and its layers with weights
     channels, growth, blocks : of the raw families: channels of the first of three stages, the factor from stage to
         stage, and blocks in each
@@ -32,6 +33,7 @@ class StudentConfig:
     """
 
     family: Literal["gaf-resnet", "raw-resnet", "raw-separable"] = "gaf-resnet"
+    features: int = 300
     width: float = 1.0
     depth: Literal[10, 18, 34] = 18
     channels: int = 32
@@ -46,6 +48,11 @@ class StudentConfig:
     def __post_init__(self) -> None:
         if not 0.125 <= self.width <= 2:
             raise ConfigError(f"student.width must lie in [0.125, 2], got {self.width}")
+        if not 8 <= self.features <= 1024 or self.features % self.branches:
+            raise ConfigError(
+                f"student.features must lie in [8, 1024] and be a multiple of student.branches = {self.branches}, "
+                f"got {self.features}"
+            )
         if not 4 <= self.channels <= 512:
             raise ConfigError(f"student.channels must lie in [4, 512], got {self.channels}")
         if not (1 <= self.growth <= 2 and 1 <= self.blocks <= 4):
