@@ -1,7 +1,6 @@
 """Students by name: ``student = "watch"`` in a config, or ``--set student=watch``, stands for these keys.
 
-``watch`` and ``tiny`` were chosen on training subjects only, see ``training/studies/utd-mhad-raw-choice.toml``,
-``utd-mhad-branches-choice.toml``, ``shoulder-watch-choice.toml`` and ``synthetic-choice.toml``.
+``watch`` and ``tiny`` were chosen on training subjects only, see ``training/studies/*-choice.toml``.
 ``paper`` is the method's own (VSKD, ICASSP 2022), on images of the size that its public code has.
 """
 
@@ -17,6 +16,7 @@ STUDENTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "watch": {
         "student": {
             "family": "raw-resnet",
+            "features": 96,
             "branches": 3,
             "channels": 16,
             "growth": 1.5,
@@ -25,20 +25,21 @@ STUDENTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "stride": 2,
             "segments": 2,
         },
-        "raw": {"transforms": ["tanh"]},
+        "raw": {"transforms": ["g"]},
     },
     "tiny": {
         "student": {
             "family": "raw-resnet",
-            "branches": 3,
+            "features": 96,
+            "branches": 2,
             "channels": 12,
             "growth": 1.5,
             "blocks": 1,
-            "kernel": 5,
+            "kernel": 7,
             "stride": 2,
             "segments": 2,
         },
-        "raw": {"transforms": ["tanh"]},
+        "raw": {"transforms": ["g"]},
     },
     "paper": {
         "student": {"family": "gaf-resnet", "width": 1.0, "depth": 18},
