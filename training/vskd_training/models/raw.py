@@ -57,7 +57,7 @@ class RawShape:
                 yield width, 2 if stage and not block else 1
 
 
-class _OverTime(nn.Module):
+class RawTrunk(nn.Module):
     """A stem, blocks over time, and their mean over each segment of time.
 
     Parameters
@@ -72,7 +72,7 @@ class _OverTime(nn.Module):
 
     Shape
     -----
-    (batch, inputs, samples), or (batch, inputs, 1, samples) -> (batch, out_features)
+    (batch, inputs, samples) -> (batch, out_features)
     """
 
     def __init__(self, inputs: int, shape: RawShape, block: Callable[[int, int, int, int], nn.Module]) -> None:
@@ -91,7 +91,10 @@ class _OverTime(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, encoded: Tensor) -> Tensor:
-        rows = encoded if encoded.ndim == 4 else encoded.unsqueeze(2)
+        return self.pooled(encoded.unsqueeze(2))
+
+    def pooled(self, rows: Tensor) -> Tensor:
+        """What ``forward`` gives, from windows that are images of one row: (batch, inputs, 1, samples)."""
         signal = cast(Tensor, self.blocks(rows))
         if self.segments == 1:
             return signal.mean(dim=(2, 3))
@@ -101,18 +104,18 @@ class _OverTime(nn.Module):
         part = instants - (self.segments - 1) * step
         means = nn.functional.avg_pool2d(signal, (1, part), (1, step))
         # Segment by segment, which is the order in memory where channels come last, as in TFLite.
-        return means.squeeze(2).transpose(1, 2).flatten(1)
+        return means.permute(0, 2, 3, 1).flatten(1)
 
 
-class RawResnet(_OverTime):
-    """Residual blocks of two full convolutions; see ``_OverTime``."""
+class RawResnet(RawTrunk):
+    """Residual blocks of two full convolutions; see ``RawTrunk``."""
 
     def __init__(self, inputs: int, shape: RawShape) -> None:
         super().__init__(inputs, shape, _ResidualBlock)
 
 
-class RawSeparable(_OverTime):
-    """Blocks of a depthwise and a pointwise convolution; see ``_OverTime``."""
+class RawSeparable(RawTrunk):
+    """Blocks of a depthwise and a pointwise convolution; see ``RawTrunk``."""
 
     def __init__(self, inputs: int, shape: RawShape) -> None:
         super().__init__(inputs, shape, _SeparableBlock)

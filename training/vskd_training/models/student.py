@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from vskd.contract import Contract
 from vskd_training.models.encoder import encoder_for
 from vskd_training.models.output import FEATURE_SIZE, ModelOutput
+from vskd_training.models.raw import RawTrunk
 from vskd_training.models.resnet import resnet_trunk
 
 
@@ -54,15 +55,15 @@ class Student(nn.Module):
 
 
 class _Branch(nn.Module):
-    """A trunk and its part of the feature: (batch, *encoded_shape) -> (batch, features), not negative."""
+    """A trunk and its part of the feature: (batch, channels, 1, samples) -> (batch, features), not negative."""
 
-    def __init__(self, trunk: nn.Module, features: int) -> None:
+    def __init__(self, trunk: RawTrunk, features: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.feature = nn.Linear(cast(int, trunk.out_features), features)
+        self.feature = nn.Linear(trunk.out_features, features)
 
-    def forward(self, encoded: Tensor) -> Tensor:
-        return torch.relu(self.feature(self.trunk(encoded)))
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.relu(self.feature(self.trunk.pooled(rows)))
 
 
 class BranchedStudent(Student):
@@ -83,7 +84,7 @@ class BranchedStudent(Student):
     learns as if it were alone: (branches * batch) rows, branch by branch, features / branches wide
     """
 
-    def __init__(self, contract: Contract, trunks: Sequence[nn.Module], *, features: int = FEATURE_SIZE) -> None:
+    def __init__(self, contract: Contract, trunks: Sequence[RawTrunk], *, features: int = FEATURE_SIZE) -> None:
         nn.Module.__init__(self)
         self.encoder = encoder_for(contract)
         self.branches = nn.ModuleList(_Branch(trunk, features // len(trunks)) for trunk in trunks)
