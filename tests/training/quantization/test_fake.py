@@ -124,6 +124,16 @@ def test_a_range_leaves_out_each_windows_outermost_values(size: int) -> None:
     assert (left_out == 0) == (size < 1 / TAIL)
 
 
+def test_means_of_segments_are_rounded_as_activations_and_sizes_are_not() -> None:
+    student = student_of("raw-resnet", channels=8, kernel=5, segments=2)
+    fold_norms(student)
+    rounded = FakeQuantized(student)
+    rounded.calibrate(WINDOWS)
+    with torch.no_grad():
+        told, full = rounded(WINDOWS).logits, student(WINDOWS).logits
+    assert 0 < float((told - full).abs().max()) < 0.1 * float(full.abs().max())
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_tensor_that_an_integer_model_stores_is_rounded(family: str) -> None:
     student = student_of(family)

@@ -28,7 +28,7 @@ TAIL = 0.002
 _WEIGHTED = (nn.Conv2d, nn.Linear)
 
 #: What computes no new values: its output has the scale of its input.
-_PASSING = frozenset({"max_pool2d", "unsqueeze", "flatten", "reshape", "view", "squeeze", "pad"})
+_PASSING = frozenset({"max_pool2d", "unsqueeze", "flatten", "reshape", "view", "squeeze", "permute", "pad"})
 _PASSING_MODULES = (nn.MaxPool2d, nn.Identity, nn.Flatten, nn.Dropout)
 
 
@@ -127,7 +127,7 @@ class FakeQuantized(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
-        if n.name not in self.rounded:
+        if n.name not in self.rounded or not isinstance(value, Tensor):  # a size is no activation
             return value
         if self._observing:
             low, high = self.ranges.get(n.name, (0.0, 0.0))
