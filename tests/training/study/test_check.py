@@ -94,7 +94,7 @@ def test_what_cannot_be_trained_or_compared_is_refused_before_the_first_cell(
     kind: type[VskdError],
     message: str,
 ) -> None:
-    monkeypatch.setattr(running, "train_cell", lambda *_, **__: pytest.fail("a cell was trained"))
+    monkeypatch.setattr(running, "attempt_cell", lambda *_, **__: pytest.fail("a cell was trained"))
 
     def run() -> None:
         study = open_study(write_study(text), root=None)
