@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vskd.contract import Contract, RawSpec, WindowSpec
+from vskd.contract import Contract, GafSpec, RawSpec, WindowSpec
 from vskd.errors import ConfigError
 from vskd_training.distillation.losses import distillation_loss
 from vskd_training.distillation.targets import check_features
@@ -99,3 +99,17 @@ def test_a_part_of_a_feature_cannot_be_compared_with_a_whole_one() -> None:
 def test_an_image_student_has_no_branches() -> None:
     with pytest.raises(ConfigError, match=r"student.branches = 2 has no meaning for student.family = 'gaf-resnet'"):
         StudentConfig(branches=2)
+
+
+@pytest.mark.parametrize("keys", [{"features": 100, "branches": 3}, {"features": 4}, {"features": 2048}])
+def test_a_feature_that_branches_cannot_share_or_of_no_sensible_width_is_refused(keys: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=rf"student.features must lie in \[8, 1024\] .*, got {keys['features']}"):
+        StudentConfig(family="raw-resnet", **keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keys", [{}, {"family": "raw-resnet"}, {"family": "raw-resnet", "branches": 2}])
+def test_every_family_has_a_feature_of_the_width_that_is_asked_for(keys: dict[str, object]) -> None:
+    config = StudentConfig(features=96, **({"width": 0.125} if not keys else {"channels": 8}), **keys)  # type: ignore[arg-type]
+    contract = CONTRACT if keys else Contract(labels=("a", "b"), window=WindowSpec(samples=64), gaf=GafSpec(size=32))
+    with torch.no_grad():
+        assert build_student(config, contract).eval()(WINDOWS).feature.shape == (6, 96)

@@ -57,9 +57,9 @@ def study(
     """Train every arm on every fold and seed, and compare them over subjects.
 
     Killed at any moment, the same command resumes it; finished cells are not trained again. Leaves result.json,
-    table.md, differences.png and report.html in the folder, and prints the table. A cell that fails stops no other; it
-    is named with its error, the exit code is 1, and the next run tries it again. What is finished is always reported.
-    --plan shows what would be trained, and for how long.
+    table.md, differences.png and report.html in the folder, and prints the table. A cell that fails stops only those
+    that it teaches; it is named with its error, the exit code is 1, and the next run tries it again. What is finished
+    is always reported. --plan shows what would be trained, and for how long.
 
     With --backend ray --ray-address HOST:PORT cells are trained on a cluster (extra `ray`): `ray start --head` on one
     machine, `ray start --address=HOST:PORT` on each other one, all with the same vskd and the same folders.

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-#: Width of the distilled feature. DASK's semantic term compares it with the teacher's, so both use this one.
+#: Width of a teacher's feature, and of a student's unless its config says otherwise; DASK's semantic term needs both
+#: alike.
 FEATURE_SIZE = 300
 
 
@@ -17,7 +18,7 @@ class ModelOutput(NamedTuple):
     Attributes
     ----------
     logits : (batch, classes)
-    feature : (batch, FEATURE_SIZE), what is distilled
+    feature : (batch, features), what is distilled; FEATURE_SIZE of them in a teacher
     """
 
     logits: Tensor

@@ -1,7 +1,7 @@
 """The student: an encoder, a trunk, and what every student has behind it.
 
 As in VSKD: the trunk's pooled vector, then Linear(-> features) + ReLU, the feature that distillation compares, then
-Linear(features -> classes). VSKD has 300 features, which are half the weights of a student for a microcontroller.
+Linear(features -> classes). VSKD has 300 features, nearly half the weights of a student for a microcontroller.
 Families differ in their encoder (an image, or the raw window) and in their trunk.
 
 ``BranchedStudent`` is several small students in one: their logits' mean errs less than each of them (Lakshminarayanan

@@ -51,7 +51,8 @@ class StudentConfig:
         if not 8 <= self.features <= 1024 or self.features % self.branches:
             raise ConfigError(
                 f"student.features must lie in [8, 1024] and be a multiple of student.branches = {self.branches}, "
-                f"got {self.features}"
+                f"got {self.features}",
+                hint="96 and 300 are multiples of every number of branches",
             )
         if not 4 <= self.channels <= 512:
             raise ConfigError(f"student.channels must lie in [4, 512], got {self.channels}")

@@ -1,7 +1,7 @@
 """One cell of a study: trained in ``OUT/unfinished``, then moved to ``OUT/cells`` by one rename.
 
 A study that was killed at any moment is resumed by the same command: finished cells stay, an unfinished one resumes at
-its last epoch. A cell that fails stops no other: its error is an ``Outcome``.
+its last epoch. A cell that fails ends nothing else here: its error is an ``Outcome``.
 """
 
 from __future__ import annotations
