@@ -1,0 +1,181 @@
+"""What can be known of a stretch of samples by physics alone: frozen, copied or saturated axes, and gravity.
+
+Pure rules on (channels, samples) in g; the stream asks them of each window, training of each recording. Sums are taken
+in float64, where their order changes nothing that a limit could notice.
+
+Gravity. The velocity of a wrist stays below some m/s, so that its acceleration averages out over seconds, and what
+remains of the sensor's reading is gravity. Two things follow, for a stretch of ``SLOW_S`` or longer that includes
+gravity. However the wrist turns, its mean |a|, and with it the root mean square of |a|, is about 1 g or more. And where
+the reading hardly varies (a calm stretch), the length of the mean reading is 1 g, but for the sensor's own error. What
+physics does not give: a wrist in circles may have a mean of nearly 0 for some seconds, so that a short mean alone, in
+movement, is held against a stretch only below ``LEAST_SLOW_SHARE`` of the root mean square. Of 3,294 windows of 2.56 s
+of UTD-MHAD, whose actions hold many circles, some 0.2 % are below it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.floating[Any]]
+
+Direction = tuple[float, float, float]
+
+#: Shortest stretch whose slow part is judged, s.
+SLOW_S = 2.0
+
+#: A stretch is calm where the reading's standard deviation, all axes together, is at most this share of the mean
+#: reading's length, or of 1 g where that is shorter. A share, so that a wrong scale stays calm.
+CALM_SHARE = 0.1
+
+#: Length of gravity in a calm stretch, g: a sensor's error and its offset are within this, a wrong scale is not.
+GRAVITY_G = (0.8, 1.2)
+
+#: Length of the mean reading in a calm stretch without gravity, at most, g.
+NO_GRAVITY_G = 0.2
+
+#: Without gravity no wrist has a mean reading of ``GRAVITY_G[0]`` that varies by less than this share of it: in the two
+#: seconds it would reach 50 km/h.
+STEADY_SHARE = 0.5
+
+#: A stretch with gravity whose mean reading is a smaller share of its root mean square is as one without gravity.
+LEAST_SLOW_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class SlowPart:
+    """The slow part of a stretch of samples.
+
+    Attributes
+    ----------
+    mean : of each axis, g; gravity's direction and length where the stretch is calm
+    square : mean of |a|^2, g^2
+    """
+
+    mean: Direction
+    square: float
+
+    @property
+    def length_g(self) -> float:
+        """Length of the mean reading, g."""
+        x, y, z = self.mean
+        return math.sqrt(x * x + y * y + z * z)
+
+    @property
+    def rms_g(self) -> float:
+        """Root mean square of |a|, g."""
+        return math.sqrt(self.square)
+
+    @property
+    def spread_g(self) -> float:
+        """Standard deviation of the reading, all axes together, g."""
+        x, y, z = self.mean
+        return math.sqrt(max(0.0, self.square - (x * x + y * y + z * z)))
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the reading hardly varies."""
+        return self.spread_g <= CALM_SHARE * max(1.0, self.length_g)
+
+
+def slow_part(samples: Samples) -> SlowPart:
+    """The mean reading of a stretch (3, samples), g, and its mean square."""
+    exact = samples.astype(np.float64)
+    flat = exact.ravel()
+    count = samples.shape[1]
+    x, y, z = exact.dot(np.ones(count)).tolist()
+    return SlowPart((x / count, y / count, z / count), float(flat.dot(flat)) / count)
+
+
+def held_share(samples: Samples) -> float:
+    """Longest stretch in which no axis changes at all, as a share of all samples (channels, samples); 0 where none."""
+    return _longest_run((samples[:, 1:] == samples[:, :-1]).all(axis=0)) / len(samples[0])
+
+
+def zero_share(samples: Samples) -> float:
+    """Longest stretch in which every axis reads exactly 0, as a share of all samples (channels, samples)."""
+    zeros = (samples == 0).all(axis=0)
+    return _longest_run(zeros[1:] & zeros[:-1]) / len(zeros)
+
+
+def _longest_run(steps: NDArray[np.bool_]) -> int:
+    """Samples in the longest run of true steps between neighbours: one more than the steps; 0 where none is true."""
+    borders = np.flatnonzero(np.diff(np.concatenate(([False], steps, [False])).astype(np.int8)))
+    return int((borders[1::2] - borders[::2]).max()) + 1 if len(borders) else 0
+
+
+def equal_axes(samples: Samples) -> tuple[int, ...]:
+    """Axes of a stretch (channels, samples) that read the same throughout, and change; empty where no two do."""
+    moving = [axis for axis, row in enumerate(samples) if (row != row[0]).any()]
+    for axis in moving:
+        same = tuple(other for other in moving if (samples[other] == samples[axis]).all())
+        if len(same) > 1:
+            return same
+    return ()
+
+
+def flat_axes(samples: Samples) -> tuple[int, ...]:
+    """Axes of a stretch (channels, samples) that read one value throughout."""
+    return tuple(axis for axis, row in enumerate(samples) if (row == row[0]).all())
+
+
+def saturated_share(samples: Samples, *, range_g: float) -> float:
+    """Share of the samples (channels, samples), g, with an axis at or beyond the sensor's range."""
+    return float((np.abs(samples) >= range_g).any(axis=0).mean())
+
+
+def gravity_problem(slow: SlowPart, *, included: bool) -> str:
+    """Why a stretch of ``SLOW_S`` or longer cannot be in g with gravity, or without it; empty where it can.
+
+    Parameters
+    ----------
+    slow : of the stretch
+    included : whether gravity is, as the contract's ``sensor.gravity`` has it
+    """
+    low, high = GRAVITY_G
+    if not included:
+        is_steady = slow.length_g >= low and slow.spread_g <= STEADY_SHARE * slow.length_g
+        if is_steady or (slow.is_calm and slow.length_g > NO_GRAVITY_G):
+            return f"the mean reading is {slow.length_g:.2f} g long, as with gravity, which is to be removed"
+        return ""
+    if slow.rms_g < low:
+        return f"|a| is {slow.rms_g:.2f} g, and gravity alone makes it 1 g"
+    if slow.is_calm and slow.length_g > high:
+        return f"at rest |a| is {slow.length_g:.2f} g, and gravity alone makes it 1 g"
+    if slow.length_g < LEAST_SLOW_SHARE * slow.rms_g:
+        return f"the mean of {slow.rms_g:.2f} g of movement is {slow.length_g:.2f} g, as without gravity"
+    return ""
+
+
+def mean_direction(slow: Sequence[SlowPart]) -> Direction | None:
+    """The mean direction of gravity, a unit vector.
+
+    Parameters
+    ----------
+    slow : of stretches of one sensor; where one in ten is calm, only those count, else all: a wrist that turns within
+        a stretch gives a shorter mean, and so counts less
+
+    Returns
+    -------
+    None where there is nothing to average, or the directions cancel out
+    """
+    calm = [each for each in slow if each.is_calm]
+    used = calm if 10 * len(calm) >= len(slow) else slow
+    x, y, z = (math.fsum(each.mean[axis] for each in used) for axis in range(3))
+    length = math.sqrt(x * x + y * y + z * z)
+    if length < LEAST_SLOW_SHARE * math.fsum(each.rms_g for each in used) or length == 0.0:
+        return None
+    return x / length, y / length, z / length
+
+
+def angle_deg(one: Direction, other: Direction) -> float:
+    """Angle between two unit vectors, degrees in [0, 180]."""
+    cosine = sum(a * b for a, b in zip(one, other, strict=True))
+    return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
