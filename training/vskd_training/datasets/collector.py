@@ -46,6 +46,11 @@ class Collector:
             defect = error.defect
             self._broken[info.id] = Defect(defect.where, f"{defect.what}{note}", defect.kind)
             return None
+        except (OSError, MemoryError) as error:
+            # Of the file system or the size of one file: a name that is too long, a disk that fails.
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            self._broken[info.id] = Defect(info.id, f"cannot be read ({reason}){note}", "unreadable")
+            return None
         self._passed_over[info.id] = tuple(passed_over)
         return found
 

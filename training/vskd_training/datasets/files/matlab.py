@@ -1,4 +1,4 @@
-"""One numeric array out of a MATLAB 5 file. This module knows no data set."""
+"""One numeric array out of a MATLAB 5 file, read in a child process. This module knows no data set."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
+from vskd_training.datasets.files.in_child import Reading, read_in_child
 from vskd_training.datasets.recording import BrokenFileError
 
 #: What scipy raises on a damaged MATLAB file; found by truncating and flipping bits.
@@ -33,6 +34,11 @@ def read_array(path: Path, key: str, *, where: str, dims: int) -> NDArray[Any]:
     ------
     BrokenFileError : no MATLAB 5 file, or no such variable of finite numbers in it
     """
+    return read_in_child(load_array, path, key, where, dims, where=where).arrays[0]
+
+
+def load_array(path: Path, key: str, where: str, dims: int) -> Reading:
+    """``read_array`` itself, in the process that calls it."""
     try:
         with path.open("rb") as file:
             if file.read(len(_MATLAB_5)) != _MATLAB_5:
@@ -48,7 +54,7 @@ def read_array(path: Path, key: str, *, where: str, dims: int) -> NDArray[Any]:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         count = int(array.size - np.isfinite(array).sum())
         raise BrokenFileError(where, f"{key} holds {count} values that are NaN or infinite")
-    return array
+    return Reading((array,))
 
 
 def _describe(value: Any) -> str:

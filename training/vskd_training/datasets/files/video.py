@@ -3,7 +3,7 @@
 A video file carries the times of its frames, on a clock of its own; numbered images carry their order. Both are
 stretched over the recording they belong to, its first frame at the first sample and its last at the last, because two
 devices that were started together rarely agree on how long a second is. An .npz file may hold ``time_s`` on the
-sensor's clock; then nothing is stretched.
+sensor's clock; then nothing is stretched. All of them are decoded in a child process (``in_child``).
 
 This module knows files. It does not know sensors or data sets.
 """
@@ -20,7 +20,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vskd.closed import from_mapping, to_mapping
 from vskd_training.datasets.files.images import LUMA, image_frame
+from vskd_training.datasets.files.in_child import Reading, read_in_child
 from vskd_training.datasets.recording import BrokenFileError, Defect
 
 Float64 = NDArray[np.float64]
@@ -65,10 +67,18 @@ def read_clip(path: Path, *, where: str, height: int, width: int) -> Clip:
     ------
     BrokenFileError : it is none of the three, cannot be read, or holds fewer than two frames
     """
+    (frames, position), (clock, defects) = read_in_child(load_clip, path, where, height, width, where=where)
+    return Clip(frames, position, clock, tuple(from_mapping(Defect, one, where=where) for one in defects))
+
+
+def load_clip(path: Path, where: str, height: int, width: int) -> Reading:
+    """``read_clip`` itself, in the process that calls it: frames and positions; the clock and the defects."""
     if path.is_dir():
         clip = _images(path, where, height, width)
     elif not path.exists():
         raise BrokenFileError(where, "does not exist; mend the path, or leave it empty", kind="missing video")
+    elif not path.is_file():
+        raise BrokenFileError(where, "is neither a file nor a folder; mend the path", kind="unknown video")
     elif path.suffix.lower() == ".npz":
         clip = _npz(path, where, height, width)
     elif path.suffix.lower() in VIDEO_FILES:
@@ -79,7 +89,7 @@ def read_clip(path: Path, *, where: str, height: int, width: int) -> Clip:
     if len(clip.frames) < _FEWEST_FRAMES:
         what = f"holds {len(clip.frames)} frames, a clip needs {_FEWEST_FRAMES}"
         raise BrokenFileError(where, what, kind="no frames")
-    return clip
+    return Reading((clip.frames, clip.position), [clip.clock, [to_mapping(one) for one in clip.defects]])
 
 
 def on_sensor_clock(clip: Clip, time_s: Float64, *, where: str) -> tuple[Float64, tuple[Defect, ...]]:
@@ -153,7 +163,7 @@ def _video_file(path: Path, where: str, height: int, width: int) -> Clip:
 def _images(folder: Path, where: str, height: int, width: int) -> Clip:
     numbered: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_FILES:
+        if path.suffix.lower() not in IMAGE_FILES or not path.is_file():
             continue
         digits = re.findall(r"\d+", path.stem)
         if not digits:

@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vskd.closed import from_mapping, to_mapping
 from vskd.errors import DataError
+from vskd_training.datasets.files.in_child import Reading, read_in_child
 from vskd_training.datasets.fingerprint import fingerprint
-from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
+from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.shoulder_watch import DATA_SET
 
 #: As the file abbreviates them, in its order.
@@ -76,7 +78,7 @@ class ShoulderWatchSource:
     def open(cls, folder: Path, *, view: str = "sensors") -> ShoulderWatchSource:
         """Read the file; parameters and errors are those of the class."""
         path = folder / FILE
-        tables, infos = _checked(read_arrays(path), path)
+        tables, infos = _read(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return cls(view=view, digest=digest, tables=tables, infos=infos)
 
@@ -103,6 +105,21 @@ class ShoulderWatchSource:
                 yield Recording(info, time_s, acceleration_g, time_s, frames)
             else:
                 yield Recording(info, time_s, acceleration_g, np.empty(0), np.empty((0, 2, 3), dtype=np.float32))
+
+
+def _read(path: Path) -> tuple[list[NDArray[np.floating[Any]]], list[RecordingInfo]]:
+    """The file's recordings, unpickled in a child process."""
+    try:
+        tables, infos = read_in_child(load_recordings, path, where=str(path))
+    except BrokenFileError as error:
+        raise DataError(str(error), hint=_WAY_OUT) from error
+    return list(tables), [from_mapping(RecordingInfo, info, where=FILE) for info in infos]
+
+
+def load_recordings(path: Path) -> Reading:
+    """The file's recordings, in the process that calls it: tables (samples, 6), and whose they are."""
+    tables, infos = _checked(read_arrays(path), path)
+    return Reading(tuple(tables), [to_mapping(info) for info in infos])
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
