@@ -252,7 +252,7 @@ IN_PART = [
     (HEAD + GOOD + "1.2,0,0", "last line cut short", "the last line is cut short", 60),
     (HEAD + "-0.02,0,,9.8\n" + GOOD, "values that are no numbers", "1 samples hold NaN", 60),
     (HEAD + GOOD + "1.18,0,0,9.8\n", "repeated timestamps", "before, the first in line 62", 60),
-    (HEAD + GOOD + "\n0.5,0,0,9.8\n1.2,0,0,9.8\n", "backward timestamps", "in time, the first in line 63", 61),
+    (HEAD + GOOD + "\n0.5,0,0,9.8\n1.2,0,0,9.8\n", "wild timestamps", "were dropped, the first in line 63", 61),
 ]  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def test_every_known_defect_is_counted_and_none_stops_the_reading(tree: Path) ->
         "empty file": 1,
         "implausible readings": 1,
         "times without a fraction": 1,
-        "backward timestamps": 1,
+        "wild timestamps": 1,
         "repeated timestamps": 1,
         "broken lines": 2,
         "values that are no numbers": 1,

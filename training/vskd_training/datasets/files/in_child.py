@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -120,10 +121,8 @@ def _running_child() -> _Child:
 def _stop(child: _Child) -> int:
     """End a child that no longer answers as it should; its exit code."""
     _CHILDREN.clear()
-    try:
+    with suppress(OSError):  # it no longer reads: what was left to send is lost, as it is
         child.stdin.close()
-    except OSError:
-        pass  # it no longer reads: what was left to send is lost, as it is
     child.stdout.close()
     try:
         return child.process.wait(timeout=2)
@@ -148,11 +147,12 @@ def _died(code: int, path: Path, where: str) -> BrokenFileError:
 
 
 def _send(stream: IO[bytes], content: Any, arrays: tuple[NDArray[Any], ...] = ()) -> None:
-    """One line of JSON, then the arrays' bytes."""
+    """One line of JSON, then the arrays' bytes, in this machine's order."""
+    arrays = tuple(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")) for array in arrays)
     described = [[array.dtype.str, list(array.shape)] for array in arrays]
     stream.write(json.dumps([content, described]).encode() + b"\n")
     for array in arrays:
-        stream.write(np.ascontiguousarray(array).tobytes())
+        stream.write(array.tobytes())
     stream.flush()
 
 
@@ -208,7 +208,7 @@ def _answer(call: dict[str, Any]) -> tuple[dict[str, Any], tuple[NDArray[Any], .
     except MemoryError:
         what = f"needs more than {_memory() / 2**30:.0f} GiB of memory to be read"
         return {"broken": what, "where": "", "kind": "needs too much memory"}, ()
-    except Exception as error:  # a library's, on a file that nobody foresaw; it is shown with its type
+    except Exception as error:  # noqa: BLE001  (a library's, on a file that nobody foresaw; it is shown with its type)
         what = f"cannot be read ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})"
         return {"broken": what, "where": "", "kind": "unreadable"}, ()
     return {"plain": reading.plain}, reading.arrays

@@ -1,10 +1,10 @@
 """One recording's sensor file: CSV with a header, read whole, with every line that cannot be used counted and named.
 
 The header names the columns: one of ``time_s``, ``time_ms``, ``time_us``, ``time_ns``, the axes ``ax, ay, az``, and any
-others. Samples that hold NaN, an infinity or an empty cell are dropped, and so are samples whose time repeats or steps
-back; each kind becomes one counted defect, and the recording is kept. A line that is no row of numbers makes the
-recording unusable, because what else went wrong there is unknown; only a last line that was cut short, as a logger
-leaves it that lost its power, is dropped alone.
+others. Samples that hold NaN, an infinity or an empty cell are dropped, and so are samples whose time repeats or is
+wild; others are sorted (``clock``); each kind becomes one counted defect, and the recording is kept. A line that is no
+row of numbers makes the recording unusable, because what else went wrong there is unknown; only a last line that was
+cut short, as a logger leaves it that lost its power, is dropped alone.
 
 This module knows neither units nor data sets.
 """
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from vskd.errors import did_you_mean
 from vskd.sources.csv import AXES, TIME_COLUMNS
 from vskd.stream import LARGEST, per_second
+from vskd_training.datasets.files.clock import put_right
 from vskd_training.datasets.recording import BrokenFileError, Defect
 
 Float64 = NDArray[np.float64]
@@ -114,7 +115,7 @@ def read_lines(path: Path, *, where: str, parse: Callable[[str], Sequence[float]
 def drop_bad_samples(
     seconds: Float64, values: Float64, *, where: str, lines: Sequence[int]
 ) -> tuple[Float64, Float64, list[Defect]]:
-    """Drop samples that are no numbers, and those whose time does not come after all before.
+    """Drop samples that are no numbers, and put the times right (``clock``): each sample has one, and they increase.
 
     Parameters
     ----------
@@ -125,24 +126,27 @@ def drop_bad_samples(
 
     Returns
     -------
-    what is left of both, and one defect for each kind
+    what is left of both, in the order of time, and one defect for each kind
     """
     # As in the stream: what float32 cannot hold is no number. A comparison with NaN is false.
     finite = (np.abs(values) <= LARGEST).all(axis=1) & (np.abs(seconds) <= LARGEST)
-    latest = np.maximum.accumulate(np.where(finite, seconds, -np.inf))
-    before = np.concatenate(([-np.inf], latest[:-1]))
-    repeated, backward = finite & (seconds == before), finite & (seconds < before)
+    numbers = np.flatnonzero(finite)
+    clock = put_right(seconds[numbers])
+    repeated = np.concatenate(([False], np.diff(clock.time_s) == 0)) if len(clock.rows) else np.zeros(0, dtype=bool)
+    found = (
+        (np.flatnonzero(~finite), "hold NaN, infinity or an empty cell", "values that are no numbers"),
+        (numbers[clock.wild], "have a time far from all others and were dropped", "wild timestamps"),
+        (numbers[clock.rows[repeated]], "repeat the time of the one before", "repeated timestamps"),
+        (numbers[clock.backward], "go back in time", "backward timestamps"),
+        (numbers[clock.out_of_order], "came after later ones and were sorted by time", "samples out of order"),
+        (numbers[clock.resets], "follow a clock that started anew, and begin a segment each", "clock resets"),
+    )
     defects = [
-        Defect(where, f"{bad.sum()} samples {what}, the first in line {lines[int(bad.argmax())]}", kind, False)
-        for bad, what, kind in (
-            (~finite, "hold NaN, infinity or an empty cell", "values that are no numbers"),
-            (repeated, "repeat the time of the one before", "repeated timestamps"),
-            (backward, "go back in time", "backward timestamps"),
-        )
-        if bad.any()
+        Defect(where, f"{len(rows)} samples {what}, the first in line {lines[int(rows.min())]}", kind, left_out=False)
+        for rows, what, kind in found
+        if len(rows)
     ]
-    keep = finite & ~repeated & ~backward
-    return seconds[keep], values[keep], defects
+    return clock.time_s[~repeated], values[numbers[clock.rows[~repeated]]], defects
 
 
 def _lines(path: Path, where: str) -> list[str]:

@@ -206,6 +206,9 @@ def _refuse_copy(acceleration_g: Float64, row: ClipRow, seen: dict[bytes, str]) 
 
 def _files(path: Path) -> list[Path]:
     """The file, or every file in the folder; nothing where there is neither, which ``recordings`` finds out."""
-    if path.is_dir():
-        return sorted(child for child in path.iterdir() if child.is_file())
-    return [path] if path.is_file() else []
+    try:
+        if path.is_dir():
+            return sorted(child for child in path.iterdir() if child.is_file())
+        return [path] if path.is_file() else []
+    except OSError:  # a name that is too long: ``recordings`` says so
+        return []
