@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,16 @@ class Classifier:
                 "this model decides on whole recordings, which a stream does not have",
                 hint="Call classify(time, xyz) with a recording, or use a bundle trained on sliding windows",
             )
-        items = self._stream.advance(time, xyz)
+        return self._events(self._stream.advance(time, xyz))
+
+    def finish(self) -> list[Event]:
+        """The recording is over: decisions on samples that were held, since others might still have come before them.
+
+        Where ``resampling.reorder_s`` is 0 none are held, and there are none.
+        """
+        return self._events(self._stream.finish()) if self._stream else []
+
+    def _events(self, items: Iterable[Window | Pause]) -> list[Event]:
         return [event for item in items if (event := self._event(item)) is not None]
 
     def silence(self, for_s: float) -> list[Event]:

@@ -148,14 +148,21 @@ class ResamplingSpec:
     ----------
     max_gap_s : a longer pause between two samples empties the window instead of inventing samples
     rate_tolerance : relative difference between the measured rate and the contract's that is reported as a defect
+    reorder_s : a sample that comes late by at most so much sensor time is sorted in, samples that share a time are
+        spread, and a single wild time costs one sample, see ``vskd.stream.order``; 0: samples are taken as they come
     """
 
     max_gap_s: float = 0.25
     rate_tolerance: float = 0.2
+    reorder_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.max_gap_s > 0:
             raise ConfigError(f"resampling.max_gap_s must be above 0 s, got {self.max_gap_s}")
+        if not 0 <= self.reorder_s <= self.max_gap_s:
+            raise ConfigError(
+                f"resampling.reorder_s must lie between 0 and max_gap_s, {self.max_gap_s} s, got {self.reorder_s}"
+            )
 
 
 @dataclass(frozen=True)

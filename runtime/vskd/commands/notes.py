@@ -19,6 +19,11 @@ def stream_notes(health: Health, contract: Contract, events: int) -> Iterator[st
         f"{health.not_finite} not finite; {health.gaps} gaps; {health.saturated} beyond "
         f"+-{contract.sensor.range_g:g} g"
     )
+    if health.reordered or health.spread or health.wild:
+        yield (
+            f"{health.reordered} samples came late and were sorted in, {health.spread} shared a time and were spread, "
+            f"{health.wild} with a wild time were dropped"
+        )
     for axis, flat in zip(contract.sensor.axes, health.flat, strict=True):
         if flat:
             yield f"warning: axis {axis} read one value throughout {flat} of {health.windows} windows; is it dead?"

@@ -56,6 +56,8 @@ def feed(classifier: Classifier, chunks: Iterable[Chunk], on_event: OnEvent) -> 
     for chunk in chunks:
         for event in classifier.push(chunk.time, chunk.xyz):
             on_event(event)
+    for event in classifier.finish():
+        on_event(event)
 
 
 def paced(

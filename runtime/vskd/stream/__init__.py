@@ -18,6 +18,7 @@ Windows for training are cut by the same code (``cut_windows``). Nothing here de
 """
 
 from vskd.stream.health import Health
+from vskd.stream.order import Ordered, in_order
 from vskd.stream.recording import cut_windows, stretch, whole_window
 from vskd.stream.samples import LARGEST, AxisMap, TimeUnit, as_samples, per_second, to_g
 from vskd.stream.sliding import BLOCK, Stream
@@ -31,12 +32,14 @@ __all__ = [
     "UNIT_CHECK_SAMPLES",
     "AxisMap",
     "Health",
+    "Ordered",
     "Pause",
     "Stream",
     "TimeUnit",
     "Window",
     "as_samples",
     "cut_windows",
+    "in_order",
     "per_second",
     "refuse_wrong_unit",
     "stretch",

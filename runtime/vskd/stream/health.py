@@ -27,6 +27,9 @@ class Health:
     ----------
     samples : samples pushed
     out_of_order : dropped: time repeated or a little backward
+    wild : dropped: a time far from those before and after, see ``vskd.stream.order``
+    reordered : sorted in, because they came late
+    spread : of packets that share a time, and given times of their own
     not_finite : dropped: NaN, infinite or beyond float32
     gaps : pauses above the limit, and reset clocks
     saturated : samples with an axis at or beyond the sensor's range in training
@@ -37,6 +40,9 @@ class Health:
 
     samples: int = 0
     out_of_order: int = 0
+    wild: int = 0
+    reordered: int = 0
+    spread: int = 0
     not_finite: int = 0
     gaps: int = 0
     saturated: int = 0

@@ -32,7 +32,9 @@ def cut_windows(contract: Contract, time_s: Float64, xyz: Float64) -> list[Windo
     one window in mode ``whole``; in mode ``sliding`` as many as fit, none if the recording is shorter than a window
     """
     if contract.window.mode == "sliding":
-        return Stream(contract).push(time_s, xyz)
+        stream = Stream(contract)
+        items = [*stream.advance(time_s, xyz), *stream.finish()]
+        return [item for item in items if isinstance(item, Window)]
     return [Window(stretch(time_s, xyz, contract.window.samples), float(time_s[0]), float(time_s[-1]), True)]
 
 

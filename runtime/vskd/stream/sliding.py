@@ -11,6 +11,8 @@ import numpy as np
 from vskd.contract import Contract, Unit
 from vskd.errors import ContractError
 from vskd.stream.health import Health
+from vskd.stream.order import OPENING, Fate, Order
+from vskd.stream.order import Sample as OrderedSample
 from vskd.stream.samples import LARGEST, AxisMap, TimeUnit, as_samples, factor_to_g, per_second
 from vskd.stream.unit_check import UNIT_CHECK_SAMPLES, refuse_wrong_unit
 from vskd.stream.window import Pause, Window
@@ -67,6 +69,7 @@ class Stream:
         # No sample is plain before the unit is believed.
         self._plain_below_g = 0.0 if known_by_gravity else contract.sensor.range_g
         self._held: list[Window | Pause] = []  # until the unit is believed
+        self._order = self._new_order()
         self._last: Sample = (-math.inf, 0.0, 0.0, 0.0)  # accepted; its time in s since the origin
         self._anchor_s = 0.0  # time of the segment's first sample, where its grid starts
         self._next_index = 0  # of the next regular sample, counted from the anchor
@@ -95,10 +98,18 @@ class Stream:
         """
         return [item for item in self.advance(time, xyz) if isinstance(item, Window)]
 
+    def finish(self) -> list[Window | Pause]:
+        """The recording is over: what was held for samples that might still come, as of ``advance``."""
+        if self._order is not None:
+            for starts, sample in self._order.finish():
+                self._accept(sample, starts=starts)
+        return self._handed_out()
+
     @property
     def last_sample_s(self) -> float | None:
-        """Time of the last accepted sample, s, on the sensor's clock; None before the first."""
-        return None if self._origin is None else self._origin_s + self._last[0]
+        """Time of the latest sample, s, on the sensor's clock; None before the first."""
+        newest_s = max(self._last[0], self._order.newest_s if self._order else -math.inf)
+        return None if self._origin is None or newest_s == -math.inf else self._origin_s + newest_s
 
     def advance(self, time: ArrayLike, xyz: ArrayLike) -> list[Window | Pause]:
         """As ``push``, and in their place the pauses between the windows."""
@@ -106,6 +117,9 @@ class Stream:
         self.health.samples += len(times)
         for start in range(0, len(times), BLOCK):
             self._take(times[start : start + BLOCK], raw[start : start + BLOCK])
+        return self._handed_out()
+
+    def _handed_out(self) -> list[Window | Pause]:
         if self._unit_check is not None:
             return []
         items, self._held = self._held, []
@@ -118,24 +132,34 @@ class Stream:
         # No reading is beyond the root of an axis's summed squares, which is NaN where a reading is.
         within_g = _ALMOST * self._plain_below_g
         plain = math.hypot(*xs) < within_g and math.hypot(*ys) < within_g and math.hypot(*zs) < within_g
-        while (odd := self._follow(samples, plain)) is not None:
+        while (odd := self._follow(samples, plain, self._prompt_s())) is not None:
             self._sort_out(odd)
 
-    def _follow(self, samples: Iterator[Sample], plain: bool) -> Sample | None:
+    def _prompt_s(self) -> float:
+        """A sample at most so long after the last one needs no look at its order; below 0 where every one does."""
+        if self._order is None:
+            return self.contract.resampling.max_gap_s
+        return self._order.prompt_s if self._order.is_idle else -1.0
+
+    def _follow(
+        self, samples: Iterator[Sample], plain: bool, prompt_s: float, *, ordered: bool = False
+    ) -> Sample | None:
         """Take samples while each plainly follows: in order, without a gap, and within the sensor's range.
 
         Parameters
         ----------
         samples : taken from until one does not follow
         plain : they are known to be within the range
+        prompt_s : the longest step from one to the next
+        ordered : their times are s since the origin already
 
         Returns
         -------
         the first that does not, or None where all did; a comparison with NaN is false
         """
-        origin, per_second = 0.0 if self._origin is None else self._origin, self._per_second
+        origin, per_second = (0.0, 1) if ordered or self._origin is None else (self._origin, self._per_second)
         in_seconds = per_second == 1 and isinstance(origin, float)  # most streams; nothing is left to divide
-        max_gap_s, rate_hz, anchor_s = self.contract.resampling.max_gap_s, self.contract.window.rate_hz, self._anchor_s
+        rate_hz, anchor_s = self.contract.window.rate_hz, self._anchor_s
         (xs, ys, zs), window_samples, within_g = self._rows, self.contract.window.samples, self._plain_below_g
         last_s, last_x, last_y, last_z = self._last
         filled, odd, taken, since_s = self._filled, None, 0, last_s
@@ -145,7 +169,7 @@ class Stream:
             now_s = when - origin if in_seconds else (when - origin) / per_second
             step_s = now_s - last_s
             if not (
-                0.0 < step_s <= max_gap_s
+                0.0 < step_s <= prompt_s
                 and (plain or (-within_g < x < within_g and -within_g < y < within_g and -within_g < z < within_g))
             ):
                 odd = (when, x, y, z)
@@ -183,24 +207,50 @@ class Stream:
         if self._origin is None:
             self._origin, self._origin_s = when, float(when) / self._per_second
         now_s = (when - self._origin) / self._per_second
-        step_s = now_s - self._last[0]
-        max_gap_s = self.contract.resampling.max_gap_s
+        if self._order is not None:
+            self._order.last_s = self._last[0]
+            for starts, ready in self._order.take((now_s, *values)):
+                self._accept(ready, starts=starts)
+            return
+        step_s, max_gap_s = now_s - self._last[0], self.contract.resampling.max_gap_s
         if -max_gap_s <= step_s <= 0:
             health.out_of_order += 1
-            return
-        health.saturated += max(map(abs, values)) >= self.contract.sensor.range_g
+        else:
+            self._accept((now_s, *values), starts=not 0 < step_s <= max_gap_s)
+
+    def _new_order(self) -> Order | None:
+        resampling, health = self.contract.resampling, self.health
+        if not resampling.reorder_s:
+            return None
+
+        def tell(fate: Fate, _: OrderedSample) -> None:
+            health.reordered += fate == "sorted"
+            health.spread += fate == "spread"
+            health.wild += fate == "wild"
+            health.out_of_order += fate in ("late", "repeated")
+
+        opening = min(OPENING, self.contract.window.samples)
+        return Order(max_gap_s=resampling.max_gap_s, reorder_s=resampling.reorder_s, opening=opening, tell=tell)
+
+    def _accept(self, sample: OrderedSample, *, starts: bool) -> None:
+        """Take a sample that is in order; ``starts``: it begins a segment."""
+        now_s, x, y, z = sample
+        values = [x, y, z]
+        self.health.saturated += max(map(abs, values)) >= self.contract.sensor.range_g
         self._check_unit(values)
-        if 0 < step_s <= max_gap_s:
-            self._follow(iter([sample]), True)
+        if not starts:
+            self._follow(iter([(now_s, x, y, z)]), True, math.inf, ordered=True)
             return
+        step_s = now_s - self._last[0]
         if step_s < math.inf:  # before the very first sample there is no gap
-            health.gaps += 1
+            self.health.gaps += 1
             self._hold_pause(step_s, now_s)
         self._start_segment(now_s, values)
 
     def _hold_pause(self, step_s: float, now_s: float) -> None:
-        """After a clock was set back the length of the pause is unknown, and none is held."""
-        if step_s > 0:
+        """After a clock was set back, or after one sample whose clock nothing confirms, no pause is known."""
+        is_confirmed = self._order is None or self._last[0] > self._anchor_s
+        if step_s > 0 and is_confirmed:
             since_s = self._origin_s + now_s
             self._held.append(Pause(since_s - step_s, since_s))
 

@@ -325,6 +325,7 @@ def decide(
         part = slice(start, start + _PUSHED)
         events += classifier.push(stream.time[part], stream.xyz[part])
         progress(min(start + _PUSHED, len(stream.time)))
+    events += classifier.finish()
     logits = iter(recorder.logits)
     return [_decision(event, model.contract.labels, logits) for event in events]
 
