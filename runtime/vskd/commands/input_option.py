@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,7 +21,17 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     from vskd.contract import Contract, Unit
     from vskd.sources.csv import Chunk
     from vskd.sources.feed import Source
+    from vskd.sources.layout import Described
     from vskd.sources.live_text import Waiting
+
+LAYOUT = click.option(
+    "--layout",
+    "layouts",
+    multiple=True,
+    metavar="FILE|KEY=VALUE",
+    help="How the text of --input is laid out: a dataset.toml (its [layout], unit, axes), or a key: separator=';', "
+    "decimal=',', skip_lines=10, comment='#', header=false, time='Time (s)', time_unit=iso, rate_hz=50, x='-gx'.",
+)
 
 #: Takes a sentence for the user.
 Note = Callable[[str], object]
@@ -35,6 +47,8 @@ class InputOption:
     follow, replay_speed : as the options
     unit : of ``--unit``; None where it is not given
     in_view : whether ``--view`` draws, which replays a recording at its own speed
+    axes : of ``--axes``; None where it is not given
+    layouts : of ``--layout``
     """
 
     source: str
@@ -42,6 +56,22 @@ class InputOption:
     replay_speed: float | None = None
     unit: str | None = None
     in_view: bool = False
+    axes: str | None = None
+    layouts: tuple[str, ...] = ()
+
+    @cached_property
+    def described(self) -> Described:
+        """What ``--layout`` says of the source."""
+        from vskd.sources.layout import described
+
+        keys = dict(one.split("=", 1) for one in self.layouts if "=" in one)
+        return described([Path(one) for one in self.layouts if "=" not in one], toml_values(keys))
+
+    @property
+    def sample_axes(self) -> str:
+        """The map of the samples' axes."""
+        written = self.described.axes
+        return self.axes or (written.map if written else "x,y,z")
 
     @property
     def is_sensor(self) -> bool:
@@ -61,7 +91,8 @@ class InputOption:
     @property
     def sample_unit(self) -> Unit:
         """Unit of the samples; the drivers' where there is no choice."""
-        return self.unit or ("m/s^2" if self.is_sensor else "g")  # type: ignore[return-value]  # of a click.Choice
+        known = self.unit or self.described.unit
+        return known or ("m/s^2" if self.is_sensor else "g")  # type: ignore[return-value]  # of a click.Choice
 
     def check_options(self) -> None:
         """Raise ``click.UsageError`` for options that contradict each other."""
@@ -69,6 +100,8 @@ class InputOption:
             self._place()  # raises for a sensor that does not exist
         if self.is_sensor and self.unit == "g":
             raise click.UsageError(f"the drivers of {PREFIX} sensors give m/s^2; leave out --unit")
+        if self.layouts and (self.is_sensor or self.source.endswith(".npz")):
+            raise click.UsageError(f"--layout describes text, which {self.source!r} is not")
         if self.follow and self.is_sensor:
             raise click.UsageError(f"--follow waits for more of a CSV file; {self.source} has no end anyway")
         if self.follow and (self.source == "-" or self.source.endswith(".npz")):
@@ -100,22 +133,22 @@ class InputOption:
             rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
             return I2cSource.open(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
         from vskd.sources.csv import SampleReader
-        from vskd.sources.live_text import followed_lines, pipe_lines
         from vskd.sources.npz import NpzReader
 
-        path = Path(self.source)
+        if self.source.endswith(".npz"):
+            return NpzReader.open(Path(self.source))
+        name = "standard input" if self.source == "-" else self.source
+        lines, layout = self._lines(waiting), self.described.text
+        return SampleReader.open(lines, name=name, layout=layout, is_live=self.is_live, note=note)
+
+    def _lines(self, waiting: Waiting) -> Iterator[str]:
+        from vskd.sources.live_text import followed_lines, pipe_lines
+        from vskd.sources.text_file import file_lines
+
         if self.source == "-":
-            return SampleReader.open(pipe_lines(_standard_input(), waiting=waiting), name="standard input")
-        if self.follow:
-            return SampleReader.open(followed_lines(path, waiting=waiting), name=self.source)
-        if path.suffix == ".npz":
-            return NpzReader.open(path)
-        try:
-            lines = resources.enter_context(path.open(encoding="utf-8", newline=""))
-        except OSError as error:
-            hint = "Give a CSV or NPZ file, or - for a pipe"
-            raise DataError(f"cannot read {path}: {error.strerror}", hint=hint) from error
-        return SampleReader.open(lines, name=self.source)
+            return pipe_lines(_standard_input(), waiting=waiting)
+        path = Path(self.source)
+        return followed_lines(path, waiting=waiting) if self.follow else file_lines(path, name=self.source)
 
     def chunks(self, samples: Source, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Chunk]:
         """The source's chunks, as fast as they come or at the replay speed."""
@@ -132,3 +165,14 @@ def _standard_input() -> int:
     if sys.stdin is None:
         raise DataError("standard input is closed", hint="Pipe a logger into vskd, or give a CSV file")
     return sys.stdin.fileno()
+
+
+def toml_values(texts: Mapping[str, str]) -> dict[str, Any]:
+    """``{"min_lead": "0.1"}`` -> ``{"min_lead": 0.1}``; what is no value in TOML is text."""
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        try:
+            values[name.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name.strip()] = text.strip()
+    return values

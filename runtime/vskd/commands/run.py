@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vskd.commands.input_option import InputOption
+from vskd.commands.input_option import LAYOUT, InputOption, toml_values
 from vskd.commands.session import Session
 from vskd.engines import ENGINES, open_engine
 from vskd.sources.i2c_sensors import PREFIX, SENSORS
@@ -29,7 +28,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     "--input",
     "source",
     required=True,
-    help="CSV or NPZ with time_s,ax,ay,az; '-' reads CSV from standard input; "
+    help="CSV (or .csv.gz) or NPZ with time_s,ax,ay,az, or see --layout; '-' reads CSV from standard input; "
     f"{PREFIX}SENSOR[,bus=1][,address=0x6b] reads a sensor at the bundle's rate: {', '.join(SENSORS)}.",
 )
 @click.option("--follow", is_flag=True, help="The CSV is still being written: wait for more, until Ctrl-C or SIGTERM.")
@@ -57,9 +56,10 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     "--unit",
     type=click.Choice(["g", "m/s^2"]),
     default=None,
-    help=f"Unit of ax, ay, az.  [default: g; m/s^2 for {PREFIX}...]",
+    help=f"Unit of the readings.  [default: --layout's; g; m/s^2 for {PREFIX}...]",
 )
-@click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
+@click.option("--axes", default=None, help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
+@LAYOUT
 @click.option("--threads", type=click.IntRange(1), default=1, help="Computing threads.")
 @click.option(
     "--view",
@@ -79,7 +79,8 @@ def run(
     engine: str | None,
     recipe: str | None,
     unit: str | None,
-    axes: str,
+    axes: str | None,
+    layouts: tuple[str, ...],
     threads: int,
     view: bool,
     watchdog: bool,
@@ -94,7 +95,7 @@ def run(
     from vskd.sinks.event_files import check_output
     from vskd.sources.feed import feed
 
-    option = InputOption(source, follow, replay_speed, unit, in_view=view)
+    option = InputOption(source, follow, replay_speed, unit, in_view=view, axes=axes, layouts=layouts)
     option.check_options()
     if output is not None:
         check_output(output, append=append)
@@ -110,7 +111,7 @@ def run(
     with ExitStack() as resources:
         session = Session(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
         samples = option.open(contract, waiting=session.waiting, note=session.note, resources=resources)
-        session.begin(contract, loaded, samples, option.sample_unit, axes, title=title if view else None)
+        session.begin(contract, loaded, samples, option.sample_unit, option.sample_axes, title=title if view else None)
         session.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
         with _until_stopped(option.is_live), session.on_screen():
             chunks = option.chunks(samples, sleep=session.sleep)
@@ -118,7 +119,7 @@ def run(
     if contract.window.mode == "sliding":
         notes = stream_notes(session.classifier.health, contract, session.events)
     else:
-        notes = recording_notes(session.recording, option.sample_unit, axes, contract)
+        notes = recording_notes(session.recording, option.sample_unit, option.sample_axes, contract)
     for text in notes:
         click.echo(text, err=True)
 
@@ -167,8 +168,5 @@ def decision_rules(settings: Iterable[str]) -> dict[str, Any]:
         name, equals, value = setting.partition("=")
         if not equals:
             raise click.BadParameter(f"{setting!r} is not RULE=VALUE", param_hint="'--set'")
-        try:
-            rules[name.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            rules[name.strip()] = value.strip()
+        rules |= toml_values({name: value})
     return rules

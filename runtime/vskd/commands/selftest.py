@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vskd.commands.input_option import InputOption
+from vskd.commands.input_option import LAYOUT, InputOption
 from vskd.commands.verify import print_checks
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     help="Also check the rate and unit of a CSV, an NPZ, standard input (-) or a sensor (i2c:lsm6dsox, see vskd run).",
 )
 @click.option("--unit", type=click.Choice(["g", "m/s^2"]), default=None, help="Unit of ax, ay, az.  [default: g]")
-@click.option("--axes", default="x,y,z", help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
-def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> None:
+@click.option("--axes", default=None, help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
+@LAYOUT
+def selftest(bundle: Path, source: str | None, unit: str | None, axes: str | None, layouts: tuple[str, ...]) -> None:
     """Verify a bundle on this machine, and a source of samples; exit code 1 if a check fails."""
     from vskd.bundle import Bundle
     from vskd.checks.selftest import selftest as try_all
 
-    option = InputOption(source or "", unit=unit)
+    option = InputOption(source or "", unit=unit, axes=axes, layouts=layouts)
     option.check_options()
     opened = Bundle.open(bundle)
     with ExitStack() as resources:
@@ -41,4 +42,4 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str) -> N
             samples = option.open(
                 opened.contract, waiting=lambda _: None, note=partial(click.echo, err=True), resources=resources
             )
-        print_checks(try_all(opened, source=samples, unit=option.sample_unit, axes=axes))
+        print_checks(try_all(opened, source=samples, unit=option.sample_unit, axes=option.sample_axes))

@@ -105,7 +105,8 @@ class _Lines:
     def take(self, data: bytes) -> Iterator[str]:
         *whole, self.rest = (self.rest + data).split(b"\n")
         for line in whole:
-            yield line.decode("utf-8") + "\n"
+            # A garbled byte spoils its own line, not the stream.
+            yield line.decode("utf-8", errors="replace") + "\n"
         if len(self.rest) > LONGEST_LINE_BYTES:
             raise DataError(
                 f"{self._name}: a line of more than {LONGEST_LINE_BYTES} bytes", hint="Give CSV text in UTF-8"

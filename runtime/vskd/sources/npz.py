@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import DataError, StreamError
+from vskd.sources.causes import JUDGED_TIMES, refuse_impossible_times
 from vskd.sources.csv import AXES, TIME_COLUMNS, Chunk
 from vskd.stream import TimeUnit, as_samples
 
@@ -81,7 +82,10 @@ def _samples(archive: np.lib.npyio.NpzFile, path: Path) -> tuple[TimeUnit, NDArr
             hint="Add or rename the arrays",
         )
     xyz = archive["xyz"] if "xyz" in names else np.stack([archive[axis] for axis in AXES], axis=-1)
+    unit = TIME_COLUMNS[times[0]]
     try:
-        return TIME_COLUMNS[times[0]], *as_samples(archive[times[0]], xyz)
+        time, values = as_samples(archive[times[0]], xyz)
     except StreamError as error:
         raise DataError(f"{path}: {error.message}", hint=error.hint) from error
+    refuse_impossible_times(time[:JUDGED_TIMES].tolist(), unit, where=f"{path}: {times[0]}")
+    return unit, time, values

@@ -259,7 +259,7 @@ def run(command):
     ("xyz", "line", "pattern", "says"),
     [
         ([[0.0, 1.0]], "0.1,0,1", r"got \(1,\) and \(1, 2\)", "line 3: 3 values, the header has 4"),
-        ([["0", "0", "one"]], "0.1,0,0,one", "must be numbers", "line 3: could not convert string to float: 'one'"),
+        ([["0", "0", "one"]], "0.1,0,0,one", "must be numbers", "line 3: 'one' is no number"),
     ],
     ids=["wrong shape", "wrong type"],
 )
@@ -271,7 +271,7 @@ def test_what_are_no_samples_is_refused_and_the_stream_goes_on(
         classifier.push([0.0], xyz)
     assert len(classifier.push(clock(), wrist())) == 11
     path = tmp_path / "bad.csv"
-    path.write_text(f"time_s,ax,ay,az\n0,0,0,1\n{line}\n")
+    path.write_text(f"time_s,ax,ay,az\n0,0,0,1\n{line}\n{line}\n")
     code, out, err = run(make_bundle(tmp_path / "x.bundle", contract), path)
     assert (code, out) == (1, "")
     assert says in err

@@ -365,11 +365,11 @@ def test_a_termination_gives_the_terminal_back_too(bundle, tmp_path, words, code
 
 def test_an_error_is_read_on_the_ordinary_screen(bundle, tmp_path):
     path = recording(tmp_path, 60)
-    path.write_text(path.read_text() + "1.3,0,zero,1\n")
+    path.write_text(path.read_text() + "1.3,0,zero,1\n" * 30)
     screen = Screen(bundle, "--input", path, "--replay-speed", "20")
     screen.end()
     assert screen.process.returncode == 1
-    assert "walk.csv, line 62" in screen.text[screen.text.index(LEAVE) :]
+    assert "the first is line 62" in screen.text[screen.text.index(LEAVE) :]
 
 
 def test_without_a_terminal_it_is_refused(bundle, tmp_path):

@@ -164,10 +164,16 @@ def test_what_never_ends_a_line_is_refused_before_it_fills_the_memory(tmp_path):
         list(pipe_lines(file.fileno(), waiting=lambda _: None))
 
 
-def test_bytes_that_are_no_text_are_refused_by_the_reader_with_the_line(tmp_path):
+def test_a_garbled_line_is_dropped_and_a_garbled_header_refused(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_bytes(b"time_s,ax,ay,az\n0,0,0,1\n\xff\xfe\n")
+    path.write_bytes(b"time_s,ax,ay,az\n0,0,0,1\n0.02,0,\xff\xfe,1\n0.04,0,0,1\n")
     with path.open("rb") as file:
-        reader = SampleReader.open(pipe_lines(file.fileno(), waiting=lambda _: None), name="standard input")
-        with pytest.raises(DataError, match=r"standard input, after line 2: .*Give CSV text in UTF-8"):
-            list(reader.chunks(rows=1))
+        lines = pipe_lines(file.fileno(), waiting=lambda _: None)
+        reader = SampleReader.open(lines, name="standard input", is_live=True)
+        assert [chunk.time[0] for chunk in reader.chunks(rows=1)] == [0, 0.04]
+        assert reader.bad.first == "line 3: '\ufffd\ufffd' is no number"
+    path.write_bytes(b"time_s,ax,ay,az,\xb2\n0,0,0,1\n")
+    with path.open("rb") as file:
+        lines = pipe_lines(file.fileno(), waiting=lambda _: None)
+        with pytest.raises(DataError, match=r"standard input, line 1: no text in UTF-8"):
+            SampleReader.open(lines, name="standard input", is_live=True)

@@ -153,10 +153,10 @@ def test_a_clip_without_video_is_used_without_a_teacher_and_counted_with_one(own
     write_table(own, rows)
     assert len(read(own)[1]) == 6
     source, recordings = read(own, "video")
-    assert len(recordings) == len(source.infos()) == 5
-    assert source.defects() == (
-        Defect(rows[1][0], "has no video (clips.csv, line 3); view 'none' uses it", "no video"),
-    )
+    assert len(recordings) == len(source.infos()) == 6
+    assert [len(recording.frames) > 0 for recording in recordings] == [row[0] != rows[1][0] for row in rows]
+    what = "has no video (clips.csv, line 3): it has its label in training and test, and no teacher"
+    assert source.defects() == (Defect(rows[1][0], what, "no video", left_out=False),)
 
 
 def test_a_clip_without_a_label_is_read_and_is_no_class(own: Path) -> None:
@@ -208,13 +208,34 @@ HEAD = "time_s,ax,ay,az\n"
 
 LEFT_OUT = [
     ("", "empty file", "c.csv", "is empty"),
-    (HEAD, "too few samples", "c.csv", "holds 0 samples, a recording needs 2"),
-    ("t,ax,ay,az\n" + GOOD, "left out", "c.csv, line 1", "no time column in 't,ax,ay,az'; name the time column time_s"),
-    ("time_s,ax,ay,a\n" + GOOD, "missing column", "c.csv, line 1", "lacks 'az'. Did you mean 'a'?"),
-    ("time_s,ax,ay,az,ax\n" + GOOD, "missing column", "c.csv, line 1", "names the column 'ax' 2 times"),
-    ("time_s,time_ms,ax,ay,az\n" + GOOD, "left out", "c.csv, line 1", "has 2 time columns: time_s, time_ms; keep one"),
-    (HEAD + "0,0,0,9.8\n0.02,zero,0,9.8\n" + GOOD, "broken line", "c.csv, line 3", "could not convert string to float"),
-    (HEAD + "0,0,0\n" + GOOD, "broken line", "c.csv, line 2", "3 values, the header has 4; mend or drop the line"),
+    (HEAD, "too few samples", "c.csv", "holds no samples; give a recording"),
+    (
+        "t,ax,ay,az\n" + GOOD,
+        "missing column",
+        "c.csv, line 1",
+        "no time column, got 't,ax,ay,az'; name the time",
+    ),
+    (
+        "time_s,ax,ay,a\n" + GOOD,
+        "missing column",
+        "c.csv, line 1",
+        "lacks 'az', got 'time_s,ax,ay,a'; did you mean 'a'?",
+    ),
+    ("time_s,ax,ay,az,ax\n" + GOOD, "missing column", "c.csv, line 1", "the column 'ax' is there 2 times"),
+    (
+        "time_s,time_ms,ax,ay,az\n" + GOOD,
+        "missing column",
+        "c.csv, line 1",
+        "there are 2 time columns: time_s, time_ms",
+    ),
+    (HEAD + "0,zero,0,9.8\n" * 21 + GOOD, "mostly broken lines", "c.csv", "21 of the last 21 lines are no samples"),
+    (
+        HEAD + GOOD + '2,0,0,"9.8\n',
+        "damaged line",
+        "c.csv, line 62",
+        "a quote is not closed; mend the line",
+    ),
+    (HEAD + GOOD + "2,0,0\0,9.8\n", "damaged line", "c.csv, line 62", "it holds NUL"),
     (
         HEAD + GOOD.replace("9.8", "nan"),
         "mostly unusable samples",
@@ -249,7 +270,8 @@ def test_a_broken_sensor_file_costs_its_recording(tmp_path: Path, lines: str, ki
 
 
 IN_PART = [
-    (HEAD + GOOD + "1.2,0,0", "last line cut short", "the last line is cut short", 60),
+    (HEAD + GOOD + "1.2,0,0", "broken lines", "were dropped, the first is line 62: 3 val", 60),
+    (HEAD + "0,zero,0,9.8\n" + GOOD, "broken lines", "the first is line 2: 'zero' is no number", 60),
     (HEAD + "-0.02,0,,9.8\n" + GOOD, "values that are no numbers", "1 samples hold NaN", 60),
     (HEAD + GOOD + "1.18,0,0,9.8\n", "repeated timestamps", "before, the first in line 62", 60),
     (HEAD + GOOD + "\n0.5,0,0,9.8\n1.2,0,0,9.8\n", "wild timestamps", "were dropped, the first in line 63", 61),
@@ -272,7 +294,7 @@ def test_a_byte_that_is_no_text_and_a_missing_file(own: Path) -> None:
     source, recordings = read(own)
     assert len(recordings) == 4
     assert [defect.kind for defect in source.defects()] == ["unreadable", "missing sensor"]
-    assert "not UTF-8 at byte 16" in source.defects()[0].what
+    assert "byte 0xff is not UTF-8" in source.defects()[0].what
 
 
 def test_a_copy_under_another_name_is_left_out(own: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from vskd.sources.layout import Layout
 from vskd_training.datasets.files.pgm import read_pgm
 from vskd_training.datasets.files.sensor_csv import drop_bad_samples, read_lines, read_sensor
 from vskd_training.datasets.recording import BrokenFileError, Defect
@@ -43,11 +44,11 @@ def refusal(read: Callable[[], object]) -> Defect | None:
 def test_any_table_is_read_or_refused(tmp_path: Path, body: str, head: str) -> None:
     path = tmp_path / "x.csv"
     path.write_text(f"{head}\n{body}")
-    if defect := refusal(lambda: read_sensor(path, where="x.csv", rate_hz=50.0)):
+    if defect := refusal(lambda: read_sensor(path, where="x.csv", layout=Layout(rate_hz=50.0))):
         assert defect.left_out
         assert defect.where.startswith("x.csv")
         return
-    table = read_sensor(path, where="x.csv", rate_hz=50.0)
+    table = read_sensor(path, where="x.csv", layout=Layout(rate_hz=50.0))
     assert len(table.time_s) >= 2
     assert np.isfinite(table.xyz).all()
     assert (np.diff(table.time_s) > 0).all()
@@ -62,7 +63,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x"
     path.write_bytes(content)
     for read in (
-        lambda: read_sensor(path, where="x", rate_hz=None),
+        lambda: read_sensor(path, where="x", layout=Layout()),
         lambda: read_lines(path, where="x", parse=four_numbers),
         lambda: read_pgm(path, where="x"),
     ):
@@ -93,9 +94,9 @@ def test_what_is_kept_increases_and_what_is_not_is_counted(times: list[float]) -
 def test_columns_come_in_any_order_and_further_ones_by_name(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("\ufeffaz, gx,ay,time_ms,ax,note\n3,7,2,0,1,hello\n30,70,20,20,10,\n")
-    table = read_sensor(path, where="x.csv", rate_hz=None, further=("gx",))
+    table = read_sensor(path, where="x.csv", layout=Layout(), further=("gx",))
     np.testing.assert_array_equal(table.xyz, [[1, 2, 3], [10, 20, 30]])
     np.testing.assert_array_equal(table.further, [[7], [70]])
     np.testing.assert_allclose(table.time_s, [0, 0.02])
     with pytest.raises(BrokenFileError, match="lacks 'gz'"):
-        read_sensor(path, where="x.csv", rate_hz=None, further=("gz",))
+        read_sensor(path, where="x.csv", layout=Layout(), further=("gz",))

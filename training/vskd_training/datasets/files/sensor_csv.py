@@ -1,27 +1,26 @@
-"""One recording's sensor file: CSV with a header, read whole, with every line that cannot be used counted and named.
+"""One recording's sensor file, read whole, with every line that cannot be used counted and named.
 
-The header names the columns: one of ``time_s``, ``time_ms``, ``time_us``, ``time_ns``, the axes ``ax, ay, az``, and any
-others. Samples that hold NaN, an infinity or an empty cell are dropped, and so are samples whose time repeats or is
-wild; others are sorted (``clock``); each kind becomes one counted defect, and the recording is kept. A line that is no
-row of numbers makes the recording unusable, because what else went wrong there is unknown; only a last line that was
-cut short, as a logger leaves it that lost its power, is dropped alone.
+The lines are those of ``vskd.sources.csv.SampleReader``, by the same ``Layout``: what is a sample in ``vskd run`` is
+one here, and one rule says which lines are dropped. Samples that hold NaN, an infinity or an empty cell are dropped,
+and so are samples whose time repeats or is wild; others are sorted (``clock``); each kind becomes one counted defect,
+and the recording is kept, unless more than half of it would be lost.
 
 This module knows neither units nor data sets.
 """
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.errors import did_you_mean
-from vskd.sources.csv import AXES, TIME_COLUMNS
+from vskd.sources.causes import TextError
+from vskd.sources.csv import LEAST_KEPT, SampleReader
+from vskd.sources.layout import Layout
+from vskd.sources.text_file import file_lines
 from vskd.stream import LARGEST, per_second
 from vskd_training.datasets.files.clock import put_right
 from vskd_training.datasets.recording import BrokenFileError, Defect
@@ -30,8 +29,6 @@ Float64 = NDArray[np.float64]
 
 #: A recording needs as many samples to be one.
 FEWEST_SAMPLES = 2
-#: Where more than half of a file has to be dropped, what the rest is cannot be known.
-_LEAST_KEPT = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,30 +49,33 @@ class SensorTable:
     defects: tuple[Defect, ...]
 
 
-def read_sensor(path: Path, *, where: str, rate_hz: float | None, further: Sequence[str] = ()) -> SensorTable:
+def read_sensor(path: Path, *, where: str, layout: Layout, further: Sequence[str] = (), only: str = "") -> SensorTable:
     """Read a sensor file.
 
     Parameters
     ----------
-    path : the CSV
+    path : text, plain or gzip
     where : how a defect names it
-    rate_hz : of a file without a time column; None refuses such a file
+    layout : of the text
     further : columns wanted beside the axes
+    only : of a file of many recordings the rows of this one, as ``SampleReader.open`` takes it
 
     Raises
     ------
-    BrokenFileError : it cannot be read, lacks a column, holds a line that is not numbers, or fewer than two samples
+    BrokenFileError : it cannot be read, lacks a column, holds too many lines that are no samples, or fewer than two
+        samples
     """
-    lines = _lines(path, where)
-    header = [name.strip().removeprefix("\ufeff") for name in next(csv.reader(lines[:1]), [])]
-    time = _time_column(header, where, rate_hz)
-    names = [*([time] if time else []), *AXES, *further]
-    _check_columns(header, names, where)
-    rows, numbers, cut_short = _numbers(lines, header, names, where)
-    table = np.array(rows, dtype=np.float64).reshape(-1, len(names))
-    values = table[:, 1:] if time else table
-    seconds = table[:, 0] / per_second(TIME_COLUMNS[time]) if time else np.arange(len(table)) / (rate_hz or math.nan)
-    return _usable(seconds, values, numbers, where, cut_short)
+    try:
+        lines = file_lines(path, name=where)
+        reader = SampleReader.open(lines, name=where, layout=layout, further=further, only=only)
+        rows = list(reader.rows())
+    except TextError as error:
+        hint = f"; {error.hint[0].lower()}{error.hint[1:]}" if error.hint else ""
+        raise BrokenFileError(error.where, f"{error.what}{hint}", kind=error.kind) from error
+    dropped = [Defect(where, str(reader.bad), "broken lines", left_out=False)] if reader.bad.count else []
+    seconds = np.array([row.values[0] for row in rows]) / per_second(reader.time_unit)
+    values = np.array([row.values[1:] for row in rows], dtype=np.float64)
+    return _usable(seconds, values, [row.line for row in rows], where, dropped)
 
 
 def read_lines(path: Path, *, where: str, parse: Callable[[str], Sequence[float]]) -> SensorTable:
@@ -103,7 +103,7 @@ def read_lines(path: Path, *, where: str, parse: Callable[[str], Sequence[float]
             numbers.append(number)
         except ValueError:
             broken.append(number)
-    if len(rows) < _LEAST_KEPT * (len(rows) + len(broken)):
+    if len(rows) < LEAST_KEPT * (len(rows) + len(broken)):
         what = f"{len(broken)} of {len(rows) + len(broken)} lines are broken, the first is line {broken[0]}"
         raise BrokenFileError(where, what, kind="mostly broken lines")
     what = f"{len(broken)} lines are broken and were dropped, the first is line {(broken or [0])[0]}"
@@ -160,57 +160,6 @@ def _lines(path: Path, where: str) -> list[str]:
     return lines
 
 
-def _time_column(header: Sequence[str], where: str, rate_hz: float | None) -> str | None:
-    times = [name for name in header if name in TIME_COLUMNS]
-    if len(times) > 1:
-        raise BrokenFileError(f"{where}, line 1", f"has {len(times)} time columns: {', '.join(times)}; keep one")
-    if not times and rate_hz is None:
-        way_out = "name the time column time_s, or give rate_hz in dataset.toml"
-        raise BrokenFileError(f"{where}, line 1", f"has no time column in {','.join(header)!r}; {way_out}")
-    return times[0] if times else None
-
-
-def _check_columns(header: Sequence[str], names: Sequence[str], where: str) -> None:
-    for name in names:
-        if header.count(name) != 1:
-            what = f"names the column {name!r} {header.count(name)} times" if name in header else f"lacks {name!r}"
-            raise BrokenFileError(f"{where}, line 1", f"{what}. {did_you_mean(name, header)}", kind="missing column")
-
-
-def _numbers(
-    lines: Sequence[str], header: Sequence[str], names: Sequence[str], where: str
-) -> tuple[list[list[float]], list[int], list[Defect]]:
-    """Rows of the columns asked for and their lines; a last line that was cut short becomes a defect."""
-    columns = [header.index(name) for name in names]
-    last = max(number for number, line in enumerate(lines, start=1) if line.strip())
-    rows: list[list[float]] = []
-    numbers: list[int] = []
-    for number, row in _rows(lines, where):
-        place = f"{where}, line {number}"
-        if len(row) < len(header) and number == last:
-            cut_short = Defect(place, "the last line is cut short and was dropped", "last line cut short", False)
-            return rows, numbers, [cut_short]
-        if len(row) != len(header):
-            what = f"{len(row)} values, the header has {len(header)}; mend or drop the line"
-            raise BrokenFileError(place, what, kind="broken line")
-        try:
-            rows.append([float(row[column].strip() or "nan") for column in columns])
-        except ValueError as error:
-            raise BrokenFileError(place, f"{error}; mend or drop the line", kind="broken line") from error
-        numbers.append(number)
-    return rows, numbers, []
-
-
-def _rows(lines: Sequence[str], where: str) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and cells of every line that is not blank, without the header."""
-    reader = csv.reader(lines)
-    next(reader)
-    try:
-        yield from ((reader.line_num, row) for row in reader if row)
-    except csv.Error as error:
-        raise BrokenFileError(f"{where}, after line {reader.line_num}", str(error), kind="broken line") from error
-
-
 def _usable(
     seconds: Float64, values: Float64, lines: Sequence[int], where: str, defects: Sequence[Defect]
 ) -> SensorTable:
@@ -218,7 +167,7 @@ def _usable(
         what = f"holds {len(seconds)} samples, a recording needs {FEWEST_SAMPLES}; record it again or drop the clip"
         raise BrokenFileError(where, what, kind="too few samples")
     kept_s, kept, dropped = drop_bad_samples(seconds, values, where=where, lines=lines)
-    if len(kept_s) < max(FEWEST_SAMPLES, _LEAST_KEPT * len(seconds)):
+    if len(kept_s) < max(FEWEST_SAMPLES, LEAST_KEPT * len(seconds)):
         reasons = "; ".join(defect.what for defect in dropped)
         what = f"{len(kept_s)} of {len(seconds)} samples are usable: {reasons}"
         raise BrokenFileError(where, what, kind="mostly unusable samples")

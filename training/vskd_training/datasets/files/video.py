@@ -3,7 +3,10 @@
 A video file carries the times of its frames, on a clock of its own; numbered images carry their order. Both are
 stretched over the recording they belong to, its first frame at the first sample and its last at the last, because two
 devices that were started together rarely agree on how long a second is. An .npz file may hold ``time_s`` on the
-sensor's clock; then nothing is stretched. All of them are decoded in a child process (``in_child``).
+sensor's clock; then nothing is stretched. Image names of 13, 16 or 19 digits are times since 1970, in ms, us or ns: on
+the sensor's clock if the sensor's times are those, too.
+
+A frame is turned as its file says (the rotation of a phone's film). All are decoded in a child process (``in_child``).
 
 This module knows files. It does not know sensors or data sets.
 """
@@ -14,7 +17,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -34,6 +37,9 @@ _FEWEST_FRAMES = 2
 #: A video may be longer or shorter than its recording by so much before it is worth a word.
 _SAME_LENGTH = 0.1
 _SAME_LENGTH_S = 0.5
+#: Digits of a time since 1970 -> units in a second. A larger time in s is since 1970, not since a device was started.
+_DIGITS = {13: 10**3, 16: 10**6, 19: 10**9}
+_SINCE_1970_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Clip:
     ----------
     frames : (frames, height, width), grey
     position : (frames,), strictly increasing: s on the video's or the sensor's clock, or the number of the image
-    clock : whose position it is: ``video``, ``sensor`` or ``none``
+    clock : whose position it is: ``video``, ``sensor``, ``1970`` or ``none``
     defects : what was found wrong and passed over
     """
 
@@ -52,6 +58,20 @@ class Clip:
     position: Float64
     clock: str
     defects: tuple[Defect, ...] = ()
+
+
+class Timed(Protocol):
+    """Frames with their position in time."""
+
+    @property
+    def position(self) -> Float64:
+        """As of ``Clip``."""
+        ...
+
+    @property
+    def clock(self) -> str:
+        """As of ``Clip``."""
+        ...
 
 
 def read_clip(path: Path, *, where: str, height: int, width: int) -> Clip:
@@ -92,12 +112,12 @@ def load_clip(path: Path, where: str, height: int, width: int) -> Reading:
     return Reading((clip.frames, clip.position), [clip.clock, [to_mapping(one) for one in clip.defects]])
 
 
-def on_sensor_clock(clip: Clip, time_s: Float64, *, where: str) -> tuple[Float64, tuple[Defect, ...]]:
+def on_sensor_clock(clip: Timed, time_s: Float64, *, where: str) -> tuple[Float64, tuple[Defect, ...]]:
     """When each frame of a clip was seen, on the sensor's clock.
 
     Parameters
     ----------
-    clip : the frames
+    clip : the frames, or a skeleton's
     time_s : (samples,), the sensor's clock, s
     where : how a defect names the clip
 
@@ -110,7 +130,7 @@ def on_sensor_clock(clip: Clip, time_s: Float64, *, where: str) -> tuple[Float64
     BrokenFileError : a clip on the sensor's clock that lies wholly before or after the samples
     """
     first_s, last_s = float(time_s[0]), float(time_s[-1])
-    if clip.clock == "sensor":
+    if clip.clock == "sensor" or (clip.clock == "1970" and first_s > _SINCE_1970_S):
         if clip.position[-1] < first_s or clip.position[0] > last_s:
             span = f"{clip.position[0]:.2f}..{clip.position[-1]:.2f} s"
             what = f"time_s runs over {span}, the sensor over {first_s:.2f}..{last_s:.2f} s; they need one clock"
@@ -119,7 +139,7 @@ def on_sensor_clock(clip: Clip, time_s: Float64, *, where: str) -> tuple[Float64
     length = clip.position[-1] - clip.position[0]
     stretched = first_s + (clip.position - clip.position[0]) * ((last_s - first_s) / length)
     longer_s = abs(length - (last_s - first_s))
-    if clip.clock != "video" or longer_s <= max(_SAME_LENGTH_S, _SAME_LENGTH * (last_s - first_s)):
+    if clip.clock == "none" or longer_s <= max(_SAME_LENGTH_S, _SAME_LENGTH * (last_s - first_s)):
         return stretched, ()
     what = f"lasts {length:.2f} s and the sensor {last_s - first_s:.2f} s; it was stretched over the whole recording"
     return stretched, (Defect(where, what, "video and sensor differ in length", left_out=False),)
@@ -134,10 +154,16 @@ def read_image(path: Path, *, where: str) -> NDArray[np.uint8]:
     """
     try:
         with av.open(str(path)) as container:
-            grey = np.asarray(next(container.decode(video=0)).to_ndarray(format="gray"), dtype=np.uint8)
+            grey = _upright(next(container.decode(video=0)))
     except (av.FFmpegError, OSError, ValueError, IndexError, StopIteration) as error:
         raise BrokenFileError(where, f"cannot be read as an image ({_reason(error)})", kind="unreadable") from error
     return grey
+
+
+def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """A frame in grey, (rows, columns), turned as its file says."""
+    quarters = round(frame.rotation / 90)  # counterclockwise
+    return np.asarray(np.rot90(frame.to_ndarray(format="gray"), quarters), dtype=np.uint8)
 
 
 def _video_file(path: Path, where: str, height: int, width: int) -> Clip:
@@ -146,7 +172,7 @@ def _video_file(path: Path, where: str, height: int, width: int) -> Clip:
         with av.open(str(path)) as container:
             promised = container.streams.video[0].frames
             for frame in container.decode(video=0):
-                frames.append(image_frame(frame.to_ndarray(format="gray"), height=height, width=width))
+                frames.append(image_frame(_upright(frame), height=height, width=width))
                 times.append(frame.time)
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         raise BrokenFileError(where, f"cannot be read as a video ({_reason(error)})", kind="unreadable") from error
@@ -178,13 +204,17 @@ def _images(folder: Path, where: str, height: int, width: int) -> Clip:
         image_frame(read_image(numbered[number], where=f"{where}/{numbered[number].name}"), height=height, width=width)
         for number in numbers
     ]
+    shown = _stacked(frames, height, width)
+    lengths = {len(str(number)) for number in numbers}
+    if len(lengths) == 1 and (units := _DIGITS.get(lengths.pop())):
+        return Clip(shown, np.array(numbers, dtype=np.int64) / units, "1970")
     defects: list[Defect] = []
     # Every fourth image of a video is a video too, whose numbers go up by four.
     step = math.gcd(*np.diff(numbers).tolist())
     if lost := (numbers[-1] - numbers[0]) // step + 1 - len(numbers) if step else 0:
         what = f"{lost} of {lost + len(numbers)} images are missing; the others keep their times"
         defects.append(Defect(where, what, "missing images", left_out=False))
-    return Clip(_stacked(frames, height, width), np.array(numbers, dtype=np.float64), "none", tuple(defects))
+    return Clip(shown, np.array(numbers, dtype=np.float64), "none", tuple(defects))
 
 
 def _npz(path: Path, where: str, height: int, width: int) -> Clip:

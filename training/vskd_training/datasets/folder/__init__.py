@@ -17,4 +17,4 @@ def _open(options: SourceOptions, root: Path) -> Source:
     return FolderSource.open(root, view=options.view, height=options.height, width=options.width)
 
 
-DATA_SET = DataSet(name="folder", views=("video", "sensors", "none"), open=_open)
+DATA_SET = DataSet(name="folder", views=("video", "joints", "sensors", "none"), open=_open)

@@ -9,7 +9,8 @@ lie on the other side of a split.
 
 A clip without a label is read like any other, if it has what the view shows: it may be used in distillation.
 
-Views: ``video`` (clips without one are left out, and counted), ``sensors`` (the accelerometer beside the gyroscope's
+Views: ``video`` and ``joints`` (a labelled clip without one has no frames: a student learns from it by its label, and
+is tested on it; a clip with neither is left out, and counted), ``sensors`` (the accelerometer beside the gyroscope's
 columns gx, gy, gz, which every file must have then), ``none`` (every clip, for a student without a teacher).
 
 This module does not know windows, splits or caches. Clips may be long; windows are cut from them after the split.
@@ -18,6 +19,7 @@ This module does not know windows, splits or caches. Clips may be long; windows 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,18 +31,23 @@ from numpy.typing import NDArray
 from vskd.closed import to_mapping
 from vskd.stream import AxisMap, to_g
 from vskd_training.datasets.collector import Collector, refuse_implausible
-from vskd_training.datasets.files.sensor_csv import SensorTable, read_sensor
+from vskd_training.datasets.files.sensor_csv import FEWEST_SAMPLES, SensorTable, read_sensor
 from vskd_training.datasets.files.video import on_sensor_clock, read_clip
 from vskd_training.datasets.fingerprint import by_content, fingerprint
+from vskd_training.datasets.folder.skeleton import JOINTS, read_joints
 from vskd_training.datasets.folder.table import DESCRIPTION, TABLE, ClipRow, Description, read_description, read_table
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 
 Float64 = NDArray[np.float64]
 
 #: Goes into the fingerprint. Raise it with every change to what ``recordings`` yields.
-READER_VERSION = 1
+READER_VERSION = 2
 
 _GYROSCOPE = ("gx", "gy", "gz")
+#: Views that are files of a clip, by the columns of the table that name them.
+_SHOWN = ("video", "joints")
+#: ``end_s`` may lie so far behind the last sample, s.
+_PART_BEYOND_S = 1.0
 
 #: A rate in ``dataset.toml`` may differ from the timestamps' by this share.
 _RATE_TOLERANCE = 0.2
@@ -76,6 +83,7 @@ class FolderSource:
         self.gravity: Gravity = "included" if description.gravity else "removed"
         self._infos = _infos(table)
         self._collector = Collector()
+        self._last: dict[tuple[Path, str], SensorTable] = {}
 
     @classmethod
     def open(cls, root: Path, *, view: str, height: int = 60, width: int = 80) -> FolderSource:
@@ -88,11 +96,15 @@ class FolderSource:
     def _used(self) -> list[ClipRow]:
         """Clips that have what the view shows. Of two copies the first is kept: let it be the one with a label."""
         in_order = sorted(self.table, key=lambda row: not row.label)
-        return [row for row in in_order if self.view != "video" or row.video]
+        return [row for row in in_order if row.label or self._is_seen(row)]
+
+    def _is_seen(self, row: ClipRow) -> bool:
+        """Whether a clip has what the view shows."""
+        return self.view not in _SHOWN or bool(getattr(row, self.view))
 
     @property
     def _unseen(self) -> tuple[Defect, ...]:
-        return tuple(_without_video(row) for row in self.table if self.view == "video" and not row.video)
+        return tuple(_not_seen(row, self.view) for row in self.table if not self._is_seen(row))
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every file that ``recordings`` reads and of the settings; hashed anew on each call."""
@@ -102,7 +114,8 @@ class FolderSource:
             "description": to_mapping(self.description),
             "clips": [list(row) for row in self.table],
         }
-        names = [name for row in self._used for name in (row.sensor, row.video if self.view == "video" else "") if name]
+        shown = [getattr(row, self.view) for row in self._used if self.view in _SHOWN]
+        names = dict.fromkeys(name for name in (*(row.sensor for row in self._used), *shown) if name)
         paths = [path for name in names for path in _files(self.root / name)]
         return fingerprint(settings, by_content(paths, self.root))
 
@@ -116,7 +129,8 @@ class FolderSource:
 
     def files_by_stream(self) -> dict[str, int]:
         """Clips of the table that name a file of each kind."""
-        return {"sensor": len(self.table), "video": sum(bool(row.video) for row in self.table)}
+        shown = {name: sum(bool(getattr(row, name)) for row in self.table) for name in _SHOWN}
+        return {"sensor": len(self.table), **{name: count for name, count in shown.items() if count or name == "video"}}
 
     def recordings(self) -> Iterator[Recording]:
         """Read and decode them one by one, in the order of ``infos``; broken ones become defects."""
@@ -131,16 +145,22 @@ class FolderSource:
         path = self.root / row.sensor
         if not path.is_file():
             raise BrokenFileError(row.sensor, "does not exist; mend the path, or drop the line", kind="missing sensor")
-        further = _GYROSCOPE if self.view == "sensors" else ()
-        rate_hz = self.description.rate_hz or None
-        table = read_sensor(path, where=row.sensor, rate_hz=rate_hz, further=further)
-        acceleration_g = to_g(table.xyz, unit=self.description.unit, axes=self.description.axis_map)
+        table = _part_of(self._table(path, row.sensor, row.rows), row)
+        acceleration_g = to_g(table.xyz, unit=self.description.unit, axes=self.description.axes.map)
         _check_readings(acceleration_g, self.description, where=row.sensor)
         _refuse_copy(acceleration_g, row, seen)
         defects = [*table.defects, *_rate_defects(table, self.description, row.sensor)]
         frame_time_s, frames, of_frames = self._frames(row, table, acceleration_g)
         recording = Recording(self._infos[row.clip], table.time_s, acceleration_g, frame_time_s, frames)
         return recording, (*defects, *of_frames)
+
+    def _table(self, path: Path, where: str, only: str) -> SensorTable:
+        """The samples of a file; the last one is kept, since clips that share a file follow each other."""
+        if (path, only) not in self._last:
+            further = _GYROSCOPE if self.view == "sensors" else ()
+            table = read_sensor(path, where=where, layout=self.description.text, further=further, only=only)
+            self._last = {(path, only): table}
+        return self._last[path, only]
 
     def _frames(
         self, row: ClipRow, table: SensorTable, acceleration_g: Float64
@@ -149,19 +169,47 @@ class FolderSource:
         if self.view == "none":
             return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
         if self.view == "sensors":
-            rates = AxisMap.parse(self.description.axis_map)(table.further)
+            rates = AxisMap.parse(self.description.axes.map)(table.further)
             return table.time_s, np.stack([acceleration_g, rates], axis=1).astype(np.float32), ()
+        if self.view == "joints":
+            return self._joints(row, table)
+        if not row.video:
+            return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
         clip = read_clip(self.root / row.video, where=row.video, height=self.height, width=self.width)
         frame_time_s, differs = on_sensor_clock(clip, table.time_s, where=row.video)
         return frame_time_s, clip.frames, (*clip.defects, *differs)
 
+    def _joints(self, row: ClipRow, table: SensorTable) -> tuple[Float64, NDArray[Any], tuple[Defect, ...]]:
+        if not row.joints:
+            return np.empty(0), np.empty((0, len(JOINTS), 3), dtype=np.float32), ()
+        found = read_joints(self.root / row.joints, self.description.skeleton, where=row.joints)
+        frame_time_s, differs = on_sensor_clock(found, table.time_s, where=row.joints)
+        return frame_time_s, found.joints, (*found.defects, *differs)
 
-def _without_video(row: ClipRow) -> Defect:
+
+def _not_seen(row: ClipRow, view: str) -> Defect:
     where = f"{TABLE}, line {row.line}"
     if row.label:
-        return Defect(row.clip, f"has no video ({where}); view 'none' uses it", "no video")
-    what = f"has neither label nor video ({where}), so it cannot be used"
-    return Defect(row.clip, what, "neither label nor video")
+        what = f"has no {view} ({where}): it has its label in training and test, and no teacher"
+        return Defect(row.clip, what, f"no {view}", left_out=False)
+    what = f"has neither label nor {view} ({where}), so it cannot be used"
+    return Defect(row.clip, what, f"neither label nor {view}")
+
+
+def _part_of(table: SensorTable, row: ClipRow) -> SensorTable:
+    """The samples of a clip's part of its file."""
+    if row.start_s == 0 and row.end_s == math.inf:
+        return table
+    elapsed_s = table.time_s - table.time_s[0]
+    last_s = float(elapsed_s[-1])
+    if row.start_s > last_s or (row.end_s < math.inf and row.end_s > last_s + _PART_BEYOND_S):
+        what = f"start_s and end_s are {row.start_s:g} and {row.end_s:g}, and the file lasts {last_s:.2f} s"
+        raise BrokenFileError(row.sensor, f"{what}; they count from its first sample", kind="part outside its file")
+    kept = (elapsed_s >= row.start_s) & (elapsed_s < row.end_s)
+    if kept.sum() < FEWEST_SAMPLES:
+        what = f"holds {kept.sum()} samples between {row.start_s:g} and {row.end_s:g} s"
+        raise BrokenFileError(row.sensor, what, kind="too few samples")
+    return SensorTable(table.time_s[kept], table.xyz[kept], table.further[kept], table.defects)
 
 
 def _infos(table: tuple[ClipRow, ...]) -> dict[str, RecordingInfo]:

@@ -2,10 +2,12 @@
 
 ::
 
-    dataset.toml   name, unit, gravity, placement; optional [axes], rate_hz, labels
+    dataset.toml   name, unit, gravity, placement; optional rate_hz, labels, [axes], [layout], [skeleton]
     clips.csv      clip,subject,label,sensor,video and any further columns, paths relative to the folder
 
-A clip whose label is empty is a recording without annotation.
+A clip whose label is empty is a recording without annotation. ``start_s,end_s`` are the part of the sensor's file that
+is the clip, in seconds from the file's first sample; ``rows`` are the rows of a file that holds many recordings, as
+``User=a;gt=walk``; ``joints`` is a file of a measured skeleton. Lines that start with ``#`` are comments.
 
 A mistake in either is an error that names file, line, value and way out: somebody wrote it by hand and can mend it.
 This module reads no recording; whether the files named there are any good is found out later.
@@ -14,6 +16,7 @@ This module reads no recording; whether the files named there are any good is fo
 from __future__ import annotations
 
 import csv
+import math
 import re
 import tomllib
 from collections import Counter
@@ -25,23 +28,17 @@ from typing import NamedTuple
 from vskd.closed import from_mapping
 from vskd.contract import Unit
 from vskd.errors import ConfigError, DataError, did_you_mean
-from vskd.stream import AxisMap
+from vskd.sources.layout import AxisNames, Layout, with_rate
+from vskd_training.datasets.folder.skeleton import OwnSkeleton
 
 DESCRIPTION = "dataset.toml"
 TABLE = "clips.csv"
 _NEEDED = ("clip", "subject", "label", "sensor")
 _NEVER_EMPTY = ("clip", "subject", "sensor")
-_OWN = (*_NEEDED, "video")
+_OWN = (*_NEEDED, "video", "joints", "rows", "start_s", "end_s")
+#: Columns that would change what a clip is, and are no columns of this table -> what to write instead.
+_MEANT = re.compile(r"(start|begin|from|onset|end|stop|to|until|offset)(_?(s|ms|time|sec|seconds|sample|row|frame))?")
 _WAY_OUT = f"A folder of recordings holds {DESCRIPTION} and {TABLE}; README, 'Your own recordings', shows both"
-
-
-@dataclass(frozen=True)
-class Axes:
-    """For each axis of the device's screen (x right, y up, z out of it) the sensor's axis, with its sign."""
-
-    x: str = "x"
-    y: str = "y"
-    z: str = "z"
 
 
 @dataclass(frozen=True)
@@ -51,21 +48,26 @@ class Description:
     Attributes
     ----------
     name : of the data set, for reports and the contract
-    unit : of ax, ay, az
+    unit : of the readings, after ``layout.scale``
     gravity : whether they hold it; false for Android's linear acceleration or iOS's user acceleration
     placement : where the sensor sat, e.g. ``left wrist``
-    axes : see ``Axes``
-    rate_hz : of files without a time column, and checked against the timestamps of the others; 0 leaves it to them
+    axes : see ``AxisNames``
+    rate_hz : of files without a time column, and checked against the timestamps of the others, which it spreads where
+        rows share them; 0 leaves it to them
     labels : the activities in the order of the classes; empty takes those of the table in alphabetical order
+    layout : of the sensors' text
+    skeleton : of the files of joints
     """
 
     name: str
     unit: Unit
     gravity: bool
     placement: str
-    axes: Axes = field(default_factory=Axes)
+    axes: AxisNames = field(default_factory=AxisNames)
     rate_hz: float = 0.0
     labels: tuple[str, ...] = ()
+    layout: Layout = field(default_factory=Layout)
+    skeleton: OwnSkeleton = field(default_factory=OwnSkeleton)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
@@ -76,16 +78,16 @@ class Description:
             raise ConfigError(f"{DESCRIPTION}: placement is empty", hint="Say where the sensor sat: 'left wrist'")
         if twice := _more_than_once(self.labels):
             raise ConfigError(f"{DESCRIPTION}: labels names {twice!r} twice", hint="Keep one of them")
-        AxisMap.parse(self.axis_map)  # refuses what is no map
+        with_rate(self.layout, self.rate_hz)  # refuses two rates
 
     @property
-    def axis_map(self) -> str:
-        """As ``AxisMap.parse`` takes it."""
-        return ",".join((self.axes.x, self.axes.y, self.axes.z))
+    def text(self) -> Layout:
+        """The layout of the sensors' files, with the stated rate."""
+        return with_rate(self.layout, self.rate_hz)
 
 
 class ClipRow(NamedTuple):
-    """One row of ``clips.csv``; ``label`` and ``video`` are empty where there is none, ``line`` counts from 1."""
+    """One row of ``clips.csv``; what it does not say is empty, ``line`` counts from 1, ``end_s`` may be infinite."""
 
     line: int
     clip: str
@@ -94,6 +96,10 @@ class ClipRow(NamedTuple):
     sensor: str
     video: str
     groups: dict[str, str]
+    joints: str = ""
+    rows: str = ""
+    start_s: float = 0.0
+    end_s: float = math.inf
 
 
 def read_description(root: Path) -> Description:
@@ -148,9 +154,9 @@ def _rows(path: Path) -> Iterator[ClipRow]:
         raise DataError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{TABLE} is not UTF-8 at byte {error.start}", hint="Save it as UTF-8") from error
-    reader = csv.reader(text.splitlines(), strict=True)
+    reader = csv.reader(("" if line.startswith("#") else line for line in text.splitlines()), strict=True)
     try:
-        header = _header(next(reader, []))
+        header = _header(next((row for row in reader if row), []))
         for row in reader:
             if any(cell.strip() for cell in row):
                 yield _row(reader.line_num, header, [cell.strip() for cell in row])
@@ -168,6 +174,12 @@ def _header(cells: Sequence[str]) -> list[str]:
             )
     if (twice := _more_than_once(header)) is not None or "" in header:
         raise DataError(f"{TABLE}, line 1: the column {twice or ''!r} has no name of its own", hint="Rename it")
+    for name in header:
+        if name not in _OWN and _MEANT.fullmatch(name.casefold()):
+            raise DataError(
+                f"{TABLE}, line 1: the column {name!r} would change what a clip is, and is not known",
+                hint="Parts of a file are start_s and end_s, in seconds from its first sample; else rename the column",
+            )
     return header
 
 
@@ -178,14 +190,28 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str]) -> ClipRow:
             f"{where}: {len(cells)} values, the header has {len(header)}: {','.join(cells)!r}",
             hint="Give every column a value, or leave it empty between two commas",
         )
-    values = {"video": "", **dict(zip(header, cells, strict=True))}
+    values = {**dict.fromkeys(_OWN, ""), **dict(zip(header, cells, strict=True))}
     for name in _NEVER_EMPTY:
         if not values[name]:
             raise DataError(f"{where}: the {name} is empty", hint="Fill it in, or drop the line")
-    for name in ("sensor", "video"):
+    for name in ("sensor", "video", "joints"):
         values[name] = _inside(values[name], f"{where}: the {name}")
-    clip, subject, label, sensor, video = (values.pop(name) for name in _OWN)
-    return ClipRow(line, clip, subject, label, sensor, video, groups=values)
+    clip, subject, label, sensor, video, joints, rows, start, end = (values.pop(name) for name in _OWN)
+    start_s, end_s = _part(start, end, where)
+    return ClipRow(line, clip, subject, label, sensor, video, values, joints, rows, start_s, end_s)
+
+
+def _part(start: str, end: str, where: str) -> tuple[float, float]:
+    """The part of a file, s; without an entry it goes from the first sample or to the last."""
+    try:
+        number = Layout().number
+        start_s, end_s = number(start) if start else 0.0, number(end) if end else math.inf
+    except ValueError as error:
+        raise DataError(f"{where}: start_s and end_s: {error}", hint="Give seconds, with a decimal point") from error
+    if not 0 <= start_s < end_s:
+        hint = "They are seconds from the file's first sample, 0 <= start_s < end_s"
+        raise DataError(f"{where}: start_s is {start_s:g} and end_s {end_s:g}", hint=hint)
+    return start_s, end_s
 
 
 def _inside(text: str, what: str) -> str:
@@ -201,16 +227,40 @@ def _inside(text: str, what: str) -> str:
 
 def _refuse_repeats(rows: Sequence[ClipRow]) -> None:
     """A clip or a file that occurs twice could come to lie on both sides of a split."""
-    for column in ("clip", "sensor", "video"):
+    for column in ("clip", "video", "joints"):
         seen: dict[str, int] = {}
         for row in rows:
             value = getattr(row, column)
             if value and value in seen:
-                raise DataError(
-                    f"{TABLE}, line {row.line}: the {column} {value!r} stands in line {seen[value]} already",
-                    hint="Each clip is one recording with files of its own; drop or mend one of the lines",
-                )
+                raise _repeated(row, f"the {column} {value!r}", seen[value])
             seen[value] = row.line
+    by_file: dict[str, list[ClipRow]] = {}
+    for row in rows:
+        for other in by_file.setdefault(row.sensor, []):
+            if not _are_apart(row, other):
+                raise _repeated(row, f"the sensor {row.sensor!r}", other.line)
+        by_file[row.sensor].append(row)
+
+
+def _repeated(row: ClipRow, what: str, line: int) -> DataError:
+    return DataError(
+        f"{TABLE}, line {row.line}: {what} stands in line {line} already",
+        hint="Each clip is one recording with files of its own, or a part of one that no other clip holds "
+        "(start_s,end_s or rows); drop or mend one of the lines",
+    )
+
+
+def _are_apart(one: ClipRow, other: ClipRow) -> bool:
+    """Whether two parts of a file share no sample: other times, or other values in the same columns."""
+    ours, theirs = _conditions(one.rows), _conditions(other.rows)
+    if ours == theirs:
+        return one.end_s <= other.start_s or other.end_s <= one.start_s
+    return ours.keys() == theirs.keys()
+
+
+def _conditions(rows: str) -> dict[str, str]:
+    pairs = (condition.partition("=") for condition in rows.split(";") if condition.strip())
+    return {column.strip(): value.strip() for column, _, value in pairs}
 
 
 def _refuse_spellings(rows: Sequence[ClipRow], column: str) -> None:
