@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,9 @@ SOURCES = [str(ROOT / folder) for folder in ("runtime", "training", "export", "b
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [folder for folder in SOURCES if folder in sys.path] + list(filter(None, [os.environ.get("PYTHONPATH")]))
 )
+
+# What vskd keeps for a user, such as which models have been tried, is not the developer's: one place for all tests.
+os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"vskd-tests-{os.geteuid()}")
 
 # New examples at every run find new bugs, at a desk. A gate must answer a commit twice alike. No example has a
 # deadline: it takes ten times as long on a busy machine, which says nothing about the code.

@@ -1,21 +1,23 @@
 """The bundle: a self-describing folder of models, contract, golden vectors, report, and a hash of each file.
 
 ``vskd.bundle_files`` names its files; ``schemas/`` holds the JSON Schema of manifest and contract. There is no date
-inside: writing the same content twice gives the same bytes. What is used is checked first: opening checks the contract
-and every file's presence and size, taking a model checks that model, ``check`` checks everything.
+inside: writing the same content twice gives the same bytes. What is used is checked first: opening checks the contract,
+every file's presence and size, and that nothing else is there; taking a model checks that model and that the contract
+inside it is the bundle's; ``check`` checks every hash.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vskd.bundle_files import CONTRACT, MANIFEST
 from vskd.closed import to_mapping
 from vskd.contract import Contract
-from vskd.engines import ENGINES, engine_kind, installed_engines, missing_engine
+from vskd.engines import ENGINES, Engine, engine_kind, installed_engines, is_installed, missing_engine, open_engine
 from vskd.errors import BundleError, ConfigError, ContractError, did_you_mean
 from vskd.manifest import (
     RECIPE_ALIASES,
@@ -27,12 +29,17 @@ from vskd.manifest import (
     check_name,
     read_manifest,
 )
+from vskd.model_contract import contract_problem
 from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
 
 __all__ = ["Bundle", "FileEntry", "GraphEntry", "ModelEntry", "refuse_existing", "write_bundle"]
 
 #: A device wants the small model; ``fp32`` is there to compare with.
 RECIPE_PREFERENCE = ("w8a8-static-pc", "w8a8s-static-pc", "fp32")
+
+
+#: The manifests that vskd writes have some kB.
+LARGEST_MANIFEST_BYTES = 2**20
 
 
 class Bundle:
@@ -76,43 +83,87 @@ class Bundle:
     def _open(cls, folder: Path) -> Bundle:
         manifest = _manifest_of(folder)
         files = manifest.files
-        for name, entry in files.items():
-            _check_size(folder / name, entry)
         for needed in (CONTRACT, *(model.file for model in manifest.models), *manifest.graphs):
             if needed not in files:
                 raise BundleError(f"{folder / MANIFEST} does not list {needed}", hint="Export the run again")
-        _check_hash(folder / CONTRACT, files[CONTRACT])
-        return cls(folder, _read_contract(folder / CONTRACT), manifest)
+        _check_folder(folder, files)
+        contract = _contract_of(folder / CONTRACT, _read_checked(folder / CONTRACT, files[CONTRACT]))
+        return cls(folder, contract, manifest)
 
     def check(self) -> None:
-        """Check the hash of every file, and that no other file is there.
+        """Check the hash of every file, and that nothing else is there.
 
         Raises
         ------
         BundleError : a changed, missing or additional file; names the first
         """
+        _check_folder(self.path, self.files)
         for name, entry in self.files.items():
-            _check_size(self.path / name, entry)
             _check_hash(self.path / name, entry)
-        present = {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
-        for name in sorted(present - set(self.files) - {MANIFEST}):
-            raise BundleError(f"{self.path / name} is not part of the bundle", hint="Remove it, or export again")
 
-    def checked_path(self, name: str) -> Path:
-        """Path of a file of the bundle, after checking its hash.
+    def read(self, name: str) -> bytes:
+        """The content of a file of the bundle, whose hash is that of the manifest.
 
         Raises
         ------
         BundleError : not in the bundle, or changed
         """
-        if name not in self.files:
-            raise BundleError(f"{self.path} holds no {name}", hint=did_you_mean(name, self.files))
-        _check_hash(self.path / name, self.files[name])
+        return _read_checked(self.path / name, self._entry(name))
+
+    def read_text(self, name: str) -> str:
+        """The same as text; errors as of ``read``, and for what is no UTF-8."""
+        try:
+            return self.read(name).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{self.path / name} is not text: {error}", hint="Export the run again") from error
+
+    def checked_path(self, name: str) -> Path:
+        """Path of a file of the bundle, after checking its hash; errors as of ``read``."""
+        _check_hash(self.path / name, self._entry(name))
         return self.path / name
 
     def model_path(self, entry: ModelEntry) -> Path:
-        """Path of a model file, after checking its hash."""
-        return self.checked_path(entry.file)
+        """Path of a model file, after checking its hash, and that the contract inside it is the bundle's.
+
+        Raises
+        ------
+        BundleError : the file was changed, takes values out of other files, or belongs to another contract
+        """
+        if problem := self.model_problem(entry):
+            raise BundleError(problem, hint="The bundle was put together from several; export the run again")
+        return self.path / entry.file
+
+    def load(self, engine: str, entry: ModelEntry, *, threads: int = 1) -> Engine:
+        """A model, ready to run; what would take the process down is found in a child process first.
+
+        Parameters
+        ----------
+        engine : as in ``vskd.engines.ENGINES``
+        entry : of ``models``
+        threads : computing threads
+
+        Raises
+        ------
+        BundleError : as of ``model_path``
+        MissingExtraError : the engine is not installed
+        EngineError : the engine cannot load or run the file
+        """
+        path = self.model_path(entry)
+        if is_installed(engine):
+            from vskd.engines.trial import try_once  # numpy is slow to import
+
+            shape, classes = self.contract.window_shape, len(self.contract.labels)
+            try_once(engine, path, sha256=self.files[entry.file].sha256, window_shape=shape, classes=classes)
+        return open_engine(engine, path, threads=threads)
+
+    def model_problem(self, entry: ModelEntry) -> str:
+        """One sentence if a model file, whose hash is checked first, does not belong to this contract; else empty."""
+        return contract_problem(self.read(entry.file), entry.format, self.contract, name=entry.file)
+
+    def _entry(self, name: str) -> FileEntry:
+        if name not in self.files:
+            raise BundleError(f"{self.path} holds no {name}", hint=did_you_mean(name, self.files))
+        return self.files[name]
 
     def select(self, *, engine: str | None = None, recipe: str | None = None) -> tuple[str, ModelEntry]:
         """The engine and model to run: what the user names, else the first that bundle and installation allow.
@@ -240,6 +291,8 @@ def _manifest_of(folder: Path) -> Manifest:
         raise BundleError(f"there is no bundle at {folder}", hint="`vskd export RUN --out NAME.bundle` writes one")
     if not path.is_file():
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}", hint="Export the run again")
+    if (size := path.stat().st_size) > LARGEST_MANIFEST_BYTES:
+        raise BundleError(f"{path} has {size} bytes, more than any manifest", hint="Copy or export it again")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -247,24 +300,57 @@ def _manifest_of(folder: Path) -> Manifest:
     return read_manifest(text, where=str(path))
 
 
-def _read_contract(path: Path) -> Contract:
+def _contract_of(path: Path, content: bytes) -> Contract:
     try:
-        return Contract.from_json(path.read_text(encoding="utf-8"), where=str(path))
+        return Contract.from_json(content.decode("utf-8"), where=str(path))
     except UnicodeDecodeError as error:
         raise ContractError(f"{path} is not text: {error}", hint="Export the run again") from error
     except ContractError as error:
         raise ContractError(error.message, hint=error.hint or "Export the run again") from error
 
 
+def _check_folder(folder: Path, files: Mapping[str, FileEntry]) -> None:
+    """Refuse anything in a folder but these files, each with its size, and the manifest.
+
+    An engine opens what a model names, so nothing may lie there that no hash covers; a link leads out of the folder,
+    and a named pipe never ends.
+    """
+    folders = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
+    for path in sorted(folder.rglob("*")):
+        name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
+            raise BundleError(f"{path} is {kind}; a bundle holds files", hint="Copy or export the bundle again")
+        if name not in (files if stat.S_ISREG(mode) else folders) and name != MANIFEST:
+            raise BundleError(f"{path} is not part of the bundle", hint="Remove it, or export again")
+    for name, entry in files.items():
+        _check_size(folder / name, entry)
+
+
 def _check_size(path: Path, entry: FileEntry) -> None:
     if not path.is_file():
         raise BundleError(f"{path} is missing", hint="Copy or export the bundle again")
-    size = path.stat().st_size
+    _refuse_size(path, path.stat().st_size, entry)
+
+
+def _refuse_size(path: Path, size: int, entry: FileEntry) -> None:
     if size != entry.size_bytes:
         raise BundleError(
             f"{path} was changed: it has {size} bytes, the manifest says {entry.size_bytes}",
             hint="Copy or export the bundle again",
         )
+
+
+def _read_checked(path: Path, entry: FileEntry) -> bytes:
+    """A file's bytes, hashed as they are read: what is checked is what is used."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(entry.size_bytes + 1)
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}", hint="Copy or export the bundle again") from error
+    _refuse_size(path, len(content), entry)
+    _refuse_hash(path, hashlib.sha256(content).hexdigest(), entry)
+    return content
 
 
 def _check_hash(path: Path, entry: FileEntry) -> None:
@@ -273,6 +359,10 @@ def _check_hash(path: Path, entry: FileEntry) -> None:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}", hint="Copy or export the bundle again") from error
+    _refuse_hash(path, found, entry)
+
+
+def _refuse_hash(path: Path, found: str, entry: FileEntry) -> None:
     if found != entry.sha256:
         raise BundleError(
             f"{path} was changed: its SHA-256 is {found[:12]}..., the manifest says {entry.sha256[:12]}...",

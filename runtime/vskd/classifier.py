@@ -11,7 +11,7 @@ import numpy as np
 from vskd.bundle import Bundle
 from vskd.contract import Contract, Unit
 from vskd.decide import Decider, Event
-from vskd.engines import Engine, open_engine
+from vskd.engines import Engine
 from vskd.errors import ContractError
 from vskd.stream import Health, Pause, Stream, TimeUnit, Window, whole_window
 
@@ -92,8 +92,7 @@ class Classifier:
         bundle = Bundle.open(path)
         contract = bundle.contract.with_decision(**decision) if decision else bundle.contract
         name, entry = bundle.select(engine=engine, recipe=recipe)
-        loaded = open_engine(name, bundle.model_path(entry), threads=threads)
-        return cls(contract, loaded, unit=unit, axes=axes, time_unit=time_unit)
+        return cls(contract, bundle.load(name, entry, threads=threads), unit=unit, axes=axes, time_unit=time_unit)
 
     @property
     def health(self) -> Health:

@@ -3,8 +3,8 @@
 The contract of a bundle, every training config and every benchmark result are read and written through these functions.
 What is supported is what they need and no more: bool, int, float, str, ``Literal``, ``X | None``, ``X | Y`` (the first
 that fits), ``tuple[X, ...]``, ``dict[K, X]`` (K is str or ``Literal``) and nested dataclasses. Checks beyond types
-belong in ``__post_init__`` of the dataclass. A key that is no name in Python stands in the metadata:
-``field(metadata={"key": "p99.9_ns"})``.
+belong in ``__post_init__`` of the dataclass; those of numbers are declared with the field (``number``) and made by
+``check_numbers``. A key that is no name in Python stands in the metadata: ``field(metadata={"key": "p99.9_ns"})``.
 
 A dataclass may name keys that it once had: ``RETIRED: ClassVar[Mapping[str, str]]``, old key -> what to write instead,
 and ``DROPPED: ClassVar[Mapping[str, Any]]``, old key -> the value with which it changed nothing; with that value it is
@@ -25,6 +25,45 @@ from vskd.errors import ConfigError, did_you_mean
 
 Record = TypeVar("Record")
 
+#: Characters of a value that a message quotes.
+_QUOTED = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """The lowest and the highest value that a number may have, and its unit."""
+
+    low: float
+    high: float
+    unit: str = ""
+
+
+def number(default: float, low: float, high: float, unit: str = "") -> Any:
+    """A field of a dataclass that holds a number between bounds, both included; ``check_numbers`` checks it."""
+    return dataclasses.field(default=default, metadata={"bounds": Bounds(low, high, unit)})
+
+
+def check_numbers(record: Any, where: str) -> None:
+    """Refuse a number outside the bounds of its field; for ``__post_init__``.
+
+    Parameters
+    ----------
+    record : a dataclass instance
+    where : how a message names it
+
+    Raises
+    ------
+    ConfigError
+    """
+    for one in dataclasses.fields(record):
+        bounds: Bounds | None = one.metadata.get("bounds")
+        value = getattr(record, one.name)
+        if bounds is not None and not bounds.low <= value <= bounds.high:
+            raise ConfigError(
+                f"{where}.{one.name} must lie between {bounds.low:g} and {bounds.high:g} {bounds.unit}".rstrip()
+                + f", got {_quoted(value)}"
+            )
+
 
 def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) -> Record:
     """Build a frozen dataclass from a mapping, refusing what it does not know.
@@ -40,7 +79,7 @@ def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) 
     ConfigError : an unknown or missing key, or a value of the wrong type
     """
     if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{where} must be a table of settings, got {mapping!r}")
+        raise ConfigError(f"{where} must be a table of settings, got {_quoted(mapping)}")
     dropped: Mapping[str, Any] = getattr(kind, "DROPPED", {})
     mapping = {key: value for key, value in mapping.items() if key not in dropped or value != dropped[key]}
     hints = _hints(kind)  # type: ignore[arg-type]
@@ -49,7 +88,7 @@ def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) 
         if key not in fields:
             retired: Mapping[str, str] = getattr(kind, "RETIRED", {})
             hint = retired.get(str(key)) or did_you_mean(str(key), fields)
-            raise ConfigError(f"unknown key {key!r} in {where}", hint=hint)
+            raise ConfigError(f"unknown key {_quoted(key)} in {where}", hint=hint)
     for key, field in fields.items():
         if is_required(field) and key not in mapping:
             raise ConfigError(f"{where} lacks the key {key!r}", hint=f"Add it; {where} knows: {', '.join(fields)}")
@@ -90,6 +129,11 @@ def _plain(value: Any) -> Any:
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
+def _quoted(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
+
+
 def _convert(value: Any, hint: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
@@ -101,7 +145,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is dict:
         key_hint, item_hint = typing.get_args(hint)
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} must be a table, got {value!r}")
+            raise ConfigError(f"{where} must be a table, got {_quoted(value)}")
         return {
             _convert(str(key), key_hint, where): _convert(item, item_hint, f"{where}.{key}")
             for key, item in value.items()
@@ -123,18 +167,18 @@ def _union(value: Any, options: tuple[Any, ...], where: str) -> Any:
         except ConfigError:
             continue
     names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
-    raise ConfigError(f"{where} must be of type {names}, got {value!r}")
+    raise ConfigError(f"{where} must be of type {names}, got {_quoted(value)}")
 
 
 def _choice(value: Any, options: tuple[Any, ...], where: str) -> Any:
     if value not in options:
-        raise ConfigError(f"{where} cannot be {value!r}", hint=did_you_mean(str(value), map(str, options)))
+        raise ConfigError(f"{where} cannot be {_quoted(value)}", hint=did_you_mean(str(value), map(str, options)))
     return value
 
 
 def _sequence(value: Any, item_hint: Any, where: str) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, list | tuple):
-        raise ConfigError(f"{where} must be a list, got {value!r}")
+        raise ConfigError(f"{where} must be a list, got {_quoted(value)}")
     return tuple(_convert(item, item_hint, f"{where}[{index}]") for index, item in enumerate(value))
 
 
@@ -145,7 +189,7 @@ def _scalar(value: Any, kind: type[Any], where: str) -> Any:
         return _finite(value, where)
     if (kind is int and whole_number) or (kind in (str, bool) and isinstance(value, kind)):
         return value
-    raise ConfigError(f"{where} must be of type {kind.__name__}, got {value!r}")
+    raise ConfigError(f"{where} must be of type {kind.__name__}, got {_quoted(value)}")
 
 
 def _finite(value: int | float, where: str) -> float:

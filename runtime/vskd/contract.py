@@ -12,20 +12,36 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from vskd.closed import from_mapping, to_mapping
+from vskd.closed import check_numbers, from_mapping, number, to_mapping
 from vskd.errors import ConfigError, ContractError
+from vskd.untrusted.documents import read_json
+from vskd.untrusted.text import label_problem, name_problem, shown
 
 SCHEMA_VERSION = 1
 STANDARD_GRAVITY_M_S2 = 9.80665
+
+#: The text of a contract, and a screen that lists its labels, stay of a size that can be read.
+MOST_LABELS = 1000
 
 Field = Literal["gasf", "gadf"]
 Scaling = Literal["minmax", "range", "tanh"]
 Transform = Literal["g", "tanh", "centred"]
 Unit = Literal["g", "m/s^2"]
+
+
+def refuse_name(name: str, what: str, problem_of: Callable[[str], str]) -> None:
+    """Refuse a name that a contract cannot hold: those of labels, axes and places are printed and compared.
+
+    Raises
+    ------
+    ContractError
+    """
+    if problem := problem_of(name):
+        raise ContractError(f"{what} {shown(name[:120])!r} {problem}", hint="Name it otherwise")
 
 
 @dataclass(frozen=True)
@@ -43,16 +59,13 @@ class GafSpec:
 
     fields: tuple[Field, ...] = ("gadf",)
     scaling: Scaling = "tanh"
-    scale_g: float = 2.0
-    size: int = 64
+    scale_g: float = number(2.0, 0.001, 1000, "g")
+    size: int = number(64, 8, 1024, "pixels")
 
     def __post_init__(self) -> None:
         if not self.fields or len(set(self.fields)) != len(self.fields):
             raise ConfigError(f"gaf.fields must name gasf, gadf or both, once each, got {list(self.fields)}")
-        if not self.scale_g > 0:
-            raise ConfigError(f"gaf.scale_g must be above 0 g, got {self.scale_g}")
-        if self.size < 8:
-            raise ConfigError(f"gaf.size must be at least 8 pixels, got {self.size}")
+        check_numbers(self, "gaf")
 
     def image_channels(self, sensor_channels: int) -> int:
         """Channels of the image for a sensor with so many axes."""
@@ -72,16 +85,15 @@ class RawSpec:
     """
 
     transforms: tuple[Transform, ...] = ("tanh",)
-    scale_g: float = 2.0
-    clip_g: float = 16.0
+    scale_g: float = number(2.0, 0.001, 1000, "g")
+    clip_g: float = number(16.0, 0.001, 1000, "g")
 
     def __post_init__(self) -> None:
         if not self.transforms or len(set(self.transforms)) != len(self.transforms):
             raise ConfigError(
                 f"raw.transforms must name some of g, tanh and centred, once each, got {list(self.transforms)}"
             )
-        if not (self.scale_g > 0 and self.clip_g > 0):
-            raise ConfigError(f"raw.scale_g and clip_g must be above 0 g, got {self.scale_g} and {self.clip_g}")
+        check_numbers(self, "raw")
 
 
 @dataclass(frozen=True)
@@ -98,15 +110,12 @@ class WindowSpec:
     """
 
     mode: Literal["sliding", "whole"] = "sliding"
-    samples: int = 128
-    rate_hz: float = 50.0
-    hop_samples: int = 32
+    samples: int = number(128, 8, 16384)
+    rate_hz: float = number(50.0, 1, 2000, "Hz")
+    hop_samples: int = number(32, 1, 16384)
 
     def __post_init__(self) -> None:
-        if self.samples < 8:
-            raise ConfigError(f"window.samples must be at least 8, got {self.samples}")
-        if not self.rate_hz > 0:
-            raise ConfigError(f"window.rate_hz must be above 0 Hz, got {self.rate_hz}")
+        check_numbers(self, "window")
         if not 1 <= self.hop_samples <= self.samples:
             raise ConfigError(
                 f"window.hop_samples must lie between 1 and the window's {self.samples} samples, got {self.hop_samples}"
@@ -137,7 +146,14 @@ class SensorSpec:
     unit: Literal["g"] = "g"
     gravity: Literal["included", "removed"] = "included"
     placement: str = "right wrist"
-    range_g: float = 8.0
+    range_g: float = number(8.0, 0.01, 1000, "g")
+
+    def __post_init__(self) -> None:
+        if len(self.axes) != 3 or len(set(self.axes)) != 3:
+            raise ConfigError(f"sensor.axes must name three axes, each once, got {list(self.axes)}")
+        for name in (*self.axes, *filter(None, [self.placement])):
+            refuse_name(name, "the sensor's axis or placement", name_problem)
+        check_numbers(self, "sensor")
 
 
 @dataclass(frozen=True)
@@ -152,14 +168,13 @@ class ResamplingSpec:
         spread, and a single wild time costs one sample, see ``vskd.stream.order``; 0: samples are taken as they come
     """
 
-    max_gap_s: float = 0.25
-    rate_tolerance: float = 0.2
-    reorder_s: float = 0.0
+    max_gap_s: float = number(0.25, 0.001, 60, "s")
+    rate_tolerance: float = number(0.2, 0, 1)
+    reorder_s: float = number(0.0, 0, 60, "s")
 
     def __post_init__(self) -> None:
-        if not self.max_gap_s > 0:
-            raise ConfigError(f"resampling.max_gap_s must be above 0 s, got {self.max_gap_s}")
-        if not 0 <= self.reorder_s <= self.max_gap_s:
+        check_numbers(self, "resampling")
+        if self.reorder_s > self.max_gap_s:
             raise ConfigError(
                 f"resampling.reorder_s must lie between 0 and max_gap_s, {self.max_gap_s} s, got {self.reorder_s}"
             )
@@ -186,29 +201,16 @@ class DecisionSpec:
         DROPPED, "The majority of several windows was removed: smooth with decision.smoothing"
     )
 
-    temperature: float = 1.0
-    unknown_below: float = 0.0
-    smoothing: float = 1.0
-    min_lead: float = 0.0
-    min_dwell_windows: int = 1
-    no_signal_after_s: float = 0.0
-    still_below_g: float = 0.0
+    temperature: float = number(1.0, 0.001, 1000)
+    unknown_below: float = number(0.0, 0, 1)
+    smoothing: float = number(1.0, 0.001, 1)
+    min_lead: float = number(0.0, 0, 0.999)
+    min_dwell_windows: int = number(1, 1, 10_000)
+    no_signal_after_s: float = number(0.0, 0, 86_400, "s")
+    still_below_g: float = number(0.0, 0, 100, "g")
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ConfigError(f"decision.temperature must be above 0, got {self.temperature}")
-        if not 0 <= self.unknown_below <= 1:
-            raise ConfigError(f"decision.unknown_below must lie in [0, 1], got {self.unknown_below}")
-        if not 0 < self.smoothing <= 1:
-            raise ConfigError(f"decision.smoothing must lie in (0, 1], got {self.smoothing}")
-        if not 0 <= self.min_lead < 1:
-            raise ConfigError(f"decision.min_lead must lie in [0, 1), got {self.min_lead}")
-        if self.min_dwell_windows < 1:
-            raise ConfigError(f"decision.min_dwell_windows must be at least 1, got {self.min_dwell_windows}")
-        if not self.no_signal_after_s >= 0:
-            raise ConfigError(f"decision.no_signal_after_s must be at least 0 s, got {self.no_signal_after_s}")
-        if not self.still_below_g >= 0:
-            raise ConfigError(f"decision.still_below_g must be at least 0 g, got {self.still_below_g}")
+        check_numbers(self, "decision")
 
 
 @dataclass(frozen=True)
@@ -231,13 +233,20 @@ class Contract:
     gaf: GafSpec | None = field(default_factory=GafSpec)
     raw: RawSpec | None = None
     decision: DecisionSpec = field(default_factory=DecisionSpec)
-    logit_tolerance: float = 1e-4
+    logit_tolerance: float = number(1e-4, 0, 0.01)
     trained_on: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ContractError(f"a contract needs at least two different labels, got {list(self.labels)}")
+            raise ContractError(f"a contract needs at least two different labels, got {list(self.labels)[:20]}")
+        if len(self.labels) > MOST_LABELS:
+            raise ContractError(f"a contract has at most {MOST_LABELS} labels, got {len(self.labels)}")
+        for label in self.labels:
+            refuse_name(label, "the label", label_problem)
+        if self.trained_on:
+            refuse_name(self.trained_on, "the data set's name", name_problem)
+        check_numbers(self, "contract")
         if (self.gaf is None) == (self.raw is None):
             raise ContractError(
                 f"a contract has one encoder, gaf or raw, and this one has {'neither' if self.raw is None else 'both'}",
@@ -304,9 +313,9 @@ class Contract:
         ContractError : not JSON, an unknown key, or a value out of its range
         """
         try:
-            mapping = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ContractError(f"{where} is not JSON: {error}") from error
+            mapping = read_json(text)
+        except ValueError as error:
+            raise ContractError(f"{where} cannot be read as JSON: {error}") from error
         return cls.from_mapping(mapping, where=where)
 
     @classmethod

@@ -12,7 +12,6 @@ from typing import Any
 from vskd.bundle import Bundle, ModelEntry
 from vskd.closed import to_mapping
 from vskd.contract import Contract
-from vskd.model_contract import contract_problem
 from vskd.report import read_report
 
 
@@ -104,7 +103,7 @@ def _model(bundle: Bundle, entry: ModelEntry, graph: Mapping[str, Any]) -> dict[
     return {
         **to_mapping(entry),
         **to_mapping(bundle.files[entry.file]),
-        "contract_problem": contract_problem(bundle, entry),
+        "contract_problem": bundle.model_problem(entry),
         **(to_mapping(bundle.graphs[entry.file]) if entry.file in bundle.graphs else {}),
         **graph,
     }

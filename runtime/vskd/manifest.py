@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,11 +14,18 @@ from vskd.bundle_files import MANIFEST
 from vskd.closed import from_mapping
 from vskd.engines import ModelFormat
 from vskd.errors import BundleError, ConfigError
+from vskd.untrusted.documents import read_json
 
 SCHEMA_VERSION = 1
 
 #: The word that users say -> the recipe that it means.
 RECIPE_ALIASES: Mapping[str, str] = {"int8": "w8a8-static-pc"}
+
+#: Recipes, and names of operators, which are printed: ``w8a8-static-pc``, ``ai.onnx.ml::Scaler``.
+_WORD = re.compile(r"[\w.:+-]{1,100}", re.ASCII)
+
+#: Bytes of one file: what a model of the largest student has is a hundredth of it.
+LARGEST_FILE_BYTES = 2**31
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -42,6 +48,10 @@ class ModelEntry:
     format: ModelFormat
     recipe: str
 
+    def __post_init__(self) -> None:
+        if not _WORD.fullmatch(self.recipe):
+            raise ConfigError(f"a recipe is made of letters, digits, '_', '.' and '-', got {self.recipe[:80]!r}")
+
 
 @dataclass(frozen=True)
 class FileEntry:
@@ -53,8 +63,8 @@ class FileEntry:
     def __post_init__(self) -> None:
         if not _SHA256.fullmatch(self.sha256):
             raise ConfigError(f"a SHA-256 is 64 hexadecimal digits in lower case, got {self.sha256[:80]!r}")
-        if self.size_bytes < 0:
-            raise ConfigError(f"a size is at least 0 bytes, got {self.size_bytes}")
+        if not 0 <= self.size_bytes <= LARGEST_FILE_BYTES:
+            raise ConfigError(f"a size lies between 0 and {LARGEST_FILE_BYTES} bytes, got {self.size_bytes}")
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,8 @@ class GraphEntry:
 
     def __post_init__(self) -> None:
         for name, count in self.operators.items():
+            if not _WORD.fullmatch(name):
+                raise ConfigError(f"an operator is made of letters, digits, '_', '.' and ':', got {name[:80]!r}")
             if count < 1:
                 raise ConfigError(f"a graph holds an operator at least once, got {count} of {name[:80]!r}")
 
@@ -109,9 +121,9 @@ def read_manifest(text: str, *, where: str) -> Manifest:
     BundleError : not a manifest, of another schema version, or with an unknown key or a value of the wrong kind
     """
     try:
-        mapping: dict[str, Any] = json.loads(text)
+        mapping: dict[str, Any] = read_json(text)
         version, names = mapping["schema_version"], list(mapping["files"].keys())
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{where} was changed or cut short: {error!r}", hint="Copy or export it again") from error
     # The version first: what a later one added is not a mistake of this one's.
     if version != SCHEMA_VERSION:

@@ -6,17 +6,48 @@ empty where the report does not hold it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from vskd.bundle import Bundle
 from vskd.bundle_files import FORMER_VARIANTS, REPORT, VARIANTS
-from vskd.errors import BundleError
+from vskd.closed import from_mapping, key_of
+from vskd.errors import BundleError, ConfigError
+from vskd.untrusted.documents import read_json
 
 #: Key of the model files' descriptions in the report.
 GRAPHS = "graphs"
+
+
+@dataclass(frozen=True)
+class _Port:
+    """An input or output of a graph."""
+
+    name: str
+    shape: tuple[int, ...] = ()
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """How integers stand for numbers at one place of a graph."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What is read of a graph's description; the exporter says more."""
+
+    inputs: tuple[_Port, ...] = ()
+    outputs: tuple[_Port, ...] = ()
+    operators: dict[str, int] = field(default_factory=dict)
+    version: str = ""
+    quantization: dict[str, _Step] = field(default_factory=dict)
+    macs: int | None = None
+    parameters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,10 +84,31 @@ def read_report(bundle: Bundle) -> Report:
     """
     if REPORT not in bundle.files:
         return Report({}, {}, {})
-    path = bundle.checked_path(REPORT)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(bundle.read_text(REPORT))
+        graphs = {file: _graph(told) for file, told in content.get(GRAPHS, {}).items()}
         variants = content.get(VARIANTS, content.get(FORMER_VARIANTS, {}))
-        return Report(dict(content.get(GRAPHS, {})), dict(variants), dict(content.get("torch", {})))
-    except (ValueError, RecursionError, AttributeError, TypeError) as error:
-        raise BundleError(f"{path} is no report: {error}", hint="Export the run again") from error
+        return Report(graphs, {file: _variant(told) for file, told in variants.items()}, _scores(content))
+    except (ValueError, AttributeError, TypeError, ConfigError) as error:
+        raise BundleError(f"{bundle.path / REPORT} is no report: {error}", hint="Export the run again") from error
+
+
+def _graph(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A graph's description, as far as it is read, after checking every type."""
+    known = {key_of(one) for one in fields(_Graph)}
+    kept = {key: value for key, value in told.items() if key in known}
+    from_mapping(_Graph, kept, where=GRAPHS)
+    return kept
+
+
+def _variant(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a file with one graph or with several, its signatures."""
+    signatures = told.get("signatures")
+    return (
+        _graph(told) if signatures is None else {"signatures": {name: _graph(one) for name, one in signatures.items()}}
+    )
+
+
+def _scores(content: Mapping[str, Any]) -> dict[str, float]:
+    scores = content.get("torch", {})
+    return {name: score for name, score in scores.items() if isinstance(score, int | float)}

@@ -1,8 +1,8 @@
 """The JSON Schema of a closed record (``vskd.closed``); ``python -m vskd.schema`` writes those of a bundle.
 
-Types, keys and which of them must be there come from the dataclasses, descriptions from their docstrings. Bounds and
-rules between keys are the reader's alone. Nothing of vskd reads the files: they are for others, who read bundles in
-another language. A test holds them equal to the records.
+Types, keys, which of them must be there and the bounds of numbers come from the dataclasses, descriptions from their
+docstrings. Rules between keys, and for names, are the reader's alone. Nothing of vskd reads the files: they are for
+others, who read bundles in another language. A test holds them equal to the records.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def _record(kind: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     properties = {}
     for field in dataclasses.fields(kind):
         described = {"description": words[field.name]} if field.name in words else {}
-        properties[key_of(field)] = {**_type(hints[field.name], definitions), **described}
+        bounds = field.metadata.get("bounds")
+        limits = {"minimum": bounds.low, "maximum": bounds.high} if bounds else {}
+        properties[key_of(field)] = {**_type(hints[field.name], definitions), **limits, **described}
     for key, value in getattr(kind, "DROPPED", {}).items():
         properties[key] = {"const": value, "deprecated": True}
     return {

@@ -69,6 +69,15 @@ def refuse_unwritable(place: Path, kind: type[VskdError]) -> None:
         probe.rmdir()
 
 
+def user_cache() -> Path | None:
+    """The folder of what vskd may lose, for this user; None for a user without a home. It need not be there."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(root) if root else Path.home() / ".cache") / "vskd"
+    except RuntimeError:
+        return None
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; one that is there is replaced."""
     with new_file(path) as stream:

@@ -54,7 +54,7 @@ def _tensor(name: bytes, shape: list[int], kind: int, buffer: int) -> schema.Ten
     return tensor
 
 
-def mean_model_tflite(samples: int = SAMPLES) -> bytes:
+def mean_model_tflite(samples: int = SAMPLES, contract: Contract | None = None) -> bytes:
     """The same model as a flatbuffer: one MEAN over the last axis."""
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MEAN
@@ -76,6 +76,10 @@ def mean_model_tflite(samples: int = SAMPLES) -> bytes:
     model = schema.ModelT()
     model.version = 3
     model.operatorCodes, model.subgraphs, model.buffers = [code], [graph], [schema.BufferT(), constant]
+    if contract:
+        text, entry = schema.BufferT(), schema.MetadataT()
+        text.data, entry.name, entry.buffer = list(contract.to_json().encode()), CONTRACT_KEY, 2
+        model.buffers, model.metadata = [*model.buffers, text], [entry]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -125,8 +129,8 @@ def make_bundle() -> MakeBundle:
                 ModelEntry("model.fp32.tflite", "tflite", "fp32"),
             ],
             files={
-                "model.fp32.onnx": mean_model_onnx(samples),
-                "model.fp32.tflite": mean_model_tflite(samples),
+                "model.fp32.onnx": mean_model_onnx(samples, contract=contract),
+                "model.fp32.tflite": mean_model_tflite(samples, contract=contract),
                 "golden/notes.json": b"{}\n",
                 "report.json": b'{"passed": true}\n',
             },

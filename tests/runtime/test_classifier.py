@@ -41,7 +41,7 @@ def test_every_option_of_open_is_used(tmp_path, make_bundle, contract, monkeypat
         asked.update(name=name, file=model.name, threads=threads)
         return MeanEngine()
 
-    monkeypatch.setattr("vskd.classifier.open_engine", noting)
+    monkeypatch.setattr("vskd.bundle.open_engine", noting)
     classifier = Classifier.open(
         make_bundle(tmp_path / "x.bundle", contract), engine="litert", recipe="fp32", threads=3,
         unit="m/s^2", axes="-z,x,y", time_unit="ms", decision={"min_lead": 0.25},

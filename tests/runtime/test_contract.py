@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vskd.closed import from_mapping, to_mapping
-from vskd.contract import Contract, DecisionSpec, GafSpec, ResamplingSpec, WindowSpec
+from vskd.closed import Bounds, from_mapping, to_mapping
+from vskd.contract import Contract, DecisionSpec, GafSpec, RawSpec, ResamplingSpec, WindowSpec
+from vskd.decide import NO_SIGNAL, STILL, UNKNOWN
 from vskd.errors import ConfigError, ContractError, VskdError
+from vskd.untrusted.text import RESERVED_LABELS, label_problem
 
 CONTRACT = Contract(labels=("sit", "walk"))
+RAW = Contract(labels=("sit", "walk"), gaf=None, raw=RawSpec())
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -47,7 +52,9 @@ def with_value(path: tuple[str, ...], value: Any) -> dict[str, Any]:
 
 @settings(max_examples=60)
 @given(
-    labels=st.lists(st.text(max_size=6), min_size=2, max_size=5, unique=True),
+    labels=st.lists(
+        st.text(max_size=6).filter(lambda text: not label_problem(text)), min_size=2, max_size=5, unique=True
+    ),
     samples=st.integers(64, 300),
     rate_hz=st.floats(1, 1000),
     temperature=st.floats(0.01, 50),
@@ -89,30 +96,50 @@ def test_a_misspelt_key_is_refused_with_the_right_one(path):
         (("labels",), ["sit", 3], r"labels\[1\] must be of type str, got 3"),
         (("window",), [], "contract.window must be a table"),
         (("window", "mode"), "slidng", "window.mode cannot be 'slidng'.*Did you mean 'sliding'"),
-        (("window", "samples"), 7, "window.samples must be at least 8, got 7"),
+        (("window", "samples"), 7, "window.samples must lie between 8 and 16384, got 7"),
         (("window", "samples"), 128.0, "window.samples must be of type int, got 128.0"),
         (("window", "samples"), True, "window.samples must be of type int, got True"),
         (("window", "samples"), 32, "an image of 64 pixels cannot be drawn from 32 samples"),
-        (("window", "rate_hz"), 0, "window.rate_hz must be above 0 Hz"),
+        (("window", "rate_hz"), 0, "window.rate_hz must lie between 1 and 2000 Hz, got 0"),
         (("window", "rate_hz"), math.nan, "window.rate_hz must be a finite number, got nan"),
         (("window", "rate_hz"), math.inf, "window.rate_hz must be a finite number, got inf"),
         (("window", "rate_hz"), 10**400, "window.rate_hz must be a finite number"),
         (("window", "hop_samples"), 129, "window.hop_samples must lie between 1 and"),
-        (("window", "hop_samples"), 0, "window.hop_samples must lie between 1 and"),
-        (("resampling", "max_gap_s"), 0.0, "resampling.max_gap_s must be above 0 s"),
+        (("window", "hop_samples"), 0, "window.hop_samples must lie between 1 and 16384, got 0"),
+        (("resampling", "max_gap_s"), 0.0, "resampling.max_gap_s must lie between 0.001 and 60 s, got 0.0"),
         (("sensor", "unit"), "m/s^2", "sensor.unit cannot be"),
         (("gaf", "fields"), [], "gaf.fields must name gasf, gadf or both"),
         (("gaf", "fields"), ["gadf", "gadf"], "gaf.fields must name gasf, gadf or both"),
-        (("gaf", "scale_g"), -1.0, "gaf.scale_g must be above 0 g"),
-        (("gaf", "size"), 4, "gaf.size must be at least 8 pixels"),
-        (("decision", "temperature"), 0, "decision.temperature must be above 0"),
-        (("decision", "unknown_below"), 1.5, r"decision.unknown_below must lie in \[0, 1\]"),
-        (("decision", "smoothing"), 0, r"decision.smoothing must lie in \(0, 1\]"),
-        (("decision", "min_dwell_windows"), 0, "decision.min_dwell_windows must be at least 1"),
-        (("decision", "min_lead"), 1.0, r"decision.min_lead must lie in \[0, 1\)"),
-        (("decision", "no_signal_after_s"), -1.0, "decision.no_signal_after_s must be at least 0 s"),
+        (("gaf", "scale_g"), -1.0, "gaf.scale_g must lie between 0.001 and 1000 g, got -1.0"),
+        (("gaf", "size"), 4, "gaf.size must lie between 8 and 1024 pixels, got 4"),
+        (("decision", "temperature"), 0, "decision.temperature must lie between 0.001 and 1000, got 0"),
+        (("decision", "unknown_below"), 1.5, "decision.unknown_below must lie between 0 and 1, got 1.5"),
+        (("decision", "smoothing"), 0, "decision.smoothing must lie between 0.001 and 1, got 0"),
+        (("decision", "min_dwell_windows"), 0, "decision.min_dwell_windows must lie between 1 and 10000, got 0"),
+        (("decision", "min_lead"), 1.0, "decision.min_lead must lie between 0 and 0.999, got 1.0"),
+        (
+            ("decision", "no_signal_after_s"),
+            -1.0,
+            "decision.no_signal_after_s must lie between 0 and 86400 s, got -1.0",
+        ),
         (("decision", "no_signal_after_s"), 0.2, "a pause of up to 0.25 s .* is bridged"),
-        (("decision", "still_below_g"), -0.1, "decision.still_below_g must be at least 0 g"),
+        (("decision", "still_below_g"), -0.1, "decision.still_below_g must lie between 0 and 100 g, got -0.1"),
+        (("sensor", "axes"), ["x", "y"], "sensor.axes must name three axes, each once, got"),
+        (("sensor", "axes"), ["x", "y", "z", "w"], "sensor.axes must name three axes, each once, got"),
+        (("sensor", "axes"), ["x", "y", "x"], "sensor.axes must name three axes, each once, got"),
+        (("sensor", "axes"), ["x", "y", "\x1b[2J"], r"axis or placement '\\\\x1b\[2J' holds the invisible .* U\+001B"),
+        (("sensor", "placement"), "wrist\n", r"invisible character U\+000A"),
+        (("trained_on",), "\u202eday", r"the data set's name '\\\\u202eday' holds the invisible character U\+202E"),
+        (
+            ("labels",),
+            ["sit", "\x1b]0;x\x07"],
+            r"the label '\\\\x1b\]0;x\\\\x07' holds the invisible character U\+001B",
+        ),
+        (("labels",), ["sit", "Still"], "the label 'Still' is what vskd calls an event without an activity"),
+        (("labels",), ["sit", "no signal"], "the label 'no signal' is what vskd calls an event without an activity"),
+        (("labels",), ["Jos\u00e9", "Jose\u0301"], r"is not in Unicode's composed normal form"),
+        (("labels",), ["sit", ""], "the label '' is empty"),
+        (("labels",), [f"label {index}" for index in range(1001)], "at most 1000 labels, got 1001"),
         (("schema_version",), 2, "has schema version 2, this vskd reads 1"),
     ],
 )
@@ -123,7 +150,7 @@ def test_a_value_out_of_its_range_is_refused_by_name(path, value, message):
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2", '{"labels": ', "[" * 100_000, '{"a": ' + "1" * 5000 + "}"])
 def test_text_that_is_not_json_is_refused(text):
-    with pytest.raises(ContractError, match="contract is not JSON"):
+    with pytest.raises(ContractError, match="contract cannot be read as JSON"):
         Contract.from_json(text)
 
 
@@ -143,6 +170,50 @@ def test_a_contract_of_before_the_newer_rules_reads_as_one_that_has_them_off():
     assert [getattr(contract.decision, name) for name in newer] == [0.0, 0.0, 0.0]
 
 
+def numbers_of(kind: type, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Bounds | None]]:
+    """Every number that a record and those within it hold, with its bounds."""
+    for name, hint in get_type_hints(kind).items():
+        kinds = [one for one in (hint, *get_args(hint)) if dataclasses.is_dataclass(one)]
+        for one in kinds:
+            yield from numbers_of(one, (*prefix, name))
+        if hint in (int, float):
+            (found,) = [one for one in dataclasses.fields(kind) if one.name == name]
+            yield (*prefix, name), found.metadata.get("bounds")
+
+
+NUMBERS = dict(numbers_of(Contract))
+
+
+def test_every_number_of_a_contract_has_bounds():
+    unbounded = {".".join(path) for path, bounds in NUMBERS.items() if bounds is None}
+    assert unbounded == {"schema_version"}  # one value
+
+
+@pytest.mark.parametrize("path", [path for path, bounds in NUMBERS.items() if bounds], ids=".".join)
+@pytest.mark.parametrize("wrong", ["below", "above", "1e18", "-1e300", "nan"])
+def test_no_number_beyond_its_bounds_is_read(path, wrong):
+    bounds = NUMBERS[path]
+    value = {"below": bounds.low - 1, "above": bounds.high + 1}[wrong] if wrong in ("below", "above") else float(wrong)
+    contract = RAW if path[0] == "raw" else CONTRACT
+    mapping = to_mapping(contract)
+    inner = mapping
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = int(value) if isinstance(inner[path[-1]], int) and wrong != "nan" else value
+    with pytest.raises(ContractError, match=rf"{path[-1]} must (lie between|be)"):
+        Contract.from_mapping(mapping)
+
+
+def test_no_activity_can_be_called_as_a_rule_event():
+    assert set(RESERVED_LABELS) == {STILL, UNKNOWN, NO_SIGNAL}
+
+
+def test_a_long_value_is_not_quoted_whole():
+    with pytest.raises(ContractError, match=r"window.mode cannot be 'x{119}\.\.\.") as caught:
+        Contract.from_mapping(with_value(("window", "mode"), "x" * 10_000_000))
+    assert len(caught.value.message) < 300
+
+
 def test_a_missing_key_is_named():
     with pytest.raises(ContractError, match="contract lacks the key 'labels'"):
         Contract.from_mapping({})
@@ -156,11 +227,11 @@ def test_shapes_follow_from_the_contract():
 
 
 def test_rules_are_checked_in_code_as_in_files():
-    with pytest.raises(ConfigError, match=r"decision\.smoothing must lie in"):
+    with pytest.raises(ConfigError, match=r"decision\.smoothing must lie between"):
         CONTRACT.with_decision(smoothing=1.5)
-    with pytest.raises(ConfigError, match=r"resampling\.max_gap_s must be above 0 s"):
+    with pytest.raises(ConfigError, match=r"resampling\.max_gap_s must lie between"):
         ResamplingSpec(max_gap_s=-1)
-    with pytest.raises(ConfigError, match=r"decision\.temperature must be above 0"):
+    with pytest.raises(ConfigError, match=r"decision\.temperature must lie between"):
         DecisionSpec(temperature=math.nan)
 
 

@@ -61,8 +61,8 @@ def test_another_shape_is_refused(shape):
     [
         ({"transforms": ()}, "must name some of g, tanh and centred, once each"),
         ({"transforms": ("g", "g")}, "once each"),
-        ({"scale_g": 0.0}, "must be above 0 g, got 0.0 and 16.0"),
-        ({"clip_g": -1.0}, "must be above 0 g, got 2.0 and -1.0"),
+        ({"scale_g": 0.0}, "raw.scale_g must lie between 0.001 and 1000 g, got 0.0"),
+        ({"clip_g": -1.0}, "raw.clip_g must lie between 0.001 and 1000 g, got -1.0"),
     ],
 )
 def test_a_spec_that_cannot_be_is_refused(settings, message):

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from vskd.writing import write_file
+from vskd.writing import user_cache, write_file
 from vskd_benchmarks.pipelines.cases import Clock
 
 #: Of the kernel: figures in units of another one cannot be compared.
@@ -115,8 +115,7 @@ def fingerprint(machine: Mapping[str, Any], *, profile: str = "") -> str:
 
 def cache_file() -> Path:
     """Where the best rounds are kept."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "vskd" / FILE
+    return (user_cache() or Path(os.devnull)) / FILE
 
 
 def known_best_ns(machine: str, *, path: Path | None = None) -> int | None:

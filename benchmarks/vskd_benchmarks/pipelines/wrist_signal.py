@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vskd.bundle import Bundle
 from vskd.bundle_files import GOLDEN_VECTORS
+from vskd.checks.golden import read_golden
 from vskd.contract import Contract
 from vskd.errors import ContractError
 from vskd.stream import PLAUSIBLE_G, Stream, cut_windows
@@ -132,8 +133,7 @@ def _golden_windows(bundle: Bundle) -> Float64 | None:
     """(windows, samples, 3) in g, those that a wrist can give; None if the bundle has none."""
     if GOLDEN_VECTORS not in bundle.files:
         return None
-    with np.load(bundle.checked_path(GOLDEN_VECTORS), allow_pickle=False) as archive:
-        windows = archive["windows"].astype(np.float64).transpose(0, 2, 1)
+    windows = read_golden(bundle).windows.astype(np.float64).transpose(0, 2, 1)
     finite = windows[np.isfinite(windows).all(axis=(1, 2))]
     strength = np.median(np.linalg.norm(finite, axis=2), axis=1)
     moves = finite.std(axis=1).max(axis=1) > 0

@@ -20,7 +20,7 @@ from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd.engines import ENGINES, installed_engines
 from vskd.engines.process import infer_in_subprocess
-from vskd.errors import EngineError, VskdError
+from vskd.errors import BundleError, EngineError, VskdError
 
 State = Literal["ok", "note", "lack"]
 
@@ -95,6 +95,8 @@ def _models(path: Path) -> Iterator[Finding]:
                 answer = infer_in_subprocess(name, [bundle.model_path(entry)], windows)
             except EngineError as error:
                 yield Finding(entry.file, "note", f"does not run on {name}: {error.message}", error.hint)
+            except BundleError as error:
+                yield Finding(entry.file, "lack", error.message, error.hint)
             else:
                 runs += 1
                 yield Finding(entry.file, "ok", f"runs on {name} {answer.version}")

@@ -21,6 +21,7 @@ from vskd.contract import Contract, Scaling
 from vskd.decide import softmax
 from vskd.encoders import encoder_for
 from vskd.errors import BundleError
+from vskd.untrusted.arrays import read_npz
 
 Float32 = NDArray[np.float32]
 
@@ -37,6 +38,9 @@ _RAW_TOLERANCE = 2e-6
 #: model rounds differently from processor to processor (onnxruntime issue 28609).
 FLIP_MARGIN = 0.2
 
+
+#: Bytes of the golden vectors: those of an image of 224 pixels are a tenth of it.
+LARGEST_GOLDEN_BYTES = 2**29
 
 _ARRAYS = ("names", "windows", "images", "logits", "probabilities", "labels", "margins")
 _MODEL_PREFIX = "model_logits/"
@@ -109,18 +113,45 @@ def read_golden(bundle: Bundle) -> Golden:
     ------
     BundleError : the file is missing, changed, or holds something else
     """
-    path = bundle.checked_path(GOLDEN_VECTORS)
+    content = bundle.read(GOLDEN_VECTORS)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        model_logits = {
-            name.removeprefix(_MODEL_PREFIX): array for name, array in arrays.items() if name.startswith(_MODEL_PREFIX)
-        }
-        stages = {name: arrays[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError) as error:
-        raise BundleError(f"{path} holds no golden vectors", hint="Export the run again") from error
-    stages["names"] = tuple(str(name) for name in stages["names"])
-    return Golden(**stages, model_logits=model_logits)
+        arrays = read_npz(io.BytesIO(content), largest_bytes=LARGEST_GOLDEN_BYTES)
+        names = tuple(str(name) for name in arrays.pop("names").tolist())
+        stages = {name: arrays.pop(name) for name in _ARRAYS if name != "names"}
+        golden = Golden(names, **stages, model_logits=_by_model(arrays, bundle))
+        _check_shapes(golden, bundle.contract)
+    except (ValueError, KeyError, TypeError) as error:
+        what = f"{bundle.path / GOLDEN_VECTORS} holds no golden vectors: {error}"
+        raise BundleError(what, hint="Export the run again") from error
+    return golden
+
+
+def _by_model(arrays: Mapping[str, NDArray[Any]], bundle: Bundle) -> dict[str, Float32]:
+    found = {name.removeprefix(_MODEL_PREFIX): array for name, array in arrays.items()}
+    if strange := set(found) - set(bundle.files):
+        raise ValueError(f"it holds {sorted(strange)[0][:80]!r}, which is no file of the bundle")
+    return found
+
+
+def _check_shapes(golden: Golden, contract: Contract) -> None:
+    """Refuse what this contract's windows and classes cannot give, before anything is compared."""
+    count, classes = len(golden), len(contract.labels)
+    if not count:
+        raise ValueError("there is no window")
+    answers = {f"{_MODEL_PREFIX}{file}": logits for file, logits in golden.model_logits.items()}
+    of_classes = ("logits", "probabilities", *answers)
+    expected = {
+        "windows": contract.window_shape, "images": contract.encoded_shape, "labels": (), "margins": (),
+        **dict.fromkeys(of_classes, (classes,)),
+    }  # fmt: skip
+    for name, shape in expected.items():
+        array, kind = answers[name] if name in answers else getattr(golden, name), "i" if name == "labels" else "f"
+        if array.shape != (count, *shape) or array.dtype.kind != kind:
+            raise ValueError(f"{name} are {array.dtype} of shape {array.shape}, not {(count, *shape)}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} are not finite")
+    if golden.labels.min() < 0 or golden.labels.max() >= classes:
+        raise ValueError(f"labels lie outside 0..{classes - 1}")
 
 
 def compare_images(golden: Golden, contract: Contract) -> tuple[str, str]:
@@ -151,6 +182,8 @@ def compare_logits(golden: Golden, contract: Contract, entry: ModelEntry, logits
     """
     is_float = gives_the_networks_logits(entry)
     expected = golden.logits if is_float else golden.model_logits.get(entry.file, golden.logits)
+    if logits.shape != expected.shape:
+        return f"answers of shape {logits.shape}", f"{entry.file} gives {logits.shape[1:]}, not {expected.shape[1:]}"
     difference = np.abs(logits - expected).max(axis=1)
     worst = int(difference.argmax())
     largest, window = float(difference[worst]), golden.names[worst]

@@ -9,7 +9,6 @@ inference happens elsewhere, as for the golden vectors.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +26,8 @@ from vskd.engines import Engine
 from vskd.errors import BundleError, ConfigError
 from vskd.sources.csv import SampleReader
 from vskd.sources.feed import feed
+from vskd.untrusted.documents import read_json
+from vskd.untrusted.text import RESERVED_LABELS
 
 if TYPE_CHECKING:  # slow to import
     from numpy.typing import NDArray
@@ -176,11 +177,29 @@ def read_golden_stream(bundle: Bundle) -> GoldenStream:
     ------
     BundleError : the file is missing, changed, or holds something else
     """
-    path = bundle.checked_path(GOLDEN_EVENTS)
+    text = bundle.read_text(GOLDEN_EVENTS)
     try:
-        return from_mapping(GoldenStream, json.loads(path.read_text(encoding="utf-8")), where=GOLDEN_EVENTS)
-    except (ValueError, RecursionError, ConfigError) as error:
-        raise BundleError(f"{path} holds no golden events: {error}", hint="Export the run again") from error
+        golden = from_mapping(GoldenStream, read_json(text), where=GOLDEN_EVENTS)
+        _check_events(golden, bundle.contract)
+    except (ValueError, ConfigError) as error:
+        what = f"{bundle.path / GOLDEN_EVENTS} holds no golden events: {error}"
+        raise BundleError(what, hint="Export the run again") from error
+    return golden
+
+
+def _check_events(golden: GoldenStream, contract: Contract) -> None:
+    """Refuse a stream that shows nothing, and events that this contract cannot give."""
+    if not any(case.events for case in golden.cases):
+        raise ValueError("there is no event")
+    known = {*contract.labels, *RESERVED_LABELS}
+    for case in golden.cases:
+        for event in (*case.events, *(one for events in case.model_events.values() for one in events)):
+            if event.label not in known or len(event.probabilities) != len(contract.labels):
+                raise ValueError(
+                    f"{case.name[:80]!r} has the label {event.label[:80]!r} with {len(event.probabilities)} "
+                    f"probabilities, and the contract {len(contract.labels)} labels, "
+                    f"{'' if event.label in known else 'not '}that one among them"
+                )
 
 
 @dataclass(frozen=True)
@@ -200,7 +219,7 @@ def read_samples(bundle: Bundle) -> list[StreamSamples]:
     BundleError : the samples or the events are missing, or were changed
     """
     cases = read_golden_stream(bundle).cases
-    texts = [bundle.checked_path(case.file).read_text(encoding="utf-8") for case in cases]
+    texts = [bundle.read_text(case.file) for case in cases]
     return [
         StreamSamples(case, text, windows_of(bundle.contract, case, text))
         for case, text in zip(cases, texts, strict=True)

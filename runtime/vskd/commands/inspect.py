@@ -34,8 +34,7 @@ def inspect(bundle: Path, as_json: bool) -> None:
     for file, variant in content["variants"].items():
         click.echo(f"\n{file}")
         for name, ports in variant.get("signatures", {"": variant}).items():
-            (source,), (sink,) = ports["inputs"], ports["outputs"]
-            ends = [f"{port['name']} {tuple(port['shape'])}" for port in (source, sink)]
+            ends = [", ".join(map(_port, ports.get(side, ()))) for side in ("inputs", "outputs")]
             _line(name or "variant", " -> ".join(ends))
     click.echo("")
     for name, entry in sorted(content["files"].items()):
@@ -50,16 +49,20 @@ def _show_model(model: Mapping[str, Any]) -> None:
         return
     _line("version", model["version"])
     _line("operators", ", ".join(f"{count} {name}" for name, count in model["operators"].items()))
-    if "macs" not in model:
+    if model.get("macs") is None:
         return
     for kind in ("inputs", "outputs"):
-        for port in model[kind]:
-            _line(kind.removesuffix("s"), f"{port['name']}  {tuple(port['shape'])}  {port['type']}")
-    for place, values in model["quantization"].items():
+        for port in model.get(kind, ()):
+            _line(kind.removesuffix("s"), f"{_port(port)}  {port.get('type', '')}".rstrip())
+    for place, values in model.get("quantization", {}).items():
         _line(f"{place}", f"8-bit steps of {values['scale']:.6g}, zero at {values['zero_point']}")
-    _line(
-        "cost", f"{model['macs'] / 1e6:.1f} million MACs a window, {model['parameters'] / 1e6:.2f} million parameters"
-    )
+    parameters = model.get("parameters")
+    size = "" if parameters is None else f", {parameters / 1e6:.2f} million parameters"
+    _line("cost", f"{model['macs'] / 1e6:.1f} million MACs a window{size}")
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    return f"{port['name']} {tuple(port.get('shape', ()))}"
 
 
 def _line(subject: str, text: str) -> None:

@@ -13,7 +13,7 @@ import click
 
 from vskd.commands.input_option import LAYOUT, InputOption, toml_values
 from vskd.commands.session import Session
-from vskd.engines import ENGINES, open_engine
+from vskd.engines import ENGINES
 from vskd.sources.i2c_sensors import PREFIX, SENSORS
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
@@ -105,7 +105,7 @@ def run(
     contract = opened.contract.with_decision(**decision_rules(rules))
     option.check_contract(contract)
     name, entry = opened.select(engine=engine, recipe=recipe)
-    loaded = open_engine(name, opened.model_path(entry), threads=threads)
+    loaded = opened.load(name, entry, threads=threads)
     title = f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)"
     click.echo(title, err=True)
     with ExitStack() as resources:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import os
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,6 +31,10 @@ Float32 = NDArray[np.float32]
 TIMEOUT_S = 600.0
 
 
+#: Addresses that the process gets at least; the libraries take a good part of it on any machine.
+LEAST_MEMORY_BYTES = 2 * 2**30
+
+
 @dataclass(frozen=True)
 class Answer:
     """An engine's name and version, and its logits (windows, classes) of each model."""
@@ -38,7 +44,9 @@ class Answer:
     logits: tuple[Float32, ...]
 
 
-def infer_in_subprocess(engine: str, models: Sequence[Path], windows: Float32) -> Answer:
+def infer_in_subprocess(
+    engine: str, models: Sequence[Path], windows: Float32, *, timeout_s: float = TIMEOUT_S
+) -> Answer:
     """Run windows through models in a fresh process.
 
     Parameters
@@ -46,6 +54,7 @@ def infer_in_subprocess(engine: str, models: Sequence[Path], windows: Float32) -
     engine : as in ``vskd.engines.ENGINES``
     models : files of the engine's format
     windows : (windows, channels, samples), g
+    timeout_s : how long the process may take
 
     Raises
     ------
@@ -59,15 +68,18 @@ def infer_in_subprocess(engine: str, models: Sequence[Path], windows: Float32) -
             command,
             input=source.getvalue(),
             capture_output=True,
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             env=_environment(),
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"{engine} did not answer within {TIMEOUT_S:.0f} s") from error
+        raise EngineError(f"{engine} did not answer within {timeout_s:.0f} s") from error
+    except OSError as error:
+        raise EngineError(f"no process can be started for {engine}: {error.strerror or error}") from error
     if done.returncode != 0:
         last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise EngineError(f"{engine} failed (exit code {done.returncode}): {last_line}")
+        how = f"exit code {done.returncode}" if done.returncode > 0 else signal.Signals(-done.returncode).name
+        raise EngineError(f"{engine} failed ({how}): {last_line or 'it said nothing'}")
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
         logits = tuple(archive[f"logits_{index}"] for index in range(len(models)))
         return Answer(engine, str(archive["version"]), logits)
@@ -82,6 +94,7 @@ def _environment() -> dict[str, str]:
 
 def _serve(engine_name: str, models: Sequence[str]) -> int:
     """The child's side of ``infer_in_subprocess``; returns the exit code."""
+    _limit_memory()
     # Engines print on standard output; the answer gets a descriptor of its own.
     answer_channel = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -92,13 +105,22 @@ def _serve(engine_name: str, models: Sequence[str]) -> int:
             engine = open_engine(engine_name, Path(model))
             arrays[f"logits_{index}"] = np.stack([engine.infer(window) for window in windows])
             arrays["version"] = np.array(engine.version)
-    except (VskdError, RuntimeError, ValueError) as error:
+    except (VskdError, RuntimeError, ValueError, MemoryError) as error:
         one_line = " ".join(str(error).split())
         sys.stderr.write(f"\n{one_line}\n")
         return 1
     with os.fdopen(answer_channel, "wb") as stream:
         stream.write(_npz(arrays))
     return 0
+
+
+def _limit_memory() -> None:
+    """A model may ask for any amount; an address space that ends makes that an error instead of a full machine."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = max(LEAST_MEMORY_BYTES, physical // 2)
+    if sys.maxsize > limit:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def _npz(arrays: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ import platform
 
 import pytest
 
+from runtime.conftest import mean_model_onnx
 from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.bundle_files import CONTRACT
 from vskd.checks.doctor import Finding, examine
@@ -92,15 +93,19 @@ def test_each_model_is_tried_for_real(tmp_path, make_golden_bundle, contract):
         *one.models,
         ModelEntry("model.fp16.onnx", "onnx", "fp16"),
         ModelEntry("model.w8-pc.onnx", "onnx", "w8-pc"),
+        ModelEntry("model.w8a16-static-pc.onnx", "onnx", "w8a16-static-pc"),
     ]
     files |= {"model.fp16.onnx": files["model.fp32.onnx"], "model.w8-pc.onnx": b"no model"}
+    files["model.w8a16-static-pc.onnx"] = mean_model_onnx(inputs=2, contract=contract)
     bundle = write_bundle(tmp_path / "x.bundle", contract=contract, models=models, files=files)
     for file in ("model.fp32.onnx", "model.fp16.onnx"):
         finding = found(file, bundle)
         assert finding.state == "ok"
         assert finding.text.startswith("runs on onnxruntime 1.")
     broken = found("model.w8-pc.onnx", bundle)
-    assert (broken.state, broken.text[:28]) == ("note", "does not run on onnxruntime:")
+    assert (broken.state, broken.text[:33]) == ("lack", "model.w8-pc.onnx is no onnx file:")
+    unusable = found("model.w8a16-static-pc.onnx", bundle)
+    assert (unusable.state, unusable.text[:28]) == ("note", "does not run on onnxruntime:")
 
 
 def test_a_bundle_that_nothing_runs_is_a_lack_with_the_extra(tmp_path, make_golden_bundle, contract, monkeypatch):

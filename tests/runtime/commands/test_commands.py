@@ -270,7 +270,7 @@ def test_bad_axes_and_missing_bundles_are_refused(command, bundle, tmp_path):
 def test_a_rule_that_does_not_exist_or_fit_is_refused(command, bundle, tmp_path):
     words = ["run", bundle, "--input", recording(tmp_path, rows(60)), "--set"]
     assert_refused(command(*words, "smothing=0.5"), "unknown key 'smothing' in decision", "Did you mean 'smoothing'")
-    assert_refused(command(*words, "smoothing=2"), "decision.smoothing must lie in (0, 1], got 2.0")
+    assert_refused(command(*words, "smoothing=2"), "decision.smoothing must lie between 0.001 and 1, got 2.0")
     assert_refused(command(*words, "smoothing=much"), "decision.smoothing must be of type float, got 'much'")
     result = command(*words, "smoothing")
     assert (result.code, result.out) == (2, "")

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import Bundle
-from vskd.engines import open_engine
 from vskd.errors import ContractError
 from vskd_training.data.clips import clips_for
 from vskd_training.data.experiment import Experiment
@@ -89,7 +88,7 @@ def bundle_predictor(
     """
     opened = bundle_of(run, bundle)
     name, entry = opened.select(engine=engine, recipe=recipe)
-    loaded = open_engine(name, opened.model_path(entry))
+    loaded = opened.load(name, entry)
     done = 0
 
     def predict(table: WindowTable) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from vskd.classifier import Classifier
 from vskd.closed import to_mapping
 from vskd.contract import Contract, Unit
 from vskd.decide import NO_SIGNAL, STILL, Event
-from vskd.engines import Engine, open_engine
+from vskd.engines import Engine
 from vskd.errors import ConfigError, DataError
 from vskd.stream import TimeUnit, per_second
 from vskd_training.datasets.recording import Span
@@ -89,7 +89,7 @@ class Model:
         """A model of a bundle, see ``Bundle.select``, and its contract with other decision rules."""
         contract = bundle.contract.with_decision(**rules)
         name, entry = bundle.select(engine=engine, recipe=recipe)
-        return cls(entry.file, name, bundle.sha256(), contract, open_engine(name, bundle.model_path(entry)))
+        return cls(entry.file, name, bundle.sha256(), contract, bundle.load(name, entry))
 
 
 class NetworkEngine:

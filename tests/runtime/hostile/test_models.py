@@ -1,0 +1,129 @@
+"""Model files that take their engine down: found in a child process, once for each content."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.conftest import LABELS, mean_model_tflite
+from vskd.bundle import Bundle, ModelEntry, write_bundle
+from vskd.classifier import Classifier
+from vskd.engines import process, trial
+from vskd.engines.process import infer_in_subprocess
+from vskd.engines.trial import try_once
+from vskd.errors import BundleError, EngineError
+
+FILE = "model.fp32.tflite"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    folder: Path = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
+def bundle_of(folder: Path, contract, content: bytes) -> Path:
+    return write_bundle(
+        folder, contract=contract, models=[ModelEntry(FILE, "tflite", "fp32")], files={FILE: content}, overwrite=True
+    )
+
+
+def tried(cache: Path) -> list[str]:
+    folder = cache / "vskd" / "tried-models"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+@pytest.fixture
+def starts(monkeypatch) -> list[str]:
+    """Every process that is started for a trial."""
+    seen: list[str] = []
+
+    def noting(engine, models, windows, **settings):
+        seen.append(engine)
+        return infer_in_subprocess(engine, models, windows, **settings)
+
+    monkeypatch.setattr(trial, "infer_in_subprocess", noting)
+    return seen
+
+
+def test_a_model_is_tried_once_for_each_content(tmp_path, contract, cache, starts):
+    one = bundle_of(tmp_path / "one.bundle", contract, mean_model_tflite(contract=contract))
+    for _ in range(3):
+        Classifier.open(one, engine="litert")
+    assert starts == ["litert"]
+    assert len(tried(cache)) == 1
+    other = contract.with_decision(smoothing=0.5)
+    two = bundle_of(tmp_path / "two.bundle", other, mean_model_tflite(contract=other))
+    Classifier.open(two, engine="litert")
+    assert starts == ["litert"] * 2
+
+
+def test_without_a_place_to_write_it_is_tried_each_time(tmp_path, contract, cache, starts):
+    cache.write_text("a file")
+    one = bundle_of(tmp_path / "one.bundle", contract, mean_model_tflite(contract=contract))
+    for _ in range(2):
+        Classifier.open(one, engine="litert")
+    assert starts == ["litert"] * 2
+
+
+def test_damage_ends_in_a_model_that_runs_or_in_one_sentence(tmp_path, contract):
+    content = mean_model_tflite(contract=contract)
+    text = content.index(b"{")
+    rng = np.random.default_rng(3)
+    for _ in range(12):
+        changed = bytearray(content)
+        for place in rng.integers(4, text, 3):
+            changed[place] = rng.integers(256)
+        folder = bundle_of(tmp_path / "x.bundle", contract, bytes(changed))
+        with suppress(EngineError, BundleError):
+            assert Classifier.open(folder, engine="litert").engine.infer(np.zeros((3, 32), np.float32)).shape == (3,)
+
+
+def test_a_child_that_dies_is_named_by_its_signal(tmp_path, contract, monkeypatch):
+    model = tmp_path / FILE
+    model.write_bytes(mean_model_tflite())
+    monkeypatch.setattr(
+        process, "_environment", lambda: {**os.environ, "PYTHONSTARTUP": "", "PYTHONPATH": str(tmp_path)}
+    )
+    (tmp_path / "numpy.py").write_text(f"import os\nos.kill(os.getpid(), {int(signal.SIGSEGV)})\n")
+    (tmp_path / "vskd").symlink_to(Path(process.__file__).parents[1])
+    with pytest.raises(EngineError, match=r"litert failed \(SIGSEGV\): it said nothing"):
+        try_once("litert", model, sha256="0", window_shape=(3, 32), classes=3)
+
+
+def test_a_model_that_asks_for_all_memory_is_one_sentence(tmp_path, contract):
+    """The input is said to be (1, 3, 2^31): it is told apart from the contract's before anything is allocated."""
+    content = mean_model_tflite(contract=contract)
+    shape = struct.pack("<IIII", 3, 1, 3, 32)
+    assert content.count(shape) == 1
+    folder = bundle_of(tmp_path / "x.bundle", contract, content.replace(shape, struct.pack("<IIII", 3, 1, 3, 2**29)))
+    with pytest.raises(EngineError, match=r"litert (failed|cannot)"):
+        Classifier.open(folder, engine="litert")
+
+
+def test_a_model_of_other_classes_is_refused_before_the_first_window(tmp_path, contract):
+    other = type(contract)(**{**vars(contract), "labels": (*LABELS, "none")})
+    folder = bundle_of(tmp_path / "x.bundle", other, mean_model_tflite(contract=other))
+    with pytest.raises(EngineError, match=r"gives \(3,\) values for a window, the contract has 4 labels"):
+        Classifier.open(folder, engine="litert")
+
+
+def test_a_trial_that_cannot_start_is_one_sentence(tmp_path, contract, monkeypatch):
+    folder = bundle_of(tmp_path / "x.bundle", contract, mean_model_tflite(contract=contract))
+    monkeypatch.setattr(process.sys, "executable", str(tmp_path / "no-python"))
+    with pytest.raises(EngineError, match="no process can be started for litert: No such file"):
+        Classifier.open(folder, engine="litert")
+
+
+def test_the_bundle_names_its_models_to_the_trial(tmp_path, contract):
+    folder = bundle_of(tmp_path / "x.bundle", contract, mean_model_tflite(contract=contract))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert Bundle.open(folder).files[FILE].sha256 == manifest["files"][FILE]["sha256"]
