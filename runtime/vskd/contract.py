@@ -173,11 +173,11 @@ class ResamplingSpec:
     reorder_s: float = number(0.0, 0, 60, "s")
 
     def __post_init__(self) -> None:
-        check_numbers(self, "resampling")
-        if self.reorder_s > self.max_gap_s:
+        if not 0 <= self.reorder_s <= self.max_gap_s:
             raise ConfigError(
                 f"resampling.reorder_s must lie between 0 and max_gap_s, {self.max_gap_s} s, got {self.reorder_s}"
             )
+        check_numbers(self, "resampling")
 
 
 @dataclass(frozen=True)

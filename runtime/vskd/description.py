@@ -41,6 +41,8 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
     """The contract as (subject, sentence), in the order from the sensor to the decision."""
     sensor, window, decision = contract.sensor, contract.window, contract.decision
+    reorder_s = contract.resampling.reorder_s
+    late = f"; a sample that comes late by at most {reorder_s:g} s is sorted in" if reorder_s > 0 else ""
     at_rest = "+1 g upwards" if sensor.gravity == "included" else "0 g"
     return [
         ("sensor", f"accelerometer on the {sensor.placement}; axes {', '.join(sensor.axes)} of the device's screen"),
@@ -49,7 +51,7 @@ def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
             f"{sensor.unit}, gravity {sensor.gravity} (at rest {at_rest}), trained within +-{sensor.range_g:g} g",
         ),
         ("window", _window_in_words(contract)),
-        ("resampling", f"linear; a pause above {contract.resampling.max_gap_s:g} s empties the window")
+        ("resampling", f"linear; a pause above {contract.resampling.max_gap_s:g} s empties the window{late}")
         if window.mode == "sliding"
         else ("resampling", "linear, over the recording's whole length"),
         _encoder_in_words(contract),
@@ -93,8 +95,11 @@ def _rules_in_words(contract: Contract) -> str:
     decision = contract.decision
     rules = [
         f"the newest window weighs {decision.smoothing:g} in a running average" if decision.smoothing < 1 else "",
+        f"a new label must lead by {decision.min_lead:g}" if decision.min_lead > 0 else "",
         f"a new label after {decision.min_dwell_windows} windows" if decision.min_dwell_windows > 1 else "",
         f"unknown below {decision.unknown_below:g}" if decision.unknown_below > 0 else "",
+        f"still below {decision.still_below_g:g} g of movement" if decision.still_below_g > 0 else "",
+        f"no signal after {decision.no_signal_after_s:g} s" if decision.no_signal_after_s > 0 else "",
     ]
     return "".join(f"; {rule}" for rule in rules if rule)
 

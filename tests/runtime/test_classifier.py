@@ -14,7 +14,7 @@ from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Contract, Event
 from vskd.classifier import movement
 from vskd.contract import STANDARD_GRAVITY_M_S2
-from vskd.errors import ConfigError, ContractError, MissingExtraError, StreamError
+from vskd.errors import ConfigError, ContractError, EngineError, MissingExtraError, StreamError
 from vskd.stream import Window, cut_windows
 
 
@@ -130,9 +130,10 @@ def test_a_recording_that_is_none_is_refused(whole_contract):
 
 def test_a_model_that_does_not_fit_the_contract_is_refused(tmp_path, make_bundle, contract):
     four = Contract(labels=("a", "b", "c", "d"), window=contract.window, gaf=contract.gaf)
-    classifier = Classifier.open(make_bundle(tmp_path / "x.bundle", four), engine="onnxruntime")
+    with pytest.raises(EngineError, match=r"gives \(3,\) values for a window, the contract has 4 labels"):
+        Classifier.open(make_bundle(tmp_path / "x.bundle", four), engine="onnxruntime")
     with pytest.raises(ContractError, match=r"answer has shape \(3,\), the contract has 4 labels"):
-        classifier.push(*turning())
+        Classifier(four, MeanEngine()).push(*turning())
 
 
 def test_a_choice_that_cannot_be_kept_is_an_error_not_another_choice(tmp_path, make_bundle, contract, monkeypatch):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ import pytest
 import vskd
 from runtime.command_line import Result
 from vskd.bundle import write_bundle
-from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
+from vskd.contract import STANDARD_GRAVITY_M_S2, Contract, DecisionSpec
+from vskd.description import contract_in_words
 from vskd.engines import ENGINES, open_engine
 from vskd.stream import cut_windows
 
@@ -199,7 +201,7 @@ def test_the_engine_gets_the_threads_that_were_asked_for(command, bundle, tmp_pa
         asked.append(threads)
         return open_engine(name, model, threads=threads)
 
-    monkeypatch.setattr("vskd.commands.run.open_engine", noting)
+    monkeypatch.setattr("vskd.bundle.open_engine", noting)
     words = ["run", bundle, "--input", recording(tmp_path, rows()), "--engine", "onnxruntime"]
     assert "1 thread(s)" in command(*words).err
     assert "3 thread(s)" in command(*words, "--threads", "3").err
@@ -340,7 +342,7 @@ def test_inspect_shows_models_and_the_contract_in_words(command, bundle):
     assert "model.fp32.tflite" in result.out
     assert "32 samples at 50 Hz (0.64 s), one every 16 (0.32 s)" in result.out
     assert "3: x up, y up, z up" in result.out
-    assert result.out.count("carries no contract") == 2
+    assert result.out.count("the same inside the file") == 2
     assert result.out.count("another exporter wrote this bundle") == 2
 
 
@@ -349,6 +351,20 @@ def test_inspect_shows_a_whole_contract_and_its_rules(command, tmp_path, make_bu
     result = command("inspect", make_bundle(tmp_path / "x.bundle", told))
     assert "a whole recording, stretched to 32 samples" in result.out
     assert "0.5 in a running average; a new label after 3 windows; unknown below 0.4" in result.out
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in fields(DecisionSpec) if rule.name != "temperature"], ids=lambda rule: rule.name
+)
+def test_inspect_names_every_rule_that_is_on_and_no_other(rule, contract):
+    """Also one that is added later: a rule that nobody reads of decides all the same."""
+    words = dict(contract_in_words(contract))["decision"]
+    assert words == "softmax(logits / 1)"
+    off, on = rule.default, {int: 7, float: 0.625, bool: True}[type(rule.default)]
+    told = dict(contract_in_words(contract.with_decision(**{rule.name: on})))["decision"]
+    assert off != on
+    assert str(on) in told if not isinstance(on, bool) else told != words
+    assert told.count(";") == 1
 
 
 def test_inspect_gives_machines_one_document(command, bundle, contract):
