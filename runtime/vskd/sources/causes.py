@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import DataError
-from vskd.sources.layout import TIME_COLUMNS, Layout
+from vskd.sources.layout import AXES, TIME_COLUMNS, Layout
 from vskd.stream import TimeUnit, per_second
 
 #: So many of the first samples tell whether the times can be.
@@ -60,14 +60,16 @@ def cause_of_header(line: str, layout: Layout) -> str:
 
 
 def _other_separator(line: str, found: int) -> str:
-    parts = {separator: len(line.split(separator)) for separator in _SEPARATORS}
-    # Names hold blanks: "Acceleration x".
-    other = max(parts, key=lambda separator: parts[separator] / (2 if separator == " " else 1))
-    if parts[other] < 3 or parts[other] <= found:
+    parts = {separator: line.split(None if separator == " " else separator) for separator in _SEPARATORS}
+    if not any(_is_number(part) or part in (*AXES, *TIME_COLUMNS) for part in parts[" "]):
+        del parts[" "]  # a sentence, or names with blanks: "Acceleration x"
+    other = max(parts, key=lambda separator: len(parts[separator]))
+    if len(parts[other]) < 3 or len(parts[other]) <= found:
         return ""
     comma = ', and decimal = "," if the numbers have a decimal comma' if other == ";" else ""
+    nameless = "; there is no header: header = false" if all(_is_number(one) for one in parts[other]) else ""
     written = f'separator = "{_WORDS.get(other, other)}"'
-    return f"The columns seem to be separated by {_SEPARATORS[other]}: write {written}{comma} in the layout"
+    return f"The columns seem to be separated by {_SEPARATORS[other]}: write {written}{comma} in the layout{nameless}"
 
 
 def _other_cells(cells: Sequence[str], layout: Layout) -> str:
@@ -104,7 +106,7 @@ def refuse_impossible_times(
     shared = len(seconds) / len(np.unique(seconds))
     if shared >= _SHARED and not rate_hz and _step(seconds):
         what = f"{_largest_group(seconds)} rows share a time"
-        hint = f"State rate_hz (about {shared / _step(seconds):.3g}?), by which they are spread"
+        hint = f"State rate_hz ({_largest_group(seconds) / _step(seconds):.3g}?), by which they are spread"
         raise TextError(where, what, kind="rows share a time", hint=hint)
     if not (step := _step(seconds)):
         return

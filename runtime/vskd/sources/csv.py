@@ -226,7 +226,8 @@ class _Spread:
         """The time of the next row."""
         if not self._step:
             return stamp
-        step = round(self._step) if isinstance(stamp, int) else self._step
+        # Whole nanoseconds stay whole.
+        step = int(self._step) if isinstance(stamp, int) and self._step.is_integer() else self._step
         is_shared = stamp == self._stamp
         # A second of 51 rows at 50 Hz ends where the next one begins.
         runs_ahead = self._rows > 1 and stamp > (self._stamp or 0) and 0 <= self._last - stamp <= step

@@ -313,9 +313,11 @@ def _term(column: Column, layout: Layout, names: Sequence[str]) -> tuple[int, fl
         return abs(column) - 1, -1.0 if column < 0 else 1.0
     if not layout.header:
         raise ConfigError(f"the column {column!r} is named, and header = false", hint="Give its number, from 1")
-    if names.count(column) != 1:
-        what = f"the column {column!r} is there {names.count(column)} times" if column in names else f"lacks {column!r}"
-        raise ConfigError(what, hint=did_you_mean(column, set(names)))
+    if column not in names:
+        raise ConfigError(f"lacks {column!r}", hint=did_you_mean(column, set(names)))
+    if names.count(column) > 1:
+        hint = "Rename one of them, or say in the layout which, by its number"
+        raise ConfigError(f"the column {column!r} is there {names.count(column)} times", hint=hint)
     return names.index(column), 1.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from training.command_line import Command
@@ -78,7 +79,7 @@ def test_a_student_needs_no_video(vskd: Command, settings: tuple[object, ...], t
     assert "subjects train p4; validation p2; test p1, p3" in done.err
     done = vskd("train", "teacher", *settings, "--set", "data.view=none", "--out", tmp_path / "teacher")
     assert done.code == 1
-    assert "has no video, which the teacher needs" in done.err
+    assert "has the view 'none', which the teacher needs" in done.err
 
 
 def test_one_subject_on_both_sides_is_refused_unless_asked_for_and_then_stamped(
@@ -162,3 +163,48 @@ def test_what_is_not_used_changes_nothing_and_what_joins_does(vskd: Command, par
     without = weights("without", {"p1"})
     assert without[:teacher_length] == whole[:teacher_length]
     assert without[teacher_length:] != whole[teacher_length:]
+
+
+def test_some_filmed_all_strapped(vskd: Command, settings: tuple[object, ...], folder: Path, tmp_path: Path) -> None:
+    """Whoever was not filmed trains, validates and is tested by label; a subject without any film is a fold, too."""
+    rows = read_table(folder)
+    unfilmed = [[*row[:4], "" if row[1] == "p2" or row[0] == rows[0][0] else row[4], row[5]] for row in rows]
+    root = tmp_path / "kitchen"
+    root.mkdir()
+    for name in ("sensors", "videos", "dataset.toml"):
+        (root / name).symlink_to(folder / name)
+    write_table(root, unfilmed)
+    words = [*settings[:2], "--root", root, "--cache", tmp_path / "cache"]
+    done = vskd("train", "teacher", *words, "--out", tmp_path / "teacher")
+    assert done.code == 0, done.err
+    assert "nobody is tested" in done.err
+    assert "p2" in json.loads((tmp_path / "teacher" / "run.json").read_text())["data"]["split"]["test"]
+    done = vskd("train", "student", *words, "--teacher", tmp_path / "teacher", "--out", tmp_path / "student")
+    assert done.code == 0, done.err
+    card = json.loads((tmp_path / "student" / "run.json").read_text())
+    assert card["windows"]["test"] > 0
+    assert np.sum(card["metrics"]["test"]["confusion"]) > 0
+    assert "teacher_metrics" not in card
+    teacher_windows = json.loads((tmp_path / "teacher" / "run.json").read_text())["windows"]["train"]
+    assert card["windows"]["train"] > teacher_windows
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ('data.fold="p3"', "data.fold = 'p2', this config 'p3'"),
+        ("data.frame_height=24", "data.frame_height = 12, this config 24"),
+        ("labels.count=1", "labels.count = 0, this config 1"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused_before_anything_is_read(
+    vskd: Command, settings: tuple[object, ...], tmp_path: Path, change: str, names: str
+) -> None:
+    teacher = tmp_path / "teacher"
+    assert vskd("train", "teacher", *settings, "--out", teacher).code == 0
+    words = (*settings[:2], "--root", tmp_path / "nowhere", "--cache", tmp_path / "cache", "--set", change)
+    done = vskd("train", "student", *words, "--teacher", teacher, "--out", tmp_path / "student")
+    assert done.code == 1
+    assert f"has {names}" in done.err
+    assert not (tmp_path / "student").exists()
+    assert not (tmp_path / "cache").exists()

@@ -419,3 +419,23 @@ def test_a_row_without_a_label_adds_nothing_to_the_cross_entropy(smoothing: floa
         shifted = logits[row].numpy() - logits[row].numpy().max()
         expected -= float(wanted @ (shifted - np.log(np.exp(shifted).sum()))) / 6
     assert float(loss) == pytest.approx(expected, rel=1e-12)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 99), taught=st.lists(st.booleans(), min_size=6, max_size=6))
+def test_rows_without_a_teacher_learn_from_their_labels_alone(seed: int, taught: list[bool]) -> None:
+    """The oracle computes the teacher's terms of the other rows by themselves, in their share of the batch."""
+    student, teacher = random_views(seed, batch=6)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    mask = torch.tensor(taught)
+    weights = LossWeights(kd=0.7, distance=1.3, angle=0.9, temperature=3.0)
+    found, terms = distillation_loss(student, teacher, labels, weights, taught=mask)
+    rows, count = mask.nonzero().squeeze(1), sum(taught)
+    expected = compute(student, None, labels, LossWeights())[0]
+    if count >= 2:
+        _, alone = compute(student.rows(rows), teacher.rows(rows), labels[rows], weights)
+        expected = expected + sum(getattr(weights, name) * alone[name] * count / 6 for name in alone if name != "ce")
+    torch.testing.assert_close(found, expected)
+    assert set(terms) == {"ce", "kd", "distance", "angle"}
+    if all(taught):
+        torch.testing.assert_close(found, compute(student, teacher, labels, weights)[0])

@@ -55,6 +55,28 @@ def check(dataset: str, root: Path | None, view: str | None, list_defects: bool,
         raise DataError(f"{report.left_out} recordings were left out", hint="Mend what is listed above")
 
 
+@data.command("init", epilog="Example: vskd data init ~/my-recordings && vskd data check --dataset folder --root ...")
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Look at the files of a folder, and write dataset.toml and clips.csv with guesses, to be looked over.
+
+    The layout of the text, unit and gravity are guessed from the samples; subjects and labels from the names of files,
+    or from columns that hold them.
+    """
+    from vskd_training.datasets.folder.table import DESCRIPTION, TABLE
+    from vskd_training.datasets.guess.files import description_text
+    from vskd_training.datasets.guess.files import init as write
+
+    found = write(folder)
+    click.echo(description_text(folder, found), nl=False)
+    subjects = sorted({clip.subject for clip in found.clips})
+    labels = sorted({clip.label or "(no label)" for clip in found.clips})
+    click.echo(f"{len(found.clips)} clips; subjects: {', '.join(subjects)}; labels: {', '.join(labels)}", err=True)
+    for name, why in found.others:
+        click.echo(f"passed over: {name}: {why}", err=True)
+    click.echo(f"wrote {folder / DESCRIPTION} and {folder / TABLE}: look them over, all of it is guessed", err=True)
+
+
 def _show_counts(report: DatasetReport) -> None:
     click.echo(f"{report.name}, view {report.view}: {report.recordings} recordings")
     click.echo("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))

@@ -18,6 +18,7 @@ from vskd_training.commands.terminal import open_experiment, progress_bar, show_
 if TYPE_CHECKING:
     from vskd_training.data.experiment import Experiment
     from vskd_training.runs.run import Run
+    from vskd_training.settings import Config
 
 
 @click.group(
@@ -109,6 +110,7 @@ def student(teachers: tuple[Path, ...], study_folder: Path | None, **options: An
     """Train the wrist network, alone or with teachers."""
     if study_folder and not options["everybody"]:
         raise click.UsageError("--study names the study whose accuracy a network trained on --everybody has")
+    from vskd_training.distillation.targets import check_configs
     from vskd_training.loop.train import train_student
     from vskd_training.runs.run import Run
 
@@ -119,7 +121,7 @@ def student(teachers: tuple[Path, ...], study_folder: Path | None, **options: An
     def train(experiment: Experiment, out: Path, **how: Any) -> Run:
         return train_student(experiment, out, teachers=runs, study=_study_of(study_folder, experiment, runs), **how)
 
-    _train(title, train, **options)
+    _train(title, train, check=lambda config: check_configs(runs, config), **options)
 
 
 def _study_of(folder: Path | None, experiment: Experiment, teachers: Sequence[Run]) -> dict[str, Any] | None:
@@ -154,6 +156,7 @@ def _train(
     changes: tuple[str, ...],
     allow_leak: bool,
     everybody: bool = False,
+    check: Callable[[Config], None] = lambda config: None,
     tensorboard: bool = False,
     mlflow: str | None = None,
     root: Path | None,
@@ -173,6 +176,7 @@ def _train(
     config = load_config(config_file, changes=(*changes, "data.allow_leak=true") if allow_leak else changes)
     if everybody:
         config = dataclasses.replace(config, data=config.data.everybody())
+    check(config)
     with open_processes(device) as processes:
         shown = processes.first
         again = {"overwrite": overwrite, "resume": resume}
@@ -228,7 +232,7 @@ def _show_card(path: Path, card: dict[str, Any]) -> None:
     if "test" not in card["metrics"]:
         from vskd_training.study.shipping import in_words
 
-        tested = in_words(card.get("study")) if card["role"] == "student" else "trained on everybody: nobody is tested"
+        tested = in_words(card.get("study")) if card["role"] == "student" else "nobody is tested: there is no recording"
         click.echo(tested, err=True)
         click.echo(f"run: {path}", err=True)
         return

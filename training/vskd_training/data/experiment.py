@@ -5,16 +5,16 @@ Everything that ``train``, ``evaluate`` and ``export`` must agree on is decided 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from vskd.contract import Contract
-from vskd.errors import ConfigError
+from vskd.errors import ConfigError, DataError
 from vskd_training.data.labels import Sides, sides
-from vskd_training.data.protocols import Split
+from vskd_training.data.protocols import SIDES, Split
 from vskd_training.data.sources import open_source
 from vskd_training.data.windows import WindowTable, cut, joined
 from vskd_training.datasets.prepared import Prepared, prepare
@@ -33,12 +33,14 @@ class Experiment:
     config, prepared : what was put together
     sides : who is on which side, and whose labels are known
     contract : what the student's window is
+    all_sides : of an experiment that is restricted to what a teacher sees: the sides of all recordings
     """
 
     config: Config
     prepared: Prepared
     sides: Sides
     contract: Contract
+    all_sides: Sides | None = None
 
     @classmethod
     def open(
@@ -68,6 +70,34 @@ class Experiment:
         """Training subjects with labels, validation and test subjects."""
         return self.sides.split
 
+    def has_frames(self, recording: int) -> bool:
+        """Whether a recording has what the view shows."""
+        return len(self.prepared.video(recording)[0]) > 0
+
+    def seen(self) -> Experiment:
+        """The same with the recordings that a teacher sees: it neither trains nor is tested on the others.
+
+        Raises
+        ------
+        DataError : no training recording has what the view shows
+        """
+        unseen = {row for row in range(len(self.prepared)) if not self.has_frames(row)}
+        if not unseen:
+            return self
+
+        def kept(record: Any, names: Sequence[str]) -> dict[str, Any]:
+            return {name: tuple(row for row in getattr(record, name) if row not in unseen) for name in names}
+
+        split = replace(self.split, **kept(self.split, SIDES))
+        if not split.train:
+            raise DataError(
+                f"none of {len(self.split.train)} training recordings has the view {self.prepared.view!r}, which the "
+                "teacher needs",
+                hint="Set data.view, or train the student alone",
+            )
+        sides = replace(self.sides, split=split, **kept(self.sides, ("unlabelled", "unknown")))
+        return replace(self, sides=sides, all_sides=self.sides)
+
     def windows(self, part: Part) -> WindowTable:
         """The windows of one side of the split, of the training subjects without labels, or of unknown activities."""
         return self._windows[part] if part in self._windows else self._cut(part)
@@ -80,6 +110,8 @@ class Experiment:
         if part in ("unlabelled", "unknown"):
             table = cut(self.prepared, self.contract, getattr(self.sides, part), labelled=False)
         elif part == "test" and not self.split.test:
+            if self.split.test_subjects:
+                raise ConfigError(f"no test recording has the view {self.prepared.view!r}")
             raise ConfigError(
                 "a network trained on everybody has no test subjects", hint="Its accuracy is that of its study"
             )
@@ -95,12 +127,14 @@ class Experiment:
 
     def without_label(self) -> dict[str, int]:
         """How many recordings without a label take part in distillation, and how many are not used."""
-        joining = sum(not self.prepared.infos[row].label for row in self.sides.unlabelled)
-        return {"distillation": joining, "unused": len(self.sides.unused)}
+        sides = self.all_sides or self.sides
+        joining = sum(not self.prepared.infos[row].label for row in sides.unlabelled)
+        return {"distillation": joining, "unused": len(sides.unused)}
 
     def data_card(self) -> dict[str, Any]:
         """Which recordings, and who is on which side: what a run's card keeps, ready for JSON."""
-        split = self.split
+        sides = self.all_sides or self.sides
+        split = sides.split
         card: dict[str, Any] = {
             "protocol": split.protocol,
             "fold": split.fold,
@@ -110,12 +144,12 @@ class Experiment:
             "test": list(split.test_subjects),
             "recordings": [len(split.train), len(split.validation), len(split.test)],
         }
-        if self.sides.unlabelled:
-            card["unlabelled"] = list(self.sides.unlabelled_subjects)
+        if sides.unlabelled:
+            card["unlabelled"] = list(sides.unlabelled_subjects)
         if any(not info.label for info in self.prepared.infos):
             card["without_label"] = self.without_label()
-        if self.sides.unknown:
-            card["unknown"] = {"labels": list(self.config.data.unknown_labels), "recordings": len(self.sides.unknown)}
+        if sides.unknown:
+            card["unknown"] = {"labels": list(self.config.data.unknown_labels), "recordings": len(sides.unknown)}
         return {
             "dataset": self.prepared.name,
             "view": self.prepared.view,

@@ -47,6 +47,18 @@ class WindowTable:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: NDArray[np.int64]) -> WindowTable:
+        """Some of the windows, in the order of ``rows``."""
+        return WindowTable(
+            ids=tuple(self.ids[row] for row in rows),
+            samples=self.samples[rows],
+            labels=self.labels[rows],
+            recordings=self.recordings[rows],
+            spans_s=self.spans_s[rows],
+            subjects=tuple(self.subjects[row] for row in rows),
+            too_short=self.too_short,
+        )
+
 
 def cut(prepared: Prepared, contract: Contract, recordings: Sequence[int], *, labelled: bool = True) -> WindowTable:
     """Cut the windows of some recordings.

@@ -25,6 +25,7 @@ nothing of networks or of how batches are made: the two outputs of a batch are o
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ from vskd_training.distillation.logit_losses import decoupled, dist, standardise
 from vskd_training.models.output import ModelOutput
 from vskd_training.settings.loss import TEACHER_TERMS, LossWeights
 
+#: Relations between rows need two of them.
+_FEWEST_TAUGHT = 2
 #: Squared distances below this are two features that coincide.
 _COINCIDE = 1e-12
 
@@ -79,6 +82,8 @@ def distillation_loss(
     teacher: ModelOutput | None,
     labels: Tensor,
     weights: LossWeights,
+    *,
+    taught: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum of the terms.
 
@@ -89,6 +94,8 @@ def distillation_loss(
     labels : (batch,) int64 class indices, or (batch, classes) probabilities (mixup); a row that sums to less than 1
         is unlabelled by as much
     weights : the weight of each term
+    taught : (batch,), whether a row has a teacher; None: all have. The teacher's terms are of those rows alone, and
+        weigh as much less as there are fewer of them
 
     Returns
     -------
@@ -107,25 +114,47 @@ def distillation_loss(
         )
     # Angles in bfloat16 would be right to two digits only.
     with torch.autocast(student.logits.device.type, enabled=False):
-        terms = {name: term() for name, term in _terms(_full(student), teacher, labels, weights).items()}
+        terms = {name: term() for name, term in _terms(_full(student), teacher, labels, weights, taught).items()}
         loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return loss, {name: term.detach() for name, term in terms.items()}
 
 
 def _terms(
-    student: ModelOutput, teacher: ModelOutput | None, labels: Tensor, weights: LossWeights
+    student: ModelOutput, teacher: ModelOutput | None, labels: Tensor, weights: LossWeights, taught: Tensor | None
 ) -> dict[str, Callable[[], Tensor]]:
     """The terms whose weight is above 0, not computed yet."""
     every: dict[str, Callable[[], Tensor]] = {
         "ce": lambda: _cross_entropy(student.logits, labels, smoothing=weights.label_smoothing)
     }
     if teacher is not None:
-        known = _full(teacher)
-        every |= _logit_terms(student.logits, known.logits, labels, weights)
-        every["distance"] = lambda: distance(student.feature, known.feature)
-        every["angle"] = lambda: angle(student.feature, known.feature)
-        every["semantic"] = lambda: semantic(student.feature, known.feature)
+        every |= _teacher_terms(student, _full(teacher), labels, weights, taught)
     return {name: term for name, term in every.items() if getattr(weights, name) > 0}
+
+
+def _teacher_terms(
+    student: ModelOutput, teacher: ModelOutput, labels: Tensor, weights: LossWeights, taught: Tensor | None
+) -> dict[str, Callable[[], Tensor]]:
+    """The terms that compare with a teacher, over the rows that have one."""
+    if taught is not None:
+        rows = taught.nonzero().squeeze(1)
+        student, teacher, labels = student.rows(rows), teacher.rows(rows), labels.index_select(0, rows)
+    every = {
+        **_logit_terms(student.logits, teacher.logits, labels, weights),
+        "distance": lambda: distance(student.feature, teacher.feature),
+        "angle": lambda: angle(student.feature, teacher.feature),
+        "semantic": lambda: semantic(student.feature, teacher.feature),
+    }
+    if taught is None:
+        return every
+    share = len(rows) / len(taught)
+    if len(rows) < _FEWEST_TAUGHT:
+        nothing = student.logits.sum() * 0
+        return dict.fromkeys(every, lambda: nothing)
+    return {name: partial(_weighed, term, share) for name, term in every.items()}
+
+
+def _weighed(term: Callable[[], Tensor], share: float) -> Tensor:
+    return term() * share
 
 
 def _logit_terms(

@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
+from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd_training.data.clips import clips_for
 from vskd_training.data.experiment import Experiment
-from vskd_training.data.windows import WindowTable
+from vskd_training.data.windows import UNLABELLED, WindowTable
 from vskd_training.models.output import FEATURE_SIZE, ModelOutput
 from vskd_training.models.student import Student
 from vskd_training.runs.predict import predict_clips, predict_windows
@@ -43,10 +45,12 @@ class DistillationTargets:
     ----------
     ids : (n,), of the windows
     output : n rows; the features of several teachers stand side by side
+    taught : (n,), whether every teacher sees the window; zeros stand in the rows of the others. None: all are seen
     """
 
     ids: tuple[str, ...]
     output: ModelOutput
+    taught: Tensor | None = None
 
 
 def check_teachers(teachers: Sequence[Run], experiment: Experiment) -> None:
@@ -54,6 +58,30 @@ def check_teachers(teachers: Sequence[Run], experiment: Experiment) -> None:
     check_features(experiment.config, len(teachers))
     for teacher in teachers:
         _check_teacher(teacher, experiment)
+
+
+#: Keys that change neither the recordings nor the split; a list of validation subjects may be the default, written out.
+_NO_MATTER = ("allow_leak", "validation_subjects")
+
+
+def check_configs(teachers: Sequence[Run], config: Config) -> None:
+    """Refuse teachers of other data by their configs, before any recording is read.
+
+    Raises
+    ------
+    ConfigError : a forest; a key of ``[data]`` or ``[labels]``, or of a student the ``[window]``, that differs
+    """
+    for teacher in teachers:
+        _refuse_forest(teacher)
+        sections = ("data", "labels", *(("window",) if teacher.card["role"] == "student" else ()))
+        for section in sections:
+            theirs, ours = to_mapping(getattr(teacher.config, section)), to_mapping(getattr(config, section))
+            for key in ours:
+                if key not in _NO_MATTER and theirs[key] != ours[key]:
+                    raise ConfigError(
+                        f"the teacher {teacher.path} has {section}.{key} = {theirs[key]!r}, this config {ours[key]!r}",
+                        hint=f"Give the same [{section}] to both: --set {section}.{key}=..., or another --teacher",
+                    )
 
 
 def targets_for(
@@ -85,8 +113,42 @@ def own_targets(
     teachers: Sequence[Run], experiment: Experiment, table: WindowTable, *, device: torch.device = _CPU
 ) -> DistillationTargets:
     """The teachers' outputs for the same recordings, whatever ``distillation.pairing`` is."""
-    each = [_output(teacher, experiment, table, device) for teacher in teachers]
-    return DistillationTargets(table.ids, aggregated(each, by=experiment.config.distillation.aggregate))
+    by = experiment.config.distillation.aggregate
+    sees_all = all(teacher.card["role"] == "student" for teacher in teachers)
+    seen = np.array([sees_all or experiment.has_frames(int(recording)) for recording in table.recordings])
+    rows = np.flatnonzero(seen)
+    if not len(rows):
+        raise ConfigError(
+            f"none of {len(table)} training windows has what the teachers see", hint="Train the student alone"
+        )
+    part = table if seen.all() else table.take(rows)
+    output = aggregated([_output(teacher, experiment, part, device) for teacher in teachers], by=by)
+    if part is table:
+        return DistillationTargets(table.ids, output)
+    return DistillationTargets(table.ids, _spread(output, rows, len(table)), torch.from_numpy(seen))
+
+
+def useful(table: WindowTable, targets: DistillationTargets | None) -> tuple[WindowTable, DistillationTargets | None]:
+    """Without the windows that have neither a label nor a teacher: nothing can be learned from them."""
+    if targets is None or targets.taught is None:
+        return table, targets
+    kept = targets.taught.numpy() | (table.labels != UNLABELLED)
+    if kept.all():
+        return table, targets
+    rows = np.flatnonzero(kept)
+    part, places = table.take(rows), torch.from_numpy(rows)
+    return part, DistillationTargets(part.ids, targets.output.rows(places), targets.taught[places])
+
+
+def _spread(output: ModelOutput, rows: NDArray[np.int64], count: int) -> ModelOutput:
+    """So many rows, those of the output in their places and zeros in the others."""
+
+    def placed(values: Tensor) -> Tensor:
+        full = values.new_zeros((count, *values.shape[1:]))
+        full[torch.from_numpy(rows)] = values
+        return full
+
+    return ModelOutput(*map(placed, output))
 
 
 def aggregated(outputs: Sequence[ModelOutput], *, by: Aggregate) -> ModelOutput:
@@ -126,16 +188,17 @@ def shuffled(targets: DistillationTargets, table: WindowTable, *, within_class: 
     outputs that carry the ids of the windows they are given to, on purpose
     """
     rng = np.random.default_rng([seed, 2])
-    recordings = np.unique(table.recordings)
+    taught = np.ones(len(table), dtype=bool) if targets.taught is None else targets.taught.numpy()
+    recordings = np.unique(table.recordings[taught])
     classes = _classes(targets.output, table, recordings) if within_class else np.zeros(len(recordings), np.int64)
     rows_of = {int(recording): np.flatnonzero(table.recordings == recording) for recording in recordings}
-    source = np.empty(len(table), dtype=np.int64)
+    source = np.arange(len(table))
     for value in np.unique(classes):
         circle = rng.permutation(recordings[classes == value])
         for taker, giver in zip(circle, np.roll(circle, 1), strict=True):
             own, other = rows_of[int(taker)], rows_of[int(giver)]
             source[own] = other[np.arange(len(own)) * len(other) // len(own)]
-    return DistillationTargets(targets.ids, targets.output.rows(torch.from_numpy(source)))
+    return DistillationTargets(targets.ids, targets.output.rows(torch.from_numpy(source)), targets.taught)
 
 
 def _classes(output: ModelOutput, table: WindowTable, recordings: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -177,15 +240,19 @@ def _output(teacher: Run, experiment: Experiment, table: WindowTable, device: to
 
 def _check_teacher(teacher: Run, experiment: Experiment) -> None:
     """Refuse a teacher of other windows, and one that may have seen the validation or test subjects."""
-    if teacher.card["role"] == "forest":
-        raise ConfigError(
-            f"{teacher.path} holds a forest, which has no feature to teach by", hint="Name a teacher or a student"
-        )
+    _refuse_forest(teacher)
     _check_same_split(teacher, experiment)
     if teacher.card["role"] == "student" and _window_of(experiment.contract) != _window_of(teacher.contract):
         raise ConfigError(
             f"the student {teacher.path} reads other windows than this one, so it cannot teach it",
             hint="Give both the same [window] and [sensor]; [gaf] may differ",
+        )
+
+
+def _refuse_forest(teacher: Run) -> None:
+    if teacher.card["role"] == "forest":
+        raise ConfigError(
+            f"{teacher.path} holds a forest, which has no feature to teach by", hint="Name a teacher or a student"
         )
 
 
@@ -196,9 +263,16 @@ def _window_of(contract: Contract) -> tuple[Any, ...]:
 def _check_same_split(teacher: Run, experiment: Experiment) -> None:
     """Refuse a teacher of other recordings or of another split."""
     ours, theirs = experiment.data_card(), teacher.card["data"]
-    for key in ("dataset", "key", "split"):
+    hint = "Train the teacher with the sections data and labels of this config, on the same files"
+    for key in ("dataset", "view", "key"):
         if theirs[key] != ours[key]:
+            what = "recordings (their files or their description were changed since)" if key == "key" else key
             raise ConfigError(
-                f"the teacher {teacher.path} knows another {key}: {theirs[key]}, not {ours[key]}",
-                hint="Train the teacher with the sections data and labels of this config",
+                f"the teacher {teacher.path} knows another {what}: {theirs[key]}, not {ours[key]}", hint=hint
+            )
+    for key in {**ours["split"], **theirs["split"]}:
+        there, here = theirs["split"].get(key), ours["split"].get(key)
+        if there != here:
+            raise ConfigError(
+                f"the teacher {teacher.path} knows another split: its {key} is {there}, not {here}", hint=hint
             )

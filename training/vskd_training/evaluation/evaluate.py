@@ -89,8 +89,14 @@ def refuse_trained_on(run: Run, experiment: Experiment) -> None:
             )
 
 
+def _tested_on(run: Run, experiment: Experiment) -> Experiment:
+    """A teacher is tested on what it sees."""
+    return experiment.seen() if run.card["role"] == "teacher" else experiment
+
+
 def windows_to_test(run: Run, experiment: Experiment) -> int:
     """How many windows ``evaluate`` predicts."""
+    experiment = _tested_on(run, experiment)
     return sum(len(experiment.windows(part)) for part in _parts(run, experiment))
 
 
@@ -110,6 +116,7 @@ def evaluate(run: Run, experiment: Experiment, predictor: Predictor, *, coverage
     predictor : the run's network or exported model
     coverage : share of the validation windows that the threshold keeps, in (0, 1]
     """
+    experiment = _tested_on(run, experiment)
     tables = {part: experiment.windows(part) for part in _parts(run, experiment)}
     predicted = {part: (table, predictor.predict(table)) for part, table in tables.items()}
     temperature = Temperature.of(run.contract, experiment)

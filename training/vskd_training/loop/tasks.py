@@ -78,12 +78,14 @@ class StudentBatch:
     windows : (batch, 3, samples), g
     labels : (batch, classes), shares; a row of zeros has no label
     targets : the teachers' output for the same rows, or None
+    taught : (batch,), whether a row has a target; None: all have
     """
 
     rows: Tensor
     windows: Tensor
     labels: Tensor
     targets: ModelOutput | None
+    taught: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class StudentTask:
     augmentation, weights : of the windows; of the loss
     virtual : sensors on the skeletons of the same windows; each batch of real windows, which stays what it is without
         them, is followed by some of theirs
+    taught : (n,), whether a window has a target; None: all have
     """
 
     windows: Tensor
@@ -110,6 +113,7 @@ class StudentTask:
     augmentation: Augmentation
     weights: LossWeights
     virtual: VirtualWindows | None = None
+    taught: Tensor | None = None
 
     def steps(self, batch: int) -> int:
         return self.order.steps(batch)
@@ -127,7 +131,10 @@ class StudentTask:
         output: ModelOutput = model(batch.windows)
         # A branched student answers once for each branch.
         each = zip(*(torch.split(part, len(batch.rows)) for part in output), strict=True)
-        losses = [distillation_loss(ModelOutput(*one), batch.targets, batch.labels, self.weights) for one in each]
+        losses = [
+            distillation_loss(ModelOutput(*one), batch.targets, batch.labels, self.weights, taught=batch.taught)
+            for one in each
+        ]
         return _mean_loss(losses)
 
     def _virtual_batches(self, virtual: VirtualWindows, epoch: int) -> Callable[[int], StudentBatch]:
@@ -144,8 +151,9 @@ class StudentTask:
 
     def _augmented(self, rows: Tensor, windows: Tensor, generator: torch.Generator) -> StudentBatch:
         targets = None if self.targets is None else self.targets.rows(rows)
+        taught = None if self.taught is None else self.taught.index_select(0, rows)
         batch = StudentBatch(
-            rows, augment(windows, self.augmentation, generator), self.labels.index_select(0, rows), targets
+            rows, augment(windows, self.augmentation, generator), self.labels.index_select(0, rows), targets, taught
         )
         return _mixed(batch, self.augmentation.mixup, generator) if self.augmentation.mixup else batch
 
@@ -191,6 +199,7 @@ def student_task(
         augmentation=config.augment,
         weights=config.loss,
         virtual=None if virtual is None else virtual.to(device),
+        taught=None if targets is None or targets.taught is None else targets.taught.to(device),
     )
 
 
@@ -210,7 +219,8 @@ def _mixed(batch: StudentBatch, alpha: float, generator: torch.Generator) -> Stu
         return share * values + (1 - share) * values.index_select(0, partner)
 
     targets = None if batch.targets is None else ModelOutput(*map(mix, batch.targets))
-    return StudentBatch(batch.rows, mix(batch.windows), mix(batch.labels), targets)
+    taught = None if batch.taught is None else batch.taught & batch.taught.index_select(0, partner)
+    return StudentBatch(batch.rows, mix(batch.windows), mix(batch.labels), targets, taught)
 
 
 def _concatenated(one: StudentBatch, other: StudentBatch) -> StudentBatch:
@@ -221,7 +231,10 @@ def _concatenated(one: StudentBatch, other: StudentBatch) -> StudentBatch:
     rows, windows, labels = (
         torch.cat([getattr(one, name), getattr(other, name)]) for name in ("rows", "windows", "labels")
     )
-    return StudentBatch(rows, windows, labels, targets)
+    taught = None
+    if one.taught is not None and other.taught is not None:
+        taught = torch.cat([one.taught, other.taught])
+    return StudentBatch(rows, windows, labels, targets, taught)
 
 
 def _endless(count: int, generator: torch.Generator) -> Iterator[int]:

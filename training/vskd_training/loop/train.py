@@ -27,7 +27,7 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import vary_joints
 from vskd_training.data.virtual_windows import VirtualWindows, virtual_windows, with_subjects
 from vskd_training.data.windows import WindowTable
-from vskd_training.distillation.targets import check_teachers, own_targets, targets_for
+from vskd_training.distillation.targets import check_teachers, own_targets, targets_for, useful
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
@@ -99,6 +99,7 @@ def train_teacher(
     ------
     DataError, ConfigError
     """
+    experiment = experiment.seen()
     config = experiment.config
     _check_batch(config.teacher_training, processes)
     _begin(config, processes)
@@ -158,6 +159,7 @@ def train_student(
         check_own(model, experiment.contract)
     table = experiment.paired_windows() if teachers else experiment.windows("train")
     targets = targets_for(teachers, experiment, table, device=processes.device) if teachers else None
+    table, targets = useful(table, targets)
     virtual = virtual_of(experiment, table)
     classes = len(experiment.contract.labels)
     task = student_task(table, config, classes, targets=targets, virtual=virtual, processes=processes)
@@ -311,6 +313,8 @@ def _teacher_card(teachers: Sequence[Run], experiment: Experiment, device: torch
     if not teachers:
         return {"teacher": None}
     known = [{"run": teacher.path.name, "sha256": teacher.card["weights_sha256"]} for teacher in teachers]
+    if any(teacher.card["role"] == "teacher" for teacher in teachers):
+        experiment = experiment.seen()
     if not experiment.split.test:
         return {"teacher": known}
     test = experiment.windows("test")

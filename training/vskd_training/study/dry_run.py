@@ -204,7 +204,7 @@ def seconds_per_step(cell: Cell, experiment: Experiment) -> float:
 def _network_and_task(cell: Cell, experiment: Experiment) -> tuple[torch.nn.Module, Task]:
     config, classes = cell.config, len(experiment.contract.labels)
     if cell.role == "teacher":
-        table = experiment.windows("train")
+        table = experiment.seen().windows("train")
         teacher = build_teacher(config, classes)
         vary = clip_variation(teacher)
         return teacher, teacher_task(table, config, clips_for(experiment, table), vary=vary)
