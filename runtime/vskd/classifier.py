@@ -177,7 +177,11 @@ class Classifier:
         )
 
     def decide(self, window: Window) -> Event:
-        """Run the model on one window and decide; a still one is decided on without the model."""
+        """Run the model on one window and decide; still ones and those that cannot be known never reach the model."""
+        obstacle = window.obstacle
+        if obstacle is not None:
+            self._health.without_activity += 1
+            return self._decider.without_activity(window, obstacle)
         limit_g = self.contract.decision.still_below_g
         movement_g = movement(window) if limit_g > 0 else 0.0
         still = movement_g < limit_g

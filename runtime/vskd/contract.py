@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -173,11 +174,75 @@ class ResamplingSpec:
     reorder_s: float = number(0.0, 0, 60, "s")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.reorder_s <= self.max_gap_s:
+        check_numbers(self, "resampling")
+        if self.reorder_s > self.max_gap_s:
             raise ConfigError(
                 f"resampling.reorder_s must lie between 0 and max_gap_s, {self.max_gap_s} s, got {self.reorder_s}"
             )
-        check_numbers(self, "resampling")
+
+
+@dataclass(frozen=True)
+class SignalSpec:
+    """What a window must be like to get an activity; the rules are in ``vskd.stream.signal_checks`` and ``judge``.
+
+    Attributes
+    ----------
+    frozen_share : a longer stretch of the window in which no axis changes, as a share of it, is ``no signal``
+    zero_share : the same for a stretch of zeros on every axis
+    saturated_share : a larger share of samples at the sensor's range or beyond is ``unknown``
+    min_rate_hz : over the last seconds a lower rate of the sensor is ``unknown`` (``sliding`` only); 0 turns it off
+    least_mean_share : with gravity, a mean reading over seconds that is a smaller share of the root mean square of |a|
+        is ``unknown``, as one of a sensor without gravity
+    largest_mean_g : a longer mean reading over seconds is ``unknown``; 0 turns it off
+    largest_rms_g : a larger root mean square of |a| over seconds is ``unknown``; 0 turns it off
+    gravity_direction : unit vector in the contract's axes, the training recordings' mean reading; empty where there
+        was none
+    gravity_within_deg : a wearer's mean reading that points further from it is named as a defect
+    """
+
+    frozen_share: float = number(0.5, 0.5, 1)
+    zero_share: float = number(0.2, 0.1, 1)
+    saturated_share: float = number(0.1, 0, 1)
+    min_rate_hz: float = number(0.0, 0, 10000, "Hz")
+    least_mean_share: float = number(0.1, 0, 1)
+    largest_mean_g: float = number(0.0, 0, 1000, "g")
+    largest_rms_g: float = number(0.0, 0, 1000, "g")
+    gravity_direction: tuple[float, ...] = ()
+    gravity_within_deg: float = number(180.0, 1, 180, "degrees")
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "signal")
+        if self.gravity_direction and not self._has_unit_vector():
+            raise ConfigError(
+                f"signal.gravity_direction must be a unit vector of three or empty, got {list(self.gravity_direction)}"
+            )
+
+    def _has_unit_vector(self) -> bool:
+        return len(self.gravity_direction) == 3 and abs(math.hypot(*self.gravity_direction) - 1) < 1e-3
+
+
+@dataclass(frozen=True)
+class RecordingSpec:
+    """What a whole recording must be like to get an activity: as the training recordings were, with a margin.
+
+    Attributes
+    ----------
+    shortest_s, longest_s : duration
+    lowest_rate_hz : samples over duration
+    largest_gap_s : longest time between two samples
+    """
+
+    shortest_s: float = number(0.0, 0, 1e6, "s")
+    longest_s: float = number(1e6, 0, 1e6, "s")
+    lowest_rate_hz: float = number(0.0, 0, 10000, "Hz")
+    largest_gap_s: float = number(1e6, 0.001, 1e6, "s")
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "recording")
+        if self.shortest_s > self.longest_s:
+            raise ConfigError(
+                f"recording.shortest_s must be at most longest_s, got {self.shortest_s} and {self.longest_s}"
+            )
 
 
 @dataclass(frozen=True)
@@ -222,6 +287,9 @@ class Contract:
     labels : activity names, in the order of the logits
     gaf : how the window becomes an image; None where the network is raw
     raw : what a raw network takes of the window; None where the network takes an image
+    signal : what a window must be like to get an activity; None in contracts from before these rules, which ask the
+        network of every window
+    recording : the same of a whole recording; None beside sliding windows, and from before these rules
     logit_tolerance : largest difference between a float model's logits and the golden ones
     trained_on : name of the data set; a synthetic one has it in its name
     """
@@ -232,6 +300,8 @@ class Contract:
     resampling: ResamplingSpec = field(default_factory=ResamplingSpec)
     gaf: GafSpec | None = field(default_factory=GafSpec)
     raw: RawSpec | None = None
+    signal: SignalSpec | None = None
+    recording: RecordingSpec | None = None
     decision: DecisionSpec = field(default_factory=DecisionSpec)
     logit_tolerance: float = number(1e-4, 0, 0.01)
     trained_on: str = ""

@@ -3,8 +3,9 @@
 logits -> softmax(logits / temperature) -> exponential average over windows -> the leading label, once it has led by
 ``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below`` -> event.
 
-A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``. A gap resets
-the decision, and so does a still wrist: windows before it tell nothing about those after it. Every rule comes from
+A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``, and a window
+whose signal cannot be known ``no signal`` or ``unknown``, with the reason. A gap resets the decision, and so do these:
+windows before tell nothing about those after. Every rule comes from
 the contract (``DecisionSpec``). This module does not depend on engines.
 
 A decision is computed with Python floats: right after a model's call every numpy function is slow to start, and for
@@ -22,13 +23,14 @@ import numpy as np
 from vskd.contract import Contract
 from vskd.errors import ContractError
 from vskd.stream import Pause, Window
+from vskd.stream.window import NO_SIGNAL, UNKNOWN, Defect
 
 if TYPE_CHECKING:  # slow to import
     from numpy.typing import NDArray
 
-UNKNOWN = "unknown"
-NO_SIGNAL = "no signal"
 STILL = "still"
+
+__all__ = ["NOT_FINITE", "NO_SIGNAL", "STILL", "UNKNOWN", "Decider", "Event", "softmax"]
 
 #: Reason of an event whose model overflowed.
 NOT_FINITE = "the model's answer is not finite"
@@ -47,6 +49,7 @@ class Event:
         before the pause and the first one after, or the time until which none came
     delay_s : how far a decision lags behind a change of activity: the window, the smoothing's mean age and the dwell
     probabilities : (classes,), smoothed, in the order of the contract's labels; all equal where nothing is known
+    defects : what is wrong with the window's signal, whether it keeps the window from an activity or not
     """
 
     label: str
@@ -56,6 +59,7 @@ class Event:
     end_s: float
     delay_s: float
     probabilities: NDArray[np.float64]
+    defects: tuple[Defect, ...] = ()
 
     def to_mapping(self, labels: tuple[str, ...]) -> dict[str, Any]:
         """The event as plain values, ready for JSON; ``labels`` are the contract's."""
@@ -69,6 +73,7 @@ class Event:
             "probabilities": {
                 name: round(float(value), 6) for name, value in zip(labels, self.probabilities, strict=True)
             },
+            "defects": [defect.text for defect in self.defects],
         }
 
 
@@ -129,7 +134,7 @@ class Decider:
             self.reset()
         values = logits.tolist()
         if not math.isfinite(sum(values)):
-            return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, self._delay_s)
+            return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, self._delay_s, window.defects)
         average = self._smoothed(*_exponents(values, self.spec.temperature))
         reported = self._choose(average)
         unknown = average[reported] < self.spec.unknown_below
@@ -146,7 +151,20 @@ class Decider:
         """
         self.reset()
         reason = f"|a| varies by {movement_g:.4f} g, below {self.spec.still_below_g}"
-        return self._nothing(STILL, reason, window.start_s, window.end_s, self._window_s)
+        return self._nothing(STILL, reason, window.start_s, window.end_s, self._window_s, window.defects)
+
+    def without_activity(self, window: Window, obstacle: Defect) -> Event:
+        """The event of a window whose signal cannot be known, and that the network is not asked of.
+
+        Parameters
+        ----------
+        window : as in ``decide``
+        obstacle : of its defects, the one that says why
+        """
+        self.reset()
+        return self._nothing(
+            obstacle.label, obstacle.text, window.start_s, window.end_s, self._window_s, window.defects
+        )
 
     def no_signal(self, pause: Pause) -> Event | None:
         """The event of a pause; None where it is not long enough to be one."""
@@ -156,13 +174,23 @@ class Decider:
         self.reset()
         return self._nothing(NO_SIGNAL, f"no samples for {away_s:.3f} s", pause.start_s, pause.end_s, away_s)
 
-    def _nothing(self, label: str, reason: str, start_s: float, end_s: float, delay_s: float) -> Event:
-        return Event(label, 1 / len(self.labels), reason, start_s, end_s, delay_s, self._even)
+    def _nothing(
+        self,
+        label: str,
+        reason: str,
+        start_s: float,
+        end_s: float,
+        delay_s: float,
+        defects: tuple[Defect, ...] = (),
+    ) -> Event:
+        return Event(label, 1 / len(self.labels), reason, start_s, end_s, delay_s, self._even, defects)
 
     def _event(self, window: Window, probabilities: list[float], leading: int, reason: str) -> Event:
         label, delay_s = UNKNOWN if reason else self.labels[leading], self._delay_s
         smoothed = np.array(probabilities)
-        return Event(label, probabilities[leading], reason, window.start_s, window.end_s, delay_s, smoothed)
+        return Event(
+            label, probabilities[leading], reason, window.start_s, window.end_s, delay_s, smoothed, window.defects
+        )
 
     def _smoothed(self, exponents: list[float], total: float) -> list[float]:
         """The exponential average of the probabilities (classes,), the newest of which are ``exponents / total``."""

@@ -15,6 +15,7 @@ from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.decide import NO_SIGNAL, NOT_FINITE, STILL, UNKNOWN, Decider, Event, softmax
 from vskd.errors import ContractError
 from vskd.stream import Pause, Window
+from vskd.stream.window import Defect
 
 LABELS = ("sit", "walk", "wave")
 
@@ -164,7 +165,8 @@ def test_the_average_is_the_weighted_sum_of_the_past(answers, smoothing):
 
 
 def test_an_event_becomes_plain_json():
-    event = Event("walk", 0.5, "", 1.0, 2.5, 3.0, np.array([0.2, 0.5, 0.3]))
+    defect = Defect("rate", "the sensor runs at 40.0 Hz; the model was trained at 50 Hz")
+    event = Event("walk", 0.5, "", 1.0, 2.5, 3.0, np.array([0.2, 0.5, 0.3]), (defect,))
     text = json.dumps(event.to_mapping(LABELS), allow_nan=False)
     assert json.loads(text) == {
         "start_s": 1.0,
@@ -174,6 +176,7 @@ def test_an_event_becomes_plain_json():
         "reason": "",
         "delay_s": 3.0,
         "probabilities": {"sit": 0.2, "walk": 0.5, "wave": 0.3},
+        "defects": ["the sensor runs at 40.0 Hz; the model was trained at 50 Hz"],
     }
 
 

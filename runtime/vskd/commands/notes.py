@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.contract import Contract, Unit
+from vskd.errors import StreamError
 from vskd.stream import Health, to_g
 
 
 def stream_notes(health: Health, contract: Contract, events: int) -> Iterator[str]:
     """Sentences for the end of a stream that gave so many events: counts first, then warnings."""
-    rate = "unknown" if health.rate_hz is None else f"{health.rate_hz:.2f} Hz"
+    rate = "unknown" if health.mean_rate_hz is None else f"{health.mean_rate_hz:.2f} Hz"
+    windows = health.windows + health.without_activity
     yield (
         f"{health.samples} samples at {rate} -> {events} decisions; dropped: {health.out_of_order} out of order, "
         f"{health.not_finite} not finite; {health.gaps} gaps; {health.saturated} beyond "
@@ -24,19 +26,39 @@ def stream_notes(health: Health, contract: Contract, events: int) -> Iterator[st
             f"{health.reordered} samples came late and were sorted in, {health.spread} shared a time and were spread, "
             f"{health.wild} with a wild time were dropped"
         )
+    if health.leading_zeros:
+        yield f"the first {health.leading_zeros} samples are 0 on every axis, as of a sensor that is not awake yet"
     for axis, flat in zip(contract.sensor.axes, health.flat, strict=True):
         if flat:
-            yield f"warning: axis {axis} read one value throughout {flat} of {health.windows} windows; is it dead?"
+            yield f"warning: axis {axis} read one value throughout {flat} of {windows} windows; is it dead?"
     if contract.decision.still_below_g > 0:
         yield f"motion gate: {health.still} of {health.windows} windows ({health.still_share:.0%}) skipped the network"
     rate_hz = contract.window.rate_hz
     if health.is_rate_off(contract):
         yield f"warning: the sensor ran at {health.rate_hz:.1f} Hz; the model was trained at {rate_hz:g} Hz"
-    if events == 0:
-        yield (
-            f"warning: no decision: one needs {contract.window.samples} samples at {rate_hz:g} Hz "
-            f"({contract.window.duration_s:g} s) without a gap"
+    if health.without_activity:
+        yield f"{health.without_activity} of {windows} windows got no activity: their signal cannot be known"
+
+
+def refuse_nothing_decided(health: Health, contract: Contract) -> None:
+    """A run that decided on nothing has failed, whatever else it said.
+
+    Raises
+    ------
+    StreamError : no window went to the network or was still
+    """
+    if health.windows:
+        return
+    window = contract.window
+    if health.without_activity:
+        raise StreamError(
+            f"nothing was decided: none of {health.without_activity} windows has a signal that can be known",
+            hint="The warnings above say why",
         )
+    raise StreamError(
+        f"nothing was decided: one decision needs {window.samples} samples at {window.rate_hz:g} Hz "
+        f"({window.duration_s:g} s) without a gap"
+    )
 
 
 def recording_notes(xyz: list[NDArray[np.float64]], unit: Unit, axes: str, contract: Contract) -> Iterator[str]:

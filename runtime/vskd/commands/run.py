@@ -91,7 +91,7 @@ def run(
     A bundle that is replaced meanwhile changes nothing: the opened one stays in use.
     """
     from vskd.bundle import Bundle
-    from vskd.commands.notes import recording_notes, stream_notes
+    from vskd.commands.notes import recording_notes, refuse_nothing_decided, stream_notes
     from vskd.sinks.event_files import check_output
     from vskd.sources.feed import feed
 
@@ -122,6 +122,7 @@ def run(
         notes = recording_notes(session.recording, option.sample_unit, option.sample_axes, contract)
     for text in notes:
         click.echo(text, err=True)
+    refuse_nothing_decided(session.classifier.health, contract)
 
 
 def _sink(

@@ -32,6 +32,7 @@ class Session:
         self._view: View | None = None
         self.sink: OnEvent | None = None
         self.events = 0
+        self._said: set[str] = set()  # kinds of defects
         self.recording: list[NDArray[np.float64]] = []  # of a contract on whole recordings, in its unit and axes
 
     def begin(
@@ -64,12 +65,16 @@ class Session:
         return self._view.on_screen() if self._view else nullcontext()
 
     def on_event(self, event: Event) -> None:
-        """Count, show and write a decision."""
+        """Count, show and write a decision, and say what is wrong with the signal, each kind once."""
         self.events += 1
         if self._view:
             self._view.show(event)
         if self.sink:
             self.sink(event)
+        for defect in event.defects:
+            if defect.kind not in self._said:
+                self._said.add(defect.kind)
+                self.note(f"warning: at {event.end_s:.2f} s: {defect.text}")
 
     def note(self, text: str) -> None:
         """Show a sentence to the user during the run."""

@@ -12,7 +12,10 @@ timestamps -> unit -> axes -> order and gaps -> resampling -> windows with a hop
   time, and right after a model's call a dozen numpy calls cost more than the arithmetic.
 - Memory is fixed after construction: one window being filled, and the samples of a push a block at a time.
 - A wrong unit shows: a wrist's median |a| over the first second lies near 1 g. A stream far from that is refused, and
-  stays refused. No window is handed out before that check, however the stream is cut.
+  stays refused. No window is handed out before that check, however the stream is cut. Zeros before the sensor wakes do
+  not count for it: they are windows without an activity, and the first other sample starts a segment.
+- Each window is judged (``judge``): a frozen, copied, saturated or sparse one, or one whose gravity has the wrong
+  length, carries the defect for which it gets no activity. A contract from before ``signal`` asks for none of it.
 
 Windows for training are cut by the same code (``cut_windows``). Nothing here depends on models.
 """

@@ -6,6 +6,7 @@ The stream is the one writer of what is counted of samples. A window that was de
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,12 @@ class Health:
     gaps : pauses above the limit, and reset clocks
     saturated : samples with an axis at or beyond the sensor's range in training
     flat : for each axis the windows in which it read one value throughout, as no live sensor does
+    leading_zeros : samples at the start with 0 on every axis, as of a sensor that is not awake yet
     windows : windows decided on
     still : of these, the ones that the motion gate kept from the network
+    without_activity : windows that were not decided on, because their signal cannot be known
+    recent_rate_hz : rate of the accepted samples, Hz, over the last window, and ``RATE_CHECK_S``, or more; None before
+    recent_saturated : share of these samples that are saturated
     """
 
     samples: int = 0
@@ -48,14 +53,26 @@ class Health:
     saturated: int = 0
     windows: int = 0
     still: int = 0
+    leading_zeros: int = 0
+    without_activity: int = 0
+    recent_rate_hz: float | None = None
+    recent_saturated: float = 0.0
     flat: list[int] = field(default_factory=lambda: [0, 0, 0])
     _intervals: int = field(default=0, repr=False)
     _elapsed_s: float = field(default=0.0, repr=False)
+    _steps: int = field(default=0, repr=False)
+    _grid_hz: float = field(default=0.0, repr=False)
+    _marks: deque[tuple[int, int, int]] = field(default_factory=deque, repr=False)  # grid index, intervals, saturated
+
+    @property
+    def mean_rate_hz(self) -> float | None:
+        """Rate of all accepted samples so far, Hz; None before two seconds of them."""
+        return self._intervals / self._elapsed_s if self._elapsed_s >= RATE_CHECK_S else None
 
     @property
     def rate_hz(self) -> float | None:
-        """Measured rate of the accepted samples, Hz; None before two seconds of them."""
-        return self._intervals / self._elapsed_s if self._elapsed_s >= RATE_CHECK_S else None
+        """Rate of the accepted samples, Hz: of the last seconds; before the first window of all so far."""
+        return self.mean_rate_hz if self.recent_rate_hz is None else self.recent_rate_hz
 
     @property
     def still_share(self) -> float:
@@ -77,9 +94,43 @@ class Health:
         self._intervals += count
         self._elapsed_s += elapsed_s
 
-    def count_flat(self, samples: NDArray[np.float32]) -> None:
-        """Count the axes of a window (channels, samples) that read one value throughout."""
+    def begin_segment(self, steps: int, grid_hz: float) -> None:
+        """The next sample is the first of a grid.
+
+        Parameters
+        ----------
+        steps : of the grid to measure over, or up to a hop more; before so many there is no recent rate
+        grid_hz : of the grid
+        """
+        self._steps, self._grid_hz = steps, grid_hz
+        self._marks.clear()
+        self._marks.append((0, self._intervals, self.saturated))
+
+    def count_window(self, index: int, underway: int) -> None:
+        """A window is full: measure rate and saturation over the last seconds.
+
+        Parameters
+        ----------
+        index : of the window's last sample on its grid
+        underway : intervals between accepted samples that ``count_intervals`` does not know yet
+        """
+        marks, needed, saturated = self._marks, self._steps, self.saturated
+        intervals = self._intervals + underway
+        marks.append((index, intervals, saturated))
+        if index - marks[1][0] >= needed:
+            marks.popleft()
+        start, since, before = marks[0]
+        steps = index - start
+        if steps >= needed:
+            self.recent_rate_hz = (intervals - since) * self._grid_hz / steps
+        self.recent_saturated = (saturated - before) / (intervals - since) if saturated != before else 0.0
+
+    def count_flat(self, samples: NDArray[np.float32]) -> tuple[int, ...]:
+        """Count, and give, the axes of a window (channels, samples) that read one value throughout."""
+        found: tuple[int, ...] = ()
         for axis in range(len(self.flat)):
             first = samples.item(axis, 0)
             if samples.item(axis, -1) == first and (samples[axis] == first).all():
                 self.flat[axis] += 1
+                found += (axis,)
+        return found

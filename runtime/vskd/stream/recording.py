@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vskd.contract import Contract, Unit
 from vskd.errors import StreamError
+from vskd.stream.health import Health
+from vskd.stream.judge import WindowJudge
 from vskd.stream.samples import LARGEST, TimeUnit, as_samples, finite, per_second, to_g
+from vskd.stream.signal_checks import saturated_share
 from vskd.stream.sliding import Stream
 from vskd.stream.unit_check import refuse_wrong_unit
-from vskd.stream.window import Window
+from vskd.stream.window import UNKNOWN, Defect, Window
 
 if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
     from numpy.typing import ArrayLike, NDArray
@@ -103,12 +107,43 @@ def whole_window(
     elapsed_s = (times - times[:1]) / per_second(time_unit)
     samples = stretch(elapsed_s, values, contract.window.samples)
     if contract.sensor.gravity == "included":
-        refuse_wrong_unit(_magnitudes(values), unit=unit)
+        refuse_wrong_unit(_magnitudes(values), unit=unit, is_judged=contract.signal is not None)
     start_s = float(times[0]) / per_second(time_unit)
-    return Window(samples, start_s, start_s + float(elapsed_s[-1]), after_gap=True)
+    end_s = start_s + float(elapsed_s[-1])
+    defects = (*_of_its_length(contract, elapsed_s), *_of_its_signal(contract, elapsed_s, values, samples, axes=axes))
+    return Window(samples, start_s, end_s, after_gap=True, defects=defects)
 
 
 def _magnitudes(xyz: Float64) -> list[float]:
-    """|a| of each sample (n, 3)."""
+    """|a| of each sample (n, 3) that is not 0 on every axis, as before a sensor wakes; of all where each is."""
     magnitudes: list[float] = np.sqrt(np.einsum("ij,ij->i", xyz, xyz)).tolist()
-    return magnitudes
+    return [each for each in magnitudes if each] or magnitudes
+
+
+def _of_its_length(contract: Contract, elapsed_s: Float64) -> Iterator[Defect]:
+    """Where a recording is longer, shorter or sparser than those of the training, with the contract's margin."""
+    spec = contract.recording
+    if spec is None:
+        return
+    lasts_s, gap_s = float(elapsed_s[-1]), float(np.diff(elapsed_s).max())
+    rate_hz = (len(elapsed_s) - 1) / lasts_s
+    if not spec.shortest_s <= lasts_s <= spec.longest_s:
+        text = f"the recording lasts {lasts_s:g} s; the model decides on {spec.shortest_s:g} to {spec.longest_s:g} s"
+        yield Defect("duration", text, UNKNOWN)
+    if gap_s > spec.largest_gap_s:
+        text = f"the recording has a gap of {gap_s:g} s; the model allows {spec.largest_gap_s:g} s"
+        yield Defect("gap", text, UNKNOWN)
+    if rate_hz < spec.lowest_rate_hz:
+        text = f"the recording has {rate_hz:.3g} samples a second; the model needs {spec.lowest_rate_hz:g}"
+        yield Defect("rate", text, UNKNOWN)
+
+
+def _of_its_signal(
+    contract: Contract, elapsed_s: Float64, xyz: Float64, samples: NDArray[np.float32], *, axes: str
+) -> tuple[Defect, ...]:
+    if contract.signal is None:
+        return ()
+    health = Health(recent_saturated=saturated_share(xyz.T, range_g=contract.sensor.range_g))
+    return WindowJudge(contract, contract.signal, axes=axes).judge(
+        samples, start_s=0.0, end_s=float(elapsed_s[-1]), after_gap=True, health=health
+    )

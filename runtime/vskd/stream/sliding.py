@@ -10,12 +10,13 @@ import numpy as np
 
 from vskd.contract import Contract, Unit
 from vskd.errors import ContractError
-from vskd.stream.health import Health
+from vskd.stream.health import RATE_CHECK_S, Health
+from vskd.stream.judge import WindowJudge
 from vskd.stream.order import OPENING, Fate, Order
 from vskd.stream.order import Sample as OrderedSample
 from vskd.stream.samples import LARGEST, AxisMap, TimeUnit, as_samples, factor_to_g, per_second
 from vskd.stream.unit_check import UNIT_CHECK_SAMPLES, refuse_wrong_unit
-from vskd.stream.window import Pause, Window
+from vskd.stream.window import Defect, Pause, Window
 
 if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
     from numpy.typing import ArrayLike, NDArray
@@ -66,8 +67,12 @@ class Stream:
         # Magnitudes so far, g; None once the unit is believed. Without gravity there is nothing to know it by.
         known_by_gravity = contract.sensor.gravity == "included"
         self._unit_check: list[float] | None = [] if known_by_gravity else None
+        self._judge = WindowJudge(contract, contract.signal, axes=axes) if contract.signal else None
+        # The rate is measured over so many steps of the grid: a window, or more.
+        self._rate_steps = max(contract.window.samples - 1, math.ceil(RATE_CHECK_S * contract.window.rate_hz))
+        self._is_waking = self._judge is not None  # only zeros so far
         # No sample is plain before the unit is believed.
-        self._plain_below_g = 0.0 if known_by_gravity else contract.sensor.range_g
+        self._plain_below_g = 0.0 if known_by_gravity or self._is_waking else contract.sensor.range_g
         self._held: list[Window | Pause] = []  # until the unit is believed
         self._order = self._new_order()
         self._last: Sample = (-math.inf, 0.0, 0.0, 0.0)  # accepted; its time in s since the origin
@@ -120,7 +125,7 @@ class Stream:
         return self._handed_out()
 
     def _handed_out(self) -> list[Window | Pause]:
-        if self._unit_check is not None:
+        if self._unit_check is not None and not self._is_waking:
             return []
         items, self._held = self._held, []
         return items
@@ -186,7 +191,7 @@ class Stream:
                 index += 1.0
                 due_s = anchor_s + index / rate_hz
                 if filled == window_samples:
-                    filled = self._cut(int(index))
+                    filled = self._cut(int(index), taken + 1)
             last_s = now_s  # each on its own: a tuple of four would be made and taken apart
             last_x = x
             last_y = y
@@ -237,6 +242,10 @@ class Stream:
         now_s, x, y, z = sample
         values = [x, y, z]
         self.health.saturated += max(map(abs, values)) >= self.contract.sensor.range_g
+        if self._is_waking and self._wakes(values) and self._last[0] > -math.inf:
+            self._check_unit(values)
+            self._start_segment(now_s, values)
+            return
         self._check_unit(values)
         if not starts:
             self._follow(iter([(now_s, x, y, z)]), True, math.inf, ordered=True)
@@ -247,6 +256,16 @@ class Stream:
             self._hold_pause(step_s, now_s)
         self._start_segment(now_s, values)
 
+    def _wakes(self, values: list[float]) -> bool:
+        """Count a zero at the start, and tell the first other sample: a sensor that is not awake yet gives zeros."""
+        if not any(values):
+            self.health.leading_zeros += 1
+            return False
+        self._is_waking = False
+        if self._unit_check is None:
+            self._plain_below_g = self.contract.sensor.range_g
+        return True
+
     def _hold_pause(self, step_s: float, now_s: float) -> None:
         """After a clock was set back, or after one sample whose clock nothing confirms, no pause is known."""
         is_confirmed = self._order is None or self._last[0] > self._anchor_s
@@ -255,13 +274,13 @@ class Stream:
             self._held.append(Pause(since_s - step_s, since_s))
 
     def _check_unit(self, values: list[float]) -> None:
-        if self._unit_check is None:
+        if self._unit_check is None or self._is_waking:
             return
         needed = min(UNIT_CHECK_SAMPLES, self.contract.window.samples)
         if len(self._unit_check) < needed:
             self._unit_check.append(math.hypot(*values))
         if len(self._unit_check) == needed:
-            refuse_wrong_unit(self._unit_check, unit=self._unit)
+            refuse_wrong_unit(self._unit_check, unit=self._unit, is_judged=self._judge is not None)
             self._unit_check = None
             self._plain_below_g = self.contract.sensor.range_g
 
@@ -273,14 +292,27 @@ class Stream:
         self._regular[:, 0] = values
         self._next_index = self._filled = 1
         self._after_gap = True
+        self.health.begin_segment(self._rate_steps, self.contract.window.rate_hz)
 
-    def _cut(self, next_index: int) -> int:
-        """Take the full window; gives how many regular samples of it the next one begins with."""
-        spec = self.contract.window
+    def _cut(self, next_index: int, underway: int) -> int:
+        """Take the full window; gives how many regular samples of it the next one begins with.
+
+        Parameters
+        ----------
+        next_index : of the next regular sample
+        underway : samples taken that the health does not know yet
+        """
+        spec, health = self.contract.window, self.health
         begin_s, end_s = self._absolute_s(next_index - spec.samples), self._absolute_s(next_index - 1)
         samples = self._regular.copy()
-        self._held.append(Window(samples, begin_s, end_s, self._after_gap))
-        self.health.count_flat(samples)
+        health.count_window(next_index - 1, underway)
+        defects: tuple[Defect, ...] = ()
+        if self._judge is None:
+            health.count_flat(samples)
+        else:
+            after_gap = self._after_gap
+            defects = self._judge.judge(samples, start_s=begin_s, end_s=end_s, after_gap=after_gap, health=health)
+        self._held.append(Window(samples, begin_s, end_s, self._after_gap, defects))
         self._after_gap = False
         kept = spec.samples - spec.hop_samples
         self._regular[:, :kept] = samples[:, spec.hop_samples :]

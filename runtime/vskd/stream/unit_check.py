@@ -13,13 +13,15 @@ UNIT_CHECK_SAMPLES = 50
 PLAUSIBLE_G = (0.25, 4.0)
 
 
-def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit) -> None:
+def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit, is_judged: bool = False) -> None:
     """Refuse samples whose median |a| is far from what gravity alone gives.
 
     Parameters
     ----------
     magnitudes_g : |a| of some samples, g, if they are in ``unit``
     unit : in which they were given
+    is_judged : each window will be judged by its gravity, too: a median below the bounds that no unit explains is left
+        to that, since a sensor may only be slow to wake
 
     Raises
     ------
@@ -28,6 +30,8 @@ def refuse_wrong_unit(magnitudes_g: list[float], *, unit: Unit) -> None:
     median_g = sorted(magnitudes_g)[len(magnitudes_g) // 2]
     if not PLAUSIBLE_G[0] <= median_g <= PLAUSIBLE_G[1]:
         to_g = factor_to_g(unit)
+        if is_judged and median_g < PLAUSIBLE_G[0] and not median_g / to_g >= PLAUSIBLE_G[0]:
+            return
         raise StreamError(
             f"the median |a| of {len(magnitudes_g)} samples is {median_g / to_g:.4g} {unit}, "
             f"but gravity alone makes it {1 / to_g:.4g}",

@@ -19,6 +19,7 @@ from vskd_training.data.sources import open_source
 from vskd_training.data.windows import WindowTable, cut, joined
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.datasets.registry import data_set
+from vskd_training.datasets.signal_limits import with_signal_limits
 from vskd_training.settings import Config
 
 Part = Literal["train", "validation", "test", "unlabelled", "unknown"]
@@ -63,7 +64,9 @@ class Experiment:
         sensor = replace(config.sensor, placement=prepared.placement, gravity=prepared.gravity)
         classes = tuple(label for label in prepared.labels if label not in config.data.unknown_labels)
         contract = replace(config, sensor=sensor).contract(classes, prepared.name)
-        return cls(config, prepared, known, contract)
+        return cls(
+            config, prepared, known, with_signal_limits(contract, prepared, (*known.split.train, *known.unlabelled))
+        )
 
     @property
     def split(self) -> Split:
