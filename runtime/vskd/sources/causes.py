@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import DataError
-from vskd.sources.layout import AXES, TIME_COLUMNS, Layout
+from vskd.sources.layout import AXES, PLACE, TIME_COLUMNS, Layout
 from vskd.stream import TimeUnit, per_second
 
 #: So many of the first samples tell whether the times can be.
@@ -69,17 +69,17 @@ def _other_separator(line: str, found: int) -> str:
     comma = ', and decimal = "," if the numbers have a decimal comma' if other == ";" else ""
     nameless = "; there is no header: header = false" if all(_is_number(one) for one in parts[other]) else ""
     written = f'separator = "{_WORDS.get(other, other)}"'
-    return f"The columns seem to be separated by {_SEPARATORS[other]}: write {written}{comma} in the layout{nameless}"
+    return f"The columns seem to be separated by {_SEPARATORS[other]}: write {written}{comma} into {PLACE}{nameless}"
 
 
 def _other_cells(cells: Sequence[str], layout: Layout) -> str:
     if cells and all(_is_number(cell) for cell in cells):
-        return "This line holds numbers, so there is no header: write header = false, and columns by number (x = 2)"
+        return f"This line holds numbers, so there is no header: header = false, and x = 2 (a number) in {PLACE}"
     if len(cells) < 3:
         return f"This line has {len(cells)} cells; if the columns are named further down, write skip_lines"
     times = [cell for cell in cells if _TIME_NAME.search(cell)]
     if layout.time == "" and times and not any(name in cells for name in TIME_COLUMNS):
-        described = f"time = {times[0]!r}, time_unit, x, y, z in the layout"
+        described = f"time = {times[0]!r}, time_unit, x, y, z in {PLACE}"
         return f"Rename the columns, or describe them ({described}); `vskd data init` guesses"
     return ""
 
@@ -106,14 +106,14 @@ def refuse_impossible_times(
     shared = len(seconds) / len(np.unique(seconds))
     if shared >= _SHARED and not rate_hz and _step(seconds):
         what = f"{_largest_group(seconds)} rows share a time"
-        hint = f"State rate_hz ({_largest_group(seconds) / _step(seconds):.3g}?), by which they are spread"
+        hint = f"State rate_hz in {PLACE} ({_largest_group(seconds) / _step(seconds):.3g}?): by it they are spread"
         raise TextError(where, what, kind="rows share a time", hint=hint)
     if not (step := _step(seconds)):
         return
     unit = likely_unit(1 / step, time_unit)
     if unit:
         what = f"in {time_unit} the rate is {1 / step:.3g} Hz; it looks like {unit}"
-        hint = f"Name it time_{unit}, or write time_unit = '{unit}' in the layout"
+        hint = f"Name it time_{unit}, or write time_unit = '{unit}' into {PLACE}"
         raise TextError(where, what, kind=f"times look like {unit}", hint=hint)
 
 

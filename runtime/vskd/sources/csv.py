@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from vskd.errors import ConfigError
 from vskd.sources.causes import JUDGED_TIMES, TextError, cause_of_header, refuse_impossible_times
-from vskd.sources.layout import AXES, TIME_COLUMNS, Columns, Layout, columns_of
+from vskd.sources.layout import AXES, PLACE, TIME_COLUMNS, Columns, Layout, columns_of
 from vskd.stream import TimeUnit, per_second
 
 __all__ = ["AXES", "JUDGED", "MOST_BAD", "TIME_COLUMNS", "BadLines", "Chunk", "Row", "SampleReader"]
 
 #: Of so many lines so many may be bad.
 JUDGED, MOST_BAD = 200, 20
+#: Rows that share a time may run ahead of the next time by this share of theirs, at a rate that is stated too low.
+_AHEAD = 0.1
 #: Of a file at least so much must be samples.
 LEAST_KEPT = 0.5
 
@@ -92,7 +94,7 @@ class BadLines:
 
     def _refuse(self, share: str) -> None:
         what = f"{share} are no samples, the first is {self.first}"
-        raise TextError(self.name, what, kind="mostly broken lines", hint="Mend or drop the rows, or mend the layout")
+        raise TextError(self.name, what, kind="mostly broken lines", hint=f"Mend or drop the rows, or {PLACE}")
 
     def __str__(self) -> str:
         return f"{self.count} lines were no samples and were dropped, the first is {self.first}"
@@ -187,6 +189,7 @@ class SampleReader:
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Chunks of so many rows, the last one shorter; errors as ``rows``."""
         pending: list[tuple[float | int, ...]] = []
+        is_refused = False  # which says the same
         try:
             for row in self.rows():
                 pending.append(row.values)
@@ -195,8 +198,11 @@ class SampleReader:
                     pending = []
             if pending:
                 yield _chunk(pending)
+        except TextError:
+            is_refused = True
+            raise
         finally:
-            if self.bad.count > 1:
+            if self.bad.count > 1 and not is_refused:
                 self._note(f"{self._text.name}: {self.bad}")
 
     def _drop(self, line: int, reason: str) -> None:
@@ -229,8 +235,9 @@ class _Spread:
         # Whole nanoseconds stay whole.
         step = int(self._step) if isinstance(stamp, int) and self._step.is_integer() else self._step
         is_shared = stamp == self._stamp
-        # A second of 51 rows at 50 Hz ends where the next one begins.
-        runs_ahead = self._rows > 1 and stamp > (self._stamp or 0) and 0 <= self._last - stamp <= step
+        # A second of 51 rows at 50 Hz ends where the next one begins, and the one after that a little later.
+        ahead = self._last - stamp if self._rows > 1 and stamp > (self._stamp or 0) else -1
+        runs_ahead = 0 <= ahead <= step * max(1, _AHEAD * self._rows)
         self._last = self._last + step if is_shared or runs_ahead else stamp
         self._rows = self._rows + 1 if is_shared else 1
         self._stamp = stamp

@@ -40,6 +40,8 @@ Separator = Literal[",", ";", "tab", "blanks"]
 TIME_COLUMNS: Mapping[str, TimeUnit] = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
 AXES = ("ax", "ay", "az")
 
+#: Where a layout is written, in messages.
+PLACE = "[layout] of dataset.toml (--layout of vskd run)"
 #: As ``Layout.time``: the file's own times, if it has any, are not used.
 NO_TIME = "none"
 _DELIMITERS = {"tab": "\t", "blanks": " "}
@@ -287,15 +289,15 @@ def _time_column(layout: Layout, names: Sequence[str]) -> tuple[int | None, str]
     if layout.time != "":
         unit = layout.time_unit or TIME_COLUMNS.get(str(layout.time), "")
         if not unit:
-            hint = "Write time_unit: s, ms, us, ns, iso, or a format of strptime"
+            hint = f"Write time_unit (s, ms, us, ns, iso, or a format of strptime) into {PLACE}"
             raise ConfigError(f"the unit of the time column {layout.time!r} is not known", hint=hint)
         return _term(layout.time, layout, names)[0], unit
     known = [name for name in names if name in TIME_COLUMNS] if layout.header else []
     if len(known) > 1:
         twice = f"{len(known)} time columns: {', '.join(known)}"
-        raise ConfigError(f"there are {twice}", hint=f'Say which in the layout, e.g. time = "{known[-1]}"')
+        raise ConfigError(f"there are {twice}", hint=f'Write time = "{known[-1]}" into {PLACE}')
     if not known and not layout.rate_hz:
-        hint = "Name the time column time_s, describe it in the layout (time, time_unit), or state rate_hz"
+        hint = f"Name the time column time_s, or write time and time_unit, or rate_hz, into {PLACE}"
         raise ConfigError("there is no time column", hint=hint)
     return (names.index(known[0]), TIME_COLUMNS[known[0]]) if known else (None, "s")
 
@@ -316,7 +318,7 @@ def _term(column: Column, layout: Layout, names: Sequence[str]) -> tuple[int, fl
     if column not in names:
         raise ConfigError(f"lacks {column!r}", hint=did_you_mean(column, set(names)))
     if names.count(column) > 1:
-        hint = "Rename one of them, or say in the layout which, by its number"
+        hint = f"Rename one of them, or write which by its number into {PLACE}"
         raise ConfigError(f"the column {column!r} is there {names.count(column)} times", hint=hint)
     return names.index(column), 1.0
 

@@ -499,3 +499,76 @@ def test_the_count_tells_kinds_columns_and_rates(own: Path) -> None:
     assert report.rate_hz is not None
     assert report.rate_hz.median == pytest.approx(50, abs=1)
     assert report.by_stream == {"sensor": 6, "video": 6}
+
+
+# --- parts of files ---------------------------------------------------------------------------------------------------
+
+
+def parts(root: Path, rows: list[list[str]], header: list[str] | None = None) -> tuple[FolderSource, list[Recording]]:
+    """One file of ten seconds whose x is the time, and a table of its parts."""
+    root.mkdir(exist_ok=True)
+    text = "".join(f"{5 + i / 50:.2f},{i / 5000},0,9.8\n" for i in range(500))
+    (root / "day.csv").write_text(HEAD + text)
+    (root / "dataset.toml").write_text(DESCRIPTION)
+    write_table(root, rows, header or ["clip", "subject", "label", "sensor", "start_s", "end_s"])
+    source = FolderSource.open(root, view="none")
+    return source, list(source.recordings())
+
+
+def test_a_long_file_holds_many_clips(tmp_path: Path) -> None:
+    """Seconds count from the file's first sample, which is at 5 s here; the end is not part of a clip."""
+    rows = [["a", "ann", "walk", "day.csv", "0", "4"], ["b", "ann", "sit", "day.csv", "4.0", "9.5"]]
+    _, (walk, sit) = parts(tmp_path, rows)
+    np.testing.assert_allclose(walk.time_s, 5 + np.arange(200) / 50)
+    np.testing.assert_allclose(sit.time_s, 9 + np.arange(275) / 50)
+    np.testing.assert_allclose(sit.acceleration_g[0, 0], 200 / 5000 / 9.80665)
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        ([["a", "ann", "walk", "day.csv", "0", "4"], ["b", "bob", "sit", "day.csv", "3.9", "9"]], "stands in line 2"),
+        ([["a", "ann", "walk", "day.csv", "", ""], ["b", "bob", "sit", "day.csv", "3.9", "9"]], "stands in line 2"),
+        ([["a", "ann", "walk", "day.csv", "4", "4"]], "start_s is 4 and end_s 4"),
+        ([["a", "ann", "walk", "day.csv", "-1", "4"]], "start_s is -1"),
+        ([["a", "ann", "walk", "day.csv", "0:04", "4"]], "'0:04' is no number. Give seconds"),
+    ],
+)
+def test_parts_that_overlap_or_cannot_be_are_refused(tmp_path: Path, rows: list[list[str]], what: str) -> None:
+    with pytest.raises(DataError, match=what):
+        parts(tmp_path, rows)
+
+
+def test_a_part_outside_its_file_is_left_out(tmp_path: Path) -> None:
+    rows = [["a", "ann", "walk", "day.csv", "0", "4"], ["b", "ann", "sit", "day.csv", "8", "20"]]
+    source, recordings = parts(tmp_path, rows)
+    assert [recording.info.id for recording in recordings] == ["a"]
+    (defect,) = source.defects()
+    assert defect.kind == "part outside its file"
+    assert "start_s and end_s are 8 and 20, and the file lasts 9.98 s" in defect.what
+
+
+@pytest.mark.parametrize("name", ["start", "end_ms", "Begin", "stop_s", "offset", "from"])
+def test_a_column_that_would_change_the_clips_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=f"the column '{name}' would change what a clip is.*start_s and end_s"):
+        parts(tmp_path, [["a", "ann", "walk", "day.csv", "1"]], ["clip", "subject", "label", "sensor", name])
+
+
+def test_rows_of_one_file_are_clips_of_their_own(tmp_path: Path) -> None:
+    header = ["clip", "subject", "label", "sensor", "rows"]
+    text = "".join(f"{i / 50:.2f},{i % 2},0,9.8,{'ann' if i % 2 else 'bob'}\n" for i in range(300))
+    (tmp_path / "all.csv").write_text("time_s,ax,ay,az,who\n" + text)
+    rows = [["a", "ann", "walk", "all.csv", "who=ann"], ["b", "bob", "walk", "all.csv", "who=bob"]]
+    _, recordings = parts(tmp_path, rows, header)
+    assert [recording.acceleration_g[0, 0] > 0.05 for recording in recordings] == [True, False]
+    for second in ("who = ann", "", "time_s=0.02"):
+        with pytest.raises(DataError, match="stands in line 2 already"):
+            parts(tmp_path, [rows[0], ["b", "bob", "walk", "all.csv", second]], header)
+
+
+def test_lines_of_the_table_may_be_comments(tmp_path: Path) -> None:
+    parts(tmp_path, [["a", "ann", "walk", "day.csv", "", ""]])
+    table = tmp_path / "clips.csv"
+    table.write_text("# guessed\n" + table.read_text() + "# b,bob,sit,no.csv,,\nc,ann,sit\n")
+    with pytest.raises(DataError, match=r"clips\.csv, line 5: 3 values"):
+        FolderSource.open(tmp_path, view="none")
