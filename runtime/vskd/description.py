@@ -6,7 +6,7 @@ files: operators in the manifest, ports, quantization and cost in ``report.json`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vskd.bundle import Bundle, ModelEntry
@@ -55,10 +55,43 @@ def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
         if window.mode == "sliding"
         else ("resampling", "linear, over the recording's whole length"),
         _encoder_in_words(contract),
+        *_signal_in_words(contract),
         ("decision", f"softmax(logits / {decision.temperature:.4g}){_rules_in_words(contract)}"),
         ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
         ("trained on", contract.trained_on or "unknown"),
     ]
+
+
+def _signal_in_words(contract: Contract) -> Iterator[tuple[str, str]]:
+    """What keeps a window from an activity, and what is only named."""
+    signal, limits = contract.signal, contract.recording
+    if signal is None:
+        yield "no activity", "only where a decision rule says so: the contract has no limits of the signal"
+        return
+    rules = [
+        f"no axis changes for {signal.frozen_share:.0%} of a window" if signal.frozen_share < 1 else "",
+        f"zeros for {signal.zero_share:.0%}",
+        "two equal axes",
+        f"{signal.saturated_share:.0%} saturated",
+        f"a sensor below {signal.min_rate_hz:g} Hz" if signal.min_rate_hz > 0 else "",
+        f"gravity, where it is {contract.sensor.gravity}, of another length",
+        f"a mean reading above {signal.largest_mean_g:.3g} g" if signal.largest_mean_g > 0 else "",
+        f"a root mean square above {signal.largest_rms_g:.3g} g" if signal.largest_rms_g > 0 else "",
+    ]
+    yield "no activity", "; ".join(rule for rule in rules if rule)
+    if limits is not None:
+        yield (
+            "recordings",
+            f"no activity outside {limits.shortest_s:.3g} to {limits.longest_s:.3g} s, below "
+            f"{limits.lowest_rate_hz:.3g} Hz, or with a gap above {limits.largest_gap_s:.3g} s",
+        )
+    if signal.gravity_direction:
+        x, y, z = signal.gravity_direction
+        yield (
+            "gravity",
+            f"in training towards ({x:+.2f}, {y:+.2f}, {z:+.2f}); more than {signal.gravity_within_deg:.0f} degrees "
+            "away it is named",
+        )
 
 
 def _encoder_in_words(contract: Contract) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from vskd.engines.process import infer_in_subprocess
 from vskd.errors import EngineError, VskdError
 from vskd.sources.feed import Source
 from vskd.stream import Health, Stream, to_g, whole_window
+from vskd.stream.window import Defect
 
 #: Part of a source that is checked, s on the sensor's clock.
 SOURCE_S = 10.0
@@ -121,12 +122,14 @@ def _check_source(contract: Contract, source: Source, unit: Unit, axes: str) -> 
         chunks = list(source.chunks(rows=1024))
         time_, xyz = np.concatenate([one.time for one in chunks]), np.concatenate([one.xyz for one in chunks])
         window = whole_window(contract, time_, xyz, unit=unit, axes=axes, time_unit=source.time_unit)
-        return Check("source", f"{len(time_)} samples in {window.end_s - window.start_s:.2f} s, one recording")
+        detail = f"{len(time_)} samples in {window.end_s - window.start_s:.2f} s, one recording"
+        return Check("source", detail, window.obstacle.text if window.obstacle else "")
     stream = Stream(contract, unit=unit, axes=axes, time_unit=source.time_unit)
     first_s: float | None = None
     readings: list[np.ndarray] = []
+    obstacles: list[Defect] = []
     for chunk in source.chunks(rows=1):
-        stream.push(chunk.time, chunk.xyz)
+        obstacles += [window.obstacle for window in stream.push(chunk.time, chunk.xyz) if window.obstacle]
         readings.append(to_g(chunk.xyz, unit=unit, axes=axes))
         now_s = stream.last_sample_s
         first_s = now_s if first_s is None else first_s
@@ -135,7 +138,10 @@ def _check_source(contract: Contract, source: Source, unit: Unit, axes: str) -> 
     found = np.concatenate(readings)
     usable = found[np.isfinite(found).all(axis=1)]
     median_g = np.median(usable, axis=0) if len(usable) else np.full(3, np.nan)
-    return _judge_source(contract, stream.health, median_g)
+    check = _judge_source(contract, stream.health, median_g)
+    if obstacles and not check.problem:
+        return Check(check.stage, check.detail, f"{len(obstacles)} windows get no activity: {obstacles[0].text}")
+    return check
 
 
 def _judge_source(contract: Contract, health: Health, median_g: np.ndarray) -> Check:

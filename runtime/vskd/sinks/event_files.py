@@ -19,7 +19,7 @@ SUFFIXES = (".jsonl", ".csv")
 
 _HINT = "Check the folder and its permissions"
 
-_COLUMNS = ("start_s", "end_s", "label", "probability", "reason", "delay_s")
+_COLUMNS = ("start_s", "end_s", "label", "probability", "reason", "delay_s", "defects")
 
 
 class JsonLinesSink:
@@ -60,6 +60,7 @@ class CsvSink:
 
     def __call__(self, event: Event) -> None:
         values = event.to_mapping(self._labels)
+        values["defects"] = "; ".join(values["defects"])
         probabilities = values.pop("probabilities")
         self._writer.writerow([*(values[name] for name in _COLUMNS), *probabilities.values()])
         self._stream.flush()

@@ -39,7 +39,8 @@ class Health:
     windows : windows decided on
     still : of these, the ones that the motion gate kept from the network
     without_activity : windows that were not decided on, because their signal cannot be known
-    recent_rate_hz : rate of the accepted samples, Hz, over the last window, and ``RATE_CHECK_S``, or more; None before
+    recent_rate_hz : rate of the accepted samples, Hz, over the last window, and ``RATE_CHECK_S``, or more; sooner after
+        a start the highest that it can be; None before the first window
     recent_saturated : share of these samples that are saturated
     """
 
@@ -71,8 +72,9 @@ class Health:
 
     @property
     def rate_hz(self) -> float | None:
-        """Rate of the accepted samples, Hz: of the last seconds; before the first window of all so far."""
-        return self.mean_rate_hz if self.recent_rate_hz is None else self.recent_rate_hz
+        """Rate of the accepted samples of the last seconds, Hz; None before two seconds of samples."""
+        mean_hz = self.mean_rate_hz
+        return mean_hz if self.recent_rate_hz is None or mean_hz is None else self.recent_rate_hz
 
     @property
     def still_share(self) -> float:
@@ -99,7 +101,7 @@ class Health:
 
         Parameters
         ----------
-        steps : of the grid to measure over, or up to a hop more; before so many there is no recent rate
+        steps : of the grid to measure over, or up to a hop more
         grid_hz : of the grid
         """
         self._steps, self._grid_hz = steps, grid_hz
@@ -121,8 +123,9 @@ class Health:
             marks.popleft()
         start, since, before = marks[0]
         steps = index - start
-        if steps >= needed:
-            self.recent_rate_hz = (intervals - since) * self._grid_hz / steps
+        # So soon after a start an interval more or less counts: the rate is at most this.
+        taken = intervals - since if steps >= needed else intervals - since + 1
+        self.recent_rate_hz = taken * self._grid_hz / steps
         self.recent_saturated = (saturated - before) / (intervals - since) if saturated != before else 0.0
 
     def count_flat(self, samples: NDArray[np.float32]) -> tuple[int, ...]:
