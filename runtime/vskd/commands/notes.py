@@ -40,14 +40,18 @@ def stream_notes(health: Health, contract: Contract, events: int) -> Iterator[st
         yield f"{health.without_activity} of {windows} windows got no activity: their signal cannot be known"
 
 
-def refuse_nothing_decided(health: Health, contract: Contract) -> None:
+def refuse_nothing_decided(health: Health, contract: Contract, *, was_stopped: bool) -> None:
     """A run that decided on nothing has failed, whatever else it said.
+
+    Parameters
+    ----------
+    was_stopped : by the user, which is no failure before the first window
 
     Raises
     ------
     StreamError : no window went to the network or was still
     """
-    if health.windows:
+    if health.windows or (was_stopped and not health.without_activity):
         return
     window = contract.window
     if health.without_activity:

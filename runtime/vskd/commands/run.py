@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -113,7 +114,7 @@ def run(
         samples = option.open(contract, waiting=session.waiting, note=session.note, resources=resources)
         session.begin(contract, loaded, samples, option.sample_unit, option.sample_axes, title=title if view else None)
         session.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
-        with _until_stopped(option.is_live), session.on_screen():
+        with _until_stopped(option.is_live) as stopped, session.on_screen():
             chunks = option.chunks(samples, sleep=session.sleep)
             feed(session.classifier, session.observed(chunks), session.on_event)
     if contract.window.mode == "sliding":
@@ -122,7 +123,7 @@ def run(
         notes = recording_notes(session.recording, option.sample_unit, option.sample_axes, contract)
     for text in notes:
         click.echo(text, err=True)
-    refuse_nothing_decided(session.classifier.health, contract)
+    refuse_nothing_decided(session.classifier.health, contract, was_stopped=stopped.is_set())
 
 
 def _sink(
@@ -148,15 +149,17 @@ def _watchdog(resources: ExitStack, status: str) -> Watchdog:
 
 
 @contextmanager
-def _until_stopped(is_live: bool) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end a live run well; a recording that is interrupted is an error."""
+def _until_stopped(is_live: bool) -> Iterator[Event]:
+    """Ctrl-C and SIGTERM end a live run well, and set what is given; a recording that is interrupted is an error."""
+    stopped = Event()
     if not is_live:
-        yield
+        yield stopped
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        yield stopped
     except KeyboardInterrupt:
+        stopped.set()
         click.echo("stopped", err=True)
     finally:
         signal.signal(signal.SIGTERM, before)

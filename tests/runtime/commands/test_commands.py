@@ -114,8 +114,8 @@ def test_a_wrong_rate_is_named(command, bundle, tmp_path):
 
 def test_a_recording_too_short_for_a_window_says_so(command, bundle, tmp_path):
     result = command("run", bundle, "--input", recording(tmp_path, rows(20)), "--engine", "onnxruntime")
-    assert (result.code, result.out) == (0, "")
-    assert "no decision: one needs 32 samples at 50 Hz (0.64 s) without a gap" in result.err
+    assert (result.code, result.out) == (1, "")
+    assert "nothing was decided: one decision needs 32 samples at 50 Hz (0.64 s) without a gap" in result.err
 
 
 def test_nan_and_disorder_are_counted_not_hidden(command, bundle, tmp_path):
