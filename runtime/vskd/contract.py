@@ -28,6 +28,9 @@ STANDARD_GRAVITY_M_S2 = 9.80665
 #: The text of a contract, and a screen that lists its labels, stay of a size that can be read.
 MOST_LABELS = 1000
 
+#: Bound of a low-pass filter's memory and delay, in periods of the contract.
+MOST_HALF_PERIODS = 16
+
 Field = Literal["gasf", "gadf"]
 Scaling = Literal["minmax", "range", "tanh"]
 Transform = Literal["g", "tanh", "centred"]
@@ -158,6 +161,38 @@ class SensorSpec:
 
 
 @dataclass(frozen=True)
+class LowPassSpec:
+    """A symmetric FIR filter ahead of the resampling of a sensor that is well faster than the contract.
+
+    Attributes
+    ----------
+    taps : half of its impulse response, from the middle to the end, which is 0; between two taps it is a line
+    taps_per_period : so many taps to a period of ``window.rate_hz``
+    above : it is used where the sensor's rate is at least so many times the contract's
+    """
+
+    taps: tuple[float, ...]
+    taps_per_period: int = number(16, 1, 64)
+    above: float = number(1.15, 1.01, 10)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "low_pass")
+        periods, rest = divmod(len(self.taps) - 1, self.taps_per_period)
+        if rest or not 1 <= periods <= MOST_HALF_PERIODS:
+            raise ConfigError(
+                f"low_pass.taps must be one more than 1 to {MOST_HALF_PERIODS} times taps_per_period, "
+                f"{self.taps_per_period}, got {len(self.taps)}"
+            )
+        if not (all(abs(tap) <= self.taps[0] for tap in self.taps) and 0 < self.taps[0] <= 1 and self.taps[-1] == 0):
+            raise ConfigError("low_pass.taps must begin with the largest, above 0 and at most 1, and end with 0")
+
+    @property
+    def half_periods(self) -> int:
+        """Half of the filter's length, in periods of the contract's rate: its delay."""
+        return (len(self.taps) - 1) // self.taps_per_period
+
+
+@dataclass(frozen=True)
 class ResamplingSpec:
     """How an irregular stream becomes a regular one: linear interpolation on a grid that starts with the stream.
 
@@ -167,17 +202,25 @@ class ResamplingSpec:
     rate_tolerance : relative difference between the measured rate and the contract's that is reported as a defect
     reorder_s : a sample that comes late by at most so much sensor time is sorted in, samples that share a time are
         spread, and a single wild time costs one sample, see ``vskd.stream.order``; 0: samples are taken as they come
+    low_pass : filters a sensor that is well faster than the contract, in place of the interpolation; None: nothing does
     """
 
     max_gap_s: float = number(0.25, 0.001, 60, "s")
     rate_tolerance: float = number(0.2, 0, 1)
     reorder_s: float = number(0.0, 0, 60, "s")
+    low_pass: LowPassSpec | None = None
 
     def __post_init__(self) -> None:
         check_numbers(self, "resampling")
         if self.reorder_s > self.max_gap_s:
             raise ConfigError(
                 f"resampling.reorder_s must lie between 0 and max_gap_s, {self.max_gap_s} s, got {self.reorder_s}"
+            )
+        if self.low_pass is not None and not self.reorder_s:
+            raise ConfigError(
+                "resampling.low_pass needs resampling.reorder_s above 0: the sensor's rate is measured where samples "
+                "are put in order",
+                hint="Set resampling.reorder_s = 0.2",
             )
 
 

@@ -47,7 +47,8 @@ class Event:
     reason : why the label is no activity; empty where it is one
     start_s, end_s : the window's first and last sample, s, on the sensor's clock; of ``no signal`` the last sample
         before the pause and the first one after, or the time until which none came
-    delay_s : how far a decision lags behind a change of activity: the window, the smoothing's mean age and the dwell
+    delay_s : how far a decision lags behind a change of activity: the window, the low-pass filter, the smoothing's mean
+        age and the dwell
     probabilities : (classes,), smoothed, in the order of the contract's labels; all equal where nothing is known
     defects : what is wrong with the window's signal, whether it keeps the window from an activity or not
     """
@@ -134,7 +135,8 @@ class Decider:
             self.reset()
         values = logits.tolist()
         if not math.isfinite(sum(values)):
-            return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, self._delay_s, window.defects)
+            delay_s = self._delay_s + window.filter_s
+            return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, delay_s, window.defects)
         average = self._smoothed(*_exponents(values, self.spec.temperature))
         reported = self._choose(average)
         unknown = average[reported] < self.spec.unknown_below
@@ -151,7 +153,8 @@ class Decider:
         """
         self.reset()
         reason = f"|a| varies by {movement_g:.4f} g, below {self.spec.still_below_g}"
-        return self._nothing(STILL, reason, window.start_s, window.end_s, self._window_s, window.defects)
+        delay_s = self._window_s + window.filter_s
+        return self._nothing(STILL, reason, window.start_s, window.end_s, delay_s, window.defects)
 
     def without_activity(self, window: Window, obstacle: Defect) -> Event:
         """The event of a window whose signal cannot be known, and that the network is not asked of.
@@ -162,9 +165,8 @@ class Decider:
         obstacle : of its defects, the one that says why
         """
         self.reset()
-        return self._nothing(
-            obstacle.label, obstacle.text, window.start_s, window.end_s, self._window_s, window.defects
-        )
+        delay_s = self._window_s + window.filter_s
+        return self._nothing(obstacle.label, obstacle.text, window.start_s, window.end_s, delay_s, window.defects)
 
     def no_signal(self, pause: Pause) -> Event | None:
         """The event of a pause; None where it is not long enough to be one."""
@@ -186,7 +188,7 @@ class Decider:
         return Event(label, 1 / len(self.labels), reason, start_s, end_s, delay_s, self._even, defects)
 
     def _event(self, window: Window, probabilities: list[float], leading: int, reason: str) -> Event:
-        label, delay_s = UNKNOWN if reason else self.labels[leading], self._delay_s
+        label, delay_s = UNKNOWN if reason else self.labels[leading], self._delay_s + window.filter_s
         smoothed = np.array(probabilities)
         return Event(
             label, probabilities[leading], reason, window.start_s, window.end_s, delay_s, smoothed, window.defects

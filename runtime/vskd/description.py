@@ -40,9 +40,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 
 def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
     """The contract as (subject, sentence), in the order from the sensor to the decision."""
-    sensor, window, decision = contract.sensor, contract.window, contract.decision
-    reorder_s = contract.resampling.reorder_s
-    late = f"; a sample that comes late by at most {reorder_s:g} s is sorted in" if reorder_s > 0 else ""
+    sensor, decision = contract.sensor, contract.decision
     at_rest = "+1 g upwards" if sensor.gravity == "included" else "0 g"
     return [
         ("sensor", f"accelerometer on the {sensor.placement}; axes {', '.join(sensor.axes)} of the device's screen"),
@@ -51,9 +49,7 @@ def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
             f"{sensor.unit}, gravity {sensor.gravity} (at rest {at_rest}), trained within +-{sensor.range_g:g} g",
         ),
         ("window", _window_in_words(contract)),
-        ("resampling", f"linear; a pause above {contract.resampling.max_gap_s:g} s empties the window{late}")
-        if window.mode == "sliding"
-        else ("resampling", "linear, over the recording's whole length"),
+        ("resampling", _resampling_in_words(contract)),
         _encoder_in_words(contract),
         *_signal_in_words(contract),
         ("decision", f"softmax(logits / {decision.temperature:.4g}){_rules_in_words(contract)}"),
@@ -92,6 +88,21 @@ def _signal_in_words(contract: Contract) -> Iterator[tuple[str, str]]:
             f"in training towards ({x:+.2f}, {y:+.2f}, {z:+.2f}); more than {signal.gravity_within_deg:.0f} degrees "
             "away it is named",
         )
+
+
+def _resampling_in_words(contract: Contract) -> str:
+    if contract.window.mode == "whole":
+        return "linear, over the recording's whole length"
+    spec, rate_hz = contract.resampling, contract.window.rate_hz
+    words = f"linear; a pause above {spec.max_gap_s:g} s empties the window"
+    if spec.low_pass:
+        words += (
+            f"; from {spec.low_pass.above * rate_hz:g} Hz on through a low-pass filter "
+            f"({spec.low_pass.half_periods / rate_hz:g} s of delay)"
+        )
+    if spec.reorder_s:
+        words += f"; samples that come up to {spec.reorder_s:g} s late are sorted in"
+    return words
 
 
 def _encoder_in_words(contract: Contract) -> tuple[str, str]:

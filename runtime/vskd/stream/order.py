@@ -108,8 +108,8 @@ class Order:
         return ready
 
     def measure(self, period_s: float) -> None:
-        """The sensor has changed its period, s; packets keep the one that their opening showed."""
-        if not self._in_packets:
+        """What the sensor's period, s, has been of late; packets keep the one that their opening showed."""
+        if not self._in_packets and not ROOM <= period_s / self.period_s <= 1 / ROOM:
             self.period_s = period_s
             self.prompt_s = min(PROMPT * period_s, self._max_gap_s)
 

@@ -12,6 +12,7 @@ from vskd.contract import Contract, Unit
 from vskd.errors import ContractError
 from vskd.stream.health import RATE_CHECK_S, Health
 from vskd.stream.judge import WindowJudge
+from vskd.stream.low_pass import LowPass
 from vskd.stream.order import OPENING, Fate, Order
 from vskd.stream.order import Sample as OrderedSample
 from vskd.stream.samples import LARGEST, AxisMap, TimeUnit, as_samples, factor_to_g, per_second
@@ -75,6 +76,10 @@ class Stream:
         self._plain_below_g = 0.0 if known_by_gravity or self._is_waking else contract.sensor.range_g
         self._held: list[Window | Pause] = []  # until the unit is believed
         self._order = self._new_order()
+        spec = contract.resampling.low_pass
+        self._low_pass = LowPass(spec, contract.window.rate_hz) if spec else None
+        self._filter: LowPass | None = None  # while the sensor is well faster than the contract
+        self._taken, self._judged_s = 0, 0.0  # samples since the sensor's rate was judged, and when that was
         self._last: Sample = (-math.inf, 0.0, 0.0, 0.0)  # accepted; its time in s since the origin
         self._anchor_s = 0.0  # time of the segment's first sample, where its grid starts
         self._next_index = 0  # of the next regular sample, counted from the anchor
@@ -137,8 +142,16 @@ class Stream:
         # No reading is beyond the root of an axis's summed squares, which is NaN where a reading is.
         within_g = _ALMOST * self._plain_below_g
         plain = math.hypot(*xs) < within_g and math.hypot(*ys) < within_g and math.hypot(*zs) < within_g
-        while (odd := self._follow(samples, plain, self._prompt_s())) is not None:
+        while (odd := self._pursue(samples, plain, self._prompt_s())) is not None:
             self._sort_out(odd)
+
+    def _pursue(
+        self, samples: Iterator[Sample], plain: bool, prompt_s: float, *, ordered: bool = False
+    ) -> Sample | None:
+        """``_follow``, or ``_follow_filtered`` where the sensor is well faster than the contract."""
+        if self._filter is None:
+            return self._follow(samples, plain, prompt_s, ordered=ordered)
+        return self._follow_filtered(self._filter, samples, plain, prompt_s, ordered=ordered)
 
     def _prompt_s(self) -> float:
         """A sample at most so long after the last one needs no look at its order; below 0 where every one does."""
@@ -192,6 +205,7 @@ class Stream:
                 due_s = anchor_s + index / rate_hz
                 if filled == window_samples:
                     filled = self._cut(int(index), taken + 1)
+                    prompt_s = self._judge_rate(taken + 1, now_s)
             last_s = now_s  # each on its own: a tuple of four would be made and taken apart
             last_x = x
             last_y = y
@@ -200,8 +214,78 @@ class Stream:
         self._last = (last_s, last_x, last_y, last_z)
         self._filled, self._next_index = filled, int(index)
         if taken:  # else both times are infinite before the first sample
+            self._taken += taken
             self.health.count_intervals(taken, last_s - since_s)
         return odd
+
+    def _follow_filtered(
+        self, low_pass: LowPass, samples: Iterator[Sample], plain: bool, prompt_s: float, *, ordered: bool = False
+    ) -> Sample | None:
+        """As ``_follow``, for a sensor whose readings go through the low-pass filter."""
+        origin, per_second = (0.0, 1) if ordered or self._origin is None else (self._origin, self._per_second)
+        within_g, odd, taken, since_s = self._plain_below_g, None, 0, self._last[0]
+        if not low_pass.is_begun:
+            low_pass.begin(self._last, anchor_s=self._anchor_s, index=self._next_index)
+        for when, x, y, z in samples:
+            now_s = (when - origin) / per_second
+            if not (0.0 < now_s - self._last[0] <= prompt_s and (plain or max(abs(x), abs(y), abs(z)) < within_g)):
+                odd = (when, x, y, z)
+                break
+            self._last = (now_s, x, y, z)
+            taken += 1
+            for regular in low_pass.take(now_s, x, y, z):
+                if self._put(regular, taken):
+                    prompt_s = self._judge_rate(taken, now_s)
+            if self._filter is None:
+                for regular in low_pass.flush():
+                    self._put(regular, taken)
+        if taken:
+            self._taken += taken
+            self.health.count_intervals(taken, self._last[0] - since_s)
+        return odd
+
+    def _put(self, regular: tuple[float, float, float], taken: int) -> bool:
+        """Add a regular sample that went through the filter; gives whether it completes a window.
+
+        Parameters
+        ----------
+        regular : x, y, z, g
+        taken : samples of the sensor that the health does not know yet
+        """
+        for row, value in zip(self._rows, regular, strict=True):
+            row[self._filled] = max(-LARGEST, min(LARGEST, value))  # a filter overshoots
+        self._filled += 1
+        self._next_index += 1
+        is_full = self._filled == self.contract.window.samples
+        if is_full:
+            self._filled = self._cut(self._next_index, taken)
+        return is_full
+
+    def _judge_rate(self, taken: int, now_s: float) -> float:
+        """Whether the filter is still the right way, judged at the end of a window.
+
+        Parameters
+        ----------
+        taken : samples that were taken and are not in ``_taken``
+        now_s : time of the last of them, s since the origin
+
+        Returns
+        -------
+        the longest step that plainly follows, as of ``_prompt_s``; below 0 where the next sample goes the other way
+        """
+        count = self._taken + taken
+        if self._order is None or count < OPENING:
+            return self._prompt_s()
+        period_s = (now_s - self._judged_s) / count
+        self._taken, self._judged_s = -taken, now_s
+        self._order.measure(period_s)
+        before, self._filter = self._filter, self._filter_for(period_s)
+        return self._prompt_s() if self._filter is before else -1.0
+
+    def _filter_for(self, period_s: float) -> LowPass | None:
+        """The filter, where a sensor of this period, s, is well faster than the contract."""
+        spec = self.contract.resampling.low_pass
+        return self._low_pass if spec and period_s * self.contract.window.rate_hz * spec.above <= 1 else None
 
     def _sort_out(self, sample: Sample) -> None:
         """Take or drop a sample that does not plainly follow, or that the unit is still judged by."""
@@ -248,7 +332,7 @@ class Stream:
             return
         self._check_unit(values)
         if not starts:
-            self._follow(iter([(now_s, x, y, z)]), True, math.inf, ordered=True)
+            self._pursue(iter([(now_s, x, y, z)]), True, math.inf, ordered=True)
             return
         step_s = now_s - self._last[0]
         if step_s < math.inf:  # before the very first sample there is no gap
@@ -289,10 +373,18 @@ class Stream:
         x, y, z = values
         self._last = (now_s, x, y, z)
         self._anchor_s = now_s
-        self._regular[:, 0] = values
-        self._next_index = self._filled = 1
         self._after_gap = True
         self.health.begin_segment(self._rate_steps, self.contract.window.rate_hz)
+        self._taken, self._judged_s = 0, now_s
+        if self._filter is not None:
+            self._filter.flush()  # what it still held lies at the end of the segment before
+        self._filter = self._filter_for(self._order.period_s) if self._order else None
+        if self._filter is None:
+            self._regular[:, 0] = values
+            self._next_index = self._filled = 1
+        else:  # the first regular sample is the first with all of the filter's length around it
+            self._next_index, self._filled = self._filter.half_periods, 0
+            self._filter.begin(self._last, anchor_s=now_s, index=self._next_index)
 
     def _cut(self, next_index: int, underway: int) -> int:
         """Take the full window; gives how many regular samples of it the next one begins with.
@@ -305,14 +397,17 @@ class Stream:
         spec, health = self.contract.window, self.health
         begin_s, end_s = self._absolute_s(next_index - spec.samples), self._absolute_s(next_index - 1)
         samples = self._regular.copy()
-        health.count_window(next_index - 1, underway)
+        low_pass = self._filter
+        # The samples go on for half a filter after the window.
+        health.count_window(next_index - 1 + (low_pass.half_periods if low_pass else 0), underway)
         defects: tuple[Defect, ...] = ()
         if self._judge is None:
             health.count_flat(samples)
         else:
             after_gap = self._after_gap
             defects = self._judge.judge(samples, start_s=begin_s, end_s=end_s, after_gap=after_gap, health=health)
-        self._held.append(Window(samples, begin_s, end_s, self._after_gap, defects))
+        filter_s = low_pass.half_s if low_pass else 0.0
+        self._held.append(Window(samples, begin_s, end_s, self._after_gap, defects, filter_s))
         self._after_gap = False
         kept = spec.samples - spec.hop_samples
         self._regular[:, :kept] = samples[:, spec.hop_samples :]

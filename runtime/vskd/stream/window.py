@@ -41,6 +41,7 @@ class Window:
     start_s, end_s : time of the first sample and of the last, s, on the sensor's clock
     after_gap : whether this is the first window after a start, a gap or a reset clock
     defects : what is wrong with its signal; one with a label keeps it from the network
+    filter_s : by how much the low-pass filter delayed it, s
     """
 
     samples: NDArray[np.float32]
@@ -48,6 +49,7 @@ class Window:
     end_s: float
     after_gap: bool
     defects: tuple[Defect, ...] = ()
+    filter_s: float = 0.0
 
     @property
     def obstacle(self) -> Defect | None:

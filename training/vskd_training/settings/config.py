@@ -13,6 +13,7 @@ from vskd_training.settings.augmentation import Augmentation
 from vskd_training.settings.data import DataConfig, LabelsConfig
 from vskd_training.settings.loss import DistillationConfig, LossWeights
 from vskd_training.settings.networks import QuantizationConfig, StudentConfig, TeacherConfig, TrainingConfig
+from vskd_training.settings.resampling import todays_resampling
 from vskd_training.settings.virtual import VirtualConfig
 
 #: A ResNet halves an image four times ahead of its last stage. Where a single column is left, the bfloat16 gradient of
@@ -104,6 +105,7 @@ class Config:
             labels=labels,
             sensor=self.sensor,
             window=self.window,
+            resampling=todays_resampling(),
             gaf=None if self.student.is_raw else self.gaf,
             raw=self._raw() if self.student.is_raw else None,
             decision=self.decision,
