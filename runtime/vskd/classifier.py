@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from vskd.contract import Contract, Unit
 from vskd.decide import Decider, Event
 from vskd.engines import Engine
 from vskd.errors import ContractError
-from vskd.stream import Health, Pause, Stream, TimeUnit, Window, whole_window
+from vskd.stream import Delivery, Health, Pause, Stream, TimeUnit, Window, whole_window
 
 if TYPE_CHECKING:  # slow to import
     from numpy.typing import ArrayLike
@@ -31,6 +32,7 @@ class Classifier:
     contract : of the model
     engine : runs the model
     unit, axes, time_unit : of the samples to come, see ``vskd.stream.Stream``
+    clock : of the wall, s, monotonic; only ``silence`` depends on it
 
     Examples
     --------
@@ -47,6 +49,7 @@ class Classifier:
         unit: Unit = "g",
         axes: str = "x,y,z",
         time_unit: TimeUnit = "s",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.contract = contract
         self.engine = engine
@@ -57,6 +60,8 @@ class Classifier:
         sliding = contract.window.mode == "sliding"
         self._stream = Stream(contract, unit=unit, axes=axes, time_unit=time_unit) if sliding else None
         self._health = self._stream.health if self._stream else Health()
+        batch_s = contract.resampling.batch_s if contract.decision.no_signal_after_s > 0 else 0.0
+        self._delivery = Delivery(batch_s, clock=clock) if batch_s else None
         self._silent_since_s: float | None = None  # last sample before the latest silence that was reported
 
     @classmethod
@@ -117,7 +122,10 @@ class Classifier:
                 "this model decides on whole recordings, which a stream does not have",
                 hint="Call classify(time, xyz) with a recording, or use a bundle trained on sliding windows",
             )
-        return self._events(self._stream.advance(time, xyz))
+        items = self._stream.advance(time, xyz)
+        if self._delivery is not None and (last_s := self._stream.last_sample_s) is not None:
+            self._delivery.arrived(self._stream.first_sample_s, last_s)
+        return self._events(items)
 
     def finish(self) -> list[Event]:
         """The recording is over: decisions on samples that were held, since others might still have come before them.
@@ -138,13 +146,15 @@ class Classifier:
 
         Returns
         -------
-        one ``no signal`` event, once per silence, when it has lasted longer than ``decision.no_signal_after_s``; the
+        one ``no signal`` event, once per silence, when it has lasted longer than ``decision.no_signal_after_s``,
+        and, where samples come in batches, than the latest ones lasted (``resampling.batch_s`` at the most); the
         samples that end it do not give it again. None before the first sample, whose clock is unknown until then
         """
         last_s = self._stream.last_sample_s if self._stream else None
         if last_s is None or last_s == self._silent_since_s:
             return []
-        event = self._decider.no_signal(Pause(last_s, last_s + for_s))
+        in_hand_s = self._delivery.in_hand_s if self._delivery else 0.0
+        event = self._decider.no_signal(Pause(last_s, last_s + for_s - in_hand_s))
         if event is None:
             return []
         self._silent_since_s = last_s

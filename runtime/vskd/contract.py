@@ -202,12 +202,15 @@ class ResamplingSpec:
     rate_tolerance : relative difference between the measured rate and the contract's that is reported as a defect
     reorder_s : a sample that comes late by at most so much sensor time is sorted in, samples that share a time are
         spread, and a single wild time costs one sample, see ``vskd.stream.order``; 0: samples are taken as they come
+    batch_s : a live source may hand over up to so much sensor time at once, and is silent only when that would be used
+        up; 0: it is silent from its latest sample on
     low_pass : filters a sensor that is well faster than the contract, in place of the interpolation; None: nothing does
     """
 
     max_gap_s: float = number(0.25, 0.001, 60, "s")
     rate_tolerance: float = number(0.2, 0, 1)
     reorder_s: float = number(0.0, 0, 60, "s")
+    batch_s: float = number(0.0, 0, 3600, "s")
     low_pass: LowPassSpec | None = None
 
     def __post_init__(self) -> None:

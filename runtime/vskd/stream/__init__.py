@@ -20,6 +20,7 @@ timestamps -> unit -> axes -> order and gaps -> resampling -> windows with a hop
 Windows for training are cut by the same code (``cut_windows``). Nothing here depends on models.
 """
 
+from vskd.stream.delivery import Delivery
 from vskd.stream.health import Health
 from vskd.stream.order import Ordered, in_order
 from vskd.stream.recording import cut_windows, stretch, whole_window
@@ -34,6 +35,7 @@ __all__ = [
     "PLAUSIBLE_G",
     "UNIT_CHECK_SAMPLES",
     "AxisMap",
+    "Delivery",
     "Health",
     "Ordered",
     "Pause",

@@ -116,6 +116,11 @@ class Stream:
         return self._handed_out()
 
     @property
+    def first_sample_s(self) -> float:
+        """Time of the first sample, s, on the sensor's clock; 0 before it."""
+        return self._origin_s
+
+    @property
     def last_sample_s(self) -> float | None:
         """Time of the latest sample, s, on the sensor's clock; None before the first."""
         newest_s = max(self._last[0], self._order.newest_s if self._order else -math.inf)

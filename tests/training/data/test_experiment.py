@@ -14,6 +14,7 @@ from vskd_training.data.experiment import Experiment
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.datasets.utd_mhad import ACTIONS
 from vskd_training.settings import DataConfig
+from vskd_training.settings.resampling import todays_resampling
 
 
 def test_each_recording_that_is_prepared_is_reported(tiny: Experiment, tmp_path: Path) -> None:
@@ -48,6 +49,7 @@ def test_the_contract_is_of_the_config_and_of_the_recordings(
         labels=tuple(label for label in tiny.prepared.labels if label != "jog"),
         sensor=SensorSpec(range_g=4.0, placement="left ankle", gravity="removed"),
         window=config.window,
+        resampling=todays_resampling(),
         gaf=config.gaf,
         decision=config.decision,
         trained_on="kitchen",

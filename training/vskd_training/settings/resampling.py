@@ -13,6 +13,8 @@ from vskd.contract import LowPassSpec, ResamplingSpec
 
 #: A sensor's driver hands samples over in batches, a few of them out of order: by up to so much sensor time, s.
 REORDER_S = 0.2
+#: The largest batch: 750 samples at 50 Hz, s.
+BATCH_S = 15.0
 #: What lies above half of the contract's rate keeps at most 1/180 of its amplitude.
 ATTENUATION_DB = 45.0
 #: Half of the filter's length, in periods of the contract: a delay of 0.1 s at 50 Hz.
@@ -23,7 +25,7 @@ DECIMALS = 6
 
 def todays_resampling() -> ResamplingSpec:
     """Samples are put in order, and sensors well faster than the contract are filtered."""
-    return ResamplingSpec(reorder_s=REORDER_S, low_pass=LowPassSpec(kaiser_taps(), TAPS_PER_PERIOD))
+    return ResamplingSpec(reorder_s=REORDER_S, batch_s=BATCH_S, low_pass=LowPassSpec(kaiser_taps(), TAPS_PER_PERIOD))
 
 
 def kaiser_taps() -> tuple[float, ...]:
