@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from research.document import Script
 from vskd.contract import Contract, GafSpec, ResamplingSpec, WindowSpec
 from vskd.stream import cut_windows
-from vskd_training.datasets.data_set import SourceOptions
-from vskd_training.datasets.registry import data_set
+from vskd_training.data.sources import open_source
+from vskd_training.settings import DataConfig
 from vskd_training.settings.resampling import todays_resampling
 
 Float64 = NDArray[np.float64]
@@ -96,8 +96,7 @@ def measure(recordings: Iterator[tuple[Float64, float]], contract_hz: float) -> 
 
 def recordings_of(name: str, root: Path | None, most: int) -> Iterator[tuple[Float64, float]]:
     """Acceleration (samples, 3), g, and rate, Hz, of recordings that are long enough."""
-    declared = data_set(name)
-    source = declared.open(SourceOptions(view="none", height=32, width=32), declared.folder(root))
+    source = open_source(DataConfig(dataset=name, view="none"), root)
     for number, recording in enumerate(source.recordings()):
         if number >= most:
             return

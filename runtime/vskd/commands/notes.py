@@ -34,6 +34,8 @@ def stream_notes(health: Health, contract: Contract, events: int) -> Iterator[st
     if contract.decision.still_below_g > 0:
         yield f"motion gate: {health.still} of {health.windows} windows ({health.still_share:.0%}) skipped the network"
     rate_hz = contract.window.rate_hz
+    if health.is_filtered(contract):
+        yield f"the sensor ran at {health.rate_hz:.1f} Hz; a low-pass filter took it to {rate_hz:g} Hz"
     if health.is_rate_off(contract):
         yield f"warning: the sensor ran at {health.rate_hz:.1f} Hz; the model was trained at {rate_hz:g} Hz"
     if health.without_activity:

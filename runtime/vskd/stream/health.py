@@ -82,9 +82,16 @@ class Health:
         return self.still / self.windows if self.windows else 0.0
 
     def is_rate_off(self, contract: Contract) -> bool:
-        """Whether the measured rate is further from the contract's than it tolerates."""
-        tolerance = contract.resampling.rate_tolerance
-        return self.rate_hz is not None and abs(self.rate_hz / contract.window.rate_hz - 1) > tolerance
+        """Whether the measured rate is further from the contract's than it tolerates; one that is filtered is not."""
+        tolerance, rate_hz = contract.resampling.rate_tolerance, self.rate_hz
+        if rate_hz is None or self.is_filtered(contract):
+            return False
+        return abs(rate_hz / contract.window.rate_hz - 1) > tolerance
+
+    def is_filtered(self, contract: Contract) -> bool:
+        """Whether the sensor is so much faster than the contract that its low-pass filter is used."""
+        low_pass, rate_hz = contract.resampling.low_pass, self.rate_hz
+        return low_pass is not None and rate_hz is not None and rate_hz >= low_pass.above * contract.window.rate_hz
 
     def count_decision(self, *, still: bool) -> None:
         """Count a window that was decided on; ``still`` if the motion gate kept it from the network."""
