@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vskd_training.datasets.files.clock import RESET_GAP_S, put_right
+from vskd_training.datasets.files.sensor_csv import drop_bad_samples
+from vskd_training.datasets.recording import BrokenFileError
 
 RATES = st.floats(10, 200)
 COUNTS = st.integers(30, 200)
@@ -80,3 +83,33 @@ def test_times_that_increase_stay_as_they_are_with_every_gap() -> None:
     clock = put_right(time_s)
     np.testing.assert_array_equal(clock.time_s, time_s)
     assert not clock.wild.any()
+
+
+# --- samples that share a time
+
+
+def test_packets_in_a_file_are_spread_as_in_the_stream_and_repeated_samples_dropped():
+    rng = np.random.default_rng(0)
+    xyz = rng.normal([0, 0, 1], 0.2, (200, 3))
+    time_s = np.arange(200) / 50
+    packets_s = time_s[np.arange(200) // 5 * 5]
+    kept_s, kept, defects = drop_bad_samples(packets_s, xyz, where="a.csv", lines=range(2, 202))
+    np.testing.assert_allclose(kept_s, time_s, atol=1e-9)
+    np.testing.assert_array_equal(kept, xyz)
+    assert [defect.kind for defect in defects] == ["packets that share a time"]
+    repeated_s = np.insert(time_s, 100, time_s[99])
+    kept_s, kept, defects = drop_bad_samples(
+        repeated_s, np.insert(xyz, 100, -xyz[99], axis=0), where="a.csv", lines=range(2, 203)
+    )
+    np.testing.assert_array_equal(kept_s, time_s)
+    np.testing.assert_array_equal(kept, xyz)
+    assert [(defect.kind, defect.what) for defect in defects] == [
+        ("repeated timestamps", "1 samples repeat the time of the one before, the first in line 102")
+    ]
+
+
+@pytest.mark.parametrize("rate_hz", [20, 50, 100])
+def test_whole_seconds_are_no_sampling_times(rate_hz):
+    time_s = np.floor(np.arange(5 * rate_hz) / rate_hz)
+    with pytest.raises(BrokenFileError, match=rf"{rate_hz} samples share each time, 1 s apart; .* state rate_hz"):
+        drop_bad_samples(time_s, np.ones((len(time_s), 3)), where="a.csv", lines=range(len(time_s)))

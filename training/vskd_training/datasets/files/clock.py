@@ -11,7 +11,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from vskd.stream import Ordered, in_order
+
 Float64 = NDArray[np.float64]
+
+#: Samples that share a time are a packet, and are spread; where the times are further apart they are no times, s.
+LONGEST_PACKET_S = 0.25
 
 #: A stamp is wild if it lies so many steps away from neighbours that are as near to each other as any.
 _WILD_STEPS = 20
@@ -67,6 +72,28 @@ def put_right(time_s: Float64) -> Clock:
         times[start:end] += times[:start].max() + RESET_GAP_S - times[start]
     late = _is_late(times)
     return Clock(rows[~late], times[~late], wild, none, _marked(none, rows[late]), _marked(none, rows[resets]))
+
+
+def spread_packets(time_s: Float64, xyz: Float64) -> Ordered:
+    """Times of their own for samples that share one, by the stream's rule; what has no room is a repeated sample.
+
+    Parameters
+    ----------
+    time_s : (samples,), never decreasing, s
+    xyz : (samples, 3); equal readings of one time are a repetition
+    """
+    return in_order(time_s.tolist(), xyz.tolist(), max_gap_s=float(np.ptp(time_s)) + 1.0, reorder_s=0.0)
+
+
+def shared_too_long(time_s: Float64) -> str:
+    """Why times (samples,) that most samples share, as whole seconds do, are no sampling times; else empty."""
+    times, counts = np.unique(time_s, return_counts=True)
+    if len(times) < 2 or np.median(counts) < 2:
+        return ""
+    step_s, share = float(np.median(np.diff(times))), int(np.median(counts))
+    if step_s <= LONGEST_PACKET_S:
+        return ""
+    return f"{share} samples share each time, {step_s:g} s apart; drop the time column, and state rate_hz"
 
 
 def _wild(time_s: Float64) -> NDArray[np.bool_]:

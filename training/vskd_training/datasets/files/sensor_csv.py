@@ -22,7 +22,7 @@ from vskd.sources.csv import LEAST_KEPT, SampleReader
 from vskd.sources.layout import Layout
 from vskd.sources.text_file import file_lines
 from vskd.stream import LARGEST, per_second
-from vskd_training.datasets.files.clock import put_right
+from vskd_training.datasets.files.clock import put_right, shared_too_long, spread_packets
 from vskd_training.datasets.recording import BrokenFileError, Defect
 
 Float64 = NDArray[np.float64]
@@ -131,22 +131,30 @@ def drop_bad_samples(
     # As in the stream: what float32 cannot hold is no number. A comparison with NaN is false.
     finite = (np.abs(values) <= LARGEST).all(axis=1) & (np.abs(seconds) <= LARGEST)
     numbers = np.flatnonzero(finite)
+    if why := shared_too_long(seconds[numbers]):
+        raise BrokenFileError(where, why, kind="samples that share a time")
     clock = put_right(seconds[numbers])
-    repeated = np.concatenate(([False], np.diff(clock.time_s) == 0)) if len(clock.rows) else np.zeros(0, dtype=bool)
+    rows, time_s = clock.rows, clock.time_s
+    spread = repeated = np.zeros(0, dtype=np.intp)
+    if (np.diff(time_s) == 0).any():
+        apart = spread_packets(time_s, values[numbers[rows], :3])
+        spread, repeated = (numbers[rows[apart.fates.get(fate, [])]] for fate in ("spread", "repeated"))
+        rows, time_s = rows[apart.rows], np.array(apart.time_s)
     found = (
         (np.flatnonzero(~finite), "hold NaN, infinity or an empty cell", "values that are no numbers"),
         (numbers[clock.wild], "have a time far from all others and were dropped", "wild timestamps"),
-        (numbers[clock.rows[repeated]], "repeat the time of the one before", "repeated timestamps"),
+        (repeated, "repeat the time of the one before", "repeated timestamps"),
+        (spread, "share a time with others and were spread up to the next time", "packets that share a time"),
         (numbers[clock.backward], "go back in time", "backward timestamps"),
         (numbers[clock.out_of_order], "came after later ones and were sorted by time", "samples out of order"),
         (numbers[clock.resets], "follow a clock that started anew, and begin a segment each", "clock resets"),
     )
     defects = [
-        Defect(where, f"{len(rows)} samples {what}, the first in line {lines[int(rows.min())]}", kind, left_out=False)
-        for rows, what, kind in found
-        if len(rows)
+        Defect(where, f"{len(bad)} samples {what}, the first in line {lines[int(bad.min())]}", kind, left_out=False)
+        for bad, what, kind in found
+        if len(bad)
     ]
-    return clock.time_s[~repeated], values[numbers[clock.rows[~repeated]]], defects
+    return time_s, values[numbers[rows]], defects
 
 
 def _lines(path: Path, where: str) -> list[str]:
