@@ -202,6 +202,20 @@ def test_only_the_command_line_prints(package, path):
     assert not lines
 
 
+#: What prints, and the modules that may call it: everything else goes through them, so that it is escaped.
+PRINTERS = {"echo": {"terminal.py", "cli.py"}, "secho": set(), "Console": set()}
+
+
+@EACH_SOURCE
+def test_what_reaches_a_terminal_is_escaped(package, path):
+    lines = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and path.name not in PRINTERS.get(_called(node), {path.name})
+    ]
+    assert not lines, f"say() of vskd.commands.terminal, or SafeConsole of vskd.commands.rich_console: lines {lines}"
+
+
 @EACH_SOURCE
 def test_only_the_writing_module_renames_and_synchronises(package, path):
     """``x.replace(y)`` is a path's; a string's takes two arguments, a dataclass's takes keywords."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vskd.commands.terminal import say
+
 if TYPE_CHECKING:
     from vskd_export.package.report import ExportReport
     from vskd_export.quantize.calibrate import WindowSet
@@ -100,7 +102,7 @@ def export(
         models=models,
         variants=variants,
     )
-    _show(export_bundle(request, progress=lambda sentence: click.echo(sentence, err=True)))
+    _show(export_bundle(request, progress=lambda sentence: say(sentence, err=True)))
 
 
 def _window_set(table: WindowTable) -> WindowSet:
@@ -133,8 +135,9 @@ def _windows_of(experiment: Experiment) -> tuple[WindowSet, WindowSet]:
 
 def _show(report: ExportReport) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from vskd.commands.rich_console import SafeConsole
 
     seen = report.content.get("seen_in_training")
     title = f"{report.path}: {'windows seen in training, parity only' if seen else 'held-out windows'}, against torch"
@@ -144,13 +147,13 @@ def _show(report: ExportReport) -> None:
         table.add_column(column)
     for row in report.rows():
         table.add_row(*row)
-    Console(stderr=True).print(table)
+    SafeConsole(stderr=True).print(table)
     for sentence in report.worst_layers():
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
     if seen:
         from vskd_training.study.shipping import in_words
 
-        click.echo(in_words(report.content["provenance"].get("study")), err=True)
+        say(in_words(report.content["provenance"].get("study")), err=True)
     for sentence in report.degraded():
-        click.echo(f"DEGRADED: {sentence}", err=True)
-    click.echo(f"bundle: {report.path}", err=True)
+        say(f"DEGRADED: {sentence}", err=True)
+    say(f"bundle: {report.path}", err=True)

@@ -6,8 +6,10 @@ neither torch nor an engine, and the runtime never imports upward.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -16,6 +18,10 @@ import click
 from vskd import __version__
 from vskd.engines import ENGINES
 from vskd.errors import MissingExtraError, VskdError, did_you_mean
+from vskd.untrusted.text import shown
+
+#: A disk that is full, over its quota, read-only or broken, and a file as large as files may be.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 #: Third-party packages of the training environment, and the extra that installs each; the engines name their own.
 _EXTRA_OF_PACKAGE = {
@@ -73,7 +79,7 @@ class Commands(click.Group):
         except BrokenPipeError:
             # The reader of the output has closed the pipe (`vskd run ... | head`). Python would raise again when it
             # flushes at exit, so the rest is written to nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _to_nowhere()
             ctx.exit(0)
 
 
@@ -95,6 +101,10 @@ def main() -> None:
         _fail(error)
     except ModuleNotFoundError as error:
         _fail(_missing_extra(error))
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        _fail(_full_disk(error))
 
 
 def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
@@ -106,8 +116,23 @@ def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
     return MissingExtraError(package, extra=extras[package], purpose=f"vskd {command}".rstrip())
 
 
+def _full_disk(error: OSError) -> VskdError:
+    """The sentence for a disk that takes no more, wherever that came up."""
+    if error.filename is None and sys.stdout is not None:
+        with suppress(OSError):  # where it has no file
+            _to_nowhere()  # it may have been standard output, which Python flushes again at exit
+    place = error.filename or "the output"
+    hint = "Make room, or name a place on another disk"
+    return VskdError(f"cannot write {place}: {error.strerror}", hint=hint)
+
+
+def _to_nowhere() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(error: VskdError) -> None:
-    click.echo(f"error: {error.message}", err=True)
+    # A converter's last words have several lines.
+    click.echo(f"error: {shown(error.message, lines=True)}", err=True)
     if error.hint:
-        click.echo(f"       {error.hint}", err=True)
+        click.echo(f"       {shown(error.hint, lines=True)}", err=True)
     sys.exit(1)

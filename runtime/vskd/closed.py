@@ -130,7 +130,10 @@ def _plain(value: Any) -> Any:
 
 
 def _quoted(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or an integer of thousands of digits
+        return f"a {type(value).__name__}"
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
 
 

@@ -419,13 +419,16 @@ def kit(kit_of_this_machine, tmp_path) -> Path:
     return shutil.copytree(kit_of_this_machine, tmp_path / "a kit")
 
 
-def install_and_run(kit: Path, *words: str, python: str | Path = sys.executable) -> subprocess.CompletedProcess[str]:
+def install_and_run(
+    kit: Path, *words: str, python: str | Path = sys.executable, **variables: str
+) -> subprocess.CompletedProcess[str]:
     # Where nothing can be fetched from: a request to an index is an error.
     env = {
         "PATH": "/usr/bin:/bin",
         "PYTHON": str(python),
         "PIP_INDEX_URL": "http://127.0.0.1:9/",
         "PIP_NO_COMPILE": "1",
+        **variables,
     }
     command = ["sh", str(kit / SCRIPT), *words]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
@@ -450,6 +453,57 @@ def test_a_changed_file_is_named_before_anything_is_installed(kit):
     assert (done.returncode, done.stdout) == (1, "")
     assert "error: this kit was changed or cut short: requirements.txt: FAILED" in done.stderr
     assert not (kit / "venv").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["wheels/evil-1.0-py3-none-any.whl", "bundle/tiny bundle/weights.bin", "wheels/a\x1b[2J\nb"]
+)
+@pytest.mark.parametrize("make", [lambda path: path.write_text("x"), lambda path: path.symlink_to("/etc/hostname")])
+def test_a_file_that_no_hash_covers_stops_the_script(kit, name, make):
+    make(kit / name)
+    done = install_and_run(kit)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: this kit was changed: " in done.stderr
+    assert "is not among its files" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert not (kit / "venv").exists()
+
+
+def test_a_setting_is_not_run_before_it_is_checked(kit, tmp_path):
+    ran = tmp_path / "ran"
+    (kit / "kit.conf").write_text(f"touch '{ran}'\n" + (kit / "kit.conf").read_text())
+    done = install_and_run(kit)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "kit.conf: FAILED" in done.stderr
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["kit.conf", "requirements.txt"])
+def test_a_setting_that_no_hash_covers_is_not_run(kit, tmp_path, name):
+    ran = tmp_path / "ran"
+    (kit / name).write_text(f"touch '{ran}'\n")
+    lines = (kit / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (kit / "SHA256SUMS").write_text("".join(line for line in lines if not line.endswith(f"  {name}\n")))
+    done = install_and_run(kit)
+    assert done.returncode == 1
+    assert f"error: this kit was changed: {name} is not among its files" in done.stderr
+    assert not ran.exists()
+
+
+def test_a_line_of_the_hashes_that_is_none_stops_the_script(kit):
+    with (kit / "SHA256SUMS").open("a") as sums:
+        sums.write("no hash\n")
+    assert install_and_run(kit).returncode == 1
+
+
+def test_the_script_goes_to_its_own_folder_and_no_other(kit, tmp_path, monkeypatch):
+    """With CDPATH the shell looks there first: for a folder of the same name that someone else has made."""
+    other = tmp_path / "elsewhere" / kit.name
+    other.mkdir(parents=True)
+    monkeypatch.chdir(kit.parent)
+    done = install_and_run(Path(kit.name), CDPATH=str(other.parent))
+    assert done.returncode == 0, done.stderr
+    assert list(other.iterdir()) == []
 
 
 def changed(kit: Path, old: str, new: str) -> None:

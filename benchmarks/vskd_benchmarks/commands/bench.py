@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vskd.commands.terminal import say
 from vskd_benchmarks.commands.bench_options import Options
 
 if TYPE_CHECKING:  # what measures is imported when something is measured, so that `vskd --help` stays quick
@@ -111,9 +112,8 @@ def bench(**given: Any) -> None:
 def _bench(options: Options) -> None:
     settings, out = options.settings(), options.out
 
-    from rich.console import Console
-
     from vskd.closed import to_mapping
+    from vskd.commands.rich_console import SafeConsole
     from vskd_benchmarks.commands.bench_folder import report_missing_energy
     from vskd_benchmarks.measure.bench import raws_of
     from vskd_benchmarks.report.terminal import print_tables
@@ -123,9 +123,9 @@ def _bench(options: Options) -> None:
 
     if out is not None:
         check_out(out, overwrite=options.overwrite)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if not console.is_terminal:
-        console = Console(stderr=True, width=110)
+        console = SafeConsole(stderr=True, width=110)
     run = _measure(settings, console)
     raws = raws_of(run)
     result = derive(facts(run), raws)
@@ -135,7 +135,7 @@ def _bench(options: Options) -> None:
     if out is not None:
         console.print(f"written: {out}; verify it with: vskd bench --check {out}", markup=False)
         console.print(_report(out), markup=False)
-    click.echo(json.dumps(to_mapping(result)))
+    say(json.dumps(to_mapping(result)))
     report_missing_energy(result)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from vskd.commands.terminal import say
 from vskd.errors import DataError
 from vskd_benchmarks.commands.bench_options import Options
 from vskd_benchmarks.device.energy import POWER, STILL_TO_COME, power_arrays
@@ -26,14 +27,14 @@ def check_folder(folder: Path) -> None:
     """
     found = differences(folder)
     for line in found:
-        click.echo(line)
+        say(line)
     if found:
         some = "1 difference" if len(found) == 1 else f"{len(found)} differences"
         raise DataError(f"{folder} is not what was measured: {some}", hint="Copy it again, or measure again")
     result = read_result(folder)
-    click.echo(f"ok: {folder} is as it was written; the result is {result.validity.status}")
+    say(f"ok: {folder} is as it was written; the result is {result.validity.status}")
     for line in goals_since(folder, result):
-        click.echo(line)
+        say(line)
 
 
 def add_power(folder: Path, options: Options) -> None:
@@ -58,8 +59,8 @@ def add_power(folder: Path, options: Options) -> None:
     for case in result.cases:
         if case.energy is not None:
             uncertainty_mj = case.energy.uncertainty_mj or 0.0
-            click.echo(f"{case.name}: {case.energy.per_inference_mj:.3g} mJ an inference, +- {uncertainty_mj:.2g}")
-    click.echo(f"written: {folder}; its report is to be made again: vskd report {folder}", err=True)
+            say(f"{case.name}: {case.energy.per_inference_mj:.3g} mJ an inference, +- {uncertainty_mj:.2g}")
+    say(f"written: {folder}; its report is to be made again: vskd report {folder}", err=True)
 
 
 def report_missing_energy(result: Result) -> None:
@@ -71,6 +72,6 @@ def report_missing_energy(result: Result) -> None:
     """
     problem = None if result.energy is None else result.energy.problem
     if problem == STILL_TO_COME:
-        click.echo(problem, err=True)
+        say(problem, err=True)
     elif problem is not None:
         raise DataError(f"everything but energy was measured: {problem}")

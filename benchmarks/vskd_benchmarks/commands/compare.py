@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vskd.commands.terminal import say
 from vskd.errors import VskdError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class NotComparableError(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """On stderr, as every error of vskd."""
-        click.echo(f"error: {self.message}", err=True, file=file)
+        say(f"error: {self.message}", err=True)
 
 
 @click.command(
@@ -66,9 +67,8 @@ def compare(
     of speed leaves alone; --unit says by which of them the policy judges. Exit code 0: within the policy, 1: a
     regression, 2: wrong options or a wrong policy file, 3: the two must not be compared.
     """
-    from rich.console import Console
-
     from vskd.closed import to_mapping
+    from vskd.commands.rich_console import SafeConsole
     from vskd_benchmarks.compare.compare import compare as compare_results
     from vskd_benchmarks.compare.policy import DEFAULT_POLICY, read_policy
 
@@ -80,12 +80,12 @@ def compare(
         found = compare_results(baseline, candidate, limits, unit=unit, **allowed)
     except VskdError as error:
         raise NotComparableError(error) from error
-    console = Console(stderr=as_json)
+    console = SafeConsole(stderr=as_json)
     if not console.is_terminal:
-        console = Console(stderr=as_json, width=180)
+        console = SafeConsole(stderr=as_json, width=180)
     _show(found, console)
     if as_json:
-        click.echo(json.dumps(to_mapping(found)))
+        say(json.dumps(to_mapping(found)))
     if found.verdict == "regression":
         sys.exit(1)
 

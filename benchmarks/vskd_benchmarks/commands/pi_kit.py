@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vskd.commands.terminal import say
 from vskd.errors import ConfigError
 from vskd_benchmarks.pi_kit.boards import BOARDS, PYTHONS, board_for
 
@@ -40,8 +41,8 @@ def pi_kit(bundle: Path, out: Path, machine: str, python: str, overwrite: bool) 
         python=python,
         clone=clone_of(),
         overwrite=overwrite,
-        progress=lambda sentence: click.echo(sentence, err=True),
+        progress=lambda sentence: say(sentence, err=True),
     )
-    click.echo(f"{kit.path}: {kit.size_bytes / 1e6:.1f} MB, sha256 {kit.sha256}")
-    click.echo(f"holds {bundle.name}, {', '.join(kit.wheels)}")
-    click.echo(f"On the board: tar xf {kit.path.name} && sh {kit.folder}/install-and-run.sh")
+    say(f"{kit.path}: {kit.size_bytes / 1e6:.1f} MB, sha256 {kit.sha256}")
+    say(f"holds {bundle.name}, {', '.join(kit.wheels)}")
+    say(f"On the board: tar xf {kit.path.name} && sh {kit.folder}/install-and-run.sh")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from vskd.commands.terminal import say
+
 
 @click.command(epilog="Example: vskd report wrist-bench; then open wrist-bench/report/report.html in any browser")
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -16,4 +18,4 @@ def report(folder: Path) -> None:
     """
     from vskd_benchmarks.report.html import write_report
 
-    click.echo(write_report(folder))
+    say(write_report(folder))

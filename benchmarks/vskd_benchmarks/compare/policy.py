@@ -5,12 +5,12 @@ The committed one, ``policy.toml`` beside this module, holds where a user names 
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError
+from vskd.untrusted.documents import read_toml
 
 DEFAULT_POLICY = Path(__file__).with_name("policy.toml")
 
@@ -72,7 +72,7 @@ def read_policy(path: Path = DEFAULT_POLICY) -> Policy:
     ConfigError : no such file, no TOML, an unknown key, or a limit that cannot be one
     """
     try:
-        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+        mapping = read_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         hint = "Leave --policy out for the committed one"
         raise ConfigError(f"cannot read the policy {path}: {error.strerror}", hint=hint) from error

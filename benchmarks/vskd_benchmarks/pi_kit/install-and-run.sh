@@ -21,13 +21,18 @@ for word in "$@"; do
   esac
 done
 
-cd "$(dirname "$0")"
-. ./kit.conf
+unset CDPATH # cd would look for the folder elsewhere first
+cd -- "$(dirname -- "$0")"
 
-# 1. What came is what was packed.
-if ! said=$(sha256sum -c SHA256SUMS 2>&1); then
+# 1. What came is what was packed, and nothing else: before a line of it is run or installed.
+if ! said=$(LC_ALL=C sha256sum --strict -c SHA256SUMS 2>&1); then
   fail "this kit was changed or cut short: $(echo "$said" | grep -v ': OK$' | head -n 1)" "Copy and unpack it again"
 fi
+strange=$(find kit.conf requirements.txt wheels bundle ! -type d | while IFS= read -r name; do
+  [ -f "$name" ] && [ ! -h "$name" ] && cut -c67- SHA256SUMS | grep -qxF -e "$name" || echo "$name"
+done | LC_ALL=C tr -cd '[:print:]\n' | head -n 1)
+[ -z "$strange" ] || fail "this kit was changed: $strange is not among its files" "Copy and unpack it again"
+. ./kit.conf
 
 # 2. A Python that the wheels are for. Its own word counts: a 64-bit kernel may carry a 32-bit system.
 facts='import platform, struct, sys

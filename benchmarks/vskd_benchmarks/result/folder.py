@@ -50,6 +50,7 @@ from numpy.typing import NDArray
 from vskd.bundle import FileEntry
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
+from vskd.untrusted.documents import read_json
 from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
 from vskd_benchmarks.result.records.case import CaseFacts
 from vskd_benchmarks.result.records.result import Result
@@ -102,8 +103,8 @@ def check_out(out: Path, *, overwrite: bool) -> None:
 def _kind(manifest: Path) -> str | None:
     """The kind that a manifest names; None where there is none."""
     try:
-        mapping = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        mapping = read_json(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
     return mapping.get("kind") if isinstance(mapping, dict) else None
 
@@ -278,6 +279,6 @@ def in_yardsticks(raw: Raw) -> NDArray[np.float64] | None:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}", hint="Copy the folder again") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vskd.commands.terminal import say
 from vskd.errors import ConfigError
 from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import progress_bar
@@ -108,7 +109,7 @@ def search(search_file: Path, plan: bool, backend: str, outer_fold: str, **optio
     effort = Effort(options["trials"], options["jobs"], options["ray_address"])
     if plan:
         for line in outlook(opened, budget, effort, place):
-            click.echo(line)
+            say(line)
         return
     _run(opened, budget, effort, place)
 
@@ -122,18 +123,18 @@ def _run(opened: Search, budget: Any, effort: Effort, place: Place) -> None:
         def progress(done: int, total: int, note: str) -> None:
             bar(done, total, note)
             if note and done & (done - 1) == 0:  # 1, 2, 4, 8, ...
-                click.echo(f"{done} of {total} trials: {note}", err=True)
+                say(f"{done} of {total} trials: {note}", err=True)
 
         run_search(opened, budget, effort, place, progress=progress)
     result = report_search(opened, place)
     trained = sum(count for state, count in result.budgets[budget.name].trials.items() if state != "over")
     if trained < effort.trials:
-        click.echo(
+        say(
             f"{trained} of {effort.trials} trials were found: the space gave no further candidate within the budget "
             "(raise it, or widen [space])",
             err=True,
         )
-    click.echo(table(result), nl=False)
+    say(table(result), nl=False, lines=True)
     made = [place.out / RESULT, place.out / PLOT]
     made += [place.out / preset_file(budget.name)] if result.budgets[budget.name].winner else []
-    click.echo(f"written: {', '.join(map(str, made))}", err=True)
+    say(f"written: {', '.join(map(str, made))}", err=True)

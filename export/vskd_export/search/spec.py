@@ -23,7 +23,6 @@ left out. The test subjects of the config's own split are on no side of any trai
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from typing import Any, Literal
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
+from vskd.untrusted.documents import read_toml
 
 #: Sections of a config that a search may change: the student and its training, and nothing that decides who is tested.
 SECTIONS = ("student", "raw", "gaf", "augment", "student_training", "loss")
@@ -124,10 +124,10 @@ def read_spec(path: Path) -> SearchSpec:
     ConfigError : it is not TOML, or has a key or value that cannot be
     """
     try:
-        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+        mapping = read_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"cannot read the search {path}: {error.strerror}", hint="See training/searches") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     return from_mapping(SearchSpec, {**mapping, **_with_ranges(mapping)}, where=path.name)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vskd.commands.terminal import say
 from vskd.errors import EngineError
 
 
@@ -18,9 +19,9 @@ def doctor(bundle: Path | None) -> None:
     findings = examine(bundle)
     width = max(len(finding.topic) for finding in findings)
     for finding in findings:
-        click.echo(f"{finding.state:5} {finding.topic:{width}}  {finding.text}")
+        say(f"{finding.state:5} {finding.topic:{width}}  {finding.text}")
         if finding.remedy:
-            click.echo(f"{'':5} {'':{width}}  -> {finding.remedy}")
+            say(f"{'':5} {'':{width}}  -> {finding.remedy}")
     lacks = [finding for finding in findings if finding.state == "lack"]
     if lacks:
         raise EngineError(f"this machine cannot run it: {lacks[-1].text}", hint=lacks[-1].remedy)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import click
 
 from vskd.errors import ConfigError, DataError
 from vskd.sources.i2c_sensors import PREFIX, Place
+from vskd.untrusted.documents import read_toml
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     from vskd.contract import Contract, Unit
@@ -172,7 +172,7 @@ def toml_values(texts: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in texts.items():
         try:
-            values[name.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            values[name.strip()] = read_toml(f"value = {text}")["value"]
+        except ValueError:
             values[name.strip()] = text.strip()
     return values

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from vskd.commands.terminal import say
+
 
 @click.command(epilog="Example: vskd inspect wrist.bundle, or vskd inspect wrist.bundle --json")
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -21,28 +23,30 @@ def inspect(bundle: Path, as_json: bool) -> None:
     opened = Bundle.open(bundle)
     content = describe(opened)
     if as_json:
-        click.echo(json.dumps(content, indent=2))
+        say(json.dumps(content, indent=2), lines=True)
         return
-    click.echo(f"{opened.path}  (sha256 {content['sha256'][:16]})\n")
+    say(f"{opened.path}  (sha256 {content['sha256'][:16]})")
+    say()
     for sentence in content["degraded"]:
-        click.echo(f"{'DEGRADED':12} {sentence}")
+        say(f"{'DEGRADED':12} {sentence}")
     for subject, sentence in contract_in_words(opened.contract):
-        click.echo(f"{subject:12} {sentence}")
+        say(f"{subject:12} {sentence}")
     for model in content["models"]:
-        click.echo("")
+        say("")
         _show_model(model)
     for file, variant in content["variants"].items():
-        click.echo(f"\n{file}")
+        say()
+        say(file)
         for name, ports in variant.get("signatures", {"": variant}).items():
             ends = [", ".join(map(_port, ports.get(side, ()))) for side in ("inputs", "outputs")]
             _line(name or "variant", " -> ".join(ends))
-    click.echo("")
+    say("")
     for name, entry in sorted(content["files"].items()):
-        click.echo(f"{name:36} {entry['size_bytes']:12,} bytes  {entry['sha256'][:16]}")
+        say(f"{name:36} {entry['size_bytes']:12,} bytes  {entry['sha256'][:16]}")
 
 
 def _show_model(model: Mapping[str, Any]) -> None:
-    click.echo(f"{model['file']}  {model['size_bytes'] / 1e6:.2f} MB, {model['recipe']}")
+    say(f"{model['file']}  {model['size_bytes'] / 1e6:.2f} MB, {model['recipe']}")
     _line("contract", model["contract_problem"] or "the same inside the file")
     if "operators" not in model:
         _line("operators", "unknown: another exporter wrote this bundle")
@@ -66,4 +70,4 @@ def _port(port: Mapping[str, Any]) -> str:
 
 
 def _line(subject: str, text: str) -> None:
-    click.echo(f"  {subject:10} {text}")
+    say(f"  {subject:10} {text}")

@@ -14,6 +14,7 @@ import click
 
 from vskd.commands.input_option import LAYOUT, InputOption, toml_values
 from vskd.commands.session import Session
+from vskd.commands.terminal import say
 from vskd.engines import ENGINES
 from vskd.sources.i2c_sensors import PREFIX, SENSORS
 
@@ -108,7 +109,7 @@ def run(
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = opened.load(name, entry, threads=threads)
     title = f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)"
-    click.echo(title, err=True)
+    say(title, err=True)
     with ExitStack() as resources:
         session = Session(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
         samples = option.open(contract, waiting=session.waiting, note=session.note, resources=resources)
@@ -122,7 +123,7 @@ def run(
     else:
         notes = recording_notes(session.recording, option.sample_unit, option.sample_axes, contract)
     for text in notes:
-        click.echo(text, err=True)
+        say(text, err=True)
     refuse_nothing_decided(session.classifier.health, contract, was_stopped=stopped.is_set())
 
 
@@ -160,7 +161,7 @@ def _until_stopped(is_live: bool) -> Iterator[Event]:
         yield stopped
     except KeyboardInterrupt:
         stopped.set()
-        click.echo("stopped", err=True)
+        say("stopped", err=True)
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vskd.commands.input_option import LAYOUT, InputOption
+from vskd.commands.terminal import say
 from vskd.commands.verify import print_checks
 
 if TYPE_CHECKING:
@@ -40,6 +41,6 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str | Non
         if source:
             option.check_contract(opened.contract)
             samples = option.open(
-                opened.contract, waiting=lambda _: None, note=partial(click.echo, err=True), resources=resources
+                opened.contract, waiting=lambda _: None, note=partial(say, err=True), resources=resources
             )
         print_checks(try_all(opened, source=samples, unit=option.sample_unit, axes=option.sample_axes))

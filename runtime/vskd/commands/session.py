@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-import click
+from vskd.commands.terminal import say
 
 if TYPE_CHECKING:  # numpy and rich are slow to import, and `--help` needs neither
     import numpy as np
@@ -81,7 +81,7 @@ class Session:
         if self._view:
             self._view.note(text)
         else:
-            click.echo(text, err=True)
+            say(text, err=True)
 
     def waiting(self, silent_s: float) -> None:
         """No sample has come for so long, s."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vskd.commands.terminal import say
 from vskd.engines import ENGINES
 from vskd.errors import BundleError
 
@@ -27,7 +28,7 @@ def verify(bundle: Path, engine: str | None) -> None:
 
     opened = Bundle.open(bundle)
     for sentence in opened.degraded:
-        click.echo(f"{'note':6} DEGRADED, accepted at export: {sentence}")
+        say(f"{'note':6} DEGRADED, accepted at export: {sentence}")
     print_checks(selftest(opened, engine=engine))
 
 
@@ -40,9 +41,9 @@ def print_checks(checks: Iterable[Check]) -> None:
     """
     problems = []
     for check in checks:
-        click.echo(f"{'FAILED' if check.problem else 'ok':6} {check.stage:9} {check.detail}".rstrip())
+        say(f"{'FAILED' if check.problem else 'ok':6} {check.stage:9} {check.detail}".rstrip())
         if check.problem:
-            click.echo(f"{'':16} {check.problem}")
+            say(f"{'':16} {check.problem}")
         problems.append(check.problem)
     if any(problems):
         raise BundleError(

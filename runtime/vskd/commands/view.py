@@ -24,6 +24,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from vskd.commands.rich_console import SafeConsole
 from vskd.commands.view_parts import SPAN_S, Activity, Image, Signal, line
 from vskd.contract import Contract, Unit
 from vskd.decide import NO_SIGNAL, Event
@@ -112,7 +113,7 @@ class View:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.contract, self.title, self.health = contract, title, health
-        self.console = console or Console(stderr=True)
+        self.console = console or SafeConsole(stderr=True)
         self._unit: Unit = unit
         self._axes, self._per_second = axes, per_second(time_unit)
         self._engine, self._clock = engine, clock

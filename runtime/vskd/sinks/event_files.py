@@ -12,6 +12,7 @@ from typing import TextIO
 
 from vskd.decide import Event
 from vskd.errors import DataError
+from vskd.untrusted.text import spreadsheet_cell
 from vskd.writing import cut_half_line, disk_errors, refuse_unwritable
 
 #: Suffix of an output file -> what is written into it.
@@ -62,7 +63,8 @@ class CsvSink:
         values = event.to_mapping(self._labels)
         values["defects"] = "; ".join(values["defects"])
         probabilities = values.pop("probabilities")
-        self._writer.writerow([*(values[name] for name in _COLUMNS), *probabilities.values()])
+        texts = {name: spreadsheet_cell(values[name]) for name in ("label", "reason")}
+        self._writer.writerow([*({**values, **texts}[name] for name in _COLUMNS), *probabilities.values()])
         self._stream.flush()
 
 

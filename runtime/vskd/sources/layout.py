@@ -21,7 +21,6 @@ from __future__ import annotations
 import csv
 import math
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -33,6 +32,7 @@ from vskd.closed import from_mapping
 from vskd.contract import Unit
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.stream import AxisMap, TimeUnit
+from vskd.untrusted.documents import read_toml
 
 Column = int | str
 Separator = Literal[",", ";", "tab", "blanks"]
@@ -194,7 +194,7 @@ def described(tables: Sequence[Path], settings: Mapping[str, Any]) -> Described:
     known: dict[str, Any] = {}
     for path in tables:
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+            content = read_toml(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise DataError(f"{path} cannot be read as TOML: {reason}", hint="Give a dataset.toml") from error

@@ -58,17 +58,17 @@ def label_problem(text: str) -> str:
 
 
 def shown(text: str, *, lines: bool = False) -> str:
-    r"""Text as a terminal may get it: what cannot be seen becomes an escape such as ``\x1b``.
+    r"""Text as a terminal may get it: what a terminal would obey becomes an escape such as ``\x1b``.
 
     Parameters
     ----------
     text : from anywhere
     lines : line breaks stay; else they are escaped too, so that a name cannot begin a line of its own
     """
-    if text.isprintable() and not _INVISIBLE.search(text):
+    if text.isprintable():
         return text
     kept = "\n" if lines else ""
-    return "".join(one if _is_visible(one) or one == kept else _escape(one) for one in text)
+    return "".join(one if one.isprintable() or one == kept else _escape(one) for one in text)
 
 
 def spreadsheet_cell(text: str) -> str:
@@ -81,8 +81,6 @@ def _is_visible(character: str) -> bool:
 
 
 def _escape(character: str) -> str:
-    if character.isprintable():  # by its category
-        return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
     return character.encode("unicode_escape").decode("ascii")
 
 

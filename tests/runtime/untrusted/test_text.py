@@ -102,7 +102,7 @@ def test_what_can_be_seen_is_shown_as_it_is(text):
 
 
 def test_escapes_name_the_character():
-    assert shown("a\x1b[2J\n\u202e\u3164\U000e0100") == r"a\x1b[2J\n\u202e\u3164\U000e0100"
+    assert shown("a\x1b[2J\n\u202e\ud800") == r"a\x1b[2J\n\u202e\ud800"
     assert shown("one\ntwo\r", lines=True) == "one\ntwo\\r"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import signal
 import subprocess
@@ -107,7 +108,11 @@ def test_arrays_are_mapped_and_read_only(tmp_path: Path) -> None:
         frames[0, 0, 0] = 1
     both = recording(0).frames.tobytes() + recording(1).frames.tobytes()
     assert (prepared.folder / "frames.bin").read_bytes() == both
-    assert {path.name for path in prepared.folder.iterdir()} == {*(f"{name}.bin" for name in ARRAYS), "index.json"}
+    assert {path.name for path in prepared.folder.iterdir()} == {
+        *(f"{name}.bin" for name in ARRAYS),
+        "index.json",
+        "index.sha256",
+    }
 
 
 def test_an_index_outside_the_data_set_is_refused(tmp_path: Path) -> None:
@@ -260,9 +265,32 @@ def test_a_damaged_array_is_refused_with_the_way_out(
         prepare(source, tmp_path)
 
 
+@pytest.mark.parametrize("name", ARRAYS)
+def test_a_changed_byte_of_an_array_is_not_trained_on(tmp_path: Path, name: str) -> None:
+    source = MemorySource([recording(0), recording(1)])
+    path = prepare(source, tmp_path).folder / f"{name}.bin"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"is damaged: {name}\.bin is not as it was written.*Delete that folder"):
+        prepare(source, tmp_path)
+
+
+def test_an_array_is_hashed_once_by_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = MemorySource([recording(0), recording(1)])
+    prepare(source, tmp_path)
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    prepare(source, tmp_path)
+
+
+def described(**changes: Any) -> dict[str, Any]:
+    return {"array": "time_s", "dtype": "<f8", "shape": [21], "sha256": "0" * 64, **changes}
+
+
 def change_index(**changes: Any) -> Callable[[Path], None]:
     def change(path: Path) -> None:
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        path.with_suffix(".sha256").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
 
     return change
 
@@ -277,8 +305,17 @@ def change_index(**changes: Any) -> Callable[[Path], None]:
         (change_index(colour="red"), "unknown key 'colour'"),
         (change_index(sensor_offsets=[0]), "1 offsets for 2 recordings"),
         (change_index(files=[]), r"time_s\.bin is missing"),
-        (change_index(files=[{"array": "time_s", "dtype": "|O", "shape": [21]}]), r"dtype .*'\|O'"),
-        (change_index(files=[{"array": "time_s", "dtype": "<f4", "shape": [21]}]), "holds 168 bytes instead of 84"),
+        (change_index(sensor_offsets=[0, 30, 21]), "offsets that step back"),
+        (change_index(sensor_offsets=[1, 10, 21]), "offsets that step back"),
+        (change_index(sensor_offsets=[0, 10, 20]), r"time_s\.bin has the shape \(21,\), the recordings 20 rows"),
+        (change_index(files=[described(dtype="|O")]), r"dtype .*'\|O'"),
+        (change_index(files=[described(dtype="<f4")]), "holds 168 bytes instead of 84"),
+        (change_index(files=[described(shape=[-3, -7])]), r"time_s\.bin has the shape \(-3, -7\)"),
+        (change_index(files=[described(sha256="1" * 64)]), r"time_s\.bin is not as it was written"),
+        (lambda path: path.with_suffix(".sha256").unlink(), r"index\.json cannot be read"),
+        (lambda path: path.write_text(path.read_text().replace("0", "1", 1)), "."),
+        (lambda path: path.write_text(path.read_text() + " "), r"index\.json is not as it was written"),
+        (lambda path: path.write_text("[" * 5000), r"index\.json cannot be read .*nested more than"),
     ],
 )
 def test_a_damaged_index_is_refused(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:

@@ -17,8 +17,9 @@ from training.command_line import Command
 from vskd.errors import DataError
 from vskd_training.data.sources import open_source
 from vskd_training.datasets.check import check
+from vskd_training.datasets.files.numpy_pickle import read_mapping
 from vskd_training.datasets.recording import Source
-from vskd_training.datasets.shoulder_watch.reader import EXERCISES, FILE, ShoulderWatchSource, read_arrays
+from vskd_training.datasets.shoulder_watch.reader import EXERCISES, FILE, ShoulderWatchSource
 from vskd_training.settings import DataConfig
 
 installed = pytest.mark.skipif(
@@ -48,6 +49,10 @@ def content(subjects: int = 4) -> dict[str, Any]:
 def write(folder: Path, what: Any) -> Path:
     np.save(folder / FILE, np.array(what, dtype=object), allow_pickle=True)
     return folder
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    return read_mapping(path, way_out="Install the package again")
 
 
 def write_pickle(folder: Path, stream: bytes) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vskd.commands.terminal import say
 from vskd_training.commands.options import CACHE, CONFIG, PAUSE, ROOT, SEED, SET
 from vskd_training.commands.terminal import open_experiment, progress_bar
 from vskd_training.data.sources import open_source
@@ -68,25 +69,25 @@ def init(folder: Path) -> None:
     from vskd_training.datasets.guess.files import init as write
 
     found = write(folder)
-    click.echo(description_text(folder, found), nl=False)
+    say(description_text(folder, found), nl=False, lines=True)
     subjects = sorted({clip.subject for clip in found.clips})
     labels = sorted({clip.label or "(no label)" for clip in found.clips})
-    click.echo(f"{len(found.clips)} clips; subjects: {', '.join(subjects)}; labels: {', '.join(labels)}", err=True)
+    say(f"{len(found.clips)} clips; subjects: {', '.join(subjects)}; labels: {', '.join(labels)}", err=True)
     for name, why in found.others:
-        click.echo(f"passed over: {name}: {why}", err=True)
-    click.echo(f"wrote {folder / DESCRIPTION} and {folder / TABLE}: look them over, all of it is guessed", err=True)
+        say(f"passed over: {name}: {why}", err=True)
+    say(f"wrote {folder / DESCRIPTION} and {folder / TABLE}: look them over, all of it is guessed", err=True)
 
 
 def _show_counts(report: DatasetReport) -> None:
-    click.echo(f"{report.name}, view {report.view}: {report.recordings} recordings")
-    click.echo("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
+    say(f"{report.name}, view {report.view}: {report.recordings} recordings")
+    say("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
     labels = {name or "(no label)": count for name, count in report.by_label.items()}
     groups = {
         column: {value or "(empty)": count for value, count in values.items()}
         for column, values in report.groups.items()
     }
     for title, counts in {"subjects": report.by_subject, "activities": labels, **groups}.items():
-        click.echo(f"{title:11} " + ", ".join(f"{name}: {count}" for name, count in counts.items()))
+        say(f"{title:11} " + ", ".join(f"{name}: {count}" for name, count in counts.items()))
     lengths = (
         ("samples", report.samples),
         ("frames", report.frames),
@@ -95,18 +96,18 @@ def _show_counts(report: DatasetReport) -> None:
     )
     for title, length in lengths:
         if length is not None:
-            click.echo(f"{title:11} {length.shortest:g} / {length.median:g} / {length.longest:g}  (min/median/max)")
-    click.echo(f"largest |reading| {report.largest_acceleration_g:.2f} g")
-    click.echo(f"missing     {len(report.missing_trials)}: {', '.join(report.missing_trials) or 'none'}")
+            say(f"{title:11} {length.shortest:g} / {length.median:g} / {length.longest:g}  (min/median/max)")
+    say(f"largest |reading| {report.largest_acceleration_g:.2f} g")
+    say(f"missing     {len(report.missing_trials)}: {', '.join(report.missing_trials) or 'none'}")
 
 
 def _show_defects(report: DatasetReport, *, every: bool) -> None:
-    click.echo(f"defects     {len(report.defects)}, of which {report.left_out} cost a recording")
+    say(f"defects     {len(report.defects)}, of which {report.left_out} cost a recording")
     for kind, count in report.defects_by_kind.items():
-        click.echo(f"  {count} x {kind}")
+        say(f"  {count} x {kind}")
         of_kind = [defect for defect in report.defects if defect.kind == kind]
         for defect in of_kind if every else of_kind[:1]:
-            click.echo(f"    {'' if every or count == 1 else 'e.g. '}{defect.where}: {defect.what}")
+            say(f"    {'' if every or count == 1 else 'e.g. '}{defect.where}: {defect.what}")
 
 
 @data.command("recording", epilog="Example: vskd data recording --config C.toml --id a1_s2_t1 --out a1_s2_t1.csv")
@@ -126,7 +127,7 @@ def recording(
     prepared = open_experiment(load_config(config_file, changes=changes), root, cache).prepared
     index = prepared.index(name)
     write_samples(out, *prepared.sensor(index))
-    click.echo(f"{out}: {name}, {prepared.infos[index].label or '(no label)'}", err=True)
+    say(f"{out}: {name}, {prepared.infos[index].label or '(no label)'}", err=True)
 
 
 @data.command("virtual", epilog="Example: vskd data virtual --root ~/data/utd-mhad --out virtual-wrists")
@@ -139,9 +140,9 @@ def virtual(root: Path, out: Path) -> None:
 
     with progress_bar("differentiate skeletons") as progress:
         count, left_out = write_virtual(UtdMhadSource.open(root, view="joints"), out, progress=progress)
-    click.echo(f"{out}: {count} virtual recordings, {len(left_out)} left out", err=True)
+    say(f"{out}: {count} virtual recordings, {len(left_out)} left out", err=True)
     for defect in left_out:
-        click.echo(f"  {defect.where}: {defect.what}", err=True)
+        say(f"  {defect.where}: {defect.what}", err=True)
 
 
 @data.command("stream", epilog="Example: vskd data stream --run runs/student --root ~/data/utd-mhad --out streams")
@@ -209,7 +210,7 @@ def _write_joined(
         write_samples(path, joined.time_s, joined.acceleration_g)
         write_truth(out / f"{joined.subject}.truth.csv", joined.spans)
         minutes = joined.time_s[-1] / 60
-        click.echo(f"{path}: {len(joined.spans)} recordings, {minutes:.1f} min; {joined.subject}.truth.csv", err=True)
+        say(f"{path}: {len(joined.spans)} recordings, {minutes:.1f} min; {joined.subject}.truth.csv", err=True)
 
 
 def _write_synthetic(config_file: Path, changes: tuple[str, ...], subject: str, out: Path, truth: Path) -> None:
@@ -227,4 +228,4 @@ def _write_synthetic(config_file: Path, changes: tuple[str, ...], subject: str, 
     recording, spans = continuous(data.synthetic, subject=subject)
     write_samples(out, recording.time_s, recording.acceleration_g)
     write_truth(truth, spans)
-    click.echo(f"{out}: subject {subject}, {len(spans)} activities, {recording.time_s[-1]:.0f} s (synthetic)", err=True)
+    say(f"{out}: subject {subject}, {len(spans)} activities, {recording.time_s[-1]:.0f} s (synthetic)", err=True)

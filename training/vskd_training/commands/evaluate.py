@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from vskd.commands.terminal import say
 from vskd.engines import ENGINES
 from vskd_training.commands.evaluate_stream import (
     StreamOptions,
@@ -132,7 +133,7 @@ def _evaluate_recordings(run: Path, tested: Tested, coverage: float, out: Path |
     for table in evaluation_tables(title, result):
         show_table(table)
     for sentence in evaluation_sentences(result):
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
     for path in write_evaluation(result, out, title=title) if out else ():
-        click.echo(f"written: {path}", err=True)
-    click.echo(json.dumps(to_mapping(result), sort_keys=True))
+        say(f"written: {path}", err=True)
+    say(json.dumps(to_mapping(result), sort_keys=True))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vskd.commands.input_option import InputOption
+from vskd.commands.terminal import say
 from vskd_training.commands.options import PAUSE, SEED
 from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
 
@@ -142,14 +143,14 @@ def evaluate_stream(tested: Tested, options: StreamOptions, out: Path | None) ->
     for table in stream_tables(title, result):
         show_table(table)
     for sentence in stream_sentences(result):
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
     document = result.document()
     if out:
         with disk_errors(out, DataError, hint="Give another --out, or make room"):
             out.mkdir(parents=True, exist_ok=True)
             write_file(out / DOCUMENT, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
-        click.echo(f"written: {out / DOCUMENT}", err=True)
-    click.echo(json.dumps(document, sort_keys=True))
+        say(f"written: {out / DOCUMENT}", err=True)
+    say(json.dumps(document, sort_keys=True))
 
 
 def _of_run(tested: Tested, options: StreamOptions) -> StreamEvaluation:

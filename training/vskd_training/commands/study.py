@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vskd.commands.terminal import say
 from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import progress_bar
 
@@ -85,7 +86,7 @@ def study(
         _report(opened, out)
         return
     for text in dict.fromkeys(outcome.traceback for outcome in failed):
-        click.echo(text, err=True, nl=False)
+        say(text, err=True, nl=False, lines=True)
     _report_what_is_finished(opened, out, failed)
     raise failure(failed, len(opened.cells))
 
@@ -94,8 +95,8 @@ def _report(study: Study, out: Path, failed: Sequence[Outcome] = ()) -> None:
     from vskd_training.study.report import PAGE, RESULT, report_study
     from vskd_training.study.tables import table
 
-    click.echo(table(report_study(study, out, failed)), nl=False)
-    click.echo(f"result: {out / RESULT}; page: {out / PAGE}", err=True)
+    say(table(report_study(study, out, failed)), nl=False, lines=True)
+    say(f"result: {out / RESULT}; page: {out / PAGE}", err=True)
 
 
 def _print_plan(study: Study, out: Path, root: Path | None, cache: Path, jobs: int) -> None:
@@ -103,7 +104,7 @@ def _print_plan(study: Study, out: Path, root: Path | None, cache: Path, jobs: i
 
     with progress_bar(f"time {study.spec.name}") as bar:
         folds, items = plan_study(study, out, root=root, cache=cache, progress=bar)
-    click.echo(plan_in_words(study, folds, items, jobs=jobs), nl=False)
+    say(plan_in_words(study, folds, items, jobs=jobs), nl=False, lines=True)
 
 
 def _report_what_is_finished(study: Study, out: Path, failed: Sequence[Outcome] = ()) -> None:

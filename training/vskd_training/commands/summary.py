@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vskd.commands.terminal import say
+
 
 @click.command(epilog="Example: vskd summary build/demo")
 @click.argument("folder", type=click.Path(path_type=Path))
 def summary(folder: Path) -> None:
     """Say in a few lines what `make demo` left in its folder: accuracies, sizes, latencies."""
-    click.echo("\n".join(_lines(folder)))
+    say("\n".join(_lines(folder)), lines=True)
 
 
 #: What is exported: the run, its bundle, and the evaluation of its int8 model.
@@ -66,9 +67,10 @@ def _accuracy(metrics: dict[str, Any]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     from vskd.errors import DataError
+    from vskd.untrusted.documents import read_json
 
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", hint="`make demo` makes it") from error
     except ValueError as error:

@@ -21,7 +21,8 @@ def progress_bar(title: str, *, shown: bool = True) -> Iterator[Callable[..., No
         yield lambda done, total, note="": None
         return
     from rich import progress
-    from rich.console import Console
+
+    from vskd.commands.rich_console import SafeConsole
 
     columns = (
         progress.TextColumn("{task.description}"),
@@ -31,7 +32,7 @@ def progress_bar(title: str, *, shown: bool = True) -> Iterator[Callable[..., No
         progress.TimeRemainingColumn(),
         progress.TextColumn("{task.fields[note]}"),
     )
-    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress.Progress(*columns, console=SafeConsole(stderr=True)) as bar:
 
         def update(done: int, total: int, note: str = "") -> None:
             # What is there already (a cache) reports no progress, and then there is no bar.
@@ -51,6 +52,6 @@ def open_experiment(config: Config, root: Path | None, cache: Path, *, shown: bo
 
 def show_table(table: Table) -> None:
     """Print a table on stderr."""
-    from rich.console import Console
+    from vskd.commands.rich_console import SafeConsole
 
-    Console(stderr=True).print(table)
+    SafeConsole(stderr=True).print(table)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from vskd.commands.terminal import say
+
 
 @click.command(epilog="Example: vskd timeline events.jsonl --truth truth.csv --out timeline.png")
 @click.argument("events", metavar="EVENTS.jsonl", type=click.Path(path_type=Path))
@@ -22,4 +24,4 @@ def timeline(events: Path, truth: Path, out: Path) -> None:
         raise click.UsageError(f"--out must end in .png, got {out}")
     with disk_errors(out, DataError, hint="Give another --out"):
         found = draw_timeline(read_events(events), read_truth(truth), out)
-    click.echo(f"{found}; plot: {out}")
+    say(f"{found}; plot: {out}")

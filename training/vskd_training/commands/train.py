@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vskd.commands.terminal import say
 from vskd_training.commands.options import CACHE, CONFIG, ROOT, SET
 from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
 
@@ -204,25 +205,23 @@ def _show_split(experiment: Experiment) -> None:
     if experiment.sides.unlabelled:
         sides["without labels"] = experiment.sides.unlabelled_subjects
     subjects = "; ".join(f"{side} {', '.join(names) or 'none'}" for side, names in sides.items())
-    click.echo(f"{experiment.prepared.name}, {split.protocol}: subjects {subjects}", err=True)
+    say(f"{experiment.prepared.name}, {split.protocol}: subjects {subjects}", err=True)
     defects = experiment.prepared.defects
     if defects:
         left_out = sum(defect.left_out for defect in defects)
-        click.echo(
-            f"{left_out} recordings left out, {len(defects) - left_out} in part; see `vskd data check`", err=True
-        )
+        say(f"{left_out} recordings left out, {len(defects) - left_out} in part; see `vskd data check`", err=True)
     without = experiment.without_label()
     if any(without.values()):
-        click.echo(
+        say(
             f"recordings without a label: {without['distillation']} of training subjects, used in distillation; "
             f"{without['unused']} of others, not used",
             err=True,
         )
     if experiment.sides.unknown:
         names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)
-        click.echo(f"left-out activities: {names} ({count} recordings of test subjects)", err=True)
+        say(f"left-out activities: {names} ({count} recordings of test subjects)", err=True)
     if split.leaky:
-        click.echo("LEAKY: test subjects are also in the training; this says nothing about new subjects", err=True)
+        say("LEAKY: test subjects are also in the training; this says nothing about new subjects", err=True)
 
 
 def _show_card(path: Path, card: dict[str, Any]) -> None:
@@ -233,12 +232,12 @@ def _show_card(path: Path, card: dict[str, Any]) -> None:
         from vskd_training.study.shipping import in_words
 
         tested = in_words(card.get("study")) if card["role"] == "student" else "nobody is tested: there is no recording"
-        click.echo(tested, err=True)
-        click.echo(f"run: {path}", err=True)
+        say(tested, err=True)
+        say(f"run: {path}", err=True)
         return
     leaky = " LEAKY" if card["data"]["split"]["leaky"] else ""
     title = f"{card['role']} {path} ({card['data']['dataset']}{leaky})"
     # The teachers' own metrics on the test subjects: distillation can hardly lift a student above them.
     teachers = {"teachers": card["teacher_metrics"]["test"]} if "teacher_metrics" in card else {}
     show_table(metrics_table(title, {**card["metrics"], **teachers}))
-    click.echo(f"run: {path}; confusion matrix: {draw_card(path, card, title=title)}", err=True)
+    say(f"run: {path}; confusion matrix: {draw_card(path, card, title=title)}", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import DataError
+from vskd.untrusted.documents import read_json
 from vskd_training.datasets.recording import Span
 
 
@@ -67,7 +67,7 @@ def read_events(path: Path) -> list[Span]:
     events = []
     for number, line in enumerate(_lines(path), start=1):
         try:
-            event: dict[str, Any] = json.loads(line)
+            event: dict[str, Any] = read_json(line)
             events.append(Span(float(event["start_s"]), float(event["end_s"]), str(event["label"])))
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(

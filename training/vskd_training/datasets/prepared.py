@@ -2,7 +2,8 @@
 
 The folder's name carries the key: SHA-256 over the bytes of the source files, the reader's settings, and the versions
 of reader and cache. A changed byte or setting is another key, thus another folder, and nothing stale is ever read. A
-cache is written whole or not at all (``vskd.writing``).
+cache is written whole or not at all (``vskd.writing``). Its files are hashed as they are written, and checked once by
+each process that opens them: a disk that lost some of them must not be trained on.
 
 This module knows sources and files. It does not know data sets, windows or splits.
 """
@@ -15,7 +16,8 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -24,13 +26,14 @@ from numpy.typing import NDArray
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError, did_you_mean
+from vskd.untrusted.documents import read_json
 from vskd.writing import FolderDraft, disk_errors, new_folder
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo, Source
 
 #: Goes into the key. Raise it with every change to the files below.
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
-_INDEX = "index.json"
+_INDEX, _INDEX_SUM = "index.json", "index.sha256"
 _ARRAYS = ("time_s", "acceleration_g", "frame_time_s", "frames")
 
 
@@ -41,6 +44,7 @@ class _File:
     array: str
     dtype: Literal["<f8", "<f4", "|u1"]
     shape: tuple[int, ...]
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,9 @@ def _build(source: Source, folder: Path, key: str, progress: Callable[[int, int]
         with on_disk():
             for file in files.values():
                 file.close()
-            (draft.path / _INDEX).write_text(json.dumps(to_mapping(index), indent=1) + "\n", encoding="utf-8")
+            text = json.dumps(to_mapping(index), indent=1) + "\n"
+            (draft.path / _INDEX).write_text(text, encoding="utf-8")
+            (draft.path / _INDEX_SUM).write_text(hashlib.sha256(text.encode()).hexdigest() + "\n", encoding="ascii")
             _publish(draft)
 
 
@@ -218,6 +224,12 @@ class _Column:
         self._file = file
         self.dtype, self.row_shape = np.dtype(np.uint8), tuple[int, ...]()
         self.offsets = [0]
+        self._hash = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that was appended (hex)."""
+        return self._hash.hexdigest()
 
     def append(self, block: NDArray[Any], what: str) -> None:
         if len(self.offsets) == 1:
@@ -226,13 +238,20 @@ class _Column:
             raise DataError(
                 f"{what} is {block.dtype} {block.shape[1:]}, in the recordings before it {self.dtype} {self.row_shape}"
             )
-        self._file.write(np.ascontiguousarray(block).tobytes())
+        content = np.ascontiguousarray(block).tobytes()
+        self._hash.update(content)
+        self._file.write(content)
         self.offsets.append(self.offsets[-1] + len(block))
 
 
 def _index_of(source: Source, key: str, infos: tuple[RecordingInfo, ...], columns: dict[str, _Column]) -> _Index:
     files = {
-        name: {"array": name, "dtype": column.dtype.str, "shape": [column.offsets[-1], *column.row_shape]}
+        name: {
+            "array": name,
+            "dtype": column.dtype.str,
+            "shape": [column.offsets[-1], *column.row_shape],
+            "sha256": column.sha256,
+        }
         for name, column in columns.items()
     }
     return _Index(
@@ -262,8 +281,8 @@ def _check_lengths(recording: Recording) -> None:
 
 def _read_index(folder: Path) -> _Index:
     try:
-        content = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-        index = from_mapping(_Index, content, where=_INDEX)
+        text, summed = ((folder / name).read_text(encoding="utf-8") for name in (_INDEX, _INDEX_SUM))
+        index = from_mapping(_Index, read_json(text), where=_INDEX)
     except (OSError, ValueError, ConfigError) as error:
         raise _damaged(folder, f"{_INDEX} cannot be read ({error})") from error
     if index.version != CACHE_VERSION:
@@ -271,6 +290,10 @@ def _read_index(folder: Path) -> _Index:
     for offsets in (index.sensor_offsets, index.frame_offsets):
         if len(offsets) != len(index.infos) + 1:
             raise _damaged(folder, f"{_INDEX} has {len(offsets)} offsets for {len(index.infos)} recordings")
+        if offsets[0] != 0 or any(later < earlier for earlier, later in pairwise(offsets)):
+            raise _damaged(folder, f"{_INDEX} has offsets that step back")
+    if hashlib.sha256(text.encode()).hexdigest() != summed.strip():
+        raise _damaged(folder, f"{_INDEX} is not as it was written")
     return index
 
 
@@ -282,9 +305,22 @@ def _map(folder: Path, name: str, index: _Index) -> NDArray[Any]:
     size, found = math.prod(described.shape) * np.dtype(described.dtype).itemsize, path.stat().st_size
     if found != size:
         raise _damaged(folder, f"{path.name} holds {found} bytes instead of {size}")
+    offsets = index.sensor_offsets if name in ("time_s", "acceleration_g") else index.frame_offsets
+    if min(described.shape, default=-1) < 0 or described.shape[0] != offsets[-1]:
+        raise _damaged(folder, f"{path.name} has the shape {described.shape}, the recordings {offsets[-1]} rows")
+    state = path.stat()
+    if _sha256_of(path, state.st_ino, state.st_mtime_ns, state.st_size) != described.sha256:
+        raise _damaged(folder, f"{path.name} is not as it was written")
     if not size:  # an array without elements cannot be mapped
         return np.empty(described.shape, dtype=described.dtype)
     return np.memmap(path, dtype=described.dtype, mode="r", shape=described.shape)
+
+
+@cache
+def _sha256_of(path: Path, *state: int) -> str:
+    """Of a file, read once by a process as long as its inode, time and size stay."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _damaged(folder: Path, what: str) -> DataError:

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.errors import DataError
+from vskd.untrusted.documents import read_json
 from vskd.writing import disk_errors, refuse_unwritable, remove_folder, write_file
 from vskd_training.runs.versions import versions
 from vskd_training.settings import Config
@@ -75,7 +76,7 @@ class Run:
             made_by = f"`vskd train {role or 'teacher'} ... --out {path}`"
             raise DataError(f"{path} {state}: it has no {CARD}", hint=f"{made_by} makes it")
         try:
-            card = json.loads((path / CARD).read_text(encoding="utf-8"))
+            card = read_json((path / CARD).read_text(encoding="utf-8"))
             found, config, contract = card["role"], card["config"], card["contract"]
         except (ValueError, KeyError) as error:
             raise DataError(f"{path / CARD} was changed or cut short: {error!r}", hint="Train again") from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
+from vskd.untrusted.documents import read_toml
 from vskd_training.settings.config import Config
 from vskd_training.settings.students import with_student
 
@@ -39,12 +39,12 @@ def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
     ConfigError : not TOML, or a key or value that does not exist; names the change that brought it in
     """
     try:
-        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+        mapping = read_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"cannot read the config {path}: {error.strerror}", hint="See training/presets") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8, at byte {error.start}", hint="Save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}", hint="See training/presets") from error
     try:
         return _changed(mapping, changes, where=path.name)
@@ -85,8 +85,8 @@ def _apply(mapping: dict[str, Any], change: str) -> None:
         if not isinstance(mapping, dict):
             raise ConfigError(f"--set {change}: {section!r} is no section")
     try:
-        given = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        given = read_toml(f"value = {value}")["value"]
+    except ValueError:
         given = value.strip()  # a bare word is a string, as on any command line
     mapping[name] = _as_names(given) if key.strip() in _NAMES else given
 

@@ -7,7 +7,6 @@ batch order and augmentation stream, since all of them come from the seed (and t
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Literal
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
+from vskd.untrusted.documents import read_toml
 from vskd_training.data.sources import open_source
 from vskd_training.data.splits import folds_of
 from vskd_training.loop.train import student_config
@@ -93,10 +93,10 @@ def open_study(path: Path, *, root: Path | None) -> Study:
     """
     try:
         content = path.read_bytes()
-        spec = from_mapping(StudySpec, tomllib.loads(content.decode("utf-8")), where=path.name)
+        spec = from_mapping(StudySpec, read_toml(content.decode("utf-8")), where=path.name)
     except OSError as error:
         raise DataError(f"cannot read the study {path}: {error.strerror}", hint="See training/studies") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     config_file = path.parent / spec.config
     config = load_config(config_file, changes=spec.set)

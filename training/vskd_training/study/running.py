@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +18,7 @@ from vskd_training.data.sources import open_source
 from vskd_training.settings import DataConfig
 from vskd_training.study.cells import UNFINISHED, Outcome, attempt_cell, is_finished
 from vskd_training.study.check import StudyData, check_study
+from vskd_training.study.lifeline import with_parent
 from vskd_training.study.plan import Cell, Study
 from vskd_training.study.ray_backend import Lost, Run, Shared, Task, on_cluster
 
@@ -122,7 +124,7 @@ def on_cores(jobs: int, *, lost: Lost | None = None) -> Iterator[Run]:
         left = {task.name: task for task in tasks}
         parallel = Parallel(n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered")
         try:
-            for name, result in parallel(delayed(_named)(call, task) for task in tasks):
+            for name, result in parallel(delayed(with_parent)(os.getpid(), _named, call, task) for task in tasks):
                 del left[name]
                 yield result
         except BrokenProcessPool:
@@ -142,7 +144,7 @@ def _alone(call: Callable[[Any], Any], task: Task, lost: Lost | None) -> Any:
 
     try:
         # One job would run in this process.
-        return Parallel(n_jobs=2, backend="loky")([delayed(call)(task)])[0]
+        return Parallel(n_jobs=2, backend="loky")([delayed(with_parent)(os.getpid(), call, task)])[0]
     except BrokenProcessPool as died:
         error = DataError("its process died twice", hint="Look at this machine's memory, or give fewer --jobs")
         if lost is None:

@@ -9,13 +9,13 @@ and by its teachers.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
+from vskd.untrusted.documents import read_json
 from vskd_training.loop.viewers import flat
 from vskd_training.runs.run import Run
 from vskd_training.settings import Config
@@ -81,7 +81,7 @@ def _read(out: Path) -> tuple[dict[str, Any], str]:
     path = out / RESULT
     try:
         raw = path.read_bytes()
-        content: dict[str, Any] = json.loads(raw)
+        content: dict[str, Any] = read_json(raw.decode("utf-8"))
         missing = {"study", "leaky", "dataset", "arms"} - {*content}
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", hint="`vskd study` writes it") from error

@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import math
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,8 @@ from vskd.closed import from_mapping
 from vskd.contract import Unit
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.sources.layout import AxisNames, Layout, with_rate
+from vskd.untrusted.documents import read_toml
+from vskd.untrusted.text import in_normal_form, label_problem, name_problem, shown
 from vskd_training.datasets.folder.skeleton import OwnSkeleton
 
 DESCRIPTION = "dataset.toml"
@@ -39,6 +40,10 @@ _OWN = (*_NEEDED, "video", "joints", "rows", "start_s", "end_s")
 #: Columns that would change what a clip is, and are no columns of this table -> what to write instead.
 _MEANT = re.compile(r"(start|begin|from|onset|end|stop|to|until|offset)(_?(s|ms|time|sec|seconds|sample|row|frame))?")
 _WAY_OUT = f"A folder of recordings holds {DESCRIPTION} and {TABLE}; README, 'Your own recordings', shows both"
+
+
+#: Columns of ``clips.csv`` that name what is compared, counted and printed.
+_NAMES = ("clip", "subject", "label")
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,9 @@ class Description:
             raise ConfigError(f"{DESCRIPTION}: rate_hz must be above 0 Hz, got {self.rate_hz}")
         if not self.placement.strip():
             raise ConfigError(f"{DESCRIPTION}: placement is empty", hint="Say where the sensor sat: 'left wrist'")
+        for text, problem in ((self.placement, name_problem), *((label, label_problem) for label in self.labels)):
+            if found := problem(text):
+                raise ConfigError(f"{DESCRIPTION}: {shown(text[:100])!r} {found}", hint="Name it otherwise")
         if twice := _more_than_once(self.labels):
             raise ConfigError(f"{DESCRIPTION}: labels names {twice!r} twice", hint="Keep one of them")
         with_rate(self.layout, self.rate_hz)  # refuses two rates
@@ -114,10 +122,10 @@ def read_description(root: Path) -> Description:
         raise DataError(f"there is no folder {root}", hint=_WAY_OUT)
     path = root / DESCRIPTION
     try:
-        mapping = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        mapping = read_toml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is not TOML in UTF-8: {error}", hint="Mend the line") from error
     return from_mapping(Description, mapping, where=DESCRIPTION)
 
@@ -194,11 +202,22 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str]) -> ClipRow:
     for name in _NEVER_EMPTY:
         if not values[name]:
             raise DataError(f"{where}: the {name} is empty", hint="Fill it in, or drop the line")
+    for name in _NAMES:
+        values[name] = _name(name, values[name], where)
     for name in ("sensor", "video", "joints"):
         values[name] = _inside(values[name], f"{where}: the {name}")
     clip, subject, label, sensor, video, joints, rows, start, end = (values.pop(name) for name in _OWN)
     start_s, end_s = _part(start, end, where)
     return ClipRow(line, clip, subject, label, sensor, video, values, joints, rows, start_s, end_s)
+
+
+def _name(column: str, text: str, where: str) -> str:
+    """A name in its one spelling: one person in two of Unicode's would be trained on and tested."""
+    name = in_normal_form(text)
+    problem = label_problem(name) if column == "label" else name_problem(name)
+    if name and problem:
+        raise DataError(f"{where}: the {column} {shown(name[:100])!r} {problem}", hint="Name it otherwise")
+    return name
 
 
 def _part(start: str, end: str, where: str) -> tuple[float, float]:

@@ -5,8 +5,9 @@ Physiological Measurement 2018 (arXiv 1802.01489): 140 recordings of acceleromet
 There is no video. The cross-modal case is a *privileged sensor*: in the view ``sensors`` the teacher sees accelerometer
 and gyroscope, and the student the accelerometer alone.
 
-The file is a pickle. It is read by an unpickler that can build numpy arrays and plain values and nothing else, so that
-a file which was exchanged cannot run code. `seglearn` itself is never imported.
+The file is a pickle. It is read by ``files.numpy_pickle``, which builds arrays of numbers and plain values and nothing
+else, so that a file which was exchanged can neither run code nor take hold of memory. `seglearn` itself is never
+imported.
 
 This module does not know windows, splits or caches.
 """
@@ -14,7 +15,6 @@ This module does not know windows, splits or caches.
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import DataError
 from vskd_training.datasets.files.in_child import Reading, read_in_child
+from vskd_training.datasets.files.numpy_pickle import read_mapping
 from vskd_training.datasets.fingerprint import fingerprint
 from vskd_training.datasets.recording import BrokenFileError, Defect, Gravity, Recording, RecordingInfo
 from vskd_training.datasets.shoulder_watch import DATA_SET
@@ -118,87 +119,28 @@ def _read(path: Path) -> tuple[list[NDArray[np.floating[Any]]], list[RecordingIn
 
 def load_recordings(path: Path) -> Reading:
     """The file's recordings, in the process that calls it: tables (samples, 6), and whose they are."""
-    tables, infos = _checked(read_arrays(path), path)
+    tables, infos = _checked(read_mapping(path, way_out=_WAY_OUT), path)
     return Reading(tuple(tables), [to_mapping(info) for info in infos])
-
-
-def read_arrays(path: Path) -> dict[str, Any]:
-    """The mapping inside an .npy file of one pickled object, without running anything but numpy's own constructors.
-
-    Parameters
-    ----------
-    path : the file
-
-    Returns
-    -------
-    arrays, lists, strings and numbers by name
-
-    Raises
-    ------
-    DataError : no such file, not an .npy file of one object, or a pickle that asks for anything else
-    """
-    try:
-        with path.open("rb") as stream:
-            version = np.lib.format.read_magic(stream)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-            if version != (1, 0) or shape != () or dtype != np.dtype(object):
-                raise DataError(f"{path} holds {dtype} {shape}, not one object", hint=_WAY_OUT)
-            content = _NumpyOnly(stream).load()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
-    except _CANNOT_BE_UNPICKLED as error:
-        raise DataError(f"{path} cannot be read: {error}", hint=_WAY_OUT) from error
-    # numpy pickles an object array of no dimensions, which holds the mapping.
-    mapping = content.item() if isinstance(content, np.ndarray) and content.shape == () else content
-    if not isinstance(mapping, dict):
-        raise DataError(f"{path} holds a {type(mapping).__name__}, not a mapping of arrays", hint=_WAY_OUT)
-    return mapping
-
-
-#: What a damaged pickle, or one that asks for what it may not have, is refused with.
-_CANNOT_BE_UNPICKLED = (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError)
-
-
-def _latin_1(text: str, encoding: str) -> bytes:
-    """How Python 2's bytes travel in a pickle."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
-    return text.encode("latin1")
-
-
-#: numpy's own function, by the way it names itself: its module has moved between versions.
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _latin_1,
-}
-
-
-class _NumpyOnly(pickle.Unpickler):
-    """Builds arrays and plain values; whatever else a pickle names is refused before it is looked up."""
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        if (module_name, global_name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, and only numpy arrays are read")
-        return _ALLOWED[module_name, global_name]
 
 
 def _checked(content: dict[str, Any], path: Path) -> tuple[list[NDArray[np.floating[Any]]], list[RecordingInfo]]:
     """Tables (samples, 6) and whose they are, by exercise, subject and side."""
     try:
         rows = list(zip(content["X"], content["y"], content["subject"], content["side"], strict=True))
-        names, columns = list(content["y_labels"]), list(content["X_labels"])
+        names, columns = _words(content["y_labels"]), _words(content["X_labels"])
         if names != list(EXERCISES) or columns != _COLUMNS:
-            raise ValueError(f"columns {columns} and exercises {names}")
+            raise ValueError(f"columns {columns[:9]} and exercises {names[:9]}")
         found = sorted((int(y), int(subject), int(side), number) for number, (_, y, subject, side) in enumerate(rows))
         infos = [_info(*one[:3]) for one in found]
         tables = [_table(rows[number][0]) for *_, number in found]
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not the recordings of shoulder exercises ({error})", hint=_WAY_OUT) from error
     return tables, infos
+
+
+def _words(values: Any) -> list[str]:
+    """Short texts, out of a list or an array."""
+    return [str(value)[:20] if isinstance(value, str) else type(value).__name__ for value in values]
 
 
 def _info(exercise: int, subject: int, side: int) -> RecordingInfo:

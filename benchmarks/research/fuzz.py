@@ -1,0 +1,399 @@
+"""Random damage for minutes: a stream of impossible samples, files with changed bytes, and processes killed at work.
+
+``python -m research.fuzz stream --minutes 15``, ``python -m research.fuzz reader csv --minutes 5`` (``READERS`` lists
+them), ``python -m research.fuzz kills --count 60``
+
+What is found wrong is a violation, told with the seed that repeats it; exit code 1 if there is one. Allowed are an
+answer, and one ``VskdError``. Killed are ``vskd run --append`` and the writer of a bundle: afterwards every line is
+whole, and the folder holds the old bundle or the new one. The last line of standard output is one JSON document.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from research.document import Script
+from research.soak import MeanEngine
+from vskd import Classifier, Contract
+from vskd.bundle import Bundle, write_bundle
+from vskd.decide import Event
+from vskd.errors import VskdError
+from vskd.manifest import read_manifest
+from vskd.sources.csv import SampleReader
+from vskd.sources.npz import NpzReader
+from vskd.untrusted.arrays import read_npz
+from vskd.untrusted.documents import read_json, read_toml
+from vskd.untrusted.text import RESERVED_LABELS
+from vskd_benchmarks.device.environment import describe_machine
+
+Float64 = NDArray[np.float64]
+LABELS = ("x up", "y up", "z up")
+CONTRACT = Contract(labels=LABELS).with_decision(smoothing=0.5, no_signal_after_s=1.0, still_below_g=0.01)
+
+#: Samples of one fuzzed stream, at about 50 Hz.
+SAMPLES = 400
+
+
+# --- the stream
+
+
+def zeros(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    xyz[part] = 0
+
+
+def held(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    xyz[part] = xyz[part.start]
+
+
+def wild(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    xyz[part] = rng.choice([math.nan, math.inf, -math.inf, 1e30, 5e-324, 16.0, -16.0], size=xyz[part].shape)
+
+
+def one_axis(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    xyz[part, rng.integers(3)] = rng.normal()
+
+
+def other_unit(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    xyz[part] *= rng.choice([9.81, 1 / 9.81, 1000, -1, 0.5, 64])
+
+
+def shuffled(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    rng.shuffle(times[part])
+
+
+def shared(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    times[part] = times[part.start]
+
+
+def jump(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    times[part.start :] += rng.choice([-1e9, -100, -0.5, 0.3, 5, 1e4, 1e12])
+
+
+def wild_time(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    times[part.start] = rng.choice([math.nan, math.inf, -1e300, 1e300, 0.0])
+
+
+def other_rate(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    scale = rng.choice([0.01, 0.25, 0.5, 2, 5, 100])
+    times[part.start :] = times[part.start] + (times[part.start :] - times[part.start]) * scale
+
+
+DAMAGE = (zeros, held, wild, one_axis, other_unit, shuffled, shared, jump, wild_time, other_rate)
+
+
+def damaged(rng: np.random.Generator) -> tuple[Float64, Float64]:
+    """A wrist that moves, with one to four kinds of damage: times (samples,), s, and xyz (samples, 3), g."""
+    times = np.arange(SAMPLES) / 50 + rng.normal(0, 0.002, SAMPLES)
+    xyz = rng.normal([0, 0, 1], rng.choice([0.001, 0.2, 2]), (SAMPLES, 3))
+    for index in rng.integers(len(DAMAGE), size=rng.integers(1, 5)):
+        start = int(rng.integers(SAMPLES))
+        DAMAGE[index](rng, times, xyz, slice(start, start + int(rng.integers(1, SAMPLES))))
+    return times, xyz
+
+
+def events_of(times: Float64, xyz: Float64, cuts: NDArray[np.int64]) -> tuple[list[Event], str]:
+    """The events of pushes that end at these cuts, and the error that ended them, if one did."""
+    classifier, events = Classifier(CONTRACT, MeanEngine()), []
+    for time_s, samples in zip(np.split(times, cuts), np.split(xyz, cuts), strict=True):
+        try:
+            events += classifier.push(time_s, samples)
+        except VskdError as error:
+            return events, type(error).__name__
+    return events, ""
+
+
+def stream_problems(seed: int) -> Iterator[str]:
+    """What is wrong with the events of one fuzzed stream."""
+    rng = np.random.default_rng(seed)
+    times, xyz = damaged(rng)
+    one = events_of(times, xyz, np.arange(1, SAMPLES))
+    other = events_of(times, xyz, np.sort(rng.integers(SAMPLES, size=rng.integers(0, 9))))
+    if [told(event) for event in one[0]] != [told(event) for event in other[0]] and one[1] == other[1] == "":
+        yield "another cut into pushes gives other events"
+    for event in one[0]:
+        yield from event_problems(event, times, xyz)
+
+
+def told(event: Event) -> str:
+    return json.dumps(event.to_mapping(LABELS), sort_keys=True)
+
+
+def event_problems(event: Event, times: Float64, xyz: Float64) -> Iterator[str]:
+    """What no event may be."""
+    if event.label not in {*LABELS, *RESERVED_LABELS}:
+        yield f"an unknown label {event.label!r}"
+    if not (math.isfinite(event.start_s) and math.isfinite(event.end_s) and 0 <= event.probability <= 1):
+        yield "a number that is none"
+    if event.label in RESERVED_LABELS and not event.reason:
+        yield "no reason"
+    inside = xyz[(times >= event.start_s - 1e-6) & (times <= event.end_s + 1e-6)]
+    enough = len(inside) >= CONTRACT.window.samples // 2
+    if event.label in LABELS and enough and np.isfinite(inside).all() and (inside == inside[0]).all():
+        yield "an activity while the sensor was frozen"
+
+
+# --- readers
+
+
+def _csv(content: bytes) -> None:
+    lines = content.decode("utf-8", errors="replace").splitlines(keepends=True)
+    for _ in SampleReader.open(lines, name="fuzzed.csv").chunks(rows=50):
+        pass
+
+
+def _npz(content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        file.write(content)
+        file.flush()
+        for _ in NpzReader.open(Path(file.name)).chunks(rows=50):
+            pass
+
+
+def _arrays(content: bytes) -> None:
+    with _sentences():
+        read_npz(io.BytesIO(content), largest_bytes=2**20)
+
+
+def _contract(content: bytes) -> None:
+    Contract.from_json(content.decode("utf-8", errors="replace"))
+
+
+def _manifest(content: bytes) -> None:
+    read_manifest(content.decode("utf-8", errors="replace"), where="fuzzed")
+
+
+def _json(content: bytes) -> None:
+    with _sentences():
+        read_json(content.decode("utf-8", errors="replace"))
+
+
+def _toml(content: bytes) -> None:
+    with _sentences():
+        read_toml(content.decode("utf-8", errors="replace"))
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """These readers promise a ``ValueError`` with words, which their callers turn into a sentence of vskd's."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error) or isinstance(error, UnicodeError):
+            raise
+
+
+def seeds() -> dict[str, tuple[Callable[[bytes], None], bytes]]:
+    """Reader -> the function, and a file that it reads."""
+    rows = "".join(f"{index / 50},0.1,{index % 7},1\n" for index in range(120))
+    stream = io.BytesIO()
+    np.savez_compressed(stream, time_s=np.arange(120) / 50, xyz=np.ones((120, 3)))
+    manifest = {"schema_version": 1, "models": [], "files": {"contract.json": {"sha256": "0" * 64, "size_bytes": 9}}}
+    contract = CONTRACT.to_json().encode()
+    return {
+        "csv": (_csv, f"time_s,ax,ay,az\n{rows}".encode()),
+        "npz": (_npz, stream.getvalue()),
+        "arrays": (_arrays, stream.getvalue()),
+        "contract": (_contract, contract),
+        "manifest": (_manifest, json.dumps(manifest).encode()),
+        "json": (_json, contract),
+        "toml": (_toml, b'a = 1\n[b]\nc = [1, "two", 3.0, {d = 1979-05-27}]\n[[e]]\nf.g.h = 0x1f\n'),
+    }
+
+
+READERS = ("csv", "npz", "arrays", "contract", "manifest", "json", "toml")
+
+
+def mutated(content: bytes, rng: np.random.Generator) -> bytes:
+    """Some bytes changed, a piece left out, doubled, or put elsewhere."""
+    changed = bytearray(content)
+    for place in rng.integers(len(changed), size=rng.integers(0, 6)):
+        changed[place] = int(rng.choice([int(rng.integers(256)), *b'[",\n', 0, 255]))
+    start, length = (int(value) for value in rng.integers(len(changed), size=2))
+    piece = bytes(changed[start : start + length])
+    kind = rng.integers(5)
+    if kind == 1:
+        del changed[start : start + length]
+    elif kind == 2:
+        changed[start:start] = piece * int(rng.integers(1, 4))
+    elif kind == 3:
+        return bytes(changed[:start])
+    return bytes(changed)
+
+
+def reader_problems(read: Callable[[bytes], None], content: bytes, seed: int) -> Iterator[str]:
+    """What a reader raises that is no sentence of vskd's, or takes more than a second."""
+    started = time.perf_counter()
+    try:
+        read(mutated(content, np.random.default_rng(seed)))
+    except VskdError:
+        pass
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked for
+        yield f"{type(error).__name__}: {error}"
+    if time.perf_counter() - started > 1:
+        yield "more than a second"
+
+
+def repeated(problems: Callable[[int], Iterator[str]], minutes: float, seed: int) -> dict[str, Any]:
+    """Fuzz until the time is over: how often, and each problem with its count and its first seed."""
+    end, tries = time.monotonic() + 60 * minutes, 0
+    counts: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    while time.monotonic() < end:
+        for problem in problems(seed + tries):
+            counts[problem] += 1
+            first.setdefault(problem, seed + tries)
+        tries += 1
+    violations = [{"problem": name, "count": count, "seed": first[name]} for name, count in counts.most_common()]
+    return {"minutes": minutes, "tries": tries, "violations": violations}
+
+
+# --- kills
+
+
+_WRITER = """
+import sys
+from research.fuzz import write_again
+write_again(sys.argv[1])
+"""
+
+
+def write_again(folder: str) -> None:
+    """Write the bundle of the kills over itself until killed; every other time with another contract."""
+    for number in range(10**9):
+        make_bundle(Path(folder), number)
+
+
+def make_bundle(folder: Path, number: int) -> None:
+    """A bundle whose files tell its number."""
+    contract = dataclasses.replace(CONTRACT, trained_on=f"number {number % 2}")
+    files = {f"part{index}.bin": bytes([number % 2]) * 100_000 for index in range(8)}
+    write_bundle(folder, contract=contract, models=[], files=files, overwrite=True)
+
+
+def kill_problems(folder: Path, seed: int) -> Iterator[str]:
+    """Kill a writer of bundles, and a run that appends to an event log; look at what they leave."""
+    rng = np.random.default_rng(seed)
+    bundle = folder / "wrist.bundle"
+    make_bundle(bundle, 0)
+    _killed([sys.executable, "-c", _WRITER, str(bundle)], after_s=rng.uniform(0.3, 1.5))
+    try:
+        opened = Bundle.open(bundle)
+        opened.check()
+        number = int(opened.contract.trained_on[-1])
+        if any(set(opened.read(f"part{index}.bin")) != {number} for index in range(8)):
+            yield "a bundle that is half old and half new"
+    except VskdError as error:
+        yield f"a bundle that does not open: {error.message}"
+    make_bundle(bundle, 1)
+    if left := [path.name for path in folder.iterdir() if path.name.startswith(".")]:
+        yield f"the next writer leaves {len(left)} hidden folders of a killed one"
+    yield from _log_problems(folder / "events.csv", rng)
+
+
+_LOGGER = """
+import sys
+from pathlib import Path
+from research.fuzz import log_events
+log_events(Path(sys.argv[1]))
+"""
+
+
+def log_events(path: Path) -> None:
+    """Append events of one wrist to a CSV until killed, as ``vskd run --append`` does."""
+    from vskd.sinks.event_files import file_sink, open_output
+
+    classifier = Classifier(CONTRACT, MeanEngine())
+    with open_output(path, append=True) as stream:
+        sink = file_sink(path, stream, LABELS)
+        rng = np.random.default_rng()
+        for number in range(10**9):
+            times = number * 4.0 + np.arange(200) / 50
+            for event in classifier.push(times, rng.normal([0, 0, 1], 0.2, (200, 3))):
+                sink(event)
+
+
+def _log_problems(path: Path, rng: np.random.Generator) -> Iterator[str]:
+    for _ in range(2):  # the second appends to what the first left
+        _killed([sys.executable, "-c", _LOGGER, str(path)], after_s=rng.uniform(0.4, 1.2))
+    if not path.exists():
+        return
+    *lines, _ = path.read_text().split("\n")  # what is behind the last line break is cut by the next run
+    if len({line.count(",") for line in lines}) > 1:
+        yield "a line of the log that is not whole"
+
+
+def _killed(command: list[str], *, after_s: float) -> None:
+    process = subprocess.Popen(command)
+    try:
+        process.wait(timeout=after_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def _finish(kind: str, result: dict[str, Any]) -> None:
+    click.echo(json.dumps({"benchmark": f"fuzz {kind}", "machine": describe_machine(), **result}))
+    for violation in result["violations"]:
+        click.echo(f"{violation['count']} x {violation['problem']} (seed {violation['seed']})", err=True)
+    sys.exit(int(bool(result["violations"])))
+
+
+@click.group(epilog="Example: python -m research.fuzz stream --minutes 15")
+def main() -> None:
+    """Random damage, for minutes."""
+
+
+_minutes = click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True)
+_seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first one.")
+
+
+@main.command(cls=Script)
+@_minutes
+@_seed
+def stream(minutes: float, seed: int) -> None:
+    """Impossible samples: no crash, no number that is none, the same events however they are cut."""
+    _finish("stream", repeated(stream_problems, minutes, seed))
+
+
+@main.command(cls=Script)
+@click.argument("name", type=click.Choice(READERS))
+@_minutes
+@_seed
+def reader(name: str, minutes: float, seed: int) -> None:
+    """Changed bytes: an answer or one sentence, within a second."""
+    read, content = seeds()[name]
+    _finish(f"reader {name}", repeated(lambda one: reader_problems(read, content, one), minutes, seed))
+
+
+@main.command(cls=Script)
+@click.option("--count", type=click.IntRange(1), default=60, show_default=True)
+@_seed
+def kills(count: int, seed: int) -> None:
+    """Killed writers: what they leave is whole, old or new."""
+    violations = []
+    for number in range(seed, seed + count):
+        with tempfile.TemporaryDirectory() as folder:
+            found = kill_problems(Path(folder), number)
+            violations += [{"problem": problem, "count": 1, "seed": number} for problem in found]
+    _finish("kills", {"kills": 3 * count, "violations": violations})
+
+
+if __name__ == "__main__":
+    main()

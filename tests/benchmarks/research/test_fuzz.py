@@ -1,0 +1,59 @@
+"""The fuzz commands, for seconds: they find nothing where nothing is wrong, and what is planted."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from research import fuzz
+from vskd.decide import Event
+
+
+def test_some_streams_are_sound():
+    assert [problem for seed in range(15) for problem in fuzz.stream_problems(seed)] == []
+
+
+def test_a_command_tells_what_it_found(monkeypatch):
+    monkeypatch.setattr(fuzz, "stream_problems", lambda seed: iter(["wrong"] if seed == 7 else []))
+    done = CliRunner().invoke(fuzz.main, ["stream", "--minutes", "0.001", "--seed", "7"])
+    document = json.loads(done.stdout.splitlines()[0])
+    assert (done.exit_code, document["violations"]) == (1, [{"problem": "wrong", "count": 1, "seed": 7}])
+
+
+@pytest.mark.parametrize("name", fuzz.READERS)
+def test_some_files_with_changed_bytes_are_an_answer_or_a_sentence(name):
+    read, content = fuzz.seeds()[name]
+    read(content)
+    assert [problem for seed in range(100) for problem in fuzz.reader_problems(read, content, seed)] == []
+
+
+def test_a_kill_leaves_nothing_half(tmp_path):
+    assert list(fuzz.kill_problems(tmp_path, 1)) == []
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), RecursionError(), MemoryError()])
+def test_a_reader_that_crashes_is_found(error):
+    def read(content: bytes) -> None:
+        raise error
+
+    assert len(list(fuzz.reader_problems(read, b"abc", 0))) == 1
+
+
+def test_events_that_cannot_be_are_found():
+    times, frozen, even = np.arange(100) / 50, np.ones((100, 3)), np.full(3, 1 / 3)
+    sound = Event("x up", 0.5, "", 0.0, 1.0, 0.0, even)
+    assert list(fuzz.event_problems(sound, times, np.random.default_rng(0).normal(size=(100, 3)))) == []
+    assert list(fuzz.event_problems(sound, times, frozen)) == ["an activity while the sensor was frozen"]
+    for wrong in (("dance", 0.5), ("x up", np.nan), ("x up", 2.0), ("still", 0.5)):
+        event = Event(wrong[0], wrong[1], "", 0.0, 1.0, 0.0, even)
+        assert len(list(fuzz.event_problems(event, times, np.random.default_rng(0).normal(size=(100, 3))))) == 1
+
+
+def test_every_kind_of_damage_is_drawn():
+    assert len({fuzz.mutated(b"0123456789" * 9, np.random.default_rng(seed)) for seed in range(50)}) > 40
+    drawn = [fuzz.damaged(np.random.default_rng(seed)) for seed in range(50)]
+    assert any(np.isnan(xyz).any() for _, xyz in drawn)
+    assert any((np.diff(times) < 0).any() for times, _ in drawn)
