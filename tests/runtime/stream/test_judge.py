@@ -214,6 +214,30 @@ def test_one_dead_axis_is_named_while_it_is_dead():
     assert classifier.health.flat == [0, len(named), 0]
 
 
+@pytest.mark.parametrize("silence", ["zeros", "gap"])
+def test_what_came_before_a_silence_tells_nothing_of_short_windows_after_it(silence):
+    """The wrist may have turned meanwhile: the mean of both would be as short as without gravity."""
+    between = np.zeros((200, 3)) if silence == "zeros" else np.empty((0, 3))
+    xyz = np.concatenate([wrist(4), between, -wrist(4)])
+    time_s = np.arange(len(xyz)) / 50
+    if silence == "gap":
+        time_s[200:] += 4
+    contract = contract_of(samples=32, hop=32, gravity_direction=())
+    found = kinds(Classifier(contract, MeanEngine()).push(time_s, xyz))
+    assert "gravity" not in {kind for _, kind in found}
+    without = np.concatenate([wrist(1), -wrist(1)] * 4)
+    assert ("unknown", "gravity") in kinds(Classifier(contract, MeanEngine()).push(np.arange(400) / 50, without))
+
+
+@pytest.mark.parametrize(("step", "label"), [(25, "z up"), (6, "unknown")])
+def test_a_few_saturated_samples_are_named_and_many_are_unknown(step, label):
+    xyz = wrist(20)
+    xyz[64::step, 0] = 8.5
+    events, classifier = events_of(contract_of(largest_mean_g=0.0, largest_rms_g=0.0), xyz)
+    assert {(event.label, event.defects[0].kind) for event in events[4:]} == {(label, "saturated")}
+    assert classifier.health.saturated == len(xyz[64::step])
+
+
 # --- however it is cut, and against the plain rules
 
 
