@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from vskd.contract import Contract, Unit
 from vskd.errors import StreamError
 from vskd.stream.health import Health
 from vskd.stream.judge import WindowJudge
+from vskd.stream.order import in_order
 from vskd.stream.samples import LARGEST, TimeUnit, as_samples, finite, per_second, to_g
 from vskd.stream.signal_checks import saturated_share
 from vskd.stream.sliding import Stream
@@ -21,6 +22,10 @@ if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
     from numpy.typing import ArrayLike, NDArray
 
     Float64 = NDArray[np.float64]
+
+
+#: A whole recording that loses a larger share of its samples gets no activity.
+DROPPED_SHARE = 0.1
 
 
 def cut_windows(contract: Contract, time_s: Float64, xyz: Float64) -> list[Window]:
@@ -94,8 +99,11 @@ def whole_window(
 
     Parameters
     ----------
-    time : (n,), strictly increasing, in ``time_unit``; integers keep nanoseconds exact
+    time : (n,), in ``time_unit``; integers keep nanoseconds exact
     xyz : (n, 3), in ``unit`` and ``axes``
+
+    Samples that are no numbers, or out of order, are dealt with as in a stream (``vskd.stream.order``), and named; a
+    contract from before ``signal`` refuses them.
 
     Raises
     ------
@@ -104,14 +112,43 @@ def whole_window(
     """
     times, raw = as_samples(time, xyz)
     values = to_g(raw, unit=unit, axes=axes)
+    dropped: tuple[Defect, ...] = ()
+    if contract.signal is not None and not _is_plain(times, values):
+        times, values, dropped = _put_right(times, values, contract, unit_s=1 / per_second(time_unit))
     elapsed_s = (times - times[:1]) / per_second(time_unit)
     samples = stretch(elapsed_s, values, contract.window.samples)
     if contract.sensor.gravity == "included":
         refuse_wrong_unit(_magnitudes(values), unit=unit, is_judged=contract.signal is not None)
     start_s = float(times[0]) / per_second(time_unit)
     end_s = start_s + float(elapsed_s[-1])
-    defects = (*_of_its_length(contract, elapsed_s), *_of_its_signal(contract, elapsed_s, values, samples, axes=axes))
+    of_length = (*dropped, *_of_its_length(contract, elapsed_s))
+    defects = (*of_length, *_of_its_signal(contract, elapsed_s, values, samples, axes=axes))
     return Window(samples, start_s, end_s, after_gap=True, defects=defects)
+
+
+def _is_plain(times: NDArray[Any], xyz: Float64) -> bool:
+    return bool(finite(times, xyz).all()) and bool((times[1:] > times[:-1]).all())
+
+
+def _put_right(
+    times: NDArray[Any], xyz: Float64, contract: Contract, *, unit_s: float
+) -> tuple[NDArray[Any], Float64, tuple[Defect, ...]]:
+    """The samples that are left, in order, and the defect that counts the others."""
+    usable = finite(times, xyz)
+    kept, values = times[usable], xyz[usable]
+    spec = contract.resampling
+    elapsed_s = ((kept - kept[:1]) * unit_s).tolist()
+    ordered = in_order(elapsed_s, values.tolist(), max_gap_s=spec.max_gap_s, reorder_s=spec.reorder_s)
+    if ordered.resets:
+        raise StreamError(
+            f"the recording's clock is set back at sample {ordered.rows[ordered.resets[0]]}",
+            hint="Cut it there, or sort it",
+        )
+    lost = len(times) - len(ordered.rows)
+    text = f"{lost} of {len(times)} samples are dropped: {len(times) - len(kept)} not finite, the rest out of order"
+    label = UNKNOWN if lost > DROPPED_SHARE * len(times) else ""
+    in_seconds = np.array(ordered.time_s) + (float(kept[0]) * unit_s if len(kept) else 0.0)
+    return in_seconds / unit_s, values[ordered.rows], (Defect("dropped samples", text, label),) if lost else ()
 
 
 def _magnitudes(xyz: Float64) -> list[float]:

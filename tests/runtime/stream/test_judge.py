@@ -14,7 +14,7 @@ from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Contract, Event
 from vskd.contract import STANDARD_GRAVITY_M_S2, GafSpec, RecordingSpec, SensorSpec, SignalSpec, WindowSpec
 from vskd.errors import ConfigError, ContractError, StreamError
-from vskd.stream import Stream, Window
+from vskd.stream import Stream, Window, whole_window
 from vskd.stream.judge import DIRECTION_S, opposite_axes
 from vskd.stream.signal_checks import held_share, zero_share
 
@@ -348,6 +348,36 @@ def test_a_whole_recording_outside_the_trainings_gets_no_activity(xyz, time_s, s
     event = classified(xyz, time_s)
     assert says in event.reason
     assert (event.label == "z up") == (not says)
+
+
+@pytest.mark.parametrize("unit", ["s", "ns"])
+@pytest.mark.parametrize("bad", ["nan", "repeated", "backward"])
+def test_a_few_bad_samples_of_a_whole_recording_are_dropped_and_counted(bad, unit):
+    expected_s, expected = 1e6 + np.arange(200) / 50, wrist(4)
+    copied = {"nan": 60, "repeated": 59, "backward": 40}[bad]
+    time_s, xyz = np.insert(expected_s, 60, expected_s[copied]), np.insert(expected, 60, expected[copied], axis=0)
+    if bad == "nan":
+        xyz[60] = np.nan
+    contract = dataclasses.replace(contract_of(mode="whole"), recording=RECORDING)
+    engine, times = MeanEngine(), time_s if unit == "s" else np.round(time_s * 1e9).astype(np.int64)
+    event = Classifier(contract, engine, time_unit=unit).classify(times, xyz)
+    assert [defect.kind for defect in event.defects] == ["dropped samples"]
+    assert event.defects[0].text.startswith("1 of 201 samples are dropped")
+    window = whole_window(contract, expected_s, expected)
+    np.testing.assert_allclose(engine.windows[0], window.samples, atol=1e-6)
+    assert (event.label, event.start_s) == ("z up", pytest.approx(1e6))
+    with pytest.raises(StreamError, match=r"NaN or infinity|time does not increase"):
+        Classifier(dataclasses.replace(contract, signal=None), engine, time_unit=unit).classify(times, xyz)
+
+
+def test_a_whole_recording_that_loses_many_samples_gets_no_activity():
+    xyz = wrist(4)
+    xyz[50:80] = np.nan
+    assert classified(xyz).reason.startswith("30 of 200 samples are dropped: 30 not finite")
+    with pytest.raises(StreamError, match="the recording's clock is set back at sample 100"):
+        classified(wrist(4), np.concatenate([np.arange(100), np.arange(100)]) / 50)
+    with pytest.raises(StreamError, match="two samples or more"):
+        classified(np.full((4, 3), np.nan))
 
 
 def test_the_direction_of_a_whole_recording_is_named_at_once():
