@@ -75,6 +75,7 @@ class Stream:
         # No sample is plain before the unit is believed.
         self._plain_below_g = 0.0 if known_by_gravity or self._is_waking else contract.sensor.range_g
         self._held: list[Window | Pause] = []  # until the unit is believed
+        self._before_waking = 0  # how many of them are of zeros alone, and need no unit
         self._order = self._new_order()
         spec = contract.resampling.low_pass
         self._low_pass = LowPass(spec, contract.window.rate_hz) if spec else None
@@ -135,9 +136,10 @@ class Stream:
         return self._handed_out()
 
     def _handed_out(self) -> list[Window | Pause]:
-        if self._unit_check is not None and not self._is_waking:
-            return []
-        items, self._held = self._held, []
+        is_believed = self._unit_check is None or self._is_waking
+        count = len(self._held) if is_believed else self._before_waking
+        items, self._held = self._held[:count], self._held[count:]
+        self._before_waking = 0
         return items
 
     def _take(self, times: NDArray[Any], raw: Float64) -> None:
@@ -350,7 +352,7 @@ class Stream:
         if not any(values):
             self.health.leading_zeros += 1
             return False
-        self._is_waking = False
+        self._is_waking, self._before_waking = False, len(self._held)
         if self._unit_check is None:
             self._plain_below_g = self.contract.sensor.range_g
         return True

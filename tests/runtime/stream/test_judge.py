@@ -159,6 +159,13 @@ def test_leading_zeros_are_counted_and_the_first_other_sample_starts_a_segment()
         assert classifier.health.gaps == 0
 
 
+@pytest.mark.parametrize("size", [1, 7, 500])
+def test_windows_of_leading_zeros_come_out_before_the_unit_is_judged(size):
+    xyz = np.concatenate([np.zeros((300, 3)), wrist(0.5)])
+    events, _ = events_of(contract_of(), xyz, size=size)
+    assert [event.label for event in events] == ["no signal"] * (1 + (300 - 128) // 32)
+
+
 def test_leading_zeros_do_not_hide_a_wrong_unit():
     xyz = np.concatenate([np.zeros((100, 3)), wrist(4) * STANDARD_GRAVITY_M_S2])
     with pytest.raises(StreamError, match=r"It looks like m/s\^2: use"):
