@@ -247,6 +247,13 @@ def test_one_wild_time_costs_one_sample(at, off_s, seed, cuts):
     assert health.gaps == 0 or at == 0
 
 
+def test_two_wild_times_that_are_alike_are_no_other_clock():
+    time_s, xyz = clock(200, 50.0), wrist(200)
+    time_s[[50, 120]] = 9e6
+    _, health = played(contract(), time_s, xyz)
+    assert (health.wild, health.gaps) == (2, 0)
+
+
 @pytest.mark.parametrize("step_s", [-500.0, -0.6, 0.3, 7.0, 1e9])
 def test_a_reset_or_a_pause_starts_a_segment_and_costs_nothing(step_s):
     time_s, xyz = clock(300, 50.0), wrist(300)
