@@ -511,7 +511,12 @@ def changed(kit: Path, old: str, new: str) -> None:
     text = (kit / "kit.conf").read_text()
     assert old in text
     (kit / "kit.conf").write_text(text.replace(old, new))
-    (kit / "SHA256SUMS").write_text(sums({"kit.conf": (kit / "kit.conf").read_bytes()}))
+    hash_again(kit)
+
+
+def hash_again(kit: Path) -> None:
+    names = [line[66:] for line in (kit / "SHA256SUMS").read_text().splitlines() if (kit / line[66:]).exists()]
+    (kit / "SHA256SUMS").write_text(sums({name: kit / name for name in names}))
 
 
 @pytest.mark.parametrize(
@@ -545,7 +550,7 @@ def test_a_board_without_its_systems_numpy_is_told_how_to_get_it(kit, tmp_path):
 
 def test_a_wheel_that_is_missing_stops_the_script(kit):
     next((kit / "wheels").glob("numpy_like*")).unlink()
-    (kit / "SHA256SUMS").write_text(sums({"kit.conf": (kit / "kit.conf").read_bytes()}))
+    hash_again(kit)
     done = install_and_run(kit)
     assert (done.returncode, done.stdout) == (1, "")
     assert "numpy-like" in done.stderr
