@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,19 +18,15 @@ from vskd_training.study.lifeline import with_parent
 SCRIPT = """
 import os, sys, time
 from pathlib import Path
-from vskd_training.study.running import on_cores
+from joblib import Parallel, delayed
+from vskd_training.study.lifeline import with_parent
 
-class Task:
-    threads = 1
-    def __init__(self, name): self.name = name
-
-def work(task):
-    Path(sys.argv[1], task.name).write_text(str(os.getpid()))
+def work(folder, name):
+    Path(folder, name).write_text(str(os.getpid()))
     time.sleep(60)
 
 if __name__ == "__main__":
-    with on_cores(2) as run:
-        list(run(work, [Task("one"), Task("two")]))
+    Parallel(n_jobs=2)(delayed(with_parent)(os.getpid(), work, sys.argv[1], name) for name in ("one", "two"))
 """
 
 
@@ -61,3 +58,13 @@ def test_workers_die_with_the_process_that_is_killed(tmp_path, with_signal):
 
 def test_in_the_process_itself_nothing_is_watched():
     assert with_parent(os.getpid(), lambda one, two: one + two, 1, 2) == 3
+
+
+def test_a_study_gives_its_workers_the_lifeline(monkeypatch):
+    from vskd_training.study import running
+
+    parents = []
+    monkeypatch.setattr(running, "with_parent", lambda parent, call, *rest: parents.append(parent) or call(*rest))
+    with running.on_cores(1) as run:
+        assert list(run(lambda task: task.name, [SimpleNamespace(name="one", threads=1)])) == ["one"]
+    assert parents == [os.getpid()]
