@@ -141,7 +141,7 @@ def test_broken_sensor_files_are_counted_by_kind(tree: Path) -> None:
         "mostly broken lines": 1,
         "broken lines": 1,
         "repeated timestamps": 1,
-        "backward timestamps": 1,
+        "wild timestamps": 1,
     }
     assert len(source.infos()) == 5
     dropped = {defect.where: defect.what for defect in report.defects if not defect.left_out}

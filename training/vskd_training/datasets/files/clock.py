@@ -18,9 +18,8 @@ Float64 = NDArray[np.float64]
 #: Samples that share a time are a packet, and are spread; where the times are further apart they are no times, s.
 LONGEST_PACKET_S = 0.25
 
-#: A stamp is wild if it lies so many steps away from neighbours that are as near to each other as any.
-_WILD_STEPS = 20
-_NEIGHBOUR_STEPS = 4
+#: A stamp is wild if it lies more than so many steps from both neighbours, which lie no more from each other.
+_WILD_STEPS = 4
 #: A larger step back is a clock that started anew, a smaller one is jitter: the stream's default, s.
 _RESET_S = 0.25
 #: Between what was recorded before and after a reset nobody knows the time. More than any stream bridges, s.
@@ -104,7 +103,7 @@ def _wild(time_s: Float64) -> NDArray[np.bool_]:
     step_s = float(np.median(np.abs(np.diff(time_s))))
     before, at, after = time_s[:-2], time_s[1:-1], time_s[2:]
     away = np.minimum(np.abs(at - before), np.abs(at - after))
-    near = (after > before) & (after - before <= _NEIGHBOUR_STEPS * step_s)
+    near = (after > before) & (after - before <= _WILD_STEPS * step_s)
     wild[1:-1] = near & (away > _WILD_STEPS * step_s)
     # At an end there is one neighbour: the stamp is wild if the gap beside it is longer than all the rest.
     others = np.flatnonzero(~wild)
