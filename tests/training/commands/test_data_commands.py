@@ -18,7 +18,9 @@ from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.datasets.synthetic.generator import continuous
 from vskd_training.settings import load_config
 
-SENSOR = np.tile([0.0, 0.0, 1.0, 0, 0, 0], (60, 1))
+
+def sensor(seed: int) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal([0.0, 0.0, 1.0, 0, 0, 0], 0.05, (60, 6))
 
 
 def samples(path: Path) -> NDArray[np.float64]:
@@ -28,8 +30,8 @@ def samples(path: Path) -> NDArray[np.float64]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Two trials with depth, two without a usable skeleton."""
-    for trial in ("a1_s1_t1", "a2_s1_t1"):
-        write_utd_trial(tmp_path / "utd", trial, sensor=SENSOR, depth_mm=np.full((4, 6, 3), 900, np.uint16))
+    for seed, trial in enumerate(("a1_s1_t1", "a2_s1_t1")):
+        write_utd_trial(tmp_path / "utd", trial, sensor=sensor(seed), depth_mm=np.full((4, 6, 3), 900, np.uint16))
     for trial in ("a1_s1_t1", "a2_s1_t1"):
         (tmp_path / "utd" / "Skeleton").mkdir(exist_ok=True)
         (tmp_path / "utd" / "Skeleton" / f"{trial}_skeleton.mat").write_bytes(b"broken")
@@ -53,7 +55,7 @@ def test_check_reads_the_first_view_by_default_and_fails_where_nothing_is_left(v
 
 
 def test_check_lists_every_defect_and_is_strict_where_asked(vskd: Command, tree: Path) -> None:
-    write_utd_trial(tree, "a3_s1_t1", sensor=SENSOR)
+    write_utd_trial(tree, "a3_s1_t1", sensor=sensor(3))
     for trial in ("a4_s1_t1", "a5_s1_t1"):
         (tree / "Inertial" / f"{trial}_inertial.mat").write_bytes(b"broken")
     words = ("data", "check", "--dataset", "utd-mhad", "--root", tree, "--view", "none")

@@ -38,7 +38,7 @@ class TwoClips:
             yield Recording(
                 RecordingInfo(f"r{number}", "ann", "walk", number),
                 np.arange(samples) / 10,
-                np.full((samples, 3), -0.5 * number),
+                np.tile([0.0, 0.0, -1.0], (samples, 1)),
                 np.linspace(0, 1, frames),
                 np.zeros((frames, 2, 2), np.uint8),
             )

@@ -98,7 +98,7 @@ def test_the_root_reaches_the_reader(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"utd-mhad needs the folder that holds it\. Give --root DIR"):
         open_source(DataConfig(dataset="utd-mhad", view="none"), None)
     (tmp_path / "Inertial").mkdir()
-    source = open_source(DataConfig(dataset="utd-mhad", view="none"), tmp_path)
+    source = open_source(DataConfig(dataset="utd-mhad", view="none"), tmp_path).inner
     assert isinstance(source, UtdMhadSource)
     assert source.root == tmp_path
 
@@ -113,7 +113,7 @@ def test_settings_of_the_config_reach_the_reader(tmp_path: Path, name: str) -> N
     (tmp_path / "dataset.toml").write_text(DESCRIPTION.format("kitchen"))
     (tmp_path / "clips.csv").write_text(CLIPS)
     content = {"dataset": name, "view": "none", "frame_height": 6, "frame_width": 8, **SECTIONS}
-    source: Any = open_source(from_mapping(DataConfig, content, where="data"), tmp_path)
+    source: Any = open_source(from_mapping(DataConfig, content, where="data"), tmp_path).inner
     assert (source.root, source.view, source.height, source.width) == (tmp_path, "none", 6, 8)
     section = data_set(name).section
     if section:

@@ -38,7 +38,7 @@ def data() -> None:
     help=f"What the teacher sees. {_VIEWS_OF_EACH}.  [default: the first]",
 )
 @click.option("--list", "list_defects", is_flag=True, help="Name every defect instead of the first of each kind.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if a recording had to be left out.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a recording is left out or doubtful.")
 def check(dataset: str, root: Path | None, view: str | None, list_defects: bool, strict: bool) -> None:
     """Read a whole data set and print counts, missing trials and defects."""
     from vskd.errors import DataError
@@ -52,8 +52,22 @@ def check(dataset: str, root: Path | None, view: str | None, list_defects: bool,
     _show_defects(report, every=list_defects)
     if not report.recordings:
         raise DataError(f"{report.name} holds no recording that can be read", hint="The defects above say why")
-    if strict and report.left_out:
-        raise DataError(f"{report.left_out} recordings were left out", hint="Mend what is listed above")
+    if strict and report.left_out + report.doubtful:
+        raise DataError(
+            f"{report.left_out} recordings were left out, {report.doubtful} things are doubtful",
+            hint="Mend what is listed above",
+        )
+
+
+#: Values of a column that are shown; of more, as many.
+_SHOWN = 40
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """Each value with its count, or of too many the first ones."""
+    shown = [f"{name}: {count}" for name, count in list(counts.items())[:_SHOWN]]
+    more = [f"and {len(counts) - _SHOWN} other values"] if len(counts) > _SHOWN else []
+    return ", ".join([*shown, *more])
 
 
 @data.command("init", epilog="Example: vskd data init ~/my-recordings && vskd data check --dataset folder --root ...")
@@ -81,13 +95,13 @@ def init(folder: Path) -> None:
 def _show_counts(report: DatasetReport) -> None:
     say(f"{report.name}, view {report.view}: {report.recordings} recordings")
     say("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
-    labels = {name or "(no label)": count for name, count in report.by_label.items()}
     groups = {
         column: {value or "(empty)": count for value, count in values.items()}
         for column, values in report.groups.items()
     }
+    labels = {name or "(no label)": count for name, count in report.by_label.items()}
     for title, counts in {"subjects": report.by_subject, "activities": labels, **groups}.items():
-        say(f"{title:11} " + ", ".join(f"{name}: {count}" for name, count in counts.items()))
+        say(f"{title:11} {_listed(counts)}")
     lengths = (
         ("samples", report.samples),
         ("frames", report.frames),
@@ -98,16 +112,45 @@ def _show_counts(report: DatasetReport) -> None:
         if length is not None:
             say(f"{title:11} {length.shortest:g} / {length.median:g} / {length.longest:g}  (min/median/max)")
     say(f"largest |reading| {report.largest_acceleration_g:.2f} g")
-    say(f"missing     {len(report.missing_trials)}: {', '.join(report.missing_trials) or 'none'}")
+    missing = report.missing_trials
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    say(f"missing     {len(missing)}: {', '.join(missing[:_SHOWN]) or 'none'}{more}")
+    _show_classes(report)
+    _show_gravity(report)
+
+
+def _show_classes(report: DatasetReport) -> None:
+    say("each activity: recordings, subjects, shortest / median / longest recording")
+    for label, one in report.by_class.items():
+        length = one.duration_s
+        lengths = f"{length.shortest:.2f} / {length.median:.2f} / {length.longest:.2f} s" if length else "none"
+        say(f"  {label:20} {one.recordings:5} {one.subjects:5}   {lengths}")
+    for remark in report.remarks():
+        say(f"  note: {remark}")
+
+
+def _show_gravity(report: DatasetReport) -> None:
+    if not report.gravity:
+        return
+    say("gravity's mean direction of each subject: x, y, z, and its angle from the others' in the same activity")
+    for subject, one in list(report.gravity.items())[:_SHOWN]:
+        direction = "none        " if one.direction is None else " ".join(f"{part:5.2f}" for part in one.direction)
+        angle = "n/a" if one.from_others_deg is None else f"{one.from_others_deg:.0f} degrees"
+        say(f"  {subject:20} {direction}   {angle}{'  OPPOSITE' if one.opposite else ''}")
+    if len(report.gravity) > _SHOWN:
+        say(f"  and {len(report.gravity) - _SHOWN} more")
 
 
 def _show_defects(report: DatasetReport, *, every: bool) -> None:
-    say(f"defects     {len(report.defects)}, of which {report.left_out} cost a recording")
+    doubt = f", and {report.doubtful} make doubtful what is used" if report.doubtful else ""
+    say(f"defects     {len(report.defects)}, of which {report.left_out} cost a recording{doubt}")
     for kind, count in report.defects_by_kind.items():
         say(f"  {count} x {kind}")
         of_kind = [defect for defect in report.defects if defect.kind == kind]
         for defect in of_kind if every else of_kind[:1]:
             say(f"    {'' if every or count == 1 else 'e.g. '}{defect.where}: {defect.what}")
+        if way_out := report.way_out(kind):
+            say(f"    -> {way_out}")
 
 
 @data.command("recording", epilog="Example: vskd data recording --config C.toml --id a1_s2_t1 --out a1_s2_t1.csv")

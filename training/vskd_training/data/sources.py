@@ -11,12 +11,12 @@ from vskd_training.datasets.data_set import DataSet, SourceOptions
 from vskd_training.datasets.registry import NAMES, data_set
 
 if TYPE_CHECKING:  # numpy, which the help of a command does without
-    from vskd_training.datasets.recording import Source
+    from vskd_training.datasets.examined import Examined
     from vskd_training.settings import DataConfig
 
 
-def open_source(data: DataConfig, root: Path | None) -> Source:
-    """The recordings that a config names.
+def open_source(data: DataConfig, root: Path | None) -> Examined:
+    """The recordings that a config names, examined: see ``datasets.examined``.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ def open_source(data: DataConfig, root: Path | None) -> Source:
     MissingExtraError : the package that holds the recordings is not installed
     DataError : the folder does not hold the data set
     """
+    from vskd_training.datasets.examined import Examined
+
     declared = data_set(data.dataset)
     if root is None and declared.needs_root:
         raise ConfigError(f"{declared.name} needs the folder that holds it", hint="Give --root DIR")
@@ -39,7 +41,7 @@ def open_source(data: DataConfig, root: Path | None) -> Source:
     # Reports and caches tell data sets apart by name.
     if source.name != declared.name and source.name in NAMES:
         raise ConfigError(f"{root} is called {source.name!r}, which is another data set's name", hint="Rename it")
-    return source
+    return Examined(source)
 
 
 def _inside_package(declared: DataSet) -> Path:

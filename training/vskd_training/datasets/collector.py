@@ -6,6 +6,7 @@ This module knows recordings. It does not know any data set.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -43,8 +44,7 @@ class Collector:
         try:
             found, passed_over = read()
         except BrokenFileError as error:
-            defect = error.defect
-            self._broken[info.id] = Defect(defect.where, f"{defect.what}{note}", defect.kind)
+            self._broken[info.id] = replace(error.defect, what=f"{error.defect.what}{note}")
             return None
         except (OSError, MemoryError) as error:
             # Of the file system or the size of one file: a name that is too long, a disk that fails.
@@ -65,14 +65,14 @@ class Collector:
         return (*broken, *(defect for name in names for defect in self._passed_over.get(name, ())))
 
 
-def refuse_implausible(acceleration_g: NDArray[np.float64], *, where: str, way_out: str) -> None:
+def refuse_implausible(acceleration_g: NDArray[np.float64], *, where: str, way_out: str, if_most: str = "") -> None:
     """Refuse readings whose median |a| is far from gravity's, over the whole recording or at its start.
 
     Parameters
     ----------
     acceleration_g : (samples, 3), g if the unit is what it is taken for, with gravity
     where : how a defect names the file
-    way_out : what to do about it
+    way_out, if_most : what to do about this one, and if most recordings are so
 
     Raises
     ------
@@ -85,5 +85,5 @@ def refuse_implausible(acceleration_g: NDArray[np.float64], *, where: str, way_o
         refuse_wrong_unit(magnitudes_g[:UNIT_CHECK_SAMPLES], unit="g")
     except StreamError as error:
         median_g = float(np.median(magnitudes_g))
-        what = f"the median |a| is {median_g:.3g} g, and gravity alone makes it 1 g; {way_out}"
-        raise BrokenFileError(where, what, kind="implausible readings") from error
+        what = f"the median |a| is {median_g:.3g} g, and gravity alone makes it 1 g"
+        raise BrokenFileError(where, what, kind="implausible readings", way_out=way_out, if_most=if_most) from error

@@ -330,4 +330,5 @@ def _damaged(folder: Path, what: str) -> DataError:
 def _nothing_readable(source: Source) -> DataError:
     defects = source.defects()
     first = f"; the first of {len(defects)} defects: {defects[0].where}: {defects[0].what}" if defects else ""
-    return DataError(f"{source.name} holds no recording that can be read{first}")
+    hint = (defects[0].if_most or defects[0].way_out) if defects else ""
+    return DataError(f"{source.name} holds no recording that can be read{first}", hint=hint[:1].upper() + hint[1:])

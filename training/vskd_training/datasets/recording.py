@@ -79,12 +79,18 @@ class Defect:
     what : one sentence
     kind : what defects are counted by, a few words, e.g. ``"empty file"``
     left_out : the recording is not used; otherwise it is, without what was broken in it
+    doubtful : it is used whole, though what it holds can hardly be
+    way_out : what to do about it where other recordings are fine; may be part of ``what``
+    if_most : what to do where most recordings have this defect; empty where that is the same
     """
 
     where: str
     what: str
     kind: str = "left out"
     left_out: bool = True
+    doubtful: bool = False
+    way_out: str = ""
+    if_most: str = ""
 
 
 class BrokenFileError(DataError):
@@ -94,12 +100,12 @@ class BrokenFileError(DataError):
     ----------
     where : its path below the data set's root, with the line where there is one
     what : one sentence
-    kind : of the defect
+    kind, way_out, if_most : of the defect
     """
 
-    def __init__(self, where: str, what: str, *, kind: str = "left out") -> None:
+    def __init__(self, where: str, what: str, *, kind: str = "left out", way_out: str = "", if_most: str = "") -> None:
         super().__init__(f"{where}: {what}")
-        self.defect = Defect(where, what, kind)
+        self.defect = Defect(where, what, kind, way_out=way_out, if_most=if_most)
 
 
 class Source(Protocol):

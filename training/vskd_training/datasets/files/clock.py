@@ -1,6 +1,7 @@
 """The times of a whole recording put right: single wild stamps, samples out of order, clocks that start anew.
 
-A stream decides sample by sample; a file can be seen from both ends. This module knows times, and no files.
+A stream decides sample by sample (``vskd.stream.order``); a file can be seen from both ends, so that late blocks of any
+length are sorted. Samples that share a time are left to the stream's rule. This module knows times, and no files.
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ _PART_BEYOND_S = 1.0
 _RATE_TOLERANCE = 0.2
 #: A mean reading of at least this is gravity's: no motion of a wrist keeps it up. g
 _GRAVITY_SHOWS_G = 0.5
+_DROP = "drop this clip, or mend its file"
 
 
 class FolderSource:
@@ -134,14 +135,14 @@ class FolderSource:
 
     def recordings(self) -> Iterator[Recording]:
         """Read and decode them one by one, in the order of ``infos``; broken ones become defects."""
-        seen: dict[bytes, str] = {}
+        seen: dict[bytes, ClipRow] = {}
         for row in self._used:
             note = f" (clip {row.clip!r}, {TABLE}, line {row.line})"
             recording = self._collector.take(self._infos[row.clip], partial(self._read, row, seen), note=note)
             if recording:
                 yield recording
 
-    def _read(self, row: ClipRow, seen: dict[bytes, str]) -> tuple[Recording, tuple[Defect, ...]]:
+    def _read(self, row: ClipRow, seen: dict[bytes, ClipRow]) -> tuple[Recording, tuple[Defect, ...]]:
         path = self.root / row.sensor
         if not path.is_file():
             raise BrokenFileError(row.sensor, "does not exist; mend the path, or drop the line", kind="missing sensor")
@@ -227,11 +228,14 @@ def _check_readings(acceleration_g: Float64, description: Description, *, where:
     if not description.gravity:
         mean_g = float(np.linalg.norm(acceleration_g.mean(axis=0)))
         if mean_g > _GRAVITY_SHOWS_G:
-            what = f"the mean reading is {mean_g:.2f} g long, so gravity is in it; set gravity = true in {DESCRIPTION}"
-            raise BrokenFileError(where, what, kind="gravity where there should be none")
+            what = f"the mean reading is {mean_g:.2f} g long, so gravity is in it"
+            if_most = f"set gravity = true in {DESCRIPTION}"
+            raise BrokenFileError(
+                where, what, kind="gravity where there should be none", way_out=_DROP, if_most=if_most
+            )
         return
-    way_out = f"mend unit ({description.unit!r}) or gravity in {DESCRIPTION}"
-    refuse_implausible(acceleration_g, where=where, way_out=way_out)
+    if_most = f"mend unit ({description.unit!r}) or gravity in {DESCRIPTION}"
+    refuse_implausible(acceleration_g, where=where, way_out=_DROP, if_most=if_most)
 
 
 def _rate_defects(table: SensorTable, description: Description, where: str) -> list[Defect]:
@@ -244,12 +248,18 @@ def _rate_defects(table: SensorTable, description: Description, where: str) -> l
     return [Defect(where, what, "another rate than stated", left_out=False)]
 
 
-def _refuse_copy(acceleration_g: Float64, row: ClipRow, seen: dict[bytes, str]) -> None:
+def _refuse_copy(acceleration_g: Float64, row: ClipRow, seen: dict[bytes, ClipRow]) -> None:
     content = hashlib.sha256(np.ascontiguousarray(acceleration_g).tobytes()).digest()
-    original = seen.setdefault(content, row.clip)
-    if original != row.clip:
-        what = f"holds the same samples as the clip {original!r}; drop the line or give the right file"
-        raise BrokenFileError(row.sensor, what, kind="copy of another clip")
+    original = seen.setdefault(content, row)
+    if original is not row:
+        differs = [
+            f"of the {name} {getattr(original, name)!r}, here {getattr(row, name)!r}"
+            for name in ("subject", "label")
+            if getattr(original, name) and getattr(row, name) not in ("", getattr(original, name))
+        ]
+        what = ", ".join([f"holds the same samples as the clip {original.clip!r}", *differs])
+        way_out = "drop the line or give the right file"
+        raise BrokenFileError(row.sensor, what, kind="copy of another clip", way_out=way_out)
 
 
 def _files(path: Path) -> list[Path]:

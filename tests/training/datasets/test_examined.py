@@ -1,0 +1,122 @@
+"""Any source, without what cannot be and without copies: whose samples they are decides what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vskd_training.datasets.check import check
+from vskd_training.datasets.examined import Examined
+from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
+
+
+class Made:
+    """Recordings as given."""
+
+    name = "made"
+    view = "none"
+    labels: tuple[str, ...] = ("sit", "walk")
+    placement = "left wrist"
+    gravity: Gravity = "included"
+
+    def __init__(self, *made: tuple[str, str, Any]) -> None:
+        self.made = made
+
+    def fingerprint(self) -> str:
+        return "f"
+
+    def infos(self) -> tuple[RecordingInfo, ...]:
+        return tuple(RecordingInfo(str(n), who, label, n) for n, (who, label, _) in enumerate(self.made))
+
+    def defects(self) -> tuple[Defect, ...]:
+        return (Defect("inner", "is one"),)
+
+    def recordings(self) -> Iterator[Recording]:
+        for info, (_, _, values) in zip(self.infos(), self.made, strict=True):
+            yield Recording(info, np.arange(len(values)) / 50, values, np.empty(0), np.empty((0, 2, 2)))
+
+
+def signal(seed: int, samples: int = 400) -> np.ndarray:
+    return np.random.default_rng(seed).normal((0.3, -0.6, 0.74), 0.3, (samples, 3))
+
+
+ONE = signal(1)
+
+
+@pytest.mark.parametrize(
+    ("who", "label", "values", "kind", "left_out", "doubtful"),
+    [
+        ("bob", "walk", ONE[100:200], "samples of another subject", True, False),
+        ("bob", "sit", ONE[100:200], "samples of another subject", True, False),
+        ("bob", "walk", np.concatenate([signal(2), ONE[5:65], signal(3)]), "samples of another subject", True, False),
+        ("ann", "sit", ONE[100:200], "samples under two labels", True, False),
+        ("ann", "sit", np.concatenate([ONE[300:], signal(4)]), "samples under two labels", False, True),
+        ("ann", "walk", ONE[100:200], "copy of another clip", True, False),
+        ("ann", "", ONE[100:200], "copy of another clip", True, False),
+        ("ann", "walk", np.concatenate([ONE[300:], signal(4)]), "overlaps another clip", False, False),
+    ],
+)
+def test_what_becomes_of_shared_samples(
+    who: str, label: str, values: np.ndarray, kind: str, left_out: bool, doubtful: bool
+) -> None:
+    source = Examined(Made(("ann", "walk", ONE), (who, label, values), ("cat", "walk", signal(9))))
+    assert [one.info.id for one in source.recordings()] == (["0", "2"] if left_out else ["0", "1", "2"])
+    assert len(source.infos()) == 3 - left_out
+    inner, defect = source.defects()
+    assert inner.where == "inner"
+    assert (defect.where, defect.kind, defect.left_out, defect.doubtful) == ("1", kind, left_out, doubtful)
+    assert "samples with 0:" in defect.what
+    if kind == "samples of another subject":
+        assert "is of 'bob' here and of 'ann' there" in defect.what
+    if label == "sit":
+        assert "is labelled 'sit' here and 'walk' there" in defect.what
+
+
+def test_what_is_left_out_is_no_original() -> None:
+    """A recording in another unit is left out, and its true copy stays."""
+    source = Examined(Made(("ann", "walk", 9.8 * ONE), ("ann", "walk", ONE)))
+    assert [one.info.id for one in source.recordings()] == ["1"]
+    assert source.defects()[1].kind == "contradicts gravity"
+
+
+def test_the_key_follows_the_rules_and_the_source() -> None:
+    assert Examined(Made()).fingerprint() not in ("f", "")
+    assert Examined(Made()).fingerprint() == Examined(Made(("ann", "sit", ONE))).fingerprint()
+
+
+def test_advice_fits_the_case() -> None:
+    """One clip in another unit is dropped; where all are, the unit is mended."""
+    clips = [("ann", "walk", signal(seed)) for seed in range(8)]
+    one = check(Examined(Made(*clips, ("ann", "sit", 9.8 * signal(20)))))
+    assert one.way_out("contradicts gravity") == (
+        "drop this recording, or mend its file; the other 8 recordings are fine"
+    )
+    every = check(Examined(Made(*((who, label, 9.8 * values) for who, label, values in clips))))
+    assert every.way_out("contradicts gravity").startswith("give the true unit")
+
+
+def test_one_opposite_subject_is_named_with_the_lines_to_write() -> None:
+    made = [(who, label, signal(3 * n + m)) for n, who in enumerate("abcd") for m, label in enumerate(("sit", "walk"))]
+    report = check(Examined(Made(*((who, label, -values if who == "c" else values) for who, label, values in made))))
+    (defect,) = (defect for defect in report.defects if defect.kind == "gravity of the opposite sign")
+    assert defect.where == "subject c"
+    assert defect.doubtful
+    assert "[subject_axes.c]" in defect.way_out
+    assert "--axes=-x,-y,-z" in defect.way_out
+    assert [subject for subject, one in report.gravity.items() if one.opposite] == ["c"]
+
+
+def test_classes_are_counted_and_what_could_vanish_is_remarked() -> None:
+    made = [(who, "walk", signal(n)) for n, who in enumerate("abcd")]
+    report = check(Examined(Made(*made, ("a", "wave", signal(20, 60)))))
+    assert report.by_class["walk"].recordings == 4
+    assert report.by_class["walk"].subjects == 4
+    assert report.by_class["sit"].duration_s is None
+    assert report.by_class["wave"].duration_s is not None
+    remarks = " | ".join(report.remarks())
+    assert "sit: no recording" in remarks
+    assert "wave: of one subject only" in remarks
+    assert "wave: no recording is longer than 1.18 s" in remarks
