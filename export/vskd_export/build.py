@@ -5,6 +5,7 @@ Everything is made and judged in memory first; the bundle is written last, whole
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vskd.errors import BundleError
 from vskd.report import GRAPHS
 from vskd.writing import disk_errors, remove_folder, write_folder
 from vskd_export.convert.graph import frozen_copy
+from vskd_export.judge.classes import check_classes
 from vskd_export.judge.encoder import check_encoder
 from vskd_export.judge.evidence import gather_evidence
 from vskd_export.judge.gate import judge_models
@@ -97,6 +99,8 @@ def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress
     seen = request.seen_in_training
     progress(f"Running the trained network on {'training' if seen else 'held-out'} and adversarial windows")
     evidence = gather_evidence(student, contract, request.held_out, seen_in_training=seen)
+    training = request.training or Counter(contract.labels[label] for label in request.calibration.labels.tolist())
+    classes, in_classes = check_classes(contract.labels, training, request.held_out)
     encoder, in_encoder = check_encoder(student, contract, evidence)
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(student, contract, drawn, request.models)
@@ -118,9 +122,9 @@ def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress
         files=files,
         variants=variants,
         logits=judged.logits,
-        tables={"encoder": encoder, "layers": layers, **judged.tables},
+        tables={"classes": classes, "encoder": encoder, "layers": layers, **judged.tables},
         variant_parity=parity,
-        violations=(*in_encoder, *judged.violations, *in_variants),
+        violations=(*in_classes, *in_encoder, *judged.violations, *in_variants),
     )
 
 

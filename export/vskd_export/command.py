@@ -95,6 +95,7 @@ def export(
         held_out=held_out,
         provenance={key: opened.card[key] for key in _PROVENANCE if key in opened.card},
         seen_in_training=not experiment.split.test_subjects,
+        training=_training(experiment, taught=bool(opened.card.get("teacher"))),
         out=out,
         overwrite=overwrite,
         leaky=experiment.split.leaky,
@@ -109,6 +110,15 @@ def _window_set(table: WindowTable) -> WindowSet:
     from vskd_export.quantize.calibrate import WindowSet
 
     return WindowSet(table.samples, table.labels, table.ids, table.subjects)
+
+
+def _training(experiment: Experiment, *, taught: bool) -> dict[str, int]:
+    """Class -> windows that taught it; those of subjects without labels do where there is a teacher."""
+    from vskd_training.data.classes import class_windows
+
+    sides = ("train", "unlabelled") if taught else ("train",)
+    counts = class_windows(experiment)
+    return {label: sum(one.get(side, 0) for side in sides) for label, one in counts.items()}
 
 
 def _windows_of(experiment: Experiment) -> tuple[WindowSet, WindowSet]:
@@ -138,6 +148,7 @@ def _show(report: ExportReport) -> None:
     from rich.table import Table
 
     from vskd.commands.rich_console import SafeConsole
+    from vskd_export.judge.classes import not_judged
 
     seen = report.content.get("seen_in_training")
     title = f"{report.path}: {'windows seen in training, parity only' if seen else 'held-out windows'}, against torch"
@@ -148,6 +159,11 @@ def _show(report: ExportReport) -> None:
     for row in report.rows():
         table.add_row(*row)
     SafeConsole(stderr=True).print(table)
+    classes = report.content["classes"]
+    listed = ", ".join(f"{label} {counts['training']}/{counts['judged']}" for label, counts in classes.items())
+    say(f"windows of each activity (training/judged): {listed}", err=True)
+    if sentence := not_judged(classes):
+        say(sentence, err=True)
     for sentence in report.worst_layers():
         say(sentence, err=True)
     if seen:

@@ -17,6 +17,7 @@ from vskd.closed import to_mapping
 from vskd.errors import GateError
 
 ViolationCode = Literal[
+    "class-training",
     "encoder-output",
     "float-logits",
     "macro-f1",
@@ -41,6 +42,10 @@ _LAYERS = "build the network of Conv2d and Linear layers, whose weights are quan
 
 #: Two ways out of every violation.
 REMEDIES: Mapping[ViolationCode, tuple[str, str]] = {
+    "class-training": (
+        "record more of it, or shorten window.samples, and train again",
+        "leave its clips out (data.unknown_labels) and train again",
+    ),
     "encoder-output": (_VERSIONS, "check that sensor.range_g and the encoder's scale_g are in g, as the windows are"),
     "float-logits": (_VERSIONS, _REPORT),
     "macro-f1": _LABELS,

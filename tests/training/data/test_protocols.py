@@ -176,6 +176,24 @@ def test_every_subject_is_tested_in_exactly_one_of_the_folds(subjects: int, fold
     assert not any(split.leaky for split in splits)
 
 
+@given(subjects=st.integers(3, 40), count=st.integers(2, 12))
+def test_validation_subjects_are_dealt_like_test_subjects(subjects: int, count: int) -> None:
+    """Sorted by age, a side that is dealt holds young and old; and over five folds everybody validates once."""
+    if count > subjects or subjects - -(-subjects // count) < 2:
+        return
+    infos = grid(subjects=[f"p{subject}" for subject in range(subjects)], labels=1, trials=1)
+    rules = {"fold_count": count}
+    splits = [make_split(infos, "subject-folds", fold=fold, **rules) for fold in folds(infos, "subject-folds", **rules)]
+    for split in splits:
+        assert len(split.validation_subjects) == max(1, (subjects - len(split.test_subjects)) // 4)
+        ages = sorted(int(subject[1:]) for subject in split.validation_subjects)
+        if len(ages) > 2:
+            assert ages[-1] - ages[0] >= subjects / 3
+    times = Counter(subject for split in splits for subject in split.validation_subjects)
+    if count == 5 and subjects % count == 0:
+        assert set(times.values()) == {1}
+
+
 def test_a_column_that_says_the_sides_is_the_split() -> None:
     subjects = grid(subjects=["ann", "bob", "cem", "dan"], labels=2, trials=2)
     sides = {"ann": "train", "bob": "train", "cem": "validation", "dan": "test"}

@@ -98,3 +98,13 @@ def test_the_temperature_of_scaled_logits_is_the_scale() -> None:
     one = metrics.fit_temperature(logits, truth)
     assert one == pytest.approx(1.0, abs=0.1)
     assert metrics.fit_temperature(3 * logits, truth) == pytest.approx(3 * one, rel=1e-3)
+
+
+def test_a_temperature_that_ends_at_a_bound_says_so() -> None:
+    truth = np.array([0, 1] * 50)
+    right = np.where(np.eye(2)[truth] > 0, 1.0, 0.0)
+    assert metrics.is_at_bound(metrics.fit_temperature(right, truth))  # always right: the surer the better
+    assert metrics.is_at_bound(metrics.fit_temperature(right[::-1], truth))  # always wrong
+    mixed = truth.copy()
+    mixed[:20] = 1 - mixed[:20]
+    assert not metrics.is_at_bound(metrics.fit_temperature(right, mixed))

@@ -8,7 +8,8 @@ import pytest
 
 from training.study.tiny_study import STUDY, WriteStudy
 from vskd.errors import ConfigError, DataError, VskdError
-from vskd_training.study import running
+from vskd_training.data.classes import class_windows
+from vskd_training.study import check, running
 from vskd_training.study.check import StudyData, check_study, first_seeds
 from vskd_training.study.plan import Study, open_study
 from vskd_training.study.running import run_study
@@ -111,3 +112,18 @@ def test_a_study_of_one_arm_may_have_one_test_subject(write_study: WriteStudy, t
     one = STUDY.partition("[[teacher]]")[0] + '[[arm]]\nname = "alone"\n'
     text = one.replace('set = ["', 'set = ["data.protocol=fixed", \'data.test_subjects=["2"]\', "')
     check_study(open_study(write_study(text), root=None), StudyData(None, tiny_cache))
+
+
+def test_classes_are_counted_as_training_counts_them(
+    study: Study, tiny_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, seen = StudyData(None, tiny_cache), []
+    monkeypatch.setattr(check, "refuse_missing", lambda counts, *, allowed: seen.append((counts, allowed)))
+    check_study(study, data)
+    for cell, (counts, allowed) in zip(first_seeds(study), seen, strict=True):
+        expected = class_windows(data.experiment(cell))
+        assert not allowed
+        for label, sides in expected.items():
+            assert {side: counts[label][side] for side in sides if side != "validation"} == {
+                side: count for side, count in sides.items() if side != "validation"
+            }

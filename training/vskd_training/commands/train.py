@@ -43,6 +43,11 @@ def _train_options(command: Callable[..., None]) -> Callable[..., None]:
             is_flag=True,
             help="Take a split with the same subjects in training and test; every report is stamped LEAKY.",
         ),
+        click.option(
+            "--allow-missing-classes",
+            is_flag=True,
+            help="Train although an activity has no training window; it is named wherever accuracy is.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -156,6 +161,7 @@ def _train(
     config_file: Path,
     changes: tuple[str, ...],
     allow_leak: bool,
+    allow_missing_classes: bool,
     everybody: bool = False,
     check: Callable[[Config], None] = lambda config: None,
     tensorboard: bool = False,
@@ -173,8 +179,9 @@ def _train(
     from vskd_training.settings import load_config
 
     shown_in = viewers(tensorboard=tensorboard, mlflow=mlflow)
-    # --allow-leak is a short way to write a key of the config.
-    config = load_config(config_file, changes=(*changes, "data.allow_leak=true") if allow_leak else changes)
+    # Both flags are short ways to write a key of the config.
+    allowed = {"data.allow_leak=true": allow_leak, "data.allow_missing_classes=true": allow_missing_classes}
+    config = load_config(config_file, changes=(*changes, *(key for key, given in allowed.items() if given)))
     if everybody:
         config = dataclasses.replace(config, data=config.data.everybody())
     check(config)
@@ -200,6 +207,8 @@ def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]
 
 
 def _show_split(experiment: Experiment) -> None:
+    from vskd_training.data.classes import class_windows, in_words
+
     split = experiment.split
     sides = {"train": split.train_subjects, "validation": split.validation_subjects, "test": split.test_subjects}
     if experiment.sides.unlabelled:
@@ -208,8 +217,10 @@ def _show_split(experiment: Experiment) -> None:
     say(f"{experiment.prepared.name}, {split.protocol}: subjects {subjects}", err=True)
     defects = experiment.prepared.defects
     if defects:
-        left_out = sum(defect.left_out for defect in defects)
-        say(f"{left_out} recordings left out, {len(defects) - left_out} in part; see `vskd data check`", err=True)
+        left_out, doubtful = (sum(getattr(one, name) for one in defects) for name in ("left_out", "doubtful"))
+        doubt = f", {doubtful} doubtful" if doubtful else ""
+        in_part = len(defects) - left_out - doubtful
+        say(f"{left_out} recordings left out, {in_part} in part{doubt}; see `vskd data check`", err=True)
     without = experiment.without_label()
     if any(without.values()):
         say(
@@ -220,13 +231,15 @@ def _show_split(experiment: Experiment) -> None:
     if experiment.sides.unknown:
         names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)
         say(f"left-out activities: {names} ({count} recordings of test subjects)", err=True)
+    for line in in_words(class_windows(experiment)):
+        say(line, err=True)
     if split.leaky:
         say("LEAKY: test subjects are also in the training; this says nothing about new subjects", err=True)
 
 
 def _show_card(path: Path, card: dict[str, Any]) -> None:
     from vskd_training.evaluation.files import draw_card
-    from vskd_training.evaluation.tables import metrics_table
+    from vskd_training.evaluation.tables import metrics_table, temperature_warning
 
     if "test" not in card["metrics"]:
         from vskd_training.study.shipping import in_words
@@ -240,4 +253,6 @@ def _show_card(path: Path, card: dict[str, Any]) -> None:
     # The teachers' own metrics on the test subjects: distillation can hardly lift a student above them.
     teachers = {"teachers": card["teacher_metrics"]["test"]} if "teacher_metrics" in card else {}
     show_table(metrics_table(title, {**card["metrics"], **teachers}))
+    if warning := temperature_warning(card["metrics"]["test"]):
+        say(warning, err=True)
     say(f"run: {path}; confusion matrix: {draw_card(path, card, title=title)}", err=True)

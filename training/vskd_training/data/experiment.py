@@ -123,6 +123,12 @@ class Experiment:
         self._windows[part] = table
         return table
 
+    def with_config(self, config: Config) -> Experiment:
+        """The same windows under another config for the training, whose data, window and labels are the same."""
+        changed = replace(self, config=config)
+        changed._windows.update(self._windows)
+        return changed
+
     def paired_windows(self) -> WindowTable:
         """What a student with a teacher is trained on: the training subjects' windows, with labels or without."""
         train = self.windows("train")

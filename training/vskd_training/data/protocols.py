@@ -11,7 +11,8 @@ Validation is always taken from the training side, by default about a quarter of
   validates equally often, so that no one subject's habits choose every model.
 - ``subject-specific``: of the last training trial every second pair of subject and action, as on a chessboard, so that
   every subject and every action is on both sides.
-- ``subject-folds``: subjects in natural order are dealt into k folds; one fold is tested, the next quarter validates.
+- ``subject-folds``: subjects in natural order are dealt into k folds; one fold is tested, and a quarter of the others
+  validates, dealt in the same way.
 - ``column``: a further column of the table. One that holds ``train``, ``validation`` and ``test`` is the split; of any
   other the fold names the value that is tested, and the last quarter of the other subjects validates.
 - ``fixed``: lists of subjects.
@@ -148,12 +149,31 @@ def _subjects_by_side(infos: Sequence[RecordingInfo], data: DataConfig) -> tuple
     if data.protocol == CROSS_SUBJECT:
         training = [subject for subject in subjects if trains_cross_subject(subject)]
         return training, [subject for subject in subjects if subject not in training]
-    leave_one_out = data.protocol == LEAVE_ONE_SUBJECT_OUT
-    test = [data.fold] if leave_one_out else subjects[int(data.fold) - 1 :: data.fold_count]
-    # In a circle, so that those who follow the first test subject come last.
-    at = subjects.index(test[0])
-    others = reversed([*subjects[at + 1 :], *subjects[:at]])
-    return [subject for subject in others if subject not in test], test
+    if data.protocol == SUBJECT_FOLDS:
+        return _dealt(subjects, int(data.fold) - 1, data.fold_count)
+    # In a circle, so that those who follow the test subject come last.
+    at = subjects.index(data.fold)
+    return [*reversed([*subjects[at + 1 :], *subjects[:at]])], [data.fold]
+
+
+def _dealt(subjects: Sequence[str], fold: int, count: int) -> tuple[list[str], list[str]]:
+    """Training subjects, those who validate last, and test subjects; ``fold`` counts from 0.
+
+    Where subjects are sorted by age or session, a quarter of neighbours would be all of one kind. Those who validate
+    are dealt as those who are tested: whole folds as long as one fits, evenly chosen, and of the last one some.
+    """
+    folds = [list(subjects[number::count]) for number in range(count)]
+    needed = quarter(range(len(subjects) - len(folds[fold])))
+    whole = -(-needed // max(1, len(subjects) // count))
+    chosen = [1 + place * (count - 1) // whole for place in range(min(whole, count - 1))]
+    steps = [*chosen, *(step for step in range(1, count) if step not in chosen)]
+    order = [folds[(fold + step) % count] for step in steps]
+    validating: list[str] = []
+    for dealt in order:
+        places = min(needed - len(validating), len(dealt))
+        validating += [dealt[(2 * place + 1) * len(dealt) // (2 * places)] for place in range(places)]
+    training = [subject for dealt in order for subject in dealt if subject not in validating]
+    return [*training, *validating], folds[fold]
 
 
 def _by_column(
@@ -319,6 +339,6 @@ def _number(subject: str) -> int:
     return int(match.group(1))
 
 
-def quarter(subjects: Sequence[str]) -> int:
+def quarter(subjects: Sequence[object]) -> int:
     """How many of the training subjects validate by default."""
     return max(1, len(subjects) // _VALIDATION_PARTS)

@@ -23,6 +23,7 @@ class Metrics:
     Attributes
     ----------
     count : predictions
+    classes : how many classes occur in the truth; 0 in cards from before it was counted
     accuracy : share of right ones
     macro_f1 : mean F1 over the classes that occur in the truth
     worst_subject, worst_accuracy : the subject with the lowest accuracy
@@ -30,6 +31,7 @@ class Metrics:
     """
 
     count: int
+    classes: int
     accuracy: float
     macro_f1: float
     worst_subject: str
@@ -76,6 +78,7 @@ def measure(truth: NDArray[np.int64], predicted: NDArray[np.int64], subjects: Se
     worst = min(by_subject, key=by_subject.__getitem__)
     return Metrics(
         count=len(truth),
+        classes=len(np.unique(truth)),
         accuracy=float(sklearn_metrics.accuracy_score(truth, predicted)),
         macro_f1=macro_f1(truth, predicted),
         worst_subject=worst,
@@ -118,8 +121,18 @@ def mean_log_probabilities(logs: NDArray[np.float64], groups: NDArray[np.int64])
     return sums - np.log(np.bincount(inverse))[:, np.newaxis]
 
 
+#: Between which a temperature is fitted.
+TEMPERATURES = (0.05, 20.0)
+
+
+def is_at_bound(temperature: float) -> bool:
+    """Whether a fitted temperature is where the search ended, so that the best one lies beyond."""
+    low, high = TEMPERATURES
+    return not low * 1.01 < temperature < high / 1.01
+
+
 def fit_temperature(logits: NDArray[np.floating[Any]], truth: NDArray[np.int64]) -> float:
-    """The temperature that minimises the negative log-likelihood (Guo et al., ICML 2017), within [0.05, 20].
+    """The temperature that minimises the negative log-likelihood (Guo et al., ICML 2017), within ``TEMPERATURES``.
 
     Parameters
     ----------
@@ -131,5 +144,5 @@ def fit_temperature(logits: NDArray[np.floating[Any]], truth: NDArray[np.int64])
         scaled = log_softmax(logits.astype(np.float64) / np.exp(log_temperature), axis=1)
         return -float(scaled[np.arange(len(truth)), truth].mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    found = minimize_scalar(loss, bounds=(np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1])), method="bounded")
     return float(np.exp(found.x))

@@ -21,6 +21,7 @@ from vskd_training.evaluation.calibration import calibrate
 from vskd_training.evaluation.metrics import (
     by_class,
     confusion_matrix,
+    is_at_bound,
     log_probabilities,
     mean_log_probabilities,
     measure,
@@ -40,17 +41,19 @@ class Temperature:
     ----------
     value : without unit
     source : ``validation subjects``: fitted on them. ``config``: set there, without any. ``none``: it is 1
+    at_bound : it was fitted, and is where the search ended: the probabilities are not calibrated
     """
 
     value: float
     source: Literal["validation subjects", "config", "none"]
+    at_bound: bool = False
 
     @classmethod
     def of(cls, contract: Contract, experiment: Experiment) -> Temperature:
         """That of a run; ``contract`` is the run's own, as training left it."""
         value = contract.decision.temperature
         if experiment.split.validation:
-            return cls(value, "validation subjects")
+            return cls(value, "validation subjects", is_at_bound(value))
         return cls(value, "none" if value == 1 else "config")
 
 
@@ -119,11 +122,14 @@ def _scores(experiment: Experiment, decisions: dict[str, _Decisions]) -> dict[st
     wrist = [labels.index(name) for name in experiment.wrist_labels]
     found: dict[str, Any] = {}
     for per, made in decisions.items():
-        found[per] = {"all": to_mapping(measure(made.truth, made.predicted, made.subjects))}
+        found[per] = {
+            "all": to_mapping(measure(made.truth, made.predicted, made.subjects)) | {"of_classes": len(labels)}
+        }
         if 0 < len(wrist) < len(labels):
             kept = np.isin(made.truth, wrist)
             subjects = np.array(made.subjects)[kept].tolist()
-            found[per]["wrist"] = to_mapping(measure(made.truth[kept], made.predicted[kept], subjects))
+            scores = to_mapping(measure(made.truth[kept], made.predicted[kept], subjects))
+            found[per]["wrist"] = scores | {"of_classes": len(wrist)}
     return found
 
 

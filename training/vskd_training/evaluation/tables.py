@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from vskd_training.evaluation.evaluate import Evaluation
+from vskd_training.evaluation.metrics import TEMPERATURES
 
 _SOURCES = {
     "validation subjects": "fitted on validation subjects",
@@ -25,8 +26,16 @@ def metrics_table(title: str, metrics: Mapping[str, Any]) -> Table:
             for which, numbers in values[per].items():
                 worst = f"{numbers['worst_accuracy']:.3f} ({numbers['worst_subject']})"
                 scores = (f"{numbers[score]:.3f}" for score in ("accuracy", "macro_f1"))
-                table.add_row(part, per, which, str(numbers["count"]), *scores, worst)
+                table.add_row(part, per, _which(which, numbers), str(numbers["count"]), *scores, worst)
     return table
+
+
+def _which(name: str, numbers: Mapping[str, Any]) -> str:
+    """The activities that were tested: "all" is not said of fewer."""
+    tested, known = numbers.get("classes", 0), numbers.get("of_classes", 0)
+    if tested == known:
+        return name
+    return f"{tested} of {known}" if name == "all" else f"{name}, {tested} of {known}"
 
 
 def evaluation_tables(title: str, result: Evaluation) -> Iterator[Table]:
@@ -43,6 +52,8 @@ def evaluation_tables(title: str, result: Evaluation) -> Iterator[Table]:
 
 def evaluation_sentences(result: Evaluation) -> Iterator[str]:
     """The warning of a leaky split, and the threshold for unknown activities."""
+    if warning := temperature_warning(result.metrics):
+        yield warning
     if result.leaky:
         yield "LEAKY: test subjects are also in the training; this says nothing about new subjects"
     offer = result.unknown_below
@@ -55,6 +66,18 @@ def evaluation_sentences(result: Evaluation) -> Iterator[str]:
         f"unknown: decision.unknown_below = {offer.threshold} keeps {offer.validation_coverage:.1%} of the "
         f"{offer.validation_windows} validation windows it was chosen on; of the test windows "
         f"{offer.test_coverage:.1%} stay{rejected}. To use it: vskd run --set unknown_below={offer.threshold}"
+    )
+
+
+def temperature_warning(metrics: Mapping[str, Any]) -> str:
+    """A sentence if the temperature of a side's metrics was fitted at a bound; else empty."""
+    temperature = metrics["calibration"]["temperature"]
+    if not temperature.get("at_bound", False):
+        return ""
+    low, high = TEMPERATURES
+    return (
+        f"warning: the temperature {temperature['value']:.3g} is at a bound of its fit, {low:g} to {high:g}: the "
+        "probabilities are not calibrated. Validate on more subjects, or set data.validation_subjects to others"
     )
 
 

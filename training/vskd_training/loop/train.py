@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd.writing import append_line
+from vskd_training.data.classes import class_windows, refuse_missing
 from vskd_training.data.clips import clips_for
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import vary_joints
@@ -101,6 +102,7 @@ def train_teacher(
     """
     experiment = experiment.seen()
     config = experiment.config
+    refuse_missing(class_windows(experiment), allowed=config.data.allow_missing_classes)
     _check_batch(config.teacher_training, processes)
     _begin(config, processes)
     model = build_teacher(config, len(experiment.contract.labels))
@@ -147,7 +149,8 @@ def train_student(
     DataError, ConfigError
     """
     config = student_config(experiment.config, taught=bool(teachers))
-    experiment = dataclasses.replace(experiment, config=config)
+    experiment = experiment.with_config(config)
+    refuse_missing(class_windows(experiment), allowed=config.data.allow_missing_classes)
     _check_batch(config.student_training, processes)
     _check_gradients(config, processes)
     _check_virtual(config, teachers)
@@ -296,6 +299,7 @@ def tested(role: str, experiment: Experiment, predict: Predict) -> dict[str, Any
         "windows": {
             "train": len(experiment.windows("train")),
             "test": len(experiment.windows("test")) if experiment.split.test else 0,
+            "by_class": class_windows(experiment),
         },
         "metrics": metrics,
     }

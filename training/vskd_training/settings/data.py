@@ -32,6 +32,7 @@ class DataConfig:
     subjects : only these take part, on any side; recordings of others are not used. Empty: all. Settings are chosen
         among subjects who are not test subjects of the reported run
     allow_leak : take a split with the same subjects in training and test; every report is stamped LEAKY
+    allow_missing_classes : train although an activity has no training window; it is named wherever accuracy is
     validation_subjects : out of the training subjects; empty takes the protocol's default
     train_on_validation : the reported run, after every choice was made on the validation subjects: train on them too
     unknown_labels : activities that the network does not know: no class, not trained on, not used for any choice. The
@@ -51,6 +52,7 @@ class DataConfig:
     test_subjects: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     allow_leak: bool = False
+    allow_missing_classes: bool = False
     validation_subjects: tuple[str, ...] = ()
     train_on_validation: bool = False
     unknown_labels: tuple[str, ...] = ()

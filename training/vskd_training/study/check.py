@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError, VskdError
 from vskd.stream import cut_windows
+from vskd_training.data.classes import refuse_missing
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.sources import open_source
 from vskd_training.datasets.prepared import Prepared, prepare
@@ -98,6 +99,7 @@ def check_study(study: Study, data: StudyData) -> None:
     for cell in first_seeds(study):
         _check_windows(cell, data)
         with _naming(cell):
+            _check_classes(cell, data)
             _check_network(cell, data)
             _check_teachers([study.cell(name) for name in cell.taught_by], cell, data)
 
@@ -153,6 +155,19 @@ def _check_windows(cell: Cell, data: StudyData) -> None:
                 f"of {experiment.contract.window.duration_s:g} s, and {needed} are needed",
                 hint="Lower window.samples, or use window.mode = 'whole'",
             )
+
+
+def _check_classes(cell: Cell, data: StudyData) -> None:
+    experiment = data.experiment(cell)
+    infos = experiment.prepared.infos
+    sides = {"train": experiment.split.train, "test": experiment.split.test, "unlabelled": experiment.sides.unlabelled}
+    counts = {
+        label: {
+            side: data.windows(cell, [row for row in rows if infos[row].label == label]) for side, rows in sides.items()
+        }
+        for label in experiment.contract.labels
+    }
+    refuse_missing(counts, allowed=cell.config.data.allow_missing_classes)
 
 
 def _check_network(cell: Cell, data: StudyData) -> None:

@@ -1,0 +1,129 @@
+"""A class that no window teaches is refused, or named everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.command_line import Command
+from training.own_recordings import DESCRIPTION, HEADER, write_sensor, write_table
+from training.tiny_config import NETWORKS
+from vskd.errors import ConfigError
+from vskd_training.data.classes import in_words, missing_classes, refuse_missing
+from vskd_training.evaluation.tables import metrics_table, temperature_warning
+
+CONFIG = """
+threads = 1
+[data]
+dataset = "folder"
+view = "none"
+protocol = "fixed"
+train_subjects = ["ann", "bob", "cat"]
+validation_subjects = ["cat"]
+test_subjects = ["dan"]
+"""
+G = 9.80665
+
+
+def write(root: Path, *, short: str = "wave", only: str = "") -> Path:
+    """Four subjects at three activities; clips of ``short`` last a second, ``only`` is of the test subject alone."""
+    (root / "sensors").mkdir(parents=True)
+    rows = []
+    for who, subject in enumerate(("ann", "bob", "cat", "dan")):
+        for what, label in enumerate(("jog", "walk", "wave")):
+            if label == only and subject != "dan":
+                continue
+            rng = np.random.default_rng(10 * who + what)
+            time_s = np.arange(50 if label == short else 400) / 50
+            swing = 0.5 * np.sin(2 * np.pi * (1 + what) * time_s)[:, np.newaxis] * [1, 0, 0.5]
+            xyz = np.array([0.3, -0.6, 0.74]) + swing + rng.normal(0, 0.05, (len(time_s), 3))
+            name = f"{subject}_{label}"
+            write_sensor(root / "sensors" / f"{name}.csv", time_s, G * xyz)
+            rows.append([name, subject, label, f"sensors/{name}.csv", "", "1"])
+    (root / "dataset.toml").write_text(DESCRIPTION)
+    write_table(root, rows, HEADER)
+    (root / "config.toml").write_text(CONFIG + NETWORKS)
+    return root
+
+
+def words(root: Path) -> tuple[object, ...]:
+    return ("--config", root / "config.toml", "--root", root, "--cache", root / "cache")
+
+
+def test_a_class_of_short_clips_is_refused_and_with_the_flag_named_everywhere(vskd: Command, tmp_path: Path) -> None:
+    root = write(tmp_path / "own")
+    refused = vskd("train", "forest", *words(root), "--out", tmp_path / "run")
+    assert refused.code == 1
+    assert "1 of 3 activities have no training window: wave (no window at all)" in refused.err
+    assert "--allow-missing-classes" in refused.err
+    assert not (tmp_path / "run").exists()
+    done = vskd("train", "forest", *words(root), "--allow-missing-classes", "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "windows of each activity (train/validation/test): jog " in done.err
+    assert "MISSING: no training window of wave" in done.err
+    assert "1 of 3 activities have no test window: wave" in done.err
+    assert "2 of 3" in done.err.split("worst subject")[1]
+    card = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert card["windows"]["by_class"]["wave"] == {"train": 0, "validation": 0, "test": 0}
+    assert card["windows"]["by_class"]["walk"]["train"] > 0
+    assert card["config"]["data"]["allow_missing_classes"]
+    assert card["metrics"]["test"]["window"]["all"]["classes"] == 2
+    assert card["metrics"]["test"]["window"]["all"]["of_classes"] == 3
+
+
+def test_a_class_of_test_subjects_alone_is_refused_before_anything_is_trained(vskd: Command, tmp_path: Path) -> None:
+    root = write(tmp_path / "own", short="", only="wave")
+    for role in ("teacher", "student", "forest"):
+        refused = vskd("train", role, *words(root), "--out", tmp_path / "run")
+        assert refused.code == 1
+        assert "no training window: wave (" in refused.err
+        assert "of test)" in refused.err
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_draw_of_subjects_that_leaves_a_class_without_a_label_is_warned_of(vskd: Command, tmp_path: Path) -> None:
+    root = write(tmp_path / "own", short="")
+    rows = [row.split(",") for row in (root / "clips.csv").read_text().split("\n")[1:] if row]
+    write_table(root, [row for row in rows if (row[1], row[2]) != ("ann", "wave")], HEADER)
+    labelled = ("--set", 'labels.subjects=["ann"]', "--set", "data.train_on_validation=true")
+    done = vskd("train", "forest", *words(root), *labelled, "--set", "data.validation_subjects=[]",
+                "--out", tmp_path / "run")  # fmt: skip
+    assert "warning: no labelled subject performs wave" in done.err
+    assert done.code == 0, done.err
+
+
+def test_what_is_missing_and_what_is_only_without_labels() -> None:
+    counts = {
+        "jog": {"train": 5, "test": 1, "unlabelled": 0},
+        "walk": {"train": 0, "test": 1, "unlabelled": 9},
+        "wave": {"train": 0, "test": 3, "unlabelled": 0},
+    }
+    missing = missing_classes(counts)
+    assert (missing.untaught, missing.unlabelled) == (("wave",), ("walk",))
+    with pytest.raises(ConfigError, match=r"1 of 3 activities have no training window: wave \(3 of test\)"):
+        refuse_missing(counts, allowed=False)
+    refuse_missing(counts, allowed=True)
+    lines = in_words(counts)
+    assert lines[0] == "windows of each activity (train/test/unlabelled): jog 5/1/0, walk 0/1/9, wave 0/3/0"
+    assert any("MISSING: no training window of wave" in line for line in lines)
+    assert any("no labelled subject performs walk" in line for line in lines)
+
+
+def test_a_table_says_all_of_no_fewer() -> None:
+    scores = {"count": 4, "accuracy": 1.0, "macro_f1": 1.0, "worst_subject": "a", "worst_accuracy": 1.0}
+    old = {"all": scores}
+    fewer = {"all": scores | {"classes": 2, "of_classes": 3}, "wrist": scores | {"classes": 1, "of_classes": 2}}
+    table = metrics_table("t", {"test": {"window": fewer, "recording": old}})
+    assert list(table.columns[2].cells) == ["2 of 3", "wrist, 1 of 2", "all"]
+
+
+def test_a_temperature_at_a_bound_is_a_warning() -> None:
+    def metrics(**temperature: object) -> dict[str, object]:
+        return {"calibration": {"temperature": {"value": 20.0, **temperature}}}
+
+    assert "the temperature 20 is at a bound of its fit, 0.05 to 20" in temperature_warning(metrics(at_bound=True))
+    assert temperature_warning(metrics(at_bound=False)) == ""
+    assert temperature_warning(metrics()) == ""
