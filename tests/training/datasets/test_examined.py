@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from training.own_recordings import DESCRIPTION, G, write_sensor, write_table
+from vskd.errors import ConfigError
 from vskd_training.datasets.check import check
 from vskd_training.datasets.examined import Examined
+from vskd_training.datasets.folder.reader import FolderSource
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
 
 
@@ -104,7 +108,6 @@ def test_one_opposite_subject_is_named_with_the_lines_to_write() -> None:
     (defect,) = (defect for defect in report.defects if defect.kind == "gravity of the opposite sign")
     assert defect.where == "subject c"
     assert defect.doubtful
-    assert "[subject_axes.c]" in defect.way_out
     assert "--axes=-x,-y,-z" in defect.way_out
     assert [subject for subject, one in report.gravity.items() if one.opposite] == ["c"]
 
@@ -120,3 +123,23 @@ def test_classes_are_counted_and_what_could_vanish_is_remarked() -> None:
     assert "sit: no recording" in remarks
     assert "wave: of one subject only" in remarks
     assert "wave: no recording is longer than 1.18 s" in remarks
+
+
+def test_the_lines_to_write_mend_a_folder(tmp_path: Path) -> None:
+    rows = []
+    for who in "abc":
+        values = signal(ord(who)) * (-1 if who == "b" else 1)
+        write_sensor(tmp_path / f"{who}.csv", np.arange(len(values)) / 50, values * G)
+        rows.append([who, who, "walk", f"{who}.csv", "", "1"])
+    write_table(tmp_path, rows)
+    axes = '[axes]\nx = "-y"\ny = "x"\n'
+    (tmp_path / "dataset.toml").write_text(DESCRIPTION + axes)
+    (defect,) = check(Examined(FolderSource.open(tmp_path, view="none"))).defects
+    assert defect.where == "subject b"
+    lines = defect.way_out.split("the lines ")[1].split(";")[0].split(" / ")
+    assert lines == ["[subject_axes.b]", 'x = "y"', 'y = "-x"', 'z = "-z"']
+    (tmp_path / "dataset.toml").write_text(DESCRIPTION + axes + "\n".join(lines) + "\n")
+    assert check(Examined(FolderSource.open(tmp_path, view="none"))).defects == ()
+    (tmp_path / "dataset.toml").write_text(DESCRIPTION + '[subject_axes.bob]\nx = "-x"\n')
+    with pytest.raises(ConfigError, match=r"subject_axes names 'bob', of whom there is no clip"):
+        FolderSource.open(tmp_path, view="none")

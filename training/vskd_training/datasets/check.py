@@ -5,6 +5,8 @@ This module prints nothing and changes nothing on disk.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,15 @@ class KnowsItsTree(Protocol):
 
     def files_by_stream(self) -> dict[str, int]:
         """Trials in each folder of the tree, whether it was read or not."""
+        ...
+
+
+@runtime_checkable
+class KnowsAxes(Protocol):
+    """A source whose description says how each subject's sensor sat, and can be changed."""
+
+    def axes_of(self, subject: str) -> str:
+        """The map of a subject's axes, as ``vskd.stream.AxisMap`` takes it."""
         ...
 
 
@@ -222,7 +233,7 @@ def _of_all(seen: Sequence[_Measured], source: Source, gravity: dict[str, Subjec
         if one.opposite:
             what = f"gravity points the other way: {one.from_others_deg:.0f} degrees from the other subjects'"
             yield Defect(f"subject {subject}", what, "gravity of the opposite sign", left_out=False, doubtful=True,
-                         way_out=_turn(subject))  # fmt: skip
+                         way_out=_turn(subject, source))  # fmt: skip
     rates = {one.info.id: (one.frames - 1) / one.frames_s for one in seen if one.frames_s}
     yield from videos_that_differ(rates)
     parts = [each for one in seen if not one.flat_axes for each in one.slow]
@@ -233,12 +244,17 @@ def _of_all(seen: Sequence[_Measured], source: Source, gravity: dict[str, Subjec
         yield Defect(source.name, what, "contradicts gravity", left_out=False, doubtful=True, way_out=way_out)
 
 
-def _turn(subject: str) -> str:
+def _turn(subject: str, source: Source) -> str:
     """The lines that give a subject's sensor the sign of the others'."""
-    return (
-        f'write into dataset.toml: [subject_axes.{subject}] x = "-x", y = "-y", z = "-z" (a line each); '
-        "for vskd run: --axes=-x,-y,-z"
-    )
+    for_run = "for vskd run, before any other axes: --axes=-x,-y,-z"
+    tree = source.inner if isinstance(source, Examined) else source
+    if not isinstance(tree, KnowsAxes):
+        return for_run
+    names = [name.strip().lstrip("+") for name in tree.axes_of(subject).split(",")]
+    turned = [name[1:] if name.startswith("-") else f"-{name}" for name in names]
+    key = subject if re.fullmatch(r"[A-Za-z0-9_-]+", subject) else json.dumps(subject)
+    lines = [f"[subject_axes.{key}]", *(f'{axis} = "{name}"' for axis, name in zip("xyz", turned, strict=True))]
+    return f"write into dataset.toml the lines {' / '.join(lines)}; {for_run}"
 
 
 def _counts(values: Iterable[str], known: Iterable[str]) -> dict[str, int]:

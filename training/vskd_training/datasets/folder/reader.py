@@ -133,6 +133,10 @@ class FolderSource:
         shown = {name: sum(bool(getattr(row, name)) for row in self.table) for name in _SHOWN}
         return {"sensor": len(self.table), **{name: count for name, count in shown.items() if count or name == "video"}}
 
+    def axes_of(self, subject: str) -> str:
+        """The map of a subject's sensor axes, e.g. ``"-y,x,z"``."""
+        return self.description.axes_of(subject).map
+
     def recordings(self) -> Iterator[Recording]:
         """Read and decode them one by one, in the order of ``infos``; broken ones become defects."""
         seen: dict[bytes, ClipRow] = {}
@@ -147,7 +151,7 @@ class FolderSource:
         if not path.is_file():
             raise BrokenFileError(row.sensor, "does not exist; mend the path, or drop the line", kind="missing sensor")
         table = _part_of(self._table(path, row.sensor, row.rows), row)
-        acceleration_g = to_g(table.xyz, unit=self.description.unit, axes=self.description.axes.map)
+        acceleration_g = to_g(table.xyz, unit=self.description.unit, axes=self.axes_of(row.subject))
         _check_readings(acceleration_g, self.description, where=row.sensor)
         _refuse_copy(acceleration_g, row, seen)
         defects = [*table.defects, *_rate_defects(table, self.description, row.sensor)]
@@ -170,7 +174,7 @@ class FolderSource:
         if self.view == "none":
             return np.empty(0), np.empty((0, self.height, self.width), dtype=np.uint8), ()
         if self.view == "sensors":
-            rates = AxisMap.parse(self.description.axes.map)(table.further)
+            rates = AxisMap.parse(self.axes_of(row.subject))(table.further)
             return table.time_s, np.stack([acceleration_g, rates], axis=1).astype(np.float32), ()
         if self.view == "joints":
             return self._joints(row, table)

@@ -57,6 +57,7 @@ class Description:
     gravity : whether they hold it; false for Android's linear acceleration or iOS's user acceleration
     placement : where the sensor sat, e.g. ``left wrist``
     axes : see ``AxisNames``
+    subject_axes : the same for single subjects, whose sensor was another one, instead of ``axes``
     rate_hz : of files without a time column, and checked against the timestamps of the others, which it spreads where
         rows share them; 0 leaves it to them
     labels : the activities in the order of the classes; empty takes those of the table in alphabetical order
@@ -69,6 +70,7 @@ class Description:
     gravity: bool
     placement: str
     axes: AxisNames = field(default_factory=AxisNames)
+    subject_axes: dict[str, AxisNames] = field(default_factory=dict)
     rate_hz: float = 0.0
     labels: tuple[str, ...] = ()
     layout: Layout = field(default_factory=Layout)
@@ -87,6 +89,10 @@ class Description:
         if twice := _more_than_once(self.labels):
             raise ConfigError(f"{DESCRIPTION}: labels names {twice!r} twice", hint="Keep one of them")
         with_rate(self.layout, self.rate_hz)  # refuses two rates
+
+    def axes_of(self, subject: str) -> AxisNames:
+        """The axes of a subject's sensor."""
+        return self.subject_axes.get(subject, self.axes)
 
     @property
     def text(self) -> Layout:
@@ -145,6 +151,12 @@ def read_table(root: Path, description: Description) -> tuple[ClipRow, ...]:
             f"{TABLE}: the label is empty in every line ({len(rows)})",
             hint="Fill it in for some subjects at least; clips without a label only take part in distillation",
         )
+    for subject in description.subject_axes:
+        if subject not in {row.subject for row in rows}:
+            raise ConfigError(
+                f"{DESCRIPTION}: subject_axes names {subject!r}, of whom there is no clip",
+                hint=did_you_mean(subject, {row.subject for row in rows}),
+            )
     _refuse_repeats(rows)
     for column in ("subject", "label"):
         _refuse_spellings(rows, column)
