@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vskd.contract import Contract
 from vskd.errors import DataError
-from vskd.stream import cut_windows
+from vskd.stream import Window, cut_windows
 from vskd_training.data.frames import segment_indices, with_neighbours
 from vskd_training.datasets.prepared import Prepared
 
@@ -33,7 +33,7 @@ class WindowTable:
     recordings : (n,), index of each window's recording in the prepared data
     spans_s : (n, 2), first and last sample, s
     subjects : (n,)
-    too_short : recordings that hold no window
+    too_short : recordings that hold no window for which a device gives an activity
     """
 
     ids: tuple[str, ...]
@@ -60,6 +60,11 @@ class WindowTable:
         )
 
 
+def answered_windows(contract: Contract, time_s: NDArray[np.float64], xyz: NDArray[np.float64]) -> list[Window]:
+    """Those windows of a recording, as ``vskd.stream.cut_windows`` gives them, for which a device gives an activity."""
+    return [window for window in cut_windows(contract, time_s, xyz) if window.obstacle is None]
+
+
 def cut(prepared: Prepared, contract: Contract, recordings: Sequence[int], *, labelled: bool = True) -> WindowTable:
     """Cut the windows of some recordings.
 
@@ -78,7 +83,7 @@ def cut(prepared: Prepared, contract: Contract, recordings: Sequence[int], *, la
     too_short = 0
     for index in recordings:
         info = prepared.infos[index]
-        windows = cut_windows(contract, *prepared.sensor(index))
+        windows = answered_windows(contract, *prepared.sensor(index))
         too_short += not windows
         label = contract.labels.index(info.label) if labelled else UNLABELLED
         rows += [

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError, VskdError
-from vskd.stream import cut_windows
 from vskd_training.data.classes import refuse_missing
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.sources import open_source
+from vskd_training.data.windows import answered_windows
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.distillation.targets import check_features
 from vskd_training.models.build import build_student, build_teacher
@@ -65,10 +65,11 @@ class StudyData:
         """How many windows some recordings hold."""
         experiment = self.experiment(cell)
         spec = cell.config.data.reading(), experiment.contract.window, experiment.contract.sensor
-        key = repr([to_mapping(one) for one in spec])
+        # What a device answers for depends on the fold's training subjects.
+        key = repr([*(to_mapping(one) for one in spec), experiment.contract.signal])
         if key not in self._counts:
             prepared, contract = experiment.prepared, experiment.contract
-            counts = [len(cut_windows(contract, *prepared.sensor(index))) for index in range(len(prepared))]
+            counts = [len(answered_windows(contract, *prepared.sensor(index))) for index in range(len(prepared))]
             self._counts[key] = np.array(counts, dtype=np.int64)
         return int(self._counts[key][list(recordings)].sum())
 
