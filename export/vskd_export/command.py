@@ -95,7 +95,8 @@ def export(
         held_out=held_out,
         provenance={key: opened.card[key] for key in _PROVENANCE if key in opened.card},
         seen_in_training=not experiment.split.test_subjects,
-        training=_training(experiment, taught=bool(opened.card.get("teacher"))),
+        training=_training(experiment),
+        withheld=bool(experiment.sides.unlabelled and opened.card.get("teacher")),
         out=out,
         overwrite=overwrite,
         leaky=experiment.split.leaky,
@@ -112,13 +113,11 @@ def _window_set(table: WindowTable) -> WindowSet:
     return WindowSet(table.samples, table.labels, table.ids, table.subjects)
 
 
-def _training(experiment: Experiment, *, taught: bool) -> dict[str, int]:
-    """Class -> windows that taught it; those of subjects without labels do where there is a teacher."""
+def _training(experiment: Experiment) -> dict[str, int]:
+    """Class -> labelled windows that taught it."""
     from vskd_training.data.classes import class_windows
 
-    sides = ("train", "unlabelled") if taught else ("train",)
-    counts = class_windows(experiment)
-    return {label: sum(one.get(side, 0) for side in sides) for label, one in counts.items()}
+    return {label: sides["train"] for label, sides in class_windows(experiment).items()}
 
 
 def _windows_of(experiment: Experiment) -> tuple[WindowSet, WindowSet]:

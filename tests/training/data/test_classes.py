@@ -12,7 +12,7 @@ from training.command_line import Command
 from training.own_recordings import DESCRIPTION, HEADER, write_sensor, write_table
 from training.tiny_config import NETWORKS
 from vskd.errors import ConfigError
-from vskd_training.data.classes import in_words, missing_classes, refuse_missing
+from vskd_training.data.classes import in_words, refuse_untaught, without_training
 from vskd_training.evaluation.tables import metrics_table, temperature_warning
 
 CONFIG = """
@@ -76,7 +76,7 @@ def test_a_class_of_short_clips_is_refused_and_with_the_flag_named_everywhere(vs
 
 def test_a_class_of_test_subjects_alone_is_refused_before_anything_is_trained(vskd: Command, tmp_path: Path) -> None:
     root = write(tmp_path / "own", short="", only="wave")
-    for role in ("teacher", "student", "forest"):
+    for role in ("student", "forest"):
         refused = vskd("train", role, *words(root), "--out", tmp_path / "run")
         assert refused.code == 1
         assert "no training window: wave (" in refused.err
@@ -91,25 +91,22 @@ def test_a_draw_of_subjects_that_leaves_a_class_without_a_label_is_warned_of(vsk
     labelled = ("--set", 'labels.subjects=["ann"]', "--set", "data.train_on_validation=true")
     done = vskd("train", "forest", *words(root), *labelled, "--set", "data.validation_subjects=[]",
                 "--out", tmp_path / "run")  # fmt: skip
-    assert "warning: no labelled subject performs wave" in done.err
+    assert "warning: no labelled window of wave" in done.err
     assert done.code == 0, done.err
 
 
-def test_what_is_missing_and_what_is_only_without_labels() -> None:
-    counts = {
-        "jog": {"train": 5, "test": 1, "unlabelled": 0},
-        "walk": {"train": 0, "test": 1, "unlabelled": 9},
-        "wave": {"train": 0, "test": 3, "unlabelled": 0},
-    }
-    missing = missing_classes(counts)
-    assert (missing.untaught, missing.unlabelled) == (("wave",), ("walk",))
+def test_what_is_missing_is_refused_or_warned_of() -> None:
+    counts = {"jog": {"train": 5, "test": 1}, "walk": {"train": 2, "test": 0}, "wave": {"train": 0, "test": 3}}
+    assert without_training(counts) == ["wave"]
     with pytest.raises(ConfigError, match=r"1 of 3 activities have no training window: wave \(3 of test\)"):
-        refuse_missing(counts, allowed=False)
-    refuse_missing(counts, allowed=True)
-    lines = in_words(counts)
-    assert lines[0] == "windows of each activity (train/test/unlabelled): jog 5/1/0, walk 0/1/9, wave 0/3/0"
-    assert any("MISSING: no training window of wave" in line for line in lines)
-    assert any("no labelled subject performs walk" in line for line in lines)
+        refuse_untaught(counts, allowed=False)
+    refuse_untaught(counts, allowed=True)
+    assert in_words(counts, withheld=False) == [
+        "windows of each activity (train/test): jog 5/1, walk 2/0, wave 0/3",
+        "MISSING: no training window of wave: never found, though listed",
+        "note: 1 of 3 activities have no test window: walk",
+    ]
+    assert "warning: no labelled window of wave" in in_words(counts, withheld=True)[1]
 
 
 def test_a_table_says_all_of_no_fewer() -> None:

@@ -174,7 +174,7 @@ def test_without_the_key_nothing_is_said_of_unknown_activities(tiny: Experiment)
 def test_calibration_is_reported_before_and_after_the_fitted_temperature(run: Run, result: Evaluation) -> None:
     found = result.metrics["calibration"]
     fitted = run.contract.decision.temperature
-    assert found["temperature"] == {"value": fitted, "source": "validation subjects"}
+    assert found["temperature"] == {"value": fitted, "source": "validation subjects", "at_bound": False}
     assert fitted != 1.0
     assert found["before"]["window"]["nll"] != found["after"]["window"]["nll"]
     on_validation = run.card["metrics"]["validation"]["calibration"]
@@ -187,7 +187,7 @@ def test_calibration_is_reported_before_and_after_the_fitted_temperature(run: Ru
 def test_without_validation_subjects_there_is_no_after_and_no_threshold(reported: tuple[Run, Experiment]) -> None:
     run, experiment = reported
     found = evaluate(run, experiment, network_predictor(run, experiment), coverage=0.95)
-    assert found.metrics["calibration"]["temperature"] == {"value": 1.0, "source": "none"}
+    assert found.metrics["calibration"]["temperature"] == {"value": 1.0, "source": "none", "at_bound": False}
     assert found.metrics["calibration"]["after"] is None
     assert found.unknown_below is None
     assert "no threshold is offered" in " ".join(evaluation_sentences(found))

@@ -118,7 +118,7 @@ def test_classes_are_counted_as_training_counts_them(
     study: Study, tiny_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, seen = StudyData(None, tiny_cache), []
-    monkeypatch.setattr(check, "refuse_missing", lambda counts, *, allowed: seen.append((counts, allowed)))
+    monkeypatch.setattr(check, "refuse_untaught", lambda counts, *, allowed: seen.append((counts, allowed)))
     check_study(study, data)
     for cell, (counts, allowed) in zip(first_seeds(study), seen, strict=True):
         expected = class_windows(data.experiment(cell))

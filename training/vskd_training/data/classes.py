@@ -2,69 +2,59 @@
 
 A class whose clips are all shorter than a window, or that test subjects alone perform, would stand in the contract and
 never be found; the report would then say nothing of it. It is refused, unless ``data.allow_missing_classes`` says so.
+
+Where subjects train whose labels are withheld, what they perform is not looked at: a class without a labelled window
+may be theirs, and is warned of instead.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from vskd.errors import ConfigError
 from vskd_training.data.experiment import Experiment, Part
 
 #: Class -> side -> windows.
-ClassWindows = dict[str, dict[str, int]]
+ClassWindows = Mapping[str, Mapping[str, int]]
 
 
-@dataclass(frozen=True)
-class MissingClasses:
-    """Classes that no labelled window teaches.
-
-    Attributes
-    ----------
-    untaught : nor any other window: of no training recording there is one
-    unlabelled : only subjects whose labels are withheld perform them
-    """
-
-    untaught: tuple[str, ...]
-    unlabelled: tuple[str, ...]
-
-
-def class_windows(experiment: Experiment) -> ClassWindows:
-    """Windows of each class on each side that has recordings; those without labels count by what they truly are."""
+def class_windows(experiment: Experiment) -> dict[str, dict[str, int]]:
+    """Windows of each class on each side of the split that has recordings."""
     sides: tuple[Part, ...] = ("train", "validation", "test")
-    counts = {side: _count(experiment, side) for side in sides if getattr(experiment.split, side)}
-    if experiment.sides.unlabelled:
-        counts["unlabelled"] = _count(experiment, "unlabelled")
+    infos, split = experiment.prepared.infos, experiment.split
+    counts = {
+        side: Counter(infos[recording].label for recording in experiment.windows(side).recordings.tolist())
+        for side in sides
+        if getattr(split, side)
+    }
     return {label: {side: found[label] for side, found in counts.items()} for label in experiment.contract.labels}
 
 
-def _count(experiment: Experiment, part: Part) -> Counter[str]:
-    infos = experiment.prepared.infos
-    return Counter(infos[recording].label for recording in experiment.windows(part).recordings.tolist())
+def without_training(counts: ClassWindows) -> list[str]:
+    """The classes of ``class_windows`` that no labelled window teaches."""
+    return [label for label, sides in counts.items() if not sides.get("train")]
 
 
-def missing_classes(counts: Mapping[str, Mapping[str, int]]) -> MissingClasses:
-    """Those of ``class_windows`` without a training window."""
-    without = [label for label, sides in counts.items() if not sides.get("train")]
-    unlabelled = tuple(label for label in without if counts[label].get("unlabelled"))
-    return MissingClasses(tuple(label for label in without if label not in unlabelled), unlabelled)
+def refuse_missing(experiment: Experiment) -> None:
+    """Refuse an experiment with a class that nothing teaches, see ``refuse_untaught``."""
+    allowed = experiment.config.data.allow_missing_classes or bool(experiment.sides.unlabelled)
+    refuse_untaught(class_windows(experiment), allowed=allowed)
 
 
-def refuse_missing(counts: Mapping[str, Mapping[str, int]], *, allowed: bool) -> None:
+def refuse_untaught(counts: ClassWindows, *, allowed: bool) -> None:
     """Refuse classes that nothing teaches.
 
     Parameters
     ----------
     counts : windows of each class on each side
-    allowed : ``data.allow_missing_classes``
+    allowed : by ``data.allow_missing_classes``, or because there are subjects without labels
 
     Raises
     ------
     ConfigError : names them, and where their windows are
     """
-    untaught = missing_classes(counts).untaught
+    untaught = without_training(counts)
     if not untaught or allowed:
         return
     elsewhere = [f"{label} ({_places(counts[label])})" for label in untaught]
@@ -80,16 +70,22 @@ def _places(sides: Mapping[str, int]) -> str:
     return ", ".join(there) if there else "no window at all"
 
 
-def in_words(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """The counts in a line, and a sentence for every class that is missing where it is needed."""
+def in_words(counts: ClassWindows, *, withheld: bool) -> list[str]:
+    """The counts in a line, and a sentence for every class that is missing where it is needed.
+
+    Parameters
+    ----------
+    counts : windows of each class on each side
+    withheld : there are subjects without labels
+    """
     sides = list(next(iter(counts.values()), {}))
     listed = ", ".join(f"{label} {'/'.join(str(one[side]) for side in sides)}" for label, one in counts.items())
     lines = [f"windows of each activity ({'/'.join(sides)}): {listed}"]
-    missing = missing_classes(counts)
-    if missing.untaught:
-        lines.append(f"MISSING: no training window of {', '.join(missing.untaught)}: never found, though listed")
-    if missing.unlabelled:
-        lines.append(f"warning: no labelled subject performs {', '.join(missing.unlabelled)}; draw other subjects")
+    untaught = ", ".join(without_training(counts))
+    if untaught and withheld:
+        lines.append(f"warning: no labelled window of {untaught}; label or draw other subjects (labels)")
+    elif untaught:
+        lines.append(f"MISSING: no training window of {untaught}: never found, though listed")
     for side in ("validation", "test"):
         if side in sides and (without := [label for label, one in counts.items() if not one[side]]):
             lines.append(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd_training.data.classes import class_windows, refuse_missing
+from vskd_training.data.classes import refuse_missing
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import WindowTable
 from vskd_training.forest.trees import TREES, grow_forest
@@ -44,7 +44,7 @@ def train_forest(
 
     def train() -> Run:
         config, table = experiment.config, experiment.windows("train")
-        refuse_missing(class_windows(experiment), allowed=config.data.allow_missing_classes)
+        refuse_missing(experiment)
         start_run(out, config=config, overwrite=overwrite, resume=resume)
         classes = len(experiment.contract.labels)
         forest = grow_forest(table.samples, table.labels, classes=classes, seed=config.seed, threads=config.threads)

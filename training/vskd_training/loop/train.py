@@ -102,7 +102,7 @@ def train_teacher(
     """
     experiment = experiment.seen()
     config = experiment.config
-    refuse_missing(class_windows(experiment), allowed=config.data.allow_missing_classes)
+    refuse_missing(experiment)
     _check_batch(config.teacher_training, processes)
     _begin(config, processes)
     model = build_teacher(config, len(experiment.contract.labels))
@@ -150,7 +150,7 @@ def train_student(
     """
     config = student_config(experiment.config, taught=bool(teachers))
     experiment = experiment.with_config(config)
-    refuse_missing(class_windows(experiment), allowed=config.data.allow_missing_classes)
+    refuse_missing(experiment)
     _check_batch(config.student_training, processes)
     _check_gradients(config, processes)
     _check_virtual(config, teachers)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError, VskdError
-from vskd_training.data.classes import refuse_missing
+from vskd_training.data.classes import refuse_untaught
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.sources import open_source
 from vskd_training.data.windows import answered_windows
@@ -160,15 +160,16 @@ def _check_windows(cell: Cell, data: StudyData) -> None:
 
 def _check_classes(cell: Cell, data: StudyData) -> None:
     experiment = data.experiment(cell)
-    infos = experiment.prepared.infos
-    sides = {"train": experiment.split.train, "test": experiment.split.test, "unlabelled": experiment.sides.unlabelled}
+    infos, split = experiment.prepared.infos, experiment.split
     counts = {
         label: {
-            side: data.windows(cell, [row for row in rows if infos[row].label == label]) for side, rows in sides.items()
+            side: data.windows(cell, [row for row in rows if infos[row].label == label])
+            for side, rows in {"train": split.train, "test": split.test}.items()
         }
         for label in experiment.contract.labels
     }
-    refuse_missing(counts, allowed=cell.config.data.allow_missing_classes)
+    allowed = cell.config.data.allow_missing_classes or bool(experiment.sides.unlabelled)
+    refuse_untaught(counts, allowed=allowed)
 
 
 def _check_network(cell: Cell, data: StudyData) -> None:
