@@ -80,7 +80,11 @@ def four_numbers(line: str) -> tuple[float, float, float, float]:
 def test_what_is_kept_increases_and_what_is_not_is_counted(times: list[float]) -> None:
     values = np.arange(len(times), dtype=np.float64)[:, np.newaxis] * [1, 1, 1]
     seconds = np.array(times, dtype=np.float64)
-    kept_s, kept, defects = drop_bad_samples(seconds, values, where="x", lines=range(2, len(times) + 2))
+    try:
+        kept_s, kept, defects = drop_bad_samples(seconds, values, where="x", lines=range(2, len(times) + 2))
+    except BrokenFileError as error:
+        assert error.defect.kind == "samples that share a time"
+        return
     assert (np.diff(kept_s) > 0).all()
     assert len(kept_s) == len(kept)
     counts = {defect.kind: int(defect.what.split()[0]) for defect in defects}
