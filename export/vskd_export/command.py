@@ -115,7 +115,7 @@ def _window_set(table: WindowTable) -> WindowSet:
 
 def _training(experiment: Experiment) -> dict[str, int]:
     """Class -> labelled windows that taught it."""
-    from vskd_training.data.classes import class_windows
+    from vskd_training.evaluation.classes import class_windows
 
     return {label: sides["train"] for label, sides in class_windows(experiment).items()}
 

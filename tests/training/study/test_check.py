@@ -8,7 +8,7 @@ import pytest
 
 from training.study.tiny_study import STUDY, WriteStudy
 from vskd.errors import ConfigError, DataError, VskdError
-from vskd_training.data.classes import class_windows
+from vskd_training.evaluation.classes import class_windows
 from vskd_training.study import check, running
 from vskd_training.study.check import StudyData, check_study, first_seeds
 from vskd_training.study.plan import Study, open_study

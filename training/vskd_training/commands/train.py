@@ -207,7 +207,7 @@ def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]
 
 
 def _show_split(experiment: Experiment) -> None:
-    from vskd_training.data.classes import class_windows, in_words
+    from vskd_training.evaluation.classes import class_windows, in_words
 
     split = experiment.split
     sides = {"train": split.train_subjects, "validation": split.validation_subjects, "test": split.test_subjects}

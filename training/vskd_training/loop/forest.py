@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd_training.data.classes import refuse_missing
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import WindowTable
+from vskd_training.evaluation.classes import refuse_missing
 from vskd_training.forest.trees import TREES, grow_forest
 from vskd_training.loop.distributed import ALONE, Processes
 from vskd_training.loop.fit import Progress, silent

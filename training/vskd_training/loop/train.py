@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError
 from vskd.writing import append_line
-from vskd_training.data.classes import class_windows, refuse_missing
 from vskd_training.data.clips import clips_for
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.joints import vary_joints
 from vskd_training.data.virtual_windows import VirtualWindows, virtual_windows, with_subjects
 from vskd_training.data.windows import WindowTable
 from vskd_training.distillation.targets import check_teachers, own_targets, targets_for, useful
+from vskd_training.evaluation.classes import class_windows, refuse_missing
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes

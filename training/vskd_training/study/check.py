@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
 from vskd.errors import ConfigError, DataError, VskdError
-from vskd_training.data.classes import refuse_untaught
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.sources import open_source
 from vskd_training.data.windows import answered_windows
 from vskd_training.datasets.prepared import Prepared, prepare
 from vskd_training.distillation.targets import check_features
+from vskd_training.evaluation.classes import refuse_untaught
 from vskd_training.models.build import build_student, build_teacher
 from vskd_training.settings import DataConfig
 from vskd_training.study.plan import Cell, Study

@@ -12,7 +12,7 @@ from training.command_line import Command
 from training.own_recordings import DESCRIPTION, HEADER, write_sensor, write_table
 from training.tiny_config import NETWORKS
 from vskd.errors import ConfigError
-from vskd_training.data.classes import in_words, refuse_untaught, without_training
+from vskd_training.evaluation.classes import in_words, refuse_untaught, without_training
 from vskd_training.evaluation.tables import metrics_table, temperature_warning
 
 CONFIG = """
