@@ -61,6 +61,7 @@ class Health:
     flat: list[int] = field(default_factory=lambda: [0, 0, 0])
     _intervals: int = field(default=0, repr=False)
     _elapsed_s: float = field(default=0.0, repr=False)
+    _is_settled: bool = field(default=False, repr=False)
     _steps: int = field(default=0, repr=False)
     _grid_hz: float = field(default=0.0, repr=False)
     _marks: deque[tuple[int, int, int]] = field(default_factory=deque, repr=False)  # grid index, intervals, saturated
@@ -72,9 +73,8 @@ class Health:
 
     @property
     def rate_hz(self) -> float | None:
-        """Rate of the accepted samples of the last seconds, Hz; None before two seconds of samples."""
-        mean_hz = self.mean_rate_hz
-        return mean_hz if self.recent_rate_hz is None or mean_hz is None else self.recent_rate_hz
+        """Rate of the accepted samples, Hz: of the last seconds, or of all so far; None before two seconds of them."""
+        return self.recent_rate_hz if self._is_settled else self.mean_rate_hz
 
     @property
     def still_share(self) -> float:
@@ -131,7 +131,8 @@ class Health:
         start, since, before = marks[0]
         steps = index - start
         # So soon after a start an interval more or less counts: the rate is at most this.
-        taken = intervals - since if steps >= needed else intervals - since + 1
+        self._is_settled = steps >= needed
+        taken = intervals - since if self._is_settled else intervals - since + 1
         self.recent_rate_hz = taken * self._grid_hz / steps
         self.recent_saturated = (saturated - before) / (intervals - since) if saturated != before else 0.0
 
