@@ -20,8 +20,8 @@ from vskd.stream import TimeUnit, per_second
 JUDGED_TIMES = 200
 #: With fewer samples nothing is said about the times.
 _FEWEST_TIMES = 20
-#: A sensor that gives so many samples under one time gives its clock in whole seconds.
-_SHARED = 10
+#: So many samples under each time are a packet's; if the times are further apart, s, they are no sampling times.
+_SHARED, _LONGEST_PACKET_S = 2, 0.25
 #: Rates that an accelerometer of a watch has, and the one most often meant, Hz.
 SENSIBLE_HZ = (5.0, 1000.0)
 _USUAL_HZ = 50.0
@@ -104,7 +104,7 @@ def refuse_impossible_times(
     if len(seconds) < _FEWEST_TIMES:
         return
     shared = len(seconds) / len(np.unique(seconds))
-    if shared >= _SHARED and not rate_hz and _step(seconds):
+    if shared >= _SHARED and not rate_hz and _step(seconds) > _LONGEST_PACKET_S:
         what = f"{_largest_group(seconds)} rows share a time"
         hint = f"State rate_hz in {PLACE} ({_largest_group(seconds) / _step(seconds):.3g}?): by it they are spread"
         raise TextError(where, what, kind="rows share a time", hint=hint)

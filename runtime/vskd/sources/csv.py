@@ -29,10 +29,10 @@ __all__ = ["AXES", "JUDGED", "MOST_BAD", "TIME_COLUMNS", "BadLines", "Chunk", "R
 
 #: Of so many lines so many may be bad.
 JUDGED, MOST_BAD = 200, 20
-#: Rows that share a time may run ahead of the next time by this share of theirs, at a rate that is stated too low.
-_AHEAD = 0.1
 #: Of a file at least so much must be samples.
 LEAST_KEPT = 0.5
+#: Rows that share a time may run ahead of the next time by this share of theirs, at a rate that is stated too low.
+_AHEAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ class _Text:
 
     def check(self, line: str) -> None:
         """Raise for a damaged line: ``DataError`` in a file, ``ValueError`` in a pipe."""
-        quote, nul = line.count('"') % 2, "\0" in line
+        quote, nul = '"' in line and line.count('"') % 2, "\0" in line
         if not (quote or nul):
             return
         what = "a quote is not closed" if quote else "it holds NUL, as a file does that was not written to its end"

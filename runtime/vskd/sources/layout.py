@@ -22,6 +22,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -92,14 +93,15 @@ class Layout:
         ------
         ValueError : a quote that is not closed
         """
-        if line.count('"') % 2:
+        is_quoted = '"' in line
+        if is_quoted and line.count('"') % 2:
             raise ValueError("a quote is not closed")
-        if self.separator == "blanks" and '"' not in line:
+        if self.separator == "blanks" and not is_quoted:
             return line.split()
         # Some loggers end each line of commas with a semicolon.
         text = line.rstrip("\r\n; " if self.separator == "," else "\r\n")
         delimiter = _DELIMITERS.get(self.separator, self.separator)
-        if '"' not in text:
+        if not is_quoted:
             return text.split(delimiter)
         return next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))
 
@@ -219,6 +221,7 @@ class Columns:
     axes : (column, sign) of each term of x, y and z
     further : columns wanted beside the axes
     only : (column, cell) that a row must have to be read
+    plain : the columns of x, y and z where each is one column as it stands, and nothing further is wanted
     """
 
     layout: Layout
@@ -229,6 +232,7 @@ class Columns:
     axes: tuple[tuple[tuple[int, float], ...], ...]
     further: tuple[int, ...]
     only: tuple[tuple[int, str], ...] = ()
+    plain: tuple[int, ...] = ()
 
     def takes(self, cells: Sequence[str]) -> bool:
         """Whether a row is one of those that are read.
@@ -248,8 +252,14 @@ class Columns:
         ------
         ValueError : a cell is no number
         """
-        number, scale = self.layout.number, self.layout.scale
         time = index / self.layout.rate_hz if self.time is None else self.clock(cells[self.time].strip())
+        if self.plain:
+            x, y, z = (cells[column] for column in self.plain)
+            together = f"{x}{y}{z}"
+            if together.isascii() and "_" not in together:
+                with suppress(ValueError):  # which is said below
+                    return (time, float(x), float(y), float(z))
+        number, scale = self.layout.number, self.layout.scale
         values = [scale * sum(sign * number(cells[column]) for column, sign in terms) for terms in self.axes]
         return (time, *values, *(number(cells[column]) for column in self.further))
 
@@ -273,7 +283,10 @@ def columns_of(layout: Layout, names: Sequence[str], further: Sequence[str] = ()
     axes = tuple(tuple(_term(column, layout, names) for column in terms) for terms in layout.axes)
     others = tuple(_term(column, layout, names)[0] for column in further)
     wanted = tuple(_condition(one, layout, names) for one in only.split(";") if one.strip())
-    return Columns(layout, len(names), time, time_unit, clock, axes, others, wanted)
+    is_plain = layout.decimal == "." and layout.scale == 1 and not others
+    is_plain = is_plain and all(len(terms) == 1 and terms[0][1] == 1 for terms in axes)
+    plain = tuple(terms[0][0] for terms in axes) if is_plain else ()
+    return Columns(layout, len(names), time, time_unit, clock, axes, others, wanted, plain)
 
 
 def _condition(text: str, layout: Layout, names: Sequence[str]) -> tuple[int, str]:

@@ -142,7 +142,7 @@ def test_no_engine_is_a_failed_check_that_says_what_is_missing(checks, monkeypat
         (300, 25.0, 1.0, "the sensor runs at 25.0 Hz; the model was trained at 50 Hz"),
         (300, 50.0, STANDARD_GRAVITY_M_S2, "--unit m/s^2"),
         (60, 50.0, 1.0, "too short: two seconds without a gap are needed"),
-        (0, 50.0, 1.0, "log.csv holds a header and no samples"),
+        (0, 50.0, 1.0, "log.csv: holds no samples"),
     ],
 )
 def test_a_source_that_does_not_fit_is_named(checks, samples, rate_hz, factor, problem):
