@@ -127,6 +127,13 @@ def test_a_scale_that_rest_showed_to_be_wrong_lasts_until_rest_shows_it_right():
     assert "unknown" not in {event.label for event in alone}
 
 
+@pytest.mark.parametrize("size", [1, 50, 1000])
+def test_the_rate_of_a_regular_stream_is_exact(size):
+    for samples in (128, 160, 1000):  # the first window, the second, the last
+        _, classifier = events_of(contract_of(), wrist(samples / 50), size=size)
+        assert classifier.health.recent_rate_hz == 50.0
+
+
 @pytest.mark.parametrize(("rate_hz", "label"), [(20.0, "unknown"), (29.0, "unknown"), (33.0, "z up"), (104.0, "z up")])
 def test_a_rate_below_need_is_unknown_and_one_that_is_off_is_named(rate_hz, label):
     events, _ = events_of(contract_of(), wrist(20, rate_hz=rate_hz), rate_hz=rate_hz)
@@ -375,6 +382,11 @@ def test_a_few_bad_samples_of_a_whole_recording_are_dropped_and_counted(bad, uni
     assert (event.label, event.start_s) == ("z up", pytest.approx(1e6))
     with pytest.raises(StreamError, match=r"NaN or infinity|time does not increase"):
         Classifier(dataclasses.replace(contract, signal=None), engine, time_unit=unit).classify(times, xyz)
+
+
+def test_zeros_do_not_hide_a_whole_recordings_wrong_unit():
+    with pytest.raises(StreamError, match=r"looks like m/s\^2"):
+        classified(np.concatenate([np.zeros((120, 3)), wrist(1.6) * STANDARD_GRAVITY_M_S2]))
 
 
 def test_a_whole_recording_that_loses_many_samples_gets_no_activity():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from vskd.stream.signal_checks import (
     GRAVITY_G,
+    SlowPart,
     angle_deg,
     equal_axes,
     flat_axes,
@@ -88,6 +89,14 @@ def test_the_limits_themselves_are_believed():
         still = np.tile([[0.0], [0.0], [length]], 16)
         assert gravity_problem(slow_part(still), included=True) == ""
         assert gravity_problem(slow_part(still * (1.001 if length > 1 else 0.999)), included=True) != ""
+
+
+@pytest.mark.parametrize(
+    ("length_g", "spread_g", "is_steady"), [(1.0, 1.5, False), (0.5, 0.2, False), (1.0, 0.4, True), (0.3, 0.05, True)]
+)
+def test_without_gravity_a_long_mean_is_told_by_its_steadiness(length_g, spread_g, is_steady):
+    slow = SlowPart((0.0, 0.0, length_g), length_g**2 + spread_g**2)
+    assert (gravity_problem(slow, included=False) != "") == is_steady
 
 
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1))

@@ -83,6 +83,13 @@ def test_subjects_that_wear_it_differently_widen_the_angle_but_never_past_the_op
     assert limits(("ann", *wrist(20)), gravity="removed").signal.gravity_direction == ()
 
 
+def test_a_subjects_recordings_count_together():
+    aside = np.array([0.0, 0.8, -0.6])
+    both = [(subject, *wrist(20, up=up)) for subject in ("ann", "bob") for up in (UP, aside)]
+    assert limits(*both).signal.gravity_within_deg == 60
+    assert limits(*both, whole=True).signal.gravity_within_deg == pytest.approx(45 + 30, abs=1)
+
+
 def test_a_coarse_sensor_that_often_rests_turns_the_rule_of_frozen_windows_off():
     assert limits(("ann", *wrist(60, digits=0))).signal.frozen_share == 1.0
     mixed = np.concatenate([wrist(600)[1], wrist(4, digits=0)[1]])
