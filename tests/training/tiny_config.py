@@ -17,7 +17,7 @@ NETWORKS = """
 [window]
 samples = 64
 rate_hz = 25.0
-hop_samples = 16
+hop_samples = 8
 [gaf]
 size = 16
 [student]

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from training.command_line import Command
-from vskd.bundle import ModelEntry, write_bundle
+from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.stream_files import read_truth
 from vskd_training.loop.train import train_student
 from vskd_training.runs.run import Run
 from vskd_training.runs.trained import trained_student
 from vskd_training.settings import load_config
-from vskd_training.streams import evaluate
 from vskd_training.streams.evaluate import NetworkEngine
 from vskd_training.streams.joining import StreamSettings, subject_streams
 
@@ -35,7 +34,7 @@ def run(tiny_config_file: Path, tiny_cache: Path, tmp_path_factory: pytest.TempP
 @pytest.fixture
 def bundle(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle of the run whose model is the run's network."""
-    monkeypatch.setattr(evaluate, "open_engine", lambda name, path: NetworkEngine(trained_student(run)))
+    monkeypatch.setattr(Bundle, "load", lambda *_: NetworkEngine(trained_student(run)))
     models = [ModelEntry("m.onnx", "onnx", "fp32")]
     return write_bundle(tmp_path / "x.bundle", contract=run.contract, models=models, files={"m.onnx": b"-"})
 
@@ -145,7 +144,7 @@ def test_files_that_cannot_be_are_named(vskd: Command, bundle: Path, tmp_path: P
     rows = "".join(f"{i / 50:.2f},0,0,1\n" for i in range(500))
     words = ("evaluate", "--stream", "--bundle", bundle, "--input", samples, "--truth", truth)
     for content, spans, message in [
-        ("", "0,2,swipe\n", "x.csv is empty"),
+        ("", "0,2,swipe\n", "x.csv: is empty"),
         ("time_s,ax,ay,az\n" + rows, "0,2,yodel\n", "x.csv holds none of the model's activities, but yodel"),
         ("time_s,ax,ay,az\n" + rows, "0,2,squat\n1,3,lunge\n", "lunge from 1 s on begins before squat ends, at 2 s"),
         ("time_s,ax,ay,az\n" + rows, "2,1,squat\n", "t.csv, line 2: ends at 1 s and begins at 2 s"),

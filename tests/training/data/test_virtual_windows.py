@@ -91,6 +91,7 @@ threads = 1
 dataset = "utd-mhad"
 view = "joints"
 validation_subjects = ["3"]
+allow_missing_classes = true
 [window]
 mode = "whole"
 samples = 64

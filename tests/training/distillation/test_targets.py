@@ -194,7 +194,7 @@ def _of_contract(experiment: Experiment, **changes: Any) -> Experiment:
 
 def test_a_student_of_other_windows_cannot_teach(tiny: Experiment, tmp_path: Path) -> None:
     alone = student(tiny, tmp_path / "alone")
-    other = _of_contract(tiny, window=dataclasses.replace(tiny.config.window, hop_samples=8))
+    other = _of_contract(tiny, window=dataclasses.replace(tiny.config.window, hop_samples=16))
     with pytest.raises(ConfigError, match="reads other windows than this one"):
         student(other, tmp_path / "other", alone)
 

@@ -33,7 +33,7 @@ from vskd_training.evaluation.evaluate import (
     windows_to_test,
 )
 from vskd_training.evaluation.files import write_evaluation
-from vskd_training.evaluation.metrics import fit_temperature
+from vskd_training.evaluation.metrics import fit_temperature, is_at_bound
 from vskd_training.evaluation.plots import draw_confusion
 from vskd_training.evaluation.predictors import bundle_predictor, network_predictor
 from vskd_training.evaluation.report import Temperature, report, report_unknown
@@ -174,7 +174,7 @@ def test_without_the_key_nothing_is_said_of_unknown_activities(tiny: Experiment)
 def test_calibration_is_reported_before_and_after_the_fitted_temperature(run: Run, result: Evaluation) -> None:
     found = result.metrics["calibration"]
     fitted = run.contract.decision.temperature
-    assert found["temperature"] == {"value": fitted, "source": "validation subjects", "at_bound": False}
+    assert found["temperature"] == {"value": fitted, "source": "validation subjects", "at_bound": is_at_bound(fitted)}
     assert fitted != 1.0
     assert found["before"]["window"]["nll"] != found["after"]["window"]["nll"]
     on_validation = run.card["metrics"]["validation"]["calibration"]
@@ -375,13 +375,11 @@ def test_a_bundles_model_is_tested_window_by_window(
             return SimpleNamespace(
                 contract=contract,
                 select=lambda **asked: chosen.append(asked) or ("onnxruntime", entry),
-                model_path=lambda _: path,
+                load=lambda name, entry: SimpleNamespace(infer=lambda window: known[window.tobytes()]),
                 sha256=lambda: "abc",
             )
 
     monkeypatch.setattr(predictors, "Bundle", Stand)
-    engine = SimpleNamespace(infer=lambda window: known[window.tobytes()])
-    monkeypatch.setattr(predictors, "open_engine", lambda name, path: engine)
     counts: list[int] = []
     predictor = bundle_predictor(run, Path("x.bundle"), engine="onnxruntime", recipe="fp32", progress=counts.append)
     found = evaluate(run, experiment, predictor, coverage=0.9)

@@ -52,10 +52,10 @@ def evaluation_tables(title: str, result: Evaluation) -> Iterator[Table]:
 
 def evaluation_sentences(result: Evaluation) -> Iterator[str]:
     """The warning of a leaky split, and the threshold for unknown activities."""
-    if warning := temperature_warning(result.metrics):
-        yield warning
     if result.leaky:
         yield "LEAKY: test subjects are also in the training; this says nothing about new subjects"
+    if warning := temperature_warning(result.metrics):
+        yield warning
     offer = result.unknown_below
     if offer is None:
         yield "unknown: no threshold is offered; it takes a student's run with validation subjects"
