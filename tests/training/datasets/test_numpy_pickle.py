@@ -178,6 +178,21 @@ def test_a_list_within_itself_is_refused(tmp_path):
         read(tmp_path, pickle.dumps({"a": endless}))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(length=st.integers(0, 200), protocol=st.sampled_from([0, 1, 2, 3, 4]))
+def test_a_file_that_ends_early_is_one_sentence(tmp_path, length, protocol):
+    stream = pickle.dumps({"X": [np.arange(6.0)], "y": np.arange(300), "n": ["a" * 300, 2**40]}, protocol=protocol)
+    assert length < len(stream)
+    with pytest.raises(DataError, match=r"x\.npy"):
+        read(tmp_path, stream[:length])
+
+
+def test_a_number_of_which_bytes_are_missing_is_one_sentence(tmp_path):
+    for stream in (b"\x80\x02}r\x00", b"\x80\x02J\x01", b"\x80\x02K"):
+        with pytest.raises(DataError, match=r"x\.npy cannot be read"):
+            read(tmp_path, stream)
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_ends_in_a_mapping_or_one_sentence(tmp_path, data):

@@ -70,20 +70,25 @@ def task(weights: LossWeights) -> StudentTask:
     return StudentTask(none, none, None, none, EpochOrder(0, 0), Augmentation(), weights)
 
 
-def test_the_loss_is_the_mean_of_the_branches_own_losses() -> None:
+@pytest.mark.parametrize("taught", [None, torch.tensor([True, False, True, True, False, True])])
+def test_the_loss_is_the_mean_of_the_branches_own_losses(taught: torch.Tensor | None) -> None:
     student, weights = branched(3), LossWeights(ce=0.7, kd=0.5, distance=0.2, label_smoothing=0.1)
     labels, targets = torch.eye(3)[[0, 1, 2, 2, 1, 0]], ModelOutput(torch.randn(6, 3), torch.randn(6, 40))
-    batch = StudentBatch(torch.arange(6), WINDOWS, labels, targets)
+    batch = StudentBatch(torch.arange(6), WINDOWS, labels, targets, taught)
     each = in_training_mode(student)
     student.training = True
     loss, terms = task(weights).loss(student, batch)
     alone = [
-        distillation_loss(ModelOutput(*one), targets, labels, weights)
+        distillation_loss(ModelOutput(*one), targets, labels, weights, taught=taught)
         for one in zip(each.logits.split(6), each.feature.split(6), strict=True)
     ]
     assert float(loss.detach()) == pytest.approx(sum(float(one) for one, _ in alone) / 3, rel=1e-5)
     assert set(terms) == {"ce", "kd", "distance"}
     assert float(terms["kd"]) == pytest.approx(sum(float(parts["kd"]) for _, parts in alone) / 3, rel=1e-5)
+    # What stands in for the target of a window without a teacher reaches no branch.
+    if taught is not None:
+        targets.logits[~taught], targets.feature[~taught] = 1e3, -1e3
+        assert float(task(weights).loss(student, batch)[0].detach()) == pytest.approx(float(loss.detach()), rel=1e-6)
 
 
 def test_a_part_of_a_feature_cannot_be_compared_with_a_whole_one() -> None:
