@@ -100,7 +100,7 @@ def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress
     progress(f"Running the trained network on {'training' if seen else 'held-out'} and adversarial windows")
     evidence = gather_evidence(student, contract, request.held_out, seen_in_training=seen)
     training = request.training or Counter(contract.labels[label] for label in request.calibration.labels.tolist())
-    classes, in_classes = check_classes(contract.labels, training, request.held_out, withheld=request.withheld)
+    classes, in_classes = check_classes(contract.labels, training, request.held_out)
     encoder, in_encoder = check_encoder(student, contract, evidence)
     progress("Converting to ONNX and TFLite, and quantizing")
     files = make_models(student, contract, drawn, request.models)

@@ -96,7 +96,6 @@ def export(
         provenance={key: opened.card[key] for key in _PROVENANCE if key in opened.card},
         seen_in_training=not experiment.split.test_subjects,
         training=_training(experiment),
-        withheld=bool(experiment.sides.unlabelled and opened.card.get("teacher")),
         out=out,
         overwrite=overwrite,
         leaky=experiment.split.leaky,

@@ -30,7 +30,6 @@ class ExportRequest:
     seen_in_training : the run was trained on everybody, so nobody is held out: ``held_out`` are windows of the same
         subjects that are not calibrated on. They judge parity, and no accuracy is reported
     training : class -> labelled windows that taught it; empty: those of ``calibration``
-    withheld : a teacher also taught by windows without labels
     leaky : the run's protocol has the same subjects in training and test, and is marked so
     allow_degraded : write the bundle even if a limit is exceeded, with every violation in its report
     models : what to make, see ``parse_recipes``
@@ -46,7 +45,6 @@ class ExportRequest:
     overwrite: bool = False
     seen_in_training: bool = False
     training: Mapping[str, int] = field(default_factory=dict)
-    withheld: bool = False
     leaky: bool = False
     allow_degraded: bool = False
     models: tuple[ModelEntry, ...] = MODELS

@@ -13,7 +13,7 @@ ClassTable = dict[str, dict[str, int]]
 
 
 def check_classes(
-    labels: Sequence[str], training: Mapping[str, int], held_out: WindowSet, *, withheld: bool = False
+    labels: Sequence[str], training: Mapping[str, int], held_out: WindowSet
 ) -> tuple[ClassTable, tuple[Violation, ...]]:
     """Count the windows of each class.
 
@@ -22,7 +22,6 @@ def check_classes(
     labels : of the contract
     training : class -> labelled windows that taught it
     held_out : windows that the models are judged on
-    withheld : a teacher also taught by windows whose labels nobody looked at, so that any class may be among them
 
     Returns
     -------
@@ -40,7 +39,7 @@ def check_classes(
             message=f"no window of {label!r} was trained on: the contract lists it, and it is never found",
         )
         for label, counts in table.items()
-        if not counts["training"] and not withheld
+        if not counts["training"]
     )
     return table, violations
 

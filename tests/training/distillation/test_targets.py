@@ -19,7 +19,7 @@ from vskd.errors import ConfigError, DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import UNLABELLED
 from vskd_training.distillation import targets as targets_module
-from vskd_training.distillation.targets import DistillationTargets, aggregated, shuffled, targets_for
+from vskd_training.distillation.targets import DistillationTargets, aggregated, check_configs, shuffled, targets_for
 from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.models.output import ModelOutput
 from vskd_training.runs.run import Run
@@ -164,6 +164,14 @@ def test_two_teachers_teach_together(tiny: Experiment, teachers: list[Run], tmp_
     one = student(tiny, tmp_path / "one", teachers[0])
     assert [known["run"] for known in both.card["teacher"]] == ["0", "1"]
     assert both.card["weights_sha256"] != one.card["weights_sha256"]
+
+
+def test_a_flag_of_the_teachers_training_is_no_other_data(tiny: Experiment, teachers: list[Run]) -> None:
+    """A teacher of whom not every activity was filmed is trained with the flag, its student without."""
+    data = dataclasses.replace(tiny.config.data, allow_missing_classes=True)
+    check_configs(teachers, dataclasses.replace(tiny.config, data=data))
+    with pytest.raises(ConfigError, match=r"has data.frame_height = \d+, this config 99"):
+        check_configs(teachers, dataclasses.replace(tiny.config, data=dataclasses.replace(data, frame_height=99)))
 
 
 def test_a_student_can_teach_the_next(tiny: Experiment, tmp_path: Path) -> None:

@@ -95,6 +95,16 @@ def test_a_draw_of_subjects_that_leaves_a_class_without_a_label_is_warned_of(vsk
     assert done.code == 0, done.err
 
 
+def test_a_clip_without_a_label_excuses_no_class(vskd: Command, tmp_path: Path) -> None:
+    """It may join distillation, but nobody withheld its label."""
+    root = write(tmp_path / "own")
+    rows = [row.split(",") for row in (root / "clips.csv").read_text().split("\n")[1:] if row]
+    write_table(root, [[*row[:2], "" if row[0] == "ann_walk" else row[2], *row[3:]] for row in rows], HEADER)
+    refused = vskd("train", "forest", *words(root), "--out", tmp_path / "run")
+    assert refused.code == 1
+    assert "1 of 3 activities have no training window: wave" in refused.err
+
+
 def test_what_is_missing_is_refused_or_warned_of() -> None:
     counts = {"jog": {"train": 5, "test": 1}, "walk": {"train": 2, "test": 0}, "wave": {"train": 0, "test": 3}}
     assert without_training(counts) == ["wave"]

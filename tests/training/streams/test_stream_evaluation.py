@@ -102,15 +102,6 @@ def test_units_axes_and_clocks_are_those_of_the_stream() -> None:
     assert two.duration_s == pytest.approx(one.duration_s) == pytest.approx(29.95)
 
 
-def test_an_activity_may_be_called_still() -> None:
-    """Reported without a reason, it is the network's, and an event."""
-    plain = model()
-    contract = dataclasses.replace(plain.contract, labels=("still", "y", "z"))
-    found = decide(dataclasses.replace(plain, contract=contract), turning("x", "y"))
-    assert [(one.by_network, one.is_activity) for one in (found[0], found[-1])] == [("still", True), ("y", True)]
-    assert {one.label for one in found} == {"still", "y"}
-
-
 def test_the_total_is_over_all_streams_and_the_document_is_plain() -> None:
     streams = [turning("x", "-", "y"), dataclasses.replace(turning("z", "cook"), name="t")]
     calls: list[tuple[int, int]] = []

@@ -231,7 +231,7 @@ def _show_split(experiment: Experiment) -> None:
     if experiment.sides.unknown:
         names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)
         say(f"left-out activities: {names} ({count} recordings of test subjects)", err=True)
-    for line in in_words(class_windows(experiment), withheld=bool(experiment.sides.unlabelled)):
+    for line in in_words(class_windows(experiment), withheld=experiment.labels_withheld):
         say(line, err=True)
     if split.leaky:
         say("LEAKY: test subjects are also in the training; this says nothing about new subjects", err=True)

@@ -73,6 +73,12 @@ class Experiment:
         """Training subjects with labels, validation and test subjects."""
         return self.sides.split
 
+    @property
+    def labels_withheld(self) -> bool:
+        """Whether ``[labels]`` withholds those of some training subjects: what they perform is not looked at."""
+        labels = self.config.labels
+        return bool(labels.subjects or labels.count) and bool(self.sides.unlabelled)
+
     def has_frames(self, recording: int) -> bool:
         """Whether a recording has what the view shows."""
         return len(self.prepared.video(recording)[0]) > 0

@@ -61,7 +61,7 @@ def check_teachers(teachers: Sequence[Run], experiment: Experiment) -> None:
 
 
 #: Keys that change neither the recordings nor the split; a list of validation subjects may be the default, written out.
-_NO_MATTER = ("allow_leak", "validation_subjects")
+_NO_MATTER = ("allow_leak", "allow_missing_classes", "validation_subjects")
 
 
 def check_configs(teachers: Sequence[Run], config: Config) -> None:

@@ -38,7 +38,7 @@ def without_training(counts: ClassWindows) -> list[str]:
 
 def refuse_missing(experiment: Experiment) -> None:
     """Refuse an experiment with a class that nothing teaches, see ``refuse_untaught``."""
-    allowed = experiment.config.data.allow_missing_classes or bool(experiment.sides.unlabelled)
+    allowed = experiment.config.data.allow_missing_classes or experiment.labels_withheld
     refuse_untaught(class_windows(experiment), allowed=allowed)
 
 
@@ -48,7 +48,7 @@ def refuse_untaught(counts: ClassWindows, *, allowed: bool) -> None:
     Parameters
     ----------
     counts : windows of each class on each side
-    allowed : by ``data.allow_missing_classes``, or because there are subjects without labels
+    allowed : by ``data.allow_missing_classes``, or because labels are withheld
 
     Raises
     ------
@@ -76,7 +76,7 @@ def in_words(counts: ClassWindows, *, withheld: bool) -> list[str]:
     Parameters
     ----------
     counts : windows of each class on each side
-    withheld : there are subjects without labels
+    withheld : labels of training subjects are, see ``Experiment.labels_withheld``
     """
     sides = list(next(iter(counts.values()), {}))
     listed = ", ".join(f"{label} {'/'.join(str(one[side]) for side in sides)}" for label, one in counts.items())

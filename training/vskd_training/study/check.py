@@ -168,7 +168,7 @@ def _check_classes(cell: Cell, data: StudyData) -> None:
         }
         for label in experiment.contract.labels
     }
-    allowed = cell.config.data.allow_missing_classes or bool(experiment.sides.unlabelled)
+    allowed = cell.config.data.allow_missing_classes or experiment.labels_withheld
     refuse_untaught(counts, allowed=allowed)
 
 
