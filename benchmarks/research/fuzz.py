@@ -10,7 +10,9 @@ whole, and the folder holds the old bundle or the new one. The last line of stan
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -19,9 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from research.document import Script
 from research.soak import MeanEngine
 from vskd import Classifier, Contract
 from vskd.bundle import Bundle, write_bundle
+from vskd.contract import SignalSpec
 from vskd.decide import Event
 from vskd.errors import VskdError
 from vskd.manifest import read_manifest
@@ -42,13 +45,37 @@ from vskd.untrusted.arrays import read_npz
 from vskd.untrusted.documents import read_json, read_toml
 from vskd.untrusted.text import RESERVED_LABELS
 from vskd_benchmarks.device.environment import describe_machine
+from vskd_training.settings.resampling import todays_resampling
 
 Float64 = NDArray[np.float64]
 LABELS = ("x up", "y up", "z up")
-CONTRACT = Contract(labels=LABELS).with_decision(smoothing=0.5, no_signal_after_s=1.0, still_below_g=0.01)
+#: With every rule of the signal; the motion gate is off, since it would answer for the rules.
+CONTRACT = Contract(labels=LABELS, resampling=todays_resampling(), signal=SignalSpec()).with_decision(
+    smoothing=0.5, no_signal_after_s=1.0
+)
 
 #: Samples of one fuzzed stream, at about 50 Hz.
 SAMPLES = 400
+
+#: What a window is computed from lies within it and so much time beside it: a gap that is bridged, half a filter.
+MARGIN_S = 0.4
+
+Problems = Callable[..., Iterator[str]]
+
+
+def crashes_are_problems(problems: Problems) -> Problems:
+    """An exception is a problem by its name; a warning is one."""
+
+    @functools.wraps(problems)
+    def guarded(*given: Any) -> Iterator[str]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                yield from problems(*given)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked for
+            yield f"{type(error).__name__}: {error}"
+
+    return guarded
 
 
 # --- the stream
@@ -66,12 +93,17 @@ def wild(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) ->
     xyz[part] = rng.choice([math.nan, math.inf, -math.inf, 1e30, 5e-324, 16.0, -16.0], size=xyz[part].shape)
 
 
+def copied(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
+    one, other, _ = rng.permutation(3)
+    xyz[part, one] = xyz[part, other]
+
+
 def one_axis(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
     xyz[part, rng.integers(3)] = rng.normal()
 
 
 def other_unit(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
-    xyz[part] *= rng.choice([9.81, 1 / 9.81, 1000, -1, 0.5, 64])
+    xyz[part] *= rng.choice([9.81, 1 / 9.81, 1000, -1, 0.5, 64, 0.01])
 
 
 def shuffled(rng: np.random.Generator, times: Float64, xyz: Float64, part: slice) -> None:
@@ -95,7 +127,7 @@ def other_rate(rng: np.random.Generator, times: Float64, xyz: Float64, part: sli
     times[part.start :] = times[part.start] + (times[part.start :] - times[part.start]) * scale
 
 
-DAMAGE = (zeros, held, wild, one_axis, other_unit, shuffled, shared, jump, wild_time, other_rate)
+DAMAGE = (zeros, held, wild, copied, one_axis, other_unit, shuffled, shared, jump, wild_time, other_rate)
 
 
 def damaged(rng: np.random.Generator) -> tuple[Float64, Float64]:
@@ -119,6 +151,7 @@ def events_of(times: Float64, xyz: Float64, cuts: NDArray[np.int64]) -> tuple[li
     return events, ""
 
 
+@crashes_are_problems
 def stream_problems(seed: int) -> Iterator[str]:
     """What is wrong with the events of one fuzzed stream."""
     rng = np.random.default_rng(seed)
@@ -143,10 +176,25 @@ def event_problems(event: Event, times: Float64, xyz: Float64) -> Iterator[str]:
         yield "a number that is none"
     if event.label in RESERVED_LABELS and not event.reason:
         yield "no reason"
-    inside = xyz[(times >= event.start_s - 1e-6) & (times <= event.end_s + 1e-6)]
-    enough = len(inside) >= CONTRACT.window.samples // 2
-    if event.label in LABELS and enough and np.isfinite(inside).all() and (inside == inside[0]).all():
-        yield "an activity while the sensor was frozen"
+    if event.label not in LABELS or len(np.unique(times)) < len(times):  # samples that share a time are spread
+        return
+    inside = xyz[(times >= event.start_s - MARGIN_S) & (times <= event.end_s + MARGIN_S)]
+    if len(inside) >= CONTRACT.window.samples // 2 and np.isfinite(inside).all() and (what := impossible(inside)):
+        yield f"an activity while {what}"
+
+
+def impossible(xyz: Float64) -> str:
+    """Why no activity can be known of samples (samples, 3), g; empty where one may be."""
+    if (xyz == xyz[0]).all():
+        return "the sensor was frozen"
+    if np.abs(xyz).max() < 0.05:
+        return "there was no gravity"
+    if (np.abs(xyz) >= CONTRACT.sensor.range_g).any(axis=1).all():
+        return "every sample was beyond the range"
+    moving = (np.diff(xyz, axis=0) != 0).all()
+    if moving and any((xyz[:, axis] == xyz[:, axis - 1]).all() for axis in range(3)):
+        return "two axes read the same"
+    return ""
 
 
 # --- readers
@@ -189,7 +237,7 @@ def _toml(content: bytes) -> None:
         read_toml(content.decode("utf-8", errors="replace"))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _sentences() -> Iterator[None]:
     """These readers promise a ``ValueError`` with words, which their callers turn into a sentence of vskd's."""
     try:
@@ -237,15 +285,12 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+@crashes_are_problems
 def reader_problems(read: Callable[[bytes], None], content: bytes, seed: int) -> Iterator[str]:
     """What a reader raises that is no sentence of vskd's, or takes more than a second."""
     started = time.perf_counter()
-    try:
+    with contextlib.suppress(VskdError):
         read(mutated(content, np.random.default_rng(seed)))
-    except VskdError:
-        pass
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked for
-        yield f"{type(error).__name__}: {error}"
     if time.perf_counter() - started > 1:
         yield "more than a second"
 

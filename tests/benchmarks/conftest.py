@@ -19,6 +19,7 @@ from vskd.checks.golden import Golden, golden_to_bytes, margins
 from vskd.contract import Contract, GafSpec, RawSpec, WindowSpec
 from vskd.decide import softmax
 from vskd.encoders.gaf import GafEncoder
+from vskd.model_contract import CONTRACT_KEY
 from vskd_benchmarks.measure.bench import Run, raws_of
 from vskd_benchmarks.measure.settings import QUICK
 from vskd_benchmarks.pipelines.wrist_signal import synthetic_wrist
@@ -34,8 +35,8 @@ def gemm_weight(inputs: int = 3 * SAMPLES) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(inputs, len(LABELS))).astype(np.float32)
 
 
-def gemm_model(shape: tuple[int, ...] = (3, SAMPLES)) -> bytes:
-    """(1, *shape) -> (1, 3 labels)."""
+def gemm_model(shape: tuple[int, ...] = (3, SAMPLES), contract: Contract | None = None) -> bytes:
+    """(1, *shape) -> (1, 3 labels); a bundle's model carries its contract."""
     weight = gemm_weight(int(np.prod(shape)))
     graph = helper.make_graph(
         [
@@ -48,14 +49,22 @@ def gemm_model(shape: tuple[int, ...] = (3, SAMPLES)) -> bytes:
         [numpy_helper.from_array(weight, "weight")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    if contract:
+        helper.set_model_props(model, {CONTRACT_KEY: contract.to_json()})
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
 
-def golden_file(count: int = 4) -> bytes:
-    """Golden vectors of ``gemm_model``: windows of a synthetic wrist, logits by numpy."""
+def wrist_windows(count: int = 4) -> np.ndarray:
+    """(count, 3, SAMPLES), float32, g: those of a synthetic wrist, all different."""
     long = synthetic_wrist(SAMPLES * count / 50 + 1, 50.0)[: SAMPLES * count]
-    windows = long.reshape(count, SAMPLES, 3).transpose(0, 2, 1).astype(np.float32)
+    return long.reshape(count, SAMPLES, 3).transpose(0, 2, 1).astype(np.float32)
+
+
+def golden_file(windows: np.ndarray | None = None) -> bytes:
+    """Golden vectors of ``gemm_model``: these windows, or a synthetic wrist's; logits by numpy."""
+    windows = wrist_windows() if windows is None else windows
+    count = len(windows)
     logits = windows.reshape(count, -1) @ gemm_weight()
     probabilities = softmax(logits)
     return golden_to_bytes(
@@ -109,7 +118,7 @@ def make_bundle() -> MakeBundle:
             folder,
             contract=contract,
             models=[ModelEntry("model.fp32.onnx", "onnx", "fp32"), *models],
-            files={"model.fp32.onnx": gemm_model(), **(files or {})},
+            files={"model.fp32.onnx": gemm_model(contract=contract), **(files or {})},
         )
 
     return make

@@ -134,11 +134,10 @@ def _golden_windows(bundle: Bundle) -> Float64 | None:
     if GOLDEN_VECTORS not in bundle.files:
         return None
     windows = read_golden(bundle).windows.astype(np.float64).transpose(0, 2, 1)
-    finite = windows[np.isfinite(windows).all(axis=(1, 2))]
-    strength = np.median(np.linalg.norm(finite, axis=2), axis=1)
-    moves = finite.std(axis=1).max(axis=1) > 0
-    within = np.abs(finite).max(axis=(1, 2)) <= bundle.contract.sensor.range_g
-    plausible = finite[(strength >= PLAUSIBLE_G[0]) & (strength <= PLAUSIBLE_G[1]) & moves & within][:MOST_WINDOWS]
+    strength = np.median(np.linalg.norm(windows, axis=2), axis=1)
+    moves = windows.std(axis=1).max(axis=1) > 0
+    within = np.abs(windows).max(axis=(1, 2)) <= bundle.contract.sensor.range_g
+    plausible = windows[(strength >= PLAUSIBLE_G[0]) & (strength <= PLAUSIBLE_G[1]) & moves & within][:MOST_WINDOWS]
     return plausible if len(plausible) >= 2 else None
 
 

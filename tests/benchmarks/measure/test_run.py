@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from vskd.bundle import ModelEntry
+from runtime.conftest import mean_model_tflite
+from vskd.bundle import Bundle, ModelEntry
 from vskd.contract import RawSpec
 from vskd.errors import EngineError
 from vskd_benchmarks.measure import bench, plan, rounds
@@ -22,7 +23,8 @@ from ..conftest import document_of, no_progress
 def two_formats(make_bundle, tmp_path, monkeypatch):
     """A bundle for two engines, of which the second only seems to be installed."""
     model = ModelEntry("model.fp32.tflite", "tflite", "fp32")
-    files = {"model.fp32.tflite": b"a model that nobody opens"}
+    contract = Bundle.open(make_bundle(tmp_path / "one.bundle")).contract
+    files = {"model.fp32.tflite": mean_model_tflite(contract.window.samples, contract=contract)}
     monkeypatch.setattr(plan, "is_installed", lambda name: name in ("onnxruntime", "tflite-runtime"))
     return make_bundle(tmp_path / "two.bundle", files=files, models=(model,))
 

