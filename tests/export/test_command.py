@@ -24,6 +24,7 @@ from vskd.errors import BundleError, ConfigError, DataError, VskdError
 from vskd_export import build
 from vskd_export.command import export
 from vskd_export.package.report import ExportReport
+from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.recipes import MODELS
 from vskd_export.request import ExportRequest
 from vskd_training.data.experiment import Experiment
@@ -31,7 +32,7 @@ from vskd_training.models.student import gaf_resnet
 from vskd_training.runs.run import Run, finish_run
 from vskd_training.settings import Config, DataConfig, StudentConfig
 
-from .conftest import Trained, synthetic_windows
+from .conftest import LABELS, Trained, synthetic_windows
 
 
 def make_run(folder: Path, contract: Contract, *, width: float = 0.125, trained_on: tuple[str, ...] = ()) -> Path:
@@ -62,14 +63,34 @@ def with_windows(
         "train": trained.calibration,
         "test": synthetic_windows(8, subjects=(test_subject,), seed=9),
     }
-    tables = {
-        part: SimpleNamespace(samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects)
-        for part, found in sets.items()
-    }
     split = SimpleNamespace(leaky=leaky, test_subjects=(test_subject,), validation_subjects=())
     found_contract = SimpleNamespace(labels=labels or trained.contract.labels)
-    opened = SimpleNamespace(windows=tables.__getitem__, split=split, contract=found_contract)
+    opened = experiment_of({part: window_table(found) for part, found in sets.items()}, split, found_contract)
     monkeypatch.setattr(Experiment, "open", lambda *_, **__: opened)
+
+
+def window_table(found: WindowSet, recordings: np.ndarray | None = None) -> SimpleNamespace:
+    """Windows as an experiment has them; by default each is a recording."""
+    recordings = np.arange(len(found)) if recordings is None else recordings
+    return SimpleNamespace(
+        samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects, recordings=recordings
+    )
+
+
+def experiment_of(tables: dict[str, SimpleNamespace], split: SimpleNamespace, contract: object) -> SimpleNamespace:
+    """An experiment of these windows on each side; recordings of different sides have different numbers."""
+    infos: list[SimpleNamespace] = []
+    for side, table in tables.items():
+        table.recordings = table.recordings + len(infos)
+        label_of = dict(zip(table.recordings.tolist(), table.labels.tolist(), strict=True))
+        infos += [SimpleNamespace(label=LABELS[label_of[row]]) for row in sorted(label_of)]
+        setattr(split, side, sorted(label_of))
+    for side in {"train", "validation", "test"} - tables.keys():
+        setattr(split, side, [])
+    return SimpleNamespace(
+        windows=tables.__getitem__, split=split, contract=contract, prepared=SimpleNamespace(infos=infos),
+        sides=SimpleNamespace(unlabelled=()),
+    )  # fmt: skip
 
 
 def run_command(run: Path, out: Path, *options: str) -> Result:
@@ -91,7 +112,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[ExportRequest]:
 
     def keep(request: ExportRequest, *, progress: object) -> ExportReport:
         made.append(request)
-        return ExportReport(request.out, {"parity": [], "quantized": [], "degraded": [], "layers": {}})
+        return ExportReport(request.out, {"parity": [], "quantized": [], "degraded": [], "layers": {}, "classes": {}})
 
     monkeypatch.setattr(build, "export_bundle", keep)
     return made
@@ -101,11 +122,8 @@ def of_everybody(monkeypatch: pytest.MonkeyPatch, trained: Trained) -> np.ndarra
     """Let the command find recordings of which all subjects were trained on; two windows each, their recordings."""
     found = trained.calibration
     recordings = np.arange(len(found)) // 8 * 4 + np.arange(len(found)) % 4  # classes alternate from window to window
-    table = SimpleNamespace(
-        samples=found.windows, labels=found.labels, ids=found.ids, subjects=found.subjects, recordings=recordings
-    )
     split = SimpleNamespace(leaky=False, test_subjects=(), validation_subjects=())
-    opened = SimpleNamespace(windows={"train": table}.__getitem__, split=split, contract=trained.contract)
+    opened = experiment_of({"train": window_table(found, recordings)}, split, trained.contract)
     monkeypatch.setattr(Experiment, "open", lambda *_, **__: opened)
     return recordings
 

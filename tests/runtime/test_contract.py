@@ -18,6 +18,7 @@ from vskd.contract import (
     Contract,
     DecisionSpec,
     GafSpec,
+    LowPassSpec,
     RawSpec,
     RecordingSpec,
     ResamplingSpec,
@@ -203,7 +204,8 @@ def test_every_number_of_a_contract_has_bounds():
 def test_no_number_beyond_its_bounds_is_read(path, wrong):
     bounds = NUMBERS[path]
     value = {"below": bounds.low - 1, "above": bounds.high + 1}[wrong] if wrong in ("below", "above") else float(wrong)
-    limited = dataclasses.replace(CONTRACT, signal=SignalSpec(), recording=RecordingSpec())
+    filtered = ResamplingSpec(reorder_s=0.1, low_pass=LowPassSpec(taps=(0.5, 0.2, 0.0), taps_per_period=2))
+    limited = dataclasses.replace(CONTRACT, signal=SignalSpec(), recording=RecordingSpec(), resampling=filtered)
     contract = RAW if path[0] == "raw" else limited
     mapping = to_mapping(contract)
     inner = mapping

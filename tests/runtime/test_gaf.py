@@ -244,9 +244,9 @@ def test_more_pixels_than_samples_are_refused(samples: int, size: int) -> None:
     [
         ({"fields": ()}, "must name gasf, gadf or both"),
         ({"fields": ("gasf", "gasf")}, "once each"),
-        ({"scale_g": 0.0}, "above 0 g, got 0"),
-        ({"scale_g": math.nan}, "above 0 g, got nan"),
-        ({"size": 7}, "at least 8 pixels, got 7"),
+        ({"scale_g": 0.0}, r"scale_g must lie between 0\.001 and 1000 g, got 0\.0"),
+        ({"scale_g": math.nan}, r"scale_g must lie between 0\.001 and 1000 g, got nan"),
+        ({"size": 7}, "size must lie between 8 and 1024 pixels, got 7"),
     ],
 )
 def test_impossible_specs_are_refused(settings_: dict[str, object], message: str) -> None:

@@ -85,7 +85,7 @@ def test_inspect_in_words(bundle: Bundle) -> None:
     assert done.exit_code == 0, done.output
     for text in (
         "64 samples at 50 Hz (1.28 s), one every 32 (0.64 s)", "gadf, 3 x 32 x 32, inside the model",
-        "accelerometer on the right wrist", "4: rest, slow, medium, fast", "input      window  (1, 3, 64)  float32",
+        "accelerometer on the right wrist", "4: rest, slow, medium, fast", "input      window (1, 3, 64)  float32",
         "20 CONV_2D", "opset ", "million MACs", "8-bit steps of", "the same inside the file",
     ):  # fmt: skip
         assert text in done.output

@@ -20,11 +20,13 @@ from vskd.errors import DataError
 from vskd.sinks.event_files import CsvSink, JsonLinesSink, csv_columns, file_sink, open_output
 from vskd.sources.csv import Chunk
 from vskd.sources.feed import feed, paced
+from vskd.stream.window import Defect
 
 LABELS = ("x up", "y up, and so on", "z up")
+CLIPPED, SLOW = Defect("clipped", "9 % of samples at 2 g"), Defect("slow", "20 Hz, below 40 Hz")
 EVENTS = [
     Event("x up", 0.5, "", 0.0, 0.62, 0.64, np.array([0.5, 0.3, 0.2])),
-    Event("unknown", 0.4, "probability below 0.6", 0.32, 0.94, 0.64, np.array([0.4, 0.3, 0.3])),
+    Event("unknown", 0.4, "probability below 0.6", 0.32, 0.94, 0.64, np.array([0.4, 0.3, 0.3]), (CLIPPED, SLOW)),
 ]
 
 
@@ -138,6 +140,7 @@ def test_json_lines_and_csv_hold_the_same_values():
     for event, row in zip(parsed, rows, strict=True):
         probabilities = event.pop("probabilities")
         assert {name: row.pop(f"p({name})") for name in LABELS} == {k: str(v) for k, v in probabilities.items()}
+        event["defects"] = "; ".join(event["defects"])
         assert row == {name: str(value) for name, value in event.items()}
 
 
