@@ -37,8 +37,7 @@ __all__ = ["Bundle", "FileEntry", "GraphEntry", "ModelEntry", "refuse_existing",
 #: A device wants the small model; ``fp32`` is there to compare with.
 RECIPE_PREFERENCE = ("w8a8-static-pc", "w8a8s-static-pc", "fp32")
 
-
-#: The manifests that vskd writes have some kB.
+#: The manifests and contracts that vskd writes have some kB.
 LARGEST_MANIFEST_BYTES = 2**20
 
 
@@ -87,6 +86,10 @@ class Bundle:
             if needed not in files:
                 raise BundleError(f"{folder / MANIFEST} does not list {needed}", hint="Export the run again")
         _check_folder(folder, files)
+        if (size := files[CONTRACT].size_bytes) > LARGEST_MANIFEST_BYTES:
+            raise BundleError(
+                f"{folder / CONTRACT} has {size} bytes, more than any contract", hint="Export the run again"
+            )
         contract = _contract_of(folder / CONTRACT, _read_checked(folder / CONTRACT, files[CONTRACT]))
         return cls(folder, contract, manifest)
 

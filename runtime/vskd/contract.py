@@ -28,6 +28,9 @@ STANDARD_GRAVITY_M_S2 = 9.80665
 #: The text of a contract, and a screen that lists its labels, stay of a size that can be read.
 MOST_LABELS = 1000
 
+#: Characters of a contract: of the most and longest labels a tenth.
+LONGEST_CONTRACT = 2**20
+
 #: Bound of a low-pass filter's memory and delay, in periods of the contract.
 MOST_HALF_PERIODS = 16
 
@@ -429,7 +432,7 @@ class Contract:
         ContractError : not JSON, an unknown key, or a value out of its range
         """
         try:
-            mapping = read_json(text)
+            mapping = read_json(text, longest=LONGEST_CONTRACT)
         except ValueError as error:
             raise ContractError(f"{where} cannot be read as JSON: {error}") from error
         return cls.from_mapping(mapping, where=where)

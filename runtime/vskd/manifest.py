@@ -24,8 +24,8 @@ RECIPE_ALIASES: Mapping[str, str] = {"int8": "w8a8-static-pc"}
 #: Recipes, and names of operators, which are printed: ``w8a8-static-pc``, ``ai.onnx.ml::Scaler``.
 _WORD = re.compile(r"[\w.:+-]{1,100}", re.ASCII)
 
-#: Bytes of one file: what a model of the largest student has is a hundredth of it.
-LARGEST_FILE_BYTES = 2**31
+#: Bytes of one file: what a model of the largest student has is a fiftieth of it.
+LARGEST_FILE_BYTES = 2**29
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

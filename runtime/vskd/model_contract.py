@@ -56,8 +56,10 @@ def contract_inside(content: bytes, model_format: ModelFormat, *, name: str) -> 
     ContractError : it carries something else under that name
     """
     try:
-        named_outside = _onnx_names_files(content) if model_format == "onnx" else _tflite_names_files(content)
-        text = _from_onnx(content) if model_format == "onnx" else _from_tflite(content)
+        # A view: its slices are no copies, of which a crafted file would ask for billions.
+        view = memoryview(content)
+        named_outside = _onnx_names_files(view) if model_format == "onnx" else _tflite_names_files(view)
+        text = _from_onnx(view) if model_format == "onnx" else _from_tflite(view)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise BundleError(f"{name} is no {model_format} file: {error}", hint="Copy or export it again") from error
     if named_outside:
@@ -76,8 +78,8 @@ def contract_problem(content: bytes, model_format: ModelFormat, contract: Contra
     return "" if inside == contract else f"the contract inside {name} is not that of contract.json"
 
 
-def _onnx_names_files(content: bytes) -> bool:
-    waiting = [("model", memoryview(content), 0)]
+def _onnx_names_files(content: memoryview) -> bool:
+    waiting = [("model", content, 0)]
     while waiting:
         message, view, depth = waiting.pop()
         if depth > _DEEPEST:
@@ -91,13 +93,13 @@ def _onnx_names_files(content: bytes) -> bool:
     return False
 
 
-def _tflite_names_files(content: bytes) -> bool:
+def _tflite_names_files(content: memoryview) -> bool:
     model = _follow(content, 0)
     return any(_field(content, model, field) is not None for field in _MODEL_EXTERNAL)
 
 
-def _from_onnx(content: bytes) -> str | None:
-    for field, value in _fields(memoryview(content)):
+def _from_onnx(content: memoryview) -> str | None:
+    for field, value in _fields(content):
         if field == _METADATA_PROPS:
             pair = {number: bytes(text) for number, text in _fields(value)}
             if pair.get(_KEY) == CONTRACT_KEY.encode():
@@ -138,7 +140,7 @@ def _varint(view: memoryview, position: int) -> tuple[int, int]:
     raise IndexError("a number of more than ten bytes")
 
 
-def _from_tflite(content: bytes) -> str | None:
+def _from_tflite(content: memoryview) -> str | None:
     model = _follow(content, 0)
     metadata, buffers = _field(content, model, _MODEL_METADATA), _field(content, model, _MODEL_BUFFERS)
     if metadata is None or buffers is None:
@@ -149,16 +151,16 @@ def _from_tflite(content: bytes) -> str | None:
             index = _field(content, entry, _METADATA_BUFFER)
             number = 0 if index is None else struct.unpack_from("<I", content, index)[0]
             data = _field(content, _tables(content, buffers)[number], _BUFFER_DATA)
-            return None if data is None else _vector(content, data).decode()
+            return None if data is None else str(_vector(content, data), "utf-8")
     return None
 
 
-def _follow(content: bytes, position: int) -> int:
+def _follow(content: memoryview, position: int) -> int:
     """Where the offset at this position points."""
     return position + int(struct.unpack_from("<I", content, position)[0])
 
 
-def _field(content: bytes, table: int, index: int) -> int | None:
+def _field(content: memoryview, table: int, index: int) -> int | None:
     """Position of a table's field; None where it has its default."""
     (back,) = struct.unpack_from("<i", content, table)
     vtable = table - back
@@ -171,13 +173,13 @@ def _field(content: bytes, table: int, index: int) -> int | None:
     return table + offset if offset else None
 
 
-def _vector(content: bytes, field: int) -> bytes:
+def _vector(content: memoryview, field: int) -> memoryview:
     start = _follow(content, field)
     (size,) = struct.unpack_from("<I", content, start)
     return content[start + 4 : start + 4 + size]
 
 
-def _tables(content: bytes, field: int) -> list[int]:
+def _tables(content: memoryview, field: int) -> list[int]:
     start = _follow(content, field)
     (size,) = struct.unpack_from("<I", content, start)
     if start + 4 + 4 * size > len(content):

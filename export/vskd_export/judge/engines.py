@@ -19,6 +19,9 @@ from vskd.engines import ENGINES, installed_engines
 from vskd.engines.process import Answer, infer_in_subprocess
 from vskd.errors import EngineError, GateError, MissingExtraError
 
+#: Values for a window: a variant gives an image, of six channels and 1,024 pixels at most.
+_MOST_VALUES = 6 * 2**20
+
 
 @dataclass(frozen=True)
 class EngineRun:
@@ -81,7 +84,7 @@ def infer_files(engine: str, files: Mapping[str, bytes], windows: NDArray[np.flo
         paths = [Path(folder, Path(file).name) for file in files]
         for path, content in zip(paths, files.values(), strict=True):
             path.write_bytes(content)
-        return infer_in_subprocess(engine, paths, windows)
+        return infer_in_subprocess(engine, paths, windows, most_values=_MOST_VALUES)
 
 
 def recorded_logits(runs: Sequence[EngineRun]) -> dict[str, NDArray[np.float32]]:

@@ -2,8 +2,8 @@
 
 Two engines in one process have been seen to deadlock, and their libraries write to the terminal.
 
-``python -m vskd.engines.process ENGINE MODEL...`` is the other side of that process: windows come in on standard input
-as an ``.npy``, logits leave on standard output as an ``.npz``.
+``python -m vskd.engines.process ENGINE MOST_VALUES MODEL...`` is the other side of that process: windows come in on
+standard input as an ``.npy``, logits leave on standard output as an ``.npz``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.engines import open_engine
+from vskd.contract import MOST_LABELS
+from vskd.engines import Engine, open_engine
 from vskd.errors import EngineError, VskdError
 
 Float32 = NDArray[np.float32]
 
 #: An engine that has not answered by then has deadlocked.
 TIMEOUT_S = 600.0
-
 
 #: Addresses that the process gets at least; the libraries take a good part of it on any machine.
 LEAST_MEMORY_BYTES = 2 * 2**30
@@ -45,7 +45,12 @@ class Answer:
 
 
 def infer_in_subprocess(
-    engine: str, models: Sequence[Path], windows: Float32, *, timeout_s: float = TIMEOUT_S
+    engine: str,
+    models: Sequence[Path],
+    windows: Float32,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    most_values: int = MOST_LABELS,
 ) -> Answer:
     """Run windows through models in a fresh process.
 
@@ -55,6 +60,7 @@ def infer_in_subprocess(
     models : files of the engine's format
     windows : (windows, channels, samples), g
     timeout_s : how long the process may take
+    most_values : that a model may give for a window
 
     Raises
     ------
@@ -62,7 +68,7 @@ def infer_in_subprocess(
     """
     source = io.BytesIO()
     np.save(source, np.ascontiguousarray(windows, dtype=np.float32))
-    command = [sys.executable, "-m", "vskd.engines.process", engine, *map(str, models)]
+    command = [sys.executable, "-m", "vskd.engines.process", engine, str(most_values), *map(str, models)]
     try:
         done = subprocess.run(
             command,
@@ -92,7 +98,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, *([inherited] if inherited else [])])}
 
 
-def _serve(engine_name: str, models: Sequence[str]) -> int:
+def _serve(engine_name: str, most_values: int, models: Sequence[str]) -> int:
     """The child's side of ``infer_in_subprocess``; returns the exit code."""
     _limit_memory()
     # Engines print on standard output; the answer gets a descriptor of its own.
@@ -103,7 +109,7 @@ def _serve(engine_name: str, models: Sequence[str]) -> int:
     try:
         for index, model in enumerate(models):
             engine = open_engine(engine_name, Path(model))
-            arrays[f"logits_{index}"] = np.stack([engine.infer(window) for window in windows])
+            arrays[f"logits_{index}"] = np.stack([_answer(engine, window, most_values) for window in windows])
             arrays["version"] = np.array(engine.version)
     except (VskdError, RuntimeError, ValueError, MemoryError) as error:
         one_line = " ".join(str(error).split())
@@ -112,6 +118,16 @@ def _serve(engine_name: str, models: Sequence[str]) -> int:
     with os.fdopen(answer_channel, "wb") as stream:
         stream.write(_npz(arrays))
     return 0
+
+
+def _answer(engine: Engine, window: Float32, most_values: int) -> Float32:
+    """What a model gives for a window, if it is numbers and not more than the parent takes memory for."""
+    logits = engine.infer(window)
+    if logits.dtype.kind not in "iuf" or logits.size > most_values:
+        raise EngineError(
+            f"a window gives {logits.size} values of {logits.dtype}, at most {most_values} numbers are taken"
+        )
+    return logits
 
 
 def _limit_memory() -> None:
@@ -130,4 +146,4 @@ def _npz(arrays: Mapping[str, Any]) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(_serve(sys.argv[1], sys.argv[2:]))
+    sys.exit(_serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))

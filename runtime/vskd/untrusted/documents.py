@@ -23,24 +23,25 @@ DEEPEST = 32
 LARGEST_INTEGER = 2**63
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, longest: int = LONGEST_JSON) -> Any:
     """What a JSON text holds.
 
     Parameters
     ----------
     text : one document
+    longest : characters that it may have
 
     Raises
     ------
     ValueError : too long, no JSON, a key that stands twice, nested too deep, or an integer beyond 64 bits
     """
-    _check_length(text, LONGEST_JSON)
+    _check_length(text, longest)
     with _one_kind_of_error():
         return _checked(json.loads(text, object_pairs_hook=_object))
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """What a TOML text holds; parameters and errors as of ``read_json``."""
+    """What a TOML text holds; errors as of ``read_json``."""
     _check_length(text, LONGEST_TOML)
     with _one_kind_of_error():
         content: dict[str, Any] = _checked(tomllib.loads(text))
@@ -65,11 +66,11 @@ def _check_length(text: str, longest: int) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice[:80]!r} stands twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {name[:80]!r} stands twice")
+        found[name] = value
     return found
 
 

@@ -168,6 +168,12 @@ def test_a_huge_manifest_is_not_read(bundle):
         Bundle.open(bundle)
 
 
+def test_a_huge_contract_is_not_read(bundle):
+    rewrite(bundle, CONTRACT, b" " * (2**20 + 1))
+    with pytest.raises(BundleError, match=r"contract\.json has 1048577 bytes, more than any contract"):
+        Bundle.open(bundle)
+
+
 # --- a model that names other files
 
 

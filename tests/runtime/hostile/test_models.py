@@ -6,19 +6,22 @@ import json
 import os
 import signal
 import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-from runtime.conftest import LABELS, mean_model_tflite
+from runtime.conftest import LABELS, mean_model_onnx, mean_model_tflite
 from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.classifier import Classifier
 from vskd.engines import process, trial
 from vskd.engines.process import infer_in_subprocess
 from vskd.engines.trial import try_once
 from vskd.errors import BundleError, EngineError
+from vskd.model_contract import contract_inside
 
 FILE = "model.fp32.tflite"
 
@@ -109,6 +112,25 @@ def test_a_model_that_asks_for_all_memory_is_one_sentence(tmp_path, contract):
         Classifier.open(folder, engine="litert")
 
 
+def test_a_model_of_millions_of_answers_is_refused_before_they_are_sent(tmp_path, contract):
+    values = [
+        onnx.helper.make_tensor_value_info(*port) for port in (("window", 1, [1, 3, 32]), ("logits", 1, [1, 2**24]))
+    ]
+    nodes = [
+        onnx.helper.make_node("Constant", [], ["shape"], value_ints=[1, 2**24]),
+        onnx.helper.make_node("ConstantOfShape", ["shape"], ["logits"]),
+    ]
+    model = onnx.load_from_string(mean_model_onnx(contract=contract))
+    model.graph.CopyFrom(onnx.helper.make_graph(nodes, "zeros", values[:1], values[1:]))
+    name = "model.fp32.onnx"
+    folder = write_bundle(
+        tmp_path / "x.bundle", contract=contract, models=[ModelEntry(name, "onnx", "fp32")],
+        files={name: model.SerializeToString()},
+    )  # fmt: skip
+    with pytest.raises(EngineError, match="a window gives 16777216 values of float32, at most 1000 numbers are taken"):
+        Classifier.open(folder)
+
+
 def test_a_model_of_other_classes_is_refused_before_the_first_window(tmp_path, contract):
     other = type(contract)(**{**vars(contract), "labels": (*LABELS, "none")})
     folder = bundle_of(tmp_path / "x.bundle", other, mean_model_tflite(contract=other))
@@ -127,3 +149,23 @@ def test_the_bundle_names_its_models_to_the_trial(tmp_path, contract):
     folder = bundle_of(tmp_path / "x.bundle", contract, mean_model_tflite(contract=contract))
     manifest = json.loads((folder / "manifest.json").read_text())
     assert Bundle.open(folder).files[FILE].sha256 == manifest["files"][FILE]["sha256"]
+
+
+def test_a_tflite_whose_metadata_share_one_long_name_is_read_at_once():
+    """Copying the name for each of them took hours: the time grew with the square of the file's size."""
+    count, size = 20_000, 4_000_000
+    fields = struct.pack("<HH7HH", 18, 12, 0, 0, 0, 0, 4, 0, 8, 0)  # of Model: buffers at 4, metadata at 8
+    model = 8 + len(fields)
+    buffers, metadata = model + 12, model + 16
+    entry = metadata + 4 + 4 * count
+    offsets = b"".join(struct.pack("<I", entry - (metadata + 4 + 4 * index)) for index in range(count))
+    content = (
+        struct.pack("<I4s", model, b"TFL3") + fields
+        + struct.pack("<iII", model - 8, buffers - model - 4, metadata - model - 8)
+        + struct.pack("<II", 0, count) + offsets
+        + struct.pack("<iI", -8, 12) + struct.pack("<HHHH", 8, 8, 4, 0) + struct.pack("<I", size) + bytes(size)
+    )  # fmt: skip
+    started = time.monotonic()
+    with pytest.raises(BundleError, match="m carries no contract"):
+        contract_inside(content, "tflite", name="m")
+    assert time.monotonic() - started < 5  # the copies: 80 GB

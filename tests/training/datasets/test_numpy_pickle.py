@@ -152,6 +152,14 @@ def test_memory_does_not_follow_a_number_in_the_file(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
+@pytest.mark.parametrize("code", [pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER])
+def test_no_buffer_is_made(tmp_path, code):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match="it holds a buffer"):
+        read(tmp_path, b"\x80\x05" + code + (2**30).to_bytes(8, "little") + b".")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
 def test_a_text_that_is_turned_into_bytes_a_thousand_times_is_refused(tmp_path):
     text = b"X" + (2**20).to_bytes(4, "little") + b"a" * 2**20
     again = b"c_codecs\nencode\n(h\x00X\x06\x00\x00\x00latin1tR"

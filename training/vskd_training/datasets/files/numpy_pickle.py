@@ -15,7 +15,7 @@ import pickle
 import re
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,8 +133,18 @@ _ALLOWED = {
 }
 
 
+def _refuse_buffer(_: Any) -> None:
+    raise pickle.UnpicklingError("it holds a buffer, which pickles of protocol 4 have not")
+
+
 class _Unpickler(pickle._Unpickler):  # the one that is written in Python
     """Plain values and stand-ins; whatever else a pickle names is refused before it is looked up."""
+
+    #: Protocol 5 makes a buffer as large as a number in the file says.
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,
+        **dict.fromkeys(pickle.BYTEARRAY8 + pickle.NEXT_BUFFER + pickle.READONLY_BUFFER, _refuse_buffer),
+    }
 
     def __init__(self, content: io.BytesIO) -> None:
         super().__init__(content)
