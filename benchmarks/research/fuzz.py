@@ -16,14 +16,17 @@ import functools
 import io
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +42,17 @@ from vskd.contract import SignalSpec
 from vskd.decide import Event
 from vskd.errors import VskdError
 from vskd.manifest import read_manifest
+from vskd.model_contract import CONTRACT_KEY, contract_inside
+from vskd.sinks.event_files import file_sink, open_output
 from vskd.sources.csv import SampleReader
+from vskd.sources.layout import Layout
 from vskd.sources.npz import NpzReader
+from vskd.sources.text_file import file_lines
 from vskd.untrusted.arrays import read_npz
 from vskd.untrusted.documents import read_json, read_toml
 from vskd.untrusted.text import RESERVED_LABELS
 from vskd_benchmarks.device.environment import describe_machine
+from vskd_training.datasets.files.numpy_pickle import read_mapping
 from vskd_training.settings.resampling import todays_resampling
 
 Float64 = NDArray[np.float64]
@@ -64,14 +72,12 @@ Problems = Callable[..., Iterator[str]]
 
 
 def crashes_are_problems(problems: Problems) -> Problems:
-    """An exception is a problem by its name; a warning is one."""
+    """An exception is a problem, by its name."""
 
     @functools.wraps(problems)
     def guarded(*given: Any) -> Iterator[str]:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                yield from problems(*given)
+            yield from problems(*given)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked for
             yield f"{type(error).__name__}: {error}"
 
@@ -200,18 +206,48 @@ def impossible(xyz: Float64) -> str:
 # --- readers
 
 
-def _csv(content: bytes) -> None:
-    lines = content.decode("utf-8", errors="replace").splitlines(keepends=True)
-    for _ in SampleReader.open(lines, name="fuzzed.csv").chunks(rows=50):
+@contextlib.contextmanager
+def _file(content: bytes, name: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        yield path
+
+
+def _exhausted(chunks: Iterator[object]) -> None:
+    for _ in chunks:
         pass
 
 
+PLAIN = Layout()
+
+
+def _csv(content: bytes, layout: Layout = PLAIN) -> None:
+    with _file(content, "fuzzed.csv") as path:
+        reader = SampleReader.open(file_lines(path, name=path.name), name=path.name, layout=layout)
+        _exhausted(reader.chunks(rows=50))
+
+
+def _csv_seed() -> bytes:
+    return "".join(["time_s,ax,ay,az\n", *(f"{row / 50},0.1,{row % 7},1\n" for row in range(120))]).encode()
+
+
+def _described_csv(content: bytes) -> None:
+    _csv(
+        content,
+        Layout(separator=";", decimal=",", skip_lines=1, time="when", time_unit="iso", x="-x", y="y", z=("z", "z0")),
+    )
+
+
+def _described_csv_seed() -> bytes:
+    start = datetime(2020, 2, 28, 23, 59, 59, tzinfo=UTC)
+    rows = [f'{(start + row * timedelta(seconds=0.02)).isoformat()};"0,1";{row % 7};1,0;\n' for row in range(120)]
+    return "".join(["a recorder\n", '"when";x;y;z;z0\n', *rows]).encode()
+
+
 def _npz(content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
-        file.write(content)
-        file.flush()
-        for _ in NpzReader.open(Path(file.name)).chunks(rows=50):
-            pass
+    with _file(content, "fuzzed.npz") as path:
+        _exhausted(NpzReader.open(path).chunks(rows=50))
 
 
 def _arrays(content: bytes) -> None:
@@ -219,12 +255,85 @@ def _arrays(content: bytes) -> None:
         read_npz(io.BytesIO(content), largest_bytes=2**20)
 
 
+def _member(content: bytes) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        members.writestr("member.npy", content)
+    _arrays(archive.getvalue())
+
+
+def _member_seed() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.arange(12.0).reshape(4, 3))
+    return stream.getvalue()
+
+
+def _npz_seed() -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, time_s=np.arange(120) / 50, xyz=np.ones((120, 3)))
+    return stream.getvalue()
+
+
+def _pickle(content: bytes) -> None:
+    with _file(content, "fuzzed.npy") as path:
+        read_mapping(path, way_out="")
+
+
+def _pickle_seed() -> bytes:
+    stream = io.BytesIO()
+    mapping = {"X": [np.ones((5, 3)), np.arange(4)], "y": np.array([1, 2]), "names": np.array(["a", "b"]), "hz": 50}
+    np.save(stream, np.array(mapping, dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
 def _contract(content: bytes) -> None:
     Contract.from_json(content.decode("utf-8", errors="replace"))
 
 
+def _contract_seed() -> bytes:
+    return CONTRACT.to_json().encode()
+
+
+def _onnx(content: bytes) -> None:
+    contract_inside(content, "onnx", name="fuzzed.onnx")
+
+
+def _onnx_seed() -> bytes:
+    from onnx import TensorProto, helper
+
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in ("in", "out")]
+    values = helper.make_tensor("values", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["in", "values"], ["out"])], "g", *[[p] for p in ports], [values]
+    )
+    model = helper.make_model(graph)
+    helper.set_model_props(model, {CONTRACT_KEY: CONTRACT.to_json()})
+    return bytes(model.SerializeToString())
+
+
+def _tflite(content: bytes) -> None:
+    contract_inside(content, "tflite", name="fuzzed.tflite")
+
+
+def _tflite_seed() -> bytes:
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model, text, entry = schema.ModelT(), schema.BufferT(), schema.MetadataT()
+    text.data, entry.name, entry.buffer = list(CONTRACT.to_json().encode()), CONTRACT_KEY, 1
+    model.buffers, model.metadata, model.subgraphs = [schema.BufferT(), text], [entry], [schema.SubGraphT()]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 def _manifest(content: bytes) -> None:
     read_manifest(content.decode("utf-8", errors="replace"), where="fuzzed")
+
+
+def _manifest_seed() -> bytes:
+    files = {"contract.json": {"sha256": "0" * 64, "size_bytes": 9}}
+    return json.dumps({"schema_version": 1, "models": [], "files": files}).encode()
 
 
 def _json(content: bytes) -> None:
@@ -237,6 +346,10 @@ def _toml(content: bytes) -> None:
         read_toml(content.decode("utf-8", errors="replace"))
 
 
+def _toml_seed() -> bytes:
+    return b'a = 1\n[b]\nc = [1, "two", 3.0, {d = 1979-05-27}]\n[[e]]\nf.g.h = 0x1f\n'
+
+
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
     """These readers promise a ``ValueError`` with words, which their callers turn into a sentence of vskd's."""
@@ -247,25 +360,21 @@ def _sentences() -> Iterator[None]:
             raise
 
 
-def seeds() -> dict[str, tuple[Callable[[bytes], None], bytes]]:
-    """Reader -> the function, and a file that it reads."""
-    rows = "".join(f"{index / 50},0.1,{index % 7},1\n" for index in range(120))
-    stream = io.BytesIO()
-    np.savez_compressed(stream, time_s=np.arange(120) / 50, xyz=np.ones((120, 3)))
-    manifest = {"schema_version": 1, "models": [], "files": {"contract.json": {"sha256": "0" * 64, "size_bytes": 9}}}
-    contract = CONTRACT.to_json().encode()
-    return {
-        "csv": (_csv, f"time_s,ax,ay,az\n{rows}".encode()),
-        "npz": (_npz, stream.getvalue()),
-        "arrays": (_arrays, stream.getvalue()),
-        "contract": (_contract, contract),
-        "manifest": (_manifest, json.dumps(manifest).encode()),
-        "json": (_json, contract),
-        "toml": (_toml, b'a = 1\n[b]\nc = [1, "two", 3.0, {d = 1979-05-27}]\n[[e]]\nf.g.h = 0x1f\n'),
-    }
-
-
-READERS = ("csv", "npz", "arrays", "contract", "manifest", "json", "toml")
+#: The function, and what makes a file that it reads.
+READERS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], bytes]]] = {
+    "csv": (_csv, _csv_seed),
+    "described-csv": (_described_csv, _described_csv_seed),
+    "npz": (_npz, _npz_seed),
+    "arrays": (_arrays, _npz_seed),
+    "array-member": (_member, _member_seed),
+    "pickle": (_pickle, _pickle_seed),
+    "contract": (_contract, _contract_seed),
+    "onnx": (_onnx, _onnx_seed),
+    "tflite": (_tflite, _tflite_seed),
+    "manifest": (_manifest, _manifest_seed),
+    "json": (_json, _contract_seed),
+    "toml": (_toml, _toml_seed),
+}
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
@@ -312,17 +421,29 @@ def repeated(problems: Callable[[int], Iterator[str]], minutes: float, seed: int
 # --- kills
 
 
-_WRITER = """
-import sys
-from research.fuzz import write_again
-write_again(sys.argv[1])
-"""
-
-
-def write_again(folder: str) -> None:
+def write_again(bundle: Path) -> None:
     """Write the bundle of the kills over itself until killed; every other time with another contract."""
     for number in range(10**9):
-        make_bundle(Path(folder), number)
+        make_bundle(bundle, number)
+        _say_ready(number)
+
+
+def log_events(path: Path) -> None:
+    """Append events of one wrist to a CSV until killed, as ``vskd run --append`` does."""
+    classifier = Classifier(CONTRACT, MeanEngine())
+    with open_output(path, append=True) as stream:
+        sink = file_sink(path, stream, LABELS)
+        rng = np.random.default_rng()
+        for number in range(10**9):
+            times = number * 4.0 + np.arange(200) / 50
+            for event in classifier.push(times, rng.normal([0, 0, 1], 0.2, (200, 3))):
+                sink(event)
+            _say_ready(number)
+
+
+def _say_ready(number: int) -> None:
+    if number == 0:
+        click.echo("at work")
 
 
 def make_bundle(folder: Path, number: int) -> None:
@@ -337,7 +458,7 @@ def kill_problems(folder: Path, seed: int) -> Iterator[str]:
     rng = np.random.default_rng(seed)
     bundle = folder / "wrist.bundle"
     make_bundle(bundle, 0)
-    _killed([sys.executable, "-c", _WRITER, str(bundle)], after_s=rng.uniform(0.3, 1.5))
+    yield from _killed(write_again, bundle, after_s=rng.uniform(0, 0.5))
     try:
         opened = Bundle.open(bundle)
         opened.check()
@@ -352,45 +473,25 @@ def kill_problems(folder: Path, seed: int) -> Iterator[str]:
     yield from _log_problems(folder / "events.csv", rng)
 
 
-_LOGGER = """
-import sys
-from pathlib import Path
-from research.fuzz import log_events
-log_events(Path(sys.argv[1]))
-"""
-
-
-def log_events(path: Path) -> None:
-    """Append events of one wrist to a CSV until killed, as ``vskd run --append`` does."""
-    from vskd.sinks.event_files import file_sink, open_output
-
-    classifier = Classifier(CONTRACT, MeanEngine())
-    with open_output(path, append=True) as stream:
-        sink = file_sink(path, stream, LABELS)
-        rng = np.random.default_rng()
-        for number in range(10**9):
-            times = number * 4.0 + np.arange(200) / 50
-            for event in classifier.push(times, rng.normal([0, 0, 1], 0.2, (200, 3))):
-                sink(event)
-
-
 def _log_problems(path: Path, rng: np.random.Generator) -> Iterator[str]:
     for _ in range(2):  # the second appends to what the first left
-        _killed([sys.executable, "-c", _LOGGER, str(path)], after_s=rng.uniform(0.4, 1.2))
-    if not path.exists():
-        return
+        yield from _killed(log_events, path, after_s=rng.uniform(0, 0.5))
+        os.truncate(path, path.stat().st_size - int(rng.integers(20)))  # as a disk does that lost its power
     *lines, _ = path.read_text().split("\n")  # what is behind the last line break is cut by the next run
-    if len({line.count(",") for line in lines}) > 1:
+    if len({line.count(",") for line in lines}) != 1:
         yield "a line of the log that is not whole"
 
 
-def _killed(command: list[str], *, after_s: float) -> None:
-    process = subprocess.Popen(command)
-    try:
-        process.wait(timeout=after_s)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+def _killed(work: Callable[[Path], None], place: Path, *, after_s: float) -> Iterator[str]:
+    """Let a process work on a place and kill it so long after it began; it may not end before."""
+    script = f"from pathlib import Path; from research.fuzz import {work.__name__} as work; work(Path({str(place)!r}))"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(after_s)
+        process.kill()
+    if process.returncode != -signal.SIGKILL:
+        yield f"{work.__name__} ended by itself, with exit code {process.returncode}"
 
 
 def _finish(kind: str, result: dict[str, Any]) -> None:
@@ -414,16 +515,17 @@ _seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=T
 @_seed
 def stream(minutes: float, seed: int) -> None:
     """Impossible samples: no crash, no number that is none, the same events however they are cut."""
+    warnings.simplefilter("error")
     _finish("stream", repeated(stream_problems, minutes, seed))
 
 
 @main.command(cls=Script)
-@click.argument("name", type=click.Choice(READERS))
+@click.argument("name", type=click.Choice(list(READERS)))
 @_minutes
 @_seed
 def reader(name: str, minutes: float, seed: int) -> None:
     """Changed bytes: an answer or one sentence, within a second."""
-    read, content = seeds()[name]
+    read, content = READERS[name][0], READERS[name][1]()
     _finish(f"reader {name}", repeated(lambda one: reader_problems(read, content, one), minutes, seed))
 
 

@@ -11,6 +11,7 @@ import io
 import math
 import struct
 import sys
+import tokenize
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -30,7 +31,7 @@ _KINDS = "biufU"
 
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, NotImplementedError, RuntimeError,
-    TypeError, SyntaxError, LookupError, MemoryError, RecursionError, UnicodeError,
+    TypeError, SyntaxError, tokenize.TokenError, LookupError, MemoryError, RecursionError, UnicodeError,
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def test_a_command_tells_what_it_found(monkeypatch):
 
 @pytest.mark.parametrize("name", fuzz.READERS)
 def test_some_files_with_changed_bytes_are_an_answer_or_a_sentence(name):
-    read, content = fuzz.seeds()[name]
+    read, content = fuzz.READERS[name][0], fuzz.READERS[name][1]()
     read(content)
     assert [problem for seed in range(100) for problem in fuzz.reader_problems(read, content, seed)] == []
 

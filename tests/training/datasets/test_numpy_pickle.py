@@ -201,6 +201,13 @@ def test_a_number_of_which_bytes_are_missing_is_one_sentence(tmp_path):
             read(tmp_path, stream)
 
 
+def test_a_header_that_is_not_closed_is_one_sentence(tmp_path):
+    path = file_of(tmp_path, b"")
+    path.write_bytes(path.read_bytes().replace(b"}", b" "))
+    with pytest.raises(DataError, match=r"x\.npy cannot be read"):
+        read_mapping(path, way_out="Copy it again")
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_ends_in_a_mapping_or_one_sentence(tmp_path, data):

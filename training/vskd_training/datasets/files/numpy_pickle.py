@@ -14,6 +14,7 @@ import math
 import pickle
 import re
 import struct
+import tokenize
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,7 +38,7 @@ _NUMBER = re.compile(r"[biuf][1248]|[SU]\d{1,4}", re.ASCII)
 #: What a damaged pickle, or one that asks for what it may not have, is refused with.
 _CANNOT_BE_UNPICKLED = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, MemoryError, OverflowError,
-    RecursionError, SyntaxError, UnicodeError, struct.error,
+    RecursionError, SyntaxError, tokenize.TokenError, UnicodeError, struct.error,
 )  # fmt: skip
 
 
