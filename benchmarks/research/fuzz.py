@@ -301,12 +301,10 @@ def _onnx(content: bytes) -> None:
 def _onnx_seed() -> bytes:
     from onnx import TensorProto, helper
 
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in ("in", "out")]
+    port = helper.make_tensor_value_info("port", TensorProto.FLOAT, [1, 3])
     values = helper.make_tensor("values", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
-    graph = helper.make_graph(
-        [helper.make_node("Add", ["in", "values"], ["out"])], "g", *[[p] for p in ports], [values]
-    )
-    model = helper.make_model(graph)
+    node = helper.make_node("Add", ["port", "values"], ["sum"])
+    model = helper.make_model(helper.make_graph([node], "graph", [port], [port], initializer=[values]))
     helper.set_model_props(model, {CONTRACT_KEY: CONTRACT.to_json()})
     return bytes(model.SerializeToString())
 
