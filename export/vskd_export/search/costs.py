@@ -80,11 +80,16 @@ def measure_costs(student: Student, contract: Contract, folder: Path) -> Costs:
         return known
     windows = _noise(contract)
     model = quantize_tflite(to_tflite(student, contract), contract, windows, INTEGER_RECIPE)
-    arena_bytes, refused = _arena(model, windows)
-    costs = Costs(describe_model(model, "tflite")["macs"], len(model), arena_bytes, refused)
+    costs = costs_of(model, contract)
     card = (json.dumps(to_mapping(costs), indent=1) + "\n").encode()
     write_folder(folder, {TFLITE: model, _CARD: card}, replace=True)
     return costs
+
+
+def costs_of(model: bytes, contract: Contract) -> Costs:
+    """What an int8 ``.tflite`` costs; the arena only where TensorFlow Lite Micro is installed."""
+    arena_bytes, refused = _arena(model, _noise(contract))
+    return Costs(describe_model(model, "tflite")["macs"], len(model), arena_bytes, refused)
 
 
 def onnx_file(student: Student, contract: Contract, folder: Path) -> Path:

@@ -6,6 +6,7 @@ the machine counts in.
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,3 +52,14 @@ def _time(engine: str, models: Sequence[Path], shape: tuple[int, ...]) -> tuple[
             times_ns.append(time.perf_counter_ns() - start_ns)
         medians.append(float(np.median(times_ns[_WARM_UP:])) / 1000)
     return tuple(medians)
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in _lines(info) if line.startswith(("model name", "Model"))]
+    return names[0] if names else platform.machine()
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.is_file() else []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vskd.closed import to_mapping
 from vskd.writing import new_file, write_file
-from vskd_export.search.latency import TIMED
+from vskd_export.search.latency import TIMED, processor
 from vskd_export.search.plan import Search
 from vskd_export.search.preset import write_preset
 from vskd_export.search.result import BudgetResult, Candidate, SearchResult, summarise
@@ -30,7 +30,7 @@ def preset_file(budget: str) -> str:
 def report_search(search: Search, place: Place) -> SearchResult:
     """Write result, table, plot and presets into the search's folder."""
     result = summarise(search, place)
-    content = {**to_mapping(result), "machine": {"processor": _processor(), "python": platform.python_version()}}
+    content = {**to_mapping(result), "machine": {"processor": processor(), "python": platform.python_version()}}
     write_file(place.out / RESULT, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
     write_file(place.out / TABLE, table(result).encode())
     draw(result, place.out / PLOT)
@@ -64,7 +64,7 @@ def table(result: SearchResult) -> str:
         f"each left out of its training ({result.folds} folds, {len(result.seeds)} seed"
         f"{'s' if len(result.seeds) > 1 else ''}); the best of many flatters. Test subjects "
         f"({', '.join(result.left_out)}) took no part. Costs are of the int8 .tflite; latency is a short timing on "
-        f"this machine ({_processor()}), one thread, whatever else ran.",
+        f"this machine ({processor()}), one thread, whatever else ran.",
         "",
         f"| {' | '.join(columns)} | |".replace("|  |", "| |", 1),
         "|---" * (len(columns) + 1) + "|",
@@ -140,14 +140,3 @@ def _draw_winners(result: SearchResult, axes: Axes) -> None:
             axes.annotate(name, place, xytext=(0, 9), textcoords="offset points", ha="center", fontsize=7)
         if found.budget.mmac:
             axes.axvline(found.budget.mmac, color="#d94801", linewidth=0.8, linestyle="--")
-
-
-def _processor() -> str:
-    """The processor's name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in _lines(info) if line.startswith(("model name", "Model"))]
-    return names[0] if names else platform.machine()
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(errors="replace").splitlines() if path.is_file() else []

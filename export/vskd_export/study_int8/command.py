@@ -1,0 +1,39 @@
+"""The command ``vskd study-int8``. Only click is imported here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vskd.commands.terminal import say
+from vskd_training.commands.options import CACHE, ROOT
+from vskd_training.commands.terminal import progress_bar
+
+_EXAMPLE = "Example: vskd study-int8 training/studies/utd-mhad-image-or-raw.toml --root DIR --out build/study --jobs 2"
+
+
+@click.command("study-int8", epilog=_EXAMPLE)
+@click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the finished study.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Whose students are exported.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models made at a time.")
+@ROOT
+@CACHE
+def study_int8(study_file: Path, out: Path, seed: int, jobs: int, root: Path | None, cache: Path) -> None:
+    """Export the students of a finished study as int8, and say what they keep and cost.
+
+    Each model is calibrated on its training subjects and run on its test recordings, beside the network in torch.
+    Every arm's flash, arena and latency are of its first model. Leaves int8.json and int8.md in the study's folder, and
+    the models in OUT/int8; killed at any moment, the same command goes on.
+    """
+    from vskd_export.study_int8.cell import Place
+    from vskd_export.study_int8.study import RESULT, TABLE, score_study, write_result
+    from vskd_training.study.plan import open_study
+
+    opened = open_study(study_file, root=root)
+    place = Place(out.resolve(), root and root.resolve(), cache.resolve(), opened.spec.decisions)
+    with progress_bar(f"int8 models of {opened.spec.name}") as bar:
+        found = score_study(opened, place, seed=seed, jobs=jobs, progress=bar)
+    say(write_result(found, out), nl=False, lines=True)
+    say(f"written: {out / RESULT}, {out / TABLE}", err=True)
