@@ -74,6 +74,13 @@ def test_what_says_nothing_is_no_copy(what: str) -> None:
     assert finder.add("b", still) == ()
 
 
+def test_readings_beyond_every_integer_are_compared_too() -> None:
+    finder, one = CopyFinder(), signal(1, 300)
+    one[7, 1] = 1e30
+    finder.add("a", one)
+    assert finder.add("b", one[20:])[0].samples > 200
+
+
 def test_too_short_for_a_run_is_nothing() -> None:
     assert kept_runs(signal(1, RUN - 1)) == []
     assert CopyFinder().add("a", signal(1, 2)) == ()

@@ -255,6 +255,12 @@ LEFT_OUT = [
         "c.csv",
         "the median |a| is 0.102 g",
     ),
+    (
+        HEAD + "".join(f"{number / 50},0,0,{98 if number < 52 else 9.8}\n" for number in range(200)),
+        "implausible readings",
+        "c.csv",
+        "the median |a| at its start is 9.99 g",
+    ),
 ]
 
 
@@ -286,6 +292,13 @@ def test_bad_samples_are_dropped_and_counted(tmp_path: Path, lines: str, kind: s
     (defect,) = source.defects()
     assert (defect.kind, defect.left_out) == (kind, False)
     assert what in defect.what
+
+
+def test_zeros_before_the_sensor_wakes_cost_no_recording(tmp_path: Path) -> None:
+    asleep = "".join(f"{number / 50 - 2},0,0,0\n" for number in range(100))
+    source, recordings = read(one_clip(tmp_path, HEAD + asleep + GOOD))
+    assert [len(recording.time_s) for recording in recordings] == [160, 60]
+    assert source.defects() == ()
 
 
 def test_a_byte_that_is_no_text_and_a_missing_file(own: Path) -> None:

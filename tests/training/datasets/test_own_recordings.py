@@ -53,6 +53,17 @@ def test_the_check_counts_subjects_columns_and_what_was_left_out(vskd: Command, 
     assert "1 recordings were left out, 0 things are doubtful\n" in strict.err
 
 
+def test_notes_in_a_further_column_do_not_flood_the_screen(vskd: Command, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sensors").symlink_to(folder / "sensors")
+    (tmp_path / "dataset.toml").symlink_to(folder / "dataset.toml")
+    rows = [[*row[:4], "", f"{number:02} {'la' * 500}"] for number, row in enumerate(read_table(folder)[:11])]
+    write_table(tmp_path, rows)
+    done = vskd("data", "check", "--dataset", "folder", "--root", tmp_path, "--view", "none")
+    assert f"session     00 {'la' * 17}...: 1, 01 lala" in done.out
+    assert "lala...: 1, and 1 other values\n" in done.out
+    assert max(map(len, done.out.splitlines())) < 600
+
+
 def test_a_teacher_on_its_videos_and_a_student_that_learns_from_it(
     vskd: Command, settings: tuple[object, ...], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vskd_training.datasets.files.clock import RESET_GAP_S
 from vskd_training.datasets.plausible import defects_of, videos_that_differ
 from vskd_training.datasets.recording import Defect, Gravity, Recording, RecordingInfo
 
@@ -72,6 +73,17 @@ def clip(values: np.ndarray) -> None:
     np.clip(values, -0.8, 0.8, out=values)
 
 
+def clip_calibrated(values: np.ndarray) -> None:
+    """An offset and a scale of each axis, as of a sensor that is calibrated."""
+    values *= 4
+    np.clip(values, -2, 2, out=values)
+    values[:] = values * [1.01, 0.99, 1.0] + [0.03, -0.02, 0.01]
+
+
+def wake(values: np.ndarray) -> None:
+    values[:60] = 0
+
+
 def beyond(values: np.ndarray) -> None:
     values[7, 1] = -250.0
 
@@ -90,6 +102,7 @@ def equal(values: np.ndarray) -> None:
         (hold, "frozen", "no axis changes for 4.0 s"),
         (sleep, "frozen", "no axis changes for 4.0 s"),
         (clip, "clipped readings", "cut off at 0.8 g"),
+        (clip_calibrated, "clipped readings", "cut off at 2.05 g"),
         (beyond, "readings beyond any sensor", "1 samples read more than 100 g, up to 250"),
         (flat, "dead axis", "z reads 0.25 g throughout"),
         (equal, "equal axes", "x and y read the same throughout"),
@@ -101,6 +114,19 @@ def test_readings_that_hardly_can_be_are_doubtful(change: Callable[[np.ndarray],
     assert defects[kind].doubtful
     assert not defects[kind].left_out
     assert defects[kind].way_out
+
+
+def test_zeros_before_the_sensor_wakes_are_counted() -> None:
+    (defect,) = found(with_readings(wake))
+    assert (defect.kind, defect.left_out, defect.doubtful) == ("zeros before the sensor wakes", False, False)
+    assert "its first 60 samples read 0 on every axis" in defect.what
+
+
+def test_the_pause_that_the_reader_puts_after_a_reset_is_no_gap_of_the_recording() -> None:
+    time_s = np.arange(500) / 50
+    for pause_s, expected in ((RESET_GAP_S, []), (RESET_GAP_S + 0.02, ["one long gap"])):
+        late = np.concatenate([time_s[:250], time_s[249] + pause_s + time_s[:250]])
+        assert [defect.kind for defect in found(changed(time_s=late))] == expected
 
 
 def test_where_nothing_ever_changes_the_recording_is_left_out() -> None:

@@ -59,15 +59,22 @@ def check(dataset: str, root: Path | None, view: str | None, list_defects: bool,
         )
 
 
-#: Values of a column that are shown; of more, as many.
+#: Subjects, activities and trials that are shown; of more, as many.
 _SHOWN = 40
+#: Values of a further column, which may be notes.
+_SHOWN_VALUES = 10
+_LONGEST = 40
 
 
-def _listed(counts: dict[str, int]) -> str:
+def _listed(counts: dict[str, int], most: int = _SHOWN) -> str:
     """Each value with its count, or of too many the first ones."""
-    shown = [f"{name}: {count}" for name, count in list(counts.items())[:_SHOWN]]
-    more = [f"and {len(counts) - _SHOWN} other values"] if len(counts) > _SHOWN else []
+    shown = [f"{_cut(name)}: {count}" for name, count in list(counts.items())[:most]]
+    more = [f"and {len(counts) - most} other values"] if len(counts) > most else []
     return ", ".join([*shown, *more])
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
 
 
 @data.command("init", epilog="Example: vskd data init ~/my-recordings && vskd data check --dataset folder --root ...")
@@ -95,13 +102,12 @@ def init(folder: Path) -> None:
 def _show_counts(report: DatasetReport) -> None:
     say(f"{report.name}, view {report.view}: {report.recordings} recordings")
     say("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
-    groups = {
-        column: {value or "(empty)": count for value, count in values.items()}
-        for column, values in report.groups.items()
-    }
     labels = {name or "(no label)": count for name, count in report.by_label.items()}
-    for title, counts in {"subjects": report.by_subject, "activities": labels, **groups}.items():
+    for title, counts in {"subjects": report.by_subject, "activities": labels}.items():
         say(f"{title:11} {_listed(counts)}")
+    for column, values in report.groups.items():
+        counts = {value or "(empty)": count for value, count in values.items()}
+        say(f"{_cut(column):11} {_listed(counts, _SHOWN_VALUES)}")
     lengths = (
         ("samples", report.samples),
         ("frames", report.frames),

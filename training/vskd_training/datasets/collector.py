@@ -68,6 +68,8 @@ class Collector:
 def refuse_implausible(acceleration_g: NDArray[np.float64], *, where: str, way_out: str, if_most: str = "") -> None:
     """Refuse readings whose median |a| is far from gravity's, over the whole recording or at its start.
 
+    Zeros before the sensor wakes are passed over, as in a stream.
+
     Parameters
     ----------
     acceleration_g : (samples, 3), g if the unit is what it is taken for, with gravity
@@ -78,12 +80,12 @@ def refuse_implausible(acceleration_g: NDArray[np.float64], *, where: str, way_o
     ------
     BrokenFileError : they are
     """
-    magnitudes_g = np.linalg.norm(acceleration_g, axis=1).tolist()
-    try:
-        refuse_wrong_unit(magnitudes_g, unit="g")
-        # A stream decides by its first second, and would refuse the recording later.
-        refuse_wrong_unit(magnitudes_g[:UNIT_CHECK_SAMPLES], unit="g")
-    except StreamError as error:
-        median_g = float(np.median(magnitudes_g))
-        what = f"the median |a| is {median_g:.3g} g, and gravity alone makes it 1 g"
-        raise BrokenFileError(where, what, kind="implausible readings", way_out=way_out, if_most=if_most) from error
+    magnitudes_g = np.trim_zeros(np.linalg.norm(acceleration_g, axis=1), "f").tolist()
+    # A stream decides by its first second, and would refuse the recording later.
+    for part, of_part in ((magnitudes_g, ""), (magnitudes_g[:UNIT_CHECK_SAMPLES], " at its start")):
+        try:
+            if part:
+                refuse_wrong_unit(part, unit="g")
+        except StreamError as error:
+            what = f"the median |a|{of_part} is {np.median(part):.3g} g, and gravity alone makes it 1 g"
+            raise BrokenFileError(where, what, kind="implausible readings", way_out=way_out, if_most=if_most) from error

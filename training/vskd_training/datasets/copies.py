@@ -27,6 +27,8 @@ ALWAYS_FOUND = RUN + 2 * SPACING - 1
 
 #: Readings are compared to this, g: finer than one count of a 16-bit sensor of +-8 g.
 _STEP_G = 1e-4
+#: Far beyond any sensor, and within what an integer holds.
+_MOST_STEPS = 1e18
 #: Of the samples of a run so many differ from the one before, or the run says nothing.
 _FEWEST_CHANGES = RUN // 2
 _BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -105,7 +107,7 @@ def kept_runs(acceleration_g: NDArray[np.float64]) -> list[tuple[int, int]]:
     """First sample and hash of the runs by which a recording (samples, 3), g, is found again, in order."""
     if len(acceleration_g) < RUN:
         return []
-    steps = np.rint(acceleration_g / _STEP_G).astype(np.int64).astype(np.uint64)
+    steps = np.rint(np.clip(acceleration_g / _STEP_G, -_MOST_STEPS, _MOST_STEPS)).astype(np.int64).astype(np.uint64)
     hashes = _hashes(steps)
     changed = np.concatenate(([0], np.cumsum((steps[1:] != steps[:-1]).any(axis=1))))
     says_something = changed[RUN - 1 :] - changed[: len(hashes)] >= _FEWEST_CHANGES

@@ -23,6 +23,7 @@ from vskd.stream.signal_checks import (
     held_share,
     slow_part,
 )
+from vskd_training.datasets.files.clock import RESET_GAP_S
 from vskd_training.datasets.recording import Defect, Gravity, Recording
 
 #: Rates of a sensor at a body, Hz. Slower ones miss the movement, and no watch or phone is faster.
@@ -37,6 +38,7 @@ FROZEN_S = 2.0
 _CLIPPED_IN_A_ROW = 3
 _CLIPPED_ABOVE_G = 1.5
 _CLIPPED_SHARE = 0.05
+_NEAR_THE_LARGEST = 0.9
 #: Stretches of ``SLOW_S`` that contradict gravity before the recording does.
 _AGAINST_GRAVITY = 0.5
 _SEVERAL = 3
@@ -77,7 +79,9 @@ def _of_time(recording: Recording) -> Iterator[Defect]:
                      if_most="mend the name of the time column, or record faster")  # fmt: skip
     steps = np.diff(recording.time_s)
     longest, all_s = float(steps.max()), float(recording.time_s[-1] - recording.time_s[0])
-    if len(steps) > 1 and longest > all_s - longest:
+    # Where a clock started anew, the pause is the reader's own.
+    is_reset = abs(longest - RESET_GAP_S) < 1e-6
+    if len(steps) > 1 and longest > all_s - longest and not is_reset:
         at_s = float(recording.time_s[steps.argmax()])
         what = f"a gap of {longest:.3g} s after {at_s:.3f} s is longer than all the rest ({all_s - longest:.3g} s)"
         yield _doubt(recording, what, "one long gap", "make two clips of it")
@@ -113,9 +117,13 @@ def _of_readings(recording: Recording) -> Iterator[Defect]:
         )
         yield _doubt(recording, what, "readings beyond any sensor", _DROP)
     frozen_s = held_share(acceleration_g) * acceleration_g.shape[1] / rate_hz(recording.time_s)
+    asleep = int(acceleration_g.any(axis=0).argmax())
     if frozen_s >= FROZEN_S:
         what = f"no axis changes for {frozen_s:.1f} s, as of a sensor that sleeps"
         yield _doubt(recording, what, "frozen", "cut the clip there, or drop it")
+    elif asleep:
+        what = f"its first {asleep} samples read 0 on every axis, and no window holds them"
+        yield Defect(recording.info.id, what, "zeros before the sensor wakes", left_out=False)
     share, at_g = _clipped(acceleration_g)
     if share > _CLIPPED_SHARE:
         what = f"{share:.1%} of the samples are cut off at {at_g:.3g} g, the end of the sensor's range"
@@ -123,12 +131,13 @@ def _of_readings(recording: Recording) -> Iterator[Defect]:
 
 
 def _clipped(acceleration_g: NDArray[np.float64]) -> tuple[float, float]:
-    """Share of the samples (3, samples) that stay at the largest reading of all, and which that is, g."""
+    """Share of the samples (3, samples) that stay at an end of the range, and the largest reading, g."""
     largest_g = float(np.abs(acceleration_g).max())
     clipped = np.zeros(acceleration_g.shape[1], dtype=bool)
     reached = 0
     for signed in (*acceleration_g, *-acceleration_g):
-        ends = signed == largest_g
+        # A calibrated sensor's axes end at different readings, but all near the largest.
+        ends = signed == max(float(signed.max()), _NEAR_THE_LARGEST * largest_g)
         # Three in a row: the middle ones, and those beside them.
         middle = ends[:-2] & ends[1:-1] & ends[2:]
         reached += bool(middle.any())
