@@ -174,3 +174,4 @@ def test_a_video_unlike_the_others_is_doubtful() -> None:
     assert "2 frames a second over the recording, the others 15" in defect.what
     assert videos_that_differ({"a": 30.0, "b": 120.0, "c": 30.0, "d": 7.5}) == []
     assert videos_that_differ({"a": 30.0, "b": 3.0}) == []
+    assert videos_that_differ({"a": 30.0, "b": 30.0, "c": 0.5, "d": 4000.0}) == []  # said of the recordings

@@ -65,6 +65,7 @@ def test_a_class_of_short_clips_is_refused_and_with_the_flag_named_everywhere(vs
     assert "windows of each activity (train/validation/test): jog " in done.err
     assert "MISSING: no training window of wave" in done.err
     assert "1 of 3 activities have no test window: wave" in done.err
+    assert "note: 2 of 6 train recordings hold no window\n" in done.err
     assert "2 of 3" in done.err.split("worst subject")[1]
     card = json.loads((tmp_path / "run" / "run.json").read_text())
     assert card["windows"]["by_class"]["wave"] == {"train": 0, "validation": 0, "test": 0}
@@ -82,6 +83,21 @@ def test_a_class_of_test_subjects_alone_is_refused_before_anything_is_trained(vs
         assert "no training window: wave (" in refused.err
         assert "of test)" in refused.err
         assert not (tmp_path / "run").exists()
+
+
+def test_a_subject_of_whom_no_window_is_left_is_named(vskd: Command, tmp_path: Path) -> None:
+    root = write(tmp_path / "own", short="")
+    for path in (root / "sensors").glob("dan_[jw]a*.csv"):
+        path.write_text("\n".join(path.read_text().split("\n")[:51]))
+    for path in (root / "sensors").glob("bob_*.csv"):
+        path.write_text("\n".join(path.read_text().split("\n")[:51]))
+    done = vskd("train", "forest", *words(root), "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "note: 3 of 6 train recordings hold no window, so nothing is left of the subjects bob\n" in done.err
+    assert "note: 2 of 3 test recordings hold no window\n" in done.err
+    evaluated = vskd("evaluate", tmp_path / "run", "--root", root, "--cache", root / "cache")
+    assert evaluated.code == 0, evaluated.err
+    assert "2 test recordings hold no window, and are not tested" in evaluated.err
 
 
 def test_a_draw_of_subjects_that_leaves_a_class_without_a_label_is_warned_of(vskd: Command, tmp_path: Path) -> None:

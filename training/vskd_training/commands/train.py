@@ -207,7 +207,7 @@ def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]
 
 
 def _show_split(experiment: Experiment) -> None:
-    from vskd_training.evaluation.classes import class_windows, in_words
+    from vskd_training.evaluation.classes import class_windows, in_words, without_window
 
     split = experiment.split
     sides = {"train": split.train_subjects, "validation": split.validation_subjects, "test": split.test_subjects}
@@ -231,7 +231,8 @@ def _show_split(experiment: Experiment) -> None:
     if experiment.sides.unknown:
         names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)
         say(f"left-out activities: {names} ({count} recordings of test subjects)", err=True)
-    for line in in_words(class_windows(experiment), withheld=experiment.labels_withheld):
+    words = in_words(class_windows(experiment), withheld=experiment.labels_withheld)
+    for line in (*words, *without_window(experiment)):
         say(line, err=True)
     if split.leaky:
         say("LEAKY: test subjects are also in the training; this says nothing about new subjects", err=True)

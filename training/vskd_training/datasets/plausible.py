@@ -184,6 +184,7 @@ def videos_that_differ(frame_rates_hz: dict[str, float]) -> list[Defect]:
     """Recordings whose frames per second are far from the others', by id: of another length than the recording."""
     if len(frame_rates_hz) < 3:
         return []
+    # What can be no video at all is said of its recording already.
     usual = float(np.median(list(frame_rates_hz.values())))
     return [
         Defect(
@@ -195,7 +196,7 @@ def videos_that_differ(frame_rates_hz: dict[str, float]) -> list[Defect]:
             way_out="give the right file, or time_s in the .npz",
         )
         for name, rate in frame_rates_hz.items()
-        if not 1 / _AS_OTHERS <= rate / usual <= _AS_OTHERS
+        if _FRAMES_HZ[0] <= rate <= _FRAMES_HZ[1] and not 1 / _AS_OTHERS <= rate / usual <= _AS_OTHERS
     ]
 
 

@@ -21,14 +21,32 @@ ClassWindows = Mapping[str, Mapping[str, int]]
 
 def class_windows(experiment: Experiment) -> dict[str, dict[str, int]]:
     """Windows of each class on each side of the split that has recordings."""
-    sides: tuple[Part, ...] = ("train", "validation", "test")
-    infos, split = experiment.prepared.infos, experiment.split
+    infos = experiment.prepared.infos
     counts = {
         side: Counter(infos[recording].label for recording in experiment.windows(side).recordings.tolist())
-        for side in sides
-        if getattr(split, side)
+        for side in _sides(experiment)
     }
     return {label: {side: found[label] for side, found in counts.items()} for label in experiment.contract.labels}
+
+
+def _sides(experiment: Experiment) -> list[Part]:
+    """The sides of the split that have recordings."""
+    sides: tuple[Part, ...] = ("train", "validation", "test")
+    return [side for side in sides if getattr(experiment.split, side)]
+
+
+def without_window(experiment: Experiment) -> list[str]:
+    """A sentence for each side of which recordings hold no window, with the subjects of whom nothing is left."""
+    found = []
+    for side in _sides(experiment):
+        table = experiment.windows(side)
+        if not table.too_short:
+            continue
+        gone = [name for name in getattr(experiment.split, f"{side}_subjects") if name not in table.subjects]
+        subjects = f", so nothing is left of the subjects {', '.join(gone)}" if gone else ""
+        recordings = len(getattr(experiment.split, side))
+        found.append(f"note: {table.too_short} of {recordings} {side} recordings hold no window{subjects}")
+    return found
 
 
 def without_training(counts: ClassWindows) -> list[str]:

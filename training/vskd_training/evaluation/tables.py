@@ -51,11 +51,13 @@ def evaluation_tables(title: str, result: Evaluation) -> Iterator[Table]:
 
 
 def evaluation_sentences(result: Evaluation) -> Iterator[str]:
-    """The warning of a leaky split, and the threshold for unknown activities."""
+    """The warnings of what was evaluated, and the threshold for unknown activities."""
     if result.leaky:
         yield "LEAKY: test subjects are also in the training; this says nothing about new subjects"
     if warning := temperature_warning(result.metrics):
         yield warning
+    if without := result.metrics["recordings_too_short"]:
+        yield f"{without} test recordings hold no window, and are not tested"
     offer = result.unknown_below
     if offer is None:
         yield "unknown: no threshold is offered; it takes a student's run with validation subjects"
