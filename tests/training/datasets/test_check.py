@@ -69,7 +69,7 @@ def test_missing_trials_and_defects_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "Inertial" / "a1_s3_t1_inertial.mat").write_bytes(b"")
     report = check(UtdMhadSource.open(tmp_path, view="none"))
     assert report.recordings == 2
-    assert report.by_subject == {"1": 1, "2": 1}
+    assert report.by_subject == {"1": 1, "2": 1, "3": 0}
     assert report.by_stream == {"Inertial": 3, "RGB": 0, "Depth": 0, "Skeleton": 0}
     assert report.frames is None
     assert len(report.missing_trials) == 861

@@ -26,8 +26,8 @@ class Made:
     placement = "left wrist"
     gravity: Gravity = "included"
 
-    def __init__(self, *made: tuple[str, str, Any]) -> None:
-        self.made = made
+    def __init__(self, *made: tuple[str, str, Any], rate_hz: float = 50.0) -> None:
+        self.made, self.rate_hz = made, rate_hz
 
     def fingerprint(self) -> str:
         return "f"
@@ -40,7 +40,7 @@ class Made:
 
     def recordings(self) -> Iterator[Recording]:
         for info, (_, _, values) in zip(self.infos(), self.made, strict=True):
-            yield Recording(info, np.arange(len(values)) / 50, values, np.empty(0), np.empty((0, 2, 2)))
+            yield Recording(info, np.arange(len(values)) / self.rate_hz, values, np.empty(0), np.empty((0, 2, 2)))
 
 
 def signal(seed: int, samples: int = 400) -> np.ndarray:
@@ -123,6 +123,15 @@ def test_classes_are_counted_and_what_could_vanish_is_remarked() -> None:
     assert "sit: no recording" in remarks
     assert "wave: of one subject only" in remarks
     assert "wave: no recording is longer than 1.18 s" in remarks
+
+
+def test_a_subject_of_whom_nothing_is_left_is_counted_and_a_slow_rate_remarked() -> None:
+    made = [("ann", "walk", signal(1)), ("bob", "walk", np.tile([0.0, 0.0, 1.0], (400, 1))), ("cat", "walk", signal(2))]
+    report = check(Examined(Made(*made)))
+    assert report.by_subject == {"ann": 1, "bob": 0, "cat": 1}
+    assert report.remarks() == ["sit: no recording", "subject bob: no recording that can be read"]
+    slow = check(Examined(Made(*made, rate_hz=20.0))).remarks()
+    assert slow[-1] == "20 Hz is slower than the 50 Hz of windows: train with window.rate_hz of at most that"
 
 
 def test_the_lines_to_write_mend_a_folder(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from vskd import Classifier
 from vskd.contract import Contract, SensorSpec, WindowSpec
 from vskd.stream import cut_windows
 from vskd_training.data.experiment import Experiment
-from vskd_training.datasets.signal_limits import DURATION_FACTOR, RATE_SHARE, with_signal_limits
+from vskd_training.datasets.signal_limits import DURATION_FACTOR, RATE_SHARE, slow_recordings, with_signal_limits
 
 UP = np.array([0.0, 0.6, 0.8])
 
@@ -44,6 +44,16 @@ def limits(*recordings: tuple[str, np.ndarray, np.ndarray], whole: bool = False,
     if whole:
         contract = dataclasses.replace(contract, window=WindowSpec(mode="whole"))
     return with_signal_limits(contract, Recordings(*recordings), range(len(recordings)))
+
+
+def test_slow_recordings_are_warned_of():
+    recordings = Recordings(("ann", *wrist(9)), ("bob", *wrist(9, rate_hz=20)), ("cat", *wrist(9, rate_hz=25)))
+    contract = Contract(labels=("a", "b"))
+    said = slow_recordings(contract, recordings, range(3))
+    assert "2 of 3 recordings have 20 to 25 Hz, and windows have 50 Hz" in said
+    assert slow_recordings(contract, recordings, [0]) == ""
+    whole = dataclasses.replace(contract, window=WindowSpec(mode="whole"))
+    assert slow_recordings(whole, recordings, range(3)) == ""
 
 
 def test_sliding_windows_get_their_rate_direction_and_size():

@@ -207,6 +207,7 @@ def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]
 
 
 def _show_split(experiment: Experiment) -> None:
+    from vskd_training.datasets.signal_limits import slow_recordings
     from vskd_training.evaluation.classes import class_windows, in_words, without_window
 
     split = experiment.split
@@ -232,7 +233,8 @@ def _show_split(experiment: Experiment) -> None:
         names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)
         say(f"left-out activities: {names} ({count} recordings of test subjects)", err=True)
     words = in_words(class_windows(experiment), withheld=experiment.labels_withheld)
-    for line in (*words, *without_window(experiment)):
+    slow = slow_recordings(experiment.contract, experiment.prepared, range(len(experiment.prepared.infos)))
+    for line in (*words, *without_window(experiment), *([slow] if slow else [])):
         say(line, err=True)
     if split.leaky:
         say("LEAKY: test subjects are also in the training; this says nothing about new subjects", err=True)

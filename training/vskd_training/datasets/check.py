@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from vskd.contract import ResamplingSpec, WindowSpec
 from vskd.stream.signal_checks import SLOW_S, SlowPart, flat_axes, gravity_problem
 from vskd_training.datasets.examined import Examined
 from vskd_training.datasets.gravity import SubjectGravity, compare_subjects
@@ -71,7 +72,7 @@ class DatasetReport:
     ----------
     name, view : as of the source
     recordings : how many could be read
-    by_subject, by_label : recordings of each; labels that never occur are listed with 0, "" holds those without one
+    by_subject, by_label : recordings of each; who and what is never left is listed with 0, "" holds those without one
     by_class : the same for each label, with subjects and lengths; "" is not among them
     by_stream : trials in each folder of the tree; for other sources, recordings with sensor and with frames
     samples, frames : lengths of a recording; ``frames`` is None without video
@@ -130,16 +131,23 @@ class DatasetReport:
         return first.if_most
 
     def remarks(self) -> list[str]:
-        """What a split or a window could lose: activities of one subject, without recordings, or of short ones."""
+        """What a split or a window could lose: what has no recordings, or short ones, slow ones, or one subject's."""
         known = {label: one for label, one in self.by_class.items() if one.duration_s}
         usual_s = float(np.median([one.duration_s.median for one in known.values() if one.duration_s] or [0.0]))
         found = [f"{label}: no recording" for label in self.by_class if label not in known]
+        found += [
+            f"subject {name}: no recording that can be read" for name, count in self.by_subject.items() if not count
+        ]
         for label, one in known.items():
             if one.subjects == 1 and len(self.by_subject) > 1:
                 found.append(f"{label}: of one subject only, so it is trained on or tested, never both")
             if one.duration_s and one.duration_s.longest < usual_s / 2:
                 found.append(f"{label}: no recording is longer than {one.duration_s.longest:.2f} s, and a window that "
                              "is longer leaves the activity out")  # fmt: skip
+        usual_hz, tolerance = WindowSpec().rate_hz, ResamplingSpec().rate_tolerance
+        if self.rate_hz and self.rate_hz.shortest < (1 - tolerance) * usual_hz:
+            found.append(f"{self.rate_hz.shortest:.3g} Hz is slower than the {usual_hz:g} Hz of windows: train with "
+                         "window.rate_hz of at most that")  # fmt: skip
         return found
 
 
@@ -151,12 +159,12 @@ def check(source: Source, *, progress: Callable[[int, int], None] | None = None)
     source : the data set
     progress : called as ``progress(recordings done, recordings in all)``
     """
-    total = len(source.infos())
+    subjects = [info.subject for info in source.infos()]
     seen = []
     for done, recording in enumerate(source.recordings(), start=1):
         seen.append(_measure(recording))
         if progress:
-            progress(done, total)
+            progress(done, len(subjects))
     gravity = compare_subjects(_slow_by_subject_and_label(seen)) if source.gravity == "included" else {}
     defects = (*source.defects(), *_of_all(seen, source, gravity))
     tree = source.inner if isinstance(source, Examined) else source
@@ -165,7 +173,7 @@ def check(source: Source, *, progress: Callable[[int, int], None] | None = None)
         name=source.name,
         view=source.view,
         recordings=len(seen),
-        by_subject=_counts((one.info.subject for one in seen), ()),
+        by_subject=_counts((one.info.subject for one in seen), subjects),
         by_label=_counts((one.info.label for one in seen), source.labels),
         by_class=_classes(seen, source.labels),
         by_stream=tree.files_by_stream()

@@ -92,6 +92,19 @@ def with_signal_limits(contract: Contract, prepared: Prepared, recordings: Seque
     return replace(contract, signal=signal, recording=recording)
 
 
+def slow_recordings(contract: Contract, prepared: Prepared, recordings: Sequence[int]) -> str:
+    """A warning if some of these recordings were sampled more slowly than windows are; else empty."""
+    rates_hz = [1 / float(np.median(np.diff(prepared.sensor(row)[0]))) for row in recordings]
+    window, tolerance = contract.window, contract.resampling.rate_tolerance
+    slow = [rate for rate in rates_hz if rate < (1 - tolerance) * window.rate_hz]
+    if window.mode == "whole" or not slow:
+        return ""
+    return (
+        f"warning: {len(slow)} of {len(rates_hz)} recordings have {min(slow):.3g} to {max(slow):.3g} Hz, and windows "
+        f"have {window.rate_hz:g} Hz: between their samples a window is a guess; set window.rate_hz, or leave them out"
+    )
+
+
 def _parts(contract: Contract, time_s: Float64, xyz: Float64) -> list[Float64]:
     """The recording in stretches of a window's length, as it was sampled; all of it if it is shorter, or the window."""
     if contract.window.mode == "whole":
