@@ -13,6 +13,7 @@ Knows nothing of goals and tables.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -64,8 +65,9 @@ def overhead(
     Returns
     -------
     medians with their intervals, ns: ``push``, ``infer``, ``decide``, ``bare_call``, ``overhead`` (the three less the
-    bare call of the same round), ``push_without_model`` and ``decide_without_model`` (the same work where no model
-    runs, so with the caches left to it); ``share``, the overhead over the bare call; ``recipe``, ``size_bytes``
+    bare call of the same round), ``signal_checks`` and ``ordering`` (parts of the push, see ``_rules``),
+    ``push_without_model`` and ``decide_without_model`` (the same work where no model runs, so with the caches left to
+    it); ``share``, the overhead over the bare call; ``recipe``, ``size_bytes``
     """
     opened = Bundle.open(bundle)
     if opened.contract.window.mode != "sliding":
@@ -76,6 +78,7 @@ def overhead(
     name, entry = opened.select(engine=engine)
     case = open_model(opened, entry, engine=name, threads=1)
     readings = _with_model(case, rounds + warm_up, clock) | _without_model(opened, rounds + warm_up, clock)
+    readings |= _rules(opened, case.call, rounds + warm_up, clock)
     counted = {key: values[warm_up:] for key, values in readings.items()}
     bare_ns = float(np.median(counted["bare_call"]))
     return {
@@ -93,6 +96,32 @@ def _with_model(case: PipelineCase, rounds: int, clock: Clock) -> Readings:
     parts = {"push": "resample", "infer": "infer", "decide": "decide", "bare_call": "bare_call"}
     readings = {name: [row[series] for row in rows] for name, series in parts.items()}
     return {**readings, "overhead": [row["sensor_to_label"] - row["bare_call"] for row in rows]}
+
+
+def _rules(bundle: Bundle, infer: Callable[[NDArray[np.float32]], object], rounds: int, clock: Clock) -> Readings:
+    """What rules of the contract add to a push, ns: ``signal_checks`` those of ``signal``, ``ordering`` those of
+    ``resampling.reorder_s`` and ``low_pass``.
+
+    Three streams, with all rules, without the first and without both, take the same samples in turns, each followed by
+    the model's call; a reading is the difference between two of one round.
+    """
+    contract, signal = bundle.contract, wrist_signal(bundle)
+    unchecked = dataclasses.replace(contract, signal=None)
+    as_they_come = dataclasses.replace(contract.resampling, reorder_s=0.0, low_pass=None)
+    contracts = (contract, unchecked, dataclasses.replace(unchecked, resampling=as_they_come))
+    paths = [SensorPath(each, signal) for each in contracts]
+    readings: Readings = {"signal_checks": [], "ordering": []}
+    for turn in range(rounds):
+        pushed_ns = [0] * len(paths)
+        for which in sorted(range(len(paths)), key=lambda index: (index + turn) % len(paths)):
+            delivery = paths[which].next_delivery()
+            start = clock()
+            window = paths[which].window(delivery)
+            pushed_ns[which] = clock() - start
+            infer(window.samples)
+        readings["signal_checks"].append(pushed_ns[0] - pushed_ns[1])
+        readings["ordering"].append(pushed_ns[1] - pushed_ns[2])
+    return readings
 
 
 def _without_model(bundle: Bundle, rounds: int, clock: Clock) -> Readings:

@@ -1,9 +1,10 @@
 """What the runtime costs on this machine, against its goals.
 
 For every bundle of sliding windows and every engine: the time from samples to event beyond the library's own call, with
-its split; the share of a core and the growth of memory at one push a second; the cold start; the peak of memory over an
-interpreter that has numpy and the engine loaded. For the first bundle also the numpy encoder against pyts. And once the
-time of ``vskd --help``. Each measurement is a process of its own, one at a time.
+its split, that of the signal's checks and of putting samples in order among them; the share of a core and the growth of
+memory at one push a second; the cold start; the peak of memory over an interpreter that has numpy and the engine
+loaded. For the first bundle also the numpy encoder against pyts. And once the time of ``vskd --help``. Each measurement
+is a process of its own, one at a time.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def engine_verdicts(name: str, engine: str, measured: Mapping[str, Any]) -> Iter
     split, where = measured["overhead"], f"{name}, {engine}"
     full_width = split["size_bytes"] >= FULL_WIDTH_BYTES
     yield judge("overhead", split["overhead"]["p50_ns"] / 1e3, where=where)
+    yield judge("signal_checks", split["signal_checks"]["p50_ns"] / 1e3, where=where)
     if full_width:
         yield judge("overhead_share", split["share"] * 100, where=where)
     yield judge("one_push_a_second", measured["paced"]["cpu_share"] * 100, where=where)
@@ -148,7 +150,10 @@ def measure(bundles: Sequence[Path], *, engines: Sequence[str], rounds: int, sec
 def table(document: Mapping[str, Any]) -> Table:
     """The medians as a table."""
     split = Table(title="Medians a window, us", title_justify="left")
-    parts = ("push", "infer", "decide", "bare_call", "overhead", "push_without_model", "decide_without_model")
+    parts = (
+        "push", "signal_checks", "ordering", "infer", "decide", "bare_call", "overhead",
+        "push_without_model", "decide_without_model",
+    )  # fmt: skip
     for column in ("bundle", "engine", *(part.replace("_", " ") for part in parts), "share"):
         split.add_column(column, justify="left" if column in ("bundle", "engine") else "right")
     for row in document["engines"]:

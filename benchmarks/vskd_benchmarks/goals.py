@@ -91,6 +91,7 @@ GOALS = {
         "the same within 10 % from sensor to label, where the image is drawn by numpy", "at most", 10, "%", _HAND),
     "overhead": Goal("own overhead at most 20 us a window", "at most", 20, "us"),
     "overhead_share": Goal("own overhead at most 5 % of the full-width int8 call", "at most", 5, "%"),
+    "signal_checks": Goal("checks of the signal at most 5 us a window", "at most", 5, "us", _COST),
     "encoder_speed_up": Goal(
         "numpy encoder at least 20 times faster than pyts, window by window in turns", "at least", 20, "times", _COST),
     "encoder_batch_speed_up": Goal(

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.checks.golden import Golden, golden_to_bytes, margins
-from vskd.contract import Contract, GafSpec, RawSpec, WindowSpec
+from vskd.contract import Contract, GafSpec, RawSpec, SignalSpec, WindowSpec
 from vskd.decide import softmax
 from vskd.encoders.gaf import GafEncoder
 from vskd.model_contract import CONTRACT_KEY
@@ -112,6 +112,7 @@ def make_bundle() -> MakeBundle:
             window=WindowSpec(mode=mode, samples=SAMPLES, hop_samples=32),
             gaf=GafSpec(scaling="minmax") if raw is None else None,
             raw=raw,
+            signal=SignalSpec(),
             trained_on="nothing",
         )
         return write_bundle(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import platform
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from research import overhead, runtime_cost
 from vskd.errors import ConfigError, EngineError
+from vskd_training.settings.resampling import todays_resampling
 
 SPLIT = ("push", "infer", "decide", "bare_call", "overhead")
 ALONE = ("push_without_model", "decide_without_model")
@@ -26,6 +29,7 @@ def test_the_split_is_what_the_clock_says(bundle):
     result = overhead.overhead(bundle.path, engine="onnxruntime", rounds=20, clock=constant_clock(), warm_up=2)
     assert [result[part]["p50_ns"] for part in SPLIT] == [1000, 1000, 1000, 1000, 2000]
     assert [result[part]["p50_ns"] for part in ALONE] == [1000, 1000]
+    assert [result[part]["p50_ns"] for part in ("signal_checks", "ordering")] == [0, 0]
     assert result["share"] == 2.0
     assert result["recipe"] == "fp32"
     assert result["size_bytes"] == bundle.files["model.fp32.onnx"].size_bytes
@@ -41,6 +45,32 @@ def test_each_part_of_the_split_is_its_own_series():
     assert overhead._with_model(Once(), 2, constant_clock()) == {
         "push": [10, 10], "infer": [31, 31], "decide": [19, 19], "bare_call": [25, 25], "overhead": [35, 35],
     }  # fmt: skip
+
+
+def test_rules_are_timed_against_a_stream_without_them(bundle, monkeypatch):
+    seen, now_ns = [], [0]
+
+    class Path:
+        """A push takes 1 us, its checks 4 us more, and order 2 us."""
+
+        def __init__(self, contract, signal):
+            assert contract.decision == bundle.contract.decision
+            self._ns = 1000 + 4000 * bool(contract.signal) + 2000 * bool(contract.resampling.reorder_s)
+            seen.append((bool(contract.signal), contract.resampling.reorder_s, contract.resampling.low_pass))
+
+        def next_delivery(self):
+            return None
+
+        def window(self, delivery):
+            now_ns[0] += self._ns
+            return SimpleNamespace(samples=None)
+
+    monkeypatch.setattr(overhead, "SensorPath", Path)
+    bundle.contract = dataclasses.replace(bundle.contract, resampling=todays_resampling())
+    readings = overhead._rules(bundle, lambda window: None, 5, lambda: now_ns[0])
+    assert [rules[:2] for rules in seen] == [(True, 0.2), (False, 0.2), (False, 0.0)]
+    assert [bool(rules[2]) for rules in seen] == [True, True, False]
+    assert readings == {"signal_checks": [4000] * 5, "ordering": [2000] * 5}
 
 
 def test_a_bundle_of_whole_recordings_is_refused(whole_bundle):
@@ -87,13 +117,18 @@ def test_the_encoders_take_turns(bundle, monkeypatch):
     assert seen.count((256 * 3, 128)) == 12
 
 
-def measured(*, overhead_us=20.0, share=0.02, size=11_000_000, cpu=0.002, growth=0, start_ms=200.0, peak=40e6):
+def measured(
+    *, overhead_us=20.0, checks_us=5.0, share=0.02, size=11_000_000, cpu=0.002, growth=0, start_ms=200.0, peak=40e6
+):
     return {
-        "overhead": {"overhead": {"p50_ns": overhead_us * 1e3}, "share": share, "size_bytes": size},
+        "overhead": {
+            "overhead": {"p50_ns": overhead_us * 1e3}, "signal_checks": {"p50_ns": checks_us * 1e3},
+            "share": share, "size_bytes": size,
+        },
         "paced": {"cpu_share": cpu, "growth_bytes": growth},
         "cold_start": {"median_ns": start_ms * 1e6},
         "peak_over_empty_bytes": peak,
-    }
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -102,6 +137,7 @@ def measured(*, overhead_us=20.0, share=0.02, size=11_000_000, cpu=0.002, growth
         ({}, None),
         ({"overhead_us": 20.0}, None),
         ({"overhead_us": 20.1}, "own overhead at most 20 us a window"),
+        ({"checks_us": 5.1}, "checks of the signal at most 5 us a window"),
         ({"share": 0.051}, "own overhead at most 5 % of the full-width int8 call"),
         ({"share": 0.4, "size": 800_000}, None),
         ({"cpu": 0.011}, "one push a second of a 50 Hz stream at most 1 % of a core"),
