@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.test_stream import same_window
-from vskd.contract import Contract, GafSpec, LowPassSpec, ResamplingSpec, WindowSpec
+from vskd.contract import Contract, GafSpec, LowPassSpec, ResamplingSpec, SignalSpec, WindowSpec
 from vskd.decide import Decider
 from vskd.errors import ConfigError
 from vskd.stream import Stream, Window, cut_windows
@@ -37,6 +38,18 @@ def tone(time_s: np.ndarray, hz: float, amplitude: float = 1.0) -> np.ndarray:
     """(samples, 3), g: a wrist at rest with a tone on x."""
     still = np.full(len(time_s), 1.0)
     return np.stack([amplitude * np.sin(2 * np.pi * hz * time_s + 0.3), 0.1 * still, still], axis=1)
+
+
+@pytest.mark.parametrize("sensor_hz", [54.0, 62.0, 200.0])
+@pytest.mark.parametrize("unfiltered", [True, False])
+def test_a_fast_sensor_is_named_only_where_nothing_filters_it(sensor_hz, unfiltered):
+    made_for = dataclasses.replace(PLAIN if unfiltered else contract(), signal=SignalSpec(min_rate_hz=30.0))
+    time_s = np.arange(round(12 * sensor_hz)) / sensor_hz
+    xyz = np.random.default_rng(0).normal([0, 0, 1], 0.02, (len(time_s), 3))
+    windows = pushed(made_for, time_s, xyz)[4:]
+    assert {defect.kind for window in windows for defect in window.defects} == (
+        {"rate"} if unfiltered and sensor_hz > 60 else set()
+    )
 
 
 def pushed(made_for: Contract, time_s: np.ndarray, xyz: np.ndarray, cuts: Sequence[int] = ()) -> list[Window]:

@@ -28,9 +28,7 @@ def stream_notes(health: Health, contract: Contract, events: int) -> Iterator[st
         )
     if health.leading_zeros:
         yield f"the first {health.leading_zeros} samples are 0 on every axis, as of a sensor that is not awake yet"
-    for axis, flat in zip(contract.sensor.axes, health.flat, strict=True):
-        if flat:
-            yield f"warning: axis {axis} read one value throughout {flat} of {windows} windows; is it dead?"
+    yield from _signal_notes(health, contract, windows)
     if contract.decision.still_below_g > 0:
         yield f"motion gate: {health.still} of {health.windows} windows ({health.still_share:.0%}) skipped the network"
     rate_hz = contract.window.rate_hz
@@ -40,6 +38,18 @@ def stream_notes(health: Health, contract: Contract, events: int) -> Iterator[st
         yield f"warning: the sensor ran at {health.rate_hz:.1f} Hz; the model was trained at {rate_hz:g} Hz"
     if health.without_activity:
         yield f"{health.without_activity} of {windows} windows got no activity: their signal cannot be known"
+
+
+def _signal_notes(health: Health, contract: Contract, windows: int) -> Iterator[str]:
+    if health.resets:
+        yield f"warning: the clock was set back {health.resets} times; if the file is out of order, sort it by time"
+    if health.turned:
+        yield f"warning: {health.turned}"
+    if health.cut_off:
+        yield f"warning: readings are cut off in {health.cut_off} of {windows} windows; check the sensor's range"
+    for axis, flat in zip(contract.sensor.axes, health.flat, strict=True):
+        if flat:
+            yield f"warning: axis {axis} read one value throughout {flat} of {windows} windows; is it dead?"
 
 
 def refuse_nothing_decided(health: Health, contract: Contract, *, was_stopped: bool) -> None:

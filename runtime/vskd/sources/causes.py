@@ -61,7 +61,8 @@ def cause_of_header(line: str, layout: Layout) -> str:
 
 def _other_separator(line: str, found: int) -> str:
     parts = {separator: line.split(None if separator == " " else separator) for separator in _SEPARATORS}
-    if not any(_is_number(part) or part in (*AXES, *TIME_COLUMNS) for part in parts[" "]):
+    known = sum(_is_number(part) or part in (*AXES, *TIME_COLUMNS) for part in parts[" "])
+    if 2 * known < len(parts[" "]) or not known:
         del parts[" "]  # a sentence, or names with blanks: "Acceleration x"
     other = max(parts, key=lambda separator: len(parts[separator]))
     if len(parts[other]) < 3 or len(parts[other]) <= found:

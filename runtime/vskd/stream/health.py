@@ -33,7 +33,9 @@ class Health:
     spread : of packets that share a time, and given times of their own
     not_finite : dropped: NaN, infinite or beyond float32
     gaps : pauses above the limit, and reset clocks
+    resets : of these, the ones at which the clock was set back
     saturated : samples with an axis at or beyond the sensor's range in training
+    cut_off : windows in which many samples stay at a smaller largest reading, as at the end of another sensor's range
     flat : for each axis the windows in which it read one value throughout, as no live sensor does
     leading_zeros : samples at the start with 0 on every axis, as of a sensor that is not awake yet
     windows : windows decided on
@@ -42,6 +44,7 @@ class Health:
     recent_rate_hz : rate of the accepted samples, Hz, over the last window, and ``RATE_CHECK_S``, or more; sooner after
         a start the highest that it can be; None before the first window
     recent_saturated : share of these samples that are saturated
+    turned : at the end of a stream too short for events to say it: where gravity pointed, if elsewhere than in training
     """
 
     samples: int = 0
@@ -51,13 +54,16 @@ class Health:
     spread: int = 0
     not_finite: int = 0
     gaps: int = 0
+    resets: int = 0
     saturated: int = 0
+    cut_off: int = 0
     windows: int = 0
     still: int = 0
     leading_zeros: int = 0
     without_activity: int = 0
     recent_rate_hz: float | None = None
     recent_saturated: float = 0.0
+    turned: str = ""
     flat: list[int] = field(default_factory=lambda: [0, 0, 0])
     _intervals: int = field(default=0, repr=False)
     _elapsed_s: float = field(default=0.0, repr=False)

@@ -5,8 +5,8 @@ In this order; the first defect with a label decides the event, and the network 
 1. frozen, zeros: no axis changes, or all read 0, for longer than the contract's shares of the window -> ``no signal``
 2. no gravity: the root mean square of |a| is below ``NEAR_ZERO_G`` where gravity is included -> ``no signal``
 3. equal axes: two axes read the same throughout -> ``unknown``
-4. saturated, rate: over the last seconds (``Health``), beyond the contract's limits -> ``unknown``; else, if there is
-   anything to say, named
+4. saturated, cut off, rate: over the last seconds (``Health``) at the sensor's range, in the window at any other end of
+   the readings, or at a rate, beyond the contract's limits -> ``unknown``; else, if there is anything to say, named
 5. gravity: the slow part cannot be in g with gravity, or without it (``gravity_problem``), or it is larger than the
    contract's limits, which are those of the training with a margin -> ``unknown``. A wrong
    scale is seen at rest, and it is the sensor's: until rest shows gravity again, no window gets an activity
@@ -25,9 +25,11 @@ from typing import TYPE_CHECKING
 
 from vskd.contract import Contract, SignalSpec
 from vskd.stream.signal_checks import (
+    CUT_OFF_SHARE,
     SLOW_S,
     SlowMeter,
     SlowPart,
+    cut_off,
     equal_axes,
     gravity_problem,
     held_share,
@@ -76,6 +78,8 @@ class WindowJudge:
         self._middle = slice(before_half - 1, before_half + 3)
         self._slowest_hz = max(signal.min_rate_hz, (1 - tolerance) * window.rate_hz)
         self._fastest_hz = (1 + tolerance) * window.rate_hz
+        low_pass = contract.resampling.low_pass
+        self._filtered_hz = low_pass.above * window.rate_hz if low_pass else math.inf
         # No mean reading is longer than the root mean square.
         limits_g = [limit_g for limit_g in (signal.largest_mean_g, signal.largest_rms_g) if limit_g]
         self._smallest_limit = min(limits_g, default=math.inf) ** 2
@@ -90,6 +94,7 @@ class WindowJudge:
         self._direction_windows = 1 if is_whole else max(1, round(DIRECTION_S / (self._overlapping * hop_s)))
         self._summed, self._sum = 0, (0.0, 0.0, 0.0)  # windows, and their mean readings, g
         self._turned: tuple[Defect, ...] = ()
+        self._is_short = True  # no ``DIRECTION_S`` of mean readings so far
 
     def judge(
         self, samples: NDArray[np.float32], *, start_s: float, end_s: float, after_gap: bool, health: Health
@@ -107,19 +112,21 @@ class WindowJudge:
         # without a change holds two neighbours of these four; a tenth of zeros holds a column.
         xs, ys, zs = samples[:, :: self._step].tolist()
         one, two, three, four = xs[self._middle]
-        is_flat = xs[0] == xs[-1] or ys[0] == ys[-1] or zs[0] == zs[-1]
-        flat = health.count_flat(samples) if is_flat else ()
         may_rest = two in (one, three) or three == four or 0.0 in xs
         if may_rest or slow.square < NEAR_ZERO_G * NEAR_ZERO_G:
             silent = self._silent(samples, slow, may_rest=may_rest)
             if silent is not None:
                 self._slow, self._since_s = None, end_s
                 return (silent,)
+        is_flat = xs[0] == xs[-1] or ys[0] == ys[-1] or zs[0] == zs[-1]
+        flat = health.count_flat(samples) if is_flat else ()
         defects: list[Defect] = []
         if xs in (ys, zs) or ys == zs:
             defects += self._copied(samples)
         if health.recent_saturated:
             defects += self._saturated(health.recent_saturated)
+        elif not slow.is_calm and _repeats_its_largest(xs, ys, zs):
+            defects += self._cut_off(samples, health)
         rate_hz = health.recent_rate_hz
         if rate_hz is not None and not self._slowest_hz <= rate_hz <= self._fastest_hz:
             defects += self._rate(rate_hz)
@@ -154,7 +161,17 @@ class WindowJudge:
         text = f"{share:.0%} of the samples reach +-{self._contract.sensor.range_g:g} g, the sensor's range in training"
         return [Defect("saturated", text, UNKNOWN if share > self._signal.saturated_share else "")]
 
+    def _cut_off(self, samples: NDArray[np.float32], health: Health) -> list[Defect]:
+        share, at_g = cut_off(samples)
+        if share <= CUT_OFF_SHARE:
+            return []
+        health.cut_off += 1
+        text = f"{share:.0%} of the samples stay at +-{at_g:.3g} g, as at the end of a sensor's range"
+        return [Defect("cut off", text, UNKNOWN if share > self._signal.saturated_share else "")]
+
     def _rate(self, rate_hz: float) -> list[Defect]:
+        if rate_hz >= self._filtered_hz:
+            return []
         text = f"the sensor runs at {rate_hz:.1f} Hz; the model was trained at {self._contract.window.rate_hz:g} Hz"
         if rate_hz < self._signal.min_rate_hz:
             return [Defect("rate", f"{text} and needs {self._signal.min_rate_hz:g}", UNKNOWN)]
@@ -201,8 +218,13 @@ class WindowJudge:
         self._sum = (x + new_x, y + new_y, z + new_z)
         self._summed += 1
         if self._summed == self._direction_windows:
-            self._turned = self._direction(*self._sum)
+            self._turned, self._is_short = self._direction(*self._sum), False
             self._summed, self._sum = 0, (0.0, 0.0, 0.0)
+
+    def direction_so_far(self) -> str:
+        """At the end of a stream shorter than ``DIRECTION_S``, what two windows or more say of gravity's direction."""
+        turned = self._direction(*self._sum) if self._is_short and self._summed > 1 else ()
+        return turned[0].text if turned else ""
 
     def _direction(self, x: float, y: float, z: float) -> tuple[Defect, ...]:
         if not self._signal.gravity_direction:
@@ -222,6 +244,12 @@ class WindowJudge:
         )
         text = f"gravity points {angle:.0f} degrees away from where it did in training; {way_out}"
         return (Defect("direction", text),)
+
+
+def _repeats_its_largest(*axes: list[float]) -> bool:
+    """Whether some columns of a window hold its largest reading more than once, as where readings are cut off."""
+    largest = max(max(*axis, -min(axis)) for axis in axes)
+    return sum(axis.count(largest) + axis.count(-largest) for axis in axes) > 1
 
 
 def opposite_axes(axes: str) -> str:

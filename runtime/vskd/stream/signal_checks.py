@@ -50,6 +50,13 @@ STEADY_SHARE = 0.5
 LEAST_SLOW_SHARE = 0.1
 
 
+#: Readings are cut off where the largest one of an end of an axis is read so often in a row, on two ends or above
+#: so many g (one axis of a coarse sensor at rest reads one value, too), by a larger share of the samples than this.
+CUT_OFF_SHARE = 0.05
+_IN_A_ROW = 3
+_CUT_OFF_ABOVE_G = 1.5
+_NEAR_THE_LARGEST = 0.9
+
 #: Length of gravity under a wrong scale, and what to do about it.
 _SCALES = (
     (0.5, "the scale seems to be half of the right one: check the sensor's range"),
@@ -156,6 +163,24 @@ def flat_axes(samples: Samples) -> tuple[int, ...]:
 def saturated_share(samples: Samples, *, range_g: float) -> float:
     """Share of the samples (channels, samples), g, with an axis at or beyond the sensor's range."""
     return float((np.abs(samples) >= range_g).any(axis=0).mean())
+
+
+def cut_off(samples: Samples) -> tuple[float, float]:
+    """Share of the samples (3, samples), g, that stay at an end of the readings, and the largest reading, g.
+
+    So they do at the end of a range, also of one that nobody stated; 0 where none stays.
+    """
+    largest_g = float(np.abs(samples).max())
+    stays = np.zeros(samples.shape[1], dtype=bool)
+    reached = 0
+    for signed in (*samples, *-samples):
+        # A calibrated sensor's axes end at different readings, but all near the largest.
+        ends = signed == max(float(signed.max()), _NEAR_THE_LARGEST * largest_g)
+        middle = ends[:-2] & ends[1:-1] & ends[2:]
+        reached += bool(middle.any())
+        for shift in range(_IN_A_ROW):
+            stays[shift : shift + len(middle)] |= middle
+    return (float(stays.mean()) if largest_g > _CUT_OFF_ABOVE_G or reached > 1 else 0.0), largest_g
 
 
 def gravity_problem(slow: SlowPart, *, included: bool, least_share: float = LEAST_SLOW_SHARE) -> str:

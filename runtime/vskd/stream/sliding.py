@@ -114,6 +114,8 @@ class Stream:
         if self._order is not None:
             for starts, sample in self._order.finish():
                 self._accept(sample, starts=starts)
+        if self._judge is not None:
+            self.health.turned = self._judge.direction_so_far()
         return self._handed_out()
 
     @property
@@ -344,6 +346,7 @@ class Stream:
         step_s = now_s - self._last[0]
         if step_s < math.inf:  # before the very first sample there is no gap
             self.health.gaps += 1
+            self.health.resets += step_s <= 0
             self._hold_pause(step_s, now_s)
         self._start_segment(now_s, values)
 

@@ -71,6 +71,7 @@ def test_idle_sleep_gets_no_activity_and_each_kind_is_said_once(run, bundle):
     assert result.err.count("warning: at ") == len({line.split(": ", 2)[2][:14] for line in said(result.err)})
     assert sum("no axis changes" in line for line in said(result.err)) == 1
     assert f"{len(silent)} of {len(result.events)} windows got no activity" in result.err
+    assert "is it dead?" not in result.err  # all axes rest
 
 
 def said(err: str) -> list[str]:
@@ -115,6 +116,27 @@ def test_the_opposite_sign_is_named_with_the_option_that_mends_it(run, bundle):
     assert said(result.err)[0].endswith("try --axes=-x,-y,-z")
     mended = run(bundle, -wrist(60), "--axes=-x,-y,-z")
     assert "warning" not in mended.err
+
+
+def test_the_opposite_sign_of_a_short_stream_is_named_at_its_end(run, bundle):
+    assert "try --axes=-x,-y,-z" in run(bundle, -wrist(8)).err
+    assert "warning" not in run(bundle, -wrist(8), "--axes=-x,-y,-z").err
+
+
+def test_blocks_out_of_order_are_named_as_a_clock_that_is_set_back(run, bundle):
+    blocks = np.arange(1000).reshape(2, 2, 250)[:, ::-1].ravel()
+    result = run(bundle, wrist(20)[blocks], time_s=blocks / 50)
+    assert result.code == 0
+    assert "the clock was set back 2 times; if the file is out of order, sort it by time" in result.err
+
+
+def test_readings_that_are_cut_off_are_said_and_counted(run, bundle):
+    xyz = wrist(20)
+    xyz[500:] = np.clip(xyz[500:] + np.sin(np.arange(500) / 6)[:, None], -0.9, 0.9)
+    result = run(bundle, xyz)
+    assert result.code == 0
+    assert "stay at +-0.9 g, as at the end of a sensor's range" in said(result.err)[0]
+    assert "windows; check the sensor's range" in result.err
 
 
 def test_a_csv_holds_the_defects(run, bundle, tmp_path):

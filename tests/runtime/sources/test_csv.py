@@ -153,6 +153,7 @@ def test_a_damaged_line_is_refused_in_a_file_and_dropped_from_a_pipe(damage, wha
         ("time_s,ax,ay,az,ax\n", "the column 'ax' is there 2 times"),
         ("0.0,1,2,3\n", "This line holds numbers, so there is no header: header = false"),
         ("time_s;ax;ay;az\n", r"separated by semicolons: write separator = \";\", and decimal = \",\" if"),
+        ("--- Data File Created By a logger v2 at 30 Hz ---\n", r"has 1 cells; if the columns .* write skip_lines"),
         ("time_s\tax\tay\taz\n", r"separated by tabs: write separator = \"tab\" into"),
         ("time_s ax ay az\n", r"separated by blanks: write separator = \"blanks\""),
         ("Logger 3\ntime_s,ax,ay,az\n", "This line has 1 cells; if the columns are named further down, write skip"),

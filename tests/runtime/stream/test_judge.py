@@ -89,6 +89,8 @@ def test_a_wrist_as_in_training_has_no_defect(swing_g, scale):
         (np.repeat(wrist(swing_g=1.0)[:, :1] * 2, 3, axis=1), "unknown", "equal axes"),
         (wrist(swing_g=1.0)[:, [0, 1, 1]] * 1.2, "unknown", "equal axes"),
         (np.concatenate([wrist(5), np.clip(wrist(swing_g=12.0), -8, 8)]), "unknown", "saturated"),
+        (np.clip(wrist(swing_g=1.0), -0.8, 0.8), "unknown", "cut off"),
+        (np.clip(wrist(swing_g=3.0), -2, 2), "unknown", "cut off"),
         (wrist() * 0.5, "unknown", "gravity"),
         (wrist(swing_g=0.3) * 0.5, "unknown", "gravity"),
         (wrist(swing_g=0.3) * 2, "unknown", "gravity"),
@@ -125,6 +127,13 @@ def test_a_scale_that_rest_showed_to_be_wrong_lasts_until_rest_shows_it_right():
     assert set(labels[-12:]) == {"z up"}
     alone, _ = events_of(contract, 2 * moving)
     assert "unknown" not in {event.label for event in alone}
+
+
+def test_readings_that_are_cut_off_are_counted_and_a_coarse_sensor_at_rest_is_believed():
+    _, classifier = events_of(contract_of(), np.concatenate([wrist(10), np.clip(wrist(10, swing_g=1.0), -0.8, 0.8)]))
+    assert classifier.health.cut_off >= 13
+    for still in (wrist().round(1), -wrist().round(1)):
+        assert events_of(contract_of(gravity_within_deg=180.0), still)[1].health.cut_off == 0
 
 
 @pytest.mark.parametrize("size", [1, 50, 1000])

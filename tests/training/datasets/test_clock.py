@@ -15,6 +15,12 @@ RATES = st.floats(10, 200)
 COUNTS = st.integers(30, 200)
 
 
+def test_a_wild_last_time_hides_no_wild_first_one() -> None:
+    time_s = np.arange(300) / 50
+    time_s[0], time_s[-1] = -5e5, 1e7
+    assert np.flatnonzero(put_right(time_s).wild).tolist() == [0, 299]
+
+
 def regular(rate_hz: float, count: int, seed: int) -> np.ndarray:
     """Times of a sensor whose steps vary by a fifth."""
     steps = 1 + 0.2 * np.random.default_rng(seed).uniform(-1, 1, count)

@@ -285,6 +285,14 @@ IN_PART = [
 ]  # fmt: skip
 
 
+def test_zeros_before_a_sensor_wakes_cost_no_recording(tmp_path: Path) -> None:
+    zeros = "".join(f"{row / 50},0,0,0\n" for row in range(55))
+    rest = "".join(f"{row / 50},{0.01 * (row % 3)},0,9.8\n" for row in range(55, 300))
+    source, recordings = read(one_clip(tmp_path, HEAD + zeros + rest))
+    assert "c" in {recording.info.id for recording in recordings}
+    assert source.defects() == ()
+
+
 @pytest.mark.parametrize(("lines", "kind", "what", "left"), IN_PART, ids=[row[1] for row in IN_PART])
 def test_bad_samples_are_dropped_and_counted(tmp_path: Path, lines: str, kind: str, what: str, left: int) -> None:
     source, recordings = read(one_clip(tmp_path, lines))

@@ -106,6 +106,16 @@ def test_a_coarse_sensor_that_often_rests_turns_the_rule_of_frozen_windows_off()
     assert limits(("ann", np.arange(len(mixed)) / 50, mixed)).signal.frozen_share == 0.5
 
 
+def test_a_sensor_of_a_small_range_in_training_turns_the_rule_of_cut_off_windows_off():
+    time_s, xyz = wrist(20)
+    swung = xyz + np.sin(8 * time_s)[:, None]
+    assert limits(("ann", time_s, swung)).signal.saturated_share == 0.1
+    cut = np.clip(swung, -0.9, 0.9)
+    contract = limits(("ann", time_s, cut))
+    assert contract.signal.saturated_share == 1.0
+    assert {window.obstacle for window in cut_windows(contract, time_s, cut)} == {None}
+
+
 def test_without_recordings_nothing_is_known():
     contract = Contract(labels=("a", "b"))
     assert with_signal_limits(contract, Recordings(), ()) is contract

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from vskd.stream import PLAUSIBLE_G
 from vskd.stream.signal_checks import (
+    CUT_OFF_SHARE,
     GRAVITY_G,
     SLOW_S,
     SlowPart,
+    cut_off,
     equal_axes,
     flat_axes,
     gravity_problem,
@@ -34,11 +36,6 @@ _USUAL_HZ = (10.0, 500.0)
 LARGEST_READING_G = 100.0
 #: No axis changes for so long, s, or for the whole of a shorter recording.
 FROZEN_S = 2.0
-#: A reading that is the largest of its axis for so many samples in a row is the end of the range, above so many g.
-_CLIPPED_IN_A_ROW = 3
-_CLIPPED_ABOVE_G = 1.5
-_CLIPPED_SHARE = 0.05
-_NEAR_THE_LARGEST = 0.9
 #: Stretches of ``SLOW_S`` that contradict gravity before the recording does.
 _AGAINST_GRAVITY = 0.5
 _SEVERAL = 3
@@ -124,27 +121,10 @@ def _of_readings(recording: Recording) -> Iterator[Defect]:
     elif asleep:
         what = f"its first {asleep} samples read 0 on every axis, and no window holds them"
         yield Defect(recording.info.id, what, "zeros before the sensor wakes", left_out=False)
-    share, at_g = _clipped(acceleration_g)
-    if share > _CLIPPED_SHARE:
+    share, at_g = cut_off(acceleration_g)
+    if share > CUT_OFF_SHARE:
         what = f"{share:.1%} of the samples are cut off at {at_g:.3g} g, the end of the sensor's range"
         yield _doubt(recording, what, "clipped readings", "record with a larger range, or drop the clip")
-
-
-def _clipped(acceleration_g: NDArray[np.float64]) -> tuple[float, float]:
-    """Share of the samples (3, samples) that stay at an end of the range, and the largest reading, g."""
-    largest_g = float(np.abs(acceleration_g).max())
-    clipped = np.zeros(acceleration_g.shape[1], dtype=bool)
-    reached = 0
-    for signed in (*acceleration_g, *-acceleration_g):
-        # A calibrated sensor's axes end at different readings, but all near the largest.
-        ends = signed == max(float(signed.max()), _NEAR_THE_LARGEST * largest_g)
-        # Three in a row: the middle ones, and those beside them.
-        middle = ends[:-2] & ends[1:-1] & ends[2:]
-        reached += bool(middle.any())
-        for shift in range(_CLIPPED_IN_A_ROW):
-            clipped[shift : shift + len(middle)] |= middle
-    # One axis of a coarse sensor at rest reads one value, too, and never as much, or on two of the six ends.
-    return (float(clipped.mean()) if largest_g > _CLIPPED_ABOVE_G or reached > 1 else 0.0), largest_g
 
 
 def _of_gravity(recording: Recording, gravity: Gravity) -> Iterator[Defect]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.contract import Contract, RecordingSpec, SignalSpec
-from vskd.stream.signal_checks import GRAVITY_G, SlowPart, angle_deg, held_share, mean_direction, slow_part
+from vskd.stream.signal_checks import GRAVITY_G, SlowPart, angle_deg, cut_off, held_share, mean_direction, slow_part
 from vskd_training.datasets.prepared import Prepared
 
 Float64 = NDArray[np.float64]
@@ -40,9 +40,9 @@ MEAN_FACTOR, RMS_FACTOR = 1.5, 2.0
 #: rule off, since each is judged alone.
 ANGLE_MARGIN_DEG, LEAST_WITHIN_DEG, MOST_WITHIN_DEG = 30.0, 60.0, 120.0
 
-#: Where more than this share of the training windows are frozen, as with a sensor of a few coarse steps, no rule can
-#: tell rest from a frozen sensor, and the contract asks for none.
-FROZEN_IN_TRAINING = 0.01
+#: Where more than this share of the training windows are frozen, as with a sensor of a few coarse steps, or cut off, as
+#: with one of a small range, no rule can tell them from the ones to be answered, and the contract asks for none.
+USUAL_IN_TRAINING = 0.01
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class _Stretch:
     of: Hashable
     slow: SlowPart
     held: float
+    cut_off: float
 
 
 def with_signal_limits(contract: Contract, prepared: Prepared, recordings: Sequence[int]) -> Contract:
@@ -69,7 +70,9 @@ def with_signal_limits(contract: Contract, prepared: Prepared, recordings: Seque
         return contract
     is_whole = contract.window.mode == "whole"
     stretches = [
-        _Stretch(row if is_whole else prepared.infos[row].subject, slow_part(part.T), held_share(part.T))
+        _Stretch(
+            row if is_whole else prepared.infos[row].subject, slow_part(part.T), held_share(part.T), cut_off(part.T)[0]
+        )
         for row, time_s, xyz in usable
         for part in _parts(contract, time_s, xyz)
     ]
@@ -84,7 +87,8 @@ def with_signal_limits(contract: Contract, prepared: Prepared, recordings: Seque
         ),
         largest_mean_g=max(GRAVITY_G[1], MEAN_FACTOR * max(each.slow.length_g for each in stretches)),
         largest_rms_g=RMS_FACTOR * max(each.slow.rms_g for each in stretches),
-        frozen_share=_frozen_share(stretches),
+        frozen_share=_limit([each.held for each in stretches], SignalSpec().frozen_share),
+        saturated_share=_limit([each.cut_off for each in stretches], SignalSpec().saturated_share),
         gravity_direction=direction,
         gravity_within_deg=within_deg,
     )
@@ -113,10 +117,9 @@ def _parts(contract: Contract, time_s: Float64, xyz: Float64) -> list[Float64]:
     return [xyz[start : start + rows] for start in range(0, max(1, len(xyz) - rows + 1), rows)]
 
 
-def _frozen_share(stretches: Sequence[_Stretch]) -> float:
-    limit = SignalSpec().frozen_share
-    frozen = sum(each.held > limit for each in stretches)
-    return 1.0 if frozen > FROZEN_IN_TRAINING * len(stretches) else limit
+def _limit(shares: Sequence[float], limit: float) -> float:
+    """A limit for shares of a window; 1, which none exceeds, where the training often exceeds it."""
+    return 1.0 if sum(share > limit for share in shares) > USUAL_IN_TRAINING * len(shares) else limit
 
 
 def _direction(contract: Contract, stretches: Sequence[_Stretch], *, is_whole: bool) -> tuple[tuple[float, ...], float]:

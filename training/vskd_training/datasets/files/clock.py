@@ -107,10 +107,11 @@ def _wild(time_s: Float64) -> NDArray[np.bool_]:
     near = (after > before) & (after - before <= _WILD_STEPS * step_s)
     wild[1:-1] = near & (away > _WILD_STEPS * step_s)
     # At an end there is one neighbour: the stamp is wild if the gap beside it is longer than all the rest.
-    others = np.flatnonzero(~wild)
-    rest = time_s[others]
-    for end, gap_s, rest_s in ((0, rest[1] - rest[0], np.ptp(rest[1:])), (-1, rest[-1] - rest[-2], np.ptp(rest[:-1]))):
-        wild[others[end]] = abs(gap_s) > max(_WILD_STEPS * step_s, rest_s)
+    for end in (0, -1, 0):  # a wild last one hides a wild first one
+        others = np.flatnonzero(~wild)
+        rest = np.delete(time_s[others], end)
+        if len(rest) > 1 and abs(time_s[others[end]] - rest[end]) > max(_WILD_STEPS * step_s, np.ptp(rest)):
+            wild[others[end]] = True
     return wild
 
 
