@@ -80,12 +80,11 @@ def refuse_implausible(acceleration_g: NDArray[np.float64], *, where: str, way_o
     ------
     BrokenFileError : they are
     """
-    magnitudes_g = np.trim_zeros(np.linalg.norm(acceleration_g, axis=1), "f").tolist()
+    magnitudes_g = np.trim_zeros(np.linalg.norm(acceleration_g, axis=1), "f").tolist() or [0.0]
     # A stream decides by its first second, and would refuse the recording later.
     for part, of_part in ((magnitudes_g, ""), (magnitudes_g[:UNIT_CHECK_SAMPLES], " at its start")):
         try:
-            if part:
-                refuse_wrong_unit(part, unit="g")
+            refuse_wrong_unit(part, unit="g")
         except StreamError as error:
             what = f"the median |a|{of_part} is {np.median(part):.3g} g, and gravity alone makes it 1 g"
             raise BrokenFileError(where, what, kind="implausible readings", way_out=way_out, if_most=if_most) from error
