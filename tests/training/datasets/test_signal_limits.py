@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vskd import Classifier
-from vskd.contract import Contract, SensorSpec, WindowSpec
+from vskd.contract import Contract, SensorSpec, SignalSpec, WindowSpec
 from vskd.stream import cut_windows
 from vskd_training.data.experiment import Experiment
 from vskd_training.datasets.signal_limits import DURATION_FACTOR, RATE_SHARE, slow_recordings, with_signal_limits
@@ -114,6 +114,16 @@ def test_a_sensor_of_a_small_range_in_training_turns_the_rule_of_cut_off_windows
     contract = limits(("ann", time_s, cut))
     assert contract.signal.saturated_share == 1.0
     assert {window.obstacle for window in cut_windows(contract, time_s, cut)} == {None}
+
+
+def test_a_sensor_that_slept_in_training_loosens_nothing():
+    awake, asleep = wrist(20)[1], np.zeros((500, 3))
+    slept = np.concatenate([awake[:500], asleep, awake[500:]])
+    for whole in (False, True):
+        signal = limits(("ann", *wrist(20)), ("bob", np.arange(1500) / 50, slept), whole=whole).signal
+        expected = limits(("ann", *wrist(20)), whole=whole).signal
+        assert (signal.frozen_share, signal.least_mean_share) == (0.5, expected.least_mean_share)
+    assert limits(("ann", np.arange(500) / 50, asleep)).signal == SignalSpec()
 
 
 def test_without_recordings_nothing_is_known():

@@ -75,7 +75,10 @@ def with_signal_limits(contract: Contract, prepared: Prepared, recordings: Seque
         )
         for row, time_s, xyz in usable
         for part in _parts(contract, time_s, xyz)
+        if not _sleeps(part)
     ]
+    if not stretches:
+        return replace(contract, signal=SignalSpec())
     times = [time_s for _, time_s, _ in usable]
     slowest_hz = min(1 / float(np.median(np.diff(time_s))) for time_s in times)
     direction, within_deg = _direction(contract, stretches, is_whole=is_whole)
@@ -120,6 +123,11 @@ def _parts(contract: Contract, time_s: Float64, xyz: Float64) -> list[Float64]:
 def _limit(shares: Sequence[float], limit: float) -> float:
     """A limit for shares of a window; 1, which none exceeds, where the training often exceeds it."""
     return 1.0 if sum(share > limit for share in shares) > USUAL_IN_TRAINING * len(shares) else limit
+
+
+def _sleeps(part: Float64) -> bool:
+    """Whether a stretch (samples, 3) holds the zeros of a sensor that sleeps: it says nothing of what a signal is."""
+    return float((~part.any(axis=1)).mean()) > SignalSpec().zero_share
 
 
 def _direction(contract: Contract, stretches: Sequence[_Stretch], *, is_whole: bool) -> tuple[tuple[float, ...], float]:
