@@ -38,7 +38,7 @@ from research.document import Script
 from research.soak import MeanEngine
 from vskd import Classifier, Contract
 from vskd.bundle import Bundle, write_bundle
-from vskd.contract import SignalSpec
+from vskd.contract import RecordingSpec, SignalSpec, WindowSpec
 from vskd.decide import Event
 from vskd.errors import VskdError
 from vskd.manifest import read_manifest
@@ -61,6 +61,7 @@ LABELS = ("x up", "y up", "z up")
 CONTRACT = Contract(labels=LABELS, resampling=todays_resampling(), signal=SignalSpec()).with_decision(
     smoothing=0.5, no_signal_after_s=1.0
 )
+WHOLE = dataclasses.replace(CONTRACT, window=WindowSpec(mode="whole"), recording=RecordingSpec())
 
 #: Samples of one fuzzed stream, at about 50 Hz.
 SAMPLES = 400
@@ -149,12 +150,20 @@ def damaged(rng: np.random.Generator) -> tuple[Float64, Float64]:
 def events_of(times: Float64, xyz: Float64, cuts: NDArray[np.int64]) -> tuple[list[Event], str]:
     """The events of pushes that end at these cuts, and the error that ended them, if one did."""
     classifier, events = Classifier(CONTRACT, MeanEngine()), []
-    for time_s, samples in zip(np.split(times, cuts), np.split(xyz, cuts), strict=True):
-        try:
+    try:
+        for time_s, samples in zip(np.split(times, cuts), np.split(xyz, cuts), strict=True):
             events += classifier.push(time_s, samples)
-        except VskdError as error:
-            return events, type(error).__name__
+        events += classifier.finish()
+    except VskdError as error:
+        return events, type(error).__name__
     return events, ""
+
+
+def whole_event(times: Float64, xyz: Float64) -> list[Event]:
+    """The event of the samples as one whole recording; none where it is refused."""
+    with contextlib.suppress(VskdError):
+        return [Classifier(WHOLE, MeanEngine()).classify(times, xyz)]
+    return []
 
 
 @crashes_are_problems
@@ -166,7 +175,7 @@ def stream_problems(seed: int) -> Iterator[str]:
     other = events_of(times, xyz, np.sort(rng.integers(SAMPLES, size=rng.integers(0, 9))))
     if [told(event) for event in one[0]] != [told(event) for event in other[0]] and one[1] == other[1] == "":
         yield "another cut into pushes gives other events"
-    for event in one[0]:
+    for event in (*one[0], *whole_event(times, xyz)):
         yield from event_problems(event, times, xyz)
 
 
