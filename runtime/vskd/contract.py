@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 from vskd.closed import check_numbers, from_mapping, number, to_mapping
 from vskd.errors import ConfigError, ContractError
 from vskd.untrusted.documents import read_json
-from vskd.untrusted.text import label_problem, name_problem, shown
+from vskd.untrusted.text import label_problem, name_problem
 
 SCHEMA_VERSION = 1
 STANDARD_GRAVITY_M_S2 = 9.80665
@@ -48,7 +48,7 @@ def refuse_name(name: str, what: str, problem_of: Callable[[str], str]) -> None:
     ContractError
     """
     if problem := problem_of(name):
-        raise ContractError(f"{what} {shown(name[:120])!r} {problem}", hint="Name it otherwise")
+        raise ContractError(f"{what} {name[:120]!r} {problem}", hint="Name it otherwise")
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ from numpy.typing import NDArray
 from vskd.bundle import FileEntry
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
+from vskd.untrusted.arrays import read_npz
 from vskd.untrusted.documents import read_json
 from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
 from vskd_benchmarks.result.records.case import CaseFacts
@@ -262,10 +263,9 @@ def read_raw(folder: Path, case: str) -> dict[str, NDArray[Any]]:
     """
     path = folder / RAW / f"{case}.npz"
     try:
-        # From memory: given the path, numpy leaves the file open when it is no archive.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
+        with path.open("rb") as file:
+            return read_npz(file)
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}", hint="Copy the folder again") from error
 
 

@@ -6,8 +6,7 @@ one array ``xyz`` (samples, 3). Other arrays are passed over.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from vskd.errors import DataError, StreamError
 from vskd.sources.causes import JUDGED_TIMES, refuse_impossible_times
 from vskd.sources.csv import AXES, TIME_COLUMNS, Chunk
 from vskd.stream import TimeUnit, as_samples
+from vskd.untrusted.arrays import read_npz
 
 
 class NpzReader:
@@ -42,22 +42,14 @@ class NpzReader:
         DataError : no such file, no NPZ, or one that lacks an array
         """
         try:
-            # np.load forgets to close a file that is cut short.
             with path.open("rb") as file:
-                if not zipfile.is_zipfile(file):
-                    raise DataError(f"{path} is no NPZ file", hint="Write it with numpy.savez")
-                file.seek(0)
-                with np.load(file, allow_pickle=False) as archive:
-                    return cls(path, *_samples(archive, path))
+                arrays = read_npz(file)
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}", hint="Give an NPZ file") from error
-        except DataError:
-            raise
-        except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
-            # numpy's own advice for an array of objects is to run whatever code the file holds.
-            reason = "an array holds Python objects" if "allow_pickle" in str(error) else error
+        except ValueError as error:
             hint = "Write arrays of numbers with numpy.savez"
-            raise DataError(f"{path} is no NPZ file of numbers: {reason}", hint=hint) from error
+            raise DataError(f"{path} is no NPZ file of numbers: {error}", hint=hint) from error
+        return cls(path, *_samples(arrays, path))
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Chunks of so many samples, the last one shorter.
@@ -72,8 +64,8 @@ class NpzReader:
             yield Chunk(self._time[start : start + rows], self._xyz[start : start + rows])
 
 
-def _samples(archive: np.lib.npyio.NpzFile, path: Path) -> tuple[TimeUnit, NDArray[Any], NDArray[np.float64]]:
-    names = set(archive.files)
+def _samples(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[TimeUnit, NDArray[Any], NDArray[np.float64]]:
+    names = set(arrays)
     times = sorted(names & set(TIME_COLUMNS))
     if len(times) != 1 or not ("xyz" in names or names.issuperset(AXES)):
         raise DataError(
@@ -81,11 +73,11 @@ def _samples(archive: np.lib.npyio.NpzFile, path: Path) -> tuple[TimeUnit, NDArr
             f"it holds {', '.join(sorted(names)) or 'nothing'}",
             hint="Add or rename the arrays",
         )
-    xyz = archive["xyz"] if "xyz" in names else np.stack([archive[axis] for axis in AXES], axis=-1)
     unit = TIME_COLUMNS[times[0]]
     try:
-        time, values = as_samples(archive[times[0]], xyz)
-    except StreamError as error:
-        raise DataError(f"{path}: {error.message}", hint=error.hint) from error
+        xyz = arrays["xyz"] if "xyz" in names else np.stack([arrays[axis] for axis in AXES], axis=-1)
+        time, values = as_samples(arrays[times[0]], xyz)
+    except (StreamError, ValueError) as error:
+        raise DataError(f"{path}: {error}", hint="Write arrays of numbers with numpy.savez") from error
     refuse_impossible_times(time[:JUDGED_TIMES].tolist(), unit, where=f"{path}: {times[0]}")
     return unit, time, values

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from typing import BinaryIO, cast
 
 from vskd.sources.causes import TextError
 from vskd.sources.live_text import LONGEST_LINE_BYTES
+
+#: A gzip file may unpack to so many times its size, or to so many characters: numbers give 3 to 20 times.
+MOST_UNPACKED, LEAST_UNPACKED = 100, 2**25
 
 _GZIP = b"\x1f\x8b"
 #: First bytes of what is no text in UTF-8 -> what it is, and the way out.
@@ -48,10 +52,16 @@ def file_lines(path: Path, *, name: str) -> Iterator[str]:
             for magic, (what, way_out) in _FOREIGN.items():
                 if start.startswith(magic):
                     raise TextError(name, f"it is {what}", kind="unreadable", hint=way_out)
-            binary = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if start.startswith(_GZIP) else raw
+            is_packed = start.startswith(_GZIP)
+            binary = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if is_packed else raw
+            left = max(MOST_UNPACKED * path.stat().st_size, LEAST_UNPACKED) if is_packed else math.inf
             with io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline=None) as text:
                 while content := text.readline(LONGEST_LINE_BYTES + 1):
                     line += 1
+                    left -= len(content)
+                    if left < 0:
+                        what = f"unpacked, it is more than {MOST_UNPACKED} times as long"
+                        raise TextError(name, what, kind="unreadable", hint="Give it unpacked")
                     _refuse_no_text(content, f"{name}, line {line}")
                     yield content
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

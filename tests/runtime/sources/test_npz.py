@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vskd.errors import DataError
+from vskd.sources import npz
 from vskd.sources.npz import NpzReader
+from vskd.untrusted.arrays import read_npz
 
 XYZ = np.arange(30, dtype=np.float64).reshape(10, 3)
 
@@ -44,16 +47,22 @@ def test_nanoseconds_keep_every_digit(tmp_path):
         ({"time_s": np.arange(10), "ax": XYZ[:, 0], "ay": XYZ[:, 1]}, r"it holds ax, ay, time_s"),
         ({"time_s": np.arange(9), "xyz": XYZ}, r"walk\.npz: samples must be time \(n,\) and xyz \(n, 3\)"),
         ({"time_s": np.arange(10), "xyz": XYZ.astype(str)}, r"walk\.npz: samples must be numbers"),
-        ({"time_s": np.arange(2), "ax": [1, 2], "ay": [1], "az": [1, 2]}, r"no NPZ file of numbers: .* same shape"),
+        ({"time_s": np.arange(2), "ax": [1, 2], "ay": [1], "az": [1, 2]}, r"walk\.npz: .* same shape"),
         (
             {"time_s": np.array([None, 1]), "xyz": XYZ[:2]},
-            r"no NPZ file of numbers: an array holds Python objects\. Write arrays of numbers with numpy\.savez$",
+            r"no NPZ file of numbers: its member 'time_s\.npy' holds Python objects, not numbers\. Write",
         ),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path, arrays, message):
     with pytest.raises(DataError, match=message):
         NpzReader.open(saved(tmp_path, **arrays))
+
+
+def test_an_archive_that_would_fill_the_memory_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "read_npz", partial(read_npz, largest_bytes=1000))
+    with pytest.raises(DataError, match=r"its arrays have \d+ bytes, and at most 1000 are read"):
+        NpzReader.open(saved(tmp_path, time_s=np.arange(200), xyz=np.zeros((200, 3))))
 
 
 def test_no_samples_are_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -471,6 +472,14 @@ DESCRIPTIONS = [
 def test_a_mistake_in_the_description_is_one_sentence(own: Path, text: str, message: str) -> None:
     (own / "dataset.toml").write_text(text)
     with pytest.raises(VskdError, match=message):
+        FolderSource.open(own, view="none")
+
+
+@pytest.mark.parametrize("name", ["dataset.toml", "clips.csv"])
+def test_a_pipe_in_place_of_a_describing_file_is_not_waited_for(own: Path, name: str) -> None:
+    (own / name).unlink()
+    os.mkfifo(own / name)
+    with pytest.raises(DataError, match=rf"{name} is no file"):
         FolderSource.open(own, view="none")
 
 

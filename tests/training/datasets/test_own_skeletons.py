@@ -102,7 +102,7 @@ def test_frames_without_a_joint_are_dropped_and_counted(tmp_path: Path) -> None:
             r"joints must be \(frames, 20, 3\), as .* names them, got \(12, 19, 3\)",
         ),
         ({"joints": poses(JOINTS)[..., :2]}, r"got \(12, 20, 2\)"),
-        ({"frames": poses(JOINTS)}, "joints and time_s must be numbers, got neither"),
+        ({"frames": poses(JOINTS)}, "must hold joints, and perhaps time_s, as numbers, got frames float64"),
         ({"joints": poses(JOINTS), "time_s": np.arange(5)}, "time_s must be 12 numbers, one for each frame"),
         ({"joints": poses(JOINTS), "time_s": np.zeros(12)}, "time_s must increase"),
         ({"joints": np.full((12, 20, 3), np.nan)}, "0 of 12 frames are usable"),

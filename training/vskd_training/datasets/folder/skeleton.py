@@ -20,7 +20,6 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,8 @@ from vskd.sources.causes import TextError
 from vskd.sources.layout import AxisNames, Layout
 from vskd.sources.text_file import file_lines
 from vskd.stream import AxisMap
+from vskd.untrusted.arrays import read_npz
 from vskd_training.datasets.data_set import Skeleton
-from vskd_training.datasets.files.in_child import Reading, read_in_child
 from vskd_training.datasets.recording import BrokenFileError, Defect
 from vskd_training.datasets.skeleton_joints import relative_joints
 
@@ -164,26 +163,18 @@ def _known(joints: Float64, skeleton: OwnSkeleton, where: str) -> NDArray[np.flo
 
 
 def _npz(path: Path, where: str) -> tuple[Float64, Float64 | None]:
-    joints, *time_s = read_in_child(load_joints, path, where, where=where).arrays
-    return joints, time_s[0] if time_s else None
-
-
-def load_joints(path: Path, where: str) -> Reading:
-    """``joints`` of an .npz file, and its ``time_s`` if there is one: in a child, for a file may fill the memory.
-
-    Raises
-    ------
-    BrokenFileError : it cannot be read, or holds no numbers
-    """
     try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays: dict[str, NDArray[Any]] = {name: content[name] for name in ("joints", "time_s") if name in content}
-    except Exception as error:  # numpy and zipfile refuse a broken file with exceptions of many kinds
+        with path.open("rb") as file:
+            content = read_npz(file)
+    except (OSError, ValueError) as error:
         raise BrokenFileError(where, f"cannot be read as .npz ({error})", kind="unreadable") from error
+    arrays = {name: content[name] for name in ("joints", "time_s") if name in content}
     if "joints" not in arrays or any(array.dtype.kind not in "fiu" for array in arrays.values()):
-        got = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items()) or "neither"
-        raise BrokenFileError(where, f"joints and time_s must be numbers, got {got}", kind="unreadable")
-    return Reading(tuple(array.astype(np.float64) for array in arrays.values()))
+        got = ", ".join(f"{name} {array.dtype}" for name, array in content.items()) or "no array"
+        what = f"must hold joints, and perhaps time_s, as numbers, got {got}"
+        raise BrokenFileError(where, what, kind="unreadable")
+    numbers = {name: array.astype(np.float64) for name, array in arrays.items()}
+    return numbers["joints"], numbers.get("time_s")
 
 
 def _csv(path: Path, skeleton: OwnSkeleton, where: str) -> tuple[Float64, Float64 | None]:

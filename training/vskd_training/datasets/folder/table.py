@@ -29,7 +29,7 @@ from vskd.contract import Unit
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.sources.layout import AxisNames, Layout, with_rate
 from vskd.untrusted.documents import read_toml
-from vskd.untrusted.text import in_normal_form, label_problem, name_problem, shown
+from vskd.untrusted.text import in_normal_form, label_problem, name_problem
 from vskd_training.datasets.folder.skeleton import OwnSkeleton
 
 DESCRIPTION = "dataset.toml"
@@ -85,7 +85,7 @@ class Description:
             raise ConfigError(f"{DESCRIPTION}: placement is empty", hint="Say where the sensor sat: 'left wrist'")
         for text, problem in ((self.placement, name_problem), *((label, label_problem) for label in self.labels)):
             if found := problem(text):
-                raise ConfigError(f"{DESCRIPTION}: {shown(text[:100])!r} {found}", hint="Name it otherwise")
+                raise ConfigError(f"{DESCRIPTION}: {text[:100]!r} {found}", hint="Name it otherwise")
         if twice := _more_than_once(self.labels):
             raise ConfigError(f"{DESCRIPTION}: labels names {twice!r} twice", hint="Keep one of them")
         with_rate(self.layout, self.rate_hz)  # refuses two rates
@@ -128,12 +128,19 @@ def read_description(root: Path) -> Description:
         raise DataError(f"there is no folder {root}", hint=_WAY_OUT)
     path = root / DESCRIPTION
     try:
-        mapping = read_toml(path.read_text(encoding="utf-8-sig"))
+        mapping = read_toml(_text(path))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML in UTF-8: {error}", hint="Mend the line") from error
     return from_mapping(Description, mapping, where=DESCRIPTION)
+
+
+def _text(path: Path) -> str:
+    """What a file holds; a pipe or a device, which may never end, is not waited for."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is no file", hint=_WAY_OUT)
+    return path.read_text(encoding="utf-8-sig")
 
 
 def read_table(root: Path, description: Description) -> tuple[ClipRow, ...]:
@@ -169,7 +176,7 @@ def read_table(root: Path, description: Description) -> tuple[ClipRow, ...]:
 
 def _rows(path: Path) -> Iterator[ClipRow]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
     except UnicodeDecodeError as error:
@@ -228,7 +235,7 @@ def _name(column: str, text: str, where: str) -> str:
     name = in_normal_form(text)
     problem = label_problem(name) if column == "label" else name_problem(name)
     if name and problem:
-        raise DataError(f"{where}: the {column} {shown(name[:100])!r} {problem}", hint="Name it otherwise")
+        raise DataError(f"{where}: the {column} {name[:100]!r} {problem}", hint="Name it otherwise")
     return name
 
 
