@@ -89,21 +89,22 @@ def _models(path: Path) -> Iterator[Finding]:
     try:
         bundle = Bundle.open(path)
         windows = read_golden(bundle).windows[:1]
-        runs = 0
+        told = False
         for name, entry in bundle.runnable():
             try:
                 answer = infer_in_subprocess(name, [bundle.model_path(entry)], windows)
             except EngineError as error:
                 yield Finding(entry.file, "note", f"does not run on {name}: {error.message}", error.hint)
             except BundleError as error:
+                told = True
                 yield Finding(entry.file, "lack", error.message, error.hint)
             else:
-                runs += 1
+                told = True
                 yield Finding(entry.file, "ok", f"runs on {name} {answer.version}")
     except VskdError as error:
         yield Finding(str(path), "lack", error.message, error.hint)
         return
-    if not runs:
+    if not told:
         extras = {kind.extra for kind in ENGINES.values() if kind.format in {entry.format for entry in bundle.models}}
         ways = " or ".join(f"pip install 'vskd[{extra}]'" for extra in sorted(extras))
         yield Finding(path.name, "lack", "no engine here runs a model of this bundle", ways)

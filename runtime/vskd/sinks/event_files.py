@@ -130,10 +130,10 @@ def file_sink(path: Path, stream: TextIO, labels: tuple[str, ...]) -> JsonLinesS
 
 
 def _refuse_other_columns(path: Path, labels: tuple[str, ...]) -> None:
-    with path.open(encoding="utf-8", newline="") as text:
-        found = text.readline()
     header = io.StringIO()
     csv.writer(header).writerow(csv_columns(labels))
+    with path.open(encoding="utf-8", errors="replace", newline="") as text:
+        found = text.readline(len(header.getvalue()) + 1)
     is_half = not found.endswith("\n") and header.getvalue().startswith(found)  # as a killed writer leaves it
     if next(csv.reader([found]), []) != csv_columns(labels) and not is_half:
         raise DataError(f"{path} has other columns than this bundle's events", hint="Give another name")

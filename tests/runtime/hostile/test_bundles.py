@@ -76,6 +76,13 @@ def test_every_command_compares_the_contract_with_the_models_own(bundle, tmp_pat
     assert "x up" not in result.out.replace("expected 'x up'", "").replace("is 'x up'", "")
 
 
+def test_the_doctor_sends_nobody_to_install_an_engine_for_a_model_of_another_contract(bundle, command):
+    exchange_labels(bundle)
+    result = command("doctor", bundle)
+    assert "this machine cannot run it: the contract inside model.fp32.onnx is not that" in result.err
+    assert "no engine here runs" not in result.out
+
+
 def test_labels_exchanged_in_both_contracts_are_found_by_the_replay(tmp_path, contract, command):
     """Then only the golden events still know which class is which."""
     other = type(contract)(**{**vars(contract), "labels": ("x up", "z up", "y up")})

@@ -150,6 +150,16 @@ def test_a_torn_line_is_cut_before_more_is_appended(bundle, tmp_path, command, t
     assert output.read_text().splitlines() == [*whole.splitlines(), *rows]
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\0" * 200_000, b"a," * 100_000])
+def test_what_is_no_event_csv_is_not_appended_to(bundle, tmp_path, command, content):
+    (tmp_path / "in.csv").write_text("time_s,ax,ay,az\n0,0,0,1\n")
+    (tmp_path / "events.csv").write_bytes(content)
+    result = command("run", bundle, "--input", tmp_path / "in.csv", "--output", tmp_path / "events.csv", "--append")
+    assert result.code == 1
+    assert "events.csv has other columns than this bundle's events" in result.err
+    assert (tmp_path / "events.csv").read_bytes() == content
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_folder_that_takes_no_file_is_one_sentence(bundle, tmp_path, command):
     (tmp_path / "in.csv").write_text("time_s,ax,ay,az\n0,0,0,1\n")
