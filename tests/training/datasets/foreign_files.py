@@ -170,6 +170,15 @@ def whole_seconds(root: Path, one: Take) -> None:
     (root / f"{one.subject}_{one.label}.csv").write_text(lines(["time_s,ax,ay,az"], rows))
 
 
+def meta_motion(root: Path, one: Take) -> None:
+    """Clocks whose names say little, with raw counts of a 16-bit sensor."""
+    rows = [
+        [EPOCH_S * 1000 + round(1000 * at), f"{at:.3f}", *(round(16384 * value) for value in values)]
+        for at, values in zip(one.time_s, one.xyz.tolist(), strict=True)
+    ]
+    (root / f"{one.subject}_{one.label}.csv").write_text(lines(["epoc (ms),elapsed,x-axis,y-axis,z-axis"], rows))
+
+
 @dataclass(frozen=True)
 class Recorder:
     """A layout: how one recording is written, at which rate, how exactly, and what its own names are."""
@@ -194,6 +203,7 @@ RECORDERS = {
     "HHAR": Recorder(hhar, 100),
     "plain": Recorder(plain, 50),
     "plain, ms": Recorder(plain_ms, 50),
+    "MetaMotion": Recorder(meta_motion, 50),
     "whole seconds": Recorder(whole_seconds, 50),
 }
 

@@ -227,9 +227,10 @@ def _time(layout: Layout, names: Sequence[str], rows: Table) -> tuple[Layout, di
     """The most regular column of times, and its unit."""
     axes = {abs(int(one)) - 1 for terms in layout.axes for one in terms if isinstance(one, int)}
     places = [place for place in range(len(rows[0])) if place not in axes]
-    if names:
-        places = [place for place in places if _TIME_NAME.search(names[place])]
-    found = [one for place in places if (one := _clock_of(layout, names, rows, place))]
+    named = [place for place in places if names and _TIME_NAME.search(names[place])]
+    found = [one for place in named if (one := _clock_of(layout, names, rows, place))]
+    # A clock may have any name ("t", "elapsed"): values that go up at a sensor's rate are times.
+    found = found or [one for place in places if (one := _clock_of(layout, names, rows, place))]
     if not found:
         if not layout.rate_hz:
             raise DataError("there is no column of times, and no rate", hint="State rate_hz in dataset.toml")
