@@ -19,6 +19,9 @@ from vskd.stream import TimeUnit, per_second
 
 OnEvent = Callable[[Event], object]
 
+#: A replay keeps a pause of so long, s; a longer one only where the recording before it was longer still.
+LONGEST_PAUSE_S = 10.0
+
 
 class Source(Protocol):
     """Where samples come from.
@@ -70,7 +73,8 @@ def paced(
 ) -> Iterator[Chunk]:
     """Hand out a recording at a multiple of the speed at which it was made.
 
-    Each chunk comes when its last sample would have; a clock that steps back in the recording starts anew.
+    Each chunk comes when its last sample would have; after a clock that steps back, or a pause that is longer than
+    ``LONGEST_PAUSE_S`` and all before it, as a wild time makes one, the pace starts anew.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ def paced(
         if not np.isfinite(now_s):  # the stream drops and counts such a sample
             yield chunk
             continue
-        if is_first or now_s < latest_s:
+        if is_first or not 0 <= now_s - latest_s <= max(LONGEST_PAUSE_S, latest_s - start_s):
             start, start_s, is_first = clock(), now_s, False
         latest_s = now_s
         wait_s = start + (now_s - start_s) / speed - clock()

@@ -95,6 +95,16 @@ def test_a_replay_keeps_the_recordings_pace(speed):
     assert times_of(at(5.0, 5.02, 5.04, 9.0), speed) == pytest.approx([0.0, 0.02 / speed, 0.04 / speed, 4.0 / speed])
 
 
+@pytest.mark.parametrize("place", [0, 2, 5])
+@pytest.mark.parametrize("wild_s", [-1e6, 4e6, 1.7e9])
+def test_a_replay_does_not_wait_for_a_wild_time(place, wild_s):
+    times = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    times[place] = wild_s
+    came = times_of(at(*times), 1.0)
+    assert came[-1] <= 5.0
+    assert came == sorted(came)
+
+
 def test_slow_work_is_caught_up_and_not_added_to_the_pace():
     assert times_of(at(0, 1, 2, 10), 1.0, work_s=1.5) == pytest.approx([0, 1.5, 3.0, 10.0])
 
