@@ -124,7 +124,7 @@ def test_zeros_before_the_sensor_wakes_are_counted() -> None:
 
 def test_the_pause_that_the_reader_puts_after_a_reset_is_no_gap_of_the_recording() -> None:
     time_s = np.arange(500) / 50
-    for pause_s, expected in ((RESET_GAP_S, []), (RESET_GAP_S + 0.02, ["one long gap"])):
+    for pause_s, expected in ((RESET_GAP_S, []), (RESET_GAP_S + 0.02, ["mostly gaps"])):
         late = np.concatenate([time_s[:250], time_s[249] + pause_s + time_s[:250]])
         assert [defect.kind for defect in found(changed(time_s=late))] == expected
 
@@ -136,9 +136,12 @@ def test_where_nothing_ever_changes_the_recording_is_left_out() -> None:
 
 def test_a_gap_that_is_longer_than_the_rest_is_doubtful_and_a_shorter_one_is_not() -> None:
     time_s = np.arange(500) / 50
-    for gap_s, expected in ((9.0, []), (11.0, ["one long gap"])):
+    for gap_s, expected in ((9.0, []), (11.0, ["mostly gaps"])):
         late = time_s + gap_s * (time_s >= 4)
         assert [defect.kind for defect in found(changed(time_s=late))] == expected
+    several = time_s + 4 * (time_s // 2)
+    (defect,) = found(changed(time_s=several))
+    assert "4 gaps, the longest 4.02 s after 1.980 s, last 16.1 s, longer than all the rest (9.9 s)" in defect.what
 
 
 @pytest.mark.parametrize("scale", [2.0, 0.5, 9.80665, 1 / 9.80665])

@@ -36,6 +36,8 @@ _USUAL_HZ = (10.0, 500.0)
 LARGEST_READING_G = 100.0
 #: No axis changes for so long, s, or for the whole of a shorter recording.
 FROZEN_S = 2.0
+#: A step of so many usual ones is a gap.
+_GAP_STEPS = 10
 #: Stretches of ``SLOW_S`` that contradict gravity before the recording does.
 _AGAINST_GRAVITY = 0.5
 _SEVERAL = 3
@@ -75,13 +77,16 @@ def _of_time(recording: Recording) -> Iterator[Defect]:
         yield Defect(recording.info.id, f"{what}{_suggested_unit(rate)}", "impossible rate", way_out=_DROP,
                      if_most="mend the name of the time column, or record faster")  # fmt: skip
     steps = np.diff(recording.time_s)
-    longest, all_s = float(steps.max()), float(recording.time_s[-1] - recording.time_s[0])
     # Where a clock started anew, the pause is the reader's own.
-    is_reset = abs(longest - RESET_GAP_S) < 1e-6
-    if len(steps) > 1 and longest > all_s - longest and not is_reset:
-        at_s = float(recording.time_s[steps.argmax()])
-        what = f"a gap of {longest:.3g} s after {at_s:.3f} s is longer than all the rest ({all_s - longest:.3g} s)"
-        yield _doubt(recording, what, "one long gap", "make two clips of it")
+    gaps = (steps > _GAP_STEPS / rate) & (np.abs(steps - RESET_GAP_S) > 1e-6)
+    gaps_s, rest_s = float(steps[gaps].sum()), float(steps[steps <= _GAP_STEPS / rate].sum())
+    if gaps_s > rest_s:
+        longest = int(np.where(gaps, steps, 0.0).argmax())
+        what = (
+            f"{gaps.sum()} gaps, the longest {steps[longest]:.3g} s after {recording.time_s[longest]:.3f} s, "
+            f"last {gaps_s:.3g} s, longer than all the rest ({rest_s:.3g} s)"
+        )
+        yield _doubt(recording, what, "mostly gaps", "make clips of what lies between them")
 
 
 def _suggested_unit(rate: float) -> str:
