@@ -492,6 +492,12 @@ def test_a_folder_that_holds_neither_file(tmp_path: Path) -> None:
         FolderSource.open(tmp_path, view="none")
 
 
+def test_of_a_header_that_is_none_the_start_is_shown(own: Path) -> None:
+    (own / "clips.csv").write_text("x" * 100_000)
+    with pytest.raises(DataError, match=r"the column 'clip' is missing in 'x{120}'"):
+        FolderSource.open(own, view="none")
+
+
 # --- the cache and the count ------------------------------------------------------------------------------------------
 
 

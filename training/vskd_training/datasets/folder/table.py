@@ -129,18 +129,19 @@ def read_description(root: Path) -> Description:
     path = root / DESCRIPTION
     try:
         mapping = read_toml(_text(path))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML in UTF-8: {error}", hint="Mend the line") from error
     return from_mapping(Description, mapping, where=DESCRIPTION)
 
 
 def _text(path: Path) -> str:
-    """What a file holds; a pipe or a device, which may never end, is not waited for."""
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path} is no file", hint=_WAY_OUT)
-    return path.read_text(encoding="utf-8-sig")
+    """What a describing file holds; a pipe or a device would never end."""
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} is no file", hint=_WAY_OUT)
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
 
 
 def read_table(root: Path, description: Description) -> tuple[ClipRow, ...]:
@@ -177,8 +178,6 @@ def read_table(root: Path, description: Description) -> tuple[ClipRow, ...]:
 def _rows(path: Path) -> Iterator[ClipRow]:
     try:
         text = _text(path)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{TABLE} is not UTF-8 at byte {error.start}", hint="Save it as UTF-8") from error
     reader = csv.reader(("" if line.startswith("#") else line for line in text.splitlines()), strict=True)
@@ -196,7 +195,7 @@ def _header(cells: Sequence[str]) -> list[str]:
     for name in _NEEDED:
         if name not in header:
             raise DataError(
-                f"{TABLE}, line 1: the column {name!r} is missing in {','.join(header)!r}",
+                f"{TABLE}, line 1: the column {name!r} is missing in {','.join(header)[:120]!r}",
                 hint=f"The header is {','.join(_OWN)} and any further columns, with commas",
             )
     if (twice := _more_than_once(header)) is not None or "" in header:
