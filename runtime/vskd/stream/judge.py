@@ -39,6 +39,8 @@ from vskd.stream.signal_checks import (
 from vskd.stream.window import NO_SIGNAL, UNKNOWN, Defect
 
 if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -94,6 +96,9 @@ class WindowJudge:
         self._direction_windows = 1 if is_whole else max(1, round(DIRECTION_S / (self._overlapping * hop_s)))
         self._summed, self._sum = 0, (0.0, 0.0, 0.0)  # windows, and their mean readings, g
         self._turned: tuple[Defect, ...] = ()
+        self._end: Callable[[list[float]], float] = max
+        self._other_end: Callable[[list[float]], float] = min
+        self._cut_at_g = 0.0  # the end of the range that a window showed, and none since has exceeded
         self._is_short = True  # no ``DIRECTION_S`` of mean readings so far
 
     def judge(
@@ -125,8 +130,13 @@ class WindowJudge:
             defects += self._copied(samples)
         if health.recent_saturated:
             defects += self._saturated(health.recent_saturated)
-        elif not slow.is_calm and _repeats_its_largest(xs, ys, zs):
-            defects += self._cut_off(samples, health)
+        else:
+            # Where readings are cut off, some of the columns end alike: above, or below, looked at in turns.
+            end, self._end = self._end, self._other_end
+            self._other_end = end
+            is_alike = xs.count(end(xs)) + ys.count(end(ys)) + zs.count(end(zs)) > 3
+            if (is_alike or self._cut_at_g) and not slow.is_calm:
+                defects += self._cut_off(samples, health)
         rate_hz = health.recent_rate_hz
         if rate_hz is not None and not self._slowest_hz <= rate_hz <= self._fastest_hz:
             defects += self._rate(rate_hz)
@@ -162,9 +172,11 @@ class WindowJudge:
         return [Defect("saturated", text, UNKNOWN if share > self._signal.saturated_share else "")]
 
     def _cut_off(self, samples: NDArray[np.float32], health: Health) -> list[Defect]:
-        share, at_g = cut_off(samples)
+        share, at_g = cut_off(samples, known_g=self._cut_at_g)
         if share <= CUT_OFF_SHARE:
+            self._cut_at_g *= at_g <= self._cut_at_g
             return []
+        self._cut_at_g = at_g
         health.cut_off += 1
         text = f"{share:.0%} of the samples stay at +-{at_g:.3g} g, as at the end of a sensor's range"
         return [Defect("cut off", text, UNKNOWN if share > self._signal.saturated_share else "")]
@@ -244,12 +256,6 @@ class WindowJudge:
         )
         text = f"gravity points {angle:.0f} degrees away from where it did in training; {way_out}"
         return (Defect("direction", text),)
-
-
-def _repeats_its_largest(*axes: list[float]) -> bool:
-    """Whether some columns of a window hold its largest reading more than once, as where readings are cut off."""
-    largest = max(max(*axis, -min(axis)) for axis in axes)
-    return sum(axis.count(largest) + axis.count(-largest) for axis in axes) > 1
 
 
 def opposite_axes(axes: str) -> str:

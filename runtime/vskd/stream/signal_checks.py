@@ -165,10 +165,14 @@ def saturated_share(samples: Samples, *, range_g: float) -> float:
     return float((np.abs(samples) >= range_g).any(axis=0).mean())
 
 
-def cut_off(samples: Samples) -> tuple[float, float]:
+def cut_off(samples: Samples, *, known_g: float = 0.0) -> tuple[float, float]:
     """Share of the samples (3, samples), g, that stay at an end of the readings, and the largest reading, g.
 
     So they do at the end of a range, also of one that nobody stated; 0 where none stays.
+
+    Parameters
+    ----------
+    known_g : this reading is the end of the range, g: then one end of the six is enough
     """
     largest_g = float(np.abs(samples).max())
     stays = np.zeros(samples.shape[1], dtype=bool)
@@ -180,7 +184,8 @@ def cut_off(samples: Samples) -> tuple[float, float]:
         reached += bool(middle.any())
         for shift in range(_IN_A_ROW):
             stays[shift : shift + len(middle)] |= middle
-    return (float(stays.mean()) if largest_g > _CUT_OFF_ABOVE_G or reached > 1 else 0.0), largest_g
+    is_end = largest_g > _CUT_OFF_ABOVE_G or reached > 1 or largest_g == known_g
+    return (float(stays.mean()) if is_end else 0.0), largest_g
 
 
 def gravity_problem(slow: SlowPart, *, included: bool, least_share: float = LEAST_SLOW_SHARE) -> str:

@@ -130,8 +130,15 @@ def test_a_scale_that_rest_showed_to_be_wrong_lasts_until_rest_shows_it_right():
 
 
 def test_readings_that_are_cut_off_are_counted_and_a_coarse_sensor_at_rest_is_believed():
-    _, classifier = events_of(contract_of(), np.concatenate([wrist(10), np.clip(wrist(10, swing_g=1.0), -0.8, 0.8)]))
-    assert classifier.health.cut_off >= 13
+    both_ends = np.clip(wrist(10, swing_g=1.0), -0.8, 0.8)
+    one_end = np.minimum(wrist(10) + 0.4 * np.sin(np.arange(500) / 6)[:, None] * [0, 0, 1], 0.8)
+    of_both, of_more = (
+        events_of(contract_of(), np.concatenate([wrist(10), *parts]))[1].health.cut_off
+        for parts in ([both_ends], [both_ends, one_end])
+    )
+    assert of_both >= 13
+    assert of_more >= of_both + 13  # the end is known by then
+    assert events_of(contract_of(), one_end)[1].health.cut_off == 0  # it may be how the wrist was held
     for still in (wrist().round(1), -wrist().round(1)):
         assert events_of(contract_of(gravity_within_deg=180.0), still)[1].health.cut_off == 0
 
