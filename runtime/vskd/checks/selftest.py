@@ -7,6 +7,7 @@ one is given. After a failed check the later ones are still tried. ``vskd verify
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,8 @@ from vskd.checks.golden_stream import StreamSamples, compare_events, read_sample
 from vskd.contract import Contract, Unit
 from vskd.engines import is_installed, missing_engine
 from vskd.engines.process import infer_in_subprocess
-from vskd.errors import EngineError, VskdError
+from vskd.errors import BundleError, ContractError, EngineError, VskdError
+from vskd.model_contract import contract_inside
 from vskd.sources.feed import Source
 from vskd.stream import Health, Stream, to_g, whole_window
 from vskd.stream.window import Defect
@@ -79,9 +81,22 @@ def _golden(bundle: Bundle, engine: str | None) -> Iterator[Check]:
     yield Check("encoder", *compare_images(golden, bundle.contract))
     pairs = [(name, entry) for name, entry in bundle.runnable() if engine in (None, name)]
     if pairs:
-        yield from _replay(bundle, golden, samples, pairs)
+        yield from _replay(bundle, golden, samples, [pair for pair in pairs if _is_complete(bundle, pair[1])])
     else:
         yield Check("engine", "nothing to replay", _no_engine(bundle, engine))
+
+
+def _is_complete(bundle: Bundle, entry: ModelEntry) -> bool:
+    """Whether an engine may have the file: one that names others, or is of another format, has failed its check.
+
+    One with another contract inside has failed, too, and is replayed all the same.
+    """
+    with suppress(ContractError):
+        try:
+            contract_inside(bundle.read(entry.file), entry.format, name=entry.file)
+        except BundleError:
+            return False
+    return True
 
 
 def _no_engine(bundle: Bundle, engine: str | None) -> str:
@@ -99,7 +114,6 @@ def _replay(
     for engine in dict.fromkeys(name for name, _ in pairs):
         entries = [entry for name, entry in pairs if name == engine]
         try:
-            # A model with another contract inside has failed its check already, and is replayed all the same.
             paths = [bundle.checked_path(entry.file) for entry in entries]
             answer = infer_in_subprocess(engine, paths, windows)
         except EngineError as error:

@@ -90,12 +90,6 @@ class SlowPart(NamedTuple):
         return math.sqrt(self.square)
 
     @property
-    def spread_g(self) -> float:
-        """Standard deviation of the reading, all axes together, g."""
-        x, y, z = self.mean
-        return math.sqrt(max(0.0, self.square - (x * x + y * y + z * z)))
-
-    @property
     def is_calm(self) -> bool:
         """Whether the reading hardly varies."""
         (x, y, z), square = self

@@ -22,6 +22,7 @@ from runtime.conftest import GOLDEN_MODEL, golden_of, golden_stream_of, mean_mod
 from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.bundle_files import CONTRACT, GOLDEN_EVENTS, GOLDEN_VECTORS, MANIFEST, REPORT
 from vskd.checks.golden import golden_to_bytes
+from vskd.checks.selftest import selftest
 from vskd.classifier import Classifier
 from vskd.errors import BundleError, VskdError
 
@@ -216,6 +217,9 @@ def test_a_model_that_takes_values_out_of_other_files_is_refused(bundle, contrac
     rewrite(bundle, GOLDEN_MODEL, external_model(contract, place))
     with pytest.raises(BundleError, match=r"model\.fp32\.onnx takes values out of other files"):
         Classifier.open(bundle)
+    stages = {check.stage: check.problem for check in selftest(Bundle.open(bundle))}
+    assert "takes values out of other files" in stages["contract"]
+    assert "engine" not in stages  # which would open them
 
 
 def test_a_tflite_that_takes_values_out_of_other_files_is_refused(contract):

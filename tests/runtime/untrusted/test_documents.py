@@ -88,6 +88,14 @@ def test_a_key_that_stands_twice_is_named():
         read_json('{"a": {"labels": [1], "labels": [2]}}')
 
 
+def test_the_bounds_themselves_are_read():
+    assert read_json(nested(DEEPEST)) is not None
+    assert [read_json(str(sign * 2**63)) for sign in (1, -1)] == [2**63, -(2**63)]
+    for text in (nested(DEEPEST + 1), str(2**63 + 1), str(-(2**63) - 1)):
+        with pytest.raises(ValueError, match=r"nested more than|beyond 64 bits"):
+            read_json(text)
+
+
 def test_a_long_text_is_not_parsed():
     with pytest.raises(ValueError, match="it has 11 characters, and at most 10 are read"):
         read_json(" " * 11, longest=10)
