@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import DataError, StreamError
-from vskd.sources.causes import JUDGED_TIMES, refuse_impossible_times
+from vskd.sources.causes import JUDGED_TIMES, TextError, refuse_impossible_times
 from vskd.sources.csv import AXES, TIME_COLUMNS, Chunk
 from vskd.stream import TimeUnit, as_samples
 from vskd.untrusted.arrays import read_npz
@@ -67,7 +67,10 @@ class NpzReader:
 def _samples(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[TimeUnit, NDArray[Any], NDArray[np.float64]]:
     names = set(arrays)
     times = sorted(names & set(TIME_COLUMNS))
-    if len(times) != 1 or not ("xyz" in names or names.issuperset(AXES)):
+    if len(times) > 1 or ("xyz" in names and names & set(AXES)):
+        twice = times if len(times) > 1 else sorted(names & {"xyz", *AXES})
+        raise DataError(f"{path} holds {' and '.join(twice)}, which may differ", hint="Keep one of them")
+    if not times or not ("xyz" in names or names.issuperset(AXES)):
         raise DataError(
             f"{path} must hold time_s (or time_ms, time_us, time_ns) and xyz, or ax, ay and az; "
             f"it holds {', '.join(sorted(names)) or 'nothing'}",
@@ -79,5 +82,8 @@ def _samples(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[TimeUnit, 
         time, values = as_samples(arrays[times[0]], xyz)
     except (StreamError, ValueError) as error:
         raise DataError(f"{path}: {error}", hint="Write arrays of numbers with numpy.savez") from error
-    refuse_impossible_times(time[:JUDGED_TIMES].tolist(), unit, where=f"{path}: {times[0]}")
+    try:
+        refuse_impossible_times(time[:JUDGED_TIMES].tolist(), unit, where=f"{path}: {times[0]}")
+    except TextError as error:  # an NPZ has no layout to describe
+        raise DataError(error.message, hint="Write other times, under the name of their unit") from error
     return unit, time, values

@@ -43,7 +43,15 @@ def test_nanoseconds_keep_every_digit(tmp_path):
     ("arrays", "message"),
     [
         ({"xyz": XYZ}, r"must hold time_s .* it holds xyz\. Add or rename"),
-        ({"time_s": np.arange(10), "time_ms": np.arange(10), "xyz": XYZ}, r"it holds time_ms, time_s, xyz"),
+        (
+            {"time_s": np.arange(10), "time_ms": np.arange(10), "xyz": XYZ},
+            r"holds time_ms and time_s, which may differ\. Keep one",
+        ),
+        ({"time_s": np.arange(10), "ax": XYZ[:, 0], "xyz": XYZ}, r"holds ax and xyz, which may differ\. Keep one"),
+        (
+            {"time_s": np.arange(30) * 20, "xyz": np.ones((30, 3))},
+            r"it looks like ms\. Write other times, under the name",
+        ),
         ({"time_s": np.arange(10), "ax": XYZ[:, 0], "ay": XYZ[:, 1]}, r"it holds ax, ay, time_s"),
         ({"time_s": np.arange(9), "xyz": XYZ}, r"walk\.npz: samples must be time \(n,\) and xyz \(n, 3\)"),
         ({"time_s": np.arange(10), "xyz": XYZ.astype(str)}, r"walk\.npz: samples must be numbers"),
