@@ -222,7 +222,10 @@ def test_a_model_that_takes_values_out_of_other_files_is_refused(bundle, contrac
     assert "engine" not in stages  # which would open them
 
 
-def test_a_tflite_that_takes_values_out_of_other_files_is_refused(contract):
+@pytest.mark.parametrize(
+    ("field", "kind"), [("externalBufferGroups", "ExternalBufferGroupT"), ("externalBuffers", "ExternalBufferT")]
+)
+def test_a_tflite_that_takes_values_out_of_other_files_is_refused(contract, field, kind):
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -231,9 +234,7 @@ def test_a_tflite_that_takes_values_out_of_other_files_is_refused(contract):
     content = mean_model_tflite(contract=contract)
     assert contract_inside(content, "tflite", name="m.tflite") == contract
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
-    group = schema.ExternalBufferGroupT()
-    group.name = "/etc/passwd"
-    model.externalBufferGroups = [group]
+    setattr(model, field, [getattr(schema, kind)()])
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     with pytest.raises(BundleError, match=r"m\.tflite takes values out of other files"):

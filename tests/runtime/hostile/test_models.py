@@ -9,6 +9,7 @@ import struct
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -46,11 +47,12 @@ def tried(cache: Path) -> list[str]:
 
 @pytest.fixture
 def starts(monkeypatch) -> list[str]:
-    """Every process that is started for a trial."""
+    """Every process that is started for a trial, whose windows are zeros and movement."""
     seen: list[str] = []
 
     def noting(engine, models, windows, **settings):
         seen.append(engine)
+        assert [float(np.std(window)) > 0.5 for window in windows] == [False, True, True]
         return infer_in_subprocess(engine, models, windows, **settings)
 
     monkeypatch.setattr(trial, "infer_in_subprocess", noting)
@@ -67,6 +69,46 @@ def test_a_model_is_tried_once_for_each_content(tmp_path, contract, cache, start
     two = bundle_of(tmp_path / "two.bundle", other, mean_model_tflite(contract=other))
     Classifier.open(two, engine="litert")
     assert starts == ["litert"] * 2
+
+
+def test_another_version_of_the_engine_tries_again(tmp_path, contract, starts, monkeypatch):
+    one = bundle_of(tmp_path / "one.bundle", contract, mean_model_tflite(contract=contract))
+    for version in ("1", "2", "2"):
+        monkeypatch.setattr(trial.metadata, "version", lambda _, version=version: version)
+        try_once("litert", one / FILE, sha256="0", window_shape=(3, 32), classes=3)
+    assert starts == ["litert"] * 2
+
+
+def test_an_answer_that_is_no_numbers_is_refused():
+    engine = SimpleNamespace(infer=lambda _: np.array([b"jog", None], dtype=object))
+    with pytest.raises(EngineError, match="a window gives 2 values of object, at most 10 numbers are taken"):
+        process._answer(engine, np.zeros((3, 32), np.float32), 10)
+
+
+def bytes_field(number: int, content: bytes, *, beyond: int = 0) -> bytes:
+    """A protobuf field; ``beyond`` is added to its tag, behind the 32 bits that readers look at."""
+    return b"".join(map(varint, (number << 3 | 2 | beyond << 32, len(content)))) + content
+
+
+def varint(value: int) -> bytes:
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def test_graphs_within_graphs_have_an_end():
+    graph = b""
+    for _ in range(30):  # attribute.g, node.attribute, graph.node
+        graph = bytes_field(1, bytes_field(5, bytes_field(6, graph)))
+    with pytest.raises(BundleError, match="its graphs are nested more than 64 deep"):
+        contract_inside(bytes_field(7, graph), "onnx", name="m")
+
+
+def test_a_field_that_only_some_readers_see_is_refused():
+    with pytest.raises(BundleError, match="there is no field"):
+        contract_inside(bytes_field(7, b"", beyond=1), "onnx", name="m")
 
 
 def test_without_a_place_to_write_it_is_tried_each_time(tmp_path, contract, cache, starts):
