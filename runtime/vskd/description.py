@@ -68,7 +68,7 @@ def _signal_in_words(contract: Contract) -> Iterator[tuple[str, str]]:
         f"no axis changes for {signal.frozen_share:.0%} of a window" if signal.frozen_share < 1 else "",
         f"zeros for {signal.zero_share:.0%}",
         "two equal axes",
-        f"{signal.saturated_share:.0%} saturated",
+        f"{signal.saturated_share:.0%} saturated or cut off" if signal.saturated_share < 1 else "",
         f"a sensor below {signal.min_rate_hz:g} Hz" if signal.min_rate_hz > 0 else "",
         f"gravity, where it is {contract.sensor.gravity}, of another length",
         f"a mean reading above {signal.largest_mean_g:.3g} g" if signal.largest_mean_g > 0 else "",
