@@ -242,6 +242,11 @@ def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, what: str):
         list(file_lines(tmp_path / "x", name="x"))
 
 
+def test_a_gzip_file_of_few_megabytes_may_repeat_itself(tmp_path: Path):
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"0,0,0,1\n" * 200_000))
+    assert sum(1 for _ in file_lines(tmp_path / "x.csv.gz", name="x")) == 200_000
+
+
 def test_a_missing_file_is_said(tmp_path: Path):
     with pytest.raises(DataError, match=r"no\.csv: cannot be read \(No such file or directory\)"):
         list(file_lines(tmp_path / "no.csv", name="no.csv"))
