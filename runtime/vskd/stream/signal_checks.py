@@ -52,6 +52,7 @@ LEAST_SLOW_SHARE = 0.1
 
 #: Readings are cut off where the largest one of an end of an axis is read so often in a row, on two ends or above
 #: so many g (one axis of a coarse sensor at rest reads one value, too), by a larger share of the samples than this.
+#: No window of UTD-MHAD is, of 1,859.
 CUT_OFF_SHARE = 0.05
 _IN_A_ROW = 3
 _CUT_OFF_ABOVE_G = 1.5
