@@ -17,10 +17,13 @@ _EXAMPLE = "Example: vskd study-int8 training/studies/utd-mhad-image-or-raw.toml
 @click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the finished study.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Whose students are exported.")
+@click.option("--arm", "arms", multiple=True, help="Only these arms.  [default: all students]")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models made at a time.")
 @ROOT
 @CACHE
-def study_int8(study_file: Path, out: Path, seed: int, jobs: int, root: Path | None, cache: Path) -> None:
+def study_int8(
+    study_file: Path, out: Path, seed: int, arms: tuple[str, ...], jobs: int, root: Path | None, cache: Path
+) -> None:
     """Export the students of a finished study as int8, and say what they keep and cost.
 
     Each model is calibrated on its training subjects and run on its test recordings, beside the network in torch.
@@ -34,6 +37,6 @@ def study_int8(study_file: Path, out: Path, seed: int, jobs: int, root: Path | N
     opened = open_study(study_file, root=root)
     place = Place(out.resolve(), root and root.resolve(), cache.resolve(), opened.spec.decisions)
     with progress_bar(f"int8 models of {opened.spec.name}") as bar:
-        found = score_study(opened, place, seed=seed, jobs=jobs, progress=bar)
+        found = score_study(opened, place, seed=seed, arms=arms, jobs=jobs, progress=bar)
     say(write_result(found, out), nl=False, lines=True)
     say(f"written: {out / RESULT}, {out / TABLE}", err=True)

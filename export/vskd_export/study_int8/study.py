@@ -12,7 +12,7 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 
 from vskd.closed import to_mapping
-from vskd.errors import ConfigError
+from vskd.errors import ConfigError, did_you_mean
 from vskd.writing import write_file
 from vskd_export.search.budget import Costs
 from vskd_export.search.costs import costs_of
@@ -65,16 +65,21 @@ class StudyInt8:
     arms: tuple[ArmInt8, ...]
 
 
-def students_of(study: Study, out: Path, seed: int) -> list[Cell]:
-    """The students of one seed.
+def students_of(study: Study, out: Path, seed: int, arms: Sequence[str] = ()) -> list[Cell]:
+    """The students of one seed, of some arms or of all.
 
     Raises
     ------
-    ConfigError : one is not finished, or there are none of this seed
+    ConfigError : one is not finished, there are none of this seed, or an arm is no student of the study
     """
-    cells = [cell for cell in study.cells if cell.role == "student" and cell.seed == seed]
+    students = [cell for cell in study.cells if cell.role == "student"]
+    names = dict.fromkeys(cell.item for cell in students)
+    for arm in arms:
+        if arm not in names:
+            raise ConfigError(f"the study {study.spec.name} has no student {arm!r}", hint=did_you_mean(arm, names))
+    cells = [cell for cell in students if cell.seed == seed and (not arms or cell.item in arms)]
     if not cells:
-        seeds = sorted({cell.seed for cell in study.cells if cell.role == "student"})
+        seeds = sorted({cell.seed for cell in students})
         raise ConfigError(
             f"the study {study.spec.name} has no students of seed {seed}",
             hint=f"Its seeds: {', '.join(map(str, seeds))}",
@@ -89,7 +94,13 @@ def students_of(study: Study, out: Path, seed: int) -> list[Cell]:
 
 
 def score_study(
-    study: Study, place: Place, *, seed: int, jobs: int, progress: Callable[[int, int, str], None]
+    study: Study,
+    place: Place,
+    *,
+    seed: int,
+    arms: Sequence[str] = (),
+    jobs: int,
+    progress: Callable[[int, int, str], None],
 ) -> StudyInt8:
     """Make and run every student's int8 model, and measure what each arm's costs.
 
@@ -97,11 +108,11 @@ def score_study(
     ----------
     study : finished
     place : its folder, and its data
-    seed : whose students
+    seed, arms : whose students; no arms are all
     jobs : models made at a time
     progress : called with (models made, models in all, what is to be said)
     """
-    cells = students_of(study, place.out, seed)
+    cells = students_of(study, place.out, seed, arms)
     made: dict[str, CellScores] = {}
     progress(0, len(cells), "")
     with on_cores(jobs) as run:

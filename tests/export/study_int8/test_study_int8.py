@@ -14,6 +14,7 @@ from vskd.errors import ConfigError
 from vskd_export.search.latency import TIMED
 from vskd_export.study_int8 import cell as cells
 from vskd_export.study_int8.command import study_int8
+from vskd_export.study_int8.study import students_of
 from vskd_training.data.experiment import Experiment
 from vskd_training.study.plan import Study, open_study
 from vskd_training.study.running import run_study
@@ -136,3 +137,11 @@ def test_a_seed_that_the_study_lacks_is_refused_with_those_it_has(folder: Path, 
     assert isinstance(done.exception, ConfigError)
     assert "no students of seed 7" in str(done.exception)
     assert "0, 1" in done.exception.hint
+
+
+def test_an_arm_that_is_no_student_is_refused(folder: Path, study: Study) -> None:
+    done = call(folder, "--arm", "smal")
+    assert isinstance(done.exception, ConfigError)
+    assert "has no student 'smal'" in str(done.exception)
+    assert "small" in done.exception.hint
+    assert [cell.item for cell in students_of(study, folder / "out", 0, ("small",))] == ["small"]
