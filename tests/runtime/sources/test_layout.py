@@ -235,6 +235,8 @@ def test_plain_and_gzip_are_the_same_text_whatever_they_are_called(tmp_path: Pat
         (b"time_s\n" + b"1" * (LONGEST_LINE_BYTES + 1), f"x, line 2: it has more than {LONGEST_LINE_BYTES} bytes"),
         (b"ok\nmagnitude (m/s\xb2)\n", r"x, line 2: byte 0xb2 is not UTF-8 \(Latin-1\?\)"),
     ],
+    # A gzip file holds the time when it was made, and each worker of the tests makes its own.
+    ids=["zip", "UTF-16", "database", "cut gzip", "bomb", "long line in gzip", "long line", "Latin-1"],
 )
 def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, what: str):
     (tmp_path / "x").write_bytes(content)
