@@ -63,6 +63,9 @@ CONTRACT = Contract(labels=LABELS, resampling=todays_resampling(), signal=Signal
 )
 WHOLE = dataclasses.replace(CONTRACT, window=WindowSpec(mode="whole"), recording=RecordingSpec())
 
+#: A try that takes longer than this, s of the processor, has no end.
+LONGEST_TRY_S = 20.0
+
 #: Samples of one fuzzed stream, at about 50 Hz.
 SAMPLES = 400
 
@@ -417,12 +420,32 @@ def repeated(problems: Callable[[int], Iterator[str]], minutes: float, seed: int
     counts: Counter[str] = Counter()
     first: dict[str, int] = {}
     while time.monotonic() < end:
-        for problem in problems(seed + tries):
+        for problem in _that_ends(problems, seed + tries):
             counts[problem] += 1
             first.setdefault(problem, seed + tries)
         tries += 1
     violations = [{"problem": name, "count": count, "seed": first[name]} for name, count in counts.most_common()]
     return {"minutes": minutes, "tries": tries, "violations": violations}
+
+
+class _Endless(BaseException):
+    """No handler of the tried code takes it for an error of its own."""
+
+
+def _that_ends(problems: Callable[[int], Iterator[str]], seed: int) -> list[str]:
+    """The problems of one try; one that does not end is a problem, too."""
+
+    def stop(*_: object) -> None:
+        raise _Endless
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, LONGEST_TRY_S)
+    try:
+        return list(problems(seed))
+    except _Endless:
+        return [f"no end within {LONGEST_TRY_S:g} s of the processor"]
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 # --- kills

@@ -180,6 +180,26 @@ def test_packets_that_share_a_time_are_spread_evenly(size, rate_hz, seed, cut):
     assert set(found.fates) == {"spread"}
 
 
+@settings(max_examples=100)
+@given(
+    size=st.integers(2, 5),
+    ulps=st.integers(1, 6),
+    at=st.integers(0, 30),
+    tail=st.integers(1, 3),
+    seed=st.integers(0, 9),
+)
+def test_packets_between_whose_times_there_is_no_room_come_to_an_end(size, ulps, at, tail, seed):
+    """Spread over a few neighbouring numbers, samples would still share times, and be spread again for ever."""
+    times = np.repeat(clock(30, 10.0), size)
+    near = times[at]
+    for _ in range(ulps):
+        near = np.nextafter(near, math.inf)
+    times = np.sort(np.concatenate((times, np.full(tail, near))))
+    found = in_order(times.tolist(), wrist(len(times), seed).tolist(), max_gap_s=MAX_GAP_S, reorder_s=REORDER_S)
+    assert (np.diff(found.time_s) > 0).all()
+    assert sorted(found.rows + found.fates.get("repeated", [])) == list(range(len(times)))
+
+
 def test_a_lost_packet_leaves_a_hole_and_does_not_stretch_the_one_before():
     time_s, xyz = clock(400, 50.0), wrist(400)
     shared_s = time_s[np.arange(400) // 4 * 4]

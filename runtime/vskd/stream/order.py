@@ -197,25 +197,33 @@ class Order:
         shares : one more was taken already
         next_s : the time after them; infinite where there is none
         """
-        pending, last_s, period_s = self._pending, self.last_s, self.period_s
-        at_s, count = pending[0][0], size + shares
-        fits_s = (ROOM if math.isfinite(next_s) else math.inf) * count * period_s
-        room_s = next_s - at_s
-        if period_s < math.inf and (self._in_packets or room_s > fits_s):
-            step_s = period_s if room_s > PROMPT * count * period_s else room_s / count
-            times = [at_s + index * step_s for index in range(shares, count)]
-        elif not shares and at_s - last_s >= ROOM * count * period_s:
-            step_s = (at_s - last_s) / count
-            times = [last_s + index * step_s for index in range(1, count)] + [at_s]
-        else:
+        pending, at_s = self._pending, self._pending[0][0]
+        times = self._times(size, shares, next_s)
+        # Between two times that are neighbours as numbers there is no room, however few the samples are.
+        if not all(a < b for a, b in itertools.pairwise([*([at_s] if shares else []), *times, next_s])):
+            times = []
+        if not times:
             for sample in pending[1 - shares : size]:
                 self._tell("repeated", sample)
             del pending[1 - shares : size]
-            return
         for index, now_s in enumerate(times):
             if now_s != at_s:
                 self._tell("spread", pending[index])
             pending[index] = (now_s, *pending[index][1:])
+
+    def _times(self, size: int, shares: bool, next_s: float) -> list[float]:
+        """Times of their own for the samples of ``_spread``; none where they are repetitions."""
+        last_s, period_s = self.last_s, self.period_s
+        at_s, count = self._pending[0][0], size + shares
+        fits_s = (ROOM if math.isfinite(next_s) else math.inf) * count * period_s
+        room_s = next_s - at_s
+        if period_s < math.inf and (self._in_packets or room_s > fits_s):
+            step_s = period_s if room_s > PROMPT * count * period_s else room_s / count
+            return [at_s + index * step_s for index in range(shares, count)]
+        if not shares and at_s - last_s >= ROOM * count * period_s:
+            step_s = (at_s - last_s) / count
+            return [*(last_s + index * step_s for index in range(1, count)), at_s]
+        return []
 
 
 def _usual_step(times: list[float]) -> float:

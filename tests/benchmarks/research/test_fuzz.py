@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -74,3 +76,17 @@ def test_every_kind_of_damage_is_drawn():
     drawn = [fuzz.damaged(np.random.default_rng(seed)) for seed in range(50)]
     assert any(np.isnan(xyz).any() for _, xyz in drawn)
     assert any((np.diff(times) < 0).any() for times, _ in drawn)
+
+
+def test_a_try_without_an_end_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, "LONGEST_TRY_S", 0.05)
+
+    def endless(seed: int) -> Iterator[str]:
+        while seed == 1:
+            with contextlib.suppress(Exception):
+                seed = 1
+        yield from ()
+
+    found = fuzz.repeated(endless, 0.002, 0)
+    assert found["tries"] > 1
+    assert found["violations"] == [{"problem": "no end within 0.05 s of the processor", "count": 1, "seed": 1}]
