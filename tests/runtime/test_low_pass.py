@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,24 +101,26 @@ def test_jitter_and_lost_samples_let_little_of_a_tone_through(jitter, lost):
 
 
 def test_the_taps_are_those_of_scipys_kaiser_design():
+    signal = pytest.importorskip("scipy.signal")
     taps = np.array(kaiser_taps())
     both = np.concatenate([taps[:0:-1], taps])
     width = (ATTENUATION_DB - 7.95) / (14.36 * 10)
-    beta = scipy.signal.kaiser_beta(ATTENUATION_DB)
-    expected = scipy.signal.firwin(len(both), 0.5 - width / 2, window=("kaiser", beta), scale=False, fs=16.0)
+    beta = signal.kaiser_beta(ATTENUATION_DB)
+    expected = signal.firwin(len(both), 0.5 - width / 2, window=("kaiser", beta), scale=False, fs=16.0)
     np.testing.assert_allclose(both[1:-1], 16 * expected[1:-1], atol=1e-6)
-    hz, response = scipy.signal.freqz(both, worN=4096, fs=16.0)
+    hz, response = signal.freqz(both, worN=4096, fs=16.0)
     assert np.abs(response[hz >= 0.5]).max() / np.abs(response[0]) < 10 ** (-ATTENUATION_DB / 20) * 1.15
 
 
 @pytest.mark.parametrize(("sensor_hz", "up"), [(80, 10), (100, 8), (160, 5), (200, 4), (400, 2), (800, 1)])
 def test_a_regular_sensor_gets_what_scipys_polyphase_filter_gives(sensor_hz, up):
+    signal = pytest.importorskip("scipy.signal")
     xyz = np.random.default_rng(sensor_hz).normal([0, 0, 1], 0.3, (6 * sensor_hz, 3))
     time_s = np.arange(len(xyz)) / sensor_hz
     taps = np.array(kaiser_taps())
     both = np.concatenate([taps[:0:-1], taps])
     # From 800 Hz, a tap's step, to every 16th; scaled so that a constant stays.
-    filtered = [scipy.signal.upfirdn(both, column, up, 16) for column in [*xyz.T, np.ones(len(xyz))]]
+    filtered = [signal.upfirdn(both, column, up, 16) for column in [*xyz.T, np.ones(len(xyz))]]
     whole = slice(10, 300)  # from 10 periods on, all of the filter is there
     expected = np.array([column[whole] / filtered[3][whole] for column in filtered[:3]])
     windows = pushed(contract(), time_s, xyz)
