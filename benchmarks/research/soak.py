@@ -35,7 +35,8 @@ class MeanEngine:
     version = "1"
 
     def infer(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        means: NDArray[np.float32] = window.mean(axis=1) * np.float32(8)
+        # In float64 no sum of readings overflows, whatever they are.
+        means: NDArray[np.float32] = (window.mean(axis=1, dtype=np.float64) * 8).astype(np.float32)
         return means
 
 
