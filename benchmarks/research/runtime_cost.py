@@ -3,8 +3,8 @@
 For every bundle of sliding windows and every engine: the time from samples to event beyond the library's own call, with
 its split, that of the signal's checks and of putting samples in order among them; the share of a core and the growth of
 memory at one push a second; the cold start; the peak of memory over an interpreter that has numpy and the engine
-loaded. For the first bundle also the numpy encoder against pyts. And once the time of ``vskd --help``. Each measurement
-is a process of its own, one at a time.
+loaded. For the first bundle with an image also the numpy encoder against pyts. And once the time of ``vskd --help``.
+Each measurement is a process of its own, one at a time.
 """
 
 from __future__ import annotations
@@ -122,10 +122,14 @@ def _part(what: str, job: Mapping[str, Any]) -> dict[str, Any]:
         return process.ready
 
 
-def _measure_encoder(bundle: Path, rounds: int) -> dict[str, Any]:
+def measure_encoder(bundles: Mapping[Path, Bundle], rounds: int) -> dict[str, Any]:
+    """The numpy encoder against pyts, for the first bundle that has an image; without one, or pyts, why not."""
+    images = [path for path, bundle in bundles.items() if bundle.contract.gaf is not None]
+    if not images:
+        return {"not_measured": "no bundle has an image"}
     if not all(map(find_spec, ("pyts", "numba"))):
         return {"not_installed": "pyts", "hint": "pip install 'vskd[dev]'"}
-    return _part("the encoders", {"kind": "encoder", "bundle": str(bundle), "rounds": rounds})
+    return _part("the encoders", {"kind": "encoder", "bundle": str(images[0]), "rounds": rounds})
 
 
 def measure(bundles: Sequence[Path], *, engines: Sequence[str], rounds: int, seconds: int) -> dict[str, Any]:
@@ -144,7 +148,7 @@ def measure(bundles: Sequence[Path], *, engines: Sequence[str], rounds: int, sec
         for path, bundle in opened.items()
         for engine in engines
     ]  # fmt: skip
-    return {"engines": measured, "encoder": _measure_encoder(bundles[0], rounds), "help": help_time(STARTS)}
+    return {"engines": measured, "encoder": measure_encoder(opened, rounds), "help": help_time(STARTS)}
 
 
 def table(document: Mapping[str, Any]) -> Table:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import platform
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -163,6 +164,16 @@ def test_the_encoders_goals_are_lower_limits_and_need_pyts():
     figures = {"single": {"ratio": 19.9}, "batches": {"ratio": 3.0}}
     assert verdicts(figures, 200) == [False, True, True]
     assert verdicts({"not_installed": "pyts"}, 201) == [False]
+
+
+def test_the_encoders_are_those_of_the_first_bundle_with_an_image(bundle, monkeypatch):
+    raw = SimpleNamespace(contract=SimpleNamespace(gaf=None))
+    asked = []
+    monkeypatch.setattr(runtime_cost, "find_spec", lambda package: package)
+    monkeypatch.setattr(runtime_cost, "_part", lambda what, job: asked.append(job["bundle"]) or {})
+    runtime_cost.measure_encoder({Path("raw"): raw, Path("image"): bundle}, 11)
+    assert asked == ["image"]
+    assert runtime_cost.measure_encoder({Path("raw"): raw}, 11) == {"not_measured": "no bundle has an image"}
 
 
 def test_the_help_is_timed_without_its_first_process():
