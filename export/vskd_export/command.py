@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from vskd_export.package.report import ExportReport
     from vskd_export.quantize.calibrate import WindowSet
     from vskd_training.data.experiment import Experiment
-    from vskd_training.data.windows import WindowTable
 
 #: What the bundle's report says of the run; ``module`` is there for a user's own network.
 _PROVENANCE = ("config", "data", "teacher", "module", "study", "quantization", "weights_sha256", "versions")
@@ -106,12 +105,6 @@ def export(
     _show(export_bundle(request, progress=lambda sentence: say(sentence, err=True)))
 
 
-def _window_set(table: WindowTable) -> WindowSet:
-    from vskd_export.quantize.calibrate import WindowSet
-
-    return WindowSet(table.samples, table.labels, table.ids, table.subjects)
-
-
 def _training(experiment: Experiment) -> dict[str, int]:
     """Class -> labelled windows that taught it."""
     from vskd_training.evaluation.classes import class_windows
@@ -127,12 +120,12 @@ def _windows_of(experiment: Experiment) -> tuple[WindowSet, WindowSet]:
     DataError : nobody was held out, and no class has two recordings
     """
     from vskd.errors import DataError
-    from vskd_export.quantize.calibrate import judged_apart
+    from vskd_export.quantize.calibrate import WindowSet, judged_apart
 
     table = experiment.windows("train")
     if experiment.split.test_subjects:
-        return _window_set(table), _window_set(experiment.windows("test"))
-    calibration, judged = judged_apart(_window_set(table), table.recordings)
+        return WindowSet.of(table), WindowSet.of(experiment.windows("test"))
+    calibration, judged = judged_apart(WindowSet.of(table), table.recordings)
     if not len(judged):
         raise DataError(
             "the run was trained on everybody, and no class has two recordings, one to calibrate with and one to judge",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.errors import DataError
+from vskd_training.data.windows import WindowTable
 
 #: Windows to calibrate with. Ranges settle within a few dozen; more costs seconds.
 CALIBRATION_WINDOWS = 200
@@ -34,6 +35,11 @@ class WindowSet:
     labels: NDArray[np.int64]
     ids: tuple[str, ...]
     subjects: tuple[str, ...]
+
+    @classmethod
+    def of(cls, table: WindowTable) -> WindowSet:
+        """The windows of a table."""
+        return cls(table.samples, table.labels, table.ids, table.subjects)
 
     def __len__(self) -> int:
         return len(self.windows)

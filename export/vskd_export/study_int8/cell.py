@@ -20,16 +20,15 @@ from vskd_export.judge.engines import infer_files
 from vskd_export.judge.evidence import torch_logits
 from vskd_export.quantize.calibrate import WindowSet, draw_calibration
 from vskd_export.quantize.onnx import quantize_onnx
-from vskd_export.quantize.recipes import INTEGER_RECIPE, entry
+from vskd_export.quantize.recipes import INTEGER_RECIPE
 from vskd_export.quantize.tflite import quantize_tflite
+from vskd_export.search.costs import TFLITE
 from vskd_training.data.experiment import Experiment
-from vskd_training.data.windows import WindowTable
 from vskd_training.evaluation.report import report_scores
 from vskd_training.runs.trained import trained_student
 from vskd_training.study.cells import open_cell
 from vskd_training.study.plan import Cell
 
-TFLITE, ONNX = (entry(kind, INTEGER_RECIPE).file for kind in ("tflite", "onnx"))
 _SCORES = "scores.json"
 
 
@@ -88,7 +87,7 @@ def score_cell(cell: Cell, place: Place) -> CellScores:
     run = open_cell(place.out, cell)
     experiment = Experiment.open(run.config, root=place.root, cache=place.cache, progress=None)
     student, test = trained_student(run), experiment.windows("test")
-    calibration = draw_calibration(_windows(experiment.windows("train")), held_out=_windows(test))
+    calibration = _calibration(experiment)
     model = quantize_tflite(to_tflite(student, run.contract), run.contract, calibration, INTEGER_RECIPE)
     in_torch, (in_litert,) = (
         torch_logits(student, test.samples),
@@ -111,9 +110,11 @@ def onnx_model(cell: Cell, place: Place) -> bytes:
     """A finished cell's int8 ONNX model."""
     run = open_cell(place.out, cell)
     experiment = Experiment.open(run.config, root=place.root, cache=place.cache, progress=None)
-    calibration = draw_calibration(_windows(experiment.windows("train")), held_out=_windows(experiment.windows("test")))
-    return quantize_onnx(to_onnx(trained_student(run), run.contract), run.contract, calibration, INTEGER_RECIPE)
+    model = to_onnx(trained_student(run), run.contract)
+    return quantize_onnx(model, run.contract, _calibration(experiment), INTEGER_RECIPE)
 
 
-def _windows(table: WindowTable) -> WindowSet:
-    return WindowSet(table.samples, table.labels, table.ids, table.subjects)
+def _calibration(experiment: Experiment) -> WindowSet:
+    """Of the training subjects; under a protocol that is leaky they are the test subjects, too."""
+    train, test = (WindowSet.of(experiment.windows(side)) for side in ("train", "test"))
+    return draw_calibration(train, held_out=test, leaky=experiment.split.leaky)

@@ -15,9 +15,9 @@ from vskd.closed import to_mapping
 from vskd.errors import ConfigError, did_you_mean
 from vskd.writing import write_file
 from vskd_export.search.budget import Costs
-from vskd_export.search.costs import costs_of
+from vskd_export.search.costs import ONNX, TFLITE, costs_of
 from vskd_export.search.latency import TIMED, processor, time_models
-from vskd_export.study_int8.cell import ONNX, TFLITE, CellScores, Place, onnx_model, score_cell
+from vskd_export.study_int8.cell import CellScores, Place, onnx_model, score_cell
 from vskd_training.study.cells import is_finished, open_cell
 from vskd_training.study.plan import Cell, Study
 from vskd_training.study.running import on_cores

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from vskd.engines import open_engine
 from vskd.errors import ConfigError
+from vskd_export.search.costs import TFLITE
 from vskd_export.search.latency import TIMED
 from vskd_export.study_int8 import cell as cells
 from vskd_export.study_int8.command import study_int8
@@ -94,7 +95,7 @@ def test_the_int8_models_are_scored_and_kept(folder: Path, study: Study) -> None
     ((name, scores),) = arm["cells"].items()
     assert name in {cell.name for cell in study.cells if cell.item == "small" and cell.seed == 1}
     assert set(arm["latency_us"]) == set(TIMED)
-    path = folder / "out/int8" / name / cells.TFLITE
+    path = folder / "out/int8" / name / TFLITE
     assert arm["costs"]["flash_bytes"] == path.stat().st_size
 
     # The oracle: that file, window by window, and recordings by the mean of their log-probabilities.
