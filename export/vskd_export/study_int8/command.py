@@ -16,13 +16,19 @@ _EXAMPLE = "Example: vskd study-int8 training/studies/utd-mhad-image-or-raw.toml
 @click.command("study-int8", epilog=_EXAMPLE)
 @click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the finished study.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Whose students are exported.")
-@click.option("--arm", "arms", multiple=True, help="Only these arms.  [default: all students]")
+@click.option("--seed", "seeds", type=int, multiple=True, help="Only these seeds' students.  [default: all]")
+@click.option("--arm", "arms", multiple=True, help="Only these arms' students.  [default: all]")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models made at a time.")
 @ROOT
 @CACHE
 def study_int8(
-    study_file: Path, out: Path, seed: int, arms: tuple[str, ...], jobs: int, root: Path | None, cache: Path
+    study_file: Path,
+    out: Path,
+    seeds: tuple[int, ...],
+    arms: tuple[str, ...],
+    jobs: int,
+    root: Path | None,
+    cache: Path,
 ) -> None:
     """Export the students of a finished study as int8, and say what they keep and cost.
 
@@ -37,6 +43,6 @@ def study_int8(
     opened = open_study(study_file, root=root)
     place = Place(out.resolve(), root and root.resolve(), cache.resolve(), opened.spec.decisions)
     with progress_bar(f"int8 models of {opened.spec.name}") as bar:
-        found = score_study(opened, place, seed=seed, arms=arms, jobs=jobs, progress=bar)
+        found = score_study(opened, place, seeds=seeds, arms=arms, jobs=jobs, progress=bar)
     say(write_result(found, out), nl=False, lines=True)
     say(f"written: {out / RESULT}, {out / TABLE}", err=True)

@@ -52,7 +52,7 @@ class StudyInt8:
     study : its name
     sha256 : of the study's file and of its config
     decisions : what accuracy and macro-F1 count
-    seed : of the cells
+    seeds : of the cells
     machine : processor and Python
     arms : in the study's order
     """
@@ -60,34 +60,35 @@ class StudyInt8:
     study: str
     sha256: dict[str, str]
     decisions: str
-    seed: int
+    seeds: tuple[int, ...]
     machine: dict[str, str]
     arms: tuple[ArmInt8, ...]
 
 
-def students_of(study: Study, out: Path, seed: int, arms: Sequence[str] = ()) -> list[Cell]:
-    """The students of one seed, of some arms or of all.
+def students_of(study: Study, out: Path, seeds: Sequence[int] = (), arms: Sequence[str] = ()) -> list[Cell]:
+    """The students of some seeds and arms, or of all.
 
     Raises
     ------
-    ConfigError : one is not finished, there are none of this seed, or an arm is no student of the study
+    ConfigError : one is not finished, there are none of a seed, or an arm is no student of the study
     """
     students = [cell for cell in study.cells if cell.role == "student"]
     names = dict.fromkeys(cell.item for cell in students)
     for arm in arms:
         if arm not in names:
             raise ConfigError(f"the study {study.spec.name} has no student {arm!r}", hint=did_you_mean(arm, names))
-    cells = [cell for cell in students if cell.seed == seed and (not arms or cell.item in arms)]
-    if not cells:
-        seeds = sorted({cell.seed for cell in students})
-        raise ConfigError(
-            f"the study {study.spec.name} has no students of seed {seed}",
-            hint=f"Its seeds: {', '.join(map(str, seeds))}",
-        )
+    known = sorted({cell.seed for cell in students})
+    for seed in seeds:
+        if seed not in known:
+            raise ConfigError(
+                f"the study {study.spec.name} has no students of seed {seed}",
+                hint=f"Its seeds: {', '.join(map(str, known))}",
+            )
+    cells = [cell for cell in students if (not seeds or cell.seed in seeds) and (not arms or cell.item in arms)]
     left = [cell.name for cell in cells if not is_finished(out, cell)]
     if left:
         raise ConfigError(
-            f"{len(left)} of {len(cells)} students of seed {seed} are not finished, {left[0]} is one",
+            f"{len(left)} of {len(cells)} students are not finished, {left[0]} is one",
             hint=f"Finish it first: vskd study STUDY.toml --out {out}",
         )
     return cells
@@ -97,7 +98,7 @@ def score_study(
     study: Study,
     place: Place,
     *,
-    seed: int,
+    seeds: Sequence[int] = (),
     arms: Sequence[str] = (),
     jobs: int,
     progress: Callable[[int, int, str], None],
@@ -108,11 +109,11 @@ def score_study(
     ----------
     study : finished
     place : its folder, and its data
-    seed, arms : whose students; no arms are all
+    seeds, arms : whose students; none are all
     jobs : models made at a time
     progress : called with (models made, models in all, what is to be said)
     """
-    cells = students_of(study, place.out, seed, arms)
+    cells = students_of(study, place.out, seeds, arms)
     made: dict[str, CellScores] = {}
     progress(0, len(cells), "")
     with on_cores(jobs) as run:
@@ -124,7 +125,7 @@ def score_study(
         study=study.spec.name,
         sha256=study.sha256,
         decisions=place.decisions,
-        seed=seed,
+        seeds=tuple(sorted({cell.seed for cell in cells})),
         machine={"processor": processor(), "python": platform.python_version()},
         arms=tuple(_arm(name, [cell for cell in cells if cell.item == name], made, place) for name in names),
     )
@@ -164,7 +165,8 @@ def write_result(found: StudyInt8, out: Path) -> str:
 def _table(found: StudyInt8) -> Iterator[str]:
     columns = ("accuracy, float", "int8", "macro-F1, float", "int8", "labels changed", "MMAC", "flash, kB", "arena, kB")
     yield (
-        f"{found.study}: the students of seed {found.seed} as int8 .tflite, per {found.decisions}, mean over folds. "
+        f"{found.study}: students as int8 .tflite, per {found.decisions}, mean over folds and over the seeds "
+        f"{', '.join(map(str, found.seeds))}. "
         f"Arena: TensorFlow Lite Micro, whole graph. Latency: a short timing of bare calls, one thread, on "
         f"{found.machine['processor']}, whatever else ran."
     )

@@ -129,7 +129,7 @@ def test_what_is_there_is_not_made_again(folder: Path, study: Study, monkeypatch
 def test_an_unfinished_study_is_refused_with_its_first_cell(folder: Path, study: Study) -> None:
     done = call(folder, out="nothing")
     assert isinstance(done.exception, ConfigError)
-    assert "1 of 1 students of seed 0 are not finished, small/" in str(done.exception)
+    assert "2 of 2 students are not finished, small/" in str(done.exception)
     assert "vskd study STUDY.toml --out" in done.exception.hint
 
 
@@ -145,4 +145,4 @@ def test_an_arm_that_is_no_student_is_refused(folder: Path, study: Study) -> Non
     assert isinstance(done.exception, ConfigError)
     assert "has no student 'smal'" in str(done.exception)
     assert "small" in done.exception.hint
-    assert [cell.item for cell in students_of(study, folder / "out", 0, ("small",))] == ["small"]
+    assert [cell.item for cell in students_of(study, folder / "out", (0,), ("small",))] == ["small"]
