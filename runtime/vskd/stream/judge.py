@@ -54,6 +54,9 @@ DIRECTION_S = 20.0
 
 #: A shorter mean reading has no direction to speak of, g.
 SHORTEST_MEAN_G = 0.3
+#: A direction so close to the opposite one is taken for it, degrees.
+OPPOSITE_WITHIN_DEG = 60.0
+
 
 #: A window is first looked at in every n-th column, so that there are this many or more.
 _COLUMNS = 10
@@ -251,7 +254,7 @@ class WindowJudge:
             return ()
         way_out = (
             f"all axes seem opposite: try --axes={opposite_axes(self._axes)}"
-            if 180 - angle <= within
+            if 180 - angle <= OPPOSITE_WITHIN_DEG
             else "check --axes and the wrist that wears it"
         )
         text = f"gravity points {angle:.0f} degrees away from where it did in training; {way_out}"

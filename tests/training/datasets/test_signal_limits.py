@@ -20,13 +20,14 @@ UP = np.array([0.0, 0.6, 0.8])
 @dataclass(frozen=True)
 class Info:
     subject: str
+    label: str
 
 
 class Recordings:
-    """As ``Prepared``: recordings of some subjects, (time_s, xyz) each."""
+    """As ``Prepared``: recordings of some subjects, (time_s, xyz) each; ``ann:walk`` is a subject and a label."""
 
     def __init__(self, *recordings: tuple[str, np.ndarray, np.ndarray]) -> None:
-        self.infos = [Info(subject) for subject, _, _ in recordings]
+        self.infos = [Info(*(f"{who}:walk".split(":")[:2])) for who, _, _ in recordings]
         self._signals = [(time_s, xyz) for _, time_s, xyz in recordings]
 
     def sensor(self, recording: int) -> tuple[np.ndarray, np.ndarray]:
@@ -93,10 +94,23 @@ def test_subjects_that_wear_it_differently_widen_the_angle_but_never_past_the_op
     assert limits(("ann", *wrist(20)), gravity="removed").signal.gravity_direction == ()
 
 
-def test_a_subjects_recordings_count_together():
+def test_a_subjects_recordings_count_together_and_each_activity_may_last():
     aside = np.array([0.0, 0.8, -0.6])
     both = [(subject, *wrist(20, up=up)) for subject in ("ann", "bob") for up in (UP, aside)]
     assert limits(*both).signal.gravity_within_deg == 60
+    activities = [("ann:walk", *wrist(60)), ("ann:wave", *wrist(20, up=aside)), ("bob:walk", *wrist(20))]
+    contract = limits(*activities)
+    assert contract.signal.gravity_within_deg == pytest.approx(76 + 30, abs=1)
+    for sign, expected in ((1, False), (-1, True)):
+        named = [
+            any(
+                defect.kind == "direction"
+                for window in cut_windows(contract, *wrist(60, up=sign * up))
+                for defect in window.defects
+            )
+            for up in (UP, aside)
+        ]
+        assert any(named) is expected
     assert limits(*both, whole=True).signal.gravity_within_deg == pytest.approx(45 + 30, abs=1)
 
 

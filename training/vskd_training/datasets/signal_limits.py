@@ -34,10 +34,10 @@ LEAST_MEAN_FACTOR = 0.8
 #: root mean square of |a| so many times larger.
 MEAN_FACTOR, RMS_FACTOR = 1.5, 2.0
 
-#: A wearer's mean reading may point so much further from the training's than that of any training subject (of any
-#: training recording, where recordings are windows), and at least ``LEAST_WITHIN_DEG``. Subjects that differ more than
-#: ``MOST_WITHIN_DEG`` leave that much, so that a sensor of the opposite sign is still told; recordings that do turn the
-#: rule off, since each is judged alone.
+#: A wearer's mean reading may point so much further from the training's than that of any training subject and any
+#: activity, since twenty seconds may hold one alone (of any training recording, where recordings are windows), and at
+#: least ``LEAST_WITHIN_DEG``. Those that differ more than ``MOST_WITHIN_DEG`` leave that much, so that a sensor of the
+#: opposite sign is still told; recordings that do turn the rule off, since each is judged alone.
 ANGLE_MARGIN_DEG, LEAST_WITHIN_DEG, MOST_WITHIN_DEG = 30.0, 60.0, 120.0
 
 #: Where more than this share of the training windows are frozen, as with a sensor of a few coarse steps, or cut off, as
@@ -47,9 +47,9 @@ USUAL_IN_TRAINING = 0.01
 
 @dataclass(frozen=True)
 class _Stretch:
-    """A window's length of a recording, or all of it; of whom (or of which recording)."""
+    """A window's length of a recording, or all of it; of whom and of what (or of which recording)."""
 
-    of: Hashable
+    of: tuple[Hashable, ...]
     slow: SlowPart
     held: float
     cut_off: float
@@ -71,7 +71,10 @@ def with_signal_limits(contract: Contract, prepared: Prepared, recordings: Seque
     is_whole = contract.window.mode == "whole"
     stretches = [
         _Stretch(
-            row if is_whole else prepared.infos[row].subject, slow_part(part.T), held_share(part.T), cut_off(part.T)[0]
+            (row,) if is_whole else (("subject", prepared.infos[row].subject), ("label", prepared.infos[row].label)),
+            slow_part(part.T),
+            held_share(part.T),
+            cut_off(part.T)[0],
         )
         for row, time_s, xyz in usable
         for part in _parts(contract, time_s, xyz)
@@ -137,7 +140,8 @@ def _direction(contract: Contract, stretches: Sequence[_Stretch], *, is_whole: b
         return (), 180.0
     groups: dict[Hashable, list[SlowPart]] = defaultdict(list)
     for each in stretches:
-        groups[each.of].append(each.slow)
+        for group in each.of:
+            groups[group].append(each.slow)
     means = [mean for mean in map(mean_direction, groups.values()) if mean is not None]
     within_deg = max(LEAST_WITHIN_DEG, max(angle_deg(of_all, mean) for mean in means) + ANGLE_MARGIN_DEG)
     if is_whole and within_deg > MOST_WITHIN_DEG:
