@@ -9,7 +9,8 @@ In this order; the first defect with a label decides the event, and the network 
    the readings, or at a rate, beyond the contract's limits -> ``unknown``; else, if there is anything to say, named
 5. gravity: the slow part cannot be in g with gravity, or without it (``gravity_problem``), or it is larger than the
    contract's limits, which are those of the training with a margin -> ``unknown``. A wrong
-   scale is seen at rest, and it is the sensor's: until rest shows gravity again, no window gets an activity
+   scale is seen at rest, and it is the sensor's: until rest shows gravity again, no window gets an activity; nor does
+   one after a mean too short for gravity, until a mean is as long as it
 6. dead axis, direction: one axis reads one value, or the mean reading of twenty seconds points elsewhere than in
    training. They are named, and the network is asked
 
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 from vskd.contract import Contract, SignalSpec
 from vskd.stream.signal_checks import (
     CUT_OFF_SHARE,
+    GRAVITY_G,
     SLOW_S,
     SlowMeter,
     SlowPart,
@@ -52,11 +54,11 @@ NEAR_ZERO_G = 0.2
 #: The direction of gravity is judged by the mean reading of so many seconds.
 DIRECTION_S = 20.0
 
-#: A shorter mean reading has no direction to speak of, g.
-SHORTEST_MEAN_G = 0.3
 #: A direction so close to the opposite one is taken for it, degrees.
 OPPOSITE_WITHIN_DEG = 60.0
 
+#: A shorter mean reading has no direction to speak of, g.
+SHORTEST_MEAN_G = 0.3
 
 #: A window is first looked at in every n-th column, so that there are this many or more.
 _COLUMNS = 10
@@ -94,6 +96,7 @@ class WindowJudge:
         self._slow: SlowPart | None = None
         self._since_s = 0.0
         self._at_rest = ""  # what the last rest said of the scale
+        self._too_short = ""  # why the mean reading was too short, until one is as long as gravity
         self._overlapping = 1 if is_whole else -(-window.samples // window.hop_samples)
         self._until_next = 0  # windows, until one that the last one added does not overlap
         self._direction_windows = 1 if is_whole else max(1, round(DIRECTION_S / (self._overlapping * hop_s)))
@@ -198,13 +201,15 @@ class WindowJudge:
         if after_gap or self._is_long:
             self._since_s = start_s
         if end_s - self._since_s < self._needed_s:
-            return self._at_rest
+            return self._at_rest or self._too_short
         problem = gravity_problem(slow, included=self._included, least_share=self._signal.least_mean_share)
+        if self._included and (problem or self._too_short):
+            self._too_short = "" if slow.length_g >= GRAVITY_G[0] else problem or self._too_short
         if slow.square > self._smallest_limit and not problem:
             problem = self._beyond_training(slow)
         if (problem or self._at_rest) and slow.is_calm:
             self._at_rest = problem
-        return problem or self._at_rest
+        return problem or self._at_rest or self._too_short
 
     def _averaged(self, newest: SlowPart, after_gap: bool) -> SlowPart:
         if self._slow is None or after_gap:

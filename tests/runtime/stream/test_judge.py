@@ -244,6 +244,17 @@ def test_one_dead_axis_is_named_while_it_is_dead():
     assert classifier.health.flat == [0, len(named), 0]
 
 
+def test_after_a_mean_too_short_for_gravity_no_window_is_answered_until_one_is_as_long():
+    """Without gravity some windows have a mean of their own by chance: a third of a g, a tenth of their movement."""
+    moving = wrist(30, swing_g=3.0) - UP
+    moving[700:900] += 0.4 * UP
+    events, _ = events_of(contract_of(), moving)
+    assert {event.label for event in events} == {"unknown"}
+    circled = np.concatenate([wrist(6), wrist(6, swing_g=2.0) - UP, wrist(6, swing_g=0.4)])
+    labels = [event.label for event in events_of(contract_of(), circled)[0]]
+    assert (labels[0], labels[14], labels[-1]) == ("z up", "unknown", "z up")
+
+
 @pytest.mark.parametrize("silence", ["zeros", "gap"])
 def test_what_came_before_a_silence_tells_nothing_of_short_windows_after_it(silence):
     """The wrist may have turned meanwhile: the mean of both would be as short as without gravity."""
