@@ -92,6 +92,10 @@ def flat(values: np.ndarray) -> None:
     values[:, 2] = 0.25
 
 
+def die(values: np.ndarray) -> None:
+    values[300:, 1] = values[300, 1]
+
+
 def equal(values: np.ndarray) -> None:
     values[:, 1] = values[:, 0]
 
@@ -105,6 +109,7 @@ def equal(values: np.ndarray) -> None:
         (clip_calibrated, "clipped readings", "cut off at 2.05 g"),
         (beyond, "readings beyond any sensor", "1 samples read more than 100 g, up to 250"),
         (flat, "dead axis", "z reads 0.25 g throughout"),
+        (die, "dead axis", " g for 4.0 s from 6.00 s on, while another axis moves"),
         (equal, "equal axes", "x and y read the same throughout"),
     ],
 )
@@ -114,6 +119,13 @@ def test_readings_that_hardly_can_be_are_doubtful(change: Callable[[np.ndarray],
     assert defects[kind].doubtful
     assert not defects[kind].left_out
     assert defects[kind].way_out
+
+
+def test_a_coarse_sensor_at_rest_and_a_short_hold_are_no_dead_axis() -> None:
+    rest = np.array([0.3, -0.6, 0.74]) + np.random.default_rng(1).normal(0, 0.01, (500, 3))
+    assert found(changed(acceleration_g=np.round(rest * 16) / 16)) == []
+    short = with_readings(lambda values: values.__setitem__((slice(300, 399), 1), 0.1))
+    assert found(short) == []
 
 
 def test_zeros_before_the_sensor_wakes_are_counted() -> None:

@@ -36,6 +36,8 @@ _USUAL_HZ = (10.0, 500.0)
 LARGEST_READING_G = 100.0
 #: No axis changes for so long, s, or for the whole of a shorter recording.
 FROZEN_S = 2.0
+#: While another axis varies so much (standard deviation, g), no live one reads one value, not even in coarse steps.
+_MOVES_G = 0.1
 #: A step of so many usual ones is a gap.
 _GAP_STEPS = 10
 #: Stretches of ``SLOW_S`` that contradict gravity before the recording does.
@@ -109,6 +111,7 @@ def _of_readings(recording: Recording) -> Iterator[Defect]:
     if flat:
         read = ", ".join(f"{_AXES[axis]} reads {acceleration_g[axis, 0]:.3g} g" for axis in flat)
         yield _doubt(recording, f"{read} throughout", "dead axis", _DROP)
+    yield from _of_dying_axes(recording, flat)
     if equal := equal_axes(acceleration_g):
         what = f"{' and '.join(_AXES[axis] for axis in equal)} read the same throughout"
         yield _doubt(recording, what, "equal axes", "name the right columns")
@@ -130,6 +133,20 @@ def _of_readings(recording: Recording) -> Iterator[Defect]:
     if share > CUT_OFF_SHARE:
         what = f"{share:.1%} of the samples are cut off at {at_g:.3g} g, the end of the sensor's range"
         yield _doubt(recording, what, "clipped readings", "record with a larger range, or drop the clip")
+
+
+def _of_dying_axes(recording: Recording, flat: tuple[int, ...]) -> Iterator[Defect]:
+    """Axes other than the flat ones that read one value for ``FROZEN_S`` while another one moves."""
+    acceleration_g, time_s = recording.acceleration_g.T, recording.time_s
+    for axis in set(range(len(acceleration_g))).difference(flat):
+        row = acceleration_g[axis]
+        starts = np.concatenate(([0], np.flatnonzero(np.diff(row)) + 1, [len(row)]))
+        longest = int(np.diff(starts).argmax())
+        held = slice(starts[longest], starts[longest + 1])
+        held_s = (held.stop - held.start) / rate_hz(time_s)
+        if held_s >= FROZEN_S and acceleration_g[:, held].std(axis=1).max() > _MOVES_G:
+            what = f"{_AXES[axis]} reads {row[held.start]:.3g} g for {held_s:.1f} s from {time_s[held.start]:.2f} s on"
+            yield _doubt(recording, f"{what}, while another axis moves", "dead axis", _DROP)
 
 
 def _of_gravity(recording: Recording, gravity: Gravity) -> Iterator[Defect]:
