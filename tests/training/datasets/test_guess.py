@@ -87,3 +87,26 @@ def test_what_cannot_be_guessed_is_said(tmp_path: Path) -> None:
     (tmp_path / "poem.txt").write_text("x,y,z\n" + "".join(f"{x:.3f},{y:.3f},{z:.3f}\n" for x, y, z in still))
     with pytest.raises(DataError, match=r"poem\.txt: there is no column of times, and no rate"):
         init(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dates", "unit", "sure"),
+    [
+        (("03/04/2026",), "%d/%m/%Y %H:%M:%S.%f", False),
+        (("12/04/2026", "13/04/2026"), "%d/%m/%Y %H:%M:%S.%f", True),
+        (("04/12/2026", "04/13/2026"), "%m/%d/%Y %H:%M:%S.%f", True),
+    ],
+)
+def test_day_and_month_are_told_apart_by_all_of_the_file_or_said_to_be_a_guess(
+    tmp_path: Path, dates: tuple[str, ...], unit: str, sure: bool
+) -> None:
+    one = take("ann", "walk", 50)
+    rows = [
+        f"{dates[index * len(dates) // len(one.xyz)]} 23:59:{50 + at:09.6f},{x:.3f},{y:.3f},{z:.3f}\n"
+        for index, (at, (x, y, z)) in enumerate(zip(one.time_s, one.xyz, strict=True))
+    ]
+    (tmp_path / "ann_walk.csv").write_text("date,x,y,z\n" + "".join(rows))
+    init(tmp_path)
+    (line,) = (line for line in (tmp_path / "dataset.toml").read_text().splitlines() if line.startswith("time_unit"))
+    assert unit in line
+    assert ("03/04/2026 23:59:50.000000 may be the other way round (%m/%d/%Y %H:%M:%S.%f)" in line) != sure

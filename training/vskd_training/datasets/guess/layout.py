@@ -248,11 +248,16 @@ def _clock_of(
     layout: Layout, names: Sequence[str], rows: Table, place: int
 ) -> tuple[float, int, str, float, str] | None:
     """Jitter, place, unit, rate (where rows share a time) and reason of a column of times; None if it is none."""
-    if (unit := _dated(rows, place)) is not None:
+    if (unit := _dated(rows, place, _FORMATS)) is not None:
         probe = replace(layout, time=_written(place, names) if names else place + 1, time_unit=unit, rate_hz=0.0)
         columns = columns_of(probe, list(names) or [""] * len(rows[0]))
         seconds = np.array([columns.clock(row[place].strip()) for row in rows if row[place].strip()]) / 1e6
-        return _steps(seconds, place, unit)
+        found = _steps(seconds, place, unit)
+        other = unit.replace("%d/%m", "%m/%d")
+        if found is None or other == unit or _dated(rows, place, (other,)) is None:
+            return found
+        text = rows[0][place].strip()
+        return (*found[:4], f"{found[4]}; day before month: NOT SURE, {text} may be the other way round ({other})")
     values = _column(layout, rows, place)
     values = values[np.isfinite(values)]
     steps = np.diff(values)
@@ -282,12 +287,12 @@ def _steps(seconds: NDArray[np.float64], place: int, unit: str) -> tuple[float, 
     return jitter, place, unit, 0.0, f"{1 / usual_s:.4g} Hz in {unit}"
 
 
-def _dated(rows: Table, place: int) -> str | None:
-    """The format of a column of dates, None if it holds none."""
-    texts = [row[place].strip() for row in rows[:20]]
-    if not any(":" in text for text in texts):
+def _dated(rows: Table, place: int, formats: Sequence[str]) -> str | None:
+    """The first of these formats that a column of dates has throughout, None if there is none."""
+    texts = [text for row in rows if (text := row[place].strip())]
+    if not any(":" in text for text in texts[:20]):
         return None
-    for unit in _FORMATS:
+    for unit in formats:
         columns = columns_of(Layout(header=False, time=1, time_unit=unit, x=1, y=1, z=1), [""])
         try:
             for text in texts:
