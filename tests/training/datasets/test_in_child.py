@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from vskd.errors import DataError
 from vskd_training.datasets.check import check
 from vskd_training.datasets.files import in_child
 from vskd_training.datasets.files.in_child import Reading, read_in_child
+from vskd_training.datasets.files.video import read_clip
 from vskd_training.datasets.folder.reader import FolderSource
 from vskd_training.datasets.recording import BrokenFileError
 
@@ -39,6 +42,15 @@ def hangs(path: Path) -> Reading:
 
 def leaves(path: Path) -> Reading:
     os._exit(3)
+
+
+def its_limits(path: Path) -> Reading:
+    return Reading((), [resource.getrlimit(which) for which in (resource.RLIMIT_AS, resource.RLIMIT_CORE)])
+
+
+def takes_all_memory(path: Path) -> Reading:
+    np.empty(in_child._memory(), np.uint8)
+    return Reading(())
 
 
 def fails(path: Path, what: str) -> Reading:
@@ -99,6 +111,23 @@ def test_an_error_comes_back_as_one(what: str, error: type[DataError], message: 
         read_in_child(fails, HERE, what, where="x")
     if isinstance(caught.value, BrokenFileError):
         assert caught.value.defect.kind == kind
+
+
+def test_the_child_has_a_limit_of_memory_and_leaves_no_core_file() -> None:
+    with pytest.raises(BrokenFileError, match=r"needs more than \d+ GiB") as caught:
+        read_in_child(takes_all_memory, HERE, where="x")
+    assert caught.value.defect.kind == "needs too much memory"
+    limits = read_in_child(its_limits, HERE, where="x").plain
+    assert limits == [[in_child._memory()] * 2, [0, 0]]
+
+
+def test_a_video_that_states_more_than_all_memory_costs_its_clip(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("frames.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (2**42, 2, 2)})
+    with pytest.raises(BrokenFileError, match=r"^x: cannot be read as \.npz \(Unable to allocate 16\.0 TiB") as caught:
+        read_clip(path, where="x", height=2, width=2)
+    assert caught.value.defect.kind == "unreadable"
 
 
 @pytest.mark.parametrize(
