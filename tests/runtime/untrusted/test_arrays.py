@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from vskd.untrusted.arrays import read_npz
+from vskd.untrusted.arrays import MOST_ARRAYS, read_npz
 
 ARRAYS = arrays_of.arrays(
     dtype=st.sampled_from([np.dtype(name) for name in ("<f8", ">f4", "<i8", "|u1", "|b1", "<U5", ">U2")]),
@@ -45,6 +45,32 @@ def test_two_members_of_one_name_are_refused():
             archive.writestr("a.npy", b"two")
     with pytest.raises(ValueError, match="two of its members have one name"):
         read_npz(stream)
+
+
+def test_more_arrays_than_may_be_are_refused():
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number in range(MOST_ARRAYS + 1):
+            archive.writestr(f"{number}.npy", b"")
+    with pytest.raises(ValueError, match=f"it holds {MOST_ARRAYS + 1} members, and at most {MOST_ARRAYS} are read"):
+        read_npz(stream)
+
+
+@pytest.mark.parametrize("shape", [(2,), (4,)])
+def test_a_header_that_tells_of_other_bytes_than_there_are_is_refused(shape):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive, archive.open("a.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        member.write(bytes(12))
+    with pytest.raises(ValueError, match=r"its member 'a\.npy' has 12 bytes, which are not float32 of shape"):
+        read_npz(stream)
+
+
+def test_arrays_are_added_up_before_any_is_read():
+    content = archive_of(a=np.zeros(100, "u1"), b=np.zeros(100, "u1"))
+    assert len(read_npz(content, largest_bytes=1000)) == 2
+    with pytest.raises(ValueError, match=r"its arrays have \d+ bytes, and at most 300 are read"):
+        read_npz(content, largest_bytes=300)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "folder/"])
