@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from vskd.contract import GafSpec
+from vskd.contract import Contract, GafSpec, WindowSpec
 from vskd.errors import ConfigError, DataError
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import UNLABELLED
@@ -24,7 +25,7 @@ from vskd_training.loop.train import train_student, train_teacher
 from vskd_training.models.output import ModelOutput
 from vskd_training.runs.run import Run
 from vskd_training.runs.trained import trained_student
-from vskd_training.settings import DistillationConfig, StudentConfig
+from vskd_training.settings import Config, DataConfig, DistillationConfig, StudentConfig
 
 
 def output(logits: torch.Tensor) -> ModelOutput:
@@ -191,6 +192,16 @@ def test_a_student_of_another_depth_is_trained_and_found_again(tiny: Experiment,
     assert again.config.student == how
     assert sum(value.numel() for value in trained_student(again).parameters()) == run.card["parameters"]
     assert run.card["parameters"] != student(tiny, tmp_path / "18").card["parameters"]
+
+
+@pytest.mark.parametrize(("role", "refused"), [("teacher", False), ("student", True)])
+def test_another_rate_is_nothing_to_a_teacher_and_refused_of_a_student_by_its_key(role: str, refused: bool) -> None:
+    config = Config(data=DataConfig(dataset="synthetic", view="rendered"))
+    slower = dataclasses.replace(config, window=WindowSpec(rate_hz=25.0))
+    run = Run(Path("other"), {"role": role}, slower, Contract(labels=("a", "b")))
+    message = r"has window\.rate_hz = 25\.0, this config 50\.0"
+    with pytest.raises(ConfigError, match=message) if refused else nullcontext():
+        check_configs([run], config)
 
 
 def _of_contract(experiment: Experiment, **changes: Any) -> Experiment:

@@ -67,6 +67,9 @@ _NO_MATTER = ("allow_leak", "allow_missing_classes", "validation_subjects")
 def check_configs(teachers: Sequence[Run], config: Config) -> None:
     """Refuse teachers of other data by their configs, before any recording is read.
 
+    A teacher's [window] may be another one: it sees the frames or joints of a student's window, never the wrist's
+    samples, so that their rate is nothing to it. A student that teaches reads the samples themselves.
+
     Raises
     ------
     ConfigError : a forest; a key of ``[data]`` or ``[labels]``, or of a student the ``[window]``, that differs
