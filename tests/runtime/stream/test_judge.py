@@ -223,6 +223,11 @@ def test_gravity_of_the_other_sign_is_named_with_the_axes_that_mend_it():
     assert mapped[-1].defects[0].text.endswith("try --axes=y,x,-z")
     aside, _ = events_of(contract_of(), wrist(60)[:, [0, 2, 1]] * [1, 1, -1])
     assert aside[-1].defects[0].text.endswith("check --axes and the wrist that wears it")
+    for angle, way_out in ((110.0, "check --axes and the wrist that wears it"), (130.0, "--axes=-x,-y,-z")):
+        across = np.cross(UP, [0, 0, 1]) / np.linalg.norm(np.cross(UP, [0, 0, 1]))
+        up = UP * np.cos(np.radians(angle)) + across * np.sin(np.radians(angle))
+        events, _ = events_of(contract_of(gravity_within_deg=100.0), wrist(30) - UP + up)
+        assert events[-1].defects[0].text.endswith(way_out)
 
 
 @given(st.permutations("xyz"), st.tuples(*[st.sampled_from(["", "-", "+"])] * 3))
