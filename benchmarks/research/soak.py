@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd import Classifier, Contract
+from vskd.engines import Engine
 from vskd_benchmarks.measure.memory import resident_bytes
 
 #: Python's allocator rounds to arenas of 1 MiB; a growth of two is none.
@@ -28,7 +29,7 @@ PUSH = 25
 READINGS = 20
 
 
-class MeanEngine:
+class MeanEngine(Engine):
     """Logits are the means of the axes."""
 
     name = "mean"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from vskd.bundle import refuse_existing, write_bundle
@@ -98,7 +99,7 @@ def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress
     student, contract = frozen_copy(request.student), request.contract
     seen = request.seen_in_training
     progress(f"Running the trained network on {'training' if seen else 'held-out'} and adversarial windows")
-    evidence = gather_evidence(student, contract, request.held_out, seen_in_training=seen)
+    evidence = gather_evidence(student, contract, request.held_out, drawn, seen_in_training=seen)
     training = request.training or Counter(contract.labels[label] for label in request.calibration.labels.tolist())
     classes, in_classes = check_classes(contract.labels, training, request.held_out)
     encoder, in_encoder = check_encoder(student, contract, evidence)
@@ -111,7 +112,8 @@ def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress
     if request.variants:
         progress("Making and running the variants")
         variants = make_variants(student, contract, files=files, calibration=drawn, models=request.models)
-        parity, in_variants = check_variants(variants, student, contract, evidence, judged.logits)
+        logits = {file: run.logits for file, run in judged.runs.items()}
+        parity, in_variants = check_variants(variants, student, contract, evidence, logits)
     progress("Comparing the quantized models with the float ones, layer by layer")
     layers = compare_layers(request.models, files, evidence.layer_windows())
     return Findings(
@@ -121,7 +123,7 @@ def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress
         evidence=evidence,
         files=files,
         variants=variants,
-        logits=judged.logits,
+        runs=judged.runs,
         tables={"classes": classes, "encoder": encoder, "layers": layers, **judged.tables},
         variant_parity=parity,
         violations=(*in_classes, *in_encoder, *judged.violations, *in_variants),
@@ -135,13 +137,13 @@ def _write(findings: Findings) -> ExportReport:
     path = write_bundle(
         request.out,
         contract=contract,
-        models=request.models,
+        models=[replace(model, embedding_size=evidence.embeddings.shape[1]) for model in request.models],
         files={
             **files,
             **findings.variants,
             **_in_c(findings),
             **make_golden_stream(findings.student, contract, evidence, files, request.models),
-            GOLDEN_VECTORS: golden_to_bytes(make_golden(evidence, contract, findings.logits)),
+            GOLDEN_VECTORS: golden_to_bytes(make_golden(evidence, contract, findings.runs)),
             REPORT: to_bytes(content),
             REPORT_PAGE: page(content, contract),
         },

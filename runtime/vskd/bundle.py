@@ -155,8 +155,10 @@ class Bundle:
         if is_installed(engine):
             from vskd.engines.trial import try_once  # numpy is slow to import
 
-            shape, classes = self.contract.window_shape, len(self.contract.labels)
-            try_once(engine, path, sha256=self.files[entry.file].sha256, window_shape=shape, classes=classes)
+            try_once(
+                engine, path, sha256=self.files[entry.file].sha256, window_shape=self.contract.window_shape,
+                classes=len(self.contract.labels), features=entry.embedding_size,
+            )  # fmt: skip
         return open_engine(engine, path, threads=threads)
 
     def model_problem(self, entry: ModelEntry) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vskd.bundle_files import MANIFEST
-from vskd.closed import from_mapping
-from vskd.engines import ModelFormat
+from vskd.closed import check_numbers, from_mapping, number
+from vskd.engines import MOST_FEATURES, ModelFormat
 from vskd.errors import BundleError, ConfigError
 from vskd.untrusted.documents import read_json
 
@@ -35,22 +35,26 @@ _FILE_NAME = re.compile(r"\w[\w.-]{0,99}(/\w[\w.-]{0,99}){0,7}", re.ASCII)
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model file: raw window (1, channels, samples) in g -> logits (1, classes).
+    """One model file: raw window (1, channels, samples) in g -> logits (1, classes), embedding (1, embedding_size).
 
     Attributes
     ----------
     file : name within the bundle
     format : decides which engines can run it
     recipe : numeric form: ``fp32``, ``w8a8-static-pc`` (int8 weights per channel, int8 activations, static)
+    embedding_size : features of the second output, by which examples are compared; 0 for a model that gives logits
+        alone, as those of older bundles
     """
 
     file: str
     format: ModelFormat
     recipe: str
+    embedding_size: int = number(0, 0, MOST_FEATURES)
 
     def __post_init__(self) -> None:
         if not _WORD.fullmatch(self.recipe):
             raise ConfigError(f"a recipe is made of letters, digits, '_', '.' and '-', got {self.recipe[:80]!r}")
+        check_numbers(self, "model")
 
 
 @dataclass(frozen=True)

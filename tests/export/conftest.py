@@ -112,8 +112,8 @@ def drawn(trained: Trained) -> WindowSet:
 
 
 @pytest.fixture(scope="session")
-def evidence(student: Student, trained: Trained) -> Evidence:
-    return gather_evidence(student, trained.contract, trained.held_out)
+def evidence(student: Student, trained: Trained, drawn: WindowSet) -> Evidence:
+    return gather_evidence(student, trained.contract, trained.held_out, drawn)
 
 
 @pytest.fixture(scope="session")

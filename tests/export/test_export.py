@@ -23,7 +23,7 @@ from click.testing import CliRunner
 
 import vskd
 from vskd.bundle import Bundle, write_bundle
-from vskd.checks.golden import golden_to_bytes, read_golden
+from vskd.checks.golden import golden_to_bytes, least_cosine, read_golden
 from vskd.checks.selftest import selftest
 from vskd.commands.inspect import inspect
 from vskd.commands.verify import verify
@@ -33,7 +33,7 @@ from vskd_export.build import export_bundle
 from vskd_export.convert import tflite_file
 from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.judge import engines, gate, micro
-from vskd_export.judge.evidence import torch_logits
+from vskd_export.judge.evidence import torch_outputs
 from vskd_export.judge.float64_encoders import reference_encoded
 from vskd_export.judge.violations import REMEDIES, Violation
 from vskd_export.package.report import ExportReport
@@ -50,7 +50,7 @@ FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE = (model.file for model i
 def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, trained: Trained) -> None:
     bundle.check()
     assert bundle.contract == trained.contract
-    assert bundle.models == MODELS
+    assert bundle.models == tuple(dataclasses.replace(model, embedding_size=300) for model in MODELS)
     assert set(bundle.files) == {
         "contract.json", "golden/vectors.npz", "report.json", "report.html", "model_data.h", "model_data.c",
         "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv",
@@ -88,6 +88,8 @@ def test_the_report_holds_parity_flips_sizes_calibration_and_versions(
     assert all(row["largest_difference"] <= 1e-4 and row["flips"] == 0 for row in report["parity"])
     assert {row["file"] for row in report["quantized"]} == {INTEGER_ONNX, INTEGER_TFLITE}
     assert all(row["flip_rate"] <= row["flip_rate_limit"] for row in report["quantized"])
+    assert all(row["nearest_changed"] <= row["nearest_changed_limit"] for row in report["quantized"])
+    assert all(row["embedding_difference"] <= 1e-4 for row in report["parity"])
     assert report["sizes"][INTEGER_ONNX]["weights_ratio"] == 4.0
     assert report["degraded"] == []
     assert report["recipes"][INTEGER_TFLITE]["calibrated"]
@@ -162,13 +164,18 @@ def test_ports_are_named_and_fixed(files: dict[str, bytes], trained: Trained) ->
     for name in (FLOAT_ONNX, INTEGER_ONNX):
         session = onnxruntime.InferenceSession(files[name], providers=["CPUExecutionProvider"])
         ports = [(port.name, port.shape, port.type) for port in (*session.get_inputs(), *session.get_outputs())]
-        assert ports == [("window", [1, 3, 64], "tensor(float)"), ("logits", [1, 4], "tensor(float)")]
+        assert ports == [
+            ("window", [1, 3, 64], "tensor(float)"),
+            ("logits", [1, 4], "tensor(float)"),
+            ("embedding", [1, 300], "tensor(float)"),
+        ]
     for name in (FLOAT_TFLITE, INTEGER_TFLITE):
         graph = tflite_file.read_model(files[name]).subgraphs[0]
         tensors = [graph.tensors[index] for index in (*graph.inputs, *graph.outputs)]
         assert [(tensor.name, list(tensor.shape), tensor.type) for tensor in tensors] == [
             (b"window", [1, 3, 64], schema.TensorType.FLOAT32),
             (b"logits", [1, 4], schema.TensorType.FLOAT32),
+            (b"embedding", [1, 300], schema.TensorType.FLOAT32),
         ]
 
 
@@ -197,11 +204,15 @@ def test_the_integer_tflite_is_float_up_to_the_image_and_int8_behind(files: dict
     start = operators.index("QUANTIZE")
 
     assert operators.count("QUANTIZE") == 1
-    assert operators.count("DEQUANTIZE") == 1
+    assert operators.count("DEQUANTIZE") == 2  # of the outputs
     assert "BATCH_MATMUL" in operators[:start]
     outputs = [graph.tensors[operator.outputs[0]].type for operator in graph.operators]
     assert set(outputs[:start]) == {schema.TensorType.FLOAT32}
-    assert set(outputs[start:-1]) == {schema.TensorType.INT8}
+    behind = [kind for kind, name in zip(outputs[start:], operators[start:], strict=True) if name != "DEQUANTIZE"]
+    assert set(behind) == {schema.TensorType.INT8}
+    # The classifier reads the integers, not their float copy.
+    last = graph.operators[len(operators) - 1 - operators[::-1].index("FULLY_CONNECTED")]
+    assert graph.tensors[last.inputs[0]].type == schema.TensorType.INT8
 
 
 def test_weights_are_quantized_per_channel(files: dict[str, bytes]) -> None:
@@ -228,13 +239,50 @@ def test_golden_vectors_cover_every_class_and_every_adversarial_window(bundle: B
     real = [name for name in golden.names if name.startswith("real ")]
     assert len(real) == 32
     assert {"adversarial flat", "adversarial enormous", "adversarial dead axis y"} <= set(golden.names)
-    assert set(golden.model_logits) == {model.file for model in MODELS}
+    assert set(golden.model_logits) == set(golden.model_embeddings) == {model.file for model in MODELS}
     np.testing.assert_allclose(golden.probabilities.sum(axis=1), 1.0, atol=1e-6)
     assert golden.labels.tolist() == golden.logits.argmax(axis=1).tolist()
     top_two = np.sort(golden.probabilities, axis=1)[:, -2:]
     np.testing.assert_allclose(golden.margins, top_two[:, 1] - top_two[:, 0], atol=1e-6)
     for name in (FLOAT_ONNX, FLOAT_TFLITE):
         assert np.abs(golden.model_logits[name] - golden.logits).max() <= 1e-4
+        assert np.abs(golden.model_embeddings[name] - golden.embeddings).max() <= 1e-4
+    for name in (INTEGER_ONNX, INTEGER_TFLITE):
+        assert least_cosine(golden.model_embeddings[name], golden.embeddings)[0] > 0.95
+
+
+def test_a_replay_tells_an_embedding_that_points_elsewhere(bundle: Bundle, tmp_path: Path) -> None:
+    golden = read_golden(bundle)
+    wrong = golden.embeddings.copy()
+    wrong[2] = wrong[2, ::-1]
+    recorded = {**golden.model_embeddings, INTEGER_ONNX: wrong}
+    changed = rewrite_golden(bundle, tmp_path / "x.bundle", embeddings=wrong, model_embeddings=recorded)
+
+    checks = [check for check in selftest(changed, engine="onnxruntime") if check.problem]
+    assert [check.stage for check in checks] == ["embedding", "embedding"]
+    assert all(f"the embedding of window {golden.names[2]!r} is another one" in check.problem for check in checks)
+    assert "largest difference" in checks[0].problem
+    assert "least cosine" in checks[1].problem
+
+
+def test_a_bundle_from_before_embeddings_opens_verifies_and_runs(bundle: Bundle, tmp_path: Path) -> None:
+    """As such bundles are: nothing in manifest and golden vectors tells of the embedding."""
+    golden = dataclasses.replace(read_golden(bundle), embeddings=None, model_embeddings={})
+    files = {name: (bundle.path / name).read_bytes() for name in bundle.files if name != "contract.json"}
+    files["golden/vectors.npz"] = golden_to_bytes(golden)
+    folder = write_bundle(tmp_path / "old.bundle", contract=bundle.contract, models=MODELS, files=files)
+    listed = folder / "manifest.json"
+    manifest = json.loads(listed.read_text())
+    for model in manifest["models"]:
+        assert model.pop("embedding_size") == 0
+    listed.write_text(json.dumps(manifest))
+
+    old = Bundle.open(folder)
+    assert [model.embedding_size for model in old.models] == [0] * 4
+    checks = list(selftest(old, engine="onnxruntime"))
+    assert [check.problem for check in checks] == [""] * len(checks)
+    assert "embedding" not in {check.stage for check in checks}
+    assert "none: an older export" in CliRunner().invoke(inspect, [str(folder)]).output
 
 
 def test_every_check_passes_where_the_bundle_was_made(bundle: Bundle) -> None:
@@ -405,7 +453,7 @@ def test_a_format_without_an_engine_cannot_be_checked(
 ) -> None:
     monkeypatch.setattr(engines, "installed_engines", lambda: ("onnxruntime",))
     with pytest.raises(MissingExtraError, match=r"checking model\.fp32\.tflite needs ai_edge_litert.*vskd\[litert\]"):
-        engines.run_engines(MODELS, files, trained.held_out.windows[:1])
+        engines.run_engines(MODELS, files, trained.held_out.windows[:1], trained.held_out.windows[:1])
 
 
 def test_it_runs_on_a_microcontrollers_interpreter(
@@ -417,8 +465,11 @@ def test_it_runs_on_a_microcontrollers_interpreter(
     assert 10_000 < exported.content["micro"]["arena_bytes"] < 80_000
 
     windows = trained.held_out.windows[:4]
-    expected = torch_logits(trained.student, windows)
-    np.testing.assert_allclose(micro.run_micro(files[FLOAT_TFLITE], windows).logits, expected, atol=1e-4)
+    logits, embeddings = torch_outputs(trained.student, windows)
+    run = micro.run_micro(files[FLOAT_TFLITE], windows)
+    np.testing.assert_allclose(run.logits, logits, atol=1e-4)
+    np.testing.assert_allclose(run.embeddings, embeddings, atol=1e-4)
+    assert exported.content["micro"]["least_cosine"] > 0.99
 
 
 def test_a_failed_step_shows_its_standard_error_and_a_missing_library_its_extra() -> None:

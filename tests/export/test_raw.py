@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from click.testing import CliRunner
 
 from vskd.bundle import Bundle
+from vskd.checks.golden import least_cosine, read_golden
 from vskd.checks.selftest import selftest
 from vskd.commands.inspect import inspect
 from vskd.contract import Contract, RawSpec, WindowSpec
@@ -126,7 +127,27 @@ def test_behind_the_encoder_all_is_int8_the_depthwise_convolutions_too(raw: RawE
         if name == "DEPTHWISE_CONV_2D":
             weights = graph.tensors[operator.inputs[1]]
             assert len(weights.quantization.scale) == weights.shape[3]
-    assert names.count("DEQUANTIZE") == 1
+    assert names.count("DEQUANTIZE") == 2
+
+
+def test_the_embedding_is_what_the_classifier_reads_the_branches_side_by_side(raw: RawExport) -> None:
+    bundle, student = Bundle.open(raw.report.path), raw.trained.student
+    golden, read = read_golden(bundle), list[torch.Tensor]()
+    hooks = [student.classifier.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))]
+    branches = list(student.branches) if isinstance(student, BranchedStudent) else []
+    hooks += [branch.register_forward_hook(lambda *call: read.append(call[2])) for branch in branches]
+    with torch.inference_mode():
+        student(torch.from_numpy(golden.windows))
+    for hook in hooks:
+        hook.remove()
+    *parts, whole = (given.numpy() for given in read)
+    np.testing.assert_allclose(golden.embeddings, whole, atol=1e-5)
+    if parts:
+        np.testing.assert_allclose(golden.embeddings, np.concatenate(parts, axis=1), atol=1e-5)
+    assert {model.embedding_size for model in bundle.models} == {whole.shape[1]}
+    for model in bundle.models:
+        limit = 0.95 if "w8a8" in model.recipe else 0.9999
+        assert least_cosine(golden.model_embeddings[model.file], whole)[0] > limit
 
 
 def test_it_is_small_and_runs_in_tensorflow_lite_micro(raw: RawExport) -> None:
@@ -169,7 +190,7 @@ def test_inspect_says_what_a_raw_student_is_and_counts_its_weights_in_every_reci
     assert {graph["parameters"] for graph in graphs.values()} == {weights}
     assert {file for file, graph in graphs.items() if graph["quantization"]} == {INTEGER_ONNX, INTEGER_TFLITE}
     for file in (INTEGER_ONNX, INTEGER_TFLITE):
-        assert list(graphs[file]["quantization"]) == ["encoded", "logits"]
+        assert list(graphs[file]["quantization"]) == ["encoded", "embedding", "logits"]
 
 
 @pytest.mark.parametrize(("name", "size"), [("tiny", 2 * 28), ("watch", 2 * 36)])

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from vskd.bundle import Bundle
 from vskd.bundle_files import signatures_file, variant_file
+from vskd.checks.golden import cosines
 from vskd.commands.inspect import inspect
 from vskd.decide import softmax
 from vskd.errors import GateError
@@ -55,7 +56,7 @@ def run_onnx(content: bytes, values: Float32) -> Float32:
 
 def run_signature(content: bytes, variant: str, values: Float32) -> Float32:
     runner = Interpreter(model_content=content, num_threads=1).get_signature_runner(variant)
-    source, sink = SIGNATURES[variant]
+    source, (sink, *_) = SIGNATURES[variant]
     return np.concatenate([runner(**{source: each[None]})[sink] for each in values])
 
 
@@ -205,6 +206,32 @@ def test_float_variants_are_judged_by_torch_and_not_by_the_exported_model(
     ]
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_window_and_the_image_variant_give_the_embedding_too(
+    variants: dict[str, bytes], files: dict[str, bytes], evidence: Evidence, trained: Trained, recipe: str
+) -> None:
+    window = evidence.windows[:1]
+    image = reference_encoded(window, trained.contract).astype(np.float32)
+    signatures = Interpreter(model_content=variants[signatures_file(recipe)], num_threads=1)
+    onnx_image = onnxruntime.InferenceSession(variants[variant_file("image", recipe)])
+    for given in (
+        signatures.get_signature_runner("window")(window=window)["embedding"],
+        signatures.get_signature_runner("image")(image=image)["embedding"],
+        onnx_image.run(["embedding"], {"image": image})[0],
+    ):
+        expected = evidence.embeddings[:1]
+        assert cosines(given, expected)[0] >= (0.999999 if recipe == FLOAT_RECIPE else 0.99)
+
+
+def test_the_gate_refuses_a_variant_with_another_embedding(
+    variants: dict[str, bytes], evidence: Evidence, check: Any
+) -> None:
+    turned = dataclasses.replace(evidence, embeddings=np.roll(evidence.embeddings, 1, axis=1))
+    image = variant_file("image", FLOAT_RECIPE)
+    _, (violation,) = check({image: variants[image]}, turned)
+    assert (violation.code, violation.component) == ("variant-values", image)
+
+
 def test_the_gate_refuses_an_integer_variant_that_changes_labels(
     variants: dict[str, bytes], evidence: Evidence, check: Any
 ) -> None:
@@ -253,13 +280,13 @@ def test_an_export_writes_them_on_request_and_inspect_shows_them(
     opened.check()
 
     assert set(variants) <= set(opened.files)
-    assert opened.models == MODELS
+    assert [model.file for model in opened.models] == [model.file for model in MODELS]
     assert set(opened.graphs) == {*known_models, *variants}
     assert opened.graphs[signatures_file(FLOAT_RECIPE)].operators["CONV_2D"] == 60
     parity = [row for content in report.content["variants"].values() for row in content["parity"]]
     assert len(parity) == 2 * len(SIGNATURES) + 5
     output = CliRunner().invoke(inspect, [str(report.path)]).output
-    assert "image (1, 3, 32, 32) -> logits (1, 4)" in output
+    assert "image (1, 3, 32, 32) -> logits (1, 4), embedding (1, 300)" in output
     assert "encoder    window (1, 3, 64) -> image (1, 3, 32, 32)" in output
     assert "probabilities window (1, 3, 64) -> probabilities (1, 4)" in output
 

@@ -31,14 +31,23 @@ SAMPLES = 32
 LABELS = ("x up", "y up", "z up")
 
 
-def mean_model_onnx(samples: int = SAMPLES, inputs: int = 1, contract: Contract | None = None) -> bytes:
-    """(1, 3, samples) -> (1, 3): the mean of every axis; further inputs are there to be refused."""
+def mean_model_onnx(
+    samples: int = SAMPLES, inputs: int = 1, contract: Contract | None = None, embedding: bool = False
+) -> bytes:
+    """(1, 3, samples) -> (1, 3): the mean of every axis, and as embedding the largest reading of each.
+
+    Further inputs are there to be refused.
+    """
     ports = [helper.make_tensor_value_info(f"window{i}", TensorProto.FLOAT, [1, 3, samples]) for i in range(inputs)]
+    names = ["logits", "embedding"] if embedding else ["logits"]
     graph = helper.make_graph(
-        [helper.make_node("ReduceMean", ["window0", "axes"], ["logits"], keepdims=0)],
+        [
+            helper.make_node(kind, ["window0", "axes"], [name], keepdims=0)
+            for kind, name in zip(("ReduceMean", "ReduceMax"), names, strict=False)
+        ],
         "mean",
         ports,
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in names],
         [helper.make_tensor("axes", TensorProto.INT64, [1], [2])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -54,28 +63,34 @@ def _tensor(name: bytes, shape: list[int], kind: int, buffer: int) -> schema.Ten
     return tensor
 
 
-def mean_model_tflite(samples: int = SAMPLES, contract: Contract | None = None) -> bytes:
-    """The same model as a flatbuffer: one MEAN over the last axis."""
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MEAN
+def _over_the_last_axis(operator: int, number: int) -> tuple[schema.OperatorCodeT, schema.OperatorT]:
+    """An operator of a flatbuffer, from tensors 0 and 1 to tensor 2 + number."""
+    code, reduce = schema.OperatorCodeT(), schema.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = operator
     code.version = 1
-    mean = schema.OperatorT()
-    mean.opcodeIndex, mean.inputs, mean.outputs = 0, [0, 1], [2]
-    mean.builtinOptionsType = schema.BuiltinOptions.ReducerOptions
-    mean.builtinOptions = schema.ReducerOptionsT()
-    mean.builtinOptions.keepDims = False
+    reduce.opcodeIndex, reduce.inputs, reduce.outputs = number, [0, 1], [2 + number]
+    reduce.builtinOptionsType = schema.BuiltinOptions.ReducerOptions
+    reduce.builtinOptions = schema.ReducerOptionsT()
+    reduce.builtinOptions.keepDims = False
+    return code, reduce
+
+
+def mean_model_tflite(samples: int = SAMPLES, contract: Contract | None = None, embedding: bool = False) -> bytes:
+    """The same model as a flatbuffer: a MEAN over the last axis, and as embedding a REDUCE_MAX."""
+    kinds = (schema.BuiltinOperator.MEAN, schema.BuiltinOperator.REDUCE_MAX)[: 1 + embedding]
+    codes, operators = zip(*(_over_the_last_axis(kind, number) for number, kind in enumerate(kinds)), strict=True)
     graph = schema.SubGraphT()
     graph.tensors = [
         _tensor(b"window", [1, 3, samples], schema.TensorType.FLOAT32, 0),
         _tensor(b"axes", [1], schema.TensorType.INT32, 1),
-        _tensor(b"logits", [1, 3], schema.TensorType.FLOAT32, 0),
+        *(_tensor(name, [1, 3], schema.TensorType.FLOAT32, 0) for name in (b"logits", b"embedding")[: 1 + embedding]),
     ]
-    graph.inputs, graph.outputs, graph.operators = [0], [2], [mean]
+    graph.inputs, graph.outputs, graph.operators = [0], [2, 3][: 1 + embedding], list(operators)
     constant = schema.BufferT()
     constant.data = list(np.array([2], dtype=np.int32).tobytes())
     model = schema.ModelT()
     model.version = 3
-    model.operatorCodes, model.subgraphs, model.buffers = [code], [graph], [schema.BufferT(), constant]
+    model.operatorCodes, model.subgraphs, model.buffers = list(codes), [graph], [schema.BufferT(), constant]
     if contract:
         text, entry = schema.BufferT(), schema.MetadataT()
         text.data, entry.name, entry.buffer = list(contract.to_json().encode()), CONTRACT_KEY, 2
@@ -105,6 +120,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     (folder / "mean.onnx").write_bytes(mean_model_onnx())
     (folder / "mean.tflite").write_bytes(mean_model_tflite())
+    (folder / "both.onnx").write_bytes(mean_model_onnx(embedding=True))
+    (folder / "both.tflite").write_bytes(mean_model_tflite(embedding=True))
     (folder / "two_inputs.onnx").write_bytes(mean_model_onnx(inputs=2))
     (folder / "broken.onnx").write_bytes(b"not a model" * 40)
     (folder / "broken.tflite").write_bytes(b"not a model" * 40)

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
+from vskd.checks.golden_stream import RecordedEngine
 from vskd.engines import ENGINES, installed_engines, is_installed, open_engine
 from vskd.errors import ConfigError, EngineError, MissingExtraError
 
@@ -68,6 +69,31 @@ def test_a_window_that_is_a_view_is_read_as_what_it_shows(model_folder, name, fi
     wide = np.random.default_rng(4).normal(size=(64, 3)).astype(np.float32)
     view = wide[::2].T
     np.testing.assert_allclose(engine.infer(view), view.mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "file"), [("onnxruntime", "both.onnx"), ("litert", "both.tflite")])
+def test_logits_and_embedding_of_one_window(model_folder, name, file):
+    engine = open_engine(name, model_folder / file)
+    first = engine.infer_both(a_window(1))
+    np.testing.assert_array_equal(engine.infer(a_window(2)), engine.infer_both(a_window(2))[0])
+    logits, embedding = first  # the windows since then have not changed them
+    np.testing.assert_allclose(logits, a_window(1).mean(axis=1), atol=1e-6)
+    np.testing.assert_array_equal(embedding, a_window(1).max(axis=1))
+    assert logits.dtype == embedding.dtype == np.float32
+    with pytest.raises(EngineError, match=rf"{name} cannot run a float32 window of shape \(3, 16\)"):
+        engine.infer_both(np.zeros((3, 16), np.float32))
+
+
+@pytest.mark.parametrize(("name", "file"), ENGINES_HERE)
+def test_a_model_without_an_embedding_names_the_way_out(model_folder, name, file):
+    engine = open_engine(name, model_folder / file)
+    with pytest.raises(EngineError, match=rf"the model in {name} gives logits and no embedding.*`vskd export RUN"):
+        engine.infer_both(a_window())
+
+
+def test_an_engine_that_says_nothing_of_embeddings_has_none():
+    with pytest.raises(EngineError, match="recorded gives logits and no embedding"):
+        RecordedEngine(np.zeros((1, 3), np.float32)).infer_both(a_window())
 
 
 @pytest.mark.parametrize(("file", "engine"), [("mean.onnx", "onnxruntime")])

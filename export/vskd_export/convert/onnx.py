@@ -1,4 +1,4 @@
-"""The student as ONNX: raw window in g in, logits out, weights inside the file, the contract in its metadata.
+"""The student as ONNX: raw window in g in, logits and embedding out, weights inside the file, the contract in it.
 
 PyTorch's exporter records where every node came from, with file paths and lines of the machine it ran on. All of that
 is removed, so that exporting twice gives the same bytes and a bundle holds nothing about the training environment.
@@ -10,7 +10,7 @@ from typing import Any
 
 from vskd.contract import Contract
 from vskd.model_contract import CONTRACT_KEY
-from vskd_export.convert.graph import INPUT_NAME, OUTPUT_NAME, pack_graph, unpack_graph
+from vskd_export.convert.graph import INPUT_NAME, OUTPUTS, pack_graph, unpack_graph
 from vskd_export.convert.operators import naming_the_layer
 from vskd_export.subprocesses import call_in_subprocess
 from vskd_training.models.student import Student
@@ -78,7 +78,7 @@ def _convert(packed: bytes, contract: Contract) -> bytes:
             dynamo=True,
             external_data=False,
             input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
+            output_names=list(OUTPUTS),
             verbose=False,
         )
     if program is None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vskd.contract import Contract
-from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME, OUTPUT_NAME, PROBABILITIES_NAME
+from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME, OUTPUT_NAME, OUTPUTS, PROBABILITIES_NAME
 from vskd_export.convert.onnx import finish, onnx_network_start
 
 #: What stands between the image and the first convolution of an integer model.
@@ -20,7 +20,7 @@ _QUANTIZATION = frozenset({"DequantizeLinear", "QuantizeLinear"})
 
 
 def image_variant(model: bytes, contract: Contract) -> bytes:
-    """Image (1, image channels, size, size) -> logits, out of a model that takes the raw window.
+    """Image (1, image channels, size, size) -> logits and embedding, out of a model that takes the raw window.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _cut(model: bytes, contract: Contract, *, image_is: str) -> bytes:
     del proto.graph.value_info[:]  # the quantizer's hold shapes of the graph before it
     shape = [1, *contract.image_shape]
     proto.graph.value_info.append(helper.make_tensor_value_info(IMAGE_NAME, TensorProto.FLOAT, shape))
-    ports = ([IMAGE_NAME], [OUTPUT_NAME]) if image_is == "input" else ([INPUT_NAME], [IMAGE_NAME])
+    ports = ([IMAGE_NAME], [*OUTPUTS]) if image_is == "input" else ([INPUT_NAME], [IMAGE_NAME])
     half = Extractor(proto).extract_model(*ports)
     half.producer_name, half.producer_version = proto.producer_name, proto.producer_version
     return finish(half, contract)

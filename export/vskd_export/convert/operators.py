@@ -61,7 +61,7 @@ def _node_of(error: BaseException | None) -> fx.Node | None:
 def _layer_of(node: fx.Node) -> tuple[str, str]:
     """(name, class) of the layer that a node came from."""
     stack: dict[str, tuple[str, Any]] = node.meta.get("nn_module_stack") or {}
-    name, kind = list(stack.values())[-1] if stack else ("", "WindowToLogits")
+    name, kind = list(stack.values())[-1] if stack else ("", "WindowToOutputs")
     for part in _WITHIN:
         name = f"{name}.".removeprefix(part).rstrip(".")
     return name, (kind if isinstance(kind, str) else kind.__name__).rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""The student as ``.tflite``: raw window in g in, logits out, weights inside the flatbuffer, the contract in it."""
+"""The student as ``.tflite``: raw window in g in, logits and embedding out, weights and contract in the flatbuffer."""
 
 from __future__ import annotations
 

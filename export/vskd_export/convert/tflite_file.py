@@ -15,14 +15,14 @@ import numpy as np
 
 from vskd.contract import Contract
 from vskd.model_contract import CONTRACT_KEY
-from vskd_export.convert.graph import OUTPUT_NAME, encoded_name
+from vskd_export.convert.graph import OUTPUTS, encoded_name
 
 _FILE_IDENTIFIER = b"TFL3"
 
 CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 
-#: Signature -> name of its output, in a file of one signature; the converter names the signature so.
-SINGLE_OUTPUT: Mapping[str, str] = {"serving_default": OUTPUT_NAME}
+#: Signature -> names of its outputs, in a file of one signature; the converter names the signature so.
+SINGLE_SIGNATURE: Mapping[str, tuple[str, ...]] = {"serving_default": OUTPUTS}
 
 
 def read_model(content: bytes) -> Any:
@@ -38,21 +38,23 @@ def read_model(content: bytes) -> Any:
     return model
 
 
-def finish(content: bytes, contract: Contract, outputs: Mapping[str, str] = SINGLE_OUTPUT) -> bytes:
+def finish(content: bytes, contract: Contract, outputs: Mapping[str, tuple[str, ...]] = SINGLE_SIGNATURE) -> bytes:
     """The bytes that ship: buffers inside, ports named, contract added.
 
     Parameters
     ----------
-    content : a ``.tflite`` with one subgraph per signature, each with one input and one output
+    content : a ``.tflite`` with one subgraph per signature, each with one input
     contract : goes into the metadata
-    outputs : signature -> name of its output; inputs keep the names that they were converted with
+    outputs : signature -> names of its outputs, in their order; inputs keep the names that they were converted with
     """
     model = read_model(content)
     for signature in model.signatureDefs:
         graph = model.subgraphs[signature.subgraphIndex]
-        name = outputs[signature.signatureKey.decode()].encode()
         graph.tensors[signature.inputs[0].tensorIndex].name = signature.inputs[0].name
-        graph.tensors[signature.outputs[0].tensorIndex].name = signature.outputs[0].name = name
+        for port, name in zip(signature.outputs, outputs[signature.signatureKey.decode()], strict=True):
+            graph.tensors[port.tensorIndex].name = port.name = name.encode()
+        graph.outputs = [port.tensorIndex for port in signature.outputs]
+        _read_integers(model, signature.subgraphIndex)
     _set_metadata(model, CONTRACT_KEY.encode(), contract.to_json().encode())
     return _pack(model)
 
@@ -106,7 +108,7 @@ def borders(model: Any) -> dict[str, dict[str, Any]]:
     """Scale and zero point where the integer part begins and ends; empty for a model that computes in float.
 
     It begins behind the encoder, with the ``image`` or, of a raw student, the ``encoded`` window; it ends with the
-    ``logits``. What is stored as integers and widened, the weights of some recipes, is no border.
+    ``logits`` and the ``embedding``. What is stored as integers and widened, the weights of some recipes, is no border.
     """
     graph = model.subgraphs[0]
     found: dict[str, dict[str, Any]] = {}
@@ -114,7 +116,8 @@ def borders(model: Any) -> dict[str, dict[str, Any]]:
         if kind not in ("QUANTIZE", "DEQUANTIZE") or is_constant(model, graph.tensors[operator.inputs[0]]):
             continue
         entering = kind == "QUANTIZE"
-        place = encoded_name(contract_of(model)) if entering else OUTPUT_NAME
+        given = graph.tensors[operator.outputs[0]].name.decode()
+        place = encoded_name(contract_of(model)) if entering else given
         quantization = graph.tensors[operator.outputs[0] if entering else operator.inputs[0]].quantization
         values = {"scale": float(quantization.scale[0]), "zero_point": int(quantization.zeroPoint[0])}
         found.setdefault(place, values)
@@ -130,6 +133,16 @@ def contract_of(model: Any) -> Contract:
     """The contract that ``finish`` added."""
     entry = next(item for item in model.metadata if item.name == CONTRACT_KEY.encode())
     return Contract.from_json(bytes(model.buffers[entry.buffer].data).decode(), where="the contract inside a model")
+
+
+def _read_integers(model: Any, subgraph: int) -> None:
+    """Let operators read an output as the integers that it has inside: the quantizer gives them its float copy."""
+    graph = model.subgraphs[subgraph]
+    for operator, kind in zip(graph.operators, operator_names(model, subgraph), strict=True):
+        if kind == "DEQUANTIZE" and operator.outputs[0] in graph.outputs:
+            integers, floats = operator.inputs[0], operator.outputs[0]
+            for reader in graph.operators:
+                reader.inputs = [integers if index == floats else index for index in reader.inputs]
 
 
 def _set_metadata(model: Any, name: bytes, content: bytes) -> None:

@@ -8,35 +8,36 @@ import torch
 from torch import Tensor, nn
 
 from vskd.contract import Contract
-from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME, OUTPUT_NAME, PROBABILITIES_NAME, pack_graph, unpack_graph
+from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME, OUTPUTS, PROBABILITIES_NAME, pack_graph, unpack_graph
 from vskd_export.convert.tflite_file import shorten_names
 from vskd_export.subprocesses import call_in_subprocess
 from vskd_training.models.student import Student
 
-#: Signature -> (name of its input, name of its output).
-SIGNATURES: Mapping[str, tuple[str, str]] = {
-    "window": (INPUT_NAME, OUTPUT_NAME),
-    "probabilities": (INPUT_NAME, PROBABILITIES_NAME),
-    "image": (IMAGE_NAME, OUTPUT_NAME),
-    "encoder": (INPUT_NAME, IMAGE_NAME),
+#: Signature -> (name of its input, names of its outputs). Probabilities come alone: examples are weighed with logits.
+SIGNATURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "window": (INPUT_NAME, OUTPUTS),
+    "probabilities": (INPUT_NAME, (PROBABILITIES_NAME,)),
+    "image": (IMAGE_NAME, OUTPUTS),
+    "encoder": (INPUT_NAME, (IMAGE_NAME,)),
 }
 
 
-def signatures_of(contract: Contract) -> Mapping[str, tuple[str, str]]:
+def signatures_of(contract: Contract) -> Mapping[str, tuple[str, tuple[str, ...]]]:
     """The variants that a contract's student has: a raw one has no image to take or to give."""
-    return {name: ports for name, ports in SIGNATURES.items() if contract.raw is None or IMAGE_NAME not in ports}
+    is_drawn = contract.raw is None
+    return {name: ends for name, ends in SIGNATURES.items() if is_drawn or IMAGE_NAME not in (ends[0], *ends[1])}
 
 
-class ImageToLogits(nn.Module):
-    """The student behind its encoder: (1, image channels, size, size) -> (1, classes)."""
+class ImageToOutputs(nn.Module):
+    """The student behind its encoder: (1, image channels, size, size) -> ``OUTPUTS``, as of ``WindowToOutputs``."""
 
     def __init__(self, student: Student) -> None:
         super().__init__()
         self.student = student
 
-    def forward(self, image: Tensor) -> Tensor:
-        logits: Tensor = self.student.from_encoded(image).logits
-        return logits
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.student.from_encoded(image)
+        return output.logits, output.feature
 
 
 class WindowToImage(nn.Module):
@@ -89,7 +90,7 @@ def _convert(packed: bytes, contract: Contract) -> bytes:
     modules: Mapping[str, nn.Module] = {
         "window": graph,
         "probabilities": WindowToProbabilities(student, contract.decision.temperature),
-        "image": ImageToLogits(student),
+        "image": ImageToOutputs(student),
         "encoder": WindowToImage(student),
     }
     shapes = {INPUT_NAME: contract.window_shape, IMAGE_NAME: contract.encoded_shape}

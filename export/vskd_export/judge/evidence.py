@@ -1,6 +1,7 @@
-"""The windows that an export is judged on, and the trained network's logits for them.
+"""The windows that an export is judged on, and the trained network's logits and embeddings for them.
 
-Recorded windows of held-out subjects, and adversarial ones that no recording holds but a broken sensor sends.
+Recorded windows of held-out subjects, and adversarial ones that no recording holds but a broken sensor sends. Beside
+them an example of each class, a window of a training subject, that the nearest of is looked for.
 """
 
 from __future__ import annotations
@@ -35,13 +36,18 @@ class Evidence:
     windows : (n, channels, samples), g; the real ones first
     labels : (n,), the truth, or of windows seen in training the trained network's own label; ``NO_LABEL`` for an
         adversarial window
-    logits : (n, classes), of torch in evaluation mode
+    logits, embeddings : (n, classes) and (n, features), of torch in evaluation mode
+    examples : (k, channels, samples), g, one of each class that is calibrated on
+    example_embeddings : (k, features), of torch
     """
 
     names: tuple[str, ...]
     windows: NDArray[np.float32]
     labels: NDArray[np.int64]
     logits: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+    examples: NDArray[np.float32]
+    example_embeddings: NDArray[np.float32]
 
     @property
     def is_recorded(self) -> NDArray[np.bool_]:
@@ -73,7 +79,12 @@ class Evidence:
 
 
 def gather_evidence(
-    student: Student, contract: Contract, held_out: WindowSet, *, seen_in_training: bool = False
+    student: Student,
+    contract: Contract,
+    held_out: WindowSet,
+    calibration: WindowSet,
+    *,
+    seen_in_training: bool = False,
 ) -> Evidence:
     """Collect the windows and run the trained network over them.
 
@@ -82,6 +93,7 @@ def gather_evidence(
     student : in evaluation mode, on the CPU
     contract : fixes shape and range
     held_out : windows of subjects that the network was not trained on
+    calibration : the windows that were drawn to calibrate with; the first of each class becomes its example
     seen_in_training : they are of its training subjects all the same. Their truth was learnt and judges nothing, so the
         trained network's own label stands in its place: what a quantized model loses against it is agreement
     """
@@ -89,22 +101,33 @@ def gather_evidence(
     real = held_out.take(rows)
     adversarial = adversarial_windows(contract, real.windows[0])
     windows = np.concatenate([real.windows, np.stack(list(adversarial.values()))]).astype(np.float32)
-    logits = torch_logits(student, windows)
+    logits, embeddings = torch_outputs(student, windows)
+    examples = calibration.windows[balanced_rows(calibration.labels, len(np.unique(calibration.labels)))]
     labels = logits[: len(real)].argmax(axis=1) if seen_in_training else real.labels
     return Evidence(
         names=(*(f"{RECORDED}{identity}" for identity in real.ids), *(f"adversarial {name}" for name in adversarial)),
         windows=windows,
         labels=np.concatenate([labels, np.full(len(adversarial), NO_LABEL)]),
         logits=logits,
+        embeddings=embeddings,
+        examples=examples,
+        example_embeddings=torch_outputs(student, examples)[1],
     )
 
 
 def torch_logits(student: Student, windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits (n, classes) of windows (n, channels, samples), in float32 without gradients."""
+    return torch_outputs(student, windows)[0]
+
+
+def torch_outputs(student: Student, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits (n, classes) and embeddings (n, features) of windows (n, channels, samples), in float32."""
     with torch.inference_mode():
-        batches = [student(batch).logits for batch in torch.split(torch.from_numpy(windows), _BATCH)]
-    logits: NDArray[np.float32] = torch.cat(batches).numpy()
-    return logits
+        batches = [student(batch) for batch in torch.split(torch.from_numpy(windows), _BATCH)]
+    return (
+        torch.cat([batch.logits for batch in batches]).numpy(),
+        torch.cat([batch.feature for batch in batches]).numpy(),
+    )
 
 
 def adversarial_windows(contract: Contract, recorded: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:

@@ -1,8 +1,8 @@
 """The gate: an export whose models do not do what the trained network does is refused, and nothing is written.
 
-Float models must give the trained network's logits on every window, in every engine of this machine and on LiteRT's
-reference kernels. Quantized models must keep the limits of ``limits``. Every violation is returned. ``evidence``
-chooses the windows, and ``encoder`` judges the encoder before anything is converted.
+Float models must give the trained network's logits and embedding on every window, in every engine of this machine, and
+its logits on LiteRT's reference kernels. Quantized models must keep the limits of ``limits``. Every violation is
+returned. ``evidence`` chooses the windows, and ``encoder`` judges the encoder before anything is converted.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vskd.bundle import ModelEntry
 from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.engines import installed_engines
 from vskd_export.judge import micro
-from vskd_export.judge.engines import EngineRun, recorded_logits, run_engines
+from vskd_export.judge.engines import EngineRun, recorded_runs, run_engines
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float_models import check_float
 from vskd_export.judge.kernels import check_micro, check_reference
@@ -36,12 +33,12 @@ class Judgement:
     Attributes
     ----------
     tables : ``parity``, ``quantized``, ``sizes``, ``reference``, ``micro``, as the report has them
-    logits : model file -> (n, classes), of the most preferred engine, for the windows of the evidence
+    runs : model file -> its answers in the most preferred engine, for the windows of the evidence
     violations : every limit that is exceeded
     """
 
     tables: Mapping[str, Any]
-    logits: Mapping[str, NDArray[np.float32]]
+    runs: Mapping[str, EngineRun]
     violations: tuple[Violation, ...]
 
 
@@ -70,17 +67,18 @@ def judge_models(
     VskdError : a model does not run
     """
     progress(f"Running the models in {', '.join(installed_engines())}")
-    runs = run_engines(models, files, evidence.windows)
+    runs = run_engines(models, files, evidence.windows, evidence.examples)
     tables, in_engines = check_engines(runs, contract, evidence)
     sizes, too_large = check_sizes(files, models)
-    logits = recorded_logits(runs)
+    recorded = recorded_runs(runs)
+    logits = {file: run.logits for file, run in recorded.items()}
     progress("Running LiteRT's reference kernels")
     reference, on_reference = check_reference(models, files, logits, contract, evidence)
     progress(f"{'Running' if micro.is_installed() else 'Not installed, left out:'} TensorFlow Lite Micro")
-    in_micro, on_micro = check_micro(files, logits, contract, evidence)
+    in_micro, on_micro = check_micro(files, recorded, contract, evidence)
     return Judgement(
         tables | {"sizes": sizes, "reference": reference, "micro": in_micro},
-        logits,
+        recorded,
         (*in_engines, *too_large, *on_reference, *on_micro),
     )
 
@@ -107,7 +105,8 @@ def check_engines(
     parity, quantized = [], []
     violations: list[Violation] = []
     for run in runs:
-        refuse_not_finite(run.logits, f"{run.model.file} in {run.where}", evidence.names)
+        for values in (run.logits, run.embeddings):
+            refuse_not_finite(values, f"{run.model.file} in {run.where}", evidence.names)
         if run.model.recipe == FLOAT_RECIPE:
             checked, found = check_float(run, contract, evidence)
             parity.append(to_mapping(checked))

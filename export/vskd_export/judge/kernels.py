@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
-from vskd.checks.golden import FLIP_MARGIN, margins
+from vskd.checks.golden import FLIP_MARGIN, LEAST_COSINE, least_cosine, margins
 from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd_export.judge import micro
+from vskd_export.judge.engines import EngineRun
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.violations import Violation, refuse_not_finite
 from vskd_export.quantize.recipes import FLOAT_RECIPE, INTEGER_RECIPE, entry
@@ -156,22 +157,23 @@ def _unlike_shipped(file: str, logits: Float32, few: _Few, contract: Contract) -
 
 
 def check_micro(
-    files: Mapping[str, bytes], shipped: Mapping[str, Float32], contract: Contract, evidence: Evidence
+    files: Mapping[str, bytes], shipped: Mapping[str, EngineRun], contract: Contract, evidence: Evidence
 ) -> tuple[dict[str, Any], tuple[Violation, ...]]:
     """Run the integer model in TensorFlow Lite Micro.
 
     Parameters
     ----------
     files : model file -> content
-    shipped : model file -> (n, classes), the logits that the bundle keeps, for the windows of ``evidence``
+    shipped : model file -> the answers that the bundle keeps, for the windows of ``evidence``
 
     Returns
     -------
-    arena and differences, or why it was left out; a violation for another label than LiteRT's where LiteRT was certain
+    arena and differences, or why it was left out; a violation for another label than LiteRT's where LiteRT was certain,
+    and for another embedding
 
     Raises
     ------
-    GateError : a logit is not finite
+    GateError : a logit or a feature is not finite
     VskdError : the interpreter refuses the model
     """
     file = entry("tflite", INTEGER_RECIPE).file
@@ -179,23 +181,33 @@ def check_micro(
         return {"skipped": f"this bundle has no {file}"}, ()
     if not micro.is_installed():
         return {"skipped": "tflite-micro is not installed"}, ()
-    few = _Few.of(evidence, shipped[file])
-    run = micro.run_micro(files[file], evidence.windows[evidence.reference_rows()])
+    rows = evidence.reference_rows()
+    few = _Few.of(evidence, shipped[file].logits)
+    run = micro.run_micro(files[file], evidence.windows[rows])
     engine = f"TensorFlow Lite Micro {run.version}"
-    refuse_not_finite(run.logits, f"{file} in {engine}", few.names)
+    for values in (run.logits, run.embeddings):
+        refuse_not_finite(values, f"{file} in {engine}", few.names)
+    least, worst = least_cosine(run.embeddings, shipped[file].embeddings[rows])
     table = {
         "version": run.version,
         "arena_bytes": run.arena_bytes,
         "windows": len(run.logits),
         "largest_difference": float(np.abs(run.logits - few.shipped).max()),
         "flips": int(few.flips(run.logits).sum()),
+        "least_cosine": least,
     }
-    flip = few.certain_flip(run.logits, contract)
-    if flip is None:
-        return table, ()
-    window, margin = flip
-    message = (
-        f"{engine} gives window {window!r} another label than LiteRT, whose margin there is {margin:.2f}, above "
-        f"{FLIP_MARGIN}"
-    )
-    return table, (Violation("micro-label", file, engine, margin, FLIP_MARGIN, message),)
+    violations: list[Violation] = []
+    if flip := few.certain_flip(run.logits, contract):
+        window, margin = flip
+        message = (
+            f"{engine} gives window {window!r} another label than LiteRT, whose margin there is {margin:.2f}, above "
+            f"{FLIP_MARGIN}"
+        )
+        violations.append(Violation("micro-label", file, engine, margin, FLIP_MARGIN, message))
+    if least < LEAST_COSINE:
+        message = (
+            f"{engine} gives window {few.names[worst]!r} another embedding than LiteRT: their cosine is {least:.3f}, "
+            f"below {LEAST_COSINE}"
+        )
+        violations.append(Violation("micro-embedding", file, engine, least, LEAST_COSINE, message))
+    return table, tuple(violations)

@@ -1,8 +1,9 @@
 """Every limit of the gate, in one place, and how many windows are judged.
 
-The question behind each limit is whether a user of the trained network would notice the exported model. Two limits are
-kept elsewhere, because a device needs them too: the tolerance of a float model's logits (``Contract.logit_tolerance``)
-and the margin above which a label must not flip (``vskd.checks.golden.FLIP_MARGIN``).
+The question behind each limit is whether a user of the trained network would notice the exported model. Three limits
+are kept elsewhere, because a device needs them too: the tolerance of a float model's logits
+(``Contract.logit_tolerance``), the margin above which a label must not flip (``vskd.checks.golden.FLIP_MARGIN``) and
+the least cosine between an embedding and itself on other kernels (``LEAST_COSINE``, there).
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ MAX_CLASS_F1_LOSS = 0.02
 
 #: Share of held-out windows whose label may differ from the trained network's.
 MAX_FLIP_RATE = 0.01
+
+#: Share of held-out windows whose nearest example by cosine, one of each class, may differ from the trained network's.
+MAX_NEAREST_CHANGED = 0.01
 
 #: Bytes of the float weights over those of the quantized ones, for each bit that a float32 weight is reduced to:
 #: int8 must reach 3.9 of 4, half precision 1.95 of 2. Only weights left behind in float32 can miss it.

@@ -33,12 +33,13 @@ class MicroRun:
     ----------
     version : of tflite-micro
     arena_bytes : tensor arena that the model needs, buffers of the file not counted
-    logits : (n, classes)
+    logits, embeddings : (n, classes) and (n, features)
     """
 
     version: str
     arena_bytes: int
     logits: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
 
 
 def is_installed() -> bool:
@@ -63,17 +64,18 @@ def run_micro(model: bytes, windows: NDArray[np.float32]) -> MicroRun:
     arena = _ARENA.search(done.log)
     if arena is None:
         raise EngineError("TensorFlow Lite Micro did not report its arena", hint="Try another tflite-micro")
-    return MicroRun(importlib.metadata.version("tflite-micro"), int(arena.group(1)), done.value)
+    return MicroRun(importlib.metadata.version("tflite-micro"), int(arena.group(1)), *done.value)
 
 
-def _run(model: bytes, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _run(model: bytes, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     from tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_bytes(model, arena_size=_MEMORY_BYTES)
-    logits = []
+    logits, embeddings = [], []
     for window in windows:
         interpreter.set_input(window[np.newaxis], 0)
         interpreter.invoke()
         logits.append(interpreter.get_output(0)[0])
+        embeddings.append(interpreter.get_output(1)[0])
     interpreter.print_allocations()
-    return np.stack(logits)
+    return np.stack(logits), np.stack(embeddings)

@@ -1,4 +1,4 @@
-"""What a quantized model costs: labels, macro-F1 and the worst class, against the trained network.
+"""What a quantized model costs: labels, nearest examples, macro-F1 and the worst class, against the trained network.
 
 Where the held-out set is so small that a single window weighs more than a limit, one window is the limit: nothing finer
 can be measured there.
@@ -17,7 +17,7 @@ from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd_export.judge.engines import EngineRun
 from vskd_export.judge.evidence import Evidence
-from vskd_export.judge.limits import MAX_CLASS_F1_LOSS, MAX_FLIP_RATE, MAX_MACRO_F1_LOSS
+from vskd_export.judge.limits import MAX_CLASS_F1_LOSS, MAX_FLIP_RATE, MAX_MACRO_F1_LOSS, MAX_NEAREST_CHANGED
 from vskd_export.judge.violations import Violation, ViolationCode
 from vskd_training.evaluation.metrics import confusion_matrix, macro_f1
 
@@ -33,6 +33,8 @@ class QuantizedParity:
     flips : windows whose label is not the trained network's
     flip_rate, flip_rate_limit : their share, and what was allowed
     largest_flipped_margin : the trained network's margin (probability) where it was most certain of a flipped label
+    nearest_changed, nearest_changed_limit : share of windows whose nearest example by cosine is another one than the
+        trained network's, each among its own embeddings, and what was allowed
     accuracy, macro_f1 : against the truth
     macro_f1_loss, macro_f1_loss_limit : the trained network's macro-F1 less this one, and what was allowed
     worst_class : the label that comes nearest to its limit, or exceeds it most
@@ -48,6 +50,8 @@ class QuantizedParity:
     flip_rate: float
     flip_rate_limit: float
     largest_flipped_margin: float
+    nearest_changed: float
+    nearest_changed_limit: float
     accuracy: float
     macro_f1: float
     macro_f1_loss: float
@@ -63,7 +67,7 @@ def measure_quantized(run: EngineRun, contract: Contract, evidence: Evidence) ->
 
     Parameters
     ----------
-    run : with finite logits, for the windows of ``evidence``
+    run : with finite logits and embeddings, for the windows of ``evidence``
     """
     recorded = evidence.is_recorded
     truth, logits, expected_logits = evidence.labels[recorded], run.logits[recorded], evidence.logits[recorded]
@@ -86,6 +90,8 @@ def measure_quantized(run: EngineRun, contract: Contract, evidence: Evidence) ->
         flip_rate=float(flipped.mean()),
         flip_rate_limit=max(MAX_FLIP_RATE, 1 / len(truth)),
         largest_flipped_margin=float(margin[flipped].max(initial=0.0)),
+        nearest_changed=float((nearest_of(run) != nearest_of(evidence))[recorded].mean()),
+        nearest_changed_limit=max(MAX_NEAREST_CHANGED, 1 / len(truth)),
         accuracy=float((predicted == truth).mean()),
         macro_f1=macro_f1(truth, predicted),
         macro_f1_loss=macro_f1(truth, expected) - macro_f1(truth, predicted),
@@ -95,6 +101,20 @@ def measure_quantized(run: EngineRun, contract: Contract, evidence: Evidence) ->
         worst_class_loss_limit=float(limits[worst]),
         class_loss={contract.labels[row]: float(loss[row]) for row in np.flatnonzero(occurs)},
     )
+
+
+def nearest_of(answers: EngineRun | Evidence) -> NDArray[np.intp]:
+    """(n,), the example whose embedding has the largest cosine with the window's; 0 for an embedding of zeros."""
+    windows, examples = (_unit(answers.embeddings), _unit(answers.example_embeddings))
+    nearest: NDArray[np.intp] = (windows @ examples.T).argmax(axis=1)
+    return nearest
+
+
+def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, features), each of length 1 or 0."""
+    exact = embeddings.astype(np.float64)
+    length = np.linalg.norm(exact, axis=1, keepdims=True)
+    return np.asarray(exact / np.where(length > 0, length, 1.0))
 
 
 def class_f1(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -138,6 +158,12 @@ def check_quantized(measured: QuantizedParity) -> tuple[Violation, ...]:
             "changes a label that the trained network gave with a margin of {:.1%}",
             measured.largest_flipped_margin,
             FLIP_MARGIN,
+        ),
+        (
+            "nearest-example",
+            "finds another nearest example for {:.2%} of the windows",
+            measured.nearest_changed,
+            measured.nearest_changed_limit,
         ),
     )
     engine = f"{measured.engine} {measured.version}"

@@ -1,7 +1,8 @@
 """The gate of the variants: as strict with them as with raw window -> logits.
 
-Float variants must give torch's logits, float64's image and the softmax of torch's logits. Integer ones must keep the
-limits of the quantized models, and their probabilities must be the softmax of the logits that the same engine gives.
+Float variants must give torch's logits and embedding, float64's image and the softmax of torch's logits. Integer ones
+must keep the limits of the quantized models, and their probabilities must be the softmax of the logits that the same
+engine gives.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from vskd.bundle import ModelEntry
 from vskd.checks.golden import encoder_tolerance
 from vskd.contract import Contract
 from vskd.decide import softmax
+from vskd.engines import EMBEDDING_NAME
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
 from vskd_export.convert.tflite_variants import SIGNATURES
 from vskd_export.judge.engines import EngineRun, infer_files
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float64_encoders import reference_encoded
+from vskd_export.judge.float_models import feature_difference
 from vskd_export.judge.limits import PROBABILITY_LIMIT
 from vskd_export.judge.quantized import check_quantized, measure_quantized
 from vskd_export.judge.violations import Violation, refuse_not_finite
@@ -50,12 +53,16 @@ class VariantParity:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What one variant gave: the engine, its file, its name, and (n, ...) values."""
+    """What one variant gave: the engine, its file, its name, (n + k, ...) values, and the embeddings if it has them.
+
+    The k last ones are of the examples.
+    """
 
     engine: str
     file: str
     variant: str
     values: Float32
+    embeddings: Float32 | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,8 @@ def check_variants(
     GateError : a value is not finite
     EngineError : an engine cannot run a variant
     """
-    inputs = {INPUT_NAME: evidence.windows, IMAGE_NAME: encode(student, evidence.windows)}
+    windows = np.concatenate([evidence.windows, evidence.examples])
+    inputs = {INPUT_NAME: windows, IMAGE_NAME: encode(student, windows)}
     expected = _Expected(contract, evidence, shipped, reference_encoded(evidence.windows, contract))
     rows: list[VariantParity] = []
     violations: list[Violation] = []
@@ -119,15 +127,23 @@ def check_variants(
 
 def _check(answer: _Answer, expected: _Expected) -> tuple[VariantParity, tuple[Violation, ...]]:
     _, model = variant_of(answer.file)
+    count, embeddings = len(expected.evidence.names), answer.embeddings
+    given, is_float = answer.values[:count], model.recipe == FLOAT_RECIPE
     what = f"{answer.file}, variant {answer.variant!r}"
-    refuse_not_finite(answer.values, f"{what}, in {answer.engine}", expected.evidence.names)
+    for each in (given, embeddings[:count]) if embeddings is not None else (given,):
+        refuse_not_finite(each, f"{what}, in {answer.engine}", expected.evidence.names)
     values, limit = expected.of(answer.variant, model)
-    difference = np.abs(answer.values - values).reshape(len(values), -1).max(axis=1)
+    difference = np.abs(given - values).reshape(len(values), -1).max(axis=1)
+    if is_float and embeddings is not None:
+        difference = np.maximum(difference, feature_difference(embeddings[:count], expected.evidence))
     worst = int(difference.argmax())
     found, window = float(difference[worst]), expected.evidence.names[worst]
     row = VariantParity(answer.engine, answer.file, answer.variant, found, limit)
-    if model.recipe != FLOAT_RECIPE and answer.variant in ("window", "image"):
-        return row, _cost(answer, expected)
+    if not is_float and embeddings is not None:
+        file = ModelEntry(answer.file, format_of(answer.file), model.recipe)
+        where = (answer.engine, f"variant {answer.variant}", file)
+        run = EngineRun(*where, given, embeddings[:count], embeddings[count:])
+        return row, check_quantized(measure_quantized(run, expected.contract, expected.evidence))
     if limit is None or found <= limit:
         return row, ()
     message = (
@@ -137,33 +153,31 @@ def _check(answer: _Answer, expected: _Expected) -> tuple[VariantParity, tuple[V
     return row, (Violation("variant-values", answer.file, answer.engine, found, limit, message),)
 
 
-def _cost(answer: _Answer, expected: _Expected) -> tuple[Violation, ...]:
-    file = ModelEntry(answer.file, format_of(answer.file), variant_of(answer.file)[1].recipe)
-    run = EngineRun(answer.engine, f"variant {answer.variant}", file, answer.values)
-    return check_quantized(measure_quantized(run, expected.contract, expected.evidence))
-
-
 def _answers(files: Mapping[str, bytes], inputs: Mapping[str, Float32]) -> Iterator[_Answer]:
     for file, content in files.items():
         if format_of(file) == "onnx":
             variant, _ = variant_of(file)
-            (values,) = infer_files("onnxruntime", {file: content}, inputs[SIGNATURES[variant][0]]).logits
-            yield _Answer("onnxruntime", file, variant, values)
+            source, sinks = SIGNATURES[variant]
+            both = EMBEDDING_NAME in sinks
+            answer = infer_files("onnxruntime", {file: content}, inputs[source], embeddings=both)
+            yield _Answer("onnxruntime", file, variant, *answer.logits, *answer.embeddings)
         else:
             purpose = "running the signatures in LiteRT"
             outputs = call_in_subprocess(_run, content, inputs, purpose=purpose, needs="ai_edge_litert").value
             for variant, values in outputs.items():
-                yield _Answer("litert", file, variant, values)
+                yield _Answer("litert", file, variant, *values)
 
 
-def _run(model: bytes, inputs: Mapping[str, Float32]) -> dict[str, Float32]:
+def _run(model: bytes, inputs: Mapping[str, Float32]) -> dict[str, list[Float32]]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=model, num_threads=1)
     return {variant: _signature(interpreter, variant, inputs) for variant in interpreter.get_signature_list()}
 
 
-def _signature(interpreter: Any, variant: str, inputs: Mapping[str, Float32]) -> Float32:
-    source, sink = SIGNATURES[variant]
+def _signature(interpreter: Any, variant: str, inputs: Mapping[str, Float32]) -> list[Float32]:
+    """What the signature gives, each output (n + k, ...), in their order."""
+    source, sinks = SIGNATURES[variant]
     runner = interpreter.get_signature_runner(variant)
-    return np.concatenate([runner(**{source: each[np.newaxis]})[sink] for each in inputs[source]])
+    answers = [runner(**{source: each[np.newaxis]}) for each in inputs[source]]
+    return [np.concatenate([answer[sink] for answer in answers]) for sink in sinks]

@@ -104,16 +104,19 @@ def resolver_methods(operators: Iterable[str]) -> list[str]:
 
 def _header(model: bytes, contract: Contract, name: str, micro: Mapping[str, Any]) -> str:
     tree = read_model(model)
+    graph = tree.subgraphs[0]
     methods = resolver_methods(operator_names(tree))
     calls = " \\\n".join(f"    (resolver).{method}();" for method in methods)
     channels, samples = contract.window_shape
+    features = int(graph.tensors[graph.outputs[1]].shape[1])
     return f"""\
 /* {name} for TensorFlow Lite Micro, written by vskd export; not to be edited.
  * SHA-256 of the bytes: {hashlib.sha256(model).hexdigest()}
  *
  * Input: window, float32 [1][{channels}][{samples}], acceleration in g with gravity,
  * axes {", ".join(contract.sensor.axes)}.
- * Output: logits, float32 [1][{len(contract.labels)}]; softmax(logits / VSKD_TEMPERATURE) gives probabilities.
+ * Output 0: logits, float32 [1][{len(contract.labels)}]; softmax(logits / VSKD_TEMPERATURE) gives probabilities.
+ * Output 1: embedding, float32 [1][{features}], compared by cosine with those of the wearer's own examples.
  * contract.json, beside this file, holds the rest.
  */
 #ifndef VSKD_MODEL_DATA_H
@@ -125,6 +128,7 @@ def _header(model: bytes, contract: Contract, name: str, micro: Mapping[str, Any
 #define VSKD_WINDOW_CHANNELS {channels}
 #define VSKD_WINDOW_SAMPLES {samples}
 #define VSKD_CLASSES {len(contract.labels)}
+#define VSKD_EMBEDDING_SIZE {features}
 #define VSKD_TEMPERATURE {float(np.float32(contract.decision.temperature))!r}f
 {_quantization(tree)}
 {_arena(micro)}
@@ -197,7 +201,7 @@ def _arena(micro: Mapping[str, Any]) -> str:
 
 
 def _quantization(tree: Any) -> str:
-    """Scale and zero point where the integer part begins (behind the encoder) and ends (the logits)."""
+    """Scale and zero point where the integer part begins (behind the encoder) and ends (the outputs)."""
     lines = [
         line
         for place, values in borders(tree).items()
@@ -206,4 +210,4 @@ def _quantization(tree: Any) -> str:
             f"#define VSKD_{place.upper()}_ZERO_POINT ({values['zero_point']})",
         )
     ]
-    return "\n".join(["/* int8 between the encoder and the logits; the model converts at both ends. */", *lines])
+    return "\n".join(["/* int8 between the encoder and the outputs; the model converts at both ends. */", *lines])

@@ -15,7 +15,7 @@ from vskd.bundle import GraphEntry
 from vskd.contract import Contract
 from vskd.engines import ModelFormat
 from vskd.model_contract import CONTRACT_KEY
-from vskd_export.convert.graph import OUTPUT_NAME, encoded_name
+from vskd_export.convert.graph import encoded_name
 from vskd_export.convert.tflite_file import borders, is_constant, operator_names, read_model
 
 #: Operators that multiply and add, and whose second input is the weights or the other factor.
@@ -169,7 +169,7 @@ def _onnx_port(value: Any) -> dict[str, Any]:
 
 
 def _onnx_borders(model: Any) -> dict[str, dict[str, Any]]:
-    """As ``borders``: scale and zero point of the first quantized value, which the encoder gave, and of the logits."""
+    """As ``borders``: scale and zero point of the first quantized value, which the encoder gave, and of the outputs."""
     import onnx
 
     graph = model.graph
@@ -185,7 +185,7 @@ def _onnx_borders(model: Any) -> dict[str, dict[str, Any]]:
     contract = next(item.value for item in model.metadata_props if item.key == CONTRACT_KEY)
     place = encoded_name(Contract.from_json(contract, where="the contract inside a model"))
     found = {place: values(entering[0])} if entering else {}
-    return found | ({OUTPUT_NAME: values(leaving[0])} if leaving else {})
+    return found | {node.output[0]: values(node) for node in leaving}
 
 
 def _counted(names: Iterable[str]) -> Mapping[str, int]:

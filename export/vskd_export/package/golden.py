@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vskd.checks.golden import Golden, margins
 from vskd.contract import Contract
 from vskd.decide import softmax
+from vskd_export.judge.engines import EngineRun
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float64_encoders import reference_encoded
 
 
-def make_golden(evidence: Evidence, contract: Contract, model_logits: Mapping[str, NDArray[np.float32]]) -> Golden:
+def make_golden(evidence: Evidence, contract: Contract, runs: Mapping[str, EngineRun]) -> Golden:
     """The golden vectors.
 
     Parameters
     ----------
-    evidence : windows and the trained network's logits
+    evidence : windows and the trained network's logits and embeddings
     contract : fixes the image and the temperature
-    model_logits : model file -> (n, classes), for every window of the evidence, of the most preferred engine
+    runs : model file -> its answers in the most preferred engine, for every window of the evidence
     """
     rows = evidence.golden_rows()
     logits = evidence.logits[rows]
@@ -34,5 +34,7 @@ def make_golden(evidence: Evidence, contract: Contract, model_logits: Mapping[st
         probabilities=probabilities.astype(np.float32),
         labels=logits.argmax(axis=1).astype(np.int64),
         margins=margins(probabilities),
-        model_logits={file: answers[rows] for file, answers in model_logits.items()},
+        embeddings=evidence.embeddings[rows],
+        model_logits={file: run.logits[rows] for file, run in runs.items()},
+        model_embeddings={file: run.embeddings[rows] for file, run in runs.items()},
     )

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vskd.bundle_files import VARIANTS
 from vskd.closed import to_mapping
 from vskd.report import GRAPHS
+from vskd_export.judge.engines import EngineRun
 from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float_models import score_torch
 from vskd_export.judge.variants import VariantParity
@@ -62,7 +60,7 @@ class Findings:
     evidence : what the models were judged on
     files : model file -> content
     variants : file of a variant -> content
-    logits : model file -> (n, classes), of the most preferred engine, for the windows of the evidence
+    runs : model file -> its answers in the most preferred engine, for the windows of the evidence
     tables : ``encoder``, ``layers``, and those of ``judge_models``
     variant_parity : what the gate found about the variants
     violations : every limit that is exceeded
@@ -74,7 +72,7 @@ class Findings:
     evidence: Evidence
     files: Mapping[str, bytes]
     variants: Mapping[str, bytes]
-    logits: Mapping[str, NDArray[np.float32]]
+    runs: Mapping[str, EngineRun]
     tables: Mapping[str, Any]
     variant_parity: tuple[VariantParity, ...]
     violations: tuple[Violation, ...]

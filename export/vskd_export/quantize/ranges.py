@@ -2,8 +2,8 @@
 
 256 steps are shared out between the ends of a range, so one stray value makes every step wider. Of each window the
 outermost values of a tensor are left out at either end, ``TAIL`` of them; a tensor of fewer than 1 / TAIL values, such
-as the logits, keeps all. ``docs/int8.md`` has what this gains. ``vskd_training.quantization`` rounds by the same rule
-in the fine-tuning.
+as the logits and the embedding, keeps all. ``docs/int8.md`` has what this gains. ``vskd_training.quantization`` rounds
+by the same rule in the fine-tuning.
 """
 
 from __future__ import annotations

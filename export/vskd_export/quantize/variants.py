@@ -1,4 +1,4 @@
-"""The student's variants: image -> logits, the encoder alone, and raw window -> probabilities.
+"""The student's variants: image -> logits and embedding, the encoder alone, and raw window -> probabilities.
 
 For a device that has one half already, or no exponential function. In TFLite they are signatures of one file, beside
 the raw window's, that shares its weights; in ONNX each is a file. They are made for fp32 and, where the bundle has it,
@@ -92,7 +92,7 @@ def encode(student: Student, windows: NDArray[np.float32]) -> NDArray[np.float32
 def _signatures(
     student: Student, contract: Contract, calibration: WindowSet, recipes: Sequence[str]
 ) -> dict[str, bytes]:
-    outputs = {name: ports[1] for name, ports in signatures_of(contract).items()}
+    outputs = {name: ends[1] for name, ends in signatures_of(contract).items()}
     full = to_signatures(student, contract)
     inputs = {INPUT_NAME: calibration.windows, IMAGE_NAME: encode(student, calibration.windows)}
     contents = {recipe: full if recipe == FLOAT_RECIPE else quantize_graphs(full, inputs, recipe) for recipe in recipes}

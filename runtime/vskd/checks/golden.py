@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,15 @@ _RAW_TOLERANCE = 2e-6
 #: model rounds differently from processor to processor (onnxruntime issue 28609).
 FLIP_MARGIN = 0.2
 
+#: Least cosine between an integer model's embedding and the one that it gave at export. Other kernels of the same model
+#: round differently, by some thousandths of it, and windows of one activity lie as near as 0.97 to each other.
+LEAST_COSINE = 0.98
 
 #: Bytes of the golden vectors: those of an image of 224 pixels are a tenth of it.
 LARGEST_GOLDEN_BYTES = 2**29
 
 _ARRAYS = ("names", "windows", "images", "logits", "probabilities", "labels", "margins")
-_MODEL_PREFIX = "model_logits/"
+_MODEL_PREFIX, _EMBEDDING_PREFIX, _EMBEDDINGS = "model_logits/", "model_embeddings/", "embeddings"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Golden:
     labels : (windows,), index of the winning class
     margins : (windows,), highest probability less the second highest
     model_logits : model file -> (windows, classes), as its engine gave them at export
+    embeddings : (windows, features), of the trained network; None in a bundle whose models give logits alone
+    model_embeddings : model file -> (windows, features), as its engine gave them at export
     """
 
     names: tuple[str, ...]
@@ -70,6 +75,8 @@ class Golden:
     labels: NDArray[np.int64]
     margins: Float32
     model_logits: Mapping[str, Float32]
+    embeddings: Float32 | None = None
+    model_embeddings: Mapping[str, Float32] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -97,6 +104,9 @@ def golden_to_bytes(golden: Golden) -> bytes:
     arrays = {name: getattr(golden, name) for name in _ARRAYS if name != "names"}
     arrays["names"] = np.array(golden.names, dtype=np.str_)
     arrays |= {_MODEL_PREFIX + file: logits for file, logits in sorted(golden.model_logits.items())}
+    if golden.embeddings is not None:
+        arrays[_EMBEDDINGS] = golden.embeddings
+    arrays |= {_EMBEDDING_PREFIX + file: given for file, given in sorted(golden.model_embeddings.items())}
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     return stream.getvalue()
@@ -118,32 +128,42 @@ def read_golden(bundle: Bundle) -> Golden:
         arrays = read_npz(io.BytesIO(content), largest_bytes=LARGEST_GOLDEN_BYTES)
         names = tuple(str(name) for name in arrays.pop("names").tolist())
         stages = {name: arrays.pop(name) for name in _ARRAYS if name != "names"}
-        golden = Golden(names, **stages, model_logits=_by_model(arrays, bundle))
-        _check_shapes(golden, bundle.contract)
+        embeddings = arrays.pop(_EMBEDDINGS, None)
+        of_models = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_EMBEDDING_PREFIX)}
+        golden = Golden(
+            names, **stages, model_logits=_by_model(arrays, _MODEL_PREFIX, bundle), embeddings=embeddings,
+            model_embeddings=_by_model(of_models, _EMBEDDING_PREFIX, bundle),
+        )  # fmt: skip
+        _check_shapes(golden, bundle.contract, {entry.file: entry.embedding_size for entry in bundle.models})
     except (ValueError, KeyError, TypeError) as error:
         what = f"{bundle.path / GOLDEN_VECTORS} holds no golden vectors: {error}"
         raise BundleError(what, hint="Export the run again") from error
     return golden
 
 
-def _by_model(arrays: Mapping[str, NDArray[Any]], bundle: Bundle) -> dict[str, Float32]:
-    found = {name.removeprefix(_MODEL_PREFIX): array for name, array in arrays.items()}
+def _by_model(arrays: Mapping[str, NDArray[Any]], prefix: str, bundle: Bundle) -> dict[str, Float32]:
+    found = {name.removeprefix(prefix): array for name, array in arrays.items()}
     if strange := set(found) - set(bundle.files):
         raise ValueError(f"it holds {sorted(strange)[0][:80]!r}, which is no file of the bundle")
     return found
 
 
-def _check_shapes(golden: Golden, contract: Contract) -> None:
-    """Refuse what this contract's windows and classes cannot give, before anything is compared."""
+def _check_shapes(golden: Golden, contract: Contract, features: Mapping[str, int]) -> None:
+    """Refuse what this contract's windows and classes, and these models' features, cannot give."""
     count, classes = len(golden), len(contract.labels)
     if not count:
         raise ValueError("there is no window")
     answers = {f"{_MODEL_PREFIX}{file}": logits for file, logits in golden.model_logits.items()}
     of_classes = ("logits", "probabilities", *answers)
+    embedded = {f"{_EMBEDDING_PREFIX}{file}": given for file, given in golden.model_embeddings.items()}
     expected = {
         "windows": contract.window_shape, "images": contract.encoded_shape, "labels": (), "margins": (),
         **dict.fromkeys(of_classes, (classes,)),
+        **{name: (features.get(name.removeprefix(_EMBEDDING_PREFIX), 0),) for name in embedded},
     }  # fmt: skip
+    if golden.embeddings is not None:
+        expected[_EMBEDDINGS] = (max(features.values(), default=0),)
+    answers |= embedded
     for name, shape in expected.items():
         array, kind = answers[name] if name in answers else getattr(golden, name), "i" if name == "labels" else "f"
         if array.shape != (count, *shape) or array.dtype.kind != kind:
@@ -196,6 +216,55 @@ def compare_logits(golden: Golden, contract: Contract, entry: ModelEntry, logits
     flips = int((logits.argmax(axis=1) != golden.labels).sum())
     found = f"{len(golden)} windows, largest difference {largest:.1e} ({window})"
     return f"{found}, {flips} labels not the trained network's", problem
+
+
+def compare_embeddings(golden: Golden, contract: Contract, entry: ModelEntry, embeddings: Float32) -> tuple[str, str]:
+    """Compare the embeddings (windows, features) of a model with the golden ones, as ``compare_logits`` does.
+
+    A float model's must be the trained network's, within the tolerance of the logits (of each window's largest feature
+    where that exceeds 1); a quantized model's must point where they pointed at export, see ``LEAST_COSINE``.
+
+    Returns
+    -------
+    what was found, and one sentence where it is too far off, else nothing
+    """
+    is_float = gives_the_networks_logits(entry)
+    expected = golden.embeddings if is_float else golden.model_embeddings.get(entry.file, golden.embeddings)
+    if expected is None:
+        return "no embedding recorded", f"{entry.file} has an embedding, and the golden vectors have none"
+    if embeddings.shape != expected.shape or not np.isfinite(embeddings).all():
+        return f"embeddings of shape {embeddings.shape}", f"{entry.file} gives no {expected.shape[1:]} finite features"
+    if is_float:
+        share = np.abs(embeddings - expected).max(axis=1) / np.maximum(1.0, np.abs(expected).max(axis=1))
+        worst = int(share.argmax())
+        told, limit = f"largest difference {share[worst]:.1e}", f"above {contract.logit_tolerance:.0e}"
+        is_wrong = bool(share[worst] > contract.logit_tolerance)
+    else:
+        least, worst = least_cosine(embeddings, expected)
+        told, limit = f"least cosine {least:.4f}", f"below {LEAST_COSINE}"
+        is_wrong = least < LEAST_COSINE
+    problem = f"the embedding of window {golden.names[worst]!r} is another one: {told}, {limit}" if is_wrong else ""
+    return f"embeddings, {told} ({golden.names[worst]})", problem
+
+
+def least_cosine(given: Float32, expected: Float32) -> tuple[float, int]:
+    """The least cosine between rows of two (n, features), and its row; of what is expected to be a tenth as long as the
+    median or longer, since the direction of a shorter one is a matter of rounding.
+    """
+    lengths = np.linalg.norm(expected.astype(np.float64), axis=1)
+    told = np.where(lengths >= 0.1 * np.median(lengths), cosines(given, expected), 1.0)
+    return float(told.min()), int(told.argmin())
+
+
+def cosines(given: Float32, expected: Float32) -> NDArray[np.float64]:
+    """(n,), of the angle between the rows of two (n, features); of two rows of zeros 1, of one 0."""
+    one, other = given.astype(np.float64), expected.astype(np.float64)
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    both_zero = ~(one.any(axis=1) | other.any(axis=1))
+    cosine: NDArray[np.float64] = np.where(
+        both_zero, 1.0, (one * other).sum(axis=1) / np.where(lengths > 0, lengths, 1.0)
+    )
+    return cosine
 
 
 def _float_problem(window: str, difference: float, limit: float) -> str:

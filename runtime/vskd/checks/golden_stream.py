@@ -96,7 +96,7 @@ class GoldenStream:
             raise ConfigError(f"events have schema version {self.schema_version}, this vskd reads {SCHEMA_VERSION}")
 
 
-class WindowCollector:
+class WindowCollector(Engine):
     """An engine that keeps the windows it is given and answers zeros."""
 
     name = version = "collector"
@@ -111,7 +111,7 @@ class WindowCollector:
         return self._logits
 
 
-class RecordedEngine:
+class RecordedEngine(Engine):
     """An engine whose answers are known: the next row of ``logits`` (windows, classes) for each window."""
 
     name = version = "recorded"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vskd.bundle import Bundle, ModelEntry
-from vskd.checks.golden import Golden, compare_images, compare_logits, read_golden
+from vskd.checks.golden import Golden, compare_embeddings, compare_images, compare_logits, read_golden
 from vskd.checks.golden_stream import StreamSamples, compare_events, read_samples
 from vskd.contract import Contract, Unit
 from vskd.engines import is_installed, missing_engine
@@ -111,21 +111,25 @@ def _replay(
     """Golden windows and golden stream through engines and models, one process for each engine."""
     contract = bundle.contract
     windows = np.stack([*golden.windows, *(window for each in samples for window in each.windows)])
-    for engine in dict.fromkeys(name for name, _ in pairs):
-        entries = [entry for name, entry in pairs if name == engine]
+    for engine, both in dict.fromkeys((name, entry.embedding_size > 0) for name, entry in pairs):
+        entries = [entry for name, entry in pairs if name == engine and (entry.embedding_size > 0) == both]
         try:
             paths = [bundle.checked_path(entry.file) for entry in entries]
-            answer = infer_in_subprocess(engine, paths, windows)
+            answer = infer_in_subprocess(engine, paths, windows, embeddings=both)
         except EngineError as error:
             yield from (Check("engine", f"{entry.file} on {engine}", str(error)) for entry in entries)
             continue
-        for entry, logits in zip(entries, answer.logits, strict=True):
+        embeddings = answer.embeddings or (None,) * len(entries)
+        for entry, logits, given in zip(entries, answer.logits, embeddings, strict=True):
             title, of_windows, of_stream = (
                 f"{entry.file} on {engine} {answer.version}",
                 *np.split(logits, [len(golden)]),
             )
             found, problem = compare_logits(golden, contract, entry, of_windows)
             yield Check("engine", f"{title}: {found}", problem)
+            if given is not None:
+                found, problem = compare_embeddings(golden, contract, entry, given[: len(golden)])
+                yield Check("embedding", f"{title}: {found}", problem)
             if of_windows.shape[1:] == golden.logits.shape[1:]:
                 found, problem = compare_events(contract, entry, samples, of_stream)
                 yield Check("stream", f"{title}: {found}", problem)

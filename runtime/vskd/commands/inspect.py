@@ -48,6 +48,8 @@ def inspect(bundle: Path, as_json: bool) -> None:
 def _show_model(model: Mapping[str, Any]) -> None:
     say(f"{model['file']}  {model['size_bytes'] / 1e6:.2f} MB, {model['recipe']}")
     _line("contract", model["contract_problem"] or "the same inside the file")
+    features = model["embedding_size"]
+    _line("embedding", f"{features} features" if features else "none: an older export, which takes no examples")
     if "operators" not in model:
         _line("operators", "unknown: another exporter wrote this bundle")
         return

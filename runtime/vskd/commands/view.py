@@ -67,7 +67,7 @@ def _terminated_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class RecordingEngine:
+class RecordingEngine(Engine):
     """An engine that also keeps the last window that it was given.
 
     Parameters
@@ -83,6 +83,10 @@ class RecordingEngine:
     def infer(self, window: Float32) -> Float32:
         self.window = window.copy()
         return self._engine.infer(window)
+
+    def infer_both(self, window: Float32) -> tuple[Float32, Float32]:
+        self.window = window.copy()
+        return self._engine.infer_both(window)
 
 
 class View:

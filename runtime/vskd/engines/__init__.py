@@ -1,4 +1,4 @@
-"""Engines: what runs a model file. One window in, logits out. ``ENGINES`` is the one list of them.
+"""Engines: what runs a model file. One window in, logits and embedding out. ``ENGINES`` is the one list of them.
 
 Every engine is configured for a wearable: one thread by default, and no spinning between windows (ONNX
 Runtime's idle threads would otherwise burn a core). An engine is named by the user or by the bundle's stated
@@ -25,6 +25,12 @@ if TYPE_CHECKING:  # slow to import
 
 ModelFormat = Literal["onnx", "tflite"]
 
+#: Name of a model's second output, the distilled feature; the first one is the logits, whatever its name.
+EMBEDDING_NAME = "embedding"
+
+#: Features of an embedding: the widest student has a quarter of them.
+MOST_FEATURES = 4096
+
 
 class Engine(Protocol):
     """A model, ready to run.
@@ -48,6 +54,18 @@ class Engine(Protocol):
         EngineError : the model does not take such a window
         """
         ...
+
+    def infer_both(self, window: Float32) -> tuple[Float32, Float32]:
+        """Logits (classes,) of one window (channels, samples), g, and its embedding (features,), without unit.
+
+        Both are the caller's to keep. An engine that says nothing else, in a class that names this one as its base,
+        has no embedding.
+
+        Raises
+        ------
+        EngineError : the model has no embedding, or does not take such a window
+        """
+        raise no_embedding(self.name)
 
 
 @dataclass(frozen=True)
@@ -170,6 +188,14 @@ def only_input(ports: Sequence[Any], model: Path) -> Any:
     if len(ports) != 1:
         raise EngineError(f"{model.name} has {len(ports)} inputs; a model takes one, the window")
     return ports[0]
+
+
+def no_embedding(name: str) -> EngineError:
+    """The error for a model (or engine) that gives logits alone."""
+    return EngineError(
+        f"{name} gives logits and no embedding, by which examples are compared",
+        hint="Export the run again: `vskd export RUN --out NAME.bundle` writes models that have it",
+    )
 
 
 def cannot_run(name: str, window: Float32, reason: Exception | str) -> EngineError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vskd.engines import EngineKind, cannot_run, only_input
+from vskd.engines import EMBEDDING_NAME, EngineKind, cannot_run, no_embedding, only_input
 from vskd.errors import EngineError
 
 if TYPE_CHECKING:  # slow to import
@@ -20,32 +21,49 @@ if TYPE_CHECKING:  # slow to import
 class OnnxRuntimeEngine:
     """A session, ready to run.
 
-    Input and output are bound once, to buffers of this object: a call is then 2 % shorter than ``session.run`` with
-    the quarter-width and the full-width int8 model.
+    Input and outputs are bound once, to buffers of this object: a call is then 2 % shorter than ``session.run`` with
+    the quarter-width and the full-width int8 model. What is not bound is not computed.
     """
 
-    def __init__(self, name: str, version: str, session: Any, window: Float32, logits: Float32) -> None:
+    def __init__(
+        self, name: str, version: str, session: Any, window: Float32, logits: Float32, embedding: Float32 | None
+    ) -> None:
         self.name = name
         self.version = version
         self._session = session
-        self._window, self._logits = window, logits
+        self._window, self._logits, self._embedding = window, logits, embedding
         self._input: str = session.get_inputs()[0].name
         self._outputs: list[str] = [session.get_outputs()[0].name]
-        self._binding = session.io_binding()
-        self._binding.bind_input(self._input, "cpu", 0, np.float32, window.shape, window.ctypes.data)
-        self._binding.bind_output(self._outputs[0], "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        self._binding = self._bound({self._outputs[0]: logits})
+        self._both = None if embedding is None else self._bound({self._outputs[0]: logits, EMBEDDING_NAME: embedding})
+
+    def _bound(self, buffers: Mapping[str, Float32]) -> Any:
+        binding = self._session.io_binding()
+        binding.bind_input(self._input, "cpu", 0, np.float32, self._window.shape, self._window.ctypes.data)
+        for name, buffer in buffers.items():
+            binding.bind_output(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
+        return binding
 
     def infer(self, window: Float32) -> Float32:
+        self._run(window, self._binding)
+        logits: Float32 = self._logits[0].copy()  # the next window overwrites the buffer
+        return logits
+
+    def infer_both(self, window: Float32) -> tuple[Float32, Float32]:
+        if self._embedding is None:
+            raise no_embedding(f"the model in {self.name}")
+        self._run(window, self._both)
+        return self._logits[0].copy(), self._embedding[0].copy()
+
+    def _run(self, window: Float32, binding: Any) -> None:
         # Assigning to the buffer would broadcast another shape and round another type.
         if window.shape != self._window.shape[1:] or window.dtype != np.float32:
             raise cannot_run(self.name, window, f"the model takes float32 of shape {self._window.shape[1:]}")
         self._window[0] = window
         try:
-            self._session.run_with_iobinding(self._binding)
+            self._session.run_with_iobinding(binding)
         except Exception as error:
             raise cannot_run(self.name, window, error) from error
-        logits: Float32 = self._logits[0].copy()  # the next window overwrites the buffer
-        return logits
 
 
 def load(name: str, kind: EngineKind, model: Path, threads: int) -> OnnxRuntimeEngine:
@@ -64,12 +82,13 @@ def load(name: str, kind: EngineKind, model: Path, threads: int) -> OnnxRuntimeE
     options.log_severity_level = 3
     session = library.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     window = _fixed_buffer(only_input(session.get_inputs(), model), model)
-    logits = _fixed_buffer(session.get_outputs()[0], model)
-    return OnnxRuntimeEngine(name, library.__version__, session, window, logits)
+    first, *others = session.get_outputs()
+    embedding = next((_fixed_buffer(port, model) for port in others if port.name == EMBEDDING_NAME), None)
+    return OnnxRuntimeEngine(name, library.__version__, session, window, _fixed_buffer(first, model), embedding)
 
 
 def _fixed_buffer(port: Any, model: Path) -> Float32:
-    """Memory for a port's one window or its logits."""
+    """Memory for a port's one window, its logits or its embedding."""
     if port.type != "tensor(float)" or not all(isinstance(length, int) for length in port.shape):
         raise EngineError(
             f"{port.name} of {model.name} is {port.type} of shape {port.shape}; "

@@ -2,8 +2,8 @@
 
 Two engines in one process have been seen to deadlock, and their libraries write to the terminal.
 
-``python -m vskd.engines.process ENGINE MOST_VALUES MODEL...`` is the other side of that process: windows come in on
-standard input as an ``.npy``, logits leave on standard output as an ``.npz``.
+``python -m vskd.engines.process ENGINE MOST_VALUES logits|both MODEL...`` is the other side of that process: windows
+come in on standard input as an ``.npy``, logits (and embeddings) leave on standard output as an ``.npz``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.contract import MOST_LABELS
-from vskd.engines import Engine, open_engine
+from vskd.engines import MOST_FEATURES, open_engine
 from vskd.errors import EngineError, VskdError
 
 Float32 = NDArray[np.float32]
@@ -37,11 +37,14 @@ LEAST_MEMORY_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class Answer:
-    """An engine's name and version, and its logits (windows, classes) of each model."""
+    """An engine's name and version, and of each model its logits (windows, classes) and, where they were asked for, its
+    embeddings (windows, features).
+    """
 
     engine: str
     version: str
     logits: tuple[Float32, ...]
+    embeddings: tuple[Float32, ...] = ()
 
 
 def infer_in_subprocess(
@@ -51,6 +54,7 @@ def infer_in_subprocess(
     *,
     timeout_s: float = TIMEOUT_S,
     most_values: int = MOST_LABELS,
+    embeddings: bool = False,
 ) -> Answer:
     """Run windows through models in a fresh process.
 
@@ -60,15 +64,17 @@ def infer_in_subprocess(
     models : files of the engine's format
     windows : (windows, channels, samples), g
     timeout_s : how long the process may take
-    most_values : that a model may give for a window
+    most_values : that a model may give for a window, its embedding apart
+    embeddings : ask every model for its embedding, too
 
     Raises
     ------
-    EngineError : the engine cannot load or run one of the models, or does not answer
+    EngineError : the engine cannot load or run one of the models, or does not answer; a model has no embedding
     """
     source = io.BytesIO()
     np.save(source, np.ascontiguousarray(windows, dtype=np.float32))
-    command = [sys.executable, "-m", "vskd.engines.process", engine, str(most_values), *map(str, models)]
+    command = [sys.executable, "-m", "vskd.engines.process", engine, str(most_values)]
+    command += ["both" if embeddings else "logits", *map(str, models)]
     try:
         done = subprocess.run(
             command,
@@ -87,8 +93,11 @@ def infer_in_subprocess(
         how = f"exit code {done.returncode}" if done.returncode > 0 else signal.Signals(-done.returncode).name
         raise EngineError(f"{engine} failed ({how}): {last_line or 'it said nothing'}")
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
-        logits = tuple(archive[f"logits_{index}"] for index in range(len(models)))
-        return Answer(engine, str(archive["version"]), logits)
+        logits, given = (
+            tuple(archive[f"{what}_{index}"] for index in range(len(models)) if f"{what}_{index}" in archive)
+            for what in ("logits", "embedding")
+        )
+        return Answer(engine, str(archive["version"]), logits, given)
 
 
 def _environment() -> dict[str, str]:
@@ -98,7 +107,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, *([inherited] if inherited else [])])}
 
 
-def _serve(engine_name: str, most_values: int, models: Sequence[str]) -> int:
+def _serve(engine_name: str, most_values: int, outputs: str, models: Sequence[str]) -> int:
     """The child's side of ``infer_in_subprocess``; returns the exit code."""
     _limit_memory()
     # Engines print on standard output; the answer gets a descriptor of its own.
@@ -109,7 +118,12 @@ def _serve(engine_name: str, most_values: int, models: Sequence[str]) -> int:
     try:
         for index, model in enumerate(models):
             engine = open_engine(engine_name, Path(model))
-            arrays[f"logits_{index}"] = np.stack([_answer(engine, window, most_values) for window in windows])
+            if outputs == "logits":
+                arrays[f"logits_{index}"] = np.stack([_held(engine.infer(window), most_values) for window in windows])
+            else:
+                pairs = [_both(*engine.infer_both(window), most_values) for window in windows]
+                logits, embeddings = zip(*pairs, strict=True)
+                arrays |= {f"logits_{index}": np.stack(logits), f"embedding_{index}": np.stack(embeddings)}
             arrays["version"] = np.array(engine.version)
     except (VskdError, RuntimeError, ValueError, MemoryError) as error:
         one_line = " ".join(str(error).split())
@@ -120,14 +134,17 @@ def _serve(engine_name: str, most_values: int, models: Sequence[str]) -> int:
     return 0
 
 
-def _answer(engine: Engine, window: Float32, most_values: int) -> Float32:
+def _held(values: Float32, most_values: int) -> Float32:
     """What a model gives for a window, if it is numbers and not more than the parent takes memory for."""
-    logits = engine.infer(window)
-    if logits.dtype.kind not in "iuf" or logits.size > most_values:
+    if values.dtype.kind not in "iuf" or values.size > most_values:
         raise EngineError(
-            f"a window gives {logits.size} values of {logits.dtype}, at most {most_values} numbers are taken"
+            f"a window gives {values.size} values of {values.dtype}, at most {most_values} numbers are taken"
         )
-    return logits
+    return values
+
+
+def _both(logits: Float32, embedding: Float32, most_values: int) -> tuple[Float32, Float32]:
+    return _held(logits, most_values), _held(embedding, MOST_FEATURES)
 
 
 def _limit_memory() -> None:
@@ -146,4 +163,4 @@ def _npz(arrays: Mapping[str, Any]) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(_serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))
+    sys.exit(_serve(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vskd.engines import EngineKind, cannot_run, only_input
+from vskd.engines import EMBEDDING_NAME, EngineKind, cannot_run, no_embedding, only_input
 from vskd.errors import EngineError
 
 if TYPE_CHECKING:  # slow to import
@@ -25,12 +25,15 @@ class TfliteEngine:
     measured to be no faster with either int8 model, and a view that lives on stops the next call.
     """
 
-    def __init__(self, name: str, version: str, content: bytes, interpreter: Any, ports: tuple[int, int]) -> None:
+    def __init__(
+        self, name: str, version: str, content: bytes, interpreter: Any, ports: tuple[int, int], embedding: int | None
+    ) -> None:
         self.name = name
         self.version = version
         self._content = content  # the interpreter may read it in place
         self._interpreter = interpreter
         self._input, self._output = ports
+        self._embedding = embedding
 
     def infer(self, window: Float32) -> Float32:
         try:
@@ -40,6 +43,11 @@ class TfliteEngine:
             raise cannot_run(self.name, window, error) from error
         logits: Float32 = self._interpreter.get_tensor(self._output)[0]
         return logits
+
+    def infer_both(self, window: Float32) -> tuple[Float32, Float32]:
+        if self._embedding is None:
+            raise no_embedding(f"the model in {self.name}")
+        return self.infer(window), self._interpreter.get_tensor(self._embedding)[0]
 
 
 def load(name: str, kind: EngineKind, model: Path, threads: int) -> TfliteEngine:
@@ -61,5 +69,7 @@ def load(name: str, kind: EngineKind, model: Path, threads: int) -> TfliteEngine
     content = model.read_bytes()
     interpreter = interpreter_class(model_content=content, num_threads=threads)
     interpreter.allocate_tensors()
-    ports = only_input(interpreter.get_input_details(), model)["index"], interpreter.get_output_details()[0]["index"]
-    return TfliteEngine(name, version, content, interpreter, ports)
+    first, *others = interpreter.get_output_details()
+    embedding = next((port["index"] for port in others if port["name"] == EMBEDDING_NAME), None)
+    ports = only_input(interpreter.get_input_details(), model)["index"], first["index"]
+    return TfliteEngine(name, version, content, interpreter, ports, embedding)

@@ -84,6 +84,6 @@ def test_every_held_out_window_is_judged_up_to_a_limit(
     np.testing.assert_array_equal(evidence.windows[evidence.is_recorded], trained.held_out.windows)
 
     monkeypatch.setattr(module, "MAX_JUDGED_WINDOWS", 10)
-    few = gather_evidence(trained.student, trained.contract, trained.held_out)
+    few = gather_evidence(trained.student, trained.contract, trained.held_out, trained.calibration)
     assert few.is_recorded.sum() == 10
     assert (few.names[0], few.names[9]) == (evidence.names[0], evidence.names[len(trained.held_out) - 1])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
@@ -19,12 +21,19 @@ from vskd.errors import GateError
 from vskd_export.command import export
 from vskd_export.judge import kernels, micro, sizes
 from vskd_export.judge.encoder import check_encoder
-from vskd_export.judge.engines import EngineRun, recorded_logits
+from vskd_export.judge.engines import EngineRun, recorded_runs
 from vskd_export.judge.evidence import NO_LABEL, Evidence, gather_evidence
 from vskd_export.judge.float_models import check_float
 from vskd_export.judge.gate import check_engines
 from vskd_export.judge.kernels import check_micro, check_reference
-from vskd_export.judge.quantized import QuantizedParity, check_quantized, class_f1, measure_quantized, one_window
+from vskd_export.judge.quantized import (
+    QuantizedParity,
+    check_quantized,
+    class_f1,
+    measure_quantized,
+    nearest_of,
+    one_window,
+)
 from vskd_export.judge.sizes import check_sizes, weight_bytes
 from vskd_export.judge.violations import REMEDIES, Violation, ViolationCode, refusal
 from vskd_export.quantize.recipes import MODELS, parse_recipes
@@ -45,7 +54,15 @@ def evidence_of(logits: list[list[float]], labels: list[int]) -> Evidence:
         windows=np.zeros((count, 3, 64), np.float32),
         labels=np.array(labels),
         logits=np.array(logits, np.float32),
+        embeddings=np.array(logits, np.float32),
+        examples=np.zeros((2, 3, 64), np.float32),
+        example_embeddings=np.eye(2, dtype=np.float32),
     )
+
+
+def run_of(logits: NDArray[np.float32], model: ModelEntry = MODEL, engine: str = "engine") -> EngineRun:
+    """A run whose embeddings are its logits, so that the nearest of the two examples is the label."""
+    return EngineRun(engine, "1.2", model, logits, logits.copy(), np.eye(2, dtype=np.float32))
 
 
 def two_classes() -> Contract:
@@ -53,7 +70,9 @@ def two_classes() -> Contract:
 
 
 def check(logits: NDArray[np.float32], seen: Evidence) -> tuple[float, tuple[Violation, ...]]:
-    checked, violations = check_float(EngineRun("engine", "1.2", MODEL, logits), two_classes(), seen)
+    checked, violations = check_float(
+        dataclasses.replace(run_of(logits), embeddings=seen.embeddings), two_classes(), seen
+    )
     return checked.largest_difference, violations
 
 
@@ -83,17 +102,16 @@ def test_a_wrong_logit_is_a_violation_with_engine_file_window_and_difference() -
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_a_logit_that_is_not_finite_is_refused_whatever_is_allowed(file: str, wrong: float) -> None:
     seen = evidence_of([[0.0, 1.0], [2.0, 3.0]], [1, NO_LABEL])
-    runs = [EngineRun("onnxruntime", "1.2", model, seen.logits.copy()) for model in MODELS]
+    runs = [run_of(seen.logits.copy(), model, "onnxruntime") for model in MODELS]
     next(run for run in runs if run.model.file == file).logits[1, 0] = wrong
 
     with pytest.raises(GateError, match=rf"{file} in onnxruntime 1\.2 gives NaN or infinity for window 'window 1'"):
         check_engines(runs, two_classes(), seen)
 
 
-def test_a_bundle_keeps_the_logits_of_the_most_preferred_engine() -> None:
-    preferred, other = np.zeros((2, 2), np.float32), np.ones((2, 2), np.float32)
-    runs = [EngineRun("litert", "1", MODEL, preferred), EngineRun("tflite-runtime", "2", MODEL, other)]
-    assert recorded_logits(runs)[MODEL.file] is preferred
+def test_a_bundle_keeps_the_answers_of_the_most_preferred_engine() -> None:
+    runs = [run_of(np.zeros((2, 2), np.float32), engine=engine) for engine in ("litert", "tflite-runtime")]
+    assert recorded_runs(runs)[MODEL.file] is runs[0]
 
 
 def test_a_refusal_names_every_violation_and_two_remedies_for_each_kind() -> None:
@@ -126,7 +144,9 @@ def test_every_kind_of_violation_has_two_remedies_and_they_name_what_exists() ->
 
 
 def measure(logits: list[list[float]], seen: Evidence) -> QuantizedParity:
-    return measure_quantized(EngineRun("engine", "1.2", MODEL, np.array(logits, np.float32)), two_classes(), seen)
+    return measure_quantized(
+        dataclasses.replace(run_of(np.array(logits, np.float32)), embeddings=seen.embeddings), two_classes(), seen
+    )
 
 
 def test_a_quantized_model_is_measured_on_recorded_windows_only() -> None:
@@ -251,7 +271,7 @@ def test_both_encoders_keep_the_limit_under_every_scaling(scaling: Scaling, trai
     gaf = dataclasses.replace(trained.contract.gaf, scaling=scaling, fields=("gasf", "gadf"))
     contract = dataclasses.replace(trained.contract, gaf=gaf)
     student = gaf_resnet(contract, width=0.125).eval()
-    seen = gather_evidence(student, contract, trained.held_out)
+    seen = gather_evidence(student, contract, trained.held_out, trained.calibration)
 
     table, violations = check_encoder(student, contract, seen)
 
@@ -321,14 +341,16 @@ def test_reference_kernels_that_give_nan_are_refused(monkeypatch: pytest.MonkeyP
         against_reference([np.nan, 0.0], monkeypatch)
 
 
-def on_micro(logits: list[float], monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, object], tuple[Violation, ...]]:
-    """As ``against_reference``, for the integer model in TensorFlow Lite Micro."""
+def on_micro(
+    logits: list[float], monkeypatch: pytest.MonkeyPatch, features: float = 1.0
+) -> tuple[dict[str, object], tuple[Violation, ...]]:
+    """As ``against_reference``, in TensorFlow Lite Micro; its embeddings are LiteRT's times ``features``."""
     seen = evidence_of([[0.0, 1.0]] * 8, [1] * 8)
-    run = micro.MicroRun("9", 12_345, np.tile(np.array(logits, np.float32), (8, 1)))
+    run = micro.MicroRun("9", 12_345, np.tile(np.array(logits, np.float32), (8, 1)), features * seen.embeddings)
     monkeypatch.setattr(micro, "is_installed", lambda: True)
     monkeypatch.setattr(micro, "run_micro", lambda *_: run)
     file = MODELS[3].file
-    return check_micro({file: b""}, {file: seen.logits}, two_classes(), seen)
+    return check_micro({file: b""}, {file: run_of(seen.logits)}, two_classes(), seen)
 
 
 def test_tensorflow_lite_micro_must_give_the_labels_of_litert(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,3 +366,68 @@ def test_tensorflow_lite_micro_must_give_the_labels_of_litert(monkeypatch: pytes
 
     with pytest.raises(GateError, match="in TensorFlow Lite Micro 9 gives NaN or infinity for window 'window 0'"):
         on_micro([np.nan, 0.0], monkeypatch)
+
+
+def test_tensorflow_lite_micro_must_give_the_embedding_of_litert(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, violations = on_micro([0.0, 1.0], monkeypatch, features=3.0)
+    assert (table["least_cosine"], violations) == (pytest.approx(1.0), ())
+
+    _, (violation,) = on_micro([0.0, 1.0], monkeypatch, features=-1.0)
+    assert violation.code == "micro-embedding"
+    assert "another embedding than LiteRT: their cosine is -1.000, below 0.98" in violation.message
+
+
+def test_a_wrong_feature_of_a_float_model_is_a_violation() -> None:
+    seen = evidence_of([[0.0, 1.0], [0.0, 200.0]], [1, NO_LABEL])
+    run = run_of(seen.logits)
+    # Of a feature of 200 the tolerance is 200 times as wide.
+    near = dataclasses.replace(run, embeddings=seen.embeddings + np.array([[0, 0], [0, 1e-2]], np.float32))
+    assert check_float(near, two_classes(), seen)[1] == ()
+    wrong = dataclasses.replace(run, embeddings=seen.embeddings + np.array([[2e-4, 0], [0, 0]], np.float32))
+    parity, (violation,) = check_float(wrong, two_classes(), seen)
+    assert parity.embedding_difference == pytest.approx(2e-4, rel=1e-3)
+    assert violation.code == "float-embedding"
+    assert "window 'window 0', largest feature difference 2.00e-04, the limit is 1e-04" in violation.message
+
+
+@given(
+    windows=arrays(np.float32, (12, 5), elements=st.floats(0, 4, width=16)),
+    examples=arrays(np.float32, (3, 5), elements=st.floats(0, 4, width=16)),
+)
+def test_the_nearest_example_has_the_largest_cosine(
+    windows: NDArray[np.float32], examples: NDArray[np.float32]
+) -> None:
+    """By the definition, pair by pair; an embedding of zeros has a cosine of 0 with everything."""
+    zeros = np.zeros((12, 2), np.float32)
+    found = nearest_of(EngineRun("engine", "1", MODEL, zeros, windows, examples))
+    for window, row in zip(windows.tolist(), found.tolist(), strict=True):
+        cosines = []
+        for example in examples.tolist():
+            lengths = math.sqrt(math.fsum(x * x for x in window)) * math.sqrt(math.fsum(y * y for y in example))
+            dot = math.fsum(x * y for x, y in zip(window, example, strict=True))
+            cosines.append(dot / lengths if lengths else 0.0)
+        assert cosines[row] == pytest.approx(max(cosines), abs=1e-12)
+
+
+@pytest.mark.parametrize(("changed", "codes"), [(10, []), (11, ["nearest-example"])])
+def test_one_nearest_example_in_a_hundred_may_change(changed: int, codes: list[str]) -> None:
+    """Labels and logits are the trained network's; only the embeddings turn. Adversarial windows count for nothing."""
+    seen, chosen = many(0)
+    turned = seen.embeddings.copy()
+    turned[:changed] = turned[:changed, ::-1]
+    run = dataclasses.replace(run_of(np.array(chosen, np.float32)), embeddings=turned)
+    measured = measure_quantized(run, two_classes(), seen)
+    assert (measured.nearest_changed, measured.nearest_changed_limit) == (changed / 1000, 0.01)
+    violations = check_quantized(measured)
+    assert [violation.code for violation in violations] == codes
+    for violation in violations:
+        assert violation.message == (
+            "model.onnx in engine 1.2 finds another nearest example for 1.10% of the windows, the limit is 1.00%"
+        )
+        assert all(remedy.startswith(("train", "export")) for remedy in REMEDIES[violation.code])
+
+
+def test_scaling_an_embedding_changes_no_nearest_example() -> None:
+    seen, chosen = many(0)
+    run = dataclasses.replace(run_of(np.array(chosen, np.float32)), embeddings=seen.embeddings * np.float32(0.01))
+    assert measure_quantized(run, two_classes(), seen).nearest_changed == 0

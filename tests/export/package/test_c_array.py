@@ -126,6 +126,11 @@ def test_the_header_names_hash_operators_quantization_and_arena(bundle: Bundle, 
     image = graph.tensors[graph.operators[operators.index("QUANTIZE")].outputs[0]].quantization
     assert defined("IMAGE_SCALE") == np.float32(image.scale[0])
     assert defined("IMAGE_ZERO_POINT") == image.zeroPoint[0]
+    # The second output, in the order of the file, with the grid of its integers.
+    assert [graph.tensors[index].name for index in graph.outputs] == [b"logits", b"embedding"]
+    assert "Output 1: embedding, float32 [1][300]" in header
+    assert defined("EMBEDDING_SIZE") == graph.tensors[graph.outputs[1]].shape[1] == 300
+    assert {"EMBEDDING_SCALE", "EMBEDDING_ZERO_POINT"} <= set(re.findall(r"#define VSKD_(\w+)", header))
     if micro.is_installed():
         assert defined("ARENA_BYTES") == exported.content["micro"]["arena_bytes"]
 

@@ -62,20 +62,24 @@ def test_ports_version_and_operators_are_the_files(graphs: dict[str, Any], files
     for model in MODELS:
         told = graphs[model.file]
         assert told["inputs"] == [{"name": "window", "shape": [1, 3, 64], "type": "float32"}]
-        assert told["outputs"] == [{"name": "logits", "shape": [1, 4], "type": "float32"}]
+        assert told["outputs"] == [
+            {"name": "logits", "shape": [1, 4], "type": "float32"},
+            {"name": "embedding", "shape": [1, 300], "type": "float32"},
+        ]
         convolution = "Conv" if model.format == "onnx" else "CONV_2D"
         assert told["operators"][convolution] == 20
         assert told["version"].startswith("opset " if model.format == "onnx" else "TFLite schema 3")
-        assert set(told["quantization"]) == (set() if model.recipe == "fp32" else {"image", "logits"})
+        assert set(told["quantization"]) == (set() if model.recipe == "fp32" else {"image", "embedding", "logits"})
 
 
-def test_the_quantization_of_the_logits_is_the_grid_on_which_they_lie(
-    graphs: dict[str, Any], files: dict[str, bytes], trained: Trained
+@pytest.mark.parametrize("output", ["logits", "embedding"])
+def test_the_quantization_of_an_output_is_the_grid_on_which_it_lies(
+    graphs: dict[str, Any], files: dict[str, bytes], trained: Trained, output: str
 ) -> None:
     name = "model.w8a8-static-pc.onnx"
     session = onnxruntime.InferenceSession(files[name], providers=["CPUExecutionProvider"])
-    logits = np.concatenate([session.run(None, {"window": w[None]})[0] for w in trained.held_out.windows[:8]])
-    steps = logits / graphs[name]["quantization"]["logits"]["scale"]
+    values = np.concatenate([session.run([output], {"window": w[None]})[0] for w in trained.held_out.windows[:8]])
+    steps = values / graphs[name]["quantization"][output]["scale"]
     np.testing.assert_allclose(steps, steps.round(), atol=1e-3)
 
 
@@ -87,6 +91,7 @@ def test_inspect_in_words(bundle: Bundle) -> None:
         "64 samples at 50 Hz (1.28 s), one every 32 (0.64 s)", "gadf, 3 x 32 x 32, inside the model",
         "accelerometer on the right wrist", "4: rest, slow, medium, fast", "input      window (1, 3, 64)  float32",
         "20 CONV_2D", "opset ", "million MACs", "8-bit steps of", "the same inside the file",
+        "embedding  300 features", "output     embedding (1, 300)  float32",
     ):  # fmt: skip
         assert text in done.output
 

@@ -13,12 +13,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
+from vskd.checks.golden import least_cosine
 from vskd.engines.process import infer_in_subprocess
 from vskd.errors import ConfigError
 from vskd.model_contract import contract_inside
 from vskd_export.command import export
 from vskd_export.convert import tflite_file
-from vskd_export.judge.evidence import torch_logits
+from vskd_export.judge.evidence import torch_outputs
 from vskd_export.judge.sizes import weight_bytes
 from vskd_export.package.describe import describe_model
 from vskd_export.quantize.calibrate import WindowSet
@@ -128,9 +129,11 @@ def test_every_other_recipe_is_smaller_runs_and_agrees(
     (tmp_path / model.file).write_bytes(small)
     windows = trained.held_out.windows[:32]
     engine = {"onnx": "onnxruntime", "tflite": "litert"}[model.format]
-    (logits,) = infer_in_subprocess(engine, [tmp_path / model.file], windows).logits
+    answer = infer_in_subprocess(engine, [tmp_path / model.file], windows, embeddings=True)
+    (logits,), (embeddings,) = answer.logits, answer.embeddings
 
-    expected = torch_logits(trained.student, windows)
+    expected, features = torch_outputs(trained.student, windows)
+    assert least_cosine(embeddings, features)[0] > 0.95
     span = float(np.ptp(expected))
     # Half precision has 11 bits; int8 weights 7, over a dozen layers.
     assert 0 < np.abs(logits - expected).max() <= span * (0.002 if model.recipe == "fp16" else 0.05)

@@ -6,16 +6,20 @@ import dataclasses
 import importlib.util
 import itertools
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from runtime.conftest import GOLDEN_MODEL, golden_of, golden_stream_of, mean_model_onnx
 from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.bundle_files import GOLDEN_EVENTS, GOLDEN_VECTORS, model_file
-from vskd.checks.golden import golden_to_bytes
+from vskd.checks.golden import cosines, golden_to_bytes, least_cosine
 from vskd.checks.selftest import Check, selftest
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import BundleError
@@ -117,6 +121,50 @@ def test_only_an_integer_model_may_answer_otherwise_than_the_network(tmp_path, c
     found = failed(selftest(bundle))
     assert found.get("engine", "").startswith(problem)
     assert list(found) == (["engine"] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "turn", "problem"),
+    [
+        ("fp32", 1.0, ""),
+        ("fp32", 1.01, "the embedding of window 'real 1' is another one: largest difference"),
+        ("w8a8-static-pc", 1.01, ""),
+        ("w8a8-static-pc", -1.0, "the embedding of window 'real 1' is another one: least cosine"),
+    ],
+)
+def test_an_embedding_is_the_networks_or_points_where_it_pointed_at_export(tmp_path, contract, recipe, turn, problem):
+    golden, file = golden_of(contract), model_file(recipe, "onnx")
+    largest = golden.windows.max(axis=2)
+    expected = largest * np.where(np.arange(len(golden)) == 1, np.float32([[turn], [1], [1]]), 1).T
+    recorded = dataclasses.replace(
+        golden, model_logits={file: golden.logits}, embeddings=expected, model_embeddings={file: expected}
+    )
+    files = {
+        file: mean_model_onnx(contract=contract, embedding=True), GOLDEN_VECTORS: golden_to_bytes(recorded),
+        **golden_stream_of(contract),
+    }  # fmt: skip
+    models = [ModelEntry(file, "onnx", recipe, embedding_size=3)]
+    results = list(
+        selftest(Bundle.open(write_bundle(tmp_path / "x.bundle", contract=contract, models=models, files=files)))
+    )
+    assert [result.stage for result in results] == [*STAGES[:-1], "embedding", "stream"]
+    assert list(failed(results)) == (["embedding"] if problem else [])
+    assert failed(results).get("embedding", "").startswith(problem)
+
+
+@given(rows=hnp.arrays(np.float32, (2, 4), elements=st.floats(-4, 4, width=16)), factor=st.floats(0.25, 4, width=16))
+def test_the_cosine_is_that_of_the_definition(rows, factor):
+    one, other = rows.astype(np.float64)
+    lengths = math.sqrt(math.fsum(one**2)) * math.sqrt(math.fsum(other**2))
+    expected = math.fsum(one * other) / lengths if lengths else float(not one.any() and not other.any())
+    assert cosines(rows[:1], rows[1:])[0] == pytest.approx(expected, abs=1e-9)
+    assert cosines(rows[:1] * np.float32(factor), rows[:1])[0] == pytest.approx(1.0)
+
+
+def test_the_least_cosine_passes_over_what_is_too_short_to_point_anywhere():
+    expected = np.float32([[3, 4], [1, 0], [0, 2], [0.01, 0]])
+    given = np.float32([[3, 4], [1, 1], [0, 1], [0, 0.01]])
+    assert least_cosine(given, expected) == (pytest.approx(math.sqrt(0.5)), 1)
 
 
 def test_a_changed_byte_ends_the_test_at_once(tmp_path, make_golden_bundle, contract):

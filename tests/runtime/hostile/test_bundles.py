@@ -358,6 +358,8 @@ def of(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[dict[
         (of("labels", lambda array: array + 1), "labels lie outside 0..2"),
         (of("labels", lambda array: array.astype(float)), "labels are float64 of shape"),
         (of("margins", lambda array: array[:, None]), "margins are float32 of shape"),
+        (lambda arrays: archive(arrays | {"embeddings": npy(np.zeros((9, 3), np.float32))}), "embeddings are float32"),
+        (lambda arrays: archive(arrays | {"model_embeddings/x": npy(np.zeros(1))}), "'x', which is no file of the"),
     ],
 )
 def test_golden_vectors_that_are_none_are_one_failed_line(bundle, contract, command, make, problem):

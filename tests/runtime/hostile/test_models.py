@@ -7,9 +7,8 @@ import os
 import signal
 import struct
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -80,9 +79,8 @@ def test_another_version_of_the_engine_tries_again(tmp_path, contract, starts, m
 
 
 def test_an_answer_that_is_no_numbers_is_refused():
-    engine = SimpleNamespace(infer=lambda _: np.array([b"jog", None], dtype=object))
     with pytest.raises(EngineError, match="a window gives 2 values of object, at most 10 numbers are taken"):
-        process._answer(engine, np.zeros((3, 32), np.float32), 10)
+        process._held(np.array([b"jog", None], dtype=object), 10)
 
 
 def bytes_field(number: int, content: bytes, *, beyond: int = 0) -> bytes:
@@ -109,6 +107,18 @@ def test_graphs_within_graphs_have_an_end():
 def test_a_field_that_only_some_readers_see_is_refused():
     with pytest.raises(BundleError, match="there is no field"):
         contract_inside(bytes_field(7, b"", beyond=1), "onnx", name="m")
+
+
+@pytest.mark.parametrize(
+    ("has_embedding", "said", "problem"),
+    [(True, 3, ""), (True, 0, ""), (False, 3, "gives logits and no embedding"), (True, 4, "an embedding of \\(3,\\)")],
+)
+def test_a_model_gives_the_embedding_that_the_manifest_promises(tmp_path, contract, has_embedding, said, problem):
+    content = mean_model_tflite(contract=contract, embedding=has_embedding)
+    models = [ModelEntry(FILE, "tflite", "fp32", embedding_size=said)]
+    folder = write_bundle(tmp_path / "x.bundle", contract=contract, models=models, files={FILE: content})
+    with pytest.raises(EngineError, match=problem) if problem else nullcontext():
+        Classifier.open(folder, engine="litert")
 
 
 def test_without_a_place_to_write_it_is_tried_each_time(tmp_path, contract, cache, starts):

@@ -222,15 +222,15 @@ def _check_storage(student: OwnStudent) -> None:
 
 
 class _Traced(nn.Module):
-    """What the converters trace: one encoded window to its logits."""
+    """What the converters trace: one encoded window to its logits and its feature."""
 
     def __init__(self, student: OwnStudent) -> None:
         super().__init__()
         self.student = student
 
-    def forward(self, encoded: Tensor) -> Tensor:
-        logits: Tensor = self.student.from_encoded(encoded).logits
-        return logits
+    def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.student.from_encoded(encoded)
+        return output.logits, output.feature
 
 
 def _check_traceable(student: OwnStudent, encoded: Tensor) -> None:

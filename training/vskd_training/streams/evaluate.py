@@ -104,8 +104,12 @@ class NetworkEngine:
     @torch.no_grad()
     def infer(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (classes,) of one window (channels, samples), g."""
-        logits = self._network(torch.from_numpy(window[np.newaxis])).logits
-        return np.asarray(logits[0].numpy(), dtype=np.float32)
+        return self.infer_both(window)[0]
+
+    @torch.no_grad()
+    def infer_both(self, window: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        output = self._network(torch.from_numpy(window[np.newaxis]))
+        return output.logits[0].numpy(), output.feature[0].numpy()
 
 
 class _Recorder:
@@ -120,6 +124,11 @@ class _Recorder:
         logits = self._engine.infer(window)
         self.logits.append(logits)
         return logits
+
+    def infer_both(self, window: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits, embedding = self._engine.infer_both(window)
+        self.logits.append(logits)
+        return logits, embedding
 
 
 @dataclass(frozen=True)
