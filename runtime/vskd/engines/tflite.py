@@ -26,7 +26,13 @@ class TfliteEngine:
     """
 
     def __init__(
-        self, name: str, version: str, content: bytes, interpreter: Any, ports: tuple[int, int], embedding: int | None
+        self,
+        name: str,
+        version: str,
+        content: bytes,
+        interpreter: Any,
+        ports: tuple[int, int],
+        embedding: int | None = None,
     ) -> None:
         self.name = name
         self.version = version
