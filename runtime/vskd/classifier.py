@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from time import time as wall_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,12 @@ from vskd.bundle import Bundle
 from vskd.contract import Contract, Unit
 from vskd.decide import Decider, Event
 from vskd.engines import Engine
-from vskd.errors import ContractError
+from vskd.errors import ContractError, ProfileError
 from vskd.stream import Delivery, Health, Pause, Stream, TimeUnit, Window, whole_window
+from vskd.stream.window import movement
+from vskd.wearer.profile import Example, Profile
+from vskd.wearer.recording import Samples, example_windows
+from vskd.wearer.rule import ExampleRule, contradiction, example_of, spec_of
 
 if TYPE_CHECKING:  # slow to import
     from numpy.typing import ArrayLike
@@ -33,6 +38,7 @@ class Classifier:
     engine : runs the model
     unit, axes, time_unit : of the samples to come, see ``vskd.stream.Stream``
     clock : of the wall, s, monotonic; only ``silence`` depends on it
+    profile : the wearer's examples; None of a model outside of a bundle, which can take none
 
     Examples
     --------
@@ -50,13 +56,15 @@ class Classifier:
         axes: str = "x,y,z",
         time_unit: TimeUnit = "s",
         clock: Callable[[], float] = time.monotonic,
+        profile: Profile | None = None,
     ) -> None:
         self.contract = contract
         self.engine = engine
         self._unit: Unit = unit
         self._axes = axes
         self._time_unit: TimeUnit = time_unit
-        self._decider = Decider(contract)
+        self._profile = profile
+        self._decider = self._new_decider()
         sliding = contract.window.mode == "sliding"
         self._stream = Stream(contract, unit=unit, axes=axes, time_unit=time_unit) if sliding else None
         self._health = self._stream.health if self._stream else Health()
@@ -76,6 +84,7 @@ class Classifier:
         axes: str = "x,y,z",
         time_unit: TimeUnit = "s",
         decision: Mapping[str, Any] | None = None,
+        profile: str | Path | Profile | None = None,
     ) -> Classifier:
         """Open a bundle and load one of its models.
 
@@ -89,15 +98,81 @@ class Classifier:
         threads : computing threads of the engine
         unit, axes, time_unit : of the samples to come, see ``vskd.stream.Stream``
         decision : rules that differ from the contract's, e.g. ``{"smoothing": 0.5}``, see ``DecisionSpec``
+        profile : the wearer's examples, made with this bundle, or the file that holds them; None begins an empty one
 
         Raises
         ------
         BundleError, ConfigError, ContractError, EngineError
+        ProfileError : not a profile, or one of another bundle
         """
         bundle = Bundle.open(path)
+        if isinstance(profile, str | Path):
+            profile = Profile.open(profile)
+        examples = Profile.of(bundle) if profile is None else profile.check_for(bundle)
         contract = bundle.contract.with_decision(**decision) if decision else bundle.contract
         name, entry = bundle.select(engine=engine, recipe=recipe)
-        return cls(contract, bundle.load(name, entry, threads=threads), unit=unit, axes=axes, time_unit=time_unit)
+        loaded = bundle.load(name, entry, threads=threads)
+        return cls(contract, loaded, unit=unit, axes=axes, time_unit=time_unit, profile=examples)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of an event's probabilities: the contract's, then the activities that only the wearer's examples know."""
+        return self._decider.labels
+
+    @property
+    def profile(self) -> Profile:
+        """The wearer's examples; ``save`` of it writes them.
+
+        Raises
+        ------
+        ProfileError : this model is of no bundle, and a profile names its bundle
+        """
+        if self._profile is None:
+            raise ProfileError(
+                "this classifier has no profile, which belongs to a bundle", hint="Use Classifier.open(bundle)"
+            )
+        return self._profile
+
+    def enroll(self, label: str, time: ArrayLike, xyz: ArrayLike, *, sure: bool = False) -> Example:
+        """Take a recording as one of the wearer's examples, and decide with it from now on, afresh.
+
+        Parameters
+        ----------
+        label : of the activity; one that the network does not know joins by its examples alone
+        time, xyz : as of ``push``, one performance of the activity, at least a window long
+        sure : take an example that contradicts those of its own label
+
+        Raises
+        ------
+        ProfileError : no example, or one that contradicts the others; nothing has changed then
+        StreamError : not samples, or not in the unit that was named
+        ContractError : the contract does not say how examples count
+        EngineError : the model gives no embedding
+        """
+        profile = self.profile
+        spec_of(self.contract)
+        samples = Samples(time, xyz, self._unit, self._axes, self._time_unit)
+        windows = example_windows(self.contract, samples)
+        found = example_of(np.stack([self.engine.infer_both(window.samples)[1] for window in windows]))
+        example = Example(label, int(wall_time()), found.tobytes())
+        enlarged = profile.with_example(example)
+        if profile.examples and not sure:
+            doubt = contradiction(profile.labels, profile.embeddings, label, found)
+            if doubt:
+                raise ProfileError(
+                    f"this example of {label!r} contradicts the others: {doubt}",
+                    hint="Record it again, or enrol it all the same (sure=True, --sure)",
+                )
+        self._profile = enlarged
+        self._decider = self._new_decider()
+        return example
+
+    def _new_decider(self) -> Decider:
+        """Decides by the contract, and by the examples where there are any."""
+        profile = self._profile
+        if profile is None or not profile.examples:
+            return Decider(self.contract)
+        return Decider(self.contract, ExampleRule.of(self.contract, profile.labels, profile.embeddings))
 
     @property
     def health(self) -> Health:
@@ -198,10 +273,7 @@ class Classifier:
         self._health.count_decision(still=still)
         if still:
             return self._decider.still(window, movement_g)
-        return self._decider.decide(self.engine.infer(window.samples), window)
-
-
-def movement(window: Window) -> float:
-    """Movement of the wrist: the standard deviation of |a| over the window, g."""
-    # float64: the square of a large float32 is infinite in float32.
-    return float(np.linalg.norm(window.samples.astype(np.float64), axis=0).std())
+        if not self._decider.has_examples:
+            return self._decider.decide(self.engine.infer(window.samples), window)
+        logits, embedding = self.engine.infer_both(window.samples)
+        return self._decider.decide(logits, window, embedding)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from vskd.closed import check_numbers, from_mapping, number, to_mapping
+from vskd.closed import Bounds, check_numbers, from_mapping, number, to_mapping
 from vskd.errors import ConfigError, ContractError
 from vskd.untrusted.documents import read_json
 from vskd.untrusted.text import label_problem, name_problem
@@ -34,10 +34,14 @@ LONGEST_CONTRACT = 2**20
 #: Bound of a low-pass filter's memory and delay, in periods of the contract.
 MOST_HALF_PERIODS = 16
 
+#: Weights that an activity's number of examples can choose among.
+MOST_EXAMPLE_WEIGHTS = 16
+
 Field = Literal["gasf", "gadf"]
 Scaling = Literal["minmax", "range", "tanh"]
 Transform = Literal["g", "tanh", "centred"]
 Unit = Literal["g", "m/s^2"]
+ExampleScore = Literal["nearest", "means", "ridge"]
 
 
 def refuse_name(name: str, what: str, problem_of: Callable[[str], str]) -> None:
@@ -327,6 +331,57 @@ class DecisionSpec:
         check_numbers(self, "decision")
 
 
+def _required(low: float, high: float) -> Any:
+    """A number that has bounds and no default: it is fitted, never guessed."""
+    return field(metadata={"bounds": Bounds(low, high)})
+
+
+@dataclass(frozen=True)
+class ExampleWeights:
+    """What an activity of which the wearer has given so many examples is decided by; see ``vskd.wearer.rule``.
+
+    Attributes
+    ----------
+    logits : weight of the network's logit, from 0, left out, to 1, as it is
+    examples : weight of the score that the examples give
+    neutral : the score that speaks neither for the activity nor against it
+    """
+
+    logits: float = _required(0, 1)
+    examples: float = _required(0, 1000)
+    neutral: float = _required(-1, 1)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "examples.weights")
+
+
+@dataclass(frozen=True)
+class ExamplesSpec:
+    """How the wearer's own examples and the network decide together; fitted on validation subjects.
+
+    Attributes
+    ----------
+    score : of an activity: the cosine to its ``nearest`` example or to the mean of its examples (``means``), or a
+        ``ridge`` regression on the examples
+    weights : of an activity with one example, with two, ...; the last ones also with more
+    ridge : the regression's penalty; without meaning for the other scores
+    unknown_below : an activity that has examples is ``unknown`` where the smoothed cosine to the nearest of all
+        examples is below this; 0 turns it off
+    """
+
+    score: ExampleScore
+    weights: tuple[ExampleWeights, ...]
+    ridge: float = number(1.0, 1e-6, 1e6)
+    unknown_below: float = number(0.0, 0, 1)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "examples")
+        if not 1 <= len(self.weights) <= MOST_EXAMPLE_WEIGHTS:
+            raise ConfigError(
+                f"examples.weights must hold 1 to {MOST_EXAMPLE_WEIGHTS} entries, got {len(self.weights)}"
+            )
+
+
 @dataclass(frozen=True)
 class Contract:
     """Everything a device must keep to get the answers that were measured.
@@ -339,6 +394,7 @@ class Contract:
     signal : what a window must be like to get an activity; None in contracts from before these rules, which ask the
         network of every window
     recording : the same of a whole recording; None beside sliding windows, and from before these rules
+    examples : how the wearer's own examples decide along; None where that was not fitted, and no profile can be used
     logit_tolerance : largest difference between a float model's logits and the golden ones
     trained_on : name of the data set; a synthetic one has it in its name
     """
@@ -351,6 +407,7 @@ class Contract:
     raw: RawSpec | None = None
     signal: SignalSpec | None = None
     recording: RecordingSpec | None = None
+    examples: ExamplesSpec | None = None
     decision: DecisionSpec = field(default_factory=DecisionSpec)
     logit_tolerance: float = number(1e-4, 0, 0.01)
     trained_on: str = ""

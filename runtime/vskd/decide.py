@@ -1,7 +1,9 @@
 """From logits to events: temperature, smoothing, hysteresis, dwell, unknown; and events without logits.
 
 logits -> softmax(logits / temperature) -> exponential average over windows -> the leading label, once it has led by
-``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below`` -> event.
+``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below`` -> event. Where the
+wearer has given examples they take part before the softmax (``vskd.wearer.rule``), and what has examples is ``unknown``
+too if the cosine to the nearest one, averaged alike, is below ``examples.unknown_below``.
 
 A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``, and a window
 whose signal cannot be known ``no signal`` or ``unknown``, with the reason. A gap resets the decision, and so do these:
@@ -24,6 +26,7 @@ from vskd.contract import Contract
 from vskd.errors import ContractError
 from vskd.stream import Pause, Window
 from vskd.stream.window import NO_SIGNAL, UNKNOWN, Defect
+from vskd.wearer.rule import ExampleRule
 
 if TYPE_CHECKING:  # slow to import
     from numpy.typing import NDArray
@@ -92,10 +95,18 @@ class Decider:
     Parameters
     ----------
     contract : labels and rules
+    rule : of the wearer's examples; None without any
+
+    Attributes
+    ----------
+    labels : of the probabilities: the contract's, then those that only the examples know
+    has_examples : whether ``decide`` needs the embedding
     """
 
-    def __init__(self, contract: Contract) -> None:
-        self.labels = contract.labels
+    def __init__(self, contract: Contract, rule: ExampleRule | None = None) -> None:
+        self.labels = rule.labels if rule else contract.labels
+        self._classes = len(contract.labels)
+        self._rule, self.has_examples = rule, rule is not None
         self.spec = contract.decision
         window = contract.window
         hop_s = window.hop_samples / window.rate_hz
@@ -110,38 +121,66 @@ class Decider:
     def reset(self) -> None:
         """Forget every window so far."""
         self._average: list[float] | None = None
+        self._cosine = 0.0  # to the nearest example, smoothed as the probabilities are
         self._reported = -1
         self._challenger = -1
         self._led_for = 0
 
-    def decide(self, logits: NDArray[np.float32], window: Window) -> Event:
+    def decide(
+        self, logits: NDArray[np.float32], window: Window, embedding: NDArray[np.float32] | None = None
+    ) -> Event:
         """One event for one window.
 
         Parameters
         ----------
         logits : (classes,); where one is not finite the event is ``unknown`` and the state is kept
         window : that they belong to
+        embedding : (features,), which the rule of examples needs; not finite counts as logits that are not
 
         Raises
         ------
-        ContractError : as many logits as the contract has labels are needed
+        ContractError : as many logits as the contract has labels are needed, and with a rule the embedding
         """
-        if logits.shape != (len(self.labels),):
+        if logits.shape != (self._classes,):
             raise ContractError(
-                f"the model's answer has shape {logits.shape}, the contract has {len(self.labels)} labels",
+                f"the model's answer has shape {logits.shape}, the contract has {self._classes} labels",
                 hint="The model and the contract are not of one export",
             )
         if window.after_gap:
             self.reset()
         values = logits.tolist()
         if not math.isfinite(sum(values)):
-            delay_s = self._delay_s + window.filter_s
-            return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, delay_s, window.defects)
+            return self._not_finite(window)
+        if self._rule is not None:
+            return self._decide_with(self._rule, values, window, embedding)
         average = self._smoothed(*_exponents(values, self.spec.temperature))
         reported = self._choose(average)
-        unknown = average[reported] < self.spec.unknown_below
-        reason = f"probability below {self.spec.unknown_below}" if unknown else ""
+        return self._event(window, average, reported, self._improbable(average[reported]))
+
+    def _decide_with(
+        self, rule: ExampleRule, logits: list[float], window: Window, embedding: NDArray[np.float32] | None
+    ) -> Event:
+        if embedding is None:
+            raise ContractError("a decision with a wearer's examples needs the model's embedding of the window")
+        mixed = rule.mixed(logits, embedding)
+        if mixed is None:
+            return self._not_finite(window)
+        values, cosine = mixed
+        new = 1.0 if self._average is None else self.spec.smoothing
+        self._cosine = new * cosine + (1 - new) * self._cosine
+        average = self._smoothed(*_exponents(values, 1.0))
+        reported = self._choose(average)
+        reason, limit = self._improbable(average[reported]), rule.spec.unknown_below
+        if not reason and reported in rule.places and self._cosine < limit:
+            reason = f"cosine to the nearest example below {limit}"
         return self._event(window, average, reported, reason)
+
+    def _improbable(self, probability: float) -> str:
+        return f"probability below {self.spec.unknown_below}" if probability < self.spec.unknown_below else ""
+
+    def _not_finite(self, window: Window) -> Event:
+        delay_s = self._delay_s + window.filter_s
+        return self._nothing(UNKNOWN, NOT_FINITE, window.start_s, window.end_s, delay_s, window.defects)
 
     def still(self, window: Window, movement_g: float) -> Event:
         """The event of a window that the motion gate kept from the network.

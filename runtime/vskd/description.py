@@ -53,6 +53,7 @@ def contract_in_words(contract: Contract) -> list[tuple[str, str]]:
         _encoder_in_words(contract),
         *_signal_in_words(contract),
         ("decision", f"softmax(logits / {decision.temperature:.4g}){_rules_in_words(contract)}"),
+        ("examples", _examples_in_words(contract)),
         ("labels", f"{len(contract.labels)}: {', '.join(contract.labels)}"),
         ("trained on", contract.trained_on or "unknown"),
     ]
@@ -146,6 +147,19 @@ def _rules_in_words(contract: Contract) -> str:
         f"no signal after {decision.no_signal_after_s:g} s" if decision.no_signal_after_s > 0 else "",
     ]
     return "".join(f"; {rule}" for rule in rules if rule)
+
+
+def _examples_in_words(contract: Contract) -> str:
+    spec = contract.examples
+    if spec is None:
+        return "a wearer's own cannot be used: how much they count was not fitted"
+    score = {
+        "nearest": "the cosine to the nearest one",
+        "means": "the cosine to the mean of an activity's",
+        "ridge": "a ridge regression on them",
+    }[spec.score]
+    limit = f"; unknown below a cosine of {spec.unknown_below:g} to the nearest" if spec.unknown_below > 0 else ""
+    return f"a wearer's own decide along by {score}, weighed for 1 to {len(spec.weights)} of an activity{limit}"
 
 
 def _model(bundle: Bundle, entry: ModelEntry, graph: Mapping[str, Any]) -> dict[str, Any]:

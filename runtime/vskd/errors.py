@@ -9,6 +9,7 @@
     ├── StreamError           samples contradict the contract: unit, order, shape
     ├── ContractError         the contract does not fit this use
     ├── BundleError           a bundle is missing, incomplete or was changed
+    ├── ProfileError          a wearer's profile is damaged, full or of another bundle; a recording is no example
     ├── EngineError           an engine cannot load or run a model
     │   └── MissingExtraError something is not installed; names the extra that holds it
     └── GateError             an exported model does not do what the trained one does
@@ -61,6 +62,10 @@ class ContractError(VskdError):
 
 class BundleError(VskdError):
     """A bundle that is missing, incomplete or was changed."""
+
+
+class ProfileError(VskdError):
+    """A wearer's profile that is damaged, full or of another bundle, or a recording that cannot be an example."""
 
 
 class EngineError(VskdError):

@@ -12,10 +12,10 @@ import pytest
 
 from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Contract, Event
-from vskd.classifier import movement
 from vskd.contract import STANDARD_GRAVITY_M_S2
 from vskd.errors import ConfigError, ContractError, EngineError, MissingExtraError, StreamError
 from vskd.stream import Window, cut_windows
+from vskd.stream.window import movement
 
 
 class ForgetfulEngine:

@@ -17,6 +17,8 @@ from vskd.closed import Bounds, from_mapping, to_mapping
 from vskd.contract import (
     Contract,
     DecisionSpec,
+    ExamplesSpec,
+    ExampleWeights,
     GafSpec,
     LowPassSpec,
     RawSpec,
@@ -205,12 +207,19 @@ def test_no_number_beyond_its_bounds_is_read(path, wrong):
     bounds = NUMBERS[path]
     value = {"below": bounds.low - 1, "above": bounds.high + 1}[wrong] if wrong in ("below", "above") else float(wrong)
     filtered = ResamplingSpec(reorder_s=0.1, low_pass=LowPassSpec(taps=(0.5, 0.2, 0.0), taps_per_period=2))
-    limited = dataclasses.replace(CONTRACT, signal=SignalSpec(), recording=RecordingSpec(), resampling=filtered)
+    limited = dataclasses.replace(
+        CONTRACT,
+        signal=SignalSpec(),
+        recording=RecordingSpec(),
+        resampling=filtered,
+        examples=ExamplesSpec("means", (ExampleWeights(1.0, 0.0, 0.0),)),
+    )
     contract = RAW if path[0] == "raw" else limited
     mapping = to_mapping(contract)
     inner = mapping
     for key in path[:-1]:
         inner = inner[key]
+        inner = inner[0] if isinstance(inner, list) else inner
     inner[path[-1]] = int(value) if isinstance(inner[path[-1]], int) and wrong != "nan" else value
     with pytest.raises(ContractError, match=rf"{path[-1]} must (lie between|be)"):
         Contract.from_mapping(mapping)

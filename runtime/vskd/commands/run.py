@@ -69,6 +69,12 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     help="Show signal, image and decisions in the terminal (standard error); a recording plays at --replay-speed 1. "
     "Events are written where --output or a pipe takes them.",
 )
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The wearer's own examples decide along, see vskd enroll.",
+)
 @click.option("--watchdog", is_flag=True, help="Report to systemd, see runtime/examples/vskd.service.")
 @click.option("--set", "rules", multiple=True, metavar="RULE=VALUE", help="Override a decision rule: smoothing=0.5.")
 def run(
@@ -85,6 +91,7 @@ def run(
     layouts: tuple[str, ...],
     threads: int,
     view: bool,
+    profile: Path | None,
     watchdog: bool,
     rules: tuple[str, ...],
 ) -> None:
@@ -93,9 +100,10 @@ def run(
     A bundle that is replaced meanwhile changes nothing: the opened one stays in use.
     """
     from vskd.bundle import Bundle
-    from vskd.commands.notes import recording_notes, refuse_nothing_decided, stream_notes
+    from vskd.commands.notes import refuse_nothing_decided
     from vskd.sinks.event_files import check_output
     from vskd.sources.feed import feed
+    from vskd.wearer.profile import Profile
 
     option = InputOption(source, follow, replay_speed, unit, in_view=view, axes=axes, layouts=layouts)
     option.check_options()
@@ -106,38 +114,47 @@ def run(
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**decision_rules(rules))
     option.check_contract(contract)
+    examples = Profile.open(profile).check_for(opened) if profile else None
     name, entry = opened.select(engine=engine, recipe=recipe)
     loaded = opened.load(name, entry, threads=threads)
-    title = f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)"
-    say(title, err=True)
+    say(title := f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)", err=True)
     with ExitStack() as resources:
         session = Session(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
         samples = option.open(contract, waiting=session.waiting, note=session.note, resources=resources)
-        session.begin(contract, loaded, samples, option.sample_unit, option.sample_axes, title=title if view else None)
-        session.sink = _sink(output, contract, append=append, in_view=view, resources=resources)
+        session.begin(
+            contract, loaded, samples, option.sample_unit, option.sample_axes,
+            title=title if view else None, profile=examples,
+        )  # fmt: skip
+        session.sink = _sink(output, session.classifier.labels, append=append, in_view=view, resources=resources)
         with _until_stopped(option.is_live) as stopped, session.on_screen():
             chunks = option.chunks(samples, sleep=session.sleep)
             feed(session.classifier, session.observed(chunks), session.on_event)
+    _say_notes(session, option, contract)
+    refuse_nothing_decided(session.classifier.health, contract, was_stopped=stopped.is_set())
+
+
+def _say_notes(session: Session, option: InputOption, contract: Contract) -> None:
+    from vskd.commands.notes import recording_notes, stream_notes
+
     if contract.window.mode == "sliding":
         notes = stream_notes(session.classifier.health, contract, session.events)
     else:
         notes = recording_notes(session.recording, option.sample_unit, option.sample_axes, contract)
     for text in notes:
         say(text, err=True)
-    refuse_nothing_decided(session.classifier.health, contract, was_stopped=stopped.is_set())
 
 
 def _sink(
-    output: Path | None, contract: Contract, *, append: bool, in_view: bool, resources: ExitStack
+    output: Path | None, labels: tuple[str, ...], *, append: bool, in_view: bool, resources: ExitStack
 ) -> OnEvent | None:
     from vskd.sinks.event_files import JsonLinesSink, file_sink, open_output
 
     if output is None and in_view and sys.stdout.isatty():
         return None  # the view shows them where they would be printed
     if output is None:
-        return JsonLinesSink(sys.stdout, contract.labels)
+        return JsonLinesSink(sys.stdout, labels)
     stream = resources.enter_context(open_output(output, append=append))
-    return file_sink(output, stream, contract.labels)
+    return file_sink(output, stream, labels)
 
 
 def _watchdog(resources: ExitStack, status: str) -> Watchdog:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vskd.commands.terminal import say
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # numpy and rich are slow to import, and `--help` needs neith
     from vskd.sinks.watchdog import Watchdog
     from vskd.sources.csv import Chunk
     from vskd.sources.feed import OnEvent, Source
+    from vskd.wearer.profile import Profile
 
 
 class Session:
@@ -36,20 +38,29 @@ class Session:
         self.recording: list[NDArray[np.float64]] = []  # of a contract on whole recordings, in its unit and axes
 
     def begin(
-        self, contract: Contract, engine: Engine, samples: Source, unit: Unit, axes: str, *, title: str | None
+        self,
+        contract: Contract,
+        engine: Engine,
+        samples: Source,
+        unit: Unit,
+        axes: str,
+        *,
+        title: str | None,
+        profile: Profile | None = None,
     ) -> None:
         """Classify from now on; with a title also draw the view."""
         from vskd.classifier import Classifier
 
+        time_unit = samples.time_unit
         if title is None:
-            self._classifier = Classifier(contract, engine, unit=unit, axes=axes, time_unit=samples.time_unit)
+            self._classifier = Classifier(contract, engine, unit=unit, axes=axes, time_unit=time_unit, profile=profile)
             return
         from vskd.commands.view import RecordingEngine, View
 
         recorder = RecordingEngine(engine)
-        self._classifier = Classifier(contract, recorder, unit=unit, axes=axes, time_unit=samples.time_unit)
+        self._classifier = Classifier(contract, recorder, unit=unit, axes=axes, time_unit=time_unit, profile=profile)
         self._view = View(
-            contract, title=title, unit=unit, axes=axes, time_unit=samples.time_unit,
+            replace(contract, labels=self._classifier.labels), title=title, unit=unit, axes=axes, time_unit=time_unit,
             engine=recorder, health=self._classifier.health,
         )  # fmt: skip
 

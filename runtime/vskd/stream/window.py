@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:  # numpy.typing takes a quarter of the time of `import vskd`
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -68,3 +69,9 @@ class Pause:
 
     start_s: float
     end_s: float
+
+
+def movement(window: Window) -> float:
+    """Movement of the wrist: the standard deviation of |a| over the window, g."""
+    # float64: the square of a large float32 is infinite in float32.
+    return float(np.linalg.norm(window.samples.astype(np.float64), axis=0).std())
