@@ -306,6 +306,8 @@ class DecisionSpec:
     ----------
     temperature : logits are divided by it before the softmax (Guo et al., ICML 2017); fitted on validation subjects
     unknown_below : a smoothed probability below this is reported as ``unknown``; 0 turns it off
+    unknown_below_cosine : an activity of which the wearer gave examples is ``unknown`` where the smoothed cosine to the
+        nearest of all examples is below this; 0 turns it off
     smoothing : weight of the newest window in the exponential average of the probabilities; 1 turns it off
     min_lead : hysteresis: a new label must lead the reported one by so much in smoothed probability; 0 turns it off
     min_dwell_windows : a new label is reported after it has led for so many windows in a row; 1 turns it off
@@ -321,6 +323,7 @@ class DecisionSpec:
 
     temperature: float = number(1.0, 0.001, 1000)
     unknown_below: float = number(0.0, 0, 1)
+    unknown_below_cosine: float = number(0.0, 0, 1)
     smoothing: float = number(1.0, 0.001, 1)
     min_lead: float = number(0.0, 0, 0.999)
     min_dwell_windows: int = number(1, 1, 10_000)
@@ -365,14 +368,11 @@ class ExamplesSpec:
         ``ridge`` regression on the examples
     weights : of an activity with one example, with two, ...; the last ones also with more
     ridge : the regression's penalty; without meaning for the other scores
-    unknown_below : an activity that has examples is ``unknown`` where the smoothed cosine to the nearest of all
-        examples is below this; 0 turns it off
     """
 
     score: ExampleScore
     weights: tuple[ExampleWeights, ...]
     ridge: float = number(1.0, 1e-6, 1e6)
-    unknown_below: float = number(0.0, 0, 1)
 
     def __post_init__(self) -> None:
         check_numbers(self, "examples")

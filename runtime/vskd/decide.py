@@ -3,7 +3,7 @@
 logits -> softmax(logits / temperature) -> exponential average over windows -> the leading label, once it has led by
 ``min_lead`` for ``min_dwell_windows`` -> ``unknown`` if its probability is below ``unknown_below`` -> event. Where the
 wearer has given examples they take part before the softmax (``vskd.wearer.rule``), and what has examples is ``unknown``
-too if the cosine to the nearest one, averaged alike, is below ``examples.unknown_below``.
+too if the cosine to the nearest one, averaged alike, is below ``unknown_below_cosine``.
 
 A pause in the stream gives ``no signal`` where it is long enough, a window without movement ``still``, and a window
 whose signal cannot be known ``no signal`` or ``unknown``, with the reason. A gap resets the decision, and so do these:
@@ -170,7 +170,7 @@ class Decider:
         self._cosine = new * cosine + (1 - new) * self._cosine
         average = self._smoothed(*_exponents(values, 1.0))
         reported = self._choose(average)
-        reason, limit = self._improbable(average[reported]), rule.spec.unknown_below
+        reason, limit = self._improbable(average[reported]), self.spec.unknown_below_cosine
         if not reason and reported in rule.places and self._cosine < limit:
             reason = f"cosine to the nearest example below {limit}"
         return self._event(window, average, reported, reason)

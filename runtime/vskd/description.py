@@ -143,6 +143,9 @@ def _rules_in_words(contract: Contract) -> str:
         f"a new label must lead by {decision.min_lead:g}" if decision.min_lead > 0 else "",
         f"a new label after {decision.min_dwell_windows} windows" if decision.min_dwell_windows > 1 else "",
         f"unknown below {decision.unknown_below:g}" if decision.unknown_below > 0 else "",
+        f"unknown below a cosine of {decision.unknown_below_cosine:g} to the nearest example"
+        if decision.unknown_below_cosine > 0
+        else "",
         f"still below {decision.still_below_g:g} g of movement" if decision.still_below_g > 0 else "",
         f"no signal after {decision.no_signal_after_s:g} s" if decision.no_signal_after_s > 0 else "",
     ]
@@ -158,8 +161,7 @@ def _examples_in_words(contract: Contract) -> str:
         "means": "the cosine to the mean of an activity's",
         "ridge": "a ridge regression on them",
     }[spec.score]
-    limit = f"; unknown below a cosine of {spec.unknown_below:g} to the nearest" if spec.unknown_below > 0 else ""
-    return f"a wearer's own decide along by {score}, weighed for 1 to {len(spec.weights)} of an activity{limit}"
+    return f"a wearer's own decide along by {score}, weighed for 1 to {len(spec.weights)} of an activity"
 
 
 def _model(bundle: Bundle, entry: ModelEntry, graph: Mapping[str, Any]) -> dict[str, Any]:

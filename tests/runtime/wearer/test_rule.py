@@ -120,7 +120,7 @@ def test_a_new_activity_wins_by_its_examples_alone():
 
 def test_what_has_examples_is_unknown_where_none_of_them_is_near():
     examples = np.full((1, FEATURES), FULL, np.int8)
-    contract = contract_of(unknown_below=0.5)
+    contract = contract_of().with_decision(unknown_below_cosine=0.5)
     decider = Decider(contract, ExampleRule.of(contract, ["walk"], examples))
     far = np.eye(FEATURES, dtype=np.float32)[0]
     event = decider.decide(np.array([90, 0, 0], np.float32), window(after_gap=True), far)
@@ -132,7 +132,7 @@ def test_what_has_examples_is_unknown_where_none_of_them_is_near():
 def test_probabilities_and_the_cosine_are_smoothed_alike():
     rng = np.random.default_rng(3)
     examples = random_examples(rng, 4)
-    contract = contract_of(unknown_below=0.0).with_decision(smoothing=0.25, temperature=1.0)
+    contract = contract_of().with_decision(smoothing=0.25, temperature=1.0)
     rule = ExampleRule.of(contract, ["walk", "wave", "drum", "drum"], examples)
     decider, average = Decider(contract, rule), None
     for _ in range(5):

@@ -53,7 +53,7 @@ def train_forest(
             return forest.logits(part.samples)
 
         size = {"trees": TREES, "nodes": len(forest.left)}
-        finish_run(out, weights=forest.to_tensors(), card={**tested("forest", experiment, predict), **size})
+        finish_run(out, weights=forest.to_tensors(), card={**tested("forest", experiment, predict, None), **size})
         return Run.open(out, role="forest")
 
     return processes.by_first(train)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vskd.closed import to_mapping
+from vskd.contract import Contract
 from vskd.errors import ConfigError
 from vskd.writing import append_line
 from vskd_training.data.clips import clips_for
@@ -29,6 +30,8 @@ from vskd_training.data.virtual_windows import VirtualWindows, virtual_windows, 
 from vskd_training.data.windows import WindowTable
 from vskd_training.distillation.targets import check_teachers, own_targets, targets_for, useful
 from vskd_training.evaluation.classes import class_windows, refuse_missing
+from vskd_training.evaluation.example_choice import choose
+from vskd_training.evaluation.examples import Outputs as WindowOutputs
 from vskd_training.evaluation.metrics import fit_temperature
 from vskd_training.evaluation.report import Temperature, report, report_scores, report_test
 from vskd_training.loop.distributed import ALONE, Processes
@@ -37,6 +40,7 @@ from vskd_training.loop.tasks import StudentTask, Vary, multi_scale_crop, studen
 from vskd_training.loop.viewers import Viewer
 from vskd_training.models.build import build_student, build_teacher
 from vskd_training.models.cost import cost_of
+from vskd_training.models.output import ModelOutput
 from vskd_training.models.own import OwnStudent
 from vskd_training.models.own_check import check_own
 from vskd_training.models.skeleton import SkeletonTeacher
@@ -48,6 +52,8 @@ from vskd_training.settings import Config, DistillationConfig, TrainingConfig
 
 #: Logits (n, classes) of the n windows of a table.
 Predict = Callable[[WindowTable], NDArray[np.float32]]
+#: Logits and features of the same.
+Outputs = Callable[[WindowTable], ModelOutput]
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class _Job:
     model, task : what is trained on what
     training : how
     predict : its logits of a table's windows
+    outputs : logits and features; None of a teacher
     prepare : changes the trained network for its use on the device; entries of the card about it
     more : further entries of the card, computed when it is trained
     """
@@ -71,6 +78,7 @@ class _Job:
     task: Task
     training: TrainingConfig
     predict: Predict
+    outputs: Outputs | None = None
     prepare: Callable[[], dict[str, Any]] = dict
     more: Callable[[], dict[str, Any]] = dict
 
@@ -167,8 +175,11 @@ def train_student(
     classes = len(experiment.contract.labels)
     task = student_task(table, config, classes, targets=targets, virtual=virtual, processes=processes)
 
+    def outputs(part: WindowTable) -> ModelOutput:
+        return predict_windows(model, part)
+
     def predict(part: WindowTable) -> NDArray[np.float32]:
-        return np.asarray(predict_windows(model, part).logits.numpy())
+        return np.asarray(outputs(part).logits.numpy())
 
     def more() -> dict[str, Any]:
         made = {} if virtual is None else {"virtual": virtual.card()}
@@ -181,7 +192,7 @@ def train_student(
     def prepare() -> dict[str, Any]:
         return _fine_tuned(model, task, experiment, out, progress) if config.quantization.epochs else {}
 
-    job = _Job("student", experiment, model, task, config.student_training, predict, prepare, more)
+    job = _Job("student", experiment, model, task, config.student_training, predict, outputs, prepare, more)
     processes.by_first(lambda: start_run(out, config=config, overwrite=overwrite, resume=resume))
     return _train_and_test(job, out, progress, processes, viewers)
 
@@ -237,7 +248,13 @@ def _train_and_test(job: _Job, out: Path, progress: Progress, processes: Process
     def finish() -> Run:
         prepared = job.prepare()
         size = {"parameters": sum(value.numel() for value in job.model.parameters())}
-        card = {**tested(job.role, job.experiment, job.predict), **size, **prepared, **job.more(), **processes.card()}
+        card = {
+            **tested(job.role, job.experiment, job.predict, job.outputs),
+            **size,
+            **prepared,
+            **job.more(),
+            **processes.card(),
+        }
         finish_run(out, weights=job.model.state_dict(), card=card)
         run = Run.open(out, role=job.role)
         for viewer in viewers:
@@ -274,20 +291,25 @@ def _validation(experiment: Experiment) -> WindowTable | None:
     return experiment.windows("validation") if experiment.split.validation else None
 
 
-def tested(role: str, experiment: Experiment, predict: Predict) -> dict[str, Any]:
-    """Fit the temperature on the validation subjects, test once; the run card. On everybody nothing is tested.
+def tested(role: str, experiment: Experiment, predict: Predict, outputs: Outputs | None) -> dict[str, Any]:
+    """Fit the temperature and what a wearer's examples count on the validation subjects, test once; the run card.
+
+    On everybody nothing is tested.
 
     Parameters
     ----------
     role : what was trained
     experiment : config and data
-    predict : its logits of a table's windows
+    predict, outputs : its logits of a table's windows, and with its features; None of what goes to no device
     """
     validation = _validation(experiment)
-    contract, metrics = experiment.contract, {}
+    contract = experiment.contract
+    metrics: dict[str, Any] = {}
+    examples: dict[str, Any] = {}
     if validation is not None:
         logits = predict(validation)
         contract = contract.with_decision(temperature=fit_temperature(logits, validation.labels))
+        contract, examples = _with_examples(contract, experiment, validation, outputs)
         metrics["validation"] = report(experiment, validation, logits, Temperature.of(contract, experiment))
     if experiment.split.test:
         metrics["test"] = _test(experiment, predict, Temperature.of(contract, experiment))
@@ -302,7 +324,20 @@ def tested(role: str, experiment: Experiment, predict: Predict) -> dict[str, Any
             "by_class": class_windows(experiment),
         },
         "metrics": metrics,
+        **examples,
     }
+
+
+def _with_examples(
+    contract: Contract, experiment: Experiment, validation: WindowTable, outputs: Outputs | None
+) -> tuple[Contract, dict[str, Any]]:
+    """The contract with how much a wearer's examples count, and the card's entry about the choice."""
+    if outputs is None:
+        return contract, {}
+    choice = choose([(contract, WindowOutputs.of(experiment, validation, outputs(validation)))])
+    if choice is None:
+        return contract, {}
+    return dataclasses.replace(contract, examples=choice.spec), {"examples": to_mapping(choice)}
 
 
 def _test(experiment: Experiment, predict: Predict, temperature: Temperature) -> dict[str, Any]:
