@@ -17,12 +17,13 @@ from vskd.engines import Engine
 from vskd.errors import ContractError, ProfileError
 from vskd.stream import Delivery, Health, Pause, Stream, TimeUnit, Window, whole_window
 from vskd.stream.window import movement
+from vskd.wearer.features import joined
 from vskd.wearer.profile import Example, Profile
 from vskd.wearer.recording import Samples, example_windows
 from vskd.wearer.rule import ExampleRule, contradiction, example_of, spec_of
 
 if TYPE_CHECKING:  # slow to import
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 
 #: Times since 1970 in float64 are no finer than this, s.
@@ -150,10 +151,10 @@ class Classifier:
         EngineError : the model gives no embedding
         """
         profile = self.profile
-        spec_of(self.contract)
+        share = spec_of(self.contract).spectrum
         samples = Samples(time, xyz, self._unit, self._axes, self._time_unit)
         windows = example_windows(self.contract, samples)
-        found = example_of(np.stack([self.engine.infer_both(window.samples)[1] for window in windows]))
+        found = example_of(np.stack([self._feature(window, share) for window in windows]))
         example = Example(label, int(wall_time()), found.tobytes())
         enlarged = profile.with_example(example)
         if profile.examples and not sure:
@@ -166,6 +167,9 @@ class Classifier:
         self._profile = enlarged
         self._decider = self._new_decider()
         return example
+
+    def _feature(self, window: Window, share: float) -> NDArray[Any]:
+        return joined(self.engine.infer_both(window.samples)[1], window.samples, share)
 
     def _new_decider(self) -> Decider:
         """Decides by the contract, and by the examples where there are any."""

@@ -368,11 +368,13 @@ class ExamplesSpec:
         ``ridge`` regression on the examples
     weights : of an activity with one example, with two, ...; the last ones also with more
     ridge : the regression's penalty; without meaning for the other scores
+    spectrum : share of the window's own spectrum in a cosine, beside the embedding's; see ``vskd.wearer.features``
     """
 
     score: ExampleScore
     weights: tuple[ExampleWeights, ...]
     ridge: float = number(1.0, 1e-6, 1e6)
+    spectrum: float = number(0.0, 0, 1)
 
     def __post_init__(self) -> None:
         check_numbers(self, "examples")

@@ -26,6 +26,7 @@ from vskd.contract import Contract
 from vskd.errors import ContractError
 from vskd.stream import Pause, Window
 from vskd.stream.window import NO_SIGNAL, UNKNOWN, Defect
+from vskd.wearer.features import joined
 from vskd.wearer.rule import ExampleRule
 
 if TYPE_CHECKING:  # slow to import
@@ -162,7 +163,7 @@ class Decider:
     ) -> Event:
         if embedding is None:
             raise ContractError("a decision with a wearer's examples needs the model's embedding of the window")
-        mixed = rule.mixed(logits, embedding)
+        mixed = rule.mixed(logits, joined(embedding, window.samples, rule.spec.spectrum))
         if mixed is None:
             return self._not_finite(window)
         values, cosine = mixed

@@ -161,7 +161,8 @@ def _examples_in_words(contract: Contract) -> str:
         "means": "the cosine to the mean of an activity's",
         "ridge": "a ridge regression on them",
     }[spec.score]
-    return f"a wearer's own decide along by {score}, weighed for 1 to {len(spec.weights)} of an activity"
+    beside = f" of embedding and ({spec.spectrum:.0%}) spectrum" if spec.spectrum > 0 else ""
+    return f"a wearer's own decide along by {score}{beside}, weighed for 1 to {len(spec.weights)} of an activity"
 
 
 def _model(bundle: Bundle, entry: ModelEntry, graph: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # slow to import
 MOST_EXAMPLES = 256
 
 #: Of a file: the most and widest examples take half of it, labels and times the rest.
-LARGEST_BYTES = 2**19
+LARGEST_BYTES = 2**20
 
 #: A time of recording lies before the year 5138.
 _LATEST_S = 10**11

@@ -1,6 +1,7 @@
 """How the wearer's examples and the network's logits become one decision.
 
-An example is an embedding e, rounded to integers: q = round(127 e / max|e|). The cosine of a window and an example,
+An example is a feature e (``vskd.wearer.features``), rounded to integers: q = round(127 e / max|e|). The cosine of a
+window and an example,
 
     cosine = (q . p) / (sqrt(q . q) sqrt(p . p)),
 
@@ -41,8 +42,8 @@ if TYPE_CHECKING:  # slow to import
     Float64 = NDArray[np.float64]
     Int8 = NDArray[np.int8]
 
-#: Of an embedding, as of the widest student.
-MOST_FEATURES = 1024
+#: Of an example: the widest student's embedding has half of them.
+MOST_FEATURES = 2048
 
 #: Largest integer of a rounded embedding, which each has.
 FULL = 127
@@ -137,32 +138,32 @@ class ExampleRule:
             return np.asarray(np.maximum.reduceat(cosines, self.starts, axis=-1))
         return np.asarray(cosines @ self.coefficients)
 
-    def mixed(self, logits: Sequence[float], embedding: NDArray[np.float32]) -> tuple[list[float], float] | None:
+    def mixed(self, logits: Sequence[float], feature: NDArray[Any]) -> tuple[list[float], float] | None:
         """The z of each label of one window, and its cosine to the nearest of all examples.
 
         Parameters
         ----------
         logits : (classes,), of the contract's labels
-        embedding : (features,), as the model gives it
+        feature : (features,), of the window, as ``joined`` gives it
 
         Returns
         -------
-        None where the embedding is not finite; one that is 0 throughout is as near to each example: cosine 0
+        None where the feature is not finite; one that is 0 throughout is as near to each example: cosine 0
 
         Raises
         ------
-        ContractError : the embedding has another width than the examples
+        ContractError : the feature has another width than the examples
         """
-        if embedding.shape != self.examples.shape[:1]:
+        if feature.shape != self.examples.shape[:1]:
             raise ContractError(
-                f"the model's embedding has shape {embedding.shape}, and the profile's examples have "
+                f"the window's feature has shape {feature.shape}, and the profile's examples have "
                 f"{len(self.examples)} features",
                 hint="Enrol the examples again, by this model",
             )
-        values = rounded(embedding)
+        values = rounded(feature)
         if values is not None:
             cosines = self.cosines(values)
-        elif np.isfinite(embedding).all():
+        elif np.isfinite(feature).all():
             cosines = np.zeros(len(self.lengths))
         else:
             return None
@@ -253,8 +254,8 @@ def left_out(contract: Contract, labels: Sequence[str], embeddings: Int8) -> tup
     return tuple(found)
 
 
-def example_of(embeddings: NDArray[np.floating[Any]]) -> Int8:
-    """One example (features,) of the embeddings of its windows (windows, features): their mean at unit length, rounded.
+def example_of(embeddings: NDArray[Any]) -> Int8:
+    """One example (features,) of the features of its windows (windows, features): their mean at unit length, rounded.
 
     So an example counts once, however many windows it has.
 
@@ -264,7 +265,7 @@ def example_of(embeddings: NDArray[np.floating[Any]]) -> Int8:
     """
     if embeddings.shape[1] > MOST_FEATURES:
         raise ProfileError(
-            f"an example has at most {MOST_FEATURES} features, and this model's have {embeddings.shape[1]}"
+            f"an example has at most {MOST_FEATURES} features, and this model's has {embeddings.shape[1]}"
         )
     lengths = np.sqrt(np.square(embeddings, dtype=np.float64).sum(axis=1))
     usable = (lengths > _NOTHING) & np.isfinite(lengths)

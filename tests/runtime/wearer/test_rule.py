@@ -177,8 +177,8 @@ def test_an_example_counts_once_however_many_windows_it_has():
     assert (example_of(loud) == example_of(windows)).all()
     with pytest.raises(ProfileError, match="sees nothing in this recording"):
         example_of(np.zeros((2, 4)))
-    with pytest.raises(ProfileError, match="at most 1024 features, and this model's have 2000"):
-        example_of(np.ones((1, 2000)))
+    with pytest.raises(ProfileError, match="at most 2048 features, and this model's has 3000"):
+        example_of(np.ones((1, 3000)))
 
 
 def test_an_example_that_is_nearer_to_another_label_contradicts_its_own():

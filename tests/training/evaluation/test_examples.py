@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,13 +84,13 @@ def test_recordings_are_decided_by_the_mean_of_their_windows():
     assert right["recording"].tolist() == [True, True]
 
 
+@pytest.mark.parametrize("spectrum", [0.0, 0.5])
 @pytest.mark.parametrize("score", ["nearest", "means", "ridge"])
-def test_what_is_fitted_is_what_a_device_computes(score):
+def test_what_is_fitted_is_what_a_device_computes(score, spectrum):
     outputs = outputs_of(telling, empty, windows=2)
     weights = ExampleWeights(0.25, 8.0, 0.6)
-    trying = Contract(
-        labels=LABELS, window=CONTRACT.window, gaf=CONTRACT.gaf, examples=ExamplesSpec(score, (weights,), 0.3)
-    ).with_decision(temperature=1.7)
+    spec = ExamplesSpec(score, (weights,), 0.3, spectrum)
+    trying = dataclasses.replace(CONTRACT, examples=spec).with_decision(temperature=1.7)
     all_enrolled, half, new = list(example_choice._cases(trying, outputs, "ann", 1))[:3]
     one = each_tested(outputs.repetitions("ann"), 1)[0]
     for case, enrolled in ((all_enrolled, one.enrolled), (half, one.enrolled[::2])):
@@ -99,13 +101,11 @@ def test_what_is_fitted_is_what_a_device_computes(score):
 
     # Of every fourth activity the network knows nothing: as if it had been trained on the others alone.
     known = [place for place in range(len(LABELS)) if place % 4]
-    fewer = Contract(
-        labels=tuple(LABELS[place] for place in known), window=CONTRACT.window, gaf=CONTRACT.gaf, examples=trying.examples
-    ).with_decision(temperature=1.7)
+    fewer = dataclasses.replace(trying, labels=tuple(LABELS[place] for place in known))
     rule = rule_of(fewer, outputs, one.enrolled)
     losses = []
     for row in outputs.rows(one.tested):
-        mixed, _ = rule.mixed(outputs.logits[row][known].tolist(), outputs.embeddings[row])
+        mixed, _ = rule.mixed(outputs.logits[row][known].tolist(), outputs.features(spectrum)[row])
         probability = softmax(np.array(mixed))[rule.labels.index(outputs.labels[outputs.recordings[row]])]
         losses.append(-np.log(probability))
     assert new.loss(weights) == pytest.approx(np.sum(losses) * new.weight[0], rel=1e-9)
@@ -119,7 +119,9 @@ def test_the_network_is_left_out_where_it_tells_nothing_and_the_examples_where_t
     by_network = choose([(CONTRACT, outputs_of(telling, empty))])
     assert by_network.spec.weights[0].logits == 1
     assert by_network.spec.weights[0].examples == min(example_choice.EXAMPLES)
-    assert set(by_network.nll) == {"nearest", "means", "ridge 0.03", "ridge 0.1", "ridge 0.3"}
+    scores, spectra = ("nearest", "means", "ridge"), ("0", "0.5", "0.7")
+    assert set(by_network.nll) == {f"{score}, spectrum {share}" for score in scores for share in spectra}
+    assert by_examples.spec.spectrum == 0  # of noise
 
 
 def test_networks_are_pooled_and_repetitions_are_needed():
@@ -131,7 +133,8 @@ def test_networks_are_pooled_and_repetitions_are_needed():
 
 def test_a_recording_in_which_the_network_sees_nothing_enrols_nothing():
     outputs = outputs_of(telling, lambda label, rng: np.zeros(5))
-    assert rule_of(CONTRACT, outputs, (0, 1)) is None
+    contract = dataclasses.replace(CONTRACT, examples=ExamplesSpec("nearest", (ExampleWeights(0, 8, 0.5),)))
+    assert rule_of(contract, outputs, (0, 1)) is None
     assert choose([(CONTRACT, outputs)]) is not None
-    made = decide(CONTRACT, outputs, (0,), (1,))
+    made = decide(contract, outputs, (0,), (1,))
     np.testing.assert_allclose(made.scores, softmax(outputs.logits[outputs.rows((1,))]))

@@ -4,9 +4,9 @@ Each repetition of a validation subject is tested in turn, with one, two or thre
 situations: all activities have examples; every other one has; and all have, but every fourth is unknown to the network,
 whose logit for it is struck out. The last two fit ``neutral``, which changes nothing where every activity has examples.
 
-Of every score and every set of weights on a grid, those with the lowest mean negative log-likelihood win, subjects and
-situations counting alike. It is no accuracy: with one or two subjects many candidates decide alike, and what a device
-reports are probabilities.
+Of every score, share of the spectrum and set of weights on a grid, those with the lowest mean negative log-likelihood
+win, subjects and situations counting alike. It is no accuracy: with one or two subjects many candidates decide alike,
+and what a device reports are probabilities.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ Float64 = NDArray[np.float64]
 #: Numbers of examples that weights are fitted for.
 COUNTS = (1, 2, 3)
 
-#: What is chosen among: scores, with the ridge regression's penalty.
-SCORES: tuple[tuple[ExampleScore, float], ...] = (
-    ("nearest", 1.0), ("means", 1.0), ("ridge", 0.03), ("ridge", 0.1), ("ridge", 0.3),
-)  # fmt: skip
+#: What is chosen among: scores, with the ridge regression's penalty; and shares of the spectrum in a cosine.
+SCORES: tuple[tuple[ExampleScore, float], ...] = (("nearest", 1.0), ("means", 1.0), ("ridge", 0.1))
+SPECTRA = (0.0, 0.5, 0.7)
 LOGITS = (0.0, 0.25, 0.5, 1.0)
-EXAMPLES = (4.0, 8.0, 16.0, 32.0, 64.0)
-NEUTRALS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95)
+EXAMPLES = (8.0, 16.0, 32.0, 64.0, 128.0)
+NEUTRALS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ class Choice:
     Attributes
     ----------
     spec : for the contract
-    nll : of each score, mean negative log-likelihood with each number of examples at its best weights, nat
+    nll : of each score and share of the spectrum, mean negative log-likelihood with each number of examples at its
+        best weights, nat
     subjects : validation subjects on whom it was chosen
     """
 
@@ -102,8 +102,8 @@ def choose(parts: Sequence[tuple[Contract, Outputs]]) -> Choice | None:
     if not counts:
         return None
     found: list[tuple[float, ExamplesSpec, tuple[float, ...]]] = []
-    for score, ridge in SCORES:
-        trial = ExamplesSpec(score, (ExampleWeights(0, 1, 0),), ridge)
+    for (score, ridge), share in product(SCORES, SPECTRA):
+        trial = ExamplesSpec(score, (ExampleWeights(0, 1, 0),), ridge, share)
         trying = [(dataclasses.replace(contract, examples=trial), outputs) for contract, outputs in parts]
         fitted = [
             _fit([case for part, one in sorted(subjects) for case in _cases(*trying[part], one, n)]) for n in counts
@@ -111,7 +111,7 @@ def choose(parts: Sequence[tuple[Contract, Outputs]]) -> Choice | None:
         losses, weights = zip(*fitted, strict=True)
         found.append((sum(losses) / len(counts), dataclasses.replace(trial, weights=weights), losses))
     _, best, _ = min(found, key=lambda one: one[0])
-    names = (f"{spec.score} {spec.ridge:g}" if spec.score == "ridge" else spec.score for _, spec, _ in found)
+    names = (f"{spec.score}, spectrum {spec.spectrum:g}" for _, spec, _ in found)
     nll = dict(zip(names, (losses for *_, losses in found), strict=True))
     return Choice(best, nll, tuple(sorted({subject for _, subject in subjects})))
 
@@ -144,7 +144,7 @@ def _case(contract: Contract, outputs: Outputs, one: Round, new: NDArray[np.bool
     scores, enrolled = np.zeros(shape), np.zeros(shape, dtype=bool)
     if (rule := rule_of(contract, outputs, one.enrolled)) is not None:
         with_examples = sorted(rule.places)
-        scores[:, with_examples] = rule.scores(cosines_of(rule, outputs.embeddings[rows]))
+        scores[:, with_examples] = rule.scores(cosines_of(rule, outputs.features(rule.spec.spectrum)[rows]))
         enrolled[:, with_examples] = True
     logits = outputs.logits[rows].astype(np.float64) / contract.decision.temperature
     asked = ~(new & enrolled)

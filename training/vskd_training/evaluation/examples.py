@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 from vskd.contract import Contract
 from vskd.decide import softmax
 from vskd.errors import DataError, ProfileError
-from vskd.wearer.rule import ExampleRule, example_of, rounded
+from vskd.wearer.features import joined
+from vskd.wearer.rule import ExampleRule, example_of, rounded, spec_of
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.windows import WindowTable
 from vskd_training.models.output import ModelOutput
@@ -92,10 +95,21 @@ class Outputs:
         """The windows of some recordings."""
         return np.flatnonzero(np.isin(self.recordings, recordings))
 
-    def example(self, recording: int) -> NDArray[np.int8] | None:
+    def features(self, share: float) -> NDArray[Any]:
+        """(n, features), of the windows, with so much of the spectrum beside the embedding."""
+        if share not in self._features:
+            each = zip(self.embeddings, self.samples, strict=True)
+            self._features[share] = np.stack([joined(embedding, window, share) for embedding, window in each])
+        return self._features[share]
+
+    @cached_property
+    def _features(self) -> dict[float, NDArray[Any]]:
+        return {}
+
+    def example(self, recording: int, share: float) -> NDArray[np.int8] | None:
         """A recording as an example, (features,); None where the network sees nothing in it, as a device refuses it."""
         try:
-            return example_of(self.embeddings[self.recordings == recording])
+            return example_of(self.features(share)[self.recordings == recording])
         except ProfileError:
             return None
 
@@ -161,17 +175,19 @@ def _cycled(rows: Sequence[int], start: int, count: int) -> list[int]:
 
 def rule_of(contract: Contract, outputs: Outputs, enrolled: Sequence[int]) -> ExampleRule | None:
     """The device's rule with these recordings as examples; None without any."""
-    found = [(outputs.labels[row], example) for row in enrolled if (example := outputs.example(row)) is not None]
+    share = spec_of(contract).spectrum if enrolled else 0.0
+    made = [(outputs.labels[row], outputs.example(row, share)) for row in enrolled]
+    found = [(label, example) for label, example in made if example is not None]
     if not found:
         return None
     labels, examples = zip(*found, strict=True)
     return ExampleRule.of(contract, labels, np.stack(examples))
 
 
-def cosines_of(rule: ExampleRule, embeddings: NDArray[np.float32]) -> Float64:
-    """(windows, n) of embeddings (windows, features) to the rule's examples; 0 where an embedding says nothing."""
+def cosines_of(rule: ExampleRule, features: NDArray[Any]) -> Float64:
+    """(windows, n) of the features of windows (windows, features) to the rule's examples; 0 where one says nothing."""
     nothing = np.zeros(len(rule.lengths))
-    values = [rounded(row) for row in embeddings]
+    values = [rounded(row) for row in features]
     return np.stack([nothing if value is None else rule.cosines(value) for value in values])
 
 
@@ -212,7 +228,8 @@ def decide(contract: Contract, outputs: Outputs, enrolled: Sequence[int], tested
     truth = tuple(outputs.labels[int(row)] for row in outputs.recordings[rows])
     rule = rule_of(contract, outputs, enrolled)
     if rule is not None:
-        mixed = [rule.mixed(outputs.logits[row].tolist(), outputs.embeddings[row]) for row in rows]
+        features = outputs.features(rule.spec.spectrum)
+        mixed = [rule.mixed(outputs.logits[row].tolist(), features[row]) for row in rows]
         values, cosines = map(np.array, zip(*map(_finite, mixed), strict=True))
         labels = rule.labels
     else:
