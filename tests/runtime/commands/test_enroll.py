@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from runtime.conftest import mean_model_onnx, mean_model_tflite
 from runtime.example_engine import ExampleEngine
-from vskd.bundle import Bundle
+from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.contract import STANDARD_GRAVITY_M_S2, ExamplesSpec, ExampleWeights
 from vskd.wearer.profile import MOST_EXAMPLES, Example, Profile
 from vskd.wearer.rule import FULL
@@ -199,3 +200,31 @@ def test_misuse(enroll, tmp_path):
     done = enroll("--check")
     assert done.code == 1
     assert "cannot read the profile" in done.err
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
+def test_with_the_engines_themselves(command, tmp_path, contract, engine):
+    made = dataclasses.replace(contract, examples=dataclasses.replace(SPEC, spectrum=0.5))
+    files = {
+        "model.fp32.onnx": mean_model_onnx(contract=made, embedding=True),
+        "model.fp32.tflite": mean_model_tflite(contract=made, embedding=True),
+    }
+    models = [ModelEntry(name, name.rpartition(".")[2], "fp32", embedding_size=3) for name in files]
+    bundle = write_bundle(tmp_path / "wrist.bundle", contract=made, models=models, files=files)
+    profile = tmp_path / "ann.profile"
+    clips = [write_clip(tmp_path / f"{seed}.csv", TILTED, seed=seed) for seed in range(2)]
+    words = ("--engine", engine, "--profile", profile)
+    done = command("enroll", bundle, "--input", clips[0], "--label", "wave", *words)
+    assert done.code == 0, done.err
+    done = command("run", bundle, "--input", clips[1], *words)
+    assert done.code == 0, done.err
+    assert {event["label"] for event in done.events} == {"wave"}
+
+
+def test_a_model_without_an_embedding_takes_no_example(command, tmp_path, make_bundle, contract):
+    bundle = make_bundle(tmp_path / "old.bundle", dataclasses.replace(contract, examples=SPEC))
+    clip = write_clip(tmp_path / "clip.csv", (1, 0, 0))
+    done = command("enroll", bundle, "--profile", tmp_path / "ann.profile", "--input", clip, "--label", "x up")
+    assert (done.code, done.out) == (1, "")
+    assert "vskd export RUN" in done.err
+    assert not (tmp_path / "ann.profile").exists()
