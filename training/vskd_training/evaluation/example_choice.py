@@ -18,10 +18,9 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from vskd.contract import Contract, ExampleScore, ExamplesSpec, ExampleWeights
-from vskd_training.evaluation.examples import Outputs, Round, cosines_of, each_tested, rule_of
+from vskd_training.evaluation.examples import Outputs, Round, each_tested, rule_of
 
 Float64 = NDArray[np.float64]
 
@@ -33,7 +32,7 @@ SCORES: tuple[tuple[ExampleScore, float], ...] = (("nearest", 1.0), ("means", 1.
 SPECTRA = (0.0, 0.5, 0.7)
 LOGITS = (0.0, 0.25, 0.5, 1.0)
 EXAMPLES = (8.0, 16.0, 32.0, 64.0, 128.0)
-NEUTRALS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+NEUTRALS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ class _Cases:
         own = np.where(self.asked, np.where(self.enrolled, weights.logits, 1.0), 0.0)
         mixed = self.top + own * (self.logits - self.top)
         mixed += self.enrolled * weights.examples * (self.scores - weights.neutral)
-        likely = mixed[np.arange(len(self.truth)), self.truth] - logsumexp(mixed, axis=1)
+        mixed -= mixed.max(axis=1, keepdims=True)  # by hand: scipy's logsumexp takes five times as long
+        likely = mixed[np.arange(len(self.truth)), self.truth] - np.log(np.exp(mixed).sum(axis=1))
         return -float(self.weight @ likely)
 
 
@@ -144,7 +144,7 @@ def _case(contract: Contract, outputs: Outputs, one: Round, new: NDArray[np.bool
     scores, enrolled = np.zeros(shape), np.zeros(shape, dtype=bool)
     if (rule := rule_of(contract, outputs, one.enrolled)) is not None:
         with_examples = sorted(rule.places)
-        scores[:, with_examples] = rule.scores(cosines_of(rule, outputs.features(rule.spec.spectrum)[rows]))
+        scores[:, with_examples] = rule.scores(outputs.cosines(rule, rows))
         enrolled[:, with_examples] = True
     logits = outputs.logits[rows].astype(np.float64) / contract.decision.temperature
     asked = ~(new & enrolled)

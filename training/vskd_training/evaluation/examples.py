@@ -97,13 +97,28 @@ class Outputs:
 
     def features(self, share: float) -> NDArray[Any]:
         """(n, features), of the windows, with so much of the spectrum beside the embedding."""
-        if share not in self._features:
+        return self._features(share)[0]
+
+    def cosines(self, rule: ExampleRule, rows: NDArray[np.int64]) -> Float64:
+        """(rows, examples) of some windows to the rule's examples; 0 where a window's feature says nothing."""
+        integers = self._features(rule.spec.spectrum)[1][rows]
+        says = integers.any(axis=1)
+        found = np.zeros((len(rows), len(rule.lengths)))
+        found[says] = rule.cosines(integers[says])
+        return found
+
+    def _features(self, share: float) -> tuple[NDArray[Any], Float64]:
+        """The features and the same rounded, 0 where they say nothing; computed once for each share."""
+        if share not in self._found:
             each = zip(self.embeddings, self.samples, strict=True)
-            self._features[share] = np.stack([joined(embedding, window, share) for embedding, window in each])
-        return self._features[share]
+            features = np.stack([joined(embedding, window, share) for embedding, window in each])
+            values = [rounded(row) for row in features]
+            nothing = np.zeros(features.shape[1])
+            self._found[share] = features, np.stack([nothing if one is None else one for one in values])
+        return self._found[share]
 
     @cached_property
-    def _features(self) -> dict[float, NDArray[Any]]:
+    def _found(self) -> dict[float, tuple[NDArray[Any], Float64]]:
         return {}
 
     def example(self, recording: int, share: float) -> NDArray[np.int8] | None:
@@ -182,13 +197,6 @@ def rule_of(contract: Contract, outputs: Outputs, enrolled: Sequence[int]) -> Ex
         return None
     labels, examples = zip(*found, strict=True)
     return ExampleRule.of(contract, labels, np.stack(examples))
-
-
-def cosines_of(rule: ExampleRule, features: NDArray[Any]) -> Float64:
-    """(windows, n) of the features of windows (windows, features) to the rule's examples; 0 where one says nothing."""
-    nothing = np.zeros(len(rule.lengths))
-    values = [rounded(row) for row in features]
-    return np.stack([nothing if value is None else rule.cosines(value) for value in values])
 
 
 @dataclass(frozen=True, eq=False)
