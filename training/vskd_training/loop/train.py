@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,8 +176,7 @@ def train_student(
     classes = len(experiment.contract.labels)
     task = student_task(table, config, classes, targets=targets, virtual=virtual, processes=processes)
 
-    def outputs(part: WindowTable) -> ModelOutput:
-        return predict_windows(model, part)
+    outputs = partial(predict_windows, model)
 
     def predict(part: WindowTable) -> NDArray[np.float32]:
         return np.asarray(outputs(part).logits.numpy())
