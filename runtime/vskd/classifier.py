@@ -109,9 +109,9 @@ class Classifier:
         bundle = Bundle.open(path)
         if isinstance(profile, str | Path):
             profile = Profile.open(profile)
-        examples = Profile.of(bundle) if profile is None else profile.check_for(bundle)
         contract = bundle.contract.with_decision(**decision) if decision else bundle.contract
         name, entry = bundle.select(engine=engine, recipe=recipe)
+        examples = Profile.of(bundle) if profile is None else profile.check_for(bundle, entry)
         loaded = bundle.load(name, entry, threads=threads)
         return cls(contract, loaded, unit=unit, axes=axes, time_unit=time_unit, profile=examples)
 

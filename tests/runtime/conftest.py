@@ -134,20 +134,24 @@ MakeBundle = Callable[[Path, Contract], Path]
 
 @pytest.fixture(scope="session")
 def make_bundle() -> MakeBundle:
-    """Write a bundle with both models: (folder, contract) -> folder."""
+    """Write a bundle with both models: (folder, contract) -> folder.
+
+    They give an embedding if the contract says how examples count.
+    """
 
     def make(folder: Path, contract: Contract) -> Path:
-        samples = contract.window.samples
+        samples, embedding = contract.window.samples, contract.examples is not None
+        size = 3 * embedding
         return write_bundle(
             folder,
             contract=contract,
             models=[
-                ModelEntry("model.fp32.onnx", "onnx", "fp32"),
-                ModelEntry("model.fp32.tflite", "tflite", "fp32"),
+                ModelEntry("model.fp32.onnx", "onnx", "fp32", embedding_size=size),
+                ModelEntry("model.fp32.tflite", "tflite", "fp32", embedding_size=size),
             ],
             files={
-                "model.fp32.onnx": mean_model_onnx(samples, contract=contract),
-                "model.fp32.tflite": mean_model_tflite(samples, contract=contract),
+                "model.fp32.onnx": mean_model_onnx(samples, contract=contract, embedding=embedding),
+                "model.fp32.tflite": mean_model_tflite(samples, contract=contract, embedding=embedding),
                 "golden/notes.json": b"{}\n",
                 "report.json": b'{"passed": true}\n',
             },

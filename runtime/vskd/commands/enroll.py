@@ -91,7 +91,7 @@ def enroll(
     opened = Bundle.open(bundle)
     if sources or again:
         profile = Profile.open(place).check_for(opened) if place.exists() else Profile.of(opened)
-        work = _Enrolment(opened, place, profile, engine, recipe)
+        work = _Enrolment.of(opened, place, profile, engine=engine, recipe=recipe)
         if again:
             work.enrol_again(again)
         for option in options:
@@ -133,31 +133,33 @@ def _note(text: str) -> None:
 class _Enrolment:
     """Examples on their way into a profile, which is written when all of them are found good."""
 
-    def __init__(self, bundle: Bundle, place: Path, profile: Profile, engine: str | None, recipe: str | None) -> None:
-        self._bundle, self._place, self._profile = bundle, place, profile
-        self._choice = engine, recipe
-        self._engine: Engine | None = None
+    def __init__(self, contract: Contract, loaded: Engine, place: Path, profile: Profile) -> None:
+        self._contract, self._engine, self._place, self._profile = contract, loaded, place, profile
         self._added: list[tuple[Example, Samples]] = []
 
-    def _loaded(self) -> Engine:
+    @classmethod
+    def of(cls, bundle: Bundle, place: Path, profile: Profile, *, engine: str | None, recipe: str | None) -> _Enrolment:
+        """Refuses a model that can take no example, before one is recorded."""
+        from vskd.engines import no_embedding
+        from vskd.wearer.rule import spec_of
         from vskd.writing import refuse_unwritable
 
-        if self._engine is None:
-            refuse_unwritable(self._place, ProfileError)
-            name, entry = self._bundle.select(engine=self._choice[0], recipe=self._choice[1])
-            self._engine = self._bundle.load(name, entry)
-        return self._engine
+        refuse_unwritable(place, ProfileError)
+        spec_of(bundle.contract)
+        name, entry = bundle.select(engine=engine, recipe=recipe)
+        if not entry.embedding_size:
+            raise no_embedding(entry.file)
+        return cls(bundle.contract, bundle.load(name, entry), place, profile)
 
     def enrol(self, label: str, samples: Samples, *, sure: bool, when_s: int | None = None) -> None:
         """Take one example; ``when_s`` where it was enrolled before."""
         from vskd.classifier import Classifier
 
-        contract = self._bundle.contract
         classifier = Classifier(
-            contract, self._loaded(), unit=samples.unit, axes=samples.axes, time_unit=samples.time_unit,
+            self._contract, self._engine, unit=samples.unit, axes=samples.axes, time_unit=samples.time_unit,
             profile=self._profile,
         )  # fmt: skip
-        if label not in (*contract.labels, *self._profile.labels):
+        if label not in (*self._contract.labels, *self._profile.labels):
             say(f"{label!r} is new: the model does not know it, and its examples alone decide on it", err=True)
         example = classifier.enroll(label, samples.time, samples.xyz, sure=sure)
         if when_s is not None:

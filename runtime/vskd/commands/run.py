@@ -114,8 +114,8 @@ def run(
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**decision_rules(rules))
     option.check_contract(contract)
-    examples = Profile.open(profile).check_for(opened) if profile else None
     name, entry = opened.select(engine=engine, recipe=recipe)
+    examples = Profile.open(profile).check_for(opened, entry) if profile else None
     loaded = opened.load(name, entry, threads=threads)
     say(title := f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)", err=True)
     with ExitStack() as resources:

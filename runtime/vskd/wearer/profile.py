@@ -28,7 +28,9 @@ import numpy as np
 from vskd.bundle import Bundle
 from vskd.bundle_files import CONTRACT
 from vskd.closed import from_mapping, to_mapping
+from vskd.engines import no_embedding
 from vskd.errors import ProfileError, VskdError
+from vskd.manifest import ModelEntry
 from vskd.untrusted.documents import read_json
 from vskd.untrusted.text import label_problem, shown
 from vskd.wearer.rule import FULL, MOST_FEATURES
@@ -43,10 +45,12 @@ MOST_EXAMPLES = 256
 #: Of a file: the most and widest examples take half of it, labels and times the rest.
 LARGEST_BYTES = 2**20
 
+#: Begins a file.
+MAGIC = b"vskd profile 1\n"
+
 #: A time of recording lies before the year 5138.
 _LATEST_S = 10**11
 
-_MAGIC = b"vskd profile 1\n"
 _SHA256 = re.compile("[0-9a-f]{64}")
 _KEPT = re.compile("([0-9a-f]{64})?")
 _HINT = "Copy it again, or enrol the examples again"
@@ -160,14 +164,17 @@ class Profile:
         )
         return cls(header.bundle_sha256, header.contract_sha256, tuple(examples))
 
-    def check_for(self, bundle: Bundle) -> Profile:
-        """The same profile, if it is one of this bundle.
+    def check_for(self, bundle: Bundle, model: ModelEntry | None = None) -> Profile:
+        """The same profile, if it is one of this bundle, and this model of it can compare its examples.
 
         Raises
         ------
         ProfileError : it was made with another
+        EngineError : it has examples, and the model gives no embedding
         """
         if self.bundle_sha256 == bundle.sha256():
+            if self.examples and model is not None and not model.embedding_size:
+                raise no_embedding(model.file)
             return self
         same = self.contract_sha256 == bundle.files[CONTRACT].sha256
         what = "another model of the same contract" if same else "a bundle of another contract"
@@ -233,7 +240,7 @@ class Profile:
         )
         text = json.dumps(to_mapping(header), ensure_ascii=False, separators=(",", ":")).encode()
         content = b"\n".join([text, b"".join(example.embedding for example in self.examples)])
-        return _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+        return MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
     def save(self, path: str | Path) -> None:
         """Write the profile, whole or not at all; an earlier one in this place is replaced.
@@ -271,7 +278,7 @@ def _begins_as_profile(path: Path) -> bool:
     if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
         return False
     with path.open("rb") as stream:
-        return stream.read(len(_MAGIC)) == _MAGIC
+        return stream.read(len(MAGIC)) == MAGIC
 
 
 def _content(path: Path) -> bytes:
@@ -282,7 +289,7 @@ def _content(path: Path) -> bytes:
         data = stream.read(LARGEST_BYTES + 1)
     if len(data) > LARGEST_BYTES:
         raise ValueError(f"it has more than {LARGEST_BYTES} bytes")
-    claimed, _, content = data.removeprefix(_MAGIC).partition(b"\n")
+    claimed, _, content = data.removeprefix(MAGIC).partition(b"\n")
     if hashlib.sha256(content).hexdigest().encode() != claimed:
         raise ValueError("it is damaged, its hash is another")
     return content

@@ -7,10 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from runtime.conftest import mean_model_onnx, mean_model_tflite
+from runtime.conftest import mean_model_tflite
 from runtime.example_engine import ExampleEngine
+from vskd import Classifier
 from vskd.bundle import Bundle, ModelEntry, write_bundle
 from vskd.contract import STANDARD_GRAVITY_M_S2, ExamplesSpec, ExampleWeights
+from vskd.errors import EngineError
 from vskd.wearer.profile import MOST_EXAMPLES, Example, Profile
 from vskd.wearer.rule import FULL
 
@@ -203,14 +205,9 @@ def test_misuse(enroll, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
-def test_with_the_engines_themselves(command, tmp_path, contract, engine):
+def test_with_the_engines_themselves(command, tmp_path, make_bundle, contract, engine):
     made = dataclasses.replace(contract, examples=dataclasses.replace(SPEC, spectrum=0.5))
-    files = {
-        "model.fp32.onnx": mean_model_onnx(contract=made, embedding=True),
-        "model.fp32.tflite": mean_model_tflite(contract=made, embedding=True),
-    }
-    models = [ModelEntry(name, name.rpartition(".")[2], "fp32", embedding_size=3) for name in files]
-    bundle = write_bundle(tmp_path / "wrist.bundle", contract=made, models=models, files=files)
+    bundle = make_bundle(tmp_path / "wrist.bundle", made)
     profile = tmp_path / "ann.profile"
     clips = [write_clip(tmp_path / f"{seed}.csv", TILTED, seed=seed) for seed in range(2)]
     words = ("--engine", engine, "--profile", profile)
@@ -221,10 +218,26 @@ def test_with_the_engines_themselves(command, tmp_path, contract, engine):
     assert {event["label"] for event in done.events} == {"wave"}
 
 
-def test_a_model_without_an_embedding_takes_no_example(command, tmp_path, make_bundle, contract):
-    bundle = make_bundle(tmp_path / "old.bundle", dataclasses.replace(contract, examples=SPEC))
+def test_a_model_without_an_embedding_takes_no_example_and_no_profile(command, tmp_path, contract):
+    made = dataclasses.replace(contract, examples=SPEC)
+    content = mean_model_tflite(contract=made)
+    models = [ModelEntry("model.fp32.tflite", "tflite", "fp32")]
+    bundle = write_bundle(tmp_path / "old.bundle", contract=made, models=models, files={"model.fp32.tflite": content})
     clip = write_clip(tmp_path / "clip.csv", (1, 0, 0))
-    done = command("enroll", bundle, "--profile", tmp_path / "ann.profile", "--input", clip, "--label", "x up")
+    words = (bundle, "--engine", "litert", "--profile", tmp_path / "ann.profile", "--input", clip)
+    refusal = "model.fp32.tflite gives logits and no embedding, by which examples are compared"
+    done = command("enroll", *words, "--label", "x up")
     assert (done.code, done.out) == (1, "")
-    assert "vskd export RUN" in done.err
+    assert refusal in done.err
     assert not (tmp_path / "ann.profile").exists()
+
+    example = Example("x up", 0, bytes([FULL, 0, 0]))
+    dataclasses.replace(Profile.of(Bundle.open(bundle)), examples=(example,)).save(tmp_path / "ann.profile")
+    done = command("run", *words)
+    assert (done.code, done.out) == (1, "")
+    assert refusal in done.err
+    assert "vskd export RUN" in done.err
+    with pytest.raises(EngineError, match=refusal):
+        Classifier.open(bundle, engine="litert", profile=tmp_path / "ann.profile")
+    Profile.of(Bundle.open(bundle)).save(tmp_path / "ann.profile")
+    assert command("run", *words).code == 0
