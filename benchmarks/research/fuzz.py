@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import io
 import json
 import math
@@ -38,7 +39,7 @@ from research.document import Script
 from research.soak import MeanEngine
 from vskd import Classifier, Contract
 from vskd.bundle import Bundle, write_bundle
-from vskd.contract import RecordingSpec, SignalSpec, WindowSpec
+from vskd.contract import ExamplesSpec, ExampleWeights, RecordingSpec, SignalSpec, WindowSpec
 from vskd.decide import Event
 from vskd.errors import VskdError
 from vskd.manifest import read_manifest
@@ -51,6 +52,8 @@ from vskd.sources.text_file import file_lines
 from vskd.untrusted.arrays import read_npz
 from vskd.untrusted.documents import read_json, read_toml
 from vskd.untrusted.text import RESERVED_LABELS
+from vskd.wearer.profile import MAGIC, Example, Profile
+from vskd.wearer.rule import FULL, ExampleRule
 from vskd_benchmarks.device.environment import describe_machine
 from vskd_training.datasets.files.numpy_pickle import read_mapping
 from vskd_training.settings.resampling import todays_resampling
@@ -347,6 +350,29 @@ def _manifest_seed() -> bytes:
     return json.dumps({"schema_version": 1, "models": [], "files": files}).encode()
 
 
+def _profile(content: bytes) -> None:
+    """``content`` lies behind the hash, which is made right: a wrong one would hide the rest from the reader.
+
+    What is read decides along, too.
+    """
+    with _file(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content, "fuzzed.profile") as path:
+        profile = Profile.open(path)
+    if profile.examples:
+        contract = dataclasses.replace(CONTRACT, examples=ExamplesSpec("ridge", (ExampleWeights(0.5, 10, 0.8),)))
+        rule = ExampleRule.of(contract, profile.labels, profile.embeddings)
+        mixed = rule.mixed([0.0] * len(LABELS), np.ones(len(rule.examples)))
+        if mixed is None or not np.isfinite([*mixed[0], mixed[1]]).all():
+            raise ArithmeticError("examples that were taken give a number that is none")
+
+
+def _profile_seed() -> bytes:
+    rows = np.random.default_rng(0).integers(0, FULL, (6, 8)).astype(np.int8)
+    rows[:, 0] = FULL
+    labels = ("x up", "wave", "jump")
+    examples = (Example(labels[index % 3], 1_700_000_000 + index, row.tobytes()) for index, row in enumerate(rows))
+    return Profile("ab" * 32, "cd" * 32, tuple(examples)).to_bytes().split(b"\n", 2)[2]
+
+
 def _json(content: bytes) -> None:
     with _sentences():
         read_json(content.decode("utf-8", errors="replace"))
@@ -383,6 +409,7 @@ READERS: Mapping[str, tuple[Callable[[bytes], None], Callable[[], bytes]]] = {
     "onnx": (_onnx, _onnx_seed),
     "tflite": (_tflite, _tflite_seed),
     "manifest": (_manifest, _manifest_seed),
+    "profile": (_profile, _profile_seed),
     "json": (_json, _contract_seed),
     "toml": (_toml, _toml_seed),
 }

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from research import fuzz
 from vskd.decide import Event
+from vskd.errors import ProfileError
+from vskd.wearer.rule import FULL
 
 
 def test_some_streams_are_sound():
@@ -30,6 +32,20 @@ def test_some_files_with_changed_bytes_are_an_answer_or_a_sentence(name):
     read, content = fuzz.READERS[name][0], fuzz.READERS[name][1]()
     read(content)
     assert [problem for seed in range(100) for problem in fuzz.reader_problems(read, content, seed)] == []
+
+
+def test_damage_of_a_profile_lies_behind_its_hash():
+    content = fuzz._profile_seed()
+    with pytest.raises(ProfileError, match="its header does not fit 47 bytes of embeddings"):
+        fuzz._profile(content[:-1])
+    with pytest.raises(ProfileError, match=f"the largest entry of an embedding is {FULL}"):
+        fuzz._profile(content[:-48] + b"\0" + content[-47:])
+
+
+def test_examples_that_decide_no_number_are_found(monkeypatch):
+    monkeypatch.setattr(fuzz.ExampleRule, "mixed", lambda *_: ([np.nan], 0.0))
+    with pytest.raises(ArithmeticError, match="a number that is none"):
+        fuzz._profile(fuzz._profile_seed())
 
 
 def test_a_kill_leaves_nothing_half(tmp_path):
