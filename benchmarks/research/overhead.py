@@ -6,6 +6,7 @@ starts it. A job is a JSON object:
 - ``{"kind": "overhead", "bundle", "engine", "rounds"}``: samples -> event, split, against the bare call of its model
 - ``{"kind": "paced", "bundle", "engine", "seconds"}``: one push a second: share of a core, memory
 - ``{"kind": "encoder", "bundle", "rounds"}``: the numpy encoder against pyts
+- ``{"kind": "examples", "rounds"}``: a decision with a wearer's examples, of made-up embeddings
 
 Samples of one hop come in one push, as a sensor's FIFO hands them over; slicing them out is the caller's and not timed.
 Knows nothing of goals and tables.
@@ -28,9 +29,14 @@ from numpy.typing import NDArray
 
 from vskd import Classifier
 from vskd.bundle import Bundle
+from vskd.contract import Contract, ExamplesSpec, ExampleWeights
 from vskd.decide import Decider
 from vskd.encoders.gaf import GafEncoder
 from vskd.errors import ConfigError, VskdError
+from vskd.stream import Window
+from vskd.wearer.features import joined
+from vskd.wearer.profile import Example, Profile
+from vskd.wearer.rule import ExampleRule, example_of
 from vskd_benchmarks.measure.latency import median_with_interval
 from vskd_benchmarks.measure.memory import peak_memory, resident_bytes
 from vskd_benchmarks.pipelines.cases import Clock, PipelineCase, SensorPath, open_model
@@ -44,6 +50,12 @@ BATCH = 256
 
 #: Calls in a row, where an encoder is not disturbed by the other.
 RUN = 20
+
+#: Activities of a profile, and its examples of each.
+ACTIVITIES, EXAMPLES_EACH = 27, 3
+
+#: Width of the embedding: the ``watch`` student's, and the paper's.
+FEATURES = (96, 300)
 
 Readings = dict[str, list[int]]
 Call = Callable[[int], object]
@@ -238,6 +250,55 @@ def _turns(calls: tuple[Call, Call], rounds: int, run: int, clock: Clock) -> dic
     return {"vskd": median_with_interval(ours), "pyts": median_with_interval(other), "ratio": ratio}
 
 
+def examples(*, rounds: int, clock: Clock = time.perf_counter_ns, warm_up: int = WARM_UP_ROUNDS) -> dict[str, Any]:
+    """Decisions with ``EXAMPLES_EACH`` examples of each of ``ACTIVITIES`` and without any, in turns; no model runs.
+
+    Parameters
+    ----------
+    rounds : decisions that count, of each kind
+    clock : nanoseconds
+    warm_up : decisions before them
+
+    Returns
+    -------
+    ``profiles``: for each width of the embedding, without and with the spectrum beside it, ``features``, ``spectrum``,
+    ``plain`` and ``with_examples`` (medians with their intervals, ns) and ``profile_bytes``. The score is a ``ridge``,
+    which costs most
+    """
+    each = [(features, share) for features in FEATURES for share in (0.0, 0.5)]
+    return {"profiles": [_with_examples(*one, rounds=rounds, warm_up=warm_up, clock=clock) for one in each]}
+
+
+def _with_examples(features: int, share: float, *, rounds: int, warm_up: int, clock: Clock) -> dict[str, Any]:
+    count, rng = ACTIVITIES * EXAMPLES_EACH, np.random.default_rng(0)
+    labels = tuple(f"activity {number}" for number in range(ACTIVITIES))
+    spec = ExamplesSpec("ridge", (ExampleWeights(0.5, 10, 0.8),), spectrum=share)
+    contract = Contract(labels=labels, examples=spec)
+    samples = rng.normal(size=(count, *contract.window_shape)).astype(np.float32)
+    embeddings = rng.exponential(size=(count, features)).astype(np.float32)
+    found = [example_of(joined(*both, share)[np.newaxis]) for both in zip(embeddings, samples, strict=True)]
+    profile = Profile(
+        "ab" * 32, "ab" * 32,
+        tuple(Example(labels[row % ACTIVITIES], 1_700_000_000 + row, one.tobytes()) for row, one in enumerate(found)),
+    )  # fmt: skip
+    logits = rng.normal(size=(count, ACTIVITIES)).astype(np.float32)
+    plain, helped = Decider(contract), Decider(contract, ExampleRule.of(contract, profile.labels, profile.embeddings))
+    readings: tuple[list[int], list[int]] = ([], [])
+    for turn in range(rounds + warm_up):
+        row = turn % count
+        window = Window(samples[row], float(turn), turn + 1.0, False)
+        given = (logits[row], window)
+        calls: tuple[tuple[Decider, tuple[Any, ...]], ...] = ((plain, given), (helped, (*given, embeddings[row])))
+        for which in (0, 1) if turn % 2 else (1, 0):
+            decider, arguments = calls[which]
+            readings[which].append(_timed(decider.decide, arguments, clock))
+    without_ns, with_ns = (median_with_interval(values[warm_up:]) for values in readings)
+    return {
+        "features": features, "spectrum": share, "plain": without_ns, "with_examples": with_ns,
+        "profile_bytes": len(profile.to_bytes()),
+    }  # fmt: skip
+
+
 def _timed(call: Callable[..., object], arguments: tuple[Any, ...], clock: Clock) -> int:
     start = clock()
     call(*arguments)
@@ -253,6 +314,8 @@ def do_job(job: Mapping[str, Any]) -> dict[str, Any]:
     """
     if job["kind"] == "encoder":
         return encoder(Path(job["bundle"]), rounds=job["rounds"])
+    if job["kind"] == "examples":
+        return examples(rounds=job["rounds"])
     if job["kind"] == "paced":
         return paced(Path(job["bundle"]), engine=job["engine"], seconds=job["seconds"])
     return overhead(Path(job["bundle"]), engine=job["engine"], rounds=job["rounds"])

@@ -3,7 +3,8 @@
 For every bundle of sliding windows and every engine: the time from samples to event beyond the library's own call, with
 its split, that of the signal's checks and of putting samples in order among them; the share of a core and the growth of
 memory at one push a second; the cold start; the peak of memory over an interpreter that has numpy and the engine
-loaded. For the first bundle with an image also the numpy encoder against pyts. And once the time of ``vskd --help``.
+loaded. For the first bundle with an image also the numpy encoder against pyts. And once a decision with a wearer's
+examples, whose cost is numpy's whatever the model, and the time of ``vskd --help``.
 Each measurement is a process of its own, one at a time.
 """
 
@@ -62,6 +63,10 @@ def verdicts(figures: Mapping[str, Any]) -> Iterator[Verdict]:
     if "single" in encoder:  # pyts is installed
         yield judge("encoder_speed_up", encoder["single"]["ratio"])
         yield judge("encoder_batch_speed_up", encoder["batches"]["ratio"])
+    for row in figures["examples"]["profiles"]:
+        where = f"{row['features']} features{' and the spectrum' if row['spectrum'] else ''}"
+        yield judge("decision_with_examples", row["with_examples"]["p50_ns"] / 1e3, where=where)
+        yield judge("profile_size", row["profile_bytes"] / 1e3, where=where)
     yield judge("help", figures["help"]["median_ns"] / 1e6)
 
 
@@ -148,7 +153,9 @@ def measure(bundles: Sequence[Path], *, engines: Sequence[str], rounds: int, sec
         for path, bundle in opened.items()
         for engine in engines
     ]  # fmt: skip
-    return {"engines": measured, "encoder": measure_encoder(opened, rounds), "help": help_time(STARTS)}
+    examples = _part("decisions with examples", {"kind": "examples", "rounds": rounds})
+    encoder = measure_encoder(opened, rounds)
+    return {"engines": measured, "encoder": encoder, "examples": examples, "help": help_time(STARTS)}
 
 
 def table(document: Mapping[str, Any]) -> Table:

@@ -92,6 +92,9 @@ GOALS = {
     "overhead": Goal("own overhead at most 20 us a window", "at most", 20, "us"),
     "overhead_share": Goal("own overhead at most 5 % of the full-width int8 call", "at most", 5, "%"),
     "signal_checks": Goal("checks of the signal at most 5 us a window", "at most", 5, "us", _COST),
+    "decision_with_examples": Goal(
+        "a decision with 3 examples of each of 27 activities at most 20 us in numpy", "at most", 20, "us", _COST),
+    "profile_size": Goal("the profile of these at most 10 kB", "at most", 10, "kB", _COST),
     "encoder_speed_up": Goal(
         "numpy encoder at least 20 times faster than pyts, window by window in turns", "at least", 20, "times", _COST),
     "encoder_batch_speed_up": Goal(

@@ -155,9 +155,39 @@ def test_a_goal_is_missed_where_its_figure_is_beyond_the_limit(figure, missed):
     assert found == ([f"w.bundle, litert: {missed}"] if missed else [])
 
 
-def verdicts(encoder, help_ms):
-    figures = {"engines": [], "encoder": encoder, "help": {"median_ns": help_ms * 1e6}}
+def verdicts(encoder, help_ms, profiles=()):
+    examples = {"profiles": profiles}
+    figures = {"engines": [], "encoder": encoder, "examples": examples, "help": {"median_ns": help_ms * 1e6}}
     return [goal.met for goal in runtime_cost.verdicts(figures)]
+
+
+def test_a_decision_with_examples_is_timed_in_turns_with_one_without(monkeypatch):
+    now_ns, seen = [0], []
+
+    class Decider:
+        """Takes 1 us, and with examples 7 us."""
+
+        def __init__(self, contract, rule=None):
+            self._rule = rule
+
+        def decide(self, logits, window, embedding=None):
+            assert (embedding is None) == (self._rule is None)
+            now_ns[0] += 1000 if self._rule is None else 7000
+            seen.append(self._rule)
+
+    monkeypatch.setattr(overhead, "Decider", Decider)
+    found = overhead.examples(rounds=12, clock=lambda: now_ns[0], warm_up=3)["profiles"]
+    assert [(row["features"], row["spectrum"]) for row in found] == [(96, 0.0), (96, 0.5), (300, 0.0), (300, 0.5)]
+    assert {(row["plain"]["p50_ns"], row["with_examples"]["p50_ns"]) for row in found} == {(1000, 7000)}
+    assert [len(rule.lengths) for rule in seen if rule] == [81] * 60
+    assert len(seen) == 120
+    sizes = [row["profile_bytes"] - 81 * (row["features"] + 21 * (row["spectrum"] > 0)) for row in found]
+    assert max(sizes) < 2300
+
+
+def test_the_cost_of_examples_has_goals():
+    row = {"features": 96, "spectrum": 0.0, "with_examples": {"p50_ns": 20_000}, "profile_bytes": 10_001}
+    assert verdicts({"not_installed": "pyts"}, 200, [row]) == [True, False, True]
 
 
 def test_the_encoders_goals_are_lower_limits_and_need_pyts():
@@ -201,6 +231,7 @@ def test_the_command_ends_in_one_json_document(bundle, monkeypatch):
     assert row["peak_over_empty_bytes"] == row["paced"]["peak"]["bytes"] - row["empty"]["bytes"]
     assert len(row["cold_start"]["readings_ns"]) == 11
     assert len(result["help"]["readings_ns"]) == 11
+    assert all(row["with_examples"]["p50_ns"] > row["plain"]["p50_ns"] for row in result["examples"]["profiles"])
     assert result["machine"]["python"] == platform.python_version()
     assert "Medians a window, us" in done.stderr
     assert "Goals" in done.stderr
