@@ -15,7 +15,14 @@ from torch import Tensor
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
-from vskd_training.distillation.losses import angle, distance, distillation_loss, semantic, soft_targets
+from vskd_training.distillation.losses import (
+    angle,
+    distance,
+    distillation_loss,
+    semantic,
+    soft_targets,
+    supervised_contrast,
+)
 from vskd_training.models.output import ModelOutput
 from vskd_training.settings import LossWeights
 
@@ -398,6 +405,79 @@ def test_the_defaults_need_no_teacher() -> None:
     assert from_mapping(LossWeights, {}, where="loss") == LossWeights()
     assert not LossWeights().needs_teacher
     assert LossWeights(ce=0, distance=1).needs_teacher
+
+
+# --- the contrast by the labels -------------------------------------------------------------------------------------
+
+
+def plain_contrast(feature: Rows, labels: Rows) -> float:
+    """The definition, on lists."""
+
+    def dot(one: list[float], other: list[float]) -> float:
+        return sum(a * b for a, b in zip(one, other, strict=True))
+
+    total = 0.0
+    for i, (f, y) in enumerate(zip(feature, labels, strict=True)):
+        others = [k for k in range(len(labels)) if k != i and sum(labels[k])]
+        cosine = {k: dot(f, feature[k]) / math.sqrt(dot(f, f) * dot(feature[k], feature[k])) / 0.1 for k in others}
+        every = math.log(sum(map(math.exp, cosine.values()))) if others else 0.0
+        weight = {k: dot(y, labels[k]) for k in others}
+        total -= sum(weight[k] * (cosine[k] - every) for k in others) / max(1.0, sum(weight.values()))
+    return total / len(labels)
+
+
+def mixed_labels(seed: int, batch: int) -> Tensor:
+    """Labels of four classes: certain ones, mixed ones, and rows of zeros."""
+    generator = torch.Generator().manual_seed(seed)
+    classes, partners = torch.randint(4, (2, batch), generator=generator)
+    share = torch.rand(batch, 1, generator=generator, dtype=torch.float64).mul(1.5).clamp(max=1)
+    one, other = (torch.nn.functional.one_hot(each, 4).double() for each in (classes, partners))
+    known = torch.rand(batch, 1, generator=generator) < 0.8
+    return (share * one + (1 - share) * other) * known
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10_000), batch=st.integers(1, 7), width=st.integers(2, 5), factor=st.floats(0.1, 10))
+def test_the_contrast_is_its_definition_whatever_the_features_length(
+    seed: int, batch: int, width: int, factor: float
+) -> None:
+    feature, labels = random_views(seed, batch, width)[0].feature, mixed_labels(seed, batch)
+    expected = plain_contrast(feature.tolist(), labels.tolist())
+    assert supervised_contrast(feature * factor, labels).item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_contrast_by_hand() -> None:
+    """Two rows of one class at a right angle to each other, one of another beside the first."""
+    feature, labels = double([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]), double([[1, 0], [1, 0], [0, 1]])
+    by_hand = (-math.log(1 / (1 + math.e**10)) - math.log(1 / 2)) / 3
+    assert supervised_contrast(feature, labels).item() == pytest.approx(by_hand, rel=1e-12)
+    student = ModelOutput(double(STUDENT_LOGITS), feature)
+    for targets in (torch.tensor([0, 0, 1]), torch.nn.functional.pad(labels, (0, 1))):
+        loss, terms = compute(student, None, targets, LossWeights(ce=0, supervised=2.0))
+        assert list(terms) == ["supervised"]
+        assert loss.item() == pytest.approx(2 * by_hand)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_contrasts_gradient_is_that_of_finite_differences(seed: int) -> None:
+    feature = random_views(seed)[0].feature.requires_grad_()
+    labels = mixed_labels(seed, 5)
+    assert torch.autograd.gradcheck(lambda value: supervised_contrast(value, labels), [feature])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_features_without_a_direction_have_a_finite_contrast(dtype: torch.dtype) -> None:
+    twins = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=dtype)
+    twins[3] = twins[1]
+    for start in (twins, torch.zeros(5, 4, dtype=dtype), twins * 1e-30):
+        for labels in (torch.eye(4, dtype=dtype)[[0, 0, 1, 1, 2]], torch.zeros(5, 4, dtype=dtype)):
+            feature = start.clone().requires_grad_()
+            value = supervised_contrast(torch.relu(feature), labels)
+            value.backward()
+            assert value.isfinite()
+            assert (value == 0) == (not labels.any())
+            assert feature.grad is not None
+            assert feature.grad.isfinite().all()
 
 
 # --- rows without a label -------------------------------------------------------------------------------------------

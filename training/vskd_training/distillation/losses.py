@@ -1,8 +1,10 @@
-"""The student's loss: cross entropy with the labels, the teacher's soft targets, and DASK.
+"""The student's loss: cross entropy with the labels, the teacher's soft targets, DASK, and a contrast by the labels.
 
 DASK is VSKD's "distance and angle-wise semantic knowledge" (Ni et al., ICASSP 2022). The paper's own equation could
 not be read; the terms follow its name, its figure and its code, and distance and angle are those of RKD (Park et al.,
-CVPR 2019). With z logits (batch, classes), f features (batch, features), S student, T teacher, i, j, k rows::
+CVPR 2019). L_C is the outer loss of supervised contrastive learning (Khosla et al., NeurIPS 2020) on the feature
+itself, by whose cosine a wearer's examples are compared, and for labels that are mixed. With z logits (batch, classes),
+f features (batch, features), y labels (batch, classes), S student, T teacher, i, j, k rows::
 
     L_CE = cross entropy(z_S, label); 0 for a row without a label, which counts in the mean all the same
     L_KD = t^2 KL( softmax(z_T / t) || softmax(z_S / t) ), mean over the batch
@@ -11,8 +13,10 @@ CVPR 2019). With z logits (batch, classes), f features (batch, features), S stud
     e_ij = (f_j - f_i) / |f_j - f_i|, 0 where the two coincide
     L_A  = mean over i, j, k of smoothL1( <e^S_ij, e^S_ik> - <e^T_ij, e^T_ik> )
     L_S  = mean squared error( f_S, f_T )
+    L_C  = mean over i of  - sum over j of w_ij log( e^s_ij / sum over k of e^s_ik ) / max(1, sum over j of w_ij)
+    s_ij = cos( f_i, f_j ) / 0.1,  w_ij = <y_i, y_j>; j and k: the other rows that have a label
     L    = ce L_CE + kd L_KD + distance L_D + angle L_A + semantic L_S
-           + decoupled and dist times the two losses of ``logit_losses``
+           + decoupled and dist times the two losses of ``logit_losses`` + supervised L_C
 
 smoothL1(x) is x^2 / 2 up to |x| = 1 and |x| - 1/2 beyond. The student's feature comes after a ReLU and the teacher's
 is signed, so L_S seldom reaches 0.
@@ -40,6 +44,12 @@ from vskd_training.settings.loss import TEACHER_TERMS, LossWeights
 _FEWEST_TAUGHT = 2
 #: Squared distances below this are two features that coincide.
 _COINCIDE = 1e-12
+#: Divides the cosines of L_C; the paper's.
+_CONTRAST_TEMPERATURE = 0.1
+#: In place of such a cosine, which is at most 10, it leaves nothing of a row in float64 either.
+_LEFT_OUT = -1e4
+#: Features shorter than this have no direction.
+_SHORTEST = 1e-6
 
 
 def soft_targets(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
@@ -75,6 +85,21 @@ def semantic(student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
     """L_S, a scalar; both features (batch, features), of equal shape."""
     _check_equal_shapes("features", student_feature, teacher_feature)
     return F.mse_loss(student_feature, teacher_feature.detach())
+
+
+def supervised_contrast(feature: Tensor, labels: Tensor) -> Tensor:
+    """L_C, a scalar; features (batch, features), labels (batch, classes).
+
+    Unchanged by a factor on a row's feature. A row adds nothing if no other shares a class with it, and counts in the
+    mean all the same.
+    """
+    direction = F.normalize(feature, dim=1, eps=_SHORTEST)
+    labelled = labels.sum(dim=1) > 0
+    others = torch.eye(len(labels), dtype=torch.bool, device=labels.device).logical_not() & labelled
+    similar = (direction @ direction.T / _CONTRAST_TEMPERATURE).masked_fill(~others, _LEFT_OUT)
+    share = (labels @ labels.T).to(similar.dtype).masked_fill(~others, 0.0)
+    each = (share * F.log_softmax(similar, dim=1)).sum(dim=1) / share.sum(dim=1).clamp(min=1)
+    return -each.mean()
 
 
 def distillation_loss(
@@ -124,7 +149,8 @@ def _terms(
 ) -> dict[str, Callable[[], Tensor]]:
     """The terms whose weight is above 0, not computed yet."""
     every: dict[str, Callable[[], Tensor]] = {
-        "ce": lambda: _cross_entropy(student.logits, labels, smoothing=weights.label_smoothing)
+        "ce": lambda: _cross_entropy(student.logits, labels, smoothing=weights.label_smoothing),
+        "supervised": lambda: supervised_contrast(student.feature, _shares(labels, student.logits)),
     }
     if teacher is not None:
         every |= _teacher_terms(student, _full(teacher), labels, weights, taught)
@@ -169,6 +195,11 @@ def _logit_terms(
         "decoupled": lambda: decoupled(ours, theirs, about, temperature=temperature),
         "dist": lambda: dist(student, teacher, temperature=temperature),
     }
+
+
+def _shares(labels: Tensor, logits: Tensor) -> Tensor:
+    """(batch, classes) of labels in either form."""
+    return labels if labels.ndim > 1 else F.one_hot(labels, logits.shape[1]).to(logits.dtype)
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float) -> Tensor:

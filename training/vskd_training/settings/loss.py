@@ -33,6 +33,7 @@ class LossWeights:
     kd : soft targets
     distance, angle, semantic : the three terms of DASK
     decoupled, dist : see ``distillation.logit_losses``
+    supervised : contrast of the features by the labels, without a teacher
     standardised : bring each row of logits to mean 0 and deviation 1 ahead of ``kd`` and ``decoupled``
     temperature : divides both sides' logits in ``kd``, ``decoupled`` and ``dist``
     label_smoothing : of the cross entropy, in [0, 1)
@@ -45,6 +46,7 @@ class LossWeights:
     semantic: float = 0.0
     decoupled: float = 0.0
     dist: float = 0.0
+    supervised: float = 0.0
     standardised: bool = False
     temperature: float = 4.0
     label_smoothing: float = 0.0
@@ -67,9 +69,9 @@ class LossWeights:
             raise ConfigError("loss.temperature must be above 0, got 0")
         if self.label_smoothing >= 1:
             raise ConfigError(f"loss.label_smoothing must lie in [0, 1), got {self.label_smoothing}")
-        if self.ce == 0 and not self.needs_teacher:
+        if self.ce == self.supervised == 0 and not self.needs_teacher:
             names = ", ".join(TEACHER_TERMS)
-            raise ConfigError("every weight of the loss is 0", hint=f"Set one of loss.ce, {names}")
+            raise ConfigError("every weight of the loss is 0", hint=f"Set one of loss.ce, supervised, {names}")
 
     @property
     def needs_teacher(self) -> bool:
