@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from training.tiny_config import TINY
+from vskd.contract import ExamplesSpec, ExampleWeights
 from vskd_training.datasets.synthetic.generator import LABELS
 from vskd_training.evaluation.examples import Outputs, last_tested
 from vskd_training.wearers.controls import control_features, nearest
+from vskd_training.wearers.evaluate import OfRun, OfSubject
+from vskd_training.wearers.summary import summarise
 
 NEW = LABELS[2]
 CONFIG = TINY.replace("trials = 1", "trials = 3").replace("epochs = 3", "epochs = 1")
@@ -66,15 +69,28 @@ def test_from_training_to_a_summary_over_subjects(vskd, config, tmp_path):
     again = vskd("examples", *runs, "--out", out, "--cache", cache, "--level", "window")
     assert len(out.read_text().splitlines()) == 2  # nothing is evaluated twice
     assert json.loads(again.out)["level"] == "window"
+    against = vskd("examples", *runs, "--out", out, "--cache", cache, "--against", "gap")
+    assert (against.code, against.out) == (1, "")
+    assert "there is no run of an arm 'gap'" in against.err
+    assert "Did you mean 'gaf'?" in against.err
     rule = tmp_path / "rule.json"
-    rule.write_text(json.dumps({"score": "nearest", "weights": [{"logits": 0, "examples": 8, "neutral": 0.5}]}))
+    spec = {"score": "nearest", "weights": [{"logits": 0, "examples": 8, "neutral": 0.5}]}
+    rule.write_text(json.dumps({"spec": spec, "nll": {}, "subjects": ["someone"]}))
     mixed = vskd("examples", *runs, "--out", out, "--cache", cache, "--rule", rule)
     assert mixed.code == 1
-    assert "holds evaluations by another --rule or --enroll" in mixed.err
+    assert "holds gaf all/seed-0 by another --rule" in mixed.err
+    mixed = vskd("examples", *runs, "--out", out, "--cache", cache, "--enroll", "side=left")
+    assert mixed.code == 1
+    assert "holds evaluations by another --enroll" in mixed.err
     chosen = vskd("examples", *runs, "--choose", tmp_path / "chosen.json", "--cache", cache)
     assert chosen.code == 0, chosen.err
     assert json.loads(chosen.out)["subjects"] == sorted(subjects)
-    assert json.loads(chosen.out)["spec"] == json.loads((tmp_path / "chosen.json").read_text())
+    assert json.loads(chosen.out) == json.loads((tmp_path / "chosen.json").read_text())
+    tested = vskd("examples", runs[0], "--rule", tmp_path / "chosen.json", "--cache", cache)
+    assert (tested.code, tested.out) == (1, "")
+    assert f"the rule was chosen on {', '.join(sorted(subjects))}, whom " in tested.err
+    done = vskd("examples", runs[0], "--rule", rule, "--cache", cache)
+    assert done.code == 0, done.err
 
 
 def accuracy_of_the_last(runs, cache, subjects):
@@ -104,6 +120,24 @@ def accuracy_of_the_last(runs, cache, subjects):
     return {subject: float(np.mean(values)) for subject, values in found.items()}
 
 
+def test_arms_are_compared_with_as_many_examples():
+    def of(arm, right):
+        accuracy = {by: {str(count): {"recording": right + 0.1 * count, "window": 0.0} for count in (0, 1)}
+                    for by in ("network", "raw")}  # fmt: skip
+        spec = ExamplesSpec("nearest", (ExampleWeights(0.0, 20, 0.8),))
+        subjects = tuple(OfSubject(str(number), accuracy, {}) for number in range(6))
+        return OfRun(arm, "all/seed-0", "", spec, ("someone",), (), subjects, {}, None)
+
+    summary = summarise([of("ce", 0.5), of("kd", 0.75)], level="recording", against="ce")
+    assert [(one.arm, one.against) for one in summary.comparisons] == [
+        ("kd, network, 0", "ce, network, 0"),
+        ("kd, network, 1", "ce, network, 1"),
+    ]
+    assert [one.mean for one in summary.comparisons] == pytest.approx([0.25, 0.25])
+    with_controls = summarise([of("ce", 0.5)], level="recording").comparisons
+    assert [one.against for one in with_controls] == ["ce, raw, 1", "ce, network, 0"]
+
+
 def test_a_run_without_validation_subjects_needs_a_rule(vskd, config, tmp_path):
     run = trained(vskd, config, tmp_path / "run", "data.train_on_validation=true")
     assert json.loads((run / "run.json").read_text())["contract"]["examples"] is None
@@ -112,7 +146,7 @@ def test_a_run_without_validation_subjects_needs_a_rule(vskd, config, tmp_path):
     assert "has no validation subjects with repetitions" in done.err
     assert "--rule" in done.err
     rule = tmp_path / "rule.json"
-    rule.write_text('{"score": "nearest", "weights": []}')
+    rule.write_text('{"spec": {"score": "nearest", "weights": []}, "nll": {}, "subjects": []}')
     done = vskd("examples", run, "--cache", tmp_path / "cache", "--rule", rule)
     assert (done.code, done.out) == (1, "")
     assert "examples.weights must hold 1 to 16 entries" in done.err

@@ -14,7 +14,7 @@ from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import open_experiment, show_table
 
 if TYPE_CHECKING:
-    from vskd.contract import ExamplesSpec
+    from vskd_training.evaluation.example_choice import Choice
     from vskd_training.wearers.evaluate import OfRun
     from vskd_training.wearers.summary import Summary
 
@@ -30,7 +30,8 @@ def _group(context: click.Context, parameter: click.Parameter, given: str | None
 
 @click.command(
     epilog="Examples: vskd examples OUT/cells/raw/*/* --out raw.jsonl; "
-    "vskd examples CHOICE/cells/raw/*/* --choose rule.json"
+    "vskd examples OUT/cells/raw/fold-[1357]/* --choose odd.json; "
+    "vskd examples OUT/cells/raw/fold-[2468]/* --rule odd.json"
 )
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
@@ -43,14 +44,14 @@ def _group(context: click.Context, parameter: click.Parameter, given: str | None
     "--rule",
     type=click.Path(path_type=Path),
     default=None,
-    help="How examples count, as --choose wrote it.  [default: chosen on each run's validation subjects]",
+    help="How examples count, as --choose wrote it for other subjects.  [default: chosen on each run's validation "
+    "subjects]",
 )
 @click.option(
     "--choose",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help="Choose how examples count on the runs' test subjects, those of a study on training subjects only, and write "
-    "it here.",
+    help="Choose how examples count on the runs' test subjects, who are then not tested by it, and write it here.",
 )
 @click.option(
     "--enroll",
@@ -67,6 +68,7 @@ def _group(context: click.Context, parameter: click.Parameter, given: str | None
     show_default=True,
     help="What the summary counts.",
 )
+@click.option("--against", metavar="ARM", default=None, help="Compare the other arms with this one, not with controls.")
 @ROOT
 @CACHE
 def examples(
@@ -76,6 +78,7 @@ def examples(
     choose: Path | None,
     enrols: tuple[str, str] | None,
     level: str,
+    against: str | None,
     root: Path | None,
     cache: Path,
 ) -> None:
@@ -84,8 +87,8 @@ def examples(
     The last repetition is tested, the others enrol in turn. How examples count is chosen on validation subjects. Runs
     are evaluated one after the other; the summary's unit is the subject. Prints it as JSON on stdout.
     """
-    if choose and (out or rule or enrols):
-        raise click.UsageError("--choose only chooses; leave out --out, --rule and --enroll")
+    if choose and (out or rule or enrols or against):
+        raise click.UsageError("--choose only chooses; leave out --out, --rule, --enroll and --against")
     if choose:
         _choose(runs, choose, root, cache)
         return
@@ -97,22 +100,24 @@ def examples(
     from vskd_training.wearers.evaluate import evaluate_examples
     from vskd_training.wearers.summary import summarise
 
-    spec = _read_rule(rule) if rule else None
-    found = _read_results(out, spec, enrols) if out and out.exists() else []
-    done = {(one.arm, one.run, one.weights_sha256) for one in found}
+    given = _read_rule(rule) if rule else None
+    found = _read_results(out, enrols) if out and out.exists() else []
+    done = {(one.arm, one.run, one.weights_sha256): one.spec for one in found}
     for path in runs:
         run, (arm, name) = Run.open(path, role="student"), _names(path)
-        if (arm, name, run.card["weights_sha256"]) in done:
+        if spec := done.get((arm, name, run.card["weights_sha256"])):
+            if given and given.spec != spec:
+                raise DataError(f"{out} holds {arm} {name} by another --rule", hint="Give another --out")
             continue
         experiment = open_experiment(run.config, root, cache)
         refuse_trained_on(run, experiment)
-        result = evaluate_examples(run, experiment, arm=arm, name=name, spec=spec, enrols=enrols)
+        result = evaluate_examples(run, experiment, arm=arm, name=name, given=given, enrols=enrols)
         found.append(result)
         say(f"{arm} {name}: {_in_words(result)}", err=True)
         if out:
             with disk_errors(out, DataError, hint="Give another --out, or make room"):
                 append_line(out, json.dumps(to_mapping(result), sort_keys=True))
-    summary = summarise(found, level=level)  # type: ignore[arg-type]  # of a click.Choice
+    summary = summarise(found, level=level, against=against)  # type: ignore[arg-type]  # of a click.Choice
     _show(summary)
     say(json.dumps(to_mapping(summary), sort_keys=True))
 
@@ -136,19 +141,19 @@ def _in_words(result: OfRun) -> str:
     return ", ".join(f"{share:.1%}" for share in shares)
 
 
-def _read_rule(path: Path) -> ExamplesSpec:
+def _read_rule(path: Path) -> Choice:
     from vskd.closed import from_mapping
-    from vskd.contract import ExamplesSpec
     from vskd.errors import DataError
     from vskd.untrusted.documents import read_json
+    from vskd_training.evaluation.example_choice import Choice
 
     try:
-        return from_mapping(ExamplesSpec, read_json(path.read_text(encoding="utf-8")), where=str(path))
+        return from_mapping(Choice, read_json(path.read_text(encoding="utf-8")), where=str(path))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the rule {path}: {error}", hint="--choose writes one") from error
 
 
-def _read_results(path: Path, spec: ExamplesSpec | None, enrols: tuple[str, str] | None) -> list[OfRun]:
+def _read_results(path: Path, enrols: tuple[str, str] | None) -> list[OfRun]:
     from vskd.closed import from_mapping
     from vskd.errors import DataError
     from vskd.untrusted.documents import read_json
@@ -159,10 +164,8 @@ def _read_results(path: Path, spec: ExamplesSpec | None, enrols: tuple[str, str]
         found = [from_mapping(OfRun, read_json(line), where=f"{path}") for line in lines]
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}", hint="Give another --out") from error
-    for one in found:
-        same_rule = bool(one.chosen_on) if spec is None else one.spec == spec
-        if not same_rule or one.enrols != (enrols or ()):
-            raise DataError(f"{path} holds evaluations by another --rule or --enroll", hint="Give another --out")
+    if any(one.enrols != (enrols or ()) for one in found):
+        raise DataError(f"{path} holds evaluations by another --enroll", hint="Give another --out")
     return found
 
 
@@ -185,7 +188,7 @@ def _choose(runs: Sequence[Path], place: Path, root: Path | None, cache: Path) -
     if choice is None:
         raise ConfigError("no test subject of these runs repeats an activity", hint="Give runs on other recordings")
     with disk_errors(place, DataError, hint="Give another --choose"):
-        write_file(place, (json.dumps(to_mapping(choice.spec), indent=1) + "\n").encode())
+        write_file(place, (json.dumps(to_mapping(choice), indent=1) + "\n").encode())
     say(json.dumps(to_mapping(choice), sort_keys=True))
 
 

@@ -59,7 +59,7 @@ class OfRun:
     arm : name of the run's configuration
     run, weights_sha256 : which
     spec : how examples counted
-    chosen_on : validation subjects on whom that was chosen; empty where it was given
+    chosen_on : subjects on whom that was chosen, none of them tested
     enrols : group and value of the recordings that enrolled; empty where the last repetition was tested
     subjects : the test subjects
     unknown : number of examples -> score -> AUROC and FPR95 of known against unknown test windows; empty without any
@@ -96,7 +96,7 @@ def chosen(run: Run, experiment: Experiment) -> Choice:
     if found is None:
         raise ConfigError(
             f"{run.path} has no validation subjects with repetitions, on whom to choose how much examples count",
-            hint="Give --rule with what --choose wrote for a study on training subjects",
+            hint="Give --rule with what --choose wrote for runs that test others, as those of a study's other folds",
         )
     return found
 
@@ -107,7 +107,7 @@ def evaluate_examples(
     *,
     arm: str,
     name: str,
-    spec: ExamplesSpec | None,
+    given: Choice | None,
     enrols: tuple[str, str] | None = None,
 ) -> OfRun:
     """Test a student with its test subjects' own examples.
@@ -116,15 +116,20 @@ def evaluate_examples(
     ----------
     run, experiment : what is tested, and its data
     arm, name : of the run's configuration, and of the run
-    spec : how examples count; None: as chosen on the run's validation subjects
+    given : how examples count; None: as chosen on the run's validation subjects
     enrols : (group, value) of the recordings that enrol, the others are tested, e.g. ``("side", "left")``; None: the
         last repetition is tested, the others enrol
 
     Raises
     ------
-    ConfigError : as of ``chosen``
+    ConfigError : as of ``chosen``; what is given was chosen on a subject who is tested
     """
-    choice = chosen(run, experiment) if spec is None else Choice(spec, {}, ())
+    choice = given or chosen(run, experiment)
+    if both_sides := set(choice.subjects) & set(experiment.split.test_subjects):
+        raise ConfigError(
+            f"the rule was chosen on {', '.join(sorted(both_sides))}, whom {run.path} tests",
+            hint="Choose it on others: vskd examples OTHER-RUNS --choose RULE",
+        )
     contract = dataclasses.replace(run.contract, examples=choice.spec)
     test = outputs_of(run, experiment, "test")
     unknown = outputs_of(run, experiment, "unknown") if experiment.sides.unknown else None

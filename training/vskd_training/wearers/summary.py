@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from vskd.errors import ConfigError, did_you_mean
 from vskd_training.study.statistics import Comparison, bca_interval, compare
 from vskd_training.wearers.evaluate import NETWORK, OfRun
 
@@ -47,7 +48,8 @@ class Summary:
     ----------
     level : per ``window`` or per ``recording``
     rows : arm by arm
-    comparisons : each arm's network against its best control, and against itself without examples
+    comparisons : each arm's network against its best control, and against itself without examples; or against
+        another arm's, where one is named
     new : arm -> mean over runs and subjects of each number of ``wearers.evaluate.OfSubject.new``; empty without any
     """
 
@@ -57,14 +59,22 @@ class Summary:
     new: dict[str, dict[str, float]]
 
 
-def summarise(results: Sequence[OfRun], *, level: Level) -> Summary:
+def summarise(results: Sequence[OfRun], *, level: Level, against: str | None = None) -> Summary:
     """Summarise evaluations of runs.
 
     Parameters
     ----------
     results : of any arms, folds and seeds
     level : of the accuracies
+    against : the arm that every other one is compared with, in place of controls
+
+    Raises
+    ------
+    ConfigError : there is no such arm
     """
+    arms = {result.arm for result in results}
+    if against is not None and against not in arms:
+        raise ConfigError(f"there is no run of an arm {against!r}", hint=did_you_mean(against, sorted(arms)))
     found: dict[tuple[str, str, int], dict[str, list[float]]] = {}
     for result in results:
         for one in result.subjects:
@@ -74,7 +84,8 @@ def summarise(results: Sequence[OfRun], *, level: Level) -> Summary:
                     subjects.setdefault(one.subject, []).append(levels[level])
     rows = tuple(_row(key, subjects) for key, subjects in sorted(found.items()))
     named = {_name(row): row.by_subject for row in rows}
-    return Summary(level, rows, compare(named, list(_pairs(rows))), _new(results, level))
+    pairs = _pairs(rows) if against is None else _pairs_with(rows, against)
+    return Summary(level, rows, compare(named, pairs), _new(results, level))
 
 
 def _row(key: tuple[str, str, int], subjects: Mapping[str, Sequence[float]]) -> Row:
@@ -98,6 +109,14 @@ def _pairs(rows: Sequence[Row]) -> list[tuple[str, str]]:
         made += [(_name(row), _name(max(same, key=lambda one: one.mean)))] if same else []
         made.append((_name(row), f"{row.arm}, {NETWORK}, 0"))
     return made
+
+
+def _pairs_with(rows: Sequence[Row], against: str) -> list[tuple[str, str]]:
+    """The network of each other arm against that of this one with as many examples."""
+    networks = [row for row in rows if row.by == NETWORK]
+    theirs = {row.examples: _name(row) for row in networks if row.arm == against}
+    others = [row for row in networks if row.arm != against and row.examples in theirs]
+    return [(_name(row), theirs[row.examples]) for row in others]
 
 
 def _new(results: Sequence[OfRun], level: Level) -> dict[str, dict[str, float]]:
