@@ -100,7 +100,7 @@ def test_the_bundle_has_the_runs_contract_and_says_where_it_comes_from(walked: W
     assert [violation["message"] for violation in walked.report["degraded"]] == list(walked.bundle.degraded)
     # The float models are the trained network, however short the training was.
     assert {violation["code"] for violation in walked.report["degraded"]} <= {
-        "macro-f1", "class-f1", "flip-rate", "flip-margin",
+        "macro-f1", "class-f1", "flip-rate", "flip-margin", "nearest-example",
     }  # fmt: skip
 
 
