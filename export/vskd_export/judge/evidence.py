@@ -1,7 +1,7 @@
 """The windows that an export is judged on, and the trained network's logits and embeddings for them.
 
 Recorded windows of held-out subjects, and adversarial ones that no recording holds but a broken sensor sends. Beside
-them an example of each class, a window of a training subject, that the nearest of is looked for.
+them sets of examples, a window of a training subject for each class, that the nearest of is looked for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from vskd.contract import Contract
-from vskd_export.judge.limits import GOLDEN_RECORDED_WINDOWS, LAYER_WINDOWS, MAX_JUDGED_WINDOWS, REFERENCE_WINDOWS
+from vskd_export.judge.limits import (
+    EXAMPLE_SETS,
+    GOLDEN_RECORDED_WINDOWS,
+    LAYER_WINDOWS,
+    MAX_JUDGED_WINDOWS,
+    REFERENCE_WINDOWS,
+)
 from vskd_export.quantize.calibrate import WindowSet, balanced_rows
 from vskd_training.models.student import Student
 
@@ -37,8 +43,9 @@ class Evidence:
     labels : (n,), the truth, or of windows seen in training the trained network's own label; ``NO_LABEL`` for an
         adversarial window
     logits, embeddings : (n, classes) and (n, features), of torch in evaluation mode
-    examples : (k, channels, samples), g, one of each class that is calibrated on
+    examples : (k, channels, samples), g, set after set; each has one of each class that is calibrated on
     example_embeddings : (k, features), of torch
+    example_sets : how many sets; each has the same size
     """
 
     names: tuple[str, ...]
@@ -48,6 +55,7 @@ class Evidence:
     embeddings: NDArray[np.float32]
     examples: NDArray[np.float32]
     example_embeddings: NDArray[np.float32]
+    example_sets: int = 1
 
     @property
     def is_recorded(self) -> NDArray[np.bool_]:
@@ -93,7 +101,7 @@ def gather_evidence(
     student : in evaluation mode, on the CPU
     contract : fixes shape and range
     held_out : windows of subjects that the network was not trained on
-    calibration : the windows that were drawn to calibrate with; the first of each class becomes its example
+    calibration : the windows that were drawn to calibrate with; examples are taken from them
     seen_in_training : they are of its training subjects all the same. Their truth was learnt and judges nothing, so the
         trained network's own label stands in its place: what a quantized model loses against it is agreement
     """
@@ -102,7 +110,8 @@ def gather_evidence(
     adversarial = adversarial_windows(contract, real.windows[0])
     windows = np.concatenate([real.windows, np.stack(list(adversarial.values()))]).astype(np.float32)
     logits, embeddings = torch_outputs(student, windows)
-    examples = calibration.windows[balanced_rows(calibration.labels, len(np.unique(calibration.labels)))]
+    sets = example_rows(calibration.labels)
+    examples = calibration.windows[sets.ravel()]
     labels = logits[: len(real)].argmax(axis=1) if seen_in_training else real.labels
     return Evidence(
         names=(*(f"{RECORDED}{identity}" for identity in real.ids), *(f"adversarial {name}" for name in adversarial)),
@@ -112,7 +121,20 @@ def gather_evidence(
         embeddings=embeddings,
         examples=examples,
         example_embeddings=torch_outputs(student, examples)[1],
+        example_sets=len(sets),
     )
+
+
+def example_rows(labels: NDArray[np.int64]) -> NDArray[np.intp]:
+    """(sets, classes), positions of examples: up to ``EXAMPLE_SETS`` of each class, as many as of the rarest.
+
+    Parameters
+    ----------
+    labels : (n,), class of each window
+    """
+    known, counts = np.unique(labels, return_counts=True)
+    sets = min(EXAMPLE_SETS, int(counts.min()))
+    return balanced_rows(labels, sets * len(known)).reshape(len(known), sets).T
 
 
 def torch_logits(student: Student, windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from vskd.checks.golden import encoder_tolerance
 from vskd.contract import Contract, Field, GafSpec, Scaling, WindowSpec
 from vskd.encoders.gaf import GafEncoder
 from vskd_export.judge import evidence as module
-from vskd_export.judge.evidence import NO_LABEL, Evidence, adversarial_windows, gather_evidence
+from vskd_export.judge.evidence import NO_LABEL, Evidence, adversarial_windows, example_rows, gather_evidence
 from vskd_export.judge.float64_encoders import reference_encoded
 
 from ..conftest import Trained, synthetic_windows
@@ -87,3 +87,13 @@ def test_every_held_out_window_is_judged_up_to_a_limit(
     few = gather_evidence(trained.student, trained.contract, trained.held_out, trained.calibration)
     assert few.is_recorded.sum() == 10
     assert (few.names[0], few.names[9]) == (evidence.names[0], evidence.names[len(trained.held_out) - 1])
+
+
+@pytest.mark.parametrize(("counts", "sets"), [((9, 30, 8), 8), ((3, 30, 8), 3), ((1, 1), 1)])
+def test_every_set_of_examples_has_one_window_of_each_class(counts: tuple[int, ...], sets: int) -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    rows = example_rows(labels)
+    assert rows.shape == (sets, len(counts))
+    assert len(np.unique(rows)) == rows.size
+    for row in labels[rows]:
+        np.testing.assert_array_equal(row, np.arange(len(counts)))

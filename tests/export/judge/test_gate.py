@@ -399,7 +399,7 @@ def test_the_nearest_example_has_the_largest_cosine(
 ) -> None:
     """By the definition, pair by pair; an embedding of zeros has a cosine of 0 with everything."""
     zeros = np.zeros((12, 2), np.float32)
-    found = nearest_of(EngineRun("engine", "1", MODEL, zeros, windows, examples))
+    (found,) = nearest_of(EngineRun("engine", "1", MODEL, zeros, windows, examples), 1)
     for window, row in zip(windows.tolist(), found.tolist(), strict=True):
         cosines = []
         for example in examples.tolist():
@@ -425,6 +425,17 @@ def test_one_nearest_example_in_a_hundred_may_change(changed: int, codes: list[s
             "model.onnx in engine 1.2 finds another nearest example for 1.10% of the windows, the limit is 1.00%"
         )
         assert all(remedy.startswith(("train", "export")) for remedy in REMEDIES[violation.code])
+
+
+def test_the_share_of_other_nearest_examples_is_the_median_over_the_sets() -> None:
+    """Of three sets the last has both examples alike in the run: chance decides between them, and it does not count."""
+    seen, chosen = many(0)
+    own, alike = np.eye(2), np.ones((2, 2))
+    seen = dataclasses.replace(seen, example_embeddings=np.concatenate([own] * 3).astype(np.float32), example_sets=3)
+    for sets, share in (([own, own, alike], 0.0), ([own, alike, alike], 0.5)):
+        examples = np.concatenate(sets).astype(np.float32)
+        run = dataclasses.replace(run_of(np.array(chosen, np.float32)), example_embeddings=examples)
+        assert measure_quantized(run, two_classes(), seen).nearest_changed == share
 
 
 def test_scaling_an_embedding_changes_no_nearest_example() -> None:
