@@ -47,7 +47,7 @@ demo: .venv/.installed
 	$(VSKD) train student --config $(CONFIG) $(CACHE) --out $(DEMO)/alone
 	$(VSKD) train student --config $(CONFIG) $(CACHE) --teacher $(DEMO)/teacher --out $(DEMO)/distilled
 	$(VSKD) train student --config $(CONFIG) $(CACHE) --teacher $(DEMO)/teacher --set student=watch --out $(DEMO)/watch
-	# The int8 models keep every limit, but nearly miss one (up to 1 % of the labels may change), and training rounds
+	# The int8 models keep every limit, some narrowly (0.95 % of the labels change, 1 % may), and training rounds
 	# differently on every kind of processor. A demo reports such a miss instead of ending there.
 	$(VSKD) export $(DEMO)/distilled $(CACHE) --allow-degraded --out $(DEMO)/wrist.bundle
 	$(VSKD) export $(DEMO)/watch $(CACHE) --allow-degraded --out $(DEMO)/watch.bundle
