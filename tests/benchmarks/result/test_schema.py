@@ -16,10 +16,14 @@ from vskd_benchmarks.result.schema import result_schema
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMITTED = sorted((ROOT / "benchmarks" / "results").rglob("result.json"))
+OF_VERSION = {
+    version: [path for path in COMMITTED if json.loads(path.read_text())["schema_version"] == version]
+    for version in (2, 3)
+}
 
 DOCUMENT = json.loads(result_schema())
 VALIDATOR = jsonschema.Draft202012Validator(DOCUMENT)
-#: The committed results are of version 2, whose schema is kept for them.
+#: The older committed results are of version 2, whose schema is kept for them.
 BEFORE = jsonschema.Draft202012Validator(json.loads(SCHEMA.with_name("result.v2.schema.json").read_text()))
 
 
@@ -29,8 +33,20 @@ def test_the_committed_schema_is_the_one_that_the_records_make():
     jsonschema.Draft202012Validator.check_schema(DOCUMENT)
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
-def test_committed_results_follow_it_and_are_read_whole(path):
+def test_every_committed_result_is_of_a_known_version():
+    assert sorted(OF_VERSION[2] + OF_VERSION[3]) == COMMITTED
+    assert all(OF_VERSION.values())
+
+
+@pytest.mark.parametrize("path", OF_VERSION[3], ids=lambda path: path.parent.name)
+def test_committed_results_of_today_follow_it_and_are_read_whole(path):
+    mapping = json.loads(path.read_text())
+    VALIDATOR.validate(mapping)
+    assert to_mapping(result_from(mapping, where="result.json")) == mapping
+
+
+@pytest.mark.parametrize("path", OF_VERSION[2], ids=lambda path: path.parent.name)
+def test_committed_results_of_version_2_follow_theirs_and_are_read_whole(path):
     mapping = json.loads(path.read_text())
     BEFORE.validate(mapping)
     written = to_mapping(result_from(mapping, where="result.json"))
