@@ -61,7 +61,7 @@ OPPOSITE_WITHIN_DEG = 60.0
 SHORTEST_MEAN_G = 0.3
 
 #: A window is first looked at in every n-th column, so that there are this many or more.
-_COLUMNS = 10
+COLUMNS = 10
 
 
 class WindowJudge:
@@ -80,7 +80,7 @@ class WindowJudge:
         self._contract, self._signal, self._axes = contract, signal, axes
         self._included = contract.sensor.gravity == "included"
         self._meter = SlowMeter(window.samples)
-        self._step = max(1, window.samples // _COLUMNS)
+        self._step = max(1, window.samples // COLUMNS)
         before_half = window.samples // 2 // self._step
         self._middle = slice(before_half - 1, before_half + 3)
         self._slowest_hz = max(signal.min_rate_hz, (1 - tolerance) * window.rate_hz)

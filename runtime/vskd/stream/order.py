@@ -41,7 +41,7 @@ ROOM = 0.75
 #: Samples held at the most while one is missing.
 LONGEST = 256
 #: Samples at the most of which each has a clock of its own.
-_STRAYS = 4
+STRAYS = 4
 
 
 class Order:
@@ -94,7 +94,7 @@ class Order:
             self._strays = [sample]
         else:
             self._strays.append(sample)
-            if len(self._strays) > _STRAYS:
+            if len(self._strays) > STRAYS:
                 self._tell("wild", self._strays.pop(0))
         ready += self._settled(final=False)
         self.is_idle = not (self._pending or self._strays)

@@ -54,9 +54,9 @@ LEAST_SLOW_SHARE = 0.1
 #: so many g (one axis of a coarse sensor at rest reads one value, too), by a larger share of the samples than this.
 #: No window of UTD-MHAD is, of 1,859.
 CUT_OFF_SHARE = 0.05
-_IN_A_ROW = 3
-_CUT_OFF_ABOVE_G = 1.5
-_NEAR_THE_LARGEST = 0.9
+IN_A_ROW = 3
+CUT_OFF_ABOVE_G = 1.5
+NEAR_THE_LARGEST = 0.9
 
 #: Length of gravity under a wrong scale, and what to do about it.
 _SCALES = (
@@ -174,12 +174,12 @@ def cut_off(samples: Samples, *, known_g: float = 0.0) -> tuple[float, float]:
     reached = 0
     for signed in (*samples, *-samples):
         # A calibrated sensor's axes end at different readings, but all near the largest.
-        ends = signed == max(float(signed.max()), _NEAR_THE_LARGEST * largest_g)
+        ends = signed == max(float(signed.max()), NEAR_THE_LARGEST * largest_g)
         middle = ends[:-2] & ends[1:-1] & ends[2:]
         reached += bool(middle.any())
-        for shift in range(_IN_A_ROW):
+        for shift in range(IN_A_ROW):
             stays[shift : shift + len(middle)] |= middle
-    is_end = largest_g > _CUT_OFF_ABOVE_G or reached > 1 or largest_g == known_g
+    is_end = largest_g > CUT_OFF_ABOVE_G or reached > 1 or largest_g == known_g
     return (float(stays.mean()) if is_end else 0.0), largest_g
 
 

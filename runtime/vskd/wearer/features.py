@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # slow to import
 #: Amplitudes of each axis; more of them made no difference on training subjects, and each costs a profile 3 bytes.
 AMPLITUDES = 6
 
-_SHORTEST = 1e-30
+SHORTEST = 1e-30
 
 
 def joined(embedding: NDArray[np.floating[Any]], samples: NDArray[np.float32], share: float) -> NDArray[Any]:
@@ -57,7 +57,7 @@ def spectrum(samples: NDArray[np.float32]) -> Float64:
 
 def _factor(values: Float64, share: float) -> float:
     """What gives a vector the length sqrt(share)."""
-    return math.sqrt(share) / max(math.sqrt(values @ values), _SHORTEST)
+    return math.sqrt(share) / max(math.sqrt(values @ values), SHORTEST)
 
 
 @functools.cache

@@ -49,7 +49,7 @@ MOST_FEATURES = 2048
 FULL = 127
 
 #: An embedding without a larger entry says nothing.
-_NOTHING = 1e-30
+NOTHING = 1e-30
 
 
 def rounded(embedding: NDArray[np.floating[Any]]) -> Float64 | None:
@@ -59,7 +59,7 @@ def rounded(embedding: NDArray[np.floating[Any]]) -> Float64 | None:
     """
     values = embedding.astype(np.float32, copy=False)
     largest = np.abs(values).max()
-    if not _NOTHING < largest < np.inf:  # also of NaN
+    if not NOTHING < largest < np.inf:  # also of NaN
         return None
     return np.asarray(np.rint(values * (np.float32(FULL) / largest)).astype(np.float64))
 
@@ -206,7 +206,7 @@ def _coefficients(spec: ExamplesSpec, cosines: Float64, counts: NDArray[np.intp]
     if spec.score == "ridge":
         return np.asarray(np.linalg.solve(cosines + spec.ridge * np.eye(len(belongs)), belongs))
     lengths = np.sqrt(np.einsum("il,ij,jl->l", belongs, cosines, belongs, optimize=True))
-    return np.asarray(belongs / np.maximum(lengths, _NOTHING))
+    return np.asarray(belongs / np.maximum(lengths, NOTHING))
 
 
 def contradiction(labels: Sequence[str], embeddings: Int8, label: str, embedding: Int8) -> str:
@@ -268,7 +268,7 @@ def example_of(embeddings: NDArray[Any]) -> Int8:
             f"an example has at most {MOST_FEATURES} features, and this model's has {embeddings.shape[1]}"
         )
     lengths = np.sqrt(np.square(embeddings, dtype=np.float64).sum(axis=1))
-    usable = (lengths > _NOTHING) & np.isfinite(lengths)
+    usable = (lengths > NOTHING) & np.isfinite(lengths)
     values = rounded((embeddings[usable] / lengths[usable, np.newaxis]).mean(axis=0)) if usable.all() else None
     if values is None:
         raise ProfileError("the model sees nothing in this recording: its embedding is 0 or not finite")
