@@ -141,7 +141,7 @@ class Bundle:
 
         Parameters
         ----------
-        engine : as in ``vskd.engines.ENGINES``
+        engine : as in ``vskd.engines.ENGINE_NAMES``
         entry : of ``models``
         threads : computing threads
 
@@ -175,7 +175,7 @@ class Bundle:
 
         Parameters
         ----------
-        engine : as in ``vskd.engines.ENGINES``; None takes the first installed one that has a model here
+        engine : as in ``vskd.engines.ENGINE_NAMES``; None takes the first installed one that has a model here
         recipe : of the model, or ``int8`` for ``w8a8-static-pc``; None takes the most compact that the engine has here
 
         Returns

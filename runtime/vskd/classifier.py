@@ -94,7 +94,7 @@ class Classifier:
         Parameters
         ----------
         path : the bundle's folder
-        engine : as in ``vskd.engines.ENGINES``; None takes the first that bundle and installation allow
+        engine : as in ``vskd.engines.ENGINE_NAMES``; None takes the first that bundle and installation allow
         recipe : of the model, e.g. ``"fp32"`` or ``"int8"``; None takes the most compact
         threads : computing threads of the engine
         unit, axes, time_unit : of the samples to come, see ``vskd.stream.Stream``

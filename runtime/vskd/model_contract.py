@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from vskd.contract import Contract
 from vskd.engines import ModelFormat
 from vskd.errors import BundleError, ContractError
+from vskd.untrusted import flatbuffer
 
 #: Key of the contract in either format.
 CONTRACT_KEY = "vskd.contract"
@@ -94,8 +95,8 @@ def _onnx_names_files(content: memoryview) -> bool:
 
 
 def _tflite_names_files(content: memoryview) -> bool:
-    model = _follow(content, 0)
-    return any(_field(content, model, field) is not None for field in _MODEL_EXTERNAL)
+    model = flatbuffer.root(content)
+    return any(flatbuffer.field(content, model, field) is not None for field in _MODEL_EXTERNAL)
 
 
 def _from_onnx(content: memoryview) -> str | None:
@@ -141,47 +142,11 @@ def _varint(view: memoryview, position: int) -> tuple[int, int]:
 
 
 def _from_tflite(content: memoryview) -> str | None:
-    model = _follow(content, 0)
-    metadata, buffers = _field(content, model, _MODEL_METADATA), _field(content, model, _MODEL_BUFFERS)
-    if metadata is None or buffers is None:
-        return None
-    for entry in _tables(content, metadata):
-        name = _field(content, entry, _METADATA_NAME)
-        if name is not None and _vector(content, name) == CONTRACT_KEY.encode():
-            index = _field(content, entry, _METADATA_BUFFER)
-            number = 0 if index is None else struct.unpack_from("<I", content, index)[0]
-            data = _field(content, _tables(content, buffers)[number], _BUFFER_DATA)
-            return None if data is None else str(_vector(content, data), "utf-8")
+    model = flatbuffer.root(content)
+    for entry in flatbuffer.tables(content, model, _MODEL_METADATA):
+        if bytes(flatbuffer.vector(content, entry, _METADATA_NAME) or b"") == CONTRACT_KEY.encode():
+            buffers = flatbuffer.tables(content, model, _MODEL_BUFFERS)
+            number = flatbuffer.number(content, entry, _METADATA_BUFFER, "<I")
+            data = flatbuffer.vector(content, buffers[number], _BUFFER_DATA)
+            return None if data is None else str(data, "utf-8")
     return None
-
-
-def _follow(content: memoryview, position: int) -> int:
-    """Where the offset at this position points."""
-    return position + int(struct.unpack_from("<I", content, position)[0])
-
-
-def _field(content: memoryview, table: int, index: int) -> int | None:
-    """Position of a table's field; None where it has its default."""
-    (back,) = struct.unpack_from("<i", content, table)
-    vtable = table - back
-    if vtable < 0:
-        raise IndexError(f"a table's index lies at {vtable}")
-    (size,) = struct.unpack_from("<H", content, vtable)
-    if 4 + 2 * index >= size:
-        return None
-    (offset,) = struct.unpack_from("<H", content, vtable + 4 + 2 * index)
-    return table + offset if offset else None
-
-
-def _vector(content: memoryview, field: int) -> memoryview:
-    start = _follow(content, field)
-    (size,) = struct.unpack_from("<I", content, start)
-    return content[start + 4 : start + 4 + size]
-
-
-def _tables(content: memoryview, field: int) -> list[int]:
-    start = _follow(content, field)
-    (size,) = struct.unpack_from("<I", content, start)
-    if start + 4 + 4 * size > len(content):
-        raise IndexError(f"a list of {size} ends behind the file")
-    return [_follow(content, start + 4 + 4 * index) for index in range(size)]

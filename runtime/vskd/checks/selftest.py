@@ -16,9 +16,11 @@ from vskd.bundle import Bundle, ModelEntry
 from vskd.checks.golden import Golden, compare_embeddings, compare_images, compare_logits, read_golden
 from vskd.checks.golden_stream import StreamSamples, compare_events, read_samples
 from vskd.contract import Contract, Unit
-from vskd.engines import is_installed, missing_engine
+from vskd.engines import OWN_ENGINE, is_installed, missing_engine
+from vskd.engines.plan import read_plan
 from vskd.engines.process import infer_in_subprocess
 from vskd.errors import BundleError, ContractError, EngineError, VskdError
+from vskd.manifest import RECIPE_ALIASES
 from vskd.model_contract import contract_inside
 from vskd.sources.feed import Source
 from vskd.stream import Health, Stream, to_g, whole_window
@@ -50,7 +52,7 @@ def selftest(
     Parameters
     ----------
     bundle : opened
-    engine : as in ``vskd.engines.ENGINES``; None takes every one installed
+    engine : as in ``vskd.engines.ENGINE_NAMES``; None takes every one installed
     source : samples to check the rate and the unit of; about ten seconds of it are read
     unit, axes : of the source
 
@@ -80,10 +82,30 @@ def _golden(bundle: Bundle, engine: str | None) -> Iterator[Check]:
         return
     yield Check("encoder", *compare_images(golden, bundle.contract))
     pairs = [(name, entry) for name, entry in bundle.runnable() if engine in (None, name)]
+    for entry in _integer_models(bundle) if engine in (None, OWN_ENGINE) else ():
+        reason = "" if engine else _unplanned(bundle, entry)
+        if reason:
+            yield Check("engine", f"{entry.file} not on {OWN_ENGINE}'s own: {reason}")
+        else:
+            pairs.append((OWN_ENGINE, entry))
     if pairs:
         yield from _replay(bundle, golden, samples, [pair for pair in pairs if _is_complete(bundle, pair[1])])
     else:
         yield Check("engine", "nothing to replay", _no_engine(bundle, engine))
+
+
+def _integer_models(bundle: Bundle) -> list[ModelEntry]:
+    """The models that vskd's own engine is made for."""
+    return [one for one in bundle.models if (one.format, one.recipe) == ("tflite", RECIPE_ALIASES["int8"])]
+
+
+def _unplanned(bundle: Bundle, entry: ModelEntry) -> str:
+    """Why vskd's own engine cannot run a model; empty where it can. A network of another kind is no fault."""
+    try:
+        read_plan(bundle.read(entry.file), name=entry.file)
+    except VskdError as error:
+        return error.message
+    return ""
 
 
 def _is_complete(bundle: Bundle, entry: ModelEntry) -> bool:

@@ -12,7 +12,7 @@ import click
 
 from vskd.commands.input_option import LAYOUT, InputOption
 from vskd.commands.terminal import say
-from vskd.engines import ENGINES
+from vskd.engines import ENGINE_NAMES
 from vskd.errors import ProfileError
 from vskd.sources.i2c_sensors import PREFIX
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
 @click.option("--list", "lists", is_flag=True, help="One JSON line per example.")
 @click.option("--remove", "numbers", type=click.IntRange(1), multiple=True, help="Take out an example by its number.")
 @click.option("--check", "checks", is_flag=True, help="How many examples the others would have recognised.")
-@click.option("--engine", type=click.Choice(list(ENGINES)), default=None, help="What runs the model.")
+@click.option("--engine", type=click.Choice(ENGINE_NAMES), default=None, help="What runs the model.")
 @click.option("--recipe", default=None, help="Which model: int8, fp32, ...  [default: the most compact]")
 @click.option("--unit", type=click.Choice(["g", "m/s^2"]), default=None, help="Unit of the readings.")
 @click.option("--axes", default=None, help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")

@@ -15,7 +15,7 @@ import click
 from vskd.commands.input_option import LAYOUT, InputOption, toml_values
 from vskd.commands.session import Session
 from vskd.commands.terminal import say
-from vskd.engines import ENGINES
+from vskd.engines import ENGINE_NAMES
 from vskd.sources.i2c_sensors import PREFIX, SENSORS
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
 @click.option("--append", is_flag=True, help="Append to an --output that exists.")
 @click.option(
     "--engine",
-    type=click.Choice(list(ENGINES)),
+    type=click.Choice(ENGINE_NAMES),
     default=None,
     help="What runs the model.  [default: what is installed]",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vskd.commands.terminal import say
-from vskd.engines import ENGINES
+from vskd.engines import ENGINE_NAMES
 from vskd.errors import BundleError
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
 @click.command(epilog="Example: vskd verify wrist.bundle")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
-    "--engine", type=click.Choice(list(ENGINES)), default=None, help="Only this one.  [default: every one installed]"
+    "--engine", type=click.Choice(ENGINE_NAMES), default=None, help="Only this one.  [default: every one installed]"
 )
 def verify(bundle: Path, engine: str | None) -> None:
     """Check every file of a bundle, and replay its golden windows and stream in the engines of this machine."""

@@ -1,4 +1,5 @@
-"""Engines: what runs a model file. One window in, logits and embedding out. ``ENGINES`` is the one list of them.
+"""Engines: what runs a model file. One window in, logits and embedding out. ``ENGINES`` is the one list of the
+libraries, ``OWN_ENGINE`` needs none.
 
 Every engine is configured for a wearable: one thread by default, and no spinning between windows (ONNX
 Runtime's idle threads would otherwise burn a core). An engine is named by the user or by the bundle's stated
@@ -37,7 +38,7 @@ class Engine(Protocol):
 
     Attributes
     ----------
-    name : as in ``ENGINES``
+    name : as in ``ENGINE_NAMES``
     version : of the library
     """
 
@@ -105,7 +106,13 @@ def _load_tflite(name: str, kind: EngineKind, model: Path, threads: int) -> Engi
     return load(name, kind, model, threads)
 
 
-#: In the order of preference where a bundle and the user leave the choice open.
+def _load_plan(name: str, kind: EngineKind, model: Path, threads: int) -> Engine:
+    from vskd.engines.plan import load
+
+    return load(name, kind, model, threads)
+
+
+#: Libraries, in the order of preference where a bundle and the user leave the choice open.
 ENGINES: Mapping[str, EngineKind] = {
     "litert": EngineKind("tflite", "ai_edge_litert.interpreter", "ai-edge-litert", "litert", _load_tflite),
     "onnxruntime": EngineKind("onnx", "onnxruntime", "onnxruntime", "onnx", _load_onnxruntime),
@@ -115,6 +122,14 @@ ENGINES: Mapping[str, EngineKind] = {
     "tensorflow": EngineKind("tflite", "tensorflow", "tensorflow-cpu", "tensorflow", _load_tflite),
 }
 
+#: vskd's own, which needs numpy alone: int8 models of TensorFlow Lite, bit by bit as on a microcontroller, and slow. It
+#: runs where it is asked for by name.
+OWN_ENGINE = "vskd"
+_OWN = EngineKind("tflite", "vskd.engines.plan", "vskd", "", _load_plan)
+
+#: What a user can name.
+ENGINE_NAMES = (*ENGINES, OWN_ENGINE)
+
 
 def engine_kind(name: str) -> EngineKind:
     """What is known of the engine of this name.
@@ -123,8 +138,10 @@ def engine_kind(name: str) -> EngineKind:
     ------
     ConfigError : no such engine
     """
+    if name == OWN_ENGINE:
+        return _OWN
     if name not in ENGINES:
-        raise ConfigError(f"there is no engine {name!r}", hint=did_you_mean(name, ENGINES))
+        raise ConfigError(f"there is no engine {name!r}", hint=did_you_mean(name, ENGINE_NAMES))
     return ENGINES[name]
 
 
@@ -134,7 +151,7 @@ def is_installed(name: str) -> bool:
 
 
 def installed_engines() -> tuple[str, ...]:
-    """Names of the engines whose packages are installed, most preferred first."""
+    """Names of the libraries that are installed, most preferred first."""
     return tuple(name for name in ENGINES if is_installed(name))
 
 
@@ -151,7 +168,7 @@ def open_engine(name: str, model: Path, *, threads: int = 1) -> Engine:
 
     Parameters
     ----------
-    name : as in ``ENGINES``
+    name : as in ``ENGINE_NAMES``
     model : a file of the engine's format
     threads : computing threads
 

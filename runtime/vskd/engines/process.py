@@ -60,7 +60,7 @@ def infer_in_subprocess(
 
     Parameters
     ----------
-    engine : as in ``vskd.engines.ENGINES``
+    engine : as in ``vskd.engines.ENGINE_NAMES``
     models : files of the engine's format
     windows : (windows, channels, samples), g
     timeout_s : how long the process may take

@@ -31,7 +31,7 @@ def try_once(
 
     Parameters
     ----------
-    engine : as in ``vskd.engines.ENGINES``, installed
+    engine : as in ``vskd.engines.ENGINE_NAMES``, installed
     model : of its format
     sha256 : of the file
     window_shape : (channels, samples) that it takes

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from vskd.commands.terminal import say
-from vskd.engines import ENGINES
+from vskd.engines import ENGINE_NAMES
 from vskd_training.commands.evaluate_stream import (
     StreamOptions,
     Tested,
@@ -35,7 +35,7 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
 @click.option("--bundle", type=click.Path(path_type=Path), default=None, help="Exported from this run.")
 @click.option(
     "--engine",
-    type=click.Choice(list(ENGINES)),
+    type=click.Choice(ENGINE_NAMES),
     default=None,
     help="What runs the bundle's model.  [default: what is installed]",
 )
