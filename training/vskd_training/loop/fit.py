@@ -269,7 +269,8 @@ def _resume(training: Training, loop: _Loop) -> int:
     try:
         state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as error:
-        raise DataError(f"{path} cannot be read: {error}", hint="Remove that folder to start again (vskd train: --overwrite)") from error
+        hint = "Remove that folder to start again (vskd train: --overwrite)"
+        raise DataError(f"{path} cannot be read: {error}", hint=hint) from error
     training.model.load_state_dict(state["model"])
     loop.optimiser.load_state_dict(state["optimiser"])
     loop.schedule.load_state_dict(state["schedule"])

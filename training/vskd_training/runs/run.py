@@ -158,7 +158,8 @@ def start_run(path: Path, *, config: Config, overwrite: bool, resume: bool) -> N
     if overwrite and not resume and path.exists():
         remove_folder(path)
     if resume and (path / CONFIG).is_file() and (path / CONFIG).read_text(encoding="utf-8") != settings:
-        raise DataError(f"{path} was started with another config", hint="Give its config, or remove that folder to start again (vskd train: --overwrite)")
+        hint = "Give its config, or remove that folder to start again (vskd train: --overwrite)"
+        raise DataError(f"{path} was started with another config", hint=hint)
     with disk_errors(path, DataError, hint="Give another --out, or make room"):
         path.mkdir(parents=True, exist_ok=True)
         write_file(path / CONFIG, settings.encode())
