@@ -12,8 +12,9 @@ from typing import Any
 
 from vskd.bundle_files import MANIFEST
 from vskd.closed import check_numbers, from_mapping, number
-from vskd.engines import MOST_FEATURES, ModelFormat
+from vskd.engines import MOST_FEATURES
 from vskd.errors import BundleError, ConfigError
+from vskd.model_contract import ModelFormat
 from vskd.untrusted.documents import read_json
 
 SCHEMA_VERSION = 1

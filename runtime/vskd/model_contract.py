@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from vskd.contract import Contract
-from vskd.engines import ModelFormat
 from vskd.errors import BundleError, ContractError
 from vskd.untrusted import flatbuffer
+
+ModelFormat = Literal["onnx", "tflite"]
+
+#: Name of a model's second output, the distilled feature; the first one is the logits, whatever its name.
+EMBEDDING_NAME = "embedding"
 
 #: Key of the contract in either format.
 CONTRACT_KEY = "vskd.contract"

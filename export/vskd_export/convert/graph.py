@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vskd.contract import Contract
-from vskd.engines import EMBEDDING_NAME
+from vskd.model_contract import EMBEDDING_NAME
 from vskd_training.models.student import Student
 from vskd_training.models.torchvision_import import torchvision_resnet
 

@@ -18,7 +18,7 @@ from vskd.bundle import ModelEntry
 from vskd.checks.golden import encoder_tolerance
 from vskd.contract import Contract
 from vskd.decide import softmax
-from vskd.engines import EMBEDDING_NAME
+from vskd.model_contract import EMBEDDING_NAME
 from vskd_export.convert.graph import IMAGE_NAME, INPUT_NAME
 from vskd_export.convert.tflite_variants import SIGNATURES
 from vskd_export.judge.engines import EngineRun, infer_files

@@ -13,8 +13,7 @@ from typing import Any
 
 from vskd.bundle import GraphEntry
 from vskd.contract import Contract
-from vskd.engines import ModelFormat
-from vskd.model_contract import CONTRACT_KEY
+from vskd.model_contract import CONTRACT_KEY, ModelFormat
 from vskd_export.convert.graph import encoded_name
 from vskd_export.convert.tflite_file import borders, is_constant, operator_names, read_model
 

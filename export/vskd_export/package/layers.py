@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vskd.bundle import ModelEntry
 from vskd.closed import to_mapping
-from vskd.engines import ModelFormat
+from vskd.model_contract import ModelFormat
 from vskd_export.convert.graph import INPUT_NAME
 from vskd_export.convert.onnx import onnx_network_start
 from vskd_export.convert.tflite_file import network_start, output_names, read_model

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vskd.bundle import ModelEntry
 from vskd.contract import Contract
-from vskd.engines import ModelFormat
+from vskd.model_contract import ModelFormat
 from vskd_export.convert.onnx import to_onnx
 from vskd_export.convert.tflite import to_tflite
 from vskd_export.quantize.calibrate import WindowSet

@@ -14,9 +14,9 @@ from typing import Any, get_args
 
 from vskd.bundle import ModelEntry
 from vskd.bundle_files import model_file
-from vskd.engines import ModelFormat
 from vskd.errors import ConfigError, did_you_mean
 from vskd.manifest import RECIPE_ALIASES
+from vskd.model_contract import ModelFormat
 
 FLOAT_RECIPE = "fp32"
 INTEGER_RECIPE = "w8a8-static-pc"

@@ -14,20 +14,16 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vskd.errors import ConfigError, EngineError, MissingExtraError, did_you_mean
+from vskd.model_contract import ModelFormat
 
 if TYPE_CHECKING:  # slow to import
     import numpy as np
     from numpy.typing import NDArray
 
     Float32 = NDArray[np.float32]
-
-ModelFormat = Literal["onnx", "tflite"]
-
-#: Name of a model's second output, the distilled feature; the first one is the logits, whatever its name.
-EMBEDDING_NAME = "embedding"
 
 #: Features of an embedding: the widest student has a quarter of them.
 MOST_FEATURES = 4096

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vskd.engines import EMBEDDING_NAME, EngineKind, cannot_run, no_embedding, only_input
+from vskd.engines import EngineKind, cannot_run, no_embedding, only_input
 from vskd.errors import EngineError
+from vskd.model_contract import EMBEDDING_NAME
 
 if TYPE_CHECKING:  # slow to import
     from numpy.typing import NDArray

@@ -22,20 +22,16 @@ Float32 = NDArray[np.float32]
 
 def encoded_shape(contract: Contract) -> tuple[int, int, int]:
     """(channels, rows, columns) of the encoder's output; a raw network's has one row."""
-    axes, samples = contract.window_shape
-    if contract.gaf is not None:
-        return contract.gaf.image_channels(axes), contract.gaf.size, contract.gaf.size
-    assert contract.raw is not None
-    return axes * len(contract.raw.transforms), 1, samples
+    if contract.raw is None:
+        return contract.image_shape
+    channels, samples = contract.encoded_shape
+    return channels, 1, samples
 
 
 def encoded(contract: Contract, plan: Plan, window: Float32) -> NDArray[np.int8]:
     """The first tensor of a plan, (height, width, channels), of a window (axes, samples), g."""
-    if contract.gaf is not None:
-        values = image(contract.gaf, window)
-    else:
-        assert contract.raw is not None
-        values = channels(contract.raw, window)
+    raw = contract.raw
+    values = channels(raw, window) if raw is not None else image(contract.image_spec, window)
     first, flat, begin = plan.tensors[0], values.reshape(-1), 0
     placed = np.empty(first.size, np.int8)
     for part in plan.parts:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.engines import EMBEDDING_NAME
 from vskd.errors import EngineError
+from vskd.model_contract import EMBEDDING_NAME
 from vskd.plan.kernels import ADDITION_SHIFT
 from vskd.plan.steps import (
     Addition,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vskd.engines import ModelFormat
+from vskd.model_contract import ModelFormat
 from vskd_export.convert import tflite_file
 from vskd_export.package.layers import MAX_SQNR_DB, layer_errors, sqnr_db
 from vskd_export.package.report import ExportReport

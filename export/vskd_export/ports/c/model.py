@@ -77,8 +77,7 @@ def _of_encoder(contract: Contract) -> dict[str, Any]:
             "CLIP_G": literal(raw.clip_g),
             "PER_SCALE_G": literal(1.0 / raw.scale_g),
         }
-    assert contract.gaf is not None
-    gaf, lengths = contract.gaf, _segments(contract)[1]
+    gaf, lengths = contract.image_spec, _segments(contract)[1]
     return common | {
         "IMAGE": gaf.size,
         "FIELDS": len(gaf.fields),
@@ -128,8 +127,7 @@ def _strides(plan: Plan) -> tuple[int, int, int]:
 
 def _segments(contract: Contract) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The sample behind each segment of the image's averages, and the segments' lengths."""
-    assert contract.gaf is not None
-    lengths = (paa_matrix(contract.window.samples, contract.gaf.size) > 0).sum(axis=0)
+    lengths = (paa_matrix(contract.window.samples, contract.image_spec.size) > 0).sum(axis=0)
     return np.cumsum(lengths), lengths
 
 
