@@ -226,6 +226,18 @@ def test_extreme_readings_stay_finite(value):
     assert all(np.isfinite(window.samples).all() for window in windows)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_reading_that_is_no_number_is_dropped_on_every_axis(axis, value):
+    time_s, xyz = np.arange(800) / 200, np.random.default_rng(1).normal([0.1, -0.2, 1.0], 0.1, (800, 3))
+    xyz[400, axis] = value
+    stream = Stream(contract())
+    windows = [item for item in (*stream.advance(time_s, xyz), *stream.finish()) if isinstance(item, Window)]
+    assert stream.health.not_finite == 1
+    assert windows
+    assert all(np.abs(window.samples).max() < 3 for window in windows)
+
+
 def test_a_gap_begins_the_filter_anew():
     time_s = np.arange(1200) / 100
     time_s[600:] += 5

@@ -237,7 +237,11 @@ class Stream:
             low_pass.begin(self._last, anchor_s=self._anchor_s, index=self._next_index)
         for when, x, y, z in samples:
             now_s = (when - origin) / per_second
-            if not (0.0 < now_s - self._last[0] <= prompt_s and (plain or max(abs(x), abs(y), abs(z)) < within_g)):
+            # Each on its own: the largest of several is no NaN where only a later one is.
+            if not (
+                0.0 < now_s - self._last[0] <= prompt_s
+                and (plain or (abs(x) < within_g and abs(y) < within_g and abs(z) < within_g))
+            ):
                 odd = (when, x, y, z)
                 break
             self._last = (now_s, x, y, z)
