@@ -1,0 +1,139 @@
+"""What the page knows of a bundle: the rules, the contract, the plan of its integer network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from vskd.bundle import Bundle, ModelEntry
+from vskd.bundle_files import CONTRACT
+from vskd.closed import to_mapping
+from vskd.contract import Contract
+from vskd.encoders.gaf import FLAT_G
+from vskd.errors import BundleError
+from vskd.plan.encode import encoded_shape
+from vskd.plan.lower import plan_of
+from vskd.plan.steps import Plan
+from vskd.wearer.recording import STILL_G
+from vskd_export.ports.rules import MOST_EXAMPLES, rules_of
+
+#: The model that the page executes.
+_RECIPE, _FORMAT = "w8a8-static-pc", "tflite"
+
+#: In place of infinity, which JSON does not have: the largest float64.
+_LARGEST = math.nextafter(math.inf, 0)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A bundle's files for the page.
+
+    Attributes
+    ----------
+    page : names, hashes, rules
+    plan : the network's header, see ``core/plan.js``
+    arrays : the bytes beside it
+    """
+
+    page: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    arrays: bytes
+
+    def files(self) -> dict[str, bytes]:
+        """Name below ``model/`` -> content."""
+        return {"page.json": _json(self.page), "plan.json": _json(self.plan), "plan.bin": self.arrays}
+
+
+def model_of(bundle: Bundle, *, served: Mapping[str, Any] | None = None) -> Model:
+    """Read a bundle for the page.
+
+    Parameters
+    ----------
+    bundle : with an int8 ``.tflite``
+    served : what the server offers beside the files; None of files for any server
+
+    Raises
+    ------
+    BundleError : no such model, or it was changed
+    ContractError, EngineError : a contract that a core cannot hold; an operator that a plan does not know
+    """
+    contract, entry = bundle.contract, int8_entry(bundle)
+    content = bundle.model_path(entry).read_bytes()
+    plan = plan_of(content, encoded_shape(contract), name=entry.file)
+    header, arrays = plan_file(plan)
+    page = {
+        "name": bundle.path.resolve().name.removesuffix(".bundle"),
+        "model": entry.file,
+        "bundle_sha256": bundle.sha256(),
+        "contract_sha256": bundle.files[CONTRACT].sha256,
+        "contract": to_mapping(contract),
+        "rules": core_rules(contract),
+        "encoding": encoding(contract),
+        "input": {"shape": plan.places.shape, "zero_point": plan.parts[0].zero_point},
+        "served": dict(served) if served else None,
+    }
+    return Model(page, header, arrays)
+
+
+def core_rules(contract: Contract) -> dict[str, Any]:
+    """The rules as ``core/classifier.js`` reads them; errors as of ``rules_of``."""
+    score = contract.examples.score if contract.examples else "ridge"
+    rules = to_mapping(rules_of(contract, examples=0 if score == "ridge" else MOST_EXAMPLES))
+    return {name: _LARGEST if value == math.inf else value for name, value in rules.items()} | {"still_g": STILL_G}
+
+
+def encoding(contract: Contract) -> dict[str, Any]:
+    """The encoder as ``core/encode.js`` reads it."""
+    spec = to_mapping(contract)
+    return {"samples": contract.window.samples, "gaf": spec["gaf"], "raw": spec["raw"], "flat_g": FLAT_G}
+
+
+def plan_file(plan: Plan) -> tuple[Mapping[str, Any], bytes]:
+    """A plan as ``core/plan.js`` reads it: a header as plain values, and one run of bytes that holds the arrays."""
+    arrays = _Arrays()
+    header = arrays.plain(plan)
+    for step, made in zip(plan.steps, header["steps"], strict=True):
+        made["kind"] = type(step).__name__.lower()
+    return header, bytes(arrays.content)
+
+
+class _Arrays:
+    """Collects arrays, little-endian, each at a multiple of 4 bytes."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def plain(self, value: Any) -> Any:
+        """The value with each array replaced by its place."""
+        if isinstance(value, np.ndarray):
+            return self._keep(value)
+        if is_dataclass(value):
+            return {one.name: self.plain(getattr(value, one.name)) for one in fields(value)}
+        return [self.plain(one) for one in value] if isinstance(value, tuple) else value
+
+    def _keep(self, values: np.ndarray[Any, Any]) -> dict[str, Any]:
+        name, order = ("int8", "<i1") if values.dtype == np.int8 else ("int32", "<i4")
+        self.content += bytes(-len(self.content) % 4)
+        place = {"type": name, "offset": len(self.content), "shape": list(values.shape)}
+        self.content += values.astype(order).tobytes()
+        return place
+
+
+def int8_entry(bundle: Bundle) -> ModelEntry:
+    """The model that the page executes; errors as of ``model_of``."""
+    for entry in bundle.models:
+        if (entry.recipe, entry.format) == (_RECIPE, _FORMAT):
+            return entry
+    raise BundleError(
+        f"{bundle.path.name} has no int8 model as .tflite, which the page executes",
+        hint="Export the run with it: vskd export RUN --out NAME.bundle --recipe int8",
+    )
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
