@@ -192,6 +192,22 @@ def test_any_way_of_cutting_gives_the_same_bits_when_the_rate_changes(cuts, seed
         assert [window.filter_s for window in windows] == [window.filter_s for window in expected]
 
 
+@pytest.mark.parametrize("seed", [0, 8, 14])  # the last two gave different bits where the first answer was forgotten
+def test_any_way_of_cutting_gives_the_same_bits_where_a_sample_completes_several_windows(seed):
+    short = LowPassSpec((0.6, 0.5, 0.3, 0.1, -0.05, -0.06, -0.02, 0.0, 0.0), taps_per_period=4)
+    each = contract(ResamplingSpec(reorder_s=0.2, low_pass=short), samples=20)
+    each = dataclasses.replace(each, window=dataclasses.replace(each.window, hop_samples=1))
+    rng = np.random.default_rng(seed)
+    time_s = np.cumsum(np.repeat(rng.choice([1 / 50, 1 / 100, 1 / 200, 1 / 40, 1 / 25], 20), 60))
+    xyz = rng.normal([0, 0, 1], 0.3, (len(time_s), 3))
+    kept = rng.random(len(time_s)) > 0.05
+    time_s, xyz = time_s[kept], xyz[kept]
+    expected, windows = pushed(each, time_s, xyz), pushed(each, time_s, xyz, range(len(time_s)))
+    assert len(windows) == len(expected) > 20
+    assert all(map(same_window, windows, expected))
+    assert [window.filter_s for window in windows] == [window.filter_s for window in expected]
+
+
 # --- delay, memory, extremes
 
 

@@ -214,7 +214,7 @@ class Stream:
                 due_s = anchor_s + index / rate_hz
                 if filled == window_samples:
                     filled = self._cut(int(index), taken + 1)
-                    prompt_s = self._judge_rate(taken + 1, now_s)
+                    prompt_s = min(prompt_s, self._judge_rate(taken + 1, now_s))  # of several, the first may say -1
             last_s = now_s  # each on its own: a tuple of four would be made and taken apart
             last_x = x
             last_y = y
@@ -248,7 +248,7 @@ class Stream:
             taken += 1
             for regular in low_pass.take(now_s, x, y, z):
                 if self._put(regular, taken):
-                    prompt_s = self._judge_rate(taken, now_s)
+                    prompt_s = min(prompt_s, self._judge_rate(taken, now_s))
             if self._filter is None:
                 for regular in low_pass.flush():
                     self._put(regular, taken)
