@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,10 @@ from vskd_export.convert import tflite_file
 from vskd_export.convert.graph import frozen_copy
 from vskd_export.convert.tflite import to_tflite
 from vskd_export.judge import micro
+from vskd_export.ports.arena import arena_of
+from vskd_export.ports.c.core import ALL_ROOMS, core_source, header, rule_macros, source
+from vskd_export.ports.c.model import model_macros, model_source
+from vskd_export.ports.rules import rules_of
 from vskd_export.quantize.calibrate import draw_calibration
 from vskd_export.quantize.recipes import INTEGER_RECIPE
 from vskd_export.quantize.tflite import quantize_tflite
@@ -163,6 +171,43 @@ def test_the_encoder_is_the_runtimes_within_float32_and_a_step(model: Made) -> N
         found = encoded(contract, plan, window).reshape(-1)[plan.places].reshape(expected.shape)
         steps.append(np.abs(found - np.clip(expected, -128, 127)).max())
     assert max(steps) <= 0.5 + 1e-3 / first.scale * 1e-2 + 2e-3
+
+
+def c_library(model: Made, folder: Path) -> ctypes.CDLL:
+    """The port in C of a model, as a library of this machine."""
+    contract, plan = read_plan(model.content, name="model")
+    arena = arena_of(plan)
+    embedding = plan.tensors[plan.embedding].size if plan.embedding is not None else 0
+    macros = rule_macros(rules_of(contract), embedding=embedding) | model_macros(contract, plan, arena)
+    texts = {name: source(name) for name in ("vskd_core.h", "vskd_model.h")}
+    texts |= {
+        "wrist.h": header(macros),
+        "wrist.c": model_source(contract, plan, arena),
+        "vskd_core.c": core_source(ALL_ROOMS),
+    }
+    texts["state.c"] = '#include "vskd_core.h"\nvskd_state state;\n'
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    flags = ["-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
+    sources = ["vskd_core.c", "wrist.c", "state.c"]
+    subprocess.run(["cc", *flags, "-shared", "-fPIC", *sources, "-o", "port.so"], cwd=folder, check=True)
+    return ctypes.CDLL(str(folder / "port.so"))
+
+
+def c_logits(library: ctypes.CDLL, windows: Windows) -> Windows:
+    state = ctypes.byref(ctypes.c_char.in_dll(library, "state"))
+    found = np.empty((len(windows), len(LABELS)), np.float32)
+    for window, logits in zip(windows, found, strict=True):
+        library.vskd_window_logits(state, ctypes.c_void_p(window.ctypes.data), ctypes.c_void_p(logits.ctypes.data))
+    return found
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
+@pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_the_port_in_c_is_the_plan_bit_by_bit(model: Made, count: int, tmp_path: Path) -> None:
+    windows = adversarial_windows(model.contract, count)
+    expected = np.stack([model.engine.infer(window) for window in windows])
+    np.testing.assert_array_equal(c_logits(c_library(model, tmp_path), windows), expected)
 
 
 def test_every_tensor_has_the_shape_that_the_plan_says(model: Made) -> None:

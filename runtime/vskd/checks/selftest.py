@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 
 import numpy as np
 
@@ -39,6 +40,10 @@ class Check:
     problem: str = ""
 
 
+#: Entry points of ports: each is called with the bundle, and gives its checks.
+PORTS = "vskd.ports"
+
+
 def selftest(
     bundle: Bundle,
     *,
@@ -66,6 +71,9 @@ def selftest(
     for entry in bundle.models:
         yield Check("contract", f"inside {entry.file}", bundle.model_problem(entry))
     yield from _golden(bundle, engine)
+    if engine is None:
+        for port in entry_points(group=PORTS):
+            yield from port.load()(bundle)
     if source is not None:
         try:
             yield _check_source(bundle.contract, source, unit, axes)

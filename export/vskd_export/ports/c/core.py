@@ -22,6 +22,9 @@ from vskd_export.ports.rules import Rules
 #: Files beside this module, in the order in which the core holds them: each uses only what stands before it.
 ROOMS = ("numbers", "health", "low_pass", "judge", "decide", "profile", "order", "stream", "core")
 
+#: The same with the encoder and the network in front, as every port has it.
+ALL_ROOMS = ("numbers", "float32", "network", "encode", *ROOMS[1:])
+
 _OPENING = """\
 /* The whole path from a sample to an event. Put together by vskd from its rooms; the same for every bundle. */
 #include "vskd_core.h"
@@ -29,7 +32,7 @@ _OPENING = """\
 #include <float.h>
 #include <string.h>
 
-#if FLT_EVAL_METHOD != 0
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: half precision by itself, too */
 #error "float and double must be computed in their own precision: another compiler, or -msse2 -mfpmath=sse"
 #endif
 #if defined(__FAST_MATH__)

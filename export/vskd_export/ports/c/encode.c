@@ -154,7 +154,7 @@ static void vskd_angles(const float *samples, float *cosines, float *sines)
             float value = cosines[i];
             float above;
             float below;
-            float root;
+            float middle;
 
             if (value < low) {
                 value = low;
@@ -164,9 +164,9 @@ static void vskd_angles(const float *samples, float *cosines, float *sines)
             }
             above = (value - low) / width;
             below = (high - value) / width;
-            root = vskd_root(above * below);
+            middle = (float)root((double)(above * below));
             cosines[i] = above - below;
-            sines[i] = root + root;
+            sines[i] = middle + middle;
         }
     }
 #endif

@@ -1,5 +1,9 @@
 /* exp and tanh in single precision, operation by operation as in vskd/plan/float32.py: the same bits everywhere. */
 
+#include "vskd_model.h"
+
+#if VSKD_USES_TANH
+
 /* e^-x for x of 0 or more. */
 static float vskd_decay(float x)
 {
@@ -32,3 +36,5 @@ static float vskd_soft(float x, float decay)
 
     return (x < 0.0f) ? -magnitude : magnitude;
 }
+
+#endif

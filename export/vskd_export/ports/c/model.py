@@ -64,6 +64,7 @@ def model_macros(contract: Contract, plan: Plan, arena: Arena) -> dict[str, str]
 def _of_encoder(contract: Contract) -> dict[str, Any]:
     common = {
         "IS_RAW": int(contract.raw is not None),
+        "USES_TANH": int(contract.raw is not None or contract.image_spec.scaling == "tanh"),
         "DECAY_TERMS": "{" + ", ".join(map(literal, float32.POLYNOMIAL)) + "}",
         "DECAY_PER_LN2": literal(float32.PER_LN2),
         "DECAY_LN2_HIGH": literal(float32.LN2_HIGH),
@@ -106,7 +107,9 @@ def model_source(contract: Contract, plan: Plan, arena: Arena) -> str:
 
 
 def literal(value: Any) -> str:
-    """A float32 as C reads it back, bit by bit."""
+    """A float32 as C reads it back, bit by bit; NaN and infinity by their names in ``math.h``."""
+    if not np.isfinite(value):
+        return "NAN" if np.isnan(value) else "INFINITY" if value > 0 else "-INFINITY"
     text = f"{float(np.float32(value)):.9g}"
     return f"{text}f" if any(sign in text for sign in ".e") else f"{text}.0f"
 

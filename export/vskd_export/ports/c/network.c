@@ -31,12 +31,50 @@ static int32_t vskd_rescaled(int32_t value, int32_t multiplier, int32_t shift)
     return high;
 }
 
+#ifndef VSKD_OWN_CONVOLUTION /* see the README */
+
 /*
  * Sums of products are taken four at a time: a row of weights and the values under the kernel are filled up with zeros
- * to a multiple of four. Processors with dual multiply-accumulate (Cortex-M4, M7, M33, M55) take two products at once;
- * there the four values lie as 0, 2, 1, 3, because two instructions widen bytes 0 and 2, and bytes 1 and 3.
+ * to a multiple of four. Processors with dual multiply-accumulate (Cortex-M4, M7, M33) take two products at once; there
+ * the four values lie as 0, 2, 1, 3, because two instructions widen bytes 0 and 2, and bytes 1 and 3. Those with vectors
+ * (Cortex-M55) take eight.
  */
-#if defined(__ARM_FEATURE_DSP) && !defined(VSKD_PLAIN_C)
+#if defined(__ARM_FEATURE_MVE) && !defined(VSKD_PLAIN_C)
+
+#include <arm_mve.h>
+
+#define VSKD_PAIRS 0
+#define VSKD_SLOT(index) (index)
+
+/* Eight products at a time; the last ones may be four. */
+static void vskd_sums(
+    const int8_t *weights, size_t row, const int16_t *values, size_t stride, size_t count, int32_t sums[4])
+{
+    int32_t a = sums[0];
+    int32_t b = sums[1];
+    int32_t c = sums[2];
+    int32_t d = sums[3];
+    size_t i;
+
+    for (i = 0; i < count; i += 8) {
+        const mve_pred16_t there = vctp16q((uint32_t)(count - i));
+        const int16x8_t one = vldrbq_z_s16(weights + i, there);
+        const int16x8_t other = vldrbq_z_s16(weights + row + i, there);
+        const int16x8_t first = vldrhq_z_s16(values + i, there);
+        const int16x8_t second = vldrhq_z_s16(values + stride + i, there);
+
+        a = vmladavaq_s16(a, one, first);
+        b = vmladavaq_s16(b, other, first);
+        c = vmladavaq_s16(c, one, second);
+        d = vmladavaq_s16(d, other, second);
+    }
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+}
+
+#elif defined(__ARM_FEATURE_DSP) && !defined(VSKD_PLAIN_C)
 
 #include <arm_acle.h>
 
@@ -220,6 +258,8 @@ static void vskd_gather(const vskd_convolution *step, const int8_t *source, int3
     (void)vskd_fill(values, slot, 0, (0u - slot) & 3u);
 }
 
+#endif
+
 static int8_t vskd_output(const vskd_convolution *step, size_t output, int32_t sum)
 {
     const int32_t value =
@@ -227,6 +267,8 @@ static int8_t vskd_output(const vskd_convolution *step, size_t output, int32_t s
 
     return (int8_t)vskd_between(value, step->low, step->high);
 }
+
+#ifndef VSKD_OWN_CONVOLUTION
 
 void vskd_convolve(const vskd_convolution *step, int8_t *arena)
 {
@@ -269,6 +311,8 @@ void vskd_convolve(const vskd_convolution *step, int8_t *arena)
         here += 2 * outputs;
     }
 }
+
+#endif
 
 #if VSKD_HAS_DEPTHWISE
 

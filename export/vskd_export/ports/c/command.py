@@ -1,0 +1,63 @@
+"""``vskd port``: a bundle as C99."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vskd.commands.terminal import say
+
+if TYPE_CHECKING:
+    from vskd_export.ports.c.port import Port
+
+
+@click.command(epilog="Example: vskd port wrist.bundle --out wrist-c --measure")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a port that is there.")
+@click.option(
+    "--examples",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Wearer's examples that the state reserves memory for.",
+)
+@click.option("--measure", is_flag=True, help="Also compile it for Cortex-M, and run it in an emulator; some minutes.")
+def port(bundle: Path, out: Path, overwrite: bool, examples: int, measure: bool) -> None:
+    """Write a bundle as C99: sensor samples in, events out, with the same bits as TensorFlow Lite Micro.
+
+    The folder holds the core, the model, an example, a self-test with the bundle's golden windows and streams, and a
+    README for firmware engineers.
+    """
+    from vskd.bundle import Bundle
+    from vskd.errors import BundleError
+    from vskd.writing import disk_errors, write_folder
+    from vskd_export.ports.c.port import port_of, table_bytes
+
+    if out.exists() and not overwrite:
+        raise BundleError(f"{out} exists", hint="Give another --out, or --overwrite")
+    if out.exists() and not (out / "vskd_core.h").is_file():
+        raise BundleError(f"{out} is no port, and is not replaced", hint="Give another --out")
+    made = port_of(Bundle.open(bundle), examples=examples)
+    with disk_errors(out, BundleError, hint="Make room, or give another --out"):
+        write_folder(out, {name: text.encode() for name, text in made.files.items()}, replace=out.exists())
+    say(f"{out}: {made.model} in C; {table_bytes(made.plan) / 1000:.1f} kB of tables, arena {made.arena.size} bytes")
+    if measure:
+        _measure(made)
+    say(f"Next: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build; then ")
+    say(f"{out}/README.md")
+
+
+def _measure(made: Port) -> None:
+    from vskd_export.ports.c.measure import BOARDS, measure
+
+    for board in BOARDS.values():
+        found = measure(made, board)
+        say(
+            f"{found.processor}: flash {found.flash_bytes / 1000:.1f} kB, state {found.state_bytes / 1000:.1f} kB with "
+            f"the arena, stack {found.stack_bytes} bytes; instructions of a window: encoder {found.encoder:,}, network "
+            f"{found.network:,}, all with the stream {found.per_window:,}; windows equal {found.windows_equal} of "
+            f"{found.windows}, events {found.events_equal} of {found.events}"
+        )

@@ -1,0 +1,125 @@
+"""``vskd port``: a bundle as C, compiled and replayed here, and on emulated microcontrollers where these are."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from vskd.bundle import Bundle
+from vskd.checks.golden import read_golden
+from vskd.checks.selftest import selftest
+from vskd.errors import BundleError, ContractError
+from vskd_export.package.report import ExportReport
+from vskd_export.ports.c import replay
+from vskd_export.ports.c.command import port
+from vskd_export.ports.c.measure import BOARDS, measure, missing_tools
+from vskd_export.ports.c.port import Port, integer_model, port_of
+
+NEEDS_COMPILER = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
+NEEDS_CMAKE = pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("cc")), reason="there is no cmake or cc")
+NEEDS_BOARD = pytest.mark.skipif(bool(missing_tools()), reason=missing_tools())
+
+
+def command(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(port, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def bundle(exported: ExportReport) -> Bundle:
+    return Bundle.open(exported.path)
+
+
+@pytest.fixture(scope="module")
+def made(bundle: Bundle) -> Port:
+    return port_of(bundle)
+
+
+@NEEDS_CMAKE
+def test_the_folder_builds_and_tests_itself_as_its_readme_says(bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    result = command(bundle.path, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "Next: cmake -S" in result.output
+    build = ["cmake", "-S", str(out), "-B", str(out / "build"), "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror -pedantic"]
+    for step in (build, ["cmake", "--build", str(out / "build")], ["ctest", "--test-dir", str(out / "build")]):
+        subprocess.run(step, check=True, capture_output=True)
+    done = subprocess.run([out / "build/selftest"], check=True, capture_output=True, text=True)
+    found = dict(re.findall(r'"(\w+)": ([\d.e-]+)', done.stdout))
+    assert found["windows"] == found["windows_equal"] == str(len(read_golden(bundle)))
+    assert found["events"] == found["events_equal"]
+    assert int(found["events"]) > 10
+    samples = "".join(f"{index * 0.02:.2f} 0 0 {1 + 0.1 * (index % 7)}\n" for index in range(120))
+    shown = subprocess.run([out / "build/example"], input=samples, check=True, capture_output=True, text=True)
+    assert re.fullmatch(r"(\d+\.\d\d s  [\w ]+  [01]\.\d\d\n)+", shown.stdout)
+
+
+@NEEDS_COMPILER
+def test_a_changed_weight_is_seen_by_the_self_test(made: Port) -> None:
+    name, _, rest = made.files["wrist.c"].partition("_weights[")
+    first = re.search(r"\{\s*(-?\d+), ", rest)
+    assert first
+    changed = rest[: first.start(1)] + str(-int(first[1]) or 90) + rest[first.end(1) :]
+    wrong = dataclasses.replace(made, files={**made.files, "wrist.c": f"{name}_weights[{changed}"})
+    found = replay.replayed(wrong, "cc")
+    assert found["windows_equal"] < found["windows"]
+
+
+@NEEDS_COMPILER
+def test_verify_replays_the_port(bundle: Bundle) -> None:
+    (check,) = [check for check in selftest(bundle) if check.stage == "port" and check.detail.startswith("C by")]
+    assert check.problem == ""
+    assert re.search(r"C by cc: (\d+) of \1 windows bit-equal, (\d+) of \2 events equal", check.detail)
+    assert not [check for check in selftest(bundle, engine="vskd") if check.stage == "port"]
+
+
+def test_without_a_compiler_verify_says_so_and_goes_on(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    (check,) = replay.replay(bundle)
+    assert (check.detail, check.problem) == ("C: not replayed, there is no compiler (cc, gcc, clang)", "")
+
+
+@NEEDS_BOARD
+@pytest.mark.parametrize("name", list(BOARDS))
+def test_a_microcontroller_finds_the_same_bits(made: Port, name: str) -> None:
+    found = measure(made, BOARDS[name])
+    assert (found.windows_equal, found.events_equal) == (found.windows, found.events)
+    assert found.events > 10
+    assert found.flash_bytes > 10_000
+    assert found.arena_bytes < found.state_bytes < 40_000
+    assert 200 < found.stack_bytes < 4000
+    assert 0 < found.encoder + found.network < found.per_window * 1.2
+
+
+# --- what is refused
+
+
+def test_a_folder_that_is_there_is_kept(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"exists\. Give another --out, or --overwrite"):
+        port.main([str(bundle.path), "--out", str(tmp_path)], standalone_mode=False)
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(BundleError, match=r"is no port, and is not replaced"):
+        port.main([str(bundle.path), "--out", str(tmp_path), "--overwrite"], standalone_mode=False)
+
+
+def test_more_examples_than_a_core_holds_are_refused(bundle: Bundle) -> None:
+    with pytest.raises(ContractError, match="examples"):
+        port_of(bundle, examples=100_000)
+
+
+def test_a_bundle_without_an_int8_model_is_refused(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "models", bundle.models[:1])
+    with pytest.raises(BundleError, match=r"has no int8 model for TensorFlow Lite.*Export the run again"):
+        integer_model(bundle)
+    (check,) = replay.replay(bundle)
+    assert check.detail.startswith("C: none, ")
+    assert check.problem == ""
+
+
+def test_help_has_an_example() -> None:
+    assert "Example: vskd port wrist.bundle" in command("--help").output
