@@ -1,0 +1,141 @@
+"""The Kotlin core's events and counts are those of ``vskd.Classifier``, on streams of imperfect sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export.ports.watch.kotlin_jvm import TIME_UNITS, Jvm, StreamCase, compiler
+from export.ports.watch.streams import CONTRACTS, TROUBLES, cases
+from vskd import Classifier
+from vskd.classifier import Engine
+from vskd.decide import NO_SIGNAL, NOT_FINITE, STILL, UNKNOWN, Decider, Event
+from vskd.errors import StreamError
+from vskd.wearer.rule import ExampleRule
+
+SEEDS = (1, 2, 3)
+
+#: Sums have another order, and exp is another one.
+PROBABILITY = 1e-11
+
+
+class Readings(Engine):
+    """As the one of ``Replay.kt``."""
+
+    name = version = "readings"
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+
+    def infer(self, window: Any) -> Any:
+        return self.infer_both(window)[0]
+
+    def infer_both(self, window: Any) -> tuple[Any, Any]:
+        def readings(count: int, step: int) -> Any:
+            rows = np.arange(count)
+            return window[rows % 3, step * rows % window.shape[1]]
+
+        return readings(self._classes, 5), readings(8, 3)
+
+
+def expected(case: StreamCase) -> list[str | Event]:
+    """What Python says of a case, pushed sample by sample; a wrong unit is a line, as the last one of health is."""
+    contract = CONTRACTS[case.contract]
+    clock_s = [0.0]
+    classifier = Classifier(
+        contract, Readings(len(contract.labels)), unit=case.unit, axes=case.axes, time_unit=case.time_unit,
+        clock=lambda: clock_s[0],
+    )  # fmt: skip
+    if case.examples:
+        labels, features = zip(*case.examples, strict=True)
+        classifier._decider = Decider(contract, ExampleRule.of(contract, labels, np.array(features)))
+    found: list[str | Event] = []
+    for row, (time, reading) in enumerate(zip(case.times, case.readings, strict=True)):
+        for what, value in case.clock.get(row, ()):
+            if what == "clock":
+                clock_s[0] = value
+            else:
+                found += classifier.silence(value)
+        try:
+            found += classifier.push(np.array([time]), reading[np.newaxis])
+        except StreamError:
+            found.append("wrong unit")
+    try:
+        found += classifier.finish()
+    except StreamError:
+        found.append("wrong unit")
+    return [*found, _health(classifier)]
+
+
+def _health(classifier: Classifier) -> str:
+    one = classifier.health
+    counts = (
+        one.samples, one.out_of_order, one.wild, one.reordered, one.spread, one.not_finite, one.gaps, one.resets,
+        one.saturated, one.cut_off, one.windows, one.still, one.leading_zeros, one.without_activity, *one.flat,
+        int(bool(one.turned)),
+    )  # fmt: skip
+    return f"health {' '.join(map(str, counts))} {one.recent_rate_hz} {one.recent_saturated}"
+
+
+def reason(event: Event) -> str:
+    """The reason's code."""
+    if any(defect.label and defect.text == event.reason for defect in event.defects):
+        return "SIGNAL"
+    begins = {
+        "": "NONE", NOT_FINITE: "NOT_FINITE", "|a| varies": "STILL", "no samples": "NO_SAMPLES",
+        "probability": "IMPROBABLE", "cosine": "UNLIKE_EXAMPLES",
+    }  # fmt: skip
+    return next(code for text, code in begins.items() if event.reason == text or (text and event.reason.startswith(text)))
+
+
+def defects(event: Event) -> str:
+    kinds = (one.kind.replace("dead axis", "dead").replace(" ", "_").upper() for one in event.defects)
+    return ",".join(f"{kind}:{one.label}" for kind, one in zip(kinds, event.defects, strict=True))
+
+
+def assert_same(given: str, due: str | Event) -> None:
+    """A line of ``Replay.kt`` is what Python says."""
+    if isinstance(due, str):
+        words, others = given.split(" "), due.split(" ")
+        assert words[:-2] == others[:-2]
+        numbers = [[float(one.replace("None", "nan").replace("none", "nan")) for one in all_[-2:]] for all_ in (words, others)] if due.startswith("health") else [[], []]
+        assert np.array_equal(*numbers, equal_nan=True)
+        return
+    kind, label, why, start_s, end_s, delay_s, probability, probabilities, wrong = given.split(";")
+    assert (kind, label, why, wrong) == ("event", due.label, reason(due), defects(due))
+    assert (float(start_s), float(end_s), float(delay_s)) == (due.start_s, due.end_s, due.delay_s)
+    numbers = [float(probability), *map(float, probabilities.split(" "))]
+    assert np.abs(np.subtract(numbers, [due.probability, *due.probabilities])).max() < PROBABILITY
+
+
+@pytest.fixture(scope="module")
+def jvm(tmp_path_factory: pytest.TempPathFactory) -> Jvm:
+    compiler()
+    return Jvm.of(CONTRACTS, tmp_path_factory.mktemp("kotlin"))
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def played(request: pytest.FixtureRequest, jvm: Jvm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Trouble -> its cases, with the lines of the core."""
+    given = list(cases(request.param))
+    lines = jvm.play([case.to_bytes() for case in given], tmp_path_factory.mktemp("cases"))
+    found: dict[str, Any] = {name: [] for name in TROUBLES}
+    for name, case, each in zip(len(CONTRACTS) * TROUBLES, given, lines, strict=True):
+        found[name].append((case, each))
+    return found
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_events_and_counts_are_pythons(played: dict[str, Any], trouble: str) -> None:
+    for case, lines in played[trouble]:
+        due = expected(case)
+        for number, (given, one) in enumerate(zip(lines, due, strict=False)):
+            try:
+                assert_same(given, one)
+            except AssertionError as error:
+                raise AssertionError(f"{case.contract}, line {number}: {given} is not {one}") from error
+        assert len(lines) == len(due), case.contract
