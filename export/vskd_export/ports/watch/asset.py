@@ -102,3 +102,11 @@ def _int(value: int) -> bytes:
 
 def _ints(values: Sequence[int] | NDArray[np.integer]) -> bytes:
     return _int(len(values)) + np.asarray(values, dtype=">i4").tobytes()
+
+
+def text(value: str) -> bytes:
+    """As Java's ``writeUTF``: a character beyond 16 bits as two of three bytes each, and 0 as two bytes."""
+    units = value.encode("utf-16-be", "surrogatepass")
+    codes = [int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2)]
+    content = b"".join(b"\xc0\x80" if code == 0 else chr(code).encode("utf-8", "surrogatepass") for code in codes)
+    return struct.pack(">H", len(content)) + content

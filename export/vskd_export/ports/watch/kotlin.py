@@ -7,6 +7,7 @@ import math
 import typing
 from typing import Any
 
+from vskd.bundle import Bundle
 from vskd.encoders.gaf import FLAT_G
 from vskd.plan import float32
 from vskd.plan.kernels import ADDITION_SHIFT
@@ -50,6 +51,16 @@ def wrist_kt(rules: Rules, *, name: str) -> str:
     values = {field.name: getattr(rules, field.name) for field in dataclasses.fields(rules)}
     members = (f"    override val {_camel(one)} = {_literal(value)}" for one, value in values.items())
     return "\n".join([_WRITTEN, f"object {name} : Rules {{", *members, "}", ""])
+
+
+def about_kt(bundle: Bundle, model: str) -> str:
+    """What the app says of its bundle; ``model`` is the file whose network it runs."""
+    values = {
+        "BUNDLE": bundle.path.name, "SHA256": bundle.sha256(), "MODEL": model,
+        "TRAINED_ON": bundle.contract.trained_on, "PLACEMENT": bundle.contract.sensor.placement,
+    }  # fmt: skip
+    members = (f"    const val {name} = {string(value)}" for name, value in values.items())
+    return "\n".join([_WRITTEN, "/** The bundle of this project. */", "object About {", *members, "}", ""])
 
 
 def string(text: str) -> str:

@@ -1,10 +1,108 @@
-"""The files of a Wear OS project."""
+"""The files of a Wear OS project: the template beside this module, and what a bundle fixes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-_TEMPLATE = Path(__file__).parent / "project"
+from vskd.bundle import Bundle
+from vskd.engines import OWN_ENGINE
+from vskd.engines.plan import read_plan
+from vskd.errors import VskdError
+from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
+from vskd_export.ports.rules import MOST_EXAMPLES, rules_of
+from vskd_export.ports.watch.asset import network_file
+from vskd_export.ports.watch.golden import golden_file
+from vskd_export.ports.watch.kotlin import about_kt, rules_kt, wrist_kt
+
+TEMPLATE = Path(__file__).parent / "project"
+
+_KOTLIN, _RESOURCES = "core/src/main/kotlin/vskd", "core/src/main/resources/vskd"
 
 #: The Kotlin core, but for what is generated.
-CORE = _TEMPLATE / "core/src/main/kotlin/vskd"
+CORE = TEMPLATE / _KOTLIN
+
+#: Names a folder as a project of ours.
+MARK = f"{_KOTLIN}/Wrist.kt"
+
+#: Names in the template that are other ones in a project: a wheel would leave out a hidden file.
+_RENAMED = {"gitignore": ".gitignore"}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project before it is written.
+
+    Attributes
+    ----------
+    files : name -> content
+    model : the file of the bundle whose network it runs
+    """
+
+    files: dict[str, bytes]
+    model: str
+
+
+def project_of(bundle: Bundle, *, examples: int | None = None) -> Project:
+    """The project of a bundle.
+
+    Parameters
+    ----------
+    bundle : opened; its int8 ``.tflite`` is the model
+    examples : of the wearer, held at the most; None takes what a core can hold, or 0 where the contract knows of none
+
+    Raises
+    ------
+    ContractError : a contract that a core cannot hold
+    EngineError, ConfigError : no int8 model, or one that a plan has no step for
+    """
+    contract = bundle.contract
+    if examples is None:
+        examples = MOST_EXAMPLES if contract.examples is not None else 0
+    rules = rules_of(contract, examples=examples)
+    _, entry = bundle.select(engine=OWN_ENGINE)
+    model = bundle.read(entry.file)
+    _, plan = read_plan(model, name=entry.file)
+    written = {
+        f"{_KOTLIN}/Rules.kt": rules_kt().encode(),
+        MARK: wrist_kt(rules, name="Wrist").encode(),
+        f"{_KOTLIN}/About.kt": about_kt(bundle, entry.file).encode(),
+        f"{_RESOURCES}/network.bin": network_file(contract, plan),
+        f"{_RESOURCES}/golden.bin": golden_file(bundle, plan),
+        "app/src/litert/assets/model.tflite": model,
+    }
+    return Project({**_template(bundle), **written}, entry.file)
+
+
+def _template(bundle: Bundle) -> dict[str, bytes]:
+    paths = [path for path in sorted(TEMPLATE.rglob("*")) if path.is_file()]
+    files = {path.relative_to(TEMPLATE).as_posix(): path.read_bytes() for path in paths}
+    readme = files.pop("README.md").replace(b"@BUNDLE@", bundle.path.name.encode())
+    return {"README.md": readme, **{_RENAMED.get(name, name): content for name, content in files.items()}}
+
+
+def refuse_existing(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a place where a project cannot be written: what is there without ``overwrite``, and no project even with.
+
+    Raises
+    ------
+    VskdError
+    """
+    recover(folder)
+    refuse_unwritable(folder, VskdError)
+    if folder.exists() and not overwrite:
+        raise VskdError(f"{folder} exists", hint="Give another name, or --overwrite")
+    if folder.exists() and not (folder / MARK).is_file():
+        raise VskdError(f"{folder} exists and is no project of vskd watch; it is not replaced", hint="Give another name")
+
+
+def write_project(project: Project, folder: Path, *, overwrite: bool) -> None:
+    """Write a project, whole or not at all.
+
+    Raises
+    ------
+    VskdError : the folder exists, or cannot be written
+    """
+    refuse_existing(folder, overwrite=overwrite)
+    with disk_errors(folder, VskdError, hint="Nothing was left behind"):
+        write_folder(folder, project.files, replace=overwrite)

@@ -44,7 +44,7 @@ _FULL = Contract(
 _EXAMPLES = (ExampleWeights(0.5, 4.0, 0.5), ExampleWeights(0.25, 8.0, 0.6))
 
 CONTRACTS = {
-    "Full": _FULL,
+    "Wrist": _FULL,
     # From before order, filter and judge.
     "Old": dataclasses.replace(
         _FULL, signal=None, resampling=ResamplingSpec(), decision=DecisionSpec(smoothing=0.3, unknown_below=0.36)

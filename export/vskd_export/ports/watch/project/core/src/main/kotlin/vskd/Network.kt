@@ -116,14 +116,16 @@ private class Convolution(
     /** What lies under the kernel; outside of the source that reads as its zero point. */
     private val patch = ByteArray(kernel.height * kernel.width * channels)
 
+    private val sums = IntArray(biases.size)
+
     override fun run() {
         var at = 0
         for (row in 0 until target.height) {
             for (column in 0 until target.width) {
                 gather(row * kernel.down - kernel.above, column * kernel.right - kernel.before)
-                for (output in biases.indices) {
-                    val sum = biases[output] + if (isDepthwise) strided(output) else dot(output * patch.size)
-                    val scaled = rescaled(sum, multipliers[output], shifts[output])
+                if (isDepthwise) strided() else dense()
+                for (output in sums.indices) {
+                    val scaled = rescaled(biases[output] + sums[output], multipliers[output], shifts[output])
                     target.data[at++] = clamped(scaled + target.zeroPoint, low, high)
                 }
             }
@@ -144,16 +146,44 @@ private class Convolution(
         }
     }
 
-    private fun dot(offset: Int): Int {
-        var sum = 0
-        for (index in patch.indices) sum += patch[index] * weights[offset + index]
-        return sum
+    /** Four outputs at a time, so that an element of the patch is read once for them. */
+    private fun dense() {
+        val patch = patch
+        val weights = weights
+        val size = patch.size
+        var output = 0
+        while (output + 3 < sums.size) {
+            val offset = output * size
+            var one = 0
+            var two = 0
+            var three = 0
+            var four = 0
+            for (index in 0 until size) {
+                val value = patch[index].toInt()
+                one += value * weights[offset + index]
+                two += value * weights[offset + size + index]
+                three += value * weights[offset + 2 * size + index]
+                four += value * weights[offset + 3 * size + index]
+            }
+            sums[output] = one
+            sums[output + 1] = two
+            sums[output + 2] = three
+            sums[output + 3] = four
+            output += 4
+        }
+        while (output < sums.size) {
+            var sum = 0
+            for (index in 0 until size) sum += patch[index] * weights[output * size + index]
+            sums[output++] = sum
+        }
     }
 
-    private fun strided(channel: Int): Int {
-        var sum = 0
-        for (index in channel until patch.size step channels) sum += patch[index] * weights[index]
-        return sum
+    private fun strided() {
+        for (channel in sums.indices) {
+            var sum = 0
+            for (index in channel until patch.size step channels) sum += patch[index] * weights[index]
+            sums[channel] = sum
+        }
     }
 
     companion object {

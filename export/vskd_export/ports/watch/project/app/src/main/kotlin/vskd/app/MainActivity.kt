@@ -1,0 +1,81 @@
+package vskd.app
+
+import android.app.Activity
+import android.app.AlertDialog
+import android.content.Intent
+import android.os.Bundle
+import android.widget.Button
+import android.widget.TextView
+import android.widget.Toast
+import java.io.File
+import vskd.Wrist
+
+/** What is decided, and the buttons: start, record, export, self-test. */
+class MainActivity : Activity() {
+    private lateinit var title: TextView
+    private lateinit var detail: TextView
+    private lateinit var history: TextView
+    private lateinit var running: Button
+    private lateinit var recording: Button
+    private val listener: (State) -> Unit = ::render
+
+    override fun onCreate(saved: Bundle?) {
+        super.onCreate(saved)
+        val screen = Screen(this)
+        title = screen.text(TITLE_SP)
+        detail = screen.text(DETAIL_SP)
+        running = screen.button("Start") { send(if (Live.state.isRunning) WristService.STOP else null) }
+        recording = screen.button("Record") { record() }
+        screen.button("Export recordings") { export() }
+        screen.button("Self-test") { startActivity(Intent(this, SelfTestActivity::class.java)) }
+        history = screen.text(DETAIL_SP)
+        screen.show()
+        Newer.askForNotifications(this)
+    }
+
+    override fun onStart() {
+        super.onStart()
+        Live.listen(listener)
+    }
+
+    override fun onStop() {
+        Live.forget(listener)
+        super.onStop()
+    }
+
+    private fun render(state: State) {
+        title.text = state.title.ifEmpty { getString(R.string.app_name) }
+        detail.text = state.detail
+        running.text = if (state.isRunning) "Stop" else "Start"
+        recording.text = state.recording?.let { "End recording of $it" } ?: "Record"
+        recording.isEnabled = state.isRunning
+        history.text = state.history.reversed().joinToString("\n")
+    }
+
+    private fun record() {
+        if (Live.state.recording != null) {
+            send(WristService.END)
+            return
+        }
+        val labels = Wrist.labels.toTypedArray()
+        AlertDialog.Builder(this).setItems(labels) { _, index -> send(WristService.RECORD, labels[index]) }.show()
+    }
+
+    private fun send(action: String?, label: String? = null) =
+        Newer.startService(this, Intent(this, WristService::class.java).setAction(action).putExtra(WristService.LABEL, label))
+
+    /** Beside the recordings, where `adb pull` finds it. */
+    private fun export() {
+        val clips = WristService.clips(this)
+        val file = File(getExternalFilesDir(null), "recordings.zip")
+        Thread {
+            file.outputStream().use { clips.export(it) }
+            runOnUiThread { Toast.makeText(this, "${clips.size} recordings in $file", Toast.LENGTH_LONG).show() }
+        }.start()
+    }
+
+    private companion object {
+        const val TITLE_SP = 22f
+        const val DETAIL_SP = 12f
+    }
+}
