@@ -27,17 +27,19 @@ def network_file(contract: Contract, plan: Plan) -> bytes:
     contract : says how a window is encoded
     plan : of its int8 model
     """
-    encoder = _image(contract.gaf, contract.window.samples) if contract.gaf is not None else _raw(contract.raw)
+    raw, samples = contract.raw, contract.window.samples
+    encoder = _raw(raw) if raw is not None else _image(contract.image_spec, samples)
     tensors = [struct.pack(">iiifi", *one.shape, one.scale, one.zero_point) for one in plan.tensors]
+    parts = [struct.pack(">ifi", one.count, one.scale, one.zero_point) + _maybe(one.rescaling) for one in plan.parts]
     steps = [_step(plan, step) for step in plan.steps]
     outputs = struct.pack(">ii", plan.logits, -1 if plan.embedding is None else plan.embedding)
+    places = _ints(plan.places.reshape(-1))
     return b"".join(
-        [encoder, _int(len(tensors)), *tensors, _ints(plan.places.reshape(-1)), _int(len(steps)), *steps, outputs]
+        [encoder, _int(len(tensors)), *tensors, _int(len(parts)), *parts, places, _int(len(steps)), *steps, outputs]
     )
 
 
-def _raw(spec: RawSpec | None) -> bytes:
-    assert spec is not None
+def _raw(spec: RawSpec) -> bytes:
     transforms = [_TRANSFORMS.index(one) for one in spec.transforms]
     return struct.pack(">?", False) + _ints(transforms) + struct.pack(">ff", 1.0 / spec.scale_g, spec.clip_g)
 
@@ -61,8 +63,8 @@ def _step(plan: Plan, step: Step) -> bytes:
             place = struct.pack(">bii?", 2, step.source, step.target, step.is_average)
             return place + _kernel(step.kernel, step) + _bounds(step)
         case Mean():
-            place = struct.pack(">bii?", 3, step.source, step.target, step.rescaling is not None)
-            return place + (_rescaling(step.rescaling) if step.rescaling else b"")
+            place = struct.pack(">bii", 3, step.source, step.target)
+            return place + _maybe(step.rescaling)
         case Concatenation():
             inner = [int(np.prod(plan.tensors[one].shape[step.axis :])) for one in step.sources]
             return struct.pack(">b", 4) + _ints(step.sources) + _int(step.target) + _ints(inner)
@@ -90,6 +92,10 @@ def _kernel(kernel: Sequence[int], step: Convolution | Pooling) -> bytes:
 
 def _bounds(step: Convolution | Addition | Pooling) -> bytes:
     return struct.pack(">ii", step.low, step.high)
+
+
+def _maybe(rescaling: Rescaling | None) -> bytes:
+    return struct.pack(">?", rescaling is not None) + (_rescaling(rescaling) if rescaling else b"")
 
 
 def _rescaling(rescaling: Rescaling) -> bytes:

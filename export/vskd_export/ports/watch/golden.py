@@ -1,8 +1,8 @@
 """The golden windows and streams as a project's self-test replays them, with what this machine's plan gives for them.
 
 The bundle's own golden events are the trained network's. Here the expected logits and events are those of the integer
-network, executed by ``vskd.plan``, and of readings rounded to float32, as a sensor's are on a watch; so a core must give
-the same bits. ``SelfTest.kt`` reads the file.
+network, executed by ``vskd.plan``, and of readings rounded to float32, as a sensor's are on a watch; so a core must
+give the same bits. ``SelfTest.kt`` reads the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The generated Kotlin: ``Rules.kt``, which names the numbers of ``vskd_export.ports.rules``, and one bundle's object."""
+"""The generated Kotlin: ``Rules.kt`` names the numbers of ``vskd_export.ports.rules``, ``Wrist.kt`` has a bundle's."""
 
 from __future__ import annotations
 

@@ -93,7 +93,9 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
     if folder.exists() and not overwrite:
         raise VskdError(f"{folder} exists", hint="Give another name, or --overwrite")
     if folder.exists() and not (folder / MARK).is_file():
-        raise VskdError(f"{folder} exists and is no project of vskd watch; it is not replaced", hint="Give another name")
+        raise VskdError(
+            f"{folder} exists and is no project of vskd watch; it is not replaced", hint="Give another name"
+        )
 
 
 def write_project(project: Project, folder: Path, *, overwrite: bool) -> None:

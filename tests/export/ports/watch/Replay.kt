@@ -2,6 +2,8 @@
 import java.io.DataInputStream
 import java.io.File
 import java.lang.management.ManagementFactory
+import java.math.BigDecimal
+import java.math.MathContext
 import vskd.AccelerationUnit
 import vskd.Answer
 import vskd.AxisMap
@@ -93,10 +95,14 @@ private fun stream(input: DataInputStream) {
         println(
             "health $samples $outOfOrder $wild $reordered $spread $notFinite $gaps $resets $saturated $cutOff $windows " +
                 "$still $leadingZeros $withoutActivity ${flat.joinToString(" ")} ${if (isTurned) 1 else 0} " +
-                "${recentRateHz ?: "none"} $recentSaturated",
+                "${number(recentRateHz ?: Double.NaN)} ${number(recentSaturated)}",
         )
     }
 }
+
+/** As Python's format ``.9g``, but for its exponents. */
+private fun number(value: Double) =
+    if (value.isNaN()) "nan" else BigDecimal(value).round(MathContext(9)).stripTrailingZeros().toPlainString()
 
 private fun show(classifier: Classifier, event: Event) {
     val defects = event.defects.joinToString(",") { "${it.kind}:${it.label?.let(classifier::nameOf) ?: ""}" }

@@ -23,7 +23,7 @@ from vskd.contract import (
     WindowSpec,
 )
 
-LABELS = ("rest", "a \"quoted\" $label", "größer")
+LABELS = ("rest", 'a "quoted" $label', "größer")
 _TAPS = tuple(round(0.5 * (1 + math.cos(math.pi * tap / 32)), 6) for tap in range(33))
 
 _FULL = Contract(

@@ -26,16 +26,20 @@ internal class Tensor(
  */
 class Network private constructor(
     private val encoder: Encoder,
-    private val tensors: List<Tensor>,
+    private val first: Tensor,
+    private val parts: List<Part>,
     private val places: IntArray,
     private val steps: List<Step>,
     private val logits: Tensor,
     private val embedding: Tensor?,
 ) : Engine {
     override fun infer(window: Array<FloatArray>): Answer {
-        val first = tensors[0]
         var element = 0
-        encoder.encode(window) { first.data[places[element++]] = quantized(it, first) }
+        var part = 0
+        encoder.encode(window) {
+            if (element == parts[part].end) part++
+            first.data[places[element++]] = parts[part].quantized(it)
+        }
         for (step in steps) step.run()
         return Answer(logits.values(), embedding?.values())
     }
@@ -45,33 +49,53 @@ class Network private constructor(
         fun read(input: DataInputStream): Network {
             val encoder = Encoder.read(input)
             val tensors = List(input.readInt()) { Tensor.read(input) }
+            val parts = Part.read(input, tensors[0])
             val places = input.readInts()
             val steps = List(input.readInt()) { readStep(input, tensors) }
             val logits = tensors[input.readInt()]
-            return Network(encoder, tensors, places, steps, logits, tensors.getOrNull(input.readInt()))
+            return Network(encoder, tensors[0], parts, places, steps, logits, tensors.getOrNull(input.readInt()))
         }
     }
 }
 
-/** The nearest integer, half away from zero. */
-private fun quantized(value: Float, tensor: Tensor): Byte {
-    val steps = min(max(value / tensor.scale, -1000f), 1000f)
-    val whole = truncate(steps)
-    val part = steps - whole
-    val nearest = whole.toInt() + (if (part >= 0.5f) 1 else 0) - (if (part <= -0.5f) 1 else 0)
-    return clamped(nearest + tensor.zeroPoint, -128, 127)
+/** How the encoder's output, up to the element [end], becomes integers of the [first] tensor. */
+private class Part(
+    val end: Int,
+    private val first: Tensor,
+    private val scale: Float,
+    private val zeroPoint: Int,
+    private val rescaling: Rescaling?,
+) {
+    /** The nearest integer, half away from zero; then the first tensor's. */
+    fun quantized(value: Float): Byte {
+        val steps = min(max(value / scale, -1000f), 1000f)
+        val whole = truncate(steps)
+        val rest = steps - whole
+        val nearest = whole.toInt() + (if (rest >= 0.5f) 1 else 0) - (if (rest <= -0.5f) 1 else 0)
+        val integer = min(max(nearest + zeroPoint, -128), 127)
+        return if (rescaling == null) integer.toByte()
+        else clamped(rescaling.of(integer - zeroPoint) + first.zeroPoint, -128, 127)
+    }
+
+    companion object {
+        fun read(input: DataInputStream, first: Tensor): List<Part> {
+            var end = 0
+            return List(input.readInt()) {
+                end += input.readInt()
+                Part(end, first, input.readFloat(), input.readInt(), if (input.readBoolean()) Rescaling(input) else null)
+            }
+        }
+    }
 }
 
 private fun clamped(value: Int, low: Int, high: Int): Byte = min(max(value, low), high).toByte()
 
 /** An integer times multiplier / 2^31 * 2^shift, rounded twice. */
 private fun rescaled(value: Int, multiplier: Int, shift: Int): Int {
-    val product = (value.toLong() shl max(shift, 0)) * multiplier
-    val high = (product + if (product >= 0) 1L shl 30 else 1 - (1L shl 30)) / (1L shl 31) // cuts off
     val right = max(-shift, 0)
-    val mask = (1L shl right) - 1
-    val threshold = (mask shr 1) + if (high < 0) 1 else 0
-    return ((high shr right) + if ((high and mask) > threshold) 1 else 0).toInt()
+    val high = ((value.toLong() shl max(shift, 0)) * multiplier + (1L shl 30)) shr 31
+    val half = (1L shl right) shr 1
+    return ((high + half - if (high < 0 && right > 0) 1 else 0) shr right).toInt()
 }
 
 internal fun interface Step {
