@@ -40,10 +40,11 @@ def compiler() -> str:
     return found
 
 
-def compiled(sources: Sequence[Path], out: Path, *, classpath: str = "") -> None:
-    """Compile to a folder of classes, every warning an error."""
+def compiled(sources: Sequence[Path], out: Path, *, classpath: str = "", flags: Sequence[str] = ()) -> None:
+    """Compile to a folder of classes, every warning an error; ``flags`` of the compiler come last."""
     quick = {"JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
     command = [compiler(), "-Werror", "-jvm-target", "17", "-d", str(out), *(["-cp", classpath] if classpath else [])]
+    command += flags
     done = subprocess.run(
         [*command, *map(str, sources)], capture_output=True, text=True, env=os.environ | quick, check=False
     )

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from export.ports.watch.android_newer import MEMBERS, compile_app
 from export.ports.watch.kotlin_jvm import HERE, compiled, standard_library
 from vskd.bundle import Bundle
 from vskd.contract import Contract
@@ -29,26 +30,7 @@ from vskd_export.ports.watch.kotlin import string
 from vskd_export.ports.watch.project import MARK, TEMPLATE, Project, project_of, refuse_existing, write_project
 from vskd_training.datasets.folder.reader import FolderSource
 
-#: (module of the stubs, class, member) of every call in ``Newer.kt`` that Android 6 does not have.
-NEWER = (
-    ("content", "Context", "startForegroundService"),
-    ("app", "NotificationManager", "createNotificationChannel"),
-    ("app", "NotificationManager", "IMPORTANCE_LOW"),
-    ("app", "NotificationChannel", "__init__"),
-    ("app", "Service", "startForeground"),
-    ("content/pm", "ServiceInfo", "FOREGROUND_SERVICE_TYPE_HEALTH"),
-)
 APP = TEMPLATE / "app/src/main/kotlin/vskd/app"
-
-
-@pytest.fixture(scope="module")
-def project(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of a contract that was changed after export: nothing in it is edited by hand."""
-    changed = Bundle.open(bundle.path)
-    changed.contract = changed.contract.with_decision(smoothing=0.25, min_lead=0.1, unknown_below=0.45)
-    folder = tmp_path_factory.mktemp("watch") / "project"
-    write_project(project_of(changed), folder, overwrite=False)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +61,7 @@ def test_the_app_compiles_against_android_6(project: Path, core: Path, tmp_path:
     jar = os.environ.get("VSKD_ANDROID_JAR")
     if not jar:
         pytest.skip("no classes of Android 6: name the jar of Debian 11's libandroid-23-java in VSKD_ANDROID_JAR")
-    app = project / "app/src"
-    sources = [path for path in sorted((app / "main").rglob("*.kt")) if path.name != "Newer.kt"]
-    sources += [*sorted((app / "plan").rglob("*.kt")), HERE / "FakeNewer.kt"]
-    compiled(sources, tmp_path / "app", classpath=f"{core}{os.pathsep}{jar}")
+    compile_app(project, tmp_path, classpath=[core, jar])
 
 
 def test_the_newer_calls_exist_in_android_16() -> None:
@@ -92,7 +71,7 @@ def test_the_newer_calls_exist_in_android_16() -> None:
         pytest.skip("no stubs of Android 16: pip install chaquopy-stubs-android")
     stubs = {path.parent.as_posix(): Path(str(path.locate())) for path in files if path.name == "__init__.pyi"}
     code = (APP / "Newer.kt").read_text(encoding="utf-8")
-    for module, owner, member in NEWER:
+    for module, owner, member in MEMBERS:
         content = stubs[f"android-stubs/{module}"].read_text(encoding="utf-8")
         body = re.search(rf"^class {owner}\b.*?(?=^class |\Z)", content, re.MULTILINE | re.DOTALL)
         assert body, owner
@@ -102,7 +81,7 @@ def test_the_newer_calls_exist_in_android_16() -> None:
 
 
 def test_no_other_file_names_what_android_6_lacks() -> None:
-    names = {member for _, owner, member in NEWER if member not in ("__init__", "startForeground")}
+    names = {member for _, _, member in MEMBERS if member not in ("__init__", "startForeground")}
     for path in APP.glob("*.kt"):
         if path.name != "Newer.kt":
             assert not names & set(re.findall(r"\w+", path.read_text(encoding="utf-8"))), path.name
