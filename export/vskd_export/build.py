@@ -6,13 +6,13 @@ Everything is made and judged in memory first; the bundle is written last, whole
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from vskd.bundle import refuse_existing, write_bundle
 from vskd.bundle_files import GOLDEN_VECTORS, REPORT, REPORT_PAGE, VARIANTS
-from vskd.checks.golden import golden_to_bytes
+from vskd.checks.golden import Golden, golden_to_bytes
 from vskd.errors import BundleError
 from vskd.report import GRAPHS
 from vskd.writing import disk_errors, remove_folder, write_folder
@@ -30,6 +30,7 @@ from vskd_export.package.golden_stream import make_golden_stream
 from vskd_export.package.layers import compare_layers
 from vskd_export.package.page import page
 from vskd_export.package.report import ExportReport, Findings, compose, to_bytes
+from vskd_export.ports.report import port_table
 from vskd_export.quantize.calibrate import WindowSet, draw_calibration
 from vskd_export.quantize.models import make_models
 from vskd_export.quantize.recipes import INTEGER_RECIPE, entry
@@ -133,7 +134,10 @@ def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress
 def _write(findings: Findings) -> ExportReport:
     """Write the bundle with everything that goes into it beside the models."""
     request, evidence, files = findings.request, findings.evidence, findings.files
-    contract, content = request.contract, compose(findings)
+    contract = request.contract
+    golden = make_golden(evidence, contract, findings.runs)
+    stream = make_golden_stream(findings.student, contract, evidence, files, request.models)
+    content = compose(_with_port(findings, golden, stream))
     path = write_bundle(
         request.out,
         contract=contract,
@@ -142,8 +146,8 @@ def _write(findings: Findings) -> ExportReport:
             **files,
             **findings.variants,
             **_in_c(findings),
-            **make_golden_stream(findings.student, contract, evidence, files, request.models),
-            GOLDEN_VECTORS: golden_to_bytes(make_golden(evidence, contract, findings.runs)),
+            **stream,
+            GOLDEN_VECTORS: golden_to_bytes(golden),
             REPORT: to_bytes(content),
             REPORT_PAGE: page(content, contract),
         },
@@ -152,6 +156,15 @@ def _write(findings: Findings) -> ExportReport:
         overwrite=request.overwrite,
     )
     return ExportReport(path, content)
+
+
+def _with_port(findings: Findings, golden: Golden, stream: Mapping[str, bytes]) -> Findings:
+    """The findings with what a port of the integer model takes, where the bundle has that model."""
+    file = entry("tflite", INTEGER_RECIPE).file
+    if file not in findings.files:
+        return findings
+    table = port_table(findings.files[file], findings.request.contract, golden, stream, file=file)
+    return replace(findings, tables={**findings.tables, "port": table})
 
 
 def _in_c(findings: Findings) -> dict[str, bytes]:

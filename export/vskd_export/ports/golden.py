@@ -8,17 +8,17 @@ the same bits, and events with the same labels and times.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.bundle import Bundle
-from vskd.checks.golden import read_golden
-from vskd.checks.golden_stream import StreamCase, read_golden_stream
+from vskd.checks.golden import Golden
+from vskd.checks.golden_stream import StreamCase
 from vskd.classifier import Classifier
-from vskd.contract import Unit
+from vskd.contract import Contract, Unit
 from vskd.decide import Event
 from vskd.engines.plan import PlanEngine
 from vskd.plan.steps import Plan
@@ -58,28 +58,42 @@ class Replay:
     events: tuple[Event, ...]
 
 
-def golden_windows(bundle: Bundle, plan: Plan) -> Windows:
-    """The bundle's golden windows, answered by a plan."""
-    engine, golden = PlanEngine(bundle.contract, plan), read_golden(bundle)
-    windows = np.asarray(golden.windows, np.float32)
+def golden_windows(contract: Contract, plan: Plan, golden: Golden, *, most: int | None = None) -> Windows:
+    """Golden windows, the first ``most`` of them, answered by a plan."""
+    engine = PlanEngine(contract, plan)
+    names, windows = tuple(golden.names)[:most], np.asarray(golden.windows, np.float32)[:most]
     if plan.embedding is None:
-        return Windows(tuple(golden.names), windows, np.stack([engine.infer(window) for window in windows]), None)
+        return Windows(names, windows, np.stack([engine.infer(window) for window in windows]), None)
     logits, embeddings = zip(*(engine.infer_both(window) for window in windows), strict=True)
-    return Windows(tuple(golden.names), windows, np.stack(logits), np.stack(embeddings))
+    return Windows(names, windows, np.stack(logits), np.stack(embeddings))
 
 
-def golden_replays(bundle: Bundle, plan: Plan) -> list[Replay]:
-    """The bundle's golden streams, answered by a plan."""
-    engine = PlanEngine(bundle.contract, plan)
-    return [replayed(bundle, engine, case) for case in read_golden_stream(bundle).cases]
+def golden_replays(
+    contract: Contract,
+    plan: Plan,
+    cases: Iterable[StreamCase],
+    text_of: Callable[[str], str],
+    *,
+    most_samples: int | None = None,
+) -> list[Replay]:
+    """Golden streams, their readings rounded to float32, answered by a plan.
+
+    Parameters
+    ----------
+    contract, plan : of the bundle
+    cases : of its golden stream
+    text_of : gives the text of a case's file
+    most_samples : only so many of each stream
+    """
+    engine = PlanEngine(contract, plan)
+    return [_replayed(contract, engine, case, text_of(case.file), most_samples) for case in cases]
 
 
-def replayed(bundle: Bundle, engine: PlanEngine, case: StreamCase) -> Replay:
-    """One golden stream, its readings rounded to float32."""
-    reader = SampleReader.open(io.StringIO(bundle.read_text(case.file)), name=case.file)
+def _replayed(contract: Contract, engine: PlanEngine, case: StreamCase, text: str, most: int | None) -> Replay:
+    reader = SampleReader.open(io.StringIO(text), name=case.file)
     chunks = list(reader.chunks(rows=1024))
-    time = np.concatenate([chunk.time for chunk in chunks])
-    readings = np.concatenate([chunk.xyz for chunk in chunks]).astype(np.float32)
-    classifier = Classifier(bundle.contract, engine, unit=case.unit, axes=case.axes, time_unit=reader.time_unit)
+    time = np.concatenate([chunk.time for chunk in chunks])[:most]
+    readings = np.concatenate([chunk.xyz for chunk in chunks]).astype(np.float32)[:most]
+    classifier = Classifier(contract, engine, unit=case.unit, axes=case.axes, time_unit=reader.time_unit)
     events = [*classifier.push(time, readings), *classifier.finish()]
     return Replay(case.name, case.unit, case.axes, reader.time_unit, time, readings, tuple(events))

@@ -14,12 +14,14 @@ from click.testing import CliRunner, Result
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd.checks.selftest import selftest
+from vskd.contract import Contract, RawSpec, WindowSpec
 from vskd.errors import BundleError, ContractError
 from vskd_export.package.report import ExportReport
 from vskd_export.ports.c import replay
 from vskd_export.ports.c.command import port
 from vskd_export.ports.c.measure import BOARDS, measure, missing_tools
-from vskd_export.ports.c.port import Port, integer_model, port_of
+from vskd_export.ports.c.port import Port, integer_model, macs, port_of
+from vskd_export.ports.report import port_table
 
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
 NEEDS_CMAKE = pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("cc")), reason="there is no cmake or cc")
@@ -123,3 +125,27 @@ def test_a_bundle_without_an_int8_model_is_refused(bundle: Bundle, monkeypatch: 
 
 def test_help_has_an_example() -> None:
     assert "Example: vskd port wrist.bundle" in command("--help").output
+
+
+# --- what the export's report says
+
+
+def test_the_report_has_the_sizes_and_what_a_board_takes(exported: ExportReport, made: Port) -> None:
+    table = exported.content["port"]
+    assert (table["arena_bytes"], table["macs"]) == (made.arena.size, macs(made.plan))
+    page = (exported.path / "report.html").read_text()
+    assert f"{table['table_bytes']:,} bytes of weights and tables" in page
+    if missing_tools():
+        assert (table["boards"], table["not_measured"]) == ([], missing_tools())
+        assert missing_tools() in page
+    else:
+        assert [board["processor"] for board in table["boards"]] == ["Cortex-M4", "Cortex-M55"]
+        assert all(board["windows_equal"] == board["windows"] == 4 for board in table["boards"])
+        assert "4 of 4 equal" in page
+
+
+def test_a_model_without_a_plan_has_no_port_and_the_report_says_why() -> None:
+    contract = Contract(labels=("a", "b"), window=WindowSpec(samples=64), gaf=None, raw=RawSpec(), trained_on="x")
+    table = port_table(b"no model", contract, None, {}, file="model.tflite")  # type: ignore[arg-type]
+    assert list(table) == ["skipped"]
+    assert "model.tflite" in table["skipped"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 import numpy as np
 
 from vskd.bundle import Bundle
+from vskd.checks.golden import read_golden
+from vskd.checks.golden_stream import read_golden_stream
 from vskd.contract import Contract
 from vskd.engines.plan import read_plan
 from vskd.errors import BundleError
@@ -17,7 +20,7 @@ from vskd_export.ports.arena import Arena, arena_of, row_length
 from vskd_export.ports.c.core import ALL_ROOMS, core_source, header, rule_macros, source
 from vskd_export.ports.c.golden import golden_header
 from vskd_export.ports.c.model import model_macros, model_source
-from vskd_export.ports.golden import golden_replays, golden_windows
+from vskd_export.ports.golden import Replay, Windows, golden_replays, golden_windows
 from vskd_export.ports.rules import rules_of
 
 #: Of a folder: what a firmware compiles, and what the self-test adds.
@@ -77,20 +80,47 @@ def port_of(bundle: Bundle, *, examples: int = 0) -> Port:
     """
     model = integer_model(bundle).file
     contract, plan = read_plan(bundle.read(model), name=model)
+    rules_of(contract, examples=examples)  # what no core can hold is refused before anything is replayed
+    windows = golden_windows(contract, plan, read_golden(bundle))
+    replays = golden_replays(contract, plan, read_golden_stream(bundle).cases, bundle.read_text)
+    return make_port(contract, plan, windows, replays, name=bundle.path.name, model=model, examples=examples)
+
+
+def make_port(
+    contract: Contract,
+    plan: Plan,
+    windows: Windows,
+    replays: Sequence[Replay],
+    *,
+    name: str,
+    model: str,
+    examples: int = 0,
+) -> Port:
+    """Write a plan and its contract in C.
+
+    Parameters
+    ----------
+    contract, plan : of the model
+    windows, replays : for the self-test
+    name, model : of the bundle and of its file, for the README
+    examples : of a wearer, that the state reserves memory for
+
+    Raises
+    ------
+    EngineError, ContractError : as of ``port_of``
+    """
     arena = arena_of(plan)
     embedding = plan.tensors[plan.embedding].size if plan.embedding is not None else 0
-    rules = rules_of(contract, examples=examples)
-    macros = rule_macros(rules, embedding=embedding) | model_macros(contract, plan, arena)
-    made = {name: source(name) for name in _COPIED} | {
-        "wrist.h": header(macros),
+    macros = rule_macros(rules_of(contract, examples=examples), embedding=embedding)
+    made = {file: source(file) for file in _COPIED} | {
+        "wrist.h": header(macros | model_macros(contract, plan, arena)),
         "wrist.c": model_source(contract, plan, arena),
         "vskd_core.c": core_source(ALL_ROOMS),
+        "golden.h": golden_header(contract, windows, replays),
     }
-    windows, replays = golden_windows(bundle, plan), golden_replays(bundle, plan)
-    made["golden.h"] = golden_header(contract, windows, replays)
     port = Port(made, model, contract, plan, arena)
     counts = {"windows": len(windows.names), "events": sum(len(replay.events) for replay in replays)}
-    made["README.md"] = _readme(port, name=bundle.path.name, examples=examples, **counts)
+    made["README.md"] = _readme(port, name=name, examples=examples, **counts)
     return port
 
 
