@@ -98,6 +98,26 @@ def test_a_microcontroller_finds_the_same_bits(made: Port, name: str) -> None:
     assert 0 < found.encoder + found.network < found.per_window * 1.2
 
 
+#: Compiler, flags and emulator.
+OTHERS = {
+    "aarch64": ("aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64-static",)),
+    "armhf": ("arm-linux-gnueabihf-gcc", ("-static",), ("qemu-arm-static",)),
+    "clang": ("clang", (), ()),
+    "sanitized": ("clang", ("-fsanitize=address,undefined", "-fno-sanitize-recover=all"), ()),
+    "plain": ("cc", ("-DVSKD_PLAIN_C", "-O0"), ()),
+}
+
+
+@pytest.mark.parametrize("name", list(OTHERS))
+def test_every_machine_and_compiler_finds_the_same_bits(made: Port, name: str) -> None:
+    compiler, flags, emulator = OTHERS[name]
+    missing = [program for program in (compiler, *emulator) if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} not found")
+    found = replay.replayed(made, compiler, *flags, emulator=emulator)
+    assert (found["windows_equal"], found["events_equal"]) == (found["windows"], found["events"])
+
+
 # --- what is refused
 
 

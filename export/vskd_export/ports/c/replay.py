@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vskd.bundle import Bundle
@@ -42,8 +42,15 @@ def replay(bundle: Bundle) -> Iterator[Check]:
     yield Check("port", text, "" if is_equal else "the port in C is not the bundle's model; report it")
 
 
-def replayed(port: Port, compiler: str) -> dict[str, float]:
+def replayed(port: Port, compiler: str, *flags: str, emulator: Sequence[str] = ()) -> dict[str, float]:
     """What the self-test counts, by a compiler of this machine.
+
+    Parameters
+    ----------
+    port : made
+    compiler : its command
+    flags : of it, beside ``FLAGS``
+    emulator : that runs the program, if this machine cannot
 
     Raises
     ------
@@ -53,7 +60,7 @@ def replayed(port: Port, compiler: str) -> dict[str, float]:
         folder = Path(name)
         write_sources(port, folder)
         sources = (*CORE_SOURCES, *SELFTEST_SOURCES)
-        run([compiler, *FLAGS, *sources, "-o", "selftest", "-lm"], folder, purpose=f"compiling by {compiler}")
-        text = run(["./selftest"], folder, purpose="the self-test in C", codes=(0, 1))
+        run([compiler, *FLAGS, *flags, *sources, "-o", "selftest"], folder, purpose=f"compiling by {compiler}")
+        text = run([*emulator, "./selftest"], folder, purpose="the self-test in C", codes=(0, 1))
         found: dict[str, float] = json.loads(text)
         return found
