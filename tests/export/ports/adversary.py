@@ -70,7 +70,8 @@ def _moved(kind: str, count: int, rate_hz: float, generator: np.random.Generator
     """Readings of one motion (count, 3), g."""
     phase = np.arange(count)[:, None] / rate_hz * 2 * np.pi * generator.uniform(0.5, 4) + generator.uniform(0, 6, 3)
     down = generator.normal(size=3)
-    rest = np.broadcast_to(down / np.linalg.norm(down), (count, 3)) + generator.normal(0, 0.004, (count, 3))
+    trembles = generator.normal(0, generator.choice([0.004, 0.02, 0.06, 0.3]), (count, 3))
+    rest = np.broadcast_to(down / np.linalg.norm(down), (count, 3)) + trembles
     moves = rest + np.sin(phase) * generator.uniform(0.1, 2.0, 3)
     if kind in ("zeros", "huge", "weak", "doubled", "light"):
         return rest * {"zeros": 0.0, "huge": 1e30, "weak": 0.08, "doubled": 2.0, "light": 0.5}[kind]
@@ -94,7 +95,7 @@ def _troubled(kind: str, times: Floats, xyz: Floats, generator: np.random.Genera
     """One trouble somewhere in the stream."""
     count = len(times)
     at, some = int(generator.integers(1, count)), int(generator.integers(1, 30))
-    far_s = float(generator.choice([0.26, 0.4, 1.5, 40.0]))
+    far_s = float(generator.choice([0.25, 0.26, 0.4, 1.5, 40.0]))
     order = np.arange(count)
     if kind in ("gap", "reset"):
         times = times + np.where(order >= at, far_s if kind == "gap" else -far_s, 0.0)
