@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from vskd_export.ports.page.broadcast import Broadcast
     from vskd_export.ports.page.server import PageServer
 
+_WASM = click.option(
+    "--wasm/--no-wasm",
+    default=None,
+    help="Compile the network to WebAssembly, several times as fast.  [default: where clang and lld are installed]",
+)
+
 _EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -28,7 +34,8 @@ _EVERYWHERE = ("0.0.0.0", "::")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a page that is there.")
-def page(bundle: Path, out: Path, overwrite: bool) -> None:
+@_WASM
+def page(bundle: Path, out: Path, overwrite: bool, wasm: bool | None) -> None:
     """Write a bundle as a page for a phone's browser: files for any web server, installable, offline.
 
     Browsers give motion to secure pages only: https, or the machine itself.
@@ -43,7 +50,7 @@ def page(bundle: Path, out: Path, overwrite: bool) -> None:
         raise BundleError(f"{out} exists", hint="Give another name, or --overwrite")
     if out.exists() and not (out / WORKER).is_file():
         raise BundleError(f"{out} exists and is no page; it is not replaced", hint="Give another name")
-    files = page_files(model_of(Bundle.open(bundle)))
+    files = page_files(model_of(Bundle.open(bundle), compiles=_compiles(wasm)))
     with disk_errors(out, BundleError, hint="Nothing was left behind"):
         write_folder(out, files, replace=overwrite)
     say(f"page: {out}, {len(files)} files, {sum(map(len, files.values())) / 1e6:.2f} MB")
@@ -63,6 +70,7 @@ def page(bundle: Path, out: Path, overwrite: bool) -> None:
 )
 @click.option("--axes", default=None, help="The axes of --input: the sensor's for each of the contract's, '-y,x,z'.")
 @LAYOUT
+@_WASM
 def serve(
     bundle: Path,
     host: str,
@@ -75,6 +83,7 @@ def serve(
     unit: str | None,
     axes: str | None,
     layouts: tuple[str, ...],
+    wasm: bool | None,
 ) -> None:
     """Serve a bundle's page until Ctrl-C: to this machine alone, unless --host says otherwise.
 
@@ -92,12 +101,24 @@ def serve(
     opened = Bundle.open(bundle)
     with ExitStack() as resources:
         live, chunks = _live(option, opened.contract, resources) if source else (None, ())
-        server = resources.enter_context(_server(opened, host, port, https, names, clips, live))
+        server = resources.enter_context(_server(opened, host, port, https, names, clips, live, _compiles(wasm)))
         if live:
             threading.Thread(target=live.run, args=[chunks], daemon=True).start()
         with suppress(KeyboardInterrupt):
             server.serve_forever()
     say("stopped", err=True)
+
+
+def _compiles(wanted: bool | None) -> bool:
+    """Whether the network is compiled: as wanted, or where it can be, which is said."""
+    from vskd_export.ports.page.wasm import missing_tools
+
+    missing = " and ".join(missing_tools())
+    if missing and wanted:
+        raise click.UsageError(f"--wasm needs {missing}, which is not installed")
+    if missing and wanted is None:
+        say(f"the page computes the network in JavaScript, slower: {missing} is not installed", err=True)
+    return not missing and wanted is not False
 
 
 def _live(option: InputOption, contract: Contract, resources: ExitStack) -> tuple[Broadcast, Iterable[Chunk]]:
@@ -123,6 +144,7 @@ def _server(
     names: tuple[str, ...],
     clips: Path | None,
     live: Broadcast | None,
+    compiles: bool,
 ) -> PageServer:
     """A server that listens, after saying how it is reached."""
     import secrets
@@ -140,7 +162,9 @@ def _server(
         folder.check()
     reached = own_addresses() if host in _EVERYWHERE else [host]
     known = frozenset(written(one) for one in (*LOOPBACK, *reached, *names))
-    files = page_files(model_of(bundle, served={"clips": folder is not None, "live": live.how if live else None}))
+    files = page_files(
+        model_of(bundle, served={"clips": folder is not None, "live": live.how if live else None}, compiles=compiles)
+    )
     offer = Offer(files, known, secrets.token_urlsafe(16), folder, live)
     try:
         server = PageServer((host, port), offer, tls=self_signed(sorted(known)) if https else None)

@@ -10,20 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from vskd.bundle import Bundle, ModelEntry
+from vskd.bundle import Bundle
 from vskd.bundle_files import CONTRACT
 from vskd.closed import to_mapping
 from vskd.contract import Contract
-from vskd.encoders.gaf import FLAT_G
-from vskd.errors import BundleError
+from vskd.encoders.gaf import FLAT_G, LARGEST_G
 from vskd.plan.encode import encoded_shape
 from vskd.plan.lower import plan_of
 from vskd.plan.steps import Plan
 from vskd.wearer.recording import STILL_G
+from vskd_export.ports.c.port import integer_model
+from vskd_export.ports.page.wasm import compiled
 from vskd_export.ports.rules import MOST_EXAMPLES, rules_of
-
-#: The model that the page executes.
-_RECIPE, _FORMAT = "w8a8-static-pc", "tflite"
 
 #: In place of infinity, which JSON does not have: the largest float64.
 _LARGEST = math.nextafter(math.inf, 0)
@@ -38,34 +36,39 @@ class Model:
     page : names, hashes, rules
     plan : the network's header, see ``core/plan.js``
     arrays : the bytes beside it
+    wasm : the network compiled; None where nothing compiles it
     """
 
     page: Mapping[str, Any]
     plan: Mapping[str, Any]
     arrays: bytes
+    wasm: bytes | None = None
 
     def files(self) -> dict[str, bytes]:
         """Name below ``model/`` -> content."""
-        return {"page.json": _json(self.page), "plan.json": _json(self.plan), "plan.bin": self.arrays}
+        made = {"page.json": _json(self.page), "plan.json": _json(self.plan), "plan.bin": self.arrays}
+        return made if self.wasm is None else {**made, "network.wasm": self.wasm}
 
 
-def model_of(bundle: Bundle, *, served: Mapping[str, Any] | None = None) -> Model:
+def model_of(bundle: Bundle, *, served: Mapping[str, Any] | None = None, compiles: bool = False) -> Model:
     """Read a bundle for the page.
 
     Parameters
     ----------
     bundle : with an int8 ``.tflite``
     served : what the server offers beside the files; None of files for any server
+    compiles : whether the network becomes WebAssembly, too; clang is installed then
 
     Raises
     ------
     BundleError : no such model, or it was changed
     ContractError, EngineError : a contract that a core cannot hold; an operator that a plan does not know
     """
-    contract, entry = bundle.contract, int8_entry(bundle)
-    content = bundle.model_path(entry).read_bytes()
-    plan = plan_of(content, encoded_shape(contract), name=entry.file)
+    contract, entry = bundle.contract, integer_model(bundle)
+    bundle.model_path(entry)  # refuses a model of another contract
+    plan = plan_of(bundle.read(entry.file), encoded_shape(contract), name=entry.file)
     header, arrays = plan_file(plan)
+    wasm = compiled(contract, plan) if compiles else None
     page = {
         "name": bundle.path.resolve().name.removesuffix(".bundle"),
         "model": entry.file,
@@ -75,9 +78,10 @@ def model_of(bundle: Bundle, *, served: Mapping[str, Any] | None = None) -> Mode
         "rules": core_rules(contract),
         "encoding": encoding(contract),
         "input": {"shape": plan.places.shape, "zero_point": plan.parts[0].zero_point},
+        "wasm": dict(wasm.layout) if wasm else None,
         "served": dict(served) if served else None,
     }
-    return Model(page, header, arrays)
+    return Model(page, header, arrays, wasm.content if wasm else None)
 
 
 def core_rules(contract: Contract) -> dict[str, Any]:
@@ -90,7 +94,8 @@ def core_rules(contract: Contract) -> dict[str, Any]:
 def encoding(contract: Contract) -> dict[str, Any]:
     """The encoder as ``core/encode.js`` reads it."""
     spec = to_mapping(contract)
-    return {"samples": contract.window.samples, "gaf": spec["gaf"], "raw": spec["raw"], "flat_g": FLAT_G}
+    numbers = {"samples": contract.window.samples, "flat_g": FLAT_G, "largest_g": LARGEST_G}
+    return {**numbers, "gaf": spec["gaf"], "raw": spec["raw"]}
 
 
 def plan_file(plan: Plan) -> tuple[Mapping[str, Any], bytes]:
@@ -122,17 +127,6 @@ class _Arrays:
         place = {"type": name, "offset": len(self.content), "shape": list(values.shape)}
         self.content += values.astype(order).tobytes()
         return place
-
-
-def int8_entry(bundle: Bundle) -> ModelEntry:
-    """The model that the page executes; errors as of ``model_of``."""
-    for entry in bundle.models:
-        if (entry.recipe, entry.format) == (_RECIPE, _FORMAT):
-            return entry
-    raise BundleError(
-        f"{bundle.path.name} has no int8 model as .tflite, which the page executes",
-        hint="Export the run with it: vskd export RUN --out NAME.bundle --recipe int8",
-    )
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

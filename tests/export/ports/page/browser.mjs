@@ -78,7 +78,7 @@ const jobs = {
     const feed = await sensors(page, context, readings, everyMs);
     await feed();
     await page.click("#stop");
-    await pause(500);
+    await page.waitForFunction(() => document.getElementById("source-state").textContent === "stopped", null, { timeout: 120_000 });
     const heard = await page.evaluate(() => window.heard);
     return { heard, events: await events(page), said: page.said };
   },
@@ -86,8 +86,7 @@ const jobs = {
   async live({ context, url }) {
     const page = await opened(context, url);
     await page.click("#start-live");
-    await page.waitForFunction(() => document.getElementById("source-state").textContent.includes("has ended"), null, { timeout: 60_000 });
-    await pause(500);
+    await page.waitForFunction(() => document.getElementById("source-state").textContent.includes("has ended"), null, { timeout: 120_000 });
     return { events: await events(page), said: page.said };
   },
 

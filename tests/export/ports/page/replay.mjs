@@ -13,6 +13,7 @@ const { exponential } = await load("exponential.js");
 const { network } = await load("network.js");
 const { readPlan } = await load("plan.js");
 const { rescaled } = await load("rescaled.js");
+const { wasmNetwork } = await load("wasm.js");
 const { dataSet } = await load("../site/dataset.js");
 const { zip } = await load("../site/zip.js");
 const { readCsv } = await load("../site/csv.js");
@@ -81,9 +82,11 @@ const jobs = {
   rescaled: ({ values, multipliers, shift }) => values.map((value, i) => rescaled(value, multipliers[i], shift)),
 
   // Windows through an encoder and a network: the first tensor, logits and embedding of each, and the median of the processor's time, ms.
-  network({ encoding, plan, arrays, windows }) {
-    const bytes = Uint8Array.from(Buffer.from(arrays, "base64")).buffer;
-    const run = network(encoding, readPlan(plan, bytes));
+  // By wasm, where there is any.
+  async network({ encoding, plan, arrays, windows, wasm, layout }) {
+    const bytes = (text) => Uint8Array.from(Buffer.from(text, "base64")).buffer;
+    const read = readPlan(plan, bytes(arrays));
+    const run = wasm ? await wasmNetwork(bytes(wasm), layout, read) : network(encoding, read);
     const timesMs = [];
     const answers = windows.map((window) => {
       const rows = window.map((row) => Float32Array.from(row));

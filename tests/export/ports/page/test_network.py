@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from export.ports.page.node import EARLIER, NEEDS_NODE, Node
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd.contract import Contract, GafSpec, RawSpec, WindowSpec
+from vskd.errors import EngineError
 from vskd.plan.encode import encoded, encoded_shape
 from vskd.plan.kernels import run
 from vskd.plan.lower import plan_of
@@ -26,19 +28,24 @@ from vskd.plan.steps import (
     Step,
     Tensor,
 )
-from vskd_export.ports.page.model import encoding, int8_entry, plan_file
+from vskd_export.ports.c.port import integer_model
+from vskd_export.ports.page import wasm as of_wasm
+from vskd_export.ports.page.model import encoding, plan_file
+from vskd_export.ports.page.wasm import Wasm, compiled, missing_tools
 
 pytestmark = NEEDS_NODE
 
 
-def same(node: Node, contract: Contract, plan: Plan, windows: np.ndarray) -> None:
+def same(node: Node, contract: Contract, plan: Plan, windows: np.ndarray, wasm: Wasm | None = None) -> None:
     header, arrays = plan_file(plan)
+    module = {"wasm": base64.b64encode(wasm.content).decode(), "layout": dict(wasm.layout)} if wasm else {}
     answer = node(
         "network",
         encoding=encoding(contract),
         plan=header,
         arrays=base64.b64encode(arrays).decode(),
         windows=windows.tolist(),
+        **module,
     )
     for window, (first, logits, embedding) in zip(windows, answer["answers"], strict=True):
         begin = encoded(contract, plan, window)
@@ -67,12 +74,18 @@ def windows_of(contract: Contract, count: int, seed: int) -> np.ndarray:
     return made
 
 
-def test_the_golden_windows_of_an_earlier_bundle(node):
+NEEDS_CLANG = pytest.mark.skipif(bool(missing_tools()), reason=f"{' and '.join(missing_tools())} is not installed")
+EACH_ENGINE = pytest.mark.parametrize("compiles", [False, pytest.param(True, marks=NEEDS_CLANG)], ids=["js", "wasm"])
+
+
+@EACH_ENGINE
+def test_the_golden_windows_of_an_earlier_bundle(node, compiles):
     bundle = Bundle.open(EARLIER)
-    entry = int8_entry(bundle)
+    entry = integer_model(bundle)
     plan = plan_of(bundle.read(entry.file), encoded_shape(bundle.contract), name=entry.file)
     golden = read_golden(bundle).windows
-    same(node, bundle.contract, plan, np.concatenate([golden, windows_of(bundle.contract, 40, 0)]))
+    windows = np.concatenate([golden, windows_of(bundle.contract, 40, 0)])
+    same(node, bundle.contract, plan, windows, compiled(bundle.contract, plan) if compiles else None)
 
 
 SPECS = [
@@ -84,20 +97,24 @@ SPECS = [
 
 @pytest.mark.parametrize("spec", SPECS, ids=repr)
 @pytest.mark.parametrize("samples", [32, 50])
-def test_every_encoder(node, spec, samples):
+@EACH_ENGINE
+def test_every_encoder(node, spec, samples, compiles):
     window = WindowSpec(samples=samples, hop_samples=8)
     kind = {"gaf": spec} if isinstance(spec, GafSpec) else {"gaf": None, "raw": spec}
     contract = Contract(labels=("a", "b"), window=window, **kind)
     channels, rows, columns = encoded_shape(contract)
     count = channels * rows * columns
-    places = np.random.default_rng(1).permutation(count).reshape(channels, rows, columns)
-    parts = (
-        Quantization(count // 3, 0.0078125, 0),
-        Quantization(count - count // 3, 0.11, -7, Rescaling(1_500_000_007, -1)),
-    )
+    places = np.arange(count).reshape(rows, columns, channels).transpose(2, 0, 1)
+    kinds = len(spec.transforms) if isinstance(spec, RawSpec) else 1
+    parts = tuple(
+        Quantization(count // kinds, float(np.float32(0.011)), -7, Rescaling(1_500_000_007, -1) if part else None)
+        for part in range(kinds)
+    )  # fmt: skip
     first = Tensor((rows, columns, channels), 0.0078125, -3)
-    plan = Plan((first,), parts, places, (), 0, None)
-    same(node, contract, plan, windows_of(contract, 12, samples))
+    means = Tensor((1, 1, channels), 0.0078125, 4)
+    plan = Plan((first, means), parts, places, (Mean(0, 1, Rescaling(1_600_000_000, -6)),), 1, None)
+    wasm = compiled(contract, plan) if compiles else None
+    same(node, contract, plan, windows_of(contract, 12, samples), wasm)
 
 
 def chain(draw: np.random.Generator) -> Plan:
@@ -142,11 +159,24 @@ def chain(draw: np.random.Generator) -> Plan:
     return Plan(tuple(tensors), parts, np.arange(9 * 7 * 3).reshape(3, 9, 7), tuple(steps), logits, len(tensors) - 2)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_every_step(node, seed):
+@pytest.mark.parametrize(
+    ("seed", "compiles"),
+    [*((seed, False) for seed in range(20)), *(pytest.param(seed, True, marks=NEEDS_CLANG) for seed in range(4))],
+)
+def test_every_step(node, seed, compiles):
     contract = Contract(labels=("a", "b"), window=WindowSpec(samples=63, hop_samples=8), gaf=None, raw=RawSpec(("g",)))
     plan = chain(np.random.default_rng(seed))
-    same(node, contract, plan, windows_of(contract, 8, seed))
+    same(node, contract, plan, windows_of(contract, 8, seed), compiled(contract, plan) if compiles else None)
+
+
+def test_what_clang_does_not_compile_is_an_error(monkeypatch):
+    """Of a model that no compiler has seen, say: the clang of a machine may be older."""
+    bundle = Bundle.open(EARLIER)
+    entry = integer_model(bundle)
+    plan = plan_of(bundle.read(entry.file), encoded_shape(bundle.contract), name=entry.file)
+    monkeypatch.setattr(of_wasm, "TOOLS", (sys.executable, "wasm-ld"))
+    with pytest.raises(EngineError, match="clang does not compile the network"):
+        compiled(bundle.contract, plan)
 
 
 @pytest.mark.parametrize("shift", [-31, -20, -1, 0, 1, 7])

@@ -19,6 +19,7 @@ from vskd.errors import BundleError, ContractError
 from vskd_export.ports.page.files import WORKER, page_files
 from vskd_export.ports.page.model import model_of
 from vskd_export.ports.page.server import _HEADERS
+from vskd_export.ports.page.wasm import missing_tools
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,24 @@ def test_the_manifest_has_icons_that_a_browser_can_read(files):
             assert (depth, kind, len(rows)) == (8, 2, side * (3 * side + 1))
 
 
+@pytest.mark.skipif(bool(missing_tools()), reason=f"{' and '.join(missing_tools())} is not installed")
+def test_a_compiled_page_holds_a_module_without_imports():
+    model = model_of(Bundle.open(EARLIER), compiles=True)
+    content = page_files(model)["model/network.wasm"]
+    assert content.startswith(b"\0asm\1\0\0\0")
+    sections, at = [], 8
+    while at < len(content):
+        kind, at, size, shift = content[at], at + 1, 0, 0
+        while True:
+            size, shift, at = size | (content[at] & 127) << shift, shift + 7, at + 1
+            if content[at - 1] < 128:
+                break
+        sections.append(kind)
+        at += size
+    assert 2 not in sections  # imports
+    assert model.page["wasm"]["bytes"] < 64 * 1024
+
+
 def test_equal_bundles_give_equal_pages_and_another_one_another_version(files):
     again = page_files(model_of(Bundle.open(EARLIER)))
     assert again == files
@@ -100,7 +119,7 @@ def test_a_bundle_without_an_int8_tflite_is_refused(tmp_path):
     (entry,) = [one for one in bundle.models if one.file == "model.fp32.tflite"]
     content = bundle.read(entry.file)
     write_bundle(tmp_path / "b.bundle", contract=bundle.contract, models=[entry], files={entry.file: content})
-    with pytest.raises(BundleError, match=r"no int8 model as \.tflite.*--recipe int8"):
+    with pytest.raises(BundleError, match="has no int8 model for TensorFlow Lite"):
         model_of(Bundle.open(tmp_path / "b.bundle"))
 
 
@@ -115,7 +134,7 @@ def test_a_contract_on_whole_recordings_is_refused():
 
 def test_the_command_writes_a_folder_and_replaces_pages_alone(run_vskd, tmp_path):
     out = tmp_path / "site"
-    done = run_vskd("page", EARLIER, "--out", out)
+    done = run_vskd("page", EARLIER, "--out", out, "--no-wasm")
     assert done.returncode == 0, done.stderr
     assert {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} == set(
         page_files(model_of(Bundle.open(EARLIER)))

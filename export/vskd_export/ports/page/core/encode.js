@@ -9,9 +9,11 @@ const f = Math.fround;
 export function encoder(encoding, plan) {
   const draw = encoding.raw ? channels : image;
   const quantizers = plan.parts.flatMap((part) => Array(part.count).fill(quantizer(part, plan.tensors[0])));
+  const largest = f(encoding.largest_g);
   return (window, tensor) => {
     let next = 0;
-    draw(encoding, window, (value) => {
+    const held = window.map((row) => row.map((a) => Math.max(-largest, Math.min(largest, a)))); // so that sums have room
+    draw(encoding, held, (value) => {
       tensor[plan.places[next]] = quantizers[next](value);
       next++;
     });

@@ -122,15 +122,13 @@ export class Source {
     this.end();
     this.end = () => {};
     this.tap = null;
-    this.state(sentence, false, error);
-    if (error) return;
     try {
-      const { time, xyz } = this.buffer;
-      if (time.length) await this.push(time, xyz, performance.now() / 1000);
-      this.show(await this.core.ask("finish"));
+      if (!error && this.buffer.time.length) await this.push(this.buffer.time, this.buffer.xyz, performance.now() / 1000);
+      if (!error) this.show(await this.core.ask("finish"));
     } catch (problem) {
-      this.state(sentence, false, problem);
+      error = problem;
     }
+    this.state(sentence, false, error);
   }
 }
 

@@ -4,6 +4,7 @@ import { Classifier } from "./core/classifier.js";
 import { ExampleRule, exampleOf } from "./core/examples.js";
 import { network } from "./core/network.js";
 import { readPlan } from "./core/plan.js";
+import { wasmNetwork } from "./core/wasm.js";
 
 let rules, infer, classifier, options, rule;
 let plan;
@@ -18,7 +19,7 @@ const jobs = {
       fetch("model/plan.bin").then((answer) => answer.arrayBuffer()),
     ]);
     plan = readPlan(header, bytes);
-    const run = network(page.encoding, plan);
+    const { run, engine } = await fastest(page);
     infer = (window) => {
       const beginMs = performance.now();
       seen = run(window);
@@ -26,7 +27,7 @@ const jobs = {
       if (timesMs.length > 50) timesMs.shift();
       return seen;
     };
-    return { engine: "JavaScript", features: plan.embedding !== null };
+    return { engine, features: plan.embedding !== null };
   },
 
   begin({ how }) {
@@ -55,6 +56,23 @@ const jobs = {
   // Answers of golden windows.
   windows: ({ windows }) => windows.map((window) => infer(window.map((row) => Float32Array.from(row))).logits),
 };
+
+// The network as WebAssembly, if it was compiled, this browser runs it, and it computes what JavaScript computes.
+async function fastest(page) {
+  const slow = network(page.encoding, plan);
+  const because = (reason) => ({ run: slow, engine: `the network in JavaScript, slower: ${reason}` });
+  if (!page.wasm) return because("it was not compiled where this page was made");
+  try {
+    const bytes = await (await fetch("model/network.wasm")).arrayBuffer();
+    const fast = await wasmNetwork(bytes, page.wasm, plan);
+    const window = [0.9, 0.5, 0.3].map((part) => Float32Array.from({ length: rules.samples }, (_, i) => Math.sin(i * part)));
+    const [one, other] = [slow, fast].map((run) => run(window));
+    const equal = ["logits", "embedding", "encoded"].every((name) => String(one[name]) === String(other[name]));
+    return equal ? { run: fast, engine: "the network as WebAssembly" } : because("WebAssembly computes otherwise here");
+  } catch (error) {
+    return because(error.message);
+  }
+}
 
 function state(events) {
   const sorted = [...timesMs].sort((a, b) => a - b);
