@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vskd.bundle import Bundle
-from vskd.engines import OWN_ENGINE
+from vskd.checks.golden import read_golden
+from vskd.checks.golden_stream import read_golden_stream
 from vskd.engines.plan import read_plan
 from vskd.errors import VskdError
 from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
+from vskd_export.ports.c.port import integer_model
+from vskd_export.ports.golden import golden_replays, golden_windows
 from vskd_export.ports.rules import MOST_EXAMPLES, rules_of
 from vskd_export.ports.watch.asset import network_file
 from vskd_export.ports.watch.golden import golden_file
@@ -17,13 +20,14 @@ from vskd_export.ports.watch.kotlin import about_kt, rules_kt, wrist_kt
 
 TEMPLATE = Path(__file__).parent / "project"
 
-_KOTLIN, _RESOURCES = "core/src/main/kotlin/vskd", "core/src/main/resources/vskd"
+#: Code and files of the core; the second is where a class path begins.
+KOTLIN, RESOURCES = "core/src/main/kotlin/vskd", "core/src/main/resources"
 
 #: The Kotlin core, but for what is generated.
-CORE = TEMPLATE / _KOTLIN
+CORE = TEMPLATE / KOTLIN
 
 #: Names a folder as a project of ours.
-MARK = f"{_KOTLIN}/Wrist.kt"
+MARK = f"{KOTLIN}/Wrist.kt"
 
 #: Names in the template that are other ones in a project: a wheel would leave out a hidden file.
 _RENAMED = {"gitignore": ".gitignore"}
@@ -54,24 +58,27 @@ def project_of(bundle: Bundle, *, examples: int | None = None) -> Project:
     Raises
     ------
     ContractError : a contract that a core cannot hold
-    EngineError, ConfigError : no int8 model, or one that a plan has no step for
+    BundleError : no int8 model for TensorFlow Lite, or a changed file
+    EngineError : the model holds an operator that a plan has no step for
     """
     contract = bundle.contract
     if examples is None:
         examples = MOST_EXAMPLES if contract.examples is not None else 0
     rules = rules_of(contract, examples=examples)
-    _, entry = bundle.select(engine=OWN_ENGINE)
-    model = bundle.read(entry.file)
-    _, plan = read_plan(model, name=entry.file)
+    file = integer_model(bundle).file
+    model = bundle.read(file)
+    _, plan = read_plan(model, name=file)
+    windows = golden_windows(contract, plan, read_golden(bundle))
+    replays = golden_replays(contract, plan, read_golden_stream(bundle).cases, bundle.read_text)
     written = {
-        f"{_KOTLIN}/Rules.kt": rules_kt().encode(),
+        f"{KOTLIN}/Rules.kt": rules_kt().encode(),
         MARK: wrist_kt(rules, name="Wrist").encode(),
-        f"{_KOTLIN}/About.kt": about_kt(bundle, entry.file).encode(),
-        f"{_RESOURCES}/network.bin": network_file(contract, plan),
-        f"{_RESOURCES}/golden.bin": golden_file(bundle, plan),
+        f"{KOTLIN}/About.kt": about_kt(bundle, file).encode(),
+        f"{RESOURCES}/vskd/network.bin": network_file(contract, plan),
+        f"{RESOURCES}/vskd/golden.bin": golden_file(windows, replays, contract.labels),
         "app/src/litert/assets/model.tflite": model,
     }
-    return Project({**_template(bundle), **written}, entry.file)
+    return Project({**_template(bundle), **written}, file)
 
 
 def _template(bundle: Bundle) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from vskd.contract import Contract
 from vskd_export.ports.rules import rules_of
 from vskd_export.ports.watch.kotlin import rules_kt, wrist_kt
 from vskd_export.ports.watch.project import CORE
+from vskd_export.ports.watch.replay import QUICK
 
 HERE = Path(__file__).parent
 UNITS, TIME_UNITS = ("g", "m/s^2"), ("s", "ms", "us", "ns")
@@ -42,12 +43,9 @@ def compiler() -> str:
 
 def compiled(sources: Sequence[Path], out: Path, *, classpath: str = "", flags: Sequence[str] = ()) -> None:
     """Compile to a folder of classes, every warning an error; ``flags`` of the compiler come last."""
-    quick = {"JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
-    command = [compiler(), "-Werror", "-jvm-target", "17", "-d", str(out), *(["-cp", classpath] if classpath else [])]
-    command += flags
-    done = subprocess.run(
-        [*command, *map(str, sources)], capture_output=True, text=True, env=os.environ | quick, check=False
-    )
+    places = ["-d", str(out), *(["-cp", classpath] if classpath else [])]
+    command = [compiler(), *QUICK, "-Werror", "-jvm-target", "17", *places, *flags]
+    done = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -15,6 +15,9 @@ class SelfTest(
 ) {
     val isPassed: Boolean get() = equalWindows == windows && equalStreams == streams
 
+    override fun toString() = "$equalWindows of $windows windows bit-equal, $equalLabels labels equal, " +
+        "$equalStreams of $streams streams equal, %.1f ms a window".format(millisecondsAWindow)
+
     companion object {
         /** A probability may differ by so much: Python's exp is another one. */
         private const val PROBABILITY = 1e-9

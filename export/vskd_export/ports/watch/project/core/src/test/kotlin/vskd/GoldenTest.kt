@@ -8,6 +8,6 @@ class GoldenTest {
     fun goldenWindowsAndStreamsAreThoseOfPython() {
         val found = selfTest(openNetwork())
         assertEquals(listOf<String>(), found.problems)
-        println("${found.windows} windows, ${found.streams} streams, ${found.millisecondsAWindow} ms a window")
+        println(found)
     }
 }

@@ -22,9 +22,7 @@ class SelfTestActivity : Activity() {
     private fun report(found: SelfTest) = listOf(
         if (found.isPassed) "passed" else "FAILED",
         About.BUNDLE,
-        "${found.equalWindows} of ${found.windows} windows equal to the bit, ${found.equalLabels} labels equal",
-        "${found.equalStreams} of ${found.streams} streams with equal events",
-        "%.1f ms a window (median)".format(found.millisecondsAWindow),
+        found.toString().replace(", ", "\n"),
     ).plus(found.problems.take(MOST_PROBLEMS)).joinToString("\n")
 
     private companion object {
