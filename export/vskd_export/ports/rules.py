@@ -27,6 +27,7 @@ from vskd.stream.delivery import USED_UP
 from vskd.stream.health import RATE_CHECK_S
 from vskd.stream.samples import LARGEST, factor_to_g
 from vskd.wearer.features import AMPLITUDES, SHORTEST
+from vskd.wearer.profile import MOST_EXAMPLES
 from vskd.wearer.rule import FULL, NOTHING
 
 #: A core's label is one byte, and the last values of it are no activities.
@@ -35,9 +36,6 @@ MOST_CLASSES = 120
 #: Samples of a window, and marks of the rate's measurement (``Rules.marks``), that a core reserves at the most.
 MOST_SAMPLES = 4096
 MOST_MARKS = 4096
-
-#: Examples of a wearer that a core compares a window with at the most.
-MOST_EXAMPLES = 64
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:  # slow to import
 #: Amplitudes of each axis; more of them made no difference on training subjects, and each costs a profile 3 bytes.
 AMPLITUDES = 6
 
-SHORTEST = 1e-30
+#: A shorter vector is taken to be so long: what rounding left of nothing is no direction, and differs between machines.
+SHORTEST = 1e-6
 
 
 def joined(embedding: NDArray[np.floating[Any]], samples: NDArray[np.float32], share: float) -> NDArray[Any]:

@@ -111,7 +111,7 @@ def test_the_parts_of_ln_2_have_more_bits_than_one_float64() -> None:
         ({"window": WindowSpec(rate_hz=2000.0, samples=4096, hop_samples=1)}, 0, "marks of the sensor's rate.*4099"),
         ({}, 2, "does not say how a wearer's examples count"),
         ({"examples": ExamplesSpec("ridge", WEIGHTS)}, 2, "'ridge', only by 'nearest' or 'means'"),
-        ({"examples": ExamplesSpec("means", WEIGHTS)}, 65, "at most 64 examples of the wearer"),
+        ({"examples": ExamplesSpec("means", WEIGHTS)}, 257, "at most 256 examples of the wearer"),
     ],
 )
 def test_what_a_core_cannot_hold_is_refused(changes: dict[str, Any], examples: int, message: str) -> None:

@@ -61,3 +61,11 @@ def test_a_window_or_an_embedding_without_anything_is_no_division_by_zero():
     assert np.isnan(joined(np.full(4, np.nan, np.float32), some, 0.5)).any()
     huge = joined(np.ones(4, np.float32), np.full((3, 64), 3e38, np.float32), 0.5)
     assert np.linalg.norm(huge) == pytest.approx(1)
+
+
+def test_what_rounding_left_of_nothing_is_no_direction():
+    generator = np.random.default_rng(0)
+    noise = generator.normal(0, 1e-16, (3, 64)).astype(np.float32)
+    found = joined(np.array([3, 4], np.float32), noise, 0.5)
+    assert np.linalg.norm(found[:2]) == pytest.approx(np.sqrt(0.5))
+    assert np.abs(found[2:]).max() < 1e-9

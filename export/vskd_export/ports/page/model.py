@@ -18,10 +18,11 @@ from vskd.encoders.gaf import FLAT_G, LARGEST_G
 from vskd.plan.encode import encoded_shape
 from vskd.plan.lower import plan_of
 from vskd.plan.steps import Plan
+from vskd.wearer.profile import MOST_EXAMPLES
 from vskd.wearer.recording import STILL_G
 from vskd_export.ports.c.port import integer_model
 from vskd_export.ports.page.wasm import compiled
-from vskd_export.ports.rules import MOST_EXAMPLES, rules_of
+from vskd_export.ports.rules import rules_of
 
 #: In place of infinity, which JSON does not have: the largest float64.
 _LARGEST = math.nextafter(math.inf, 0)

@@ -15,9 +15,9 @@ from vskd.commands.terminal import say
 @click.option("--overwrite", is_flag=True, help="Replace a project that is there.")
 @click.option(
     "--examples",
-    type=click.IntRange(0, 64),
+    type=click.IntRange(0),
     default=None,
-    help="Wearer's examples that the code holds; 0 leaves them out.  [default: 64 if the contract says how they count]",
+    help="Wearer's examples that the code holds; 0: none.  [default: 256 if the contract says how they count]",
 )
 def watch(bundle: Path, out: Path, overwrite: bool, examples: int | None) -> None:
     """Write a bundle as a Wear OS project in plain Kotlin: app, service, self-test, and the core on its own.

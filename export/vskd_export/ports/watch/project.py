@@ -10,10 +10,11 @@ from vskd.checks.golden import read_golden
 from vskd.checks.golden_stream import read_golden_stream
 from vskd.engines.plan import read_plan
 from vskd.errors import VskdError
+from vskd.wearer.profile import MOST_EXAMPLES
 from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
 from vskd_export.ports.c.port import integer_model
 from vskd_export.ports.golden import golden_replays, golden_windows
-from vskd_export.ports.rules import MOST_EXAMPLES, rules_of
+from vskd_export.ports.rules import rules_of
 from vskd_export.ports.watch.asset import network_file
 from vskd_export.ports.watch.golden import golden_file
 from vskd_export.ports.watch.kotlin import about_kt, rules_kt, wrist_kt
