@@ -82,7 +82,7 @@ def _found(code: int, text: str) -> dict[str, Any]:
     }
 
 
-@click.command(cls=Script)
+@click.command(cls=Script, epilog="Example: python -m research.fuzz_core wrist.bundle --minutes 30 --examples 4")
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
 @click.option("--examples", type=click.IntRange(0), default=0, show_default=True, help="Of a wearer.")

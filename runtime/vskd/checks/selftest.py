@@ -40,7 +40,7 @@ class Check:
     problem: str = ""
 
 
-#: Entry points of ports: each is called with the bundle, and gives its checks.
+#: Entry points of ports: each is called with a bundle that has an int8 model, and gives its checks.
 PORTS = "vskd.ports"
 
 
@@ -71,7 +71,7 @@ def selftest(
     for entry in bundle.models:
         yield Check("contract", f"inside {entry.file}", bundle.model_problem(entry))
     yield from _golden(bundle, engine)
-    if engine is None:
+    if engine is None and _integer_models(bundle):
         for port in entry_points(group=PORTS):
             yield from port.load()(bundle)
     if source is not None:
