@@ -96,7 +96,13 @@ def made(student: Student, contract: Contract) -> Made:
     return Made(contract, quantize_tflite(full, contract, drawn, INTEGER_RECIPE))
 
 
-@pytest.fixture(scope="module", params=KINDS)
+#: Of these the long tests alone tell.
+SLOW = {"gasf-range", "resnet-even-kernel-odd-window"}
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in KINDS]
+)
 def model(request: pytest.FixtureRequest) -> Made:
     kind = KINDS[request.param]
     torch.manual_seed(3)
