@@ -159,9 +159,9 @@ class _Enrolment:
             self._contract, self._engine, unit=samples.unit, axes=samples.axes, time_unit=samples.time_unit,
             profile=self._profile,
         )  # fmt: skip
+        example = classifier.enroll(label, samples.time, samples.xyz, sure=sure)
         if label not in (*self._contract.labels, *self._profile.labels):
             say(f"{label!r} is new: the model does not know it, and its examples alone decide on it", err=True)
-        example = classifier.enroll(label, samples.time, samples.xyz, sure=sure)
         if when_s is not None:
             example = dataclasses.replace(example, when_s=when_s)
         self._profile = self._profile.with_example(example)

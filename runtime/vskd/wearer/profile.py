@@ -200,8 +200,9 @@ class Profile:
 
         Raises
         ------
-        ProfileError : it is there already, the profile is full, or the label cannot be one
+        ProfileError : the label cannot be one, it is there already, or the profile is full
         """
+        _check(example, features=len(example.embedding))
         for number, other in enumerate(self.examples, start=1):
             if other.embedding == example.embedding:
                 raise ProfileError(

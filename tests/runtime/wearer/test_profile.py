@@ -154,3 +154,10 @@ def test_a_profile_of_another_bundle_is_refused_with_the_way_out(tmp_path, make_
     same_contract = dataclasses.replace(profile, bundle_sha256=HASH)
     with pytest.raises(ProfileError, match="made with another model of the same contract"):
         same_contract.check_for(one)
+
+
+def test_a_label_that_cannot_be_is_said_before_that_the_recording_is_there():
+    example = Example("wave", 0, bytes([127, 3, 0]))
+    profile = Profile("a" * 64, "b" * 64, (example,))
+    with pytest.raises(ProfileError, match="the label 'unknown'"):
+        profile.with_example(dataclasses.replace(example, label="unknown"))
