@@ -30,7 +30,7 @@ from vskd.manifest import (
     read_manifest,
 )
 from vskd.model_contract import contract_problem
-from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
+from vskd.writing import disk_errors, recover, refuse_replacing, write_folder
 
 __all__ = ["Bundle", "FileEntry", "GraphEntry", "ModelEntry", "refuse_existing", "write_bundle"]
 
@@ -277,14 +277,7 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
     ------
     BundleError
     """
-    recover(folder)
-    refuse_unwritable(folder, BundleError)
-    if folder.exists() and not folder.is_dir():
-        raise BundleError(f"{folder} is a file, and a bundle is a folder", hint="Give another name")
-    if folder.exists() and not overwrite:
-        raise BundleError(f"{folder} exists", hint="Give another name, or --overwrite")
-    if folder.exists() and not (folder / MANIFEST).is_file():
-        raise BundleError(f"{folder} exists and is no bundle; it is not replaced", hint="Give another name")
+    refuse_replacing(folder, mark=MANIFEST, what="bundle", kind=BundleError, overwrite=overwrite)
 
 
 def _manifest_of(folder: Path) -> Manifest:

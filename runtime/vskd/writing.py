@@ -69,6 +69,27 @@ def refuse_unwritable(place: Path, kind: type[VskdError]) -> None:
         probe.rmdir()
 
 
+def refuse_replacing(folder: Path, *, mark: str, what: str, kind: type[VskdError], overwrite: bool) -> None:
+    """Refuse a place where a folder cannot be written: what is there without ``overwrite``, and others' even with it.
+
+    Parameters
+    ----------
+    folder : to write later
+    mark : a file that every folder of this kind holds
+    what : how messages call one, e.g. ``"bundle"``
+    kind : the error to raise
+    overwrite : one of the kind that is there may be replaced
+    """
+    recover(folder)
+    refuse_unwritable(folder, kind)
+    if folder.exists() and not folder.is_dir():
+        raise kind(f"{folder} is a file, and a {what} is a folder", hint="Give another name")
+    if folder.exists() and not overwrite:
+        raise kind(f"{folder} exists", hint="Give another name, or --overwrite")
+    if folder.exists() and not (folder / mark).is_file():
+        raise kind(f"{folder} exists and is no {what}; it is not replaced", hint="Give another name")
+
+
 def user_cache() -> Path | None:
     """The folder of what vskd may lose, for this user; None for a user without a home. It need not be there."""
     root = os.environ.get("XDG_CACHE_HOME")

@@ -28,9 +28,8 @@ from vskd_export.convert.graph import frozen_copy
 from vskd_export.convert.tflite import to_tflite
 from vskd_export.judge import micro
 from vskd_export.ports.arena import arena_of
-from vskd_export.ports.c.core import ALL_ROOMS, core_source, header, rule_macros, source
-from vskd_export.ports.c.model import model_macros, model_source
-from vskd_export.ports.rules import rules_of
+from vskd_export.ports.c.port import core_files
+from vskd_export.ports.planned import Planned
 from vskd_export.quantize.calibrate import draw_calibration
 from vskd_export.quantize.recipes import INTEGER_RECIPE
 from vskd_export.quantize.tflite import quantize_tflite
@@ -181,16 +180,8 @@ def test_the_encoder_is_the_runtimes_within_float32_and_a_step(model: Made) -> N
 
 def c_library(model: Made, folder: Path) -> ctypes.CDLL:
     """The port in C of a model, as a library of this machine."""
-    contract, plan = read_plan(model.content, name="model")
-    arena = arena_of(plan)
-    embedding = plan.tensors[plan.embedding].size if plan.embedding is not None else 0
-    macros = rule_macros(rules_of(contract), embedding=embedding) | model_macros(contract, plan, arena)
-    texts = {name: source(name) for name in ("vskd_core.h", "vskd_model.h")}
-    texts |= {
-        "wrist.h": header(macros),
-        "wrist.c": model_source(contract, plan, arena),
-        "vskd_core.c": core_source(ALL_ROOMS),
-    }
+    made = Planned("model", *read_plan(model.content, name="model"))
+    texts = core_files(made, arena_of(made.plan))
     texts["state.c"] = '#include "vskd_core.h"\nvskd_state state;\n'
     for name, text in texts.items():
         (folder / name).write_text(text)

@@ -8,15 +8,16 @@ the same bits, and events with the same labels and times.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vskd.checks.golden import Golden
-from vskd.checks.golden_stream import StreamCase
+from vskd.bundle import Bundle
+from vskd.checks.golden import Golden, read_golden
+from vskd.checks.golden_stream import StreamCase, read_golden_stream
 from vskd.classifier import Classifier
 from vskd.contract import Contract, Unit
 from vskd.decide import Event
@@ -56,6 +57,32 @@ class Replay:
     time: NDArray[Any]
     readings: NDArray[np.float32]
     events: tuple[Event, ...]
+
+
+def bundle_golden(bundle: Bundle, plan: Plan) -> tuple[Windows, list[Replay]]:
+    """All golden windows and streams of a bundle, answered by its plan.
+
+    Raises
+    ------
+    BundleError : they are missing, or were changed
+    """
+    windows = golden_windows(bundle.contract, plan, read_golden(bundle))
+    return windows, golden_replays(bundle.contract, plan, read_golden_stream(bundle).cases, bundle.read_text)
+
+
+def verdict(port: str, counts: Mapping[str, float]) -> tuple[str, str]:
+    """What a self-test counted, in words, and one sentence if something is not as it must be.
+
+    Parameters
+    ----------
+    port : names it
+    counts : ``windows``, ``windows_equal``, ``events``, ``events_equal``
+    """
+    windows = f"{counts['windows_equal']} of {counts['windows']} windows bit-equal"
+    events = f"{counts['events_equal']} of {counts['events']} events equal"
+    is_equal = (counts["windows_equal"], counts["events_equal"]) == (counts["windows"], counts["events"])
+    problem = "" if is_equal else f"the port ({port}) does not compute what the bundle's model does; report it"
+    return f"{port}: {windows}, {events}", problem
 
 
 def golden_windows(contract: Contract, plan: Plan, golden: Golden, *, most: int | None = None) -> Windows:

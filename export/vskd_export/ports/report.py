@@ -12,11 +12,13 @@ from vskd.checks.golden_stream import GoldenStream
 from vskd.closed import from_mapping
 from vskd.contract import Contract
 from vskd.engines.plan import read_plan
-from vskd.errors import VskdError
+from vskd.errors import EngineError, VskdError
 from vskd.untrusted.documents import read_json
-from vskd_export.ports.c.measure import BOARDS, measure, missing_tools
+from vskd_export.ports.c.measure import BOARDS, TOOLS, measure
 from vskd_export.ports.c.port import Port, macs, make_port, table_bytes
-from vskd_export.ports.golden import golden_replays, golden_windows
+from vskd_export.ports.golden import golden_replays, golden_windows, verdict
+from vskd_export.ports.planned import Planned
+from vskd_export.ports.programs import missing
 
 #: Boards that are measured, with the first so many golden windows, and samples of the golden streams.
 _BOARDS = ("cortex-m4", "cortex-m55")
@@ -35,20 +37,31 @@ def port_table(
     golden : vectors of the bundle
     stream : files of its golden stream
     file : name of the model
+
+    Raises
+    ------
+    EngineError : an emulated microcontroller finds other bits or events
     """
     try:
         port = _port(model, contract, golden, stream, file)
         sizes = {"macs": macs(port.plan), "table_bytes": table_bytes(port.plan), "arena_bytes": port.arena.size}
     except VskdError as error:
         return {"skipped": error.message}
-    if reason := missing_tools():
+    if reason := missing(TOOLS):
         return sizes | {"boards": [], "not_measured": reason}
-    return sizes | {"boards": [dataclasses.asdict(measure(port, BOARDS[name])) for name in _BOARDS]}
+    try:
+        boards = [measure(port, BOARDS[name]) for name in _BOARDS]
+    except VskdError as error:  # of the compiler or the emulator, which are not the bundle's
+        return sizes | {"boards": [], "not_measured": error.message}
+    for board in boards:
+        if problem := verdict(board.processor, dataclasses.asdict(board))[1]:
+            raise EngineError(problem, hint="Export from another machine, and report this one")
+    return sizes | {"boards": [dataclasses.asdict(board) for board in boards]}
 
 
 def _port(model: bytes, contract: Contract, golden: Golden, stream: Mapping[str, bytes], file: str) -> Port:
-    _, plan = read_plan(model, name=file)
+    made = Planned(file, *read_plan(model, name=file))
     cases = from_mapping(GoldenStream, read_json(stream[GOLDEN_EVENTS].decode()), where=GOLDEN_EVENTS).cases
-    windows = golden_windows(contract, plan, golden, most=_WINDOWS)
-    replays = golden_replays(contract, plan, cases, lambda name: stream[name].decode(), most_samples=_SAMPLES)
-    return make_port(contract, plan, windows, replays, name="bundle", model=file)
+    windows = golden_windows(contract, made.plan, golden, most=_WINDOWS)
+    replays = golden_replays(contract, made.plan, cases, lambda name: stream[name].decode(), most_samples=_SAMPLES)
+    return make_port(made, windows, replays, name="bundle")

@@ -6,7 +6,7 @@ that rounds twice (gemmlowp, "Integer multiplication: saturating rounding doubli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,14 +29,13 @@ def run(plan: Plan, encoded: Int8) -> list[Int8]:
     plan : of the network
     encoded : the first tensor, (height, width, channels)
     """
-    tensors: list[Int8 | None] = [None] * len(plan.tensors)
-    tensors[0] = encoded
+    tensors = {0: encoded}
     for step in plan.steps:
         tensors[step.target] = result(step, plan.tensors, tensors)
-    return [tensor if tensor is not None else np.zeros(0, np.int8) for tensor in tensors]
+    return [tensors[number] for number in range(len(plan.tensors))]
 
 
-def result(step: Step, known: Sequence[Tensor], tensors: Sequence[Any]) -> Int8:
+def result(step: Step, known: Sequence[Tensor], tensors: Mapping[int, Int8]) -> Int8:
     """What one step makes of the tensors before it."""
     target = known[step.target]
     match step:

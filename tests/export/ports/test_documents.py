@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from vskd_export.package.report import ExportReport
-from vskd_export.ports.c.measure import missing_tools
+from vskd_export.ports.c.measure import TOOLS
+from vskd_export.ports.programs import missing
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "microcontroller.md"
 
@@ -32,7 +33,7 @@ def test_the_steps_run_as_they_stand(exported: ExportReport, tmp_path: Path) -> 
     (tmp_path / "build/demo/recording.csv").write_text("\n".join(["time_s,ax,ay,az", *rows]) + "\n")
     ran = []
     for command in steps(DOCUMENT):
-        if "--measure" in command and missing_tools():
+        if "--measure" in command and missing(TOOLS):
             continue
         shell = command.replace("vskd ", f"{sys.executable} -m vskd ", 1) if command.startswith("vskd ") else command
         done = subprocess.run(shell, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -15,17 +15,20 @@ from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd.checks.selftest import selftest
 from vskd.contract import Contract, RawSpec, WindowSpec
-from vskd.errors import BundleError, ContractError
+from vskd.errors import BundleError, ContractError, EngineError
 from vskd_export.package.report import ExportReport
+from vskd_export.ports import programs, report
 from vskd_export.ports.c import replay
 from vskd_export.ports.c.command import port
-from vskd_export.ports.c.measure import BOARDS, measure, missing_tools
-from vskd_export.ports.c.port import Port, integer_model, macs, port_of
+from vskd_export.ports.c.measure import BOARDS, TOOLS, OnBoard, measure
+from vskd_export.ports.c.port import Port, macs, port_of
+from vskd_export.ports.planned import integer_model
+from vskd_export.ports.programs import missing
 from vskd_export.ports.report import port_table
 
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
 NEEDS_CMAKE = pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("cc")), reason="there is no cmake or cc")
-NEEDS_BOARD = pytest.mark.skipif(bool(missing_tools()), reason=missing_tools())
+NEEDS_BOARD = pytest.mark.skipif(bool(missing(TOOLS)), reason=missing(TOOLS))
 
 
 def command(*arguments: str | Path) -> Result:
@@ -122,10 +125,10 @@ def test_every_machine_and_compiler_finds_the_same_bits(made: Port, name: str) -
 
 
 def test_a_folder_that_is_there_is_kept(bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"exists\. Give another --out, or --overwrite"):
+    with pytest.raises(BundleError, match=r"exists\. Give another name, or --overwrite"):
         port.main([str(bundle.path), "--out", str(tmp_path)], standalone_mode=False)
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(BundleError, match=r"is no port, and is not replaced"):
+    with pytest.raises(BundleError, match=r"exists and is no port; it is not replaced"):
         port.main([str(bundle.path), "--out", str(tmp_path), "--overwrite"], standalone_mode=False)
 
 
@@ -155,9 +158,9 @@ def test_the_report_has_the_sizes_and_what_a_board_takes(exported: ExportReport,
     assert (table["arena_bytes"], table["macs"]) == (made.arena.size, macs(made.plan))
     page = (exported.path / "report.html").read_text()
     assert f"{table['table_bytes']:,} bytes of weights and tables" in page
-    if missing_tools():
-        assert (table["boards"], table["not_measured"]) == ([], missing_tools())
-        assert missing_tools() in page
+    if missing(TOOLS):
+        assert (table["boards"], table["not_measured"]) == ([], missing(TOOLS))
+        assert missing(TOOLS) in page
     else:
         assert [board["processor"] for board in table["boards"]] == ["Cortex-M4", "Cortex-M55"]
         assert all(board["windows_equal"] == board["windows"] == 4 for board in table["boards"])
@@ -169,3 +172,28 @@ def test_a_model_without_a_plan_has_no_port_and_the_report_says_why() -> None:
     table = port_table(b"no model", contract, None, {}, file="model.tflite")  # type: ignore[arg-type]
     assert list(table) == ["skipped"]
     assert "model.tflite" in table["skipped"]
+
+
+def test_a_board_with_other_bits_ends_the_export(exported: ExportReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Bundle.open(exported.path)
+    file = integer_model(bundle).file
+    stream = {name: bundle.read(name) for name in bundle.files if name.startswith("golden/")}
+    of_report = (bundle.read(file), bundle.contract, read_golden(bundle), stream)
+    found = OnBoard("Cortex-M4", 1, 1, 1, 1, 1, 1, 1, 1, windows=4, windows_equal=3, events=2, events_equal=2)
+    monkeypatch.setattr(report, "missing", lambda names: "")
+    monkeypatch.setattr(report, "measure", lambda port, board: found)
+    with pytest.raises(EngineError, match=r"Cortex-M4.*does not compute .* model does.*Export from another"):
+        port_table(*of_report, file=file)
+
+    def broken(port: Port, board: object) -> OnBoard:
+        raise EngineError("emulating Cortex-M4 failed")
+
+    monkeypatch.setattr(report, "measure", broken)
+    table = port_table(*of_report, file=file)
+    assert (table["boards"], table["not_measured"]) == ([], "emulating Cortex-M4 failed")
+
+
+def test_a_program_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "_TIMEOUT_S", 0.2)
+    with pytest.raises(EngineError, match="waiting did not end within 0 s"):
+        programs.run(["sleep", "20"], purpose="waiting")

@@ -33,16 +33,13 @@ def port(bundle: Path, out: Path, overwrite: bool, examples: int, measure: bool)
     """
     from vskd.bundle import Bundle
     from vskd.errors import BundleError
-    from vskd.writing import disk_errors, write_folder
+    from vskd.writing import disk_errors, refuse_replacing, write_folder
     from vskd_export.ports.c.port import port_of, table_bytes
 
-    if out.exists() and not overwrite:
-        raise BundleError(f"{out} exists", hint="Give another --out, or --overwrite")
-    if out.exists() and not (out / "vskd_core.h").is_file():
-        raise BundleError(f"{out} is no port, and is not replaced", hint="Give another --out")
+    refuse_replacing(out, mark="vskd_core.h", what="port", kind=BundleError, overwrite=overwrite)
     made = port_of(Bundle.open(bundle), examples=examples)
     with disk_errors(out, BundleError, hint="Make room, or give another --out"):
-        write_folder(out, {name: text.encode() for name, text in made.files.items()}, replace=out.exists())
+        write_folder(out, {name: text.encode() for name, text in made.files.items()}, replace=overwrite)
     say(f"{out}: {made.model} in C; {table_bytes(made.plan) / 1000:.1f} kB of tables, arena {made.arena.size} bytes")
     if measure:
         _measure(made)

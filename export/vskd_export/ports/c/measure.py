@@ -7,8 +7,6 @@ system; without them nothing is measured, and the reason is told.
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +15,13 @@ from typing import Any
 
 from vskd.errors import EngineError
 from vskd_export.ports.c.port import CORE_SOURCES, SELFTEST_SOURCES, Port, board_source
+from vskd_export.ports.programs import missing, run
 
-COMPILER, SIZE, EMULATOR = "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm"
+COMPILER, SIZE, EMULATOR = TOOLS = "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm"
 FLAGS = ("-std=gnu99", "-O2", "-ffp-contract=off", "-mthumb", "-ffunction-sections", "-fdata-sections")
 
-#: Memory of the emulated boards for data and stack, and for a program that never ends the time it is given, s.
-_RAM, _TIMEOUT_S = 0x80000, 600.0
+#: Memory of the emulated boards for data and stack.
+_RAM = 0x80000
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,6 @@ class OnBoard:
     events_equal: int
 
 
-def missing_tools(names: Sequence[str] = (COMPILER, SIZE, EMULATOR)) -> str:
-    """The programs that are not there, in words; empty where all are."""
-    missing = [name for name in names if shutil.which(name) is None]
-    return f"{' and '.join(missing)} not found" if missing else ""
-
-
 def measure(port: Port, board: Board) -> OnBoard:
     """Compile a port for a board and run it in the emulator.
 
@@ -93,7 +86,7 @@ def measure(port: Port, board: Board) -> OnBoard:
     ------
     EngineError : a program is missing, or one of them failed
     """
-    if reason := missing_tools():
+    if reason := missing(TOOLS):
         raise EngineError(f"nothing can be measured for {board.processor}: {reason}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -129,23 +122,6 @@ def write_sources(port: Port, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     for name in ("startup.c", "memory.ld", "firmware.c", "measure.c"):
         (folder / "board" / name).write_text(board_source(name), encoding="utf-8")
-
-
-def run(command: Sequence[str], folder: Path, *, purpose: str, codes: Sequence[int] = (0,)) -> str:
-    """A program's standard output; it ends with one of these exit codes.
-
-    Raises
-    ------
-    EngineError : it failed, or did not end
-    """
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise EngineError(f"{purpose} did not end within {_TIMEOUT_S:.0f} s") from error
-    if done.returncode not in codes:
-        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-        raise EngineError(f"{purpose} failed (exit code {done.returncode}): {tail}")
-    return done.stdout
 
 
 def _link(folder: Path, board: Board, name: str, sources: Sequence[str], options: Sequence[str]) -> Path:

@@ -9,25 +9,21 @@ from importlib.resources import files
 import numpy as np
 
 from vskd.bundle import Bundle
-from vskd.checks.golden import read_golden
-from vskd.checks.golden_stream import read_golden_stream
 from vskd.contract import Contract
-from vskd.engines.plan import read_plan
-from vskd.errors import BundleError
-from vskd.manifest import RECIPE_ALIASES, ModelEntry
 from vskd.plan.steps import Convolution, Plan
 from vskd_export.ports.arena import Arena, arena_of, row_length
 from vskd_export.ports.c.core import ALL_ROOMS, core_source, header, rule_macros, source
 from vskd_export.ports.c.golden import golden_header
 from vskd_export.ports.c.model import model_macros, model_source
-from vskd_export.ports.golden import Replay, Windows, golden_replays, golden_windows
+from vskd_export.ports.golden import Replay, Windows, bundle_golden
+from vskd_export.ports.planned import Planned, planned
 from vskd_export.ports.rules import rules_of
 
 #: Of a folder: what a firmware compiles, and what the self-test adds.
 CORE_SOURCES = ("vskd_core.c", "wrist.c")
 SELFTEST_SOURCES = ("selftest.c", "selftest_main.c")
 
-_COPIED = ("vskd_core.h", "vskd_model.h", "selftest.c", "selftest.h", "selftest_main.c", "main.c", "CMakeLists.txt")
+_COPIED = ("selftest.c", "selftest.h", "selftest_main.c", "main.c", "CMakeLists.txt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,22 +44,6 @@ class Port:
     arena: Arena
 
 
-def integer_model(bundle: Bundle) -> ModelEntry:
-    """The model that ports are made of.
-
-    Raises
-    ------
-    BundleError : the bundle has no int8 model for TensorFlow Lite
-    """
-    for entry in bundle.models:
-        if (entry.format, entry.recipe) == ("tflite", RECIPE_ALIASES["int8"]):
-            return entry
-    raise BundleError(
-        f"{bundle.path.name} has no int8 model for TensorFlow Lite, which a port is made of",
-        hint="Export the run again with the recipe int8",
-    )
-
-
 def port_of(bundle: Bundle, *, examples: int = 0) -> Port:
     """Write a bundle in C.
 
@@ -78,47 +58,46 @@ def port_of(bundle: Bundle, *, examples: int = 0) -> Port:
     EngineError : the model holds an operator that a plan has no step for
     ContractError : the core cannot hold the contract, or compare examples by it
     """
-    model = integer_model(bundle).file
-    contract, plan = read_plan(bundle.read(model), name=model)
-    rules_of(contract, examples=examples)  # what no core can hold is refused before anything is replayed
-    windows = golden_windows(contract, plan, read_golden(bundle))
-    replays = golden_replays(contract, plan, read_golden_stream(bundle).cases, bundle.read_text)
-    return make_port(contract, plan, windows, replays, name=bundle.path.name, model=model, examples=examples)
+    model = planned(bundle)
+    rules_of(model.contract, examples=examples)  # what no core can hold is refused before anything is replayed
+    windows, replays = bundle_golden(bundle, model.plan)
+    return make_port(model, windows, replays, name=bundle.path.name, examples=examples)
 
 
-def make_port(
-    contract: Contract,
-    plan: Plan,
-    windows: Windows,
-    replays: Sequence[Replay],
-    *,
-    name: str,
-    model: str,
-    examples: int = 0,
-) -> Port:
-    """Write a plan and its contract in C.
+def core_files(model: Planned, arena: Arena, *, examples: int = 0) -> dict[str, str]:
+    """The core and the model: all that a compiler needs, name -> text.
+
+    Raises
+    ------
+    EngineError, ContractError : as of ``port_of``
+    """
+    macros = rule_macros(rules_of(model.contract, examples=examples), embedding=model.embedding_size)
+    return {
+        **{file: source(file) for file in ("vskd_core.h", "vskd_model.h")},
+        "wrist.h": header(macros | model_macros(model.contract, model.plan, arena)),
+        "wrist.c": model_source(model.contract, model.plan, arena),
+        "vskd_core.c": core_source(ALL_ROOMS),
+    }
+
+
+def make_port(model: Planned, windows: Windows, replays: Sequence[Replay], *, name: str, examples: int = 0) -> Port:
+    """Write a model in C.
 
     Parameters
     ----------
-    contract, plan : of the model
+    model : with its contract
     windows, replays : for the self-test
-    name, model : of the bundle and of its file, for the README
+    name : of the bundle, for the README
     examples : of a wearer, that the state reserves memory for
 
     Raises
     ------
     EngineError, ContractError : as of ``port_of``
     """
-    arena = arena_of(plan)
-    embedding = plan.tensors[plan.embedding].size if plan.embedding is not None else 0
-    macros = rule_macros(rules_of(contract, examples=examples), embedding=embedding)
-    made = {file: source(file) for file in _COPIED} | {
-        "wrist.h": header(macros | model_macros(contract, plan, arena)),
-        "wrist.c": model_source(contract, plan, arena),
-        "vskd_core.c": core_source(ALL_ROOMS),
-        "golden.h": golden_header(contract, windows, replays),
-    }
-    port = Port(made, model, contract, plan, arena)
+    arena = arena_of(model.plan)
+    made = {file: source(file) for file in _COPIED} | core_files(model, arena, examples=examples)
+    made["golden.h"] = golden_header(model.contract, windows, replays)
+    port = Port(made, model.file, model.contract, model.plan, arena)
     counts = {"windows": len(windows.names), "events": sum(len(replay.events) for replay in replays)}
     made["README.md"] = _readme(port, name=name, examples=examples, **counts)
     return port

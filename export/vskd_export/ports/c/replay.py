@@ -11,8 +11,10 @@ from pathlib import Path
 from vskd.bundle import Bundle
 from vskd.checks.selftest import Check
 from vskd.errors import VskdError
-from vskd_export.ports.c.measure import run, write_sources
+from vskd_export.ports.c.measure import write_sources
 from vskd_export.ports.c.port import CORE_SOURCES, SELFTEST_SOURCES, Port, port_of
+from vskd_export.ports.golden import verdict
+from vskd_export.ports.programs import run
 
 #: C compilers, the first one found is taken.
 COMPILERS = ("cc", "gcc", "clang")
@@ -35,11 +37,8 @@ def replay(bundle: Bundle) -> Iterator[Check]:
     except VskdError as error:
         yield Check("port", f"C by {compiler}", str(error))
         return
-    windows = f"{found['windows_equal']} of {found['windows']} windows bit-equal"
-    events = f"{found['events_equal']} of {found['events']} events equal"
-    text = f"C by {compiler}: {windows}, {events}, state {found['state_bytes']} bytes"
-    is_equal = (found["windows_equal"], found["events_equal"]) == (found["windows"], found["events"])
-    yield Check("port", text, "" if is_equal else "the port in C is not the bundle's model; report it")
+    text, problem = verdict(f"C by {compiler}", found)
+    yield Check("port", f"{text}, state {found['state_bytes']} bytes", problem)
 
 
 def replayed(port: Port, compiler: str, *flags: str, emulator: Sequence[str] = ()) -> dict[str, float]:

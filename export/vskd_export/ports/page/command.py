@@ -42,14 +42,11 @@ def page(bundle: Path, out: Path, overwrite: bool, wasm: bool | None) -> None:
     """
     from vskd.bundle import Bundle
     from vskd.errors import BundleError
-    from vskd.writing import disk_errors, write_folder
+    from vskd.writing import disk_errors, refuse_replacing, write_folder
     from vskd_export.ports.page.files import WORKER, page_files
     from vskd_export.ports.page.model import model_of
 
-    if out.exists() and not overwrite:
-        raise BundleError(f"{out} exists", hint="Give another name, or --overwrite")
-    if out.exists() and not (out / WORKER).is_file():
-        raise BundleError(f"{out} exists and is no page; it is not replaced", hint="Give another name")
+    refuse_replacing(out, mark=WORKER, what="page", kind=BundleError, overwrite=overwrite)
     files = page_files(model_of(Bundle.open(bundle), compiles=_compiles(wasm)))
     with disk_errors(out, BundleError, hint="Nothing was left behind"):
         write_folder(out, files, replace=overwrite)

@@ -15,13 +15,11 @@ from vskd.bundle_files import CONTRACT
 from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.encoders.gaf import FLAT_G, LARGEST_G
-from vskd.plan.encode import encoded_shape
-from vskd.plan.lower import plan_of
 from vskd.plan.steps import Plan
 from vskd.wearer.profile import MOST_EXAMPLES
 from vskd.wearer.recording import STILL_G
-from vskd_export.ports.c.port import integer_model
 from vskd_export.ports.page.wasm import compiled
+from vskd_export.ports.planned import integer_model, planned
 from vskd_export.ports.rules import rules_of
 
 #: In place of infinity, which JSON does not have: the largest float64.
@@ -65,20 +63,20 @@ def model_of(bundle: Bundle, *, served: Mapping[str, Any] | None = None, compile
     BundleError : no such model, or it was changed
     ContractError, EngineError : a contract that a core cannot hold; an operator that a plan does not know
     """
-    contract, entry = bundle.contract, integer_model(bundle)
-    bundle.model_path(entry)  # refuses a model of another contract
-    plan = plan_of(bundle.read(entry.file), encoded_shape(contract), name=entry.file)
-    header, arrays = plan_file(plan)
-    wasm = compiled(contract, plan) if compiles else None
+    bundle.model_path(integer_model(bundle))  # refuses a model of another contract
+    model = planned(bundle)
+    contract = model.contract
+    header, arrays = plan_file(model.plan)
+    wasm = compiled(model) if compiles else None
     page = {
         "name": bundle.path.resolve().name.removesuffix(".bundle"),
-        "model": entry.file,
+        "model": model.file,
         "bundle_sha256": bundle.sha256(),
         "contract_sha256": bundle.files[CONTRACT].sha256,
         "contract": to_mapping(contract),
         "rules": core_rules(contract),
         "encoding": encoding(contract),
-        "input": {"shape": plan.places.shape, "zero_point": plan.parts[0].zero_point},
+        "input": {"shape": model.plan.places.shape, "zero_point": model.plan.parts[0].zero_point},
         "wasm": dict(wasm.layout) if wasm else None,
         "served": dict(served) if served else None,
     }

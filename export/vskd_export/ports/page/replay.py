@@ -5,23 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from importlib.resources import as_file, files
 from typing import Any
 
 from vskd.bundle import Bundle
-from vskd.checks.golden import read_golden
-from vskd.checks.golden_stream import read_golden_stream
 from vskd.checks.selftest import Check
-from vskd.engines.plan import read_plan
-from vskd.errors import EngineError, VskdError
-from vskd_export.ports.c.port import integer_model
-from vskd_export.ports.golden import Replay, golden_replays, golden_windows
+from vskd.errors import VskdError
+from vskd_export.ports.golden import Replay, bundle_golden, verdict
 from vskd_export.ports.page.model import Model, model_of
 from vskd_export.ports.page.wasm import missing_tools
+from vskd_export.ports.planned import planned
+from vskd_export.ports.programs import run
 
-_TIMEOUT_S = 600
 _NAMES = {"js": "JavaScript", "wasm": "WebAssembly"}
 
 
@@ -42,11 +38,7 @@ def replay(bundle: Bundle) -> Iterator[Check]:
         yield Check("port", "page by node", str(error))
         return
     for engine, counts in found.items():
-        windows = f"{counts['windows_equal']} of {counts['windows']} windows bit-equal"
-        events = f"{counts['events_equal']} of {counts['events']} events equal"
-        is_equal = (counts["windows_equal"], counts["events_equal"]) == (counts["windows"], counts["events"])
-        problem = "" if is_equal else "the page does not compute what the bundle's model does; report it"
-        yield Check("port", f"page, {_NAMES[engine]} by node: {windows}, {events}", problem)
+        yield Check("port", *verdict(f"page, {_NAMES[engine]} by node", counts))
 
 
 def replayed(bundle: Bundle, model: Model, node: str) -> dict[str, dict[str, float]]:
@@ -56,10 +48,7 @@ def replayed(bundle: Bundle, model: Model, node: str) -> dict[str, dict[str, flo
     ------
     EngineError : node is too old for it, or does not end
     """
-    entry = integer_model(bundle)
-    contract, plan = read_plan(bundle.read(entry.file), name=entry.file)
-    windows = golden_windows(contract, plan, read_golden(bundle))
-    streams = golden_replays(contract, plan, read_golden_stream(bundle).cases, bundle.read_text)
+    windows, streams = bundle_golden(bundle, planned(bundle).plan)
     job = {
         **{name: model.page[name] for name in ("rules", "encoding", "wasm")},
         "plan": model.plan,
@@ -70,13 +59,9 @@ def replayed(bundle: Bundle, model: Model, node: str) -> dict[str, dict[str, flo
         "streams": [_stream(one) for one in streams],
     }
     with as_file(files("vskd_export.ports.page")) as folder:
-        command = [node, str(folder / "replay.mjs")]
-        done = subprocess.run(
-            command, input=json.dumps(job), capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
-        )
-    if done.returncode:
-        raise EngineError(f"node does not run the page's core: {done.stderr.strip()[-300:]}", hint="Update node to 18")
-    found: dict[str, dict[str, float]] = json.loads(done.stdout)
+        command, purpose = [node, str(folder / "replay.mjs")], "running the page's core by node"
+        text = run(command, purpose=purpose, stdin=json.dumps(job), hint="Update node to 18")
+    found: dict[str, dict[str, float]] = json.loads(text)
     return found
 
 

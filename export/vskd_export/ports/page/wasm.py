@@ -7,7 +7,6 @@ uses it. It imports nothing, and uses 128-bit SIMD; a browser without that gets 
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,13 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from vskd.contract import Contract
-from vskd.errors import EngineError
-from vskd.plan.steps import Plan
 from vskd_export.ports.arena import arena_of
-from vskd_export.ports.c.core import ALL_ROOMS, core_source, header, rule_macros, source
-from vskd_export.ports.c.model import model_macros, model_source
-from vskd_export.ports.rules import rules_of
+from vskd_export.ports.c.port import core_files
+from vskd_export.ports.planned import Planned
+from vskd_export.ports.programs import run
 
 #: All that the compiler needs: it links by the second.
 TOOLS = ("clang", "wasm-ld")
@@ -31,7 +27,6 @@ _FLAGS = (
     "-Wall", "-Wextra", "-Werror", "-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=65536",
 )  # fmt: skip
 _SOURCES = ("wrist.c", "vskd_core.c", "page.c")
-_TIMEOUT_S = 300
 
 
 @dataclass(frozen=True)
@@ -53,34 +48,22 @@ def missing_tools() -> tuple[str, ...]:
     return tuple(tool for tool in TOOLS if shutil.which(tool) is None)
 
 
-def compiled(contract: Contract, plan: Plan) -> Wasm:
+def compiled(model: Planned) -> Wasm:
     """Compile a network; both tools are installed.
 
     Raises
     ------
     EngineError : clang does not compile it
     """
-    arena = arena_of(plan)
-    embedding = plan.tensors[plan.embedding].size if plan.embedding is not None else 0
-    macros = rule_macros(rules_of(contract), embedding=embedding) | model_macros(contract, plan, arena)
+    plan, arena = model.plan, arena_of(model.plan)
     here = files("vskd_export.ports.page") / "wasm"
-    sources = {
-        **{name: source(name) for name in ("vskd_core.h", "vskd_model.h")},
-        **{name: (here / name).read_text(encoding="utf-8") for name in ("string.h", "page.c")},
-        "wrist.h": header(macros),
-        "wrist.c": model_source(contract, plan, arena),
-        "vskd_core.c": core_source(ALL_ROOMS),
-    }
+    own = {name: (here / name).read_text(encoding="utf-8") for name in ("string.h", "page.c")}
     with TemporaryDirectory() as folder:
-        for name, text in sources.items():
+        for name, text in (core_files(model, arena) | own).items():
             Path(folder, name).write_text(text, encoding="utf-8")
         command = [TOOLS[0], *_FLAGS, "-I.", *_SOURCES, "-o", "network.wasm"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
-        if done.returncode:
-            raise EngineError(
-                f"clang does not compile the network: {done.stderr.strip()[-600:]}",
-                hint="Update clang and lld, or leave the network to JavaScript: --no-wasm",
-            )
+        hint = "Update clang and lld, or leave the network to JavaScript: --no-wasm"
+        run(command, Path(folder), purpose="compiling the network by clang", hint=hint)
         content = Path(folder, "network.wasm").read_bytes()
     places = {"first": arena.tensors[0], "logits": arena.tensors[plan.logits], "bytes": arena.size}
     return Wasm(content, places | {"embedding": None if plan.embedding is None else arena.tensors[plan.embedding]})

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vskd.bundle import Bundle
-from vskd.checks.golden import read_golden
-from vskd.checks.golden_stream import read_golden_stream
-from vskd.engines.plan import read_plan
 from vskd.errors import VskdError
 from vskd.wearer.profile import MOST_EXAMPLES
-from vskd.writing import disk_errors, recover, refuse_unwritable, write_folder
-from vskd_export.ports.c.port import integer_model
-from vskd_export.ports.golden import golden_replays, golden_windows
+from vskd.writing import disk_errors, refuse_replacing, write_folder
+from vskd_export.ports.golden import bundle_golden
+from vskd_export.ports.planned import planned
 from vskd_export.ports.rules import rules_of
 from vskd_export.ports.watch.asset import network_file
 from vskd_export.ports.watch.golden import golden_file
@@ -62,24 +59,21 @@ def project_of(bundle: Bundle, *, examples: int | None = None) -> Project:
     BundleError : no int8 model for TensorFlow Lite, or a changed file
     EngineError : the model holds an operator that a plan has no step for
     """
-    contract = bundle.contract
+    made = planned(bundle)
+    contract, plan = made.contract, made.plan
     if examples is None:
         examples = MOST_EXAMPLES if contract.examples is not None else 0
     rules = rules_of(contract, examples=examples)
-    file = integer_model(bundle).file
-    model = bundle.read(file)
-    _, plan = read_plan(model, name=file)
-    windows = golden_windows(contract, plan, read_golden(bundle))
-    replays = golden_replays(contract, plan, read_golden_stream(bundle).cases, bundle.read_text)
+    windows, replays = bundle_golden(bundle, plan)
     written = {
         f"{KOTLIN}/Rules.kt": rules_kt().encode(),
         MARK: wrist_kt(rules, name="Wrist").encode(),
-        f"{KOTLIN}/About.kt": about_kt(bundle, file).encode(),
+        f"{KOTLIN}/About.kt": about_kt(bundle, made.file).encode(),
         f"{RESOURCES}/vskd/network.bin": network_file(contract, plan),
         f"{RESOURCES}/vskd/golden.bin": golden_file(windows, replays, contract.labels),
-        "app/src/litert/assets/model.tflite": model,
+        "app/src/litert/assets/model.tflite": bundle.read(made.file),
     }
-    return Project({**_template(bundle), **written}, file)
+    return Project({**_template(bundle), **written}, made.file)
 
 
 def _template(bundle: Bundle) -> dict[str, bytes]:
@@ -96,14 +90,7 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
     ------
     VskdError
     """
-    recover(folder)
-    refuse_unwritable(folder, VskdError)
-    if folder.exists() and not overwrite:
-        raise VskdError(f"{folder} exists", hint="Give another name, or --overwrite")
-    if folder.exists() and not (folder / MARK).is_file():
-        raise VskdError(
-            f"{folder} exists and is no project of vskd watch; it is not replaced", hint="Give another name"
-        )
+    refuse_replacing(folder, mark=MARK, what="project of vskd watch", kind=VskdError, overwrite=overwrite)
 
 
 def write_project(project: Project, folder: Path, *, overwrite: bool) -> None:

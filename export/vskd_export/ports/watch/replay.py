@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from vskd.bundle import Bundle
 from vskd.checks.selftest import Check
 from vskd.errors import VskdError
-from vskd_export.ports.c.measure import run
+from vskd_export.ports.programs import missing, run
 from vskd_export.ports.watch.project import KOTLIN, RESOURCES, Project, project_of
 
 TOOLS = ("kotlinc", "java")
@@ -22,8 +21,8 @@ QUICK = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC")
 
 def replay(bundle: Bundle) -> Iterator[Check]:
     """One line for ``vskd verify``: a bundle without a project, or a machine without Kotlin, is no fault."""
-    if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
-        yield Check("port", f"Kotlin: not replayed, {' and '.join(missing)} not found")
+    if reason := missing(TOOLS):
+        yield Check("port", f"Kotlin: not replayed, {reason}")
         return
     try:
         project = project_of(bundle)

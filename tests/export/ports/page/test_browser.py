@@ -25,10 +25,10 @@ from vskd.plan.lower import plan_of
 from vskd.plan.steps import Mean, Plan
 from vskd.sources.csv import Chunk
 from vskd.wearer.profile import Profile
-from vskd_export.ports.c.port import integer_model
 from vskd_export.ports.page.broadcast import Broadcast
 from vskd_export.ports.page.files import page_files
 from vskd_export.ports.page.model import Model, core_rules, model_of, plan_file
+from vskd_export.ports.planned import integer_model
 from vskd_training.datasets.folder.reader import FolderSource
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)

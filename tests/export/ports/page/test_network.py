@@ -28,10 +28,10 @@ from vskd.plan.steps import (
     Step,
     Tensor,
 )
-from vskd_export.ports.c.port import integer_model
 from vskd_export.ports.page import wasm as of_wasm
 from vskd_export.ports.page.model import encoding, plan_file
 from vskd_export.ports.page.wasm import Wasm, compiled, missing_tools
+from vskd_export.ports.planned import Planned, integer_model, planned
 
 pytestmark = NEEDS_NODE
 
@@ -85,7 +85,7 @@ def test_the_golden_windows_of_an_earlier_bundle(node, compiles):
     plan = plan_of(bundle.read(entry.file), encoded_shape(bundle.contract), name=entry.file)
     golden = read_golden(bundle).windows
     windows = np.concatenate([golden, windows_of(bundle.contract, 40, 0)])
-    same(node, bundle.contract, plan, windows, compiled(bundle.contract, plan) if compiles else None)
+    same(node, bundle.contract, plan, windows, compiled(Planned("model", bundle.contract, plan)) if compiles else None)
 
 
 SPECS = [
@@ -113,7 +113,7 @@ def test_every_encoder(node, spec, samples, compiles):
     first = Tensor((rows, columns, channels), 0.0078125, -3)
     means = Tensor((1, 1, channels), 0.0078125, 4)
     plan = Plan((first, means), parts, places, (Mean(0, 1, Rescaling(1_600_000_000, -6)),), 1, None)
-    wasm = compiled(contract, plan) if compiles else None
+    wasm = compiled(Planned("model", contract, plan)) if compiles else None
     same(node, contract, plan, windows_of(contract, 12, samples), wasm)
 
 
@@ -166,17 +166,21 @@ def chain(draw: np.random.Generator) -> Plan:
 def test_every_step(node, seed, compiles):
     contract = Contract(labels=("a", "b"), window=WindowSpec(samples=63, hop_samples=8), gaf=None, raw=RawSpec(("g",)))
     plan = chain(np.random.default_rng(seed))
-    same(node, contract, plan, windows_of(contract, 8, seed), compiled(contract, plan) if compiles else None)
+    same(
+        node,
+        contract,
+        plan,
+        windows_of(contract, 8, seed),
+        compiled(Planned("model", contract, plan)) if compiles else None,
+    )
 
 
 def test_what_clang_does_not_compile_is_an_error(monkeypatch):
     """Of a model that no compiler has seen, say: the clang of a machine may be older."""
-    bundle = Bundle.open(EARLIER)
-    entry = integer_model(bundle)
-    plan = plan_of(bundle.read(entry.file), encoded_shape(bundle.contract), name=entry.file)
+    model = planned(Bundle.open(EARLIER))
     monkeypatch.setattr(of_wasm, "TOOLS", (sys.executable, "wasm-ld"))
-    with pytest.raises(EngineError, match="clang does not compile the network"):
-        compiled(bundle.contract, plan)
+    with pytest.raises(EngineError, match=r"(?s)compiling the network by clang failed.*--no-wasm"):
+        compiled(model)
 
 
 @pytest.mark.parametrize("shift", [-31, -20, -1, 0, 1, 7])

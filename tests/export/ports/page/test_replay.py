@@ -50,7 +50,8 @@ def test_a_node_that_does_not_run_it_is_a_problem(monkeypatch):
     monkeypatch.setattr(of_replay.shutil, "which", lambda name: "/bin/false" if name == "node" else None)
     monkeypatch.setattr(of_replay, "missing_tools", lambda: ("clang",))
     (check,) = replay(Bundle.open(EARLIER))
-    assert "node does not run the page's core" in check.problem
+    assert "running the page's core by node failed (exit code 1)" in check.problem
+    assert "Update node to 18" in check.problem
 
 
 @pytest.mark.skipif(not missing_tools(), reason="clang and lld are installed")

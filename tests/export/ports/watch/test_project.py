@@ -132,7 +132,7 @@ def test_what_is_no_project_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(VskdError, match="mine exists and is no project of vskd watch; it is not replaced"):
         refuse_existing(tmp_path / "mine", overwrite=True)
     (tmp_path / "file").touch()
-    with pytest.raises(VskdError, match="file exists and is no project"):
+    with pytest.raises(VskdError, match="file is a file, and a project of vskd watch is a folder"):
         refuse_existing(tmp_path / "file", overwrite=True)
     with pytest.raises(VskdError, match=r"cannot write .*Not a directory"):
         write_project(Project({}, ""), tmp_path / "file" / "inside", overwrite=False)

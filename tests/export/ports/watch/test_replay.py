@@ -11,6 +11,7 @@ from export.ports.watch.kotlin_jvm import compiler
 from vskd.bundle import Bundle
 from vskd.checks.selftest import Check
 from vskd.errors import EngineError
+from vskd_export.ports import programs
 from vskd_export.ports.watch import replay
 from vskd_export.ports.watch.project import Project
 
@@ -18,7 +19,7 @@ from vskd_export.ports.watch.project import Project
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every tool is there."""
-    monkeypatch.setattr(replay.shutil, "which", lambda tool: tool)
+    monkeypatch.setattr(programs.shutil, "which", lambda tool: tool)
 
 
 def test_a_machine_with_kotlin_replays_the_bundle(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +31,7 @@ def test_a_machine_with_kotlin_replays_the_bundle(bundle: Bundle, monkeypatch: p
 
 
 def test_a_machine_without_kotlin_says_so(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay.shutil, "which", lambda _: None)
+    monkeypatch.setattr(programs.shutil, "which", lambda _: None)
     assert list(replay.replay(bundle)) == [Check("port", "Kotlin: not replayed, kotlinc and java not found")]
 
 
