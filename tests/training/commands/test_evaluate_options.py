@@ -11,7 +11,7 @@ import pytest
 from training.command_line import Command
 from vskd.engines import ENGINES
 from vskd.errors import DataError
-from vskd_training.commands import evaluate as command
+from vskd_training.commands import python
 from vskd_training.evaluation import evaluate as evaluation
 from vskd_training.evaluation import predictors, tables
 from vskd_training.runs.run import Run
@@ -28,11 +28,11 @@ def test_bundle_engine_recipe_and_folders_reach_the_library(
 
     monkeypatch.setattr(Run, "open", lambda path, role: SimpleNamespace(config=None, card={"role": role}))
 
-    def opened(config: object, root: Path, cache: Path) -> str:
+    def opened(config: object, root: Path, cache: Path, *, shown: bool) -> str:
         asked.update(root=root, cache=cache)
         return "experiment"
 
-    monkeypatch.setattr(command, "open_experiment", opened)
+    monkeypatch.setattr(python, "open_experiment", opened)
     monkeypatch.setattr(evaluation, "refuse_trained_on", lambda run, experiment: asked.update(checked=experiment))
     monkeypatch.setattr(evaluation, "windows_to_test", lambda *words: 1)
     monkeypatch.setattr(predictors, "bundle_predictor", stop)
@@ -56,7 +56,7 @@ def test_tables_and_plots_of_a_leaky_split_are_titled_so(
 
     found = SimpleNamespace(model="model.safetensors", engine="torch", leaky=leaky)
     monkeypatch.setattr(Run, "open", lambda path, role: SimpleNamespace(config=None, card={"role": "student"}))
-    monkeypatch.setattr(command, "open_experiment", lambda *words: None)
+    monkeypatch.setattr(python, "open_experiment", lambda *words, shown: None)
     monkeypatch.setattr(evaluation, "refuse_trained_on", lambda *words: None)
     monkeypatch.setattr(evaluation, "windows_to_test", lambda *words: 1)
     monkeypatch.setattr(predictors, "network_predictor", lambda *words: None)

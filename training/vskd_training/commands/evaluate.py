@@ -11,6 +11,7 @@ import click
 
 from vskd.commands.terminal import say
 from vskd.engines import ENGINE_NAMES
+from vskd_training.commands import python
 from vskd_training.commands.evaluate_stream import (
     StreamOptions,
     Tested,
@@ -19,7 +20,7 @@ from vskd_training.commands.evaluate_stream import (
     stream_options,
 )
 from vskd_training.commands.options import CACHE, ROOT
-from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
+from vskd_training.commands.terminal import show_table
 
 
 def _renamed(context: click.Context, parameter: click.Parameter, given: str | None) -> None:
@@ -106,28 +107,22 @@ def _evaluate_recordings(run: Path, tested: Tested, coverage: float, out: Path |
     from vskd.closed import to_mapping
     from vskd.errors import DataError
     from vskd.writing import refuse_unwritable
-    from vskd_training.evaluation import evaluate as evaluation
     from vskd_training.evaluation.files import DOCUMENT, write_evaluation
-    from vskd_training.evaluation.predictors import bundle_predictor, network_predictor
     from vskd_training.evaluation.tables import evaluation_sentences, evaluation_tables
     from vskd_training.runs.run import Run
 
     if out:
         refuse_unwritable(out / DOCUMENT, DataError)
-    bundle = tested.bundle
-    opened = Run.open(run, role="student" if bundle else None)
-    experiment = open_experiment(opened.config, tested.root, tested.cache)
-    evaluation.refuse_trained_on(opened, experiment)
-    with progress_bar("test windows") as bar:
-        total = evaluation.windows_to_test(opened, experiment)
-        predictor = (
-            bundle_predictor(
-                opened, bundle, engine=tested.engine, recipe=tested.recipe, progress=lambda done: bar(done, total)
-            )
-            if bundle
-            else network_predictor(opened, experiment)
-        )
-        result = evaluation.evaluate(opened, experiment, predictor, coverage=coverage)
+    result = python.evaluate(
+        run,
+        bundle=tested.bundle,
+        engine=tested.engine,
+        recipe=tested.recipe,
+        coverage=coverage,
+        root=tested.root,
+        cache=tested.cache,
+    )
+    opened = Run.open(run, role=None)
     title = f"{opened.card['role']} {run.name}, {result.model} on {result.engine}"
     title += " LEAKY" if result.leaky else ""
     for table in evaluation_tables(title, result):

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vskd.commands.terminal import say
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -55,3 +57,38 @@ def show_table(table: Table) -> None:
     from vskd.commands.rich_console import SafeConsole
 
     SafeConsole(stderr=True).print(table)
+
+
+def show_split(experiment: Experiment) -> None:
+    """Say who is on which side of the split, and what of the recordings takes no part."""
+    from vskd_training.datasets.signal_limits import slow_recordings
+    from vskd_training.evaluation.classes import class_windows, in_words, without_window
+
+    split = experiment.split
+    sides = {"train": split.train_subjects, "validation": split.validation_subjects, "test": split.test_subjects}
+    if experiment.sides.unlabelled:
+        sides["without labels"] = experiment.sides.unlabelled_subjects
+    subjects = "; ".join(f"{side} {', '.join(names) or 'none'}" for side, names in sides.items())
+    say(f"{experiment.prepared.name}, {split.protocol}: subjects {subjects}", err=True)
+    defects = experiment.prepared.defects
+    if defects:
+        left_out, doubtful = (sum(getattr(one, name) for one in defects) for name in ("left_out", "doubtful"))
+        doubt = f", {doubtful} doubtful" if doubtful else ""
+        in_part = len(defects) - left_out - doubtful
+        say(f"{left_out} recordings left out, {in_part} in part{doubt}; see `vskd data check`", err=True)
+    without = experiment.without_label()
+    if any(without.values()):
+        say(
+            f"recordings without a label: {without['distillation']} of training subjects, used in distillation; "
+            f"{without['unused']} of others, not used",
+            err=True,
+        )
+    if experiment.sides.unknown:
+        names, count = ", ".join(experiment.config.data.unknown_labels), len(experiment.sides.unknown)
+        say(f"left-out activities: {names} ({count} recordings of test subjects)", err=True)
+    words = in_words(class_windows(experiment), withheld=experiment.labels_withheld)
+    slow = slow_recordings(experiment.contract, experiment.prepared, range(len(experiment.prepared.infos)))
+    for line in (*words, *without_window(experiment), *([slow] if slow else [])):
+        say(line, err=True)
+    if split.leaky:
+        say("LEAKY: test subjects are also in the training; this says nothing about new subjects", err=True)
