@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 VSKD := $(BIN)/vskd
 DEMO := build/demo
-CONFIG := training/presets/demo.toml
+CONFIG := demo
 CACHE := --cache $(DEMO)/cache
 
 .PHONY: demo test test-all test-wheel lint lock clean

@@ -30,7 +30,7 @@ from vskd_training.models.encoder import GafLayer
 from vskd_training.models.resnet import resnet_trunk
 from vskd_training.settings import load_config
 
-PRESET = Path(__file__).parents[2] / "training" / "presets" / "utd-mhad-joints.toml"
+PRESET = "utd-mhad-joints"
 SET = (
     "threads=1",
     "data.subjects=['1', '3', '5', '7']",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -35,9 +34,6 @@ from .conftest import LABELS, Trained, request_for, silent, synthetic_windows
 
 FLOAT_TFLITE, INTEGER_TFLITE = "model.fp32.tflite", "model.w8a8-static-pc.tflite"
 FLOAT_ONNX, HALF_ONNX, INTEGER_ONNX = "model.fp32.onnx", "model.fp16.onnx", "model.w8a8-static-pc.onnx"
-
-
-PRESET = Path(__file__).parents[2] / "training" / "presets" / "demo.toml"
 
 
 @dataclass(frozen=True)
@@ -197,7 +193,7 @@ def test_inspect_says_what_a_raw_student_is_and_counts_its_weights_in_every_reci
 @pytest.mark.parametrize(("name", "size"), [("tiny", 2 * 28), ("watch", 2 * 36)])
 def test_what_inspect_says_of_the_students_with_a_name(name: str, size: int) -> None:
     """The channels that it takes, where an image student has its image; the cost from the graph; the pooled vector."""
-    config = load_config(PRESET, changes=(f"student={name}",))
+    config = load_config("demo", changes=(f"student={name}",))
     contract = config.contract(LABELS, "synthetic")
     words = dict(contract_in_words(contract))
     assert words["channels"] == "3 x 128, inside the model; the reading, held within +-16 g"

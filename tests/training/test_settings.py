@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -12,18 +13,40 @@ from typing import Any
 import pytest
 
 from vskd.closed import from_mapping, to_mapping
-from vskd.errors import ConfigError, DataError
+from vskd.errors import ConfigError
 from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.settings import Config, DataConfig, StudentConfig, load_config
+from vskd_training.settings.presets import preset_names
 from vskd_training.settings.students import STUDENTS
 
-PRESETS = Path(__file__).parents[2] / "training" / "presets"
 
-
-@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
-def test_presets_load_and_survive_the_run_card(path: Path) -> None:
-    config = load_config(path)
+@pytest.mark.parametrize("preset", preset_names())
+def test_presets_load_and_survive_the_run_card(preset: str) -> None:
+    config = load_config(preset)
     assert from_mapping(Config, to_mapping(config), where="card") == config
+
+
+def test_a_preset_is_found_by_its_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    assert load_config("folder") == load_config(Path("folder"))
+    assert load_config("folder").data.dataset == "folder"
+    with pytest.raises(ConfigError, match=r"the folder folder holds no run: it has no config.json"):
+        load_config("./folder")
+    with pytest.raises(
+        ConfigError, match=r"there is no preset, file or run 'utd-mhad-joint'\. Did you mean 'utd-mhad-j"
+    ):
+        load_config("utd-mhad-joint")
+
+
+def test_a_runs_folder_gives_its_config(tmp_path: Path, tiny_config_file: Path) -> None:
+    config = load_config(tiny_config_file, changes=("student=watch", "seed=5"))
+    (tmp_path / "config.json").write_text(json.dumps(to_mapping(config)))
+    assert load_config(tmp_path) == config
+    assert load_config(tmp_path, changes=("seed=6",)) == dataclasses.replace(config, seed=6)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"config\.json is not JSON"):
+        load_config(tmp_path)
 
 
 def test_overrides_take_toml_values_and_bare_words(tiny_config_file: Path) -> None:
@@ -136,7 +159,7 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     path.write_text("seed = = 1\n")
     with pytest.raises(ConfigError, match=r"broken.toml is not TOML"):
         load_config(path)
-    with pytest.raises(DataError, match=r"cannot read the config .*missing.toml"):
+    with pytest.raises(ConfigError, match=r"there is no preset, file or run '.*missing\.toml'"):
         load_config(tmp_path / "missing.toml")
 
 

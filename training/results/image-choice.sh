@@ -4,12 +4,11 @@
 #   training/results/image-choice.sh DIR OUT
 set -euo pipefail
 root=$1 out=$2
-preset=$(dirname "$0")/../presets/utd-mhad-whole.toml
 arm() {
   local name=$1
   shift
   for subject in 1 3 5 7; do
-    vskd train student --config "$preset" --root "$root" --cache "$out/cache" --out "$out/$name-$subject" \
+    vskd train student --config utd-mhad-whole --root "$root" --cache "$out/cache" --out "$out/$name-$subject" \
       --set threads=1 --set student.width=0.25 --set student_training.epochs=40 \
       --set "data.validation_subjects=['$subject']" "$@"
   done

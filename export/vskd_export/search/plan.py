@@ -23,6 +23,7 @@ from vskd_training.data.splits import folds_of, split_of
 from vskd_training.datasets.recording import RecordingInfo
 from vskd_training.loop.train import student_config
 from vskd_training.settings import Config, DataConfig, load_config
+from vskd_training.settings.presets import config_file
 from vskd_training.study.plan import Cell
 
 #: With two, one would train and one be tested.
@@ -109,12 +110,12 @@ def open_search(path: Path, *, root: Path | None, outer_fold: str) -> Search:
     ConfigError : a key, value or subject that cannot be
     """
     spec = read_spec(path)
-    config_file = (path.parent / spec.config).resolve()
-    config = _config(config_file, spec, outer_fold, ())
+    file = config_file(spec.config, beside=path.parent).resolve()
+    config = _config(file, spec, outer_fold, ())
     space = space_of(spec, config)
     infos = open_source(config.data, root).infos()
     subjects, left_out = _subjects(infos, config.data, spec)
-    search = Search(spec, config_file, outer_fold, space, subjects, left_out)
+    search = Search(spec, file, outer_fold, space, subjects, left_out)
     inner = _inner_data(config.data, spec, subjects, "")
     search = replace(search, folds=folds_of(infos, inner))
     for fold in search.folds:
@@ -123,9 +124,9 @@ def open_search(path: Path, *, root: Path | None, outer_fold: str) -> Search:
     return search
 
 
-def _config(config_file: Path, spec: SearchSpec, outer_fold: str, changes: Sequence[str]) -> Config:
+def _config(file: Path, spec: SearchSpec, outer_fold: str, changes: Sequence[str]) -> Config:
     fold = (f"data.fold={json.dumps(outer_fold)}",) if outer_fold else ()
-    return load_config(config_file, changes=(*spec.set, *fold, *changes))
+    return load_config(file, changes=(*spec.set, *fold, *changes))
 
 
 def _subjects(

@@ -3,7 +3,7 @@
 ::
 
     name = "watch"  # SEARCH.toml
-    config = "../presets/utd-mhad-whole.toml"
+    config = "utd-mhad-whole"  # a preset, a TOML file beside this one, or a run
     set = ["student_training.steps=600"]  # changes to the config, of every candidate and of the preset
 
     [space.student]  # the config's own sections and keys
@@ -82,7 +82,7 @@ class SearchSpec:
 
     Attributes
     ----------
-    name, config, set : as above; ``config`` relative to the search file
+    name, config, set : as above; ``config`` as ``--config``, a path relative to the search file
     space : section -> key -> its range
     subjects : the training subjects that choose; empty takes all of them
     folds : 0 leaves out one subject at a time; k deals them into k folds

@@ -4,7 +4,6 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -43,7 +42,6 @@ from vskd_training.settings import load_config
 
 from ..conftest import Trained
 
-DEMO = Path(__file__).parents[3] / "training" / "presets" / "demo.toml"
 MODEL = ModelEntry("model.onnx", "onnx", "fp32")
 
 
@@ -140,7 +138,7 @@ def test_every_kind_of_violation_has_two_remedies_and_they_name_what_exists() ->
     for recipe in re.findall(r"w8[a-z0-9.-]+|fp16", text):
         parse_recipes((recipe,))
     for key, value in re.findall(r"--set ([a-z.]+)=([0-9]+)", text):
-        load_config(DEMO, changes=(f"{key}={value}",))
+        load_config("demo", changes=(f"{key}={value}",))
 
 
 def measure(logits: list[list[float]], seen: Evidence) -> QuantizedParity:

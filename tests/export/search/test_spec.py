@@ -185,7 +185,7 @@ def test_changes_are_what_set_takes(write_search: WriteSearch) -> None:
 @pytest.mark.parametrize("path", sorted(SEARCHES.glob("*.toml")), ids=lambda path: path.stem)
 def test_a_committed_search_can_draw_every_raw_student_that_has_a_name(path: Path) -> None:
     spec = read_spec(path)
-    space = space_of(spec, load_config(path.parent / spec.config, changes=spec.set))
+    space = space_of(spec, load_config(spec.config, changes=spec.set))
     for student in (student for name, student in STUDENTS.items() if name != "paper"):
         keys = {f"{section}.{key}" for section, chosen in student.items() for key in chosen}
         assert keys <= {one.key for one in space.dimensions}

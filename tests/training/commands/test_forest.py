@@ -106,8 +106,7 @@ def test_an_arm_of_a_study(vskd: Command, tiny_config_file: Path, tiny_cache: Pa
 @pytest.mark.data
 def test_accuracy_on_utd_mhad(utd_mhad_root: Path, tmp_path: Path) -> None:
     """0.721 was measured elsewhere, on 128-sample whole recordings: odd subjects train, even ones are tested."""
-    preset = Path(__file__).parents[3] / "training" / "presets" / "utd-mhad-joints.toml"
-    config = load_config(preset, changes=("data.train_on_validation=true",))
+    config = load_config("utd-mhad-joints", changes=("data.train_on_validation=true",))
     experiment = Experiment.open(config, root=utd_mhad_root, cache=tmp_path / "cache", progress=None)
     card = train_forest(experiment, tmp_path / "run").card
     assert card["data"]["split"]["test"] == ["2", "4", "6", "8"]

@@ -230,7 +230,7 @@ def test_another_optimiser_is_refused(tiny_config_file: Path) -> None:
 
 
 def test_the_papers_recipe_is_the_papers() -> None:
-    config = load_config(Path(__file__).parents[3] / "training" / "presets" / "utd-mhad-paper.toml")
+    config = load_config("utd-mhad-paper")
     loss = config.loss
     assert (loss.ce, loss.kd, loss.distance, loss.angle, loss.semantic, loss.temperature) == (1, 0.01, 1, 1, 1, 4)
     assert (config.gaf.fields, config.gaf.scaling, config.gaf.size) == (("gasf",), "minmax", 224)

@@ -205,8 +205,7 @@ def test_other_subjects_are_refused(experiment: Experiment) -> None:
 def test_ones_own_recordings_are_joined_in_g(tmp_path: Path) -> None:
     """Files in m/s^2; the left-out subject has three clips, and the pauses rest at 1 g."""
     root = write_folder(tmp_path / "kitchen", subjects=3, duration_s=2.5)
-    preset = Path(__file__).parents[3] / "training" / "presets" / "folder.toml"
-    config = load_config(preset, changes=("data.fold='p2'", "data.view='none'"))
+    config = load_config("folder", changes=("data.fold='p2'", "data.view='none'"))
     experiment = Experiment.open(config, root=root, cache=tmp_path / "cache", progress=None)
     (stream,) = subject_streams(experiment, StreamSettings())
     assert stream.subject == "p2"
@@ -217,9 +216,11 @@ def test_ones_own_recordings_are_joined_in_g(tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_of_real_recordings_no_pause_jumps_as_recordings_do(utd_mhad_root: Path, tmp_path: Path) -> None:
-    preset = Path(__file__).parents[3] / "training" / "presets" / "utd-mhad-sliding.toml"
     experiment = Experiment.open(
-        load_config(preset, changes=("data.view='none'",)), root=utd_mhad_root, cache=tmp_path, progress=None
+        load_config("utd-mhad-sliding", changes=("data.view='none'",)),
+        root=utd_mhad_root,
+        cache=tmp_path,
+        progress=None,
     )
     streams = subject_streams(experiment, StreamSettings())
     assert [stream.subject for stream in streams] == ["2", "4", "6", "8"]

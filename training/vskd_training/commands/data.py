@@ -159,16 +159,16 @@ def _show_defects(report: DatasetReport, *, every: bool) -> None:
             say(f"    -> {way_out}")
 
 
-@data.command("recording", epilog="Example: vskd data recording --config C.toml --id a1_s2_t1 --out a1_s2_t1.csv")
+@data.command(
+    "recording", epilog="Example: vskd data recording --config utd-mhad-whole --id a1_s2_t1 --out a1_s2_t1.csv"
+)
 @CONFIG
 @SET
 @ROOT
 @CACHE
 @click.option("--id", "name", required=True, help="Of the recording, e.g. a1_s2_t1.")
 @click.option("--out", type=_FILE, required=True, help="CSV to write.")
-def recording(
-    config_file: Path, changes: tuple[str, ...], root: Path | None, cache: Path, name: str, out: Path
-) -> None:
+def recording(config_file: str, changes: tuple[str, ...], root: Path | None, cache: Path, name: str, out: Path) -> None:
     """Write one recording's accelerometer as a CSV that `vskd run` reads."""
     from vskd_training.data.stream_files import write_samples
     from vskd_training.settings import load_config
@@ -196,7 +196,7 @@ def virtual(root: Path, out: Path) -> None:
 
 @data.command("stream", epilog="Example: vskd data stream --run runs/student --root ~/data/utd-mhad --out streams")
 @click.option("--run", "run", type=click.Path(path_type=Path), default=None, help="Join its test subjects' recordings.")
-@click.option("--config", "config_file", type=_FILE, default=None, help="Synthetic data: generate one stream.")
+@click.option("--config", "config_file", default=None, help="Synthetic data: generate one stream.")
 @SET
 @ROOT
 @CACHE
@@ -212,7 +212,7 @@ def virtual(root: Path, out: Path) -> None:
 @click.option("--truth", type=_FILE, default=None, help="With --config: CSV start_s,end_s,label to write.")
 def stream(
     run: Path | None,
-    config_file: Path | None,
+    config_file: str | None,
     changes: tuple[str, ...],
     root: Path | None,
     cache: Path,
@@ -262,7 +262,7 @@ def _write_joined(
         say(f"{path}: {len(joined.spans)} recordings, {minutes:.1f} min; {joined.subject}.truth.csv", err=True)
 
 
-def _write_synthetic(config_file: Path, changes: tuple[str, ...], subject: str, out: Path, truth: Path) -> None:
+def _write_synthetic(config_file: str, changes: tuple[str, ...], subject: str, out: Path, truth: Path) -> None:
     from vskd.errors import ConfigError
     from vskd_training.data.stream_files import write_samples, write_truth
     from vskd_training.datasets.synthetic.generator import continuous

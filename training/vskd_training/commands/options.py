@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 CONFIG = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="TOML, see training/presets."
+    "--config", "config_file", required=True, help="A preset (see `vskd presets`), a TOML file, or a run's folder."
 )
 SET = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Override a key: gaf.size=96.")
 ROOT = click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")

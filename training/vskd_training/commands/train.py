@@ -78,7 +78,7 @@ def _network_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@train.command("teacher", epilog="Example: vskd train teacher --config training/presets/demo.toml --out runs/teacher")
+@train.command("teacher", epilog="Example: vskd train teacher --config demo --out runs/teacher")
 @_train_options
 @_network_options
 def teacher(**options: Any) -> None:
@@ -88,8 +88,8 @@ def teacher(**options: Any) -> None:
 
 @train.command(
     "student",
-    epilog="Example: vskd train student --config training/presets/demo.toml --teacher runs/teacher --out runs/student; "
-    "vskd train student --config training/presets/demo.toml --everybody --study runs/study --out runs/shipped",
+    epilog="Example: vskd train student --config demo --teacher runs/teacher --out runs/student; "
+    "vskd train student --config demo --everybody --study runs/study --out runs/shipped",
 )
 @_train_options
 @_network_options
@@ -113,7 +113,7 @@ def student(**options: Any) -> None:
     _train("student", **options)
 
 
-@train.command("forest", epilog="Example: vskd train forest --config training/presets/demo.toml --out runs/forest")
+@train.command("forest", epilog="Example: vskd train forest --config demo --out runs/forest")
 @_train_options
 def forest(**options: Any) -> None:
     """Train a random forest on hand-made features of each window.
@@ -127,7 +127,7 @@ def forest(**options: Any) -> None:
 def _train(
     kind: Kind,
     *,
-    config_file: Path,
+    config_file: str,
     changes: tuple[str, ...],
     allow_leak: bool,
     allow_missing_classes: bool,

@@ -32,9 +32,9 @@ from vskd.untrusted.documents import read_json
 from vskd.writing import disk_errors, refuse_unwritable, remove_folder, write_file
 from vskd_training.runs.versions import versions
 from vskd_training.settings import Config
+from vskd_training.settings.presets import RUN_CONFIG as CONFIG
 
 CARD = "run.json"
-CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 LOG = "log.jsonl"
 RESUME = "resume.pt"

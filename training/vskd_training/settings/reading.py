@@ -8,9 +8,12 @@ from typing import Any
 
 from vskd.closed import from_mapping
 from vskd.errors import ConfigError, DataError
-from vskd.untrusted.documents import read_toml
+from vskd.untrusted.documents import read_json, read_toml
 from vskd_training.settings.config import Config
+from vskd_training.settings.presets import config_file
 from vskd_training.settings.students import with_student
+
+_HINT = "`vskd presets` lists those that come with vskd"
 
 #: Keys that hold names of subjects and groups. These often are numbers, and a shell takes quotes away.
 _NAMES = (
@@ -25,27 +28,30 @@ _NAMES = (
 )
 
 
-def load_config(path: Path, *, changes: tuple[str, ...] = ()) -> Config:
-    """Read a config file.
+def load_config(config: str | Path, *, changes: tuple[str, ...] = ()) -> Config:
+    """Read a config.
 
     Parameters
     ----------
-    path : TOML
+    config : a preset's name, a TOML file, or a run's folder
     changes : ``"section.key=value"`` overrides, the value in TOML; ``"student=watch"`` names one of ``STUDENTS``
 
     Raises
     ------
     DataError : the file cannot be read
-    ConfigError : not TOML, or a key or value that does not exist; names the change that brought it in
+    ConfigError : no such preset, file or run; not TOML (of a run: JSON); a key or value that does not exist, with the
+        change that brought it in
     """
+    path = config_file(config)
+    kind, read = ("JSON", read_json) if path.suffix == ".json" else ("TOML", read_toml)
     try:
-        mapping = read_toml(path.read_text(encoding="utf-8"))
+        mapping = read(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"cannot read the config {path}: {error.strerror}", hint="See training/presets") from error
+        raise DataError(f"cannot read the config {path}: {error.strerror}", hint=_HINT) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8, at byte {error.start}", hint="Save it as UTF-8") from error
     except ValueError as error:
-        raise ConfigError(f"{path} is not TOML: {error}", hint="See training/presets") from error
+        raise ConfigError(f"{path} is not {kind}: {error}", hint=_HINT) from error
     try:
         return _changed(mapping, changes, where=path.name)
     except ConfigError:

@@ -248,7 +248,7 @@ def refuse_whole(contract: Contract, name: object) -> None:
     if contract.window.mode != "sliding":
         raise ConfigError(
             f"{name} decides on whole recordings, which a stream does not have",
-            hint="Train with window.mode = 'sliding', e.g. training/presets/utd-mhad-sliding.toml",
+            hint="Train with window.mode = 'sliding', e.g. --config utd-mhad-sliding",
         )
 
 

@@ -19,6 +19,7 @@ from vskd_training.data.sources import open_source
 from vskd_training.data.splits import folds_of
 from vskd_training.loop.train import student_config
 from vskd_training.settings import Config, load_config
+from vskd_training.settings.presets import config_file
 from vskd_training.study.spec import ArmSpec, StudySpec, TeacherSpec
 
 
@@ -98,20 +99,20 @@ def open_study(path: Path, *, root: Path | None) -> Study:
         raise DataError(f"cannot read the study {path}: {error.strerror}", hint="See training/studies") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    config_file = path.parent / spec.config
-    config = load_config(config_file, changes=spec.set)
+    file = config_file(spec.config, beside=path.parent)
+    config = load_config(file, changes=spec.set)
     folds = folds_of(open_source(config.data, root).infos(), config.data) or ("",)
-    cells = [cell for fold in folds for cell in _cells_of_fold(spec, config_file, fold)]
+    cells = [cell for fold in folds for cell in _cells_of_fold(spec, file, fold)]
     order = [*(teacher.name for teacher in spec.trained_teachers), *(arm.name for arm in spec.arm)]
-    hashes = {"study": _sha256(content), "config": _sha256(config_file.read_bytes())}
+    hashes = {"study": _sha256(content), "config": _sha256(file.read_bytes())}
     return Study(spec, hashes, tuple(sorted(cells, key=lambda cell: order.index(cell.item))))
 
 
-def _cells_of_fold(spec: StudySpec, config_file: Path, fold: str) -> Iterator[Cell]:
+def _cells_of_fold(spec: StudySpec, file: Path, fold: str) -> Iterator[Cell]:
     def config(item: TeacherSpec | ArmSpec, seed: int) -> Config:
         placed = (f'data.fold="{fold}"', f"seed={seed}")
         try:
-            return load_config(config_file, changes=(*spec.set, *item.set, *placed))
+            return load_config(file, changes=(*spec.set, *item.set, *placed))
         except ConfigError as error:
             raise ConfigError(f"{item.name!r} of the study {spec.name}: {error.message}", hint=error.hint) from error
 

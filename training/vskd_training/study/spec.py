@@ -3,7 +3,7 @@
 ::
 
     name = "scarce"  # STUDY.toml
-    config = "../presets/utd-mhad-joints.toml"
+    config = "utd-mhad-joints"  # a preset, a TOML file beside this one, or a run
     seeds = [0, 1, 2]
     set = ["data.train_on_validation=true"]  # changes to the config, of every cell
 
@@ -116,7 +116,7 @@ class StudySpec:
 
     Attributes
     ----------
-    name, config, seeds, set : as above; ``config`` relative to the study file
+    name, config, seeds, set : as above; ``config`` as ``--config``, a path relative to the study file
     arm, teacher, compare : as above
     decisions : what every score counts: one decision per ``recording``, or one per ``window``
     """
