@@ -28,6 +28,7 @@ from vskd.stream.health import RATE_CHECK_S
 from vskd.stream.samples import LARGEST, factor_to_g
 from vskd.wearer.features import AMPLITUDES, SHORTEST
 from vskd.wearer.profile import MOST_EXAMPLES
+from vskd.wearer.recording import STILL_G
 from vskd.wearer.rule import FULL, NOTHING
 
 #: A core's label is one byte, and the last values of it are no activities.
@@ -114,7 +115,9 @@ class Rules:
     same_time_s : times closer than this are one
     exp_least, exp_log2_e, exp_ln2_high, exp_ln2_low, exp_terms : see the module
     examples : of a wearer, held at the most; 0 without a profile
-    uses_means : an activity's score is the cosine to the mean of its examples; else that to the nearest
+    uses_means, uses_ridge : an activity's score is the cosine to the mean of its examples, or of a ridge regression;
+        else the cosine to the nearest
+    ridge : the regression's penalty
     example_logits, example_weights, example_neutral : by an activity's number of examples, from 1 on; the last ones
         also with more
     spectrum : share of the window's spectrum in a cosine
@@ -122,6 +125,7 @@ class Rules:
     shortest : a shorter vector is taken to be so long
     full : the largest integer of a rounded feature
     nothing : a feature without a larger entry says nothing
+    still_g : a window whose axes vary by less, all together, is no example
     """
 
     labels: tuple[str, ...]
@@ -211,6 +215,8 @@ class Rules:
     exp_terms: tuple[float, ...]
     examples: int
     uses_means: bool
+    uses_ridge: bool
+    ridge: float
     example_logits: tuple[float, ...]
     example_weights: tuple[float, ...]
     example_neutral: tuple[float, ...]
@@ -219,6 +225,7 @@ class Rules:
     shortest: float
     full: int
     nothing: float
+    still_g: float
 
     def features(self, embedding: int) -> int:
         """Integers of one example, of a model whose embedding has so many values."""
@@ -273,17 +280,10 @@ def _refuse(contract: Contract, examples: int) -> None:
     ):
         if value > most:
             raise ContractError(f"a core holds at most {most} {what}, and this one needs {value}", hint=way_out)
-    if not examples:
-        return
-    if contract.examples is None:
+    if examples and contract.examples is None:
         raise ContractError(
             "this contract does not say how a wearer's examples count, and the core shall hold some",
             hint="Ask for 0 examples, or train with validation subjects by this version of vskd",
-        )
-    if contract.examples.score == "ridge":
-        raise ContractError(
-            "a core cannot score a wearer's examples by 'ridge', only by 'nearest' or 'means'",
-            hint="Ask for 0 examples, or fit examples.score to one of these",
         )
 
 
@@ -461,6 +461,8 @@ def _of_examples(spec: ExamplesSpec | None, examples: int) -> dict[str, Any]:
     return {
         "examples": examples,
         "uses_means": spec is not None and spec.score == "means",
+        "uses_ridge": spec is not None and spec.score == "ridge",
+        "ridge": spec.ridge if spec else 0.0,
         "example_logits": tuple(one.logits for one in weights),
         "example_weights": tuple(one.examples for one in weights),
         "example_neutral": tuple(one.neutral for one in weights),
@@ -469,4 +471,5 @@ def _of_examples(spec: ExamplesSpec | None, examples: int) -> dict[str, Any]:
         "shortest": SHORTEST,
         "full": FULL,
         "nothing": NOTHING,
+        "still_g": STILL_G,
     }

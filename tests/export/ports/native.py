@@ -120,6 +120,8 @@ class Core:
         self.at = ctypes.c_void_p((ctypes.addressof(self._state) + 15) // 16 * 16)
         self._calls = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(_Event))(self._take)
         self._features: list[Any] = []
+        self._example = ctypes.create_string_buffer(8 * 2048 + 16)
+        self._enrols = False
         self.events: list[Plain] = []
 
     @property
@@ -130,6 +132,9 @@ class Core:
     def begin(self, unit: Unit, axes: str, time_unit: TimeUnit, examples: list[tuple[int, bytes]]) -> Core:
         """Start afresh, with a wearer's examples: labels and features."""
         self.events, self._time_unit, self._features = [], time_unit, []
+        self._enrols = hasattr(self.library, "vskd_example_begin")
+        if self._enrols:
+            self.library.vskd_example_begin(self._example)
         signs = [(-1 if "-" in part else 1) * ("xyz".index(part.strip("+-")) + 1) for part in axes.split(",")]
         given = (ctypes.c_int8 * 3)(*signs)
         assert not self.library.vskd_init(
@@ -155,10 +160,13 @@ class Core:
     def finish(self) -> bool:
         return not self.library.vskd_finish(self.at)
 
-    def feature(self, window: NDArray[np.float32], count: int) -> bytes:
+    def add_window(self, window: NDArray[np.float32]) -> None:
+        self.library.vskd_example_add(self._example, self.at, window.ctypes.data_as(ctypes.c_void_p))
+
+    def example(self, count: int) -> bytes | None:
+        """The windows since ``begin`` as one example of so many values; None where they are none."""
         found = (ctypes.c_int8 * count)()
-        assert not self.library.vskd_feature(self.at, window.ctypes.data_as(ctypes.c_void_p), found)
-        return bytes(found)
+        return None if self.library.vskd_example_end(self._example, found) else bytes(found)
 
     def health(self) -> dict[str, Any]:
         found = self.library.health_of(self.at).contents
@@ -171,6 +179,8 @@ class Core:
 
     def _take(self, _: object, event: Any) -> None:
         one = event.contents
+        if self._enrols:
+            self.library.vskd_example_take(self._example, self.at, event)
         self.events.append(
             Plain(
                 label=one.label,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vskd.contract import (
@@ -28,13 +28,14 @@ from vskd.contract import (
     SignalSpec,
     WindowSpec,
 )
-from vskd.errors import ContractError
+from vskd.errors import ContractError, ProfileError, StreamError
 from vskd.wearer.features import joined
-from vskd.wearer.rule import rounded
+from vskd.wearer.recording import LONGEST_S, Samples, example_windows
+from vskd.wearer.rule import example_of
 from vskd_export.ports.c.core import rule_macros
 from vskd_export.ports.rules import rules_of
 
-from .adversary import Recipe, Stream, made, recipes
+from .adversary import PER_SECOND, Recipe, Stream, made, recipes
 from .native import EMBEDDING, WARNINGS, Core, Plain, Runtime, StandIn, compiled, write_core
 
 LOW_PASS = LowPassSpec(taps=(0.6, 0.5, 0.3, 0.1, -0.05, -0.06, -0.02, 0.0, 0.0), taps_per_period=4)
@@ -78,6 +79,7 @@ CONTRACTS = {
         examples=ExamplesSpec("means", WEIGHTS, spectrum=0.7),
         decision=DecisionSpec(smoothing=0.5, unknown_below_cosine=0.6, no_signal_after_s=1.0),
     ),
+    "ridge": _with(examples=ExamplesSpec("ridge", WEIGHTS, ridge=0.05)),
 }
 EXAMPLES = 5
 BuildCore = Callable[[str], Core]
@@ -155,6 +157,35 @@ def replay(core: Core, name: str, recipe: Recipe, stream: Stream) -> None:
     assert found == expected
 
 
+def example_of_recording(contract: Contract, recipe: Recipe, stream: Stream) -> bytes | None:
+    """The rounded feature of a whole stream, as ``vskd enroll`` makes it; None where it is no example."""
+    assert contract.examples is not None
+    samples = Samples(stream.times, stream.xyz, recipe.unit, recipe.axes, recipe.time_unit)
+    engine, share = StandIn(len(contract.labels)), contract.examples.spectrum
+    try:
+        windows = example_windows(contract, samples)
+        features = [joined(engine.infer_both(one.samples)[1], one.samples, share) for one in windows]
+        return example_of(np.stack(features)).tobytes()
+    except ProfileError:
+        return None
+
+
+@pytest.mark.parametrize("name", ["nearest", "means"])
+@given(recipe=recipes)
+@settings(max_examples=60)
+def test_the_example_of_a_recording_is_the_runtime_s_to_the_bit(core_of: BuildCore, name: str, recipe: Recipe) -> None:
+    stream, contract = made(recipe), CONTRACTS[name]
+    assume(abs(float(stream.times[-1] - stream.times[0])) / PER_SECOND[recipe.time_unit] < LONGEST_S)
+    core = core_of(name).begin(recipe.unit, recipe.axes, recipe.time_unit, [])
+    is_believed = core.push(stream.times, stream.xyz, 0.0) and core.finish()
+    try:
+        expected = example_of_recording(contract, recipe, stream)
+    except StreamError:
+        assert not is_believed
+    else:
+        assert core.example(rules_of(contract).features(EMBEDDING)) == expected
+
+
 @pytest.mark.parametrize("name", CONTRACTS)
 @given(recipe=recipes)
 @settings(max_examples=40)
@@ -163,19 +194,23 @@ def test_events_and_health_are_the_runtime_s(core_of: BuildCore, name: str, reci
 
 
 @pytest.mark.parametrize("name", ["nearest", "means"])
-@given(seed=st.integers(0, 2**32 - 1), size_g=st.sampled_from([1e-30, 0.01, 1.0, 8.0, 1e30]))
-@settings(max_examples=30)
-def test_the_feature_of_a_window_is_the_runtime_s_example(
-    core_of: BuildCore, name: str, seed: int, size_g: float
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    sizes_g=st.lists(st.sampled_from([1e-30, 0.01, 1.0, 8.0, 1e30]), min_size=1, max_size=9),
+)
+@settings(max_examples=60)
+def test_windows_of_any_size_are_one_example_as_in_python(
+    core_of: BuildCore, name: str, seed: int, sizes_g: list[float]
 ) -> None:
-    contract = CONTRACTS[name]
+    contract, generator = CONTRACTS[name], np.random.default_rng(seed)
     assert contract.examples is not None
-    window = np.random.default_rng(seed).normal(0, size_g, (3, contract.window.samples)).astype(np.float32)
-    embedding = StandIn(len(contract.labels)).infer_both(window)[1]
-    expected = rounded(joined(embedding, window, contract.examples.spectrum))
-    assert expected is not None
-    found = core_of(name).begin("g", "x,y,z", "s", []).feature(window, len(expected))
-    assert np.frombuffer(found, np.int8).tolist() == expected.tolist()
+    windows = [generator.normal(0, size_g, contract.window_shape).astype(np.float32) for size_g in sizes_g]
+    engine, share = StandIn(len(contract.labels)), contract.examples.spectrum
+    expected = example_of(np.stack([joined(engine.infer_both(one)[1], one, share) for one in windows]))
+    core = core_of(name).begin("g", "x,y,z", "s", [])
+    for window in windows:
+        core.add_window(window)
+    assert core.example(len(expected)) == expected.tobytes()
 
 
 def test_a_call_that_cannot_be_is_refused(core_of: BuildCore) -> None:
@@ -244,7 +279,7 @@ check()
 """
 
 
-@pytest.mark.parametrize("name", ["usual", "each sample", "means"])
+@pytest.mark.parametrize("name", ["ridge", "each sample", "means"])
 def test_sanitizers_find_nothing(tmp_path: Path, name: str) -> None:
     """Python cannot load a library with clang's address sanitizer unless its runtime comes first."""
     if shutil.which("clang") is None:

@@ -110,7 +110,6 @@ def test_the_parts_of_ln_2_have_more_bits_than_one_float64() -> None:
         ({"window": WindowSpec(samples=5000, hop_samples=5000)}, 0, "at most 4096 samples in a window"),
         ({"window": WindowSpec(rate_hz=2000.0, samples=4096, hop_samples=1)}, 0, "marks of the sensor's rate.*4099"),
         ({}, 2, "does not say how a wearer's examples count"),
-        ({"examples": ExamplesSpec("ridge", WEIGHTS)}, 2, "'ridge', only by 'nearest' or 'means'"),
         ({"examples": ExamplesSpec("means", WEIGHTS)}, 257, "at most 256 examples of the wearer"),
     ],
 )
@@ -118,8 +117,3 @@ def test_what_a_core_cannot_hold_is_refused(changes: dict[str, Any], examples: i
     contract = dataclasses.replace(CONTRACTS[0], **changes)
     with pytest.raises(ContractError, match=message):
         rules_of(contract, examples=examples)
-
-
-def test_ridge_without_examples_is_no_matter() -> None:
-    contract = dataclasses.replace(CONTRACTS[0], examples=ExamplesSpec("ridge", WEIGHTS))
-    assert rules_of(contract).examples == 0

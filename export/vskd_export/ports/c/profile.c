@@ -1,6 +1,9 @@
 /* ---- profile: the wearer's own examples ---- */
 #if VSKD_EXAMPLES > 0
 
+/* A score is a sum over an activity's examples, and not the largest of them. */
+#define VSKD_ADDS_UP ((VSKD_USES_MEANS != 0) || (VSKD_USES_RIDGE != 0))
+
 static double dot(const int8_t *one, const int8_t *other)
 {
     int32_t sum = 0;
@@ -31,11 +34,6 @@ static bool has_examples(const vskd_decider *decider, int16_t label)
 #if VSKD_SPECTRUM_FEATURES > 0
 
 /* What gives a vector, the sum of whose squares this is, the length sqrt(share). */
-static float scaled(double value, double factor)
-{
-    return (float)(value * factor);
-}
-
 static double factor_for(double squares, double share)
 {
     return root(share) / larger(root(squares), VSKD_SHORTEST);
@@ -73,13 +71,14 @@ static void find_spectrum(const float window[3][VSKD_SAMPLES], double spectrum[V
 #endif
 
 /* The embedding that the network left in the arena, and beside it the spectrum of the window. */
-static void find_feature(const vskd_state *state, const float window[3][VSKD_SAMPLES], float feature[VSKD_FEATURES])
+static void find_feature(const vskd_state *state, const float window[3][VSKD_SAMPLES], double feature[VSKD_FEATURES])
 {
     const int8_t *const outputs = &state->arena[VSKD_EMBEDDING];
     int32_t place;
 
     for (place = 0; place < VSKD_EMBEDDING_SIZE; place++) {
-        feature[place] = VSKD_EMBEDDING_SCALE * (float)((int32_t)outputs[place] - (VSKD_EMBEDDING_ZERO_POINT));
+        feature[place] =
+            (double)(VSKD_EMBEDDING_SCALE * (float)((int32_t)outputs[place] - (VSKD_EMBEDDING_ZERO_POINT)));
     }
 #if VSKD_SPECTRUM_FEATURES > 0
     {
@@ -89,7 +88,7 @@ static void find_feature(const vskd_state *state, const float window[3][VSKD_SAM
 
         find_spectrum(window, spectrum);
         for (place = 0; place < VSKD_EMBEDDING_SIZE; place++) {
-            own += (double)feature[place] * (double)feature[place];
+            own += feature[place] * feature[place];
         }
         for (place = 0; place < VSKD_SPECTRUM_FEATURES; place++) {
             beside += spectrum[place] * spectrum[place];
@@ -97,10 +96,10 @@ static void find_feature(const vskd_state *state, const float window[3][VSKD_SAM
         own = factor_for(own, 1.0 - VSKD_SPECTRUM);
         beside = factor_for(beside, VSKD_SPECTRUM);
         for (place = 0; place < VSKD_EMBEDDING_SIZE; place++) {
-            feature[place] = scaled((double)feature[place], own);
+            feature[place] *= own;
         }
         for (place = 0; place < VSKD_SPECTRUM_FEATURES; place++) {
-            feature[VSKD_EMBEDDING_SIZE + place] = scaled(spectrum[place], beside);
+            feature[VSKD_EMBEDDING_SIZE + place] = spectrum[place] * beside;
         }
     }
 #else
@@ -108,8 +107,8 @@ static void find_feature(const vskd_state *state, const float window[3][VSKD_SAM
 #endif
 }
 
-/* A feature as integers within +-VSKD_FULL, half to even; false where it says nothing. */
-static bool round_feature(const float feature[VSKD_FEATURES], int8_t rounded[VSKD_FEATURES])
+/* A feature as integers within +-VSKD_FULL, in single precision, half to even; false where it says nothing. */
+static bool round_feature(const double feature[VSKD_FEATURES], int8_t rounded[VSKD_FEATURES])
 {
     const float to_whole = 12582912.0f; /* 3 * 2^22: beside it float32 holds no fractions */
     float largest = 0.0f;
@@ -117,7 +116,7 @@ static bool round_feature(const float feature[VSKD_FEATURES], int8_t rounded[VSK
     int32_t place;
 
     for (place = 0; place < VSKD_FEATURES; place++) {
-        const float size = (feature[place] < 0.0f) ? -feature[place] : feature[place];
+        const float size = (float)size_of(feature[place]);
 
         largest = (size > largest) ? size : largest;
     }
@@ -126,12 +125,71 @@ static bool round_feature(const float feature[VSKD_FEATURES], int8_t rounded[VSK
     }
     factor = (float)VSKD_FULL / largest;
     for (place = 0; place < VSKD_FEATURES; place++) {
-        const float shifted = (feature[place] * factor) + to_whole;
+        const float shifted = ((float)feature[place] * factor) + to_whole;
 
         rounded[place] = (int8_t)(shifted - to_whole);
     }
     return true;
 }
+
+static double cosine_of(const vskd_decider *decider, uint16_t one, uint16_t other)
+{
+    return dot(decider->example[one], decider->example[other]) / (decider->length[one] * decider->length[other]);
+}
+
+#if VSKD_USES_RIDGE
+
+static double *row_of(vskd_decider *decider, uint16_t row)
+{
+    return &decider->triangle[((uint32_t)row * ((uint32_t)row + 1u)) / 2u];
+}
+
+/* Cholesky's row of the newest example, of the cosines between all of them with the ridge on the diagonal. */
+static void extend_triangle(vskd_decider *decider, uint16_t newest)
+{
+    double *const own = row_of(decider, newest);
+    double rest = cosine_of(decider, newest, newest) + VSKD_RIDGE;
+    uint16_t place;
+    uint16_t before;
+
+    for (place = 0; place < newest; place++) {
+        const double *const row = row_of(decider, place);
+        double sum = cosine_of(decider, newest, place);
+
+        for (before = 0; before < place; before++) {
+            sum -= own[before] * row[before];
+        }
+        own[place] = sum / row[place];
+        rest -= own[place] * own[place];
+    }
+    own[newest] = root(rest);
+}
+
+/* Cosines to the examples become each example's part of its activity's score: the solution, forward and back. */
+static void solve_ridge(vskd_decider *decider, double cosine[VSKD_EXAMPLES])
+{
+    uint16_t place;
+    uint16_t other;
+
+    for (place = 0; place < decider->examples; place++) {
+        const double *const row = row_of(decider, place);
+
+        for (other = 0; other < place; other++) {
+            cosine[place] -= row[other] * cosine[other];
+        }
+        cosine[place] /= row[place];
+    }
+    for (place = decider->examples; place > 0u; place--) {
+        const double *const row = row_of(decider, (uint16_t)(place - 1u));
+
+        cosine[place - 1u] /= row[place - 1u];
+        for (other = 0; other < (place - 1u); other++) {
+            cosine[other] -= row[other] * cosine[place - 1u];
+        }
+    }
+}
+
+#endif
 
 /* The logits of the network's activities become the z of each label, of the network and the examples together. */
 static void mix_examples(vskd_state *state, double values[VSKD_MOST_LABELS])
@@ -140,7 +198,7 @@ static void mix_examples(vskd_state *state, double values[VSKD_MOST_LABELS])
     static const double weights[] = VSKD_EXAMPLE_WEIGHTS;
     static const double neutral[] = VSKD_EXAMPLE_NEUTRAL;
     vskd_decider *const decider = &state->decider;
-    float feature[VSKD_FEATURES];
+    double feature[VSKD_FEATURES];
     int8_t rounded[VSKD_FEATURES];
     double cosine[VSKD_EXAMPLES];
     double nearest = -FOREVER;
@@ -161,6 +219,9 @@ static void mix_examples(vskd_state *state, double values[VSKD_MOST_LABELS])
     decider->cosine = decider->has_average
                           ? ((VSKD_SMOOTHING * nearest) + ((1.0 - VSKD_SMOOTHING) * decider->cosine))
                           : nearest;
+#if VSKD_USES_RIDGE
+    solve_ridge(decider, cosine);
+#endif
     for (label = 0; label < VSKD_CLASSES; label++) {
         values[label] /= VSKD_TEMPERATURE;
         top = larger(top, values[label]);
@@ -170,15 +231,15 @@ static void mix_examples(vskd_state *state, double values[VSKD_MOST_LABELS])
     }
     for (label = 0; label < decider->labels; label++) {
         const int32_t count = examples_of(decider, label);
-        double score = (VSKD_USES_MEANS != 0) ? 0.0 : -FOREVER;
+        double score = VSKD_ADDS_UP ? 0.0 : -FOREVER;
 
         if (count > 0) {
             const int32_t fitted = ((count < VSKD_EXAMPLE_LOGITS_COUNT) ? count : VSKD_EXAMPLE_LOGITS_COUNT) - 1;
 
             for (place = 0; place < decider->examples; place++) {
                 if (decider->label[place] == label) {
-                    score = (VSKD_USES_MEANS != 0) ? (score + (cosine[place] * decider->coefficient[label]))
-                                                   : larger(score, cosine[place]);
+                    score = VSKD_ADDS_UP ? (score + (cosine[place] * decider->coefficient[label]))
+                                         : larger(score, cosine[place]);
                 }
             }
             values[label] = top + (logits[fitted] * (values[label] - top)) + (weights[fitted] * (score - neutral[fitted]));
@@ -186,6 +247,7 @@ static void mix_examples(vskd_state *state, double values[VSKD_MOST_LABELS])
     }
 }
 
+#if VSKD_USES_RIDGE == 0
 /* What the cosines to the examples of a label are multiplied with: one over the length of the sum of their units. */
 static void find_coefficient(vskd_decider *decider, int16_t label)
 {
@@ -196,13 +258,13 @@ static void find_coefficient(vskd_decider *decider, int16_t label)
     for (one = 0; one < decider->examples; one++) {
         for (other = 0; other < decider->examples; other++) {
             if ((decider->label[one] == label) && (decider->label[other] == label)) {
-                square += dot(decider->example[one], decider->example[other]) /
-                          (decider->length[one] * decider->length[other]);
+                square += cosine_of(decider, one, other);
             }
         }
     }
     decider->coefficient[label] = 1.0 / larger(root(larger(square, 0.0)), VSKD_NOTHING);
 }
+#endif
 
 void vskd_profile_clear(vskd_state *state)
 {
@@ -228,18 +290,97 @@ vskd_status vskd_profile_add(vskd_state *state, int16_t label, const int8_t feat
     decider->length[decider->examples] = root(square);
     decider->examples++;
     decider->labels = (int16_t)((label == decider->labels) ? (label + 1) : decider->labels);
+#if VSKD_USES_RIDGE
+    extend_triangle(decider, (uint16_t)(decider->examples - 1u));
+    decider->coefficient[label] = 1.0;
+#else
     find_coefficient(decider, label);
+#endif
     reset_decision(decider);
     return VSKD_OK;
 }
 
-vskd_status vskd_feature(vskd_state *state, const float window[3][VSKD_SAMPLES], int8_t feature[VSKD_FEATURES])
+/* Whether the axes of a window vary by too little, all together, for an example. */
+static bool hardly_moves(const float window[3][VSKD_SAMPLES])
 {
-    float values[VSKD_FEATURES];
+    double square = 0.0;
+    uint32_t axis;
+    uint32_t place;
 
+    for (axis = 0; axis < 3u; axis++) {
+        double mean = 0.0;
+        double own = 0.0;
+
+        for (place = 0; place < VSKD_SAMPLES; place++) {
+            mean += (double)window[axis][place];
+        }
+        mean /= (double)VSKD_SAMPLES;
+        for (place = 0; place < VSKD_SAMPLES; place++) {
+            const double rest = (double)window[axis][place] - mean;
+
+            own += rest * rest;
+        }
+        square += own / (double)VSKD_SAMPLES;
+    }
+    return root(square) < VSKD_STILL_G;
+}
+
+/* Add what the network left in the arena. */
+static void add_feature(vskd_example *example, const vskd_state *state, const float window[3][VSKD_SAMPLES])
+{
+    double feature[VSKD_FEATURES];
+    double square = 0.0;
+    int32_t place;
+
+    find_feature(state, window, feature);
+    for (place = 0; place < VSKD_FEATURES; place++) {
+        square += feature[place] * feature[place];
+    }
+    square = root(square);
+    example->windows++;
+    if (square > VSKD_NOTHING) {
+        for (place = 0; place < VSKD_FEATURES; place++) {
+            example->sum[place] += feature[place] / square;
+        }
+    } else {
+        example->says_nothing = true;
+    }
+}
+
+void vskd_example_begin(vskd_example *example)
+{
+    memset(example, 0, sizeof *example);
+}
+
+void vskd_example_take(vskd_example *example, const vskd_state *state, const vskd_event *event)
+{
+    const bool was_asked = (event->reason == VSKD_REASON_NONE) || (event->reason == VSKD_REASON_IMPROBABLE) ||
+                           (event->reason == VSKD_REASON_UNLIKE);
+    const float(*const window)[VSKD_SAMPLES] = (const float(*)[VSKD_SAMPLES])state->stream.window;
+
+    if (was_asked && !hardly_moves(window)) {
+        add_feature(example, state, window);
+    }
+}
+
+void vskd_example_add(vskd_example *example, vskd_state *state, const float window[3][VSKD_SAMPLES])
+{
     run_network(state, window);
-    find_feature(state, window, values);
-    return round_feature(values, feature) ? VSKD_OK : VSKD_BAD_ARGUMENT;
+    add_feature(example, state, window);
+}
+
+vskd_status vskd_example_end(const vskd_example *example, int8_t feature[VSKD_FEATURES])
+{
+    double mean[VSKD_FEATURES];
+    int32_t place;
+
+    if ((example->windows == 0u) || example->says_nothing) {
+        return VSKD_BAD_ARGUMENT;
+    }
+    for (place = 0; place < VSKD_FEATURES; place++) {
+        mean[place] = example->sum[place] / (double)example->windows;
+    }
+    return round_feature(mean, feature) ? VSKD_OK : VSKD_BAD_ARGUMENT;
 }
 
 #endif

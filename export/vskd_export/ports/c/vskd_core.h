@@ -12,7 +12,7 @@
  *     at the end, if any:    vskd_finish(&state);
  *
  * C99. Nothing is allocated, nothing is global, and beside memcpy and memset nothing is called. Arithmetic is IEEE 754:
- * compile without -ffast-math and with -ffp-contract=off. No function may be called from within on_event.
+ * compile without -ffast-math and with -ffp-contract=off. From within on_event vskd_example_take alone may be called.
  */
 #ifndef VSKD_CORE_H
 #define VSKD_CORE_H
@@ -232,6 +232,9 @@ typedef struct {
     double cosine;
     double length[VSKD_EXAMPLES];
     double coefficient[VSKD_MOST_LABELS];
+#if VSKD_USES_RIDGE
+    double triangle[(VSKD_EXAMPLES * (VSKD_EXAMPLES + 1)) / 2]; /* Cholesky's, row by row */
+#endif
     const int8_t *example[VSKD_EXAMPLES];
     int16_t label[VSKD_EXAMPLES];
     uint16_t examples;
@@ -310,8 +313,24 @@ void vskd_profile_clear(vskd_state *state);
  * feature stays where it is, in flash or RAM, and must outlive the state; its largest value is +-VSKD_FULL. */
 vskd_status vskd_profile_add(vskd_state *state, int16_t label, const int8_t feature[VSKD_FEATURES]);
 
-/* The feature of one window, g, as an example of it; VSKD_BAD_ARGUMENT where the network sees nothing in it. */
-vskd_status vskd_feature(vskd_state *state, const float window[3][VSKD_SAMPLES], int8_t feature[VSKD_FEATURES]);
+/* An example in the making: the features of the windows of one performance, each at unit length, added up. */
+typedef struct {
+    double sum[VSKD_FEATURES];
+    uint32_t windows;
+    bool says_nothing; /* the network saw nothing in one of them */
+} vskd_example;
+
+void vskd_example_begin(vskd_example *example);
+
+/* From within on_event alone: the event's window becomes one of the example's, unless the network was not asked about it,
+ * or the wrist was still. Give a performance a stream of its own: vskd_init, its samples, vskd_finish. */
+void vskd_example_take(vskd_example *example, const vskd_state *state, const vskd_event *event);
+
+/* The same of one window, g, past the stream. */
+void vskd_example_add(vskd_example *example, vskd_state *state, const float window[3][VSKD_SAMPLES]);
+
+/* The example's feature, for vskd_profile_add; VSKD_BAD_ARGUMENT where there is no window, or the network sees nothing. */
+vskd_status vskd_example_end(const vskd_example *example, int8_t feature[VSKD_FEATURES]);
 #endif
 
 /* ---- what wrist.c gives ---- */

@@ -17,7 +17,6 @@ from vskd.contract import Contract
 from vskd.encoders.gaf import FLAT_G, LARGEST_G
 from vskd.plan.steps import Plan
 from vskd.wearer.profile import MOST_EXAMPLES
-from vskd.wearer.recording import STILL_G
 from vskd_export.ports.page.wasm import compiled
 from vskd_export.ports.planned import integer_model, planned
 from vskd_export.ports.rules import rules_of
@@ -85,9 +84,8 @@ def model_of(bundle: Bundle, *, served: Mapping[str, Any] | None = None, compile
 
 def core_rules(contract: Contract) -> dict[str, Any]:
     """The rules as ``core/classifier.js`` reads them; errors as of ``rules_of``."""
-    score = contract.examples.score if contract.examples else "ridge"
-    rules = to_mapping(rules_of(contract, examples=0 if score == "ridge" else MOST_EXAMPLES))
-    return {name: _LARGEST if value == math.inf else value for name, value in rules.items()} | {"still_g": STILL_G}
+    rules = to_mapping(rules_of(contract, examples=MOST_EXAMPLES if contract.examples else 0))
+    return {name: _LARGEST if value == math.inf else value for name, value in rules.items()}
 
 
 def encoding(contract: Contract) -> dict[str, Any]:

@@ -259,7 +259,7 @@ EXAMPLES = ExamplesSpec(
 )
 
 
-@pytest.mark.parametrize("score", ["nearest", "means"])
+@pytest.mark.parametrize("score", ["nearest", "means", "ridge"])
 @pytest.mark.parametrize("spectrum", [0.0, 0.6])
 def test_the_wearers_examples_decide_alike(node, score, spectrum):
     spec = dataclasses.replace(EXAMPLES, score=score, spectrum=spectrum)

@@ -65,6 +65,7 @@ CONTRACTS = {
         decision=dataclasses.replace(_FULL.decision, unknown_below_cosine=0.8),
     ),
     "Means": dataclasses.replace(_FULL, examples=ExamplesSpec("means", _EXAMPLES)),
+    "Ridge": dataclasses.replace(_FULL, examples=ExamplesSpec("ridge", _EXAMPLES, ridge=0.2)),
 }
 
 

@@ -143,7 +143,6 @@ def test_what_is_no_project_is_never_replaced(tmp_path: Path) -> None:
     [
         ("window", {"mode": "whole"}, None, "decides on whole recordings, which a device's stream does not have"),
         ("examples", None, 3, "does not say how a wearer's examples count"),
-        ("examples", {"score": "ridge"}, None, "cannot score a wearer's examples by 'ridge'"),
     ],
 )
 def test_a_contract_that_no_core_can_hold_is_refused(

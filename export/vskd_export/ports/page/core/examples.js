@@ -63,16 +63,64 @@ export class ExampleRule {
     if (examples.length > rules.examples) throw new NoExample(`this core holds at most ${rules.examples} examples`);
     this.rules = rules;
     this.labels = [...new Set([...rules.labels, ...examples.map((one) => one.label)])];
+    this.features = examples.map((one) => one.feature);
+    this.lengths = this.features.map((feature) => Math.sqrt(dot(feature, feature)));
     const places = [...new Set(examples.map((one) => this.labels.indexOf(one.label)))].sort((a, b) => a - b);
     this.activities = places.map((place) => {
-      const features = examples.filter((one) => one.label === this.labels[place]).map((one) => one.feature);
-      const lengths = features.map((feature) => Math.sqrt(dot(feature, feature)));
+      const rows = [...examples.keys()].filter((row) => examples[row].label === this.labels[place]);
       const { example_logits: logits, example_weights: weights, example_neutral: neutrals } = rules;
-      const row = Math.min(features.length, logits.length) - 1;
-      const [own, weight, neutral] = [logits[row], weights[row], neutrals[row]];
-      return { place, own, weight, neutral, features, lengths, meanLength: meanLength(features, lengths, rules) };
+      const fitted = Math.min(rows.length, logits.length) - 1;
+      const coefficient = rules.uses_means ? this.perLength(rows) : 1;
+      return { place, rows, own: logits[fitted], weight: weights[fitted], neutral: neutrals[fitted], coefficient };
     });
     this.places = new Set(places);
+    this.triangle = rules.uses_ridge ? this.factorized() : null;
+  }
+
+  cosine(one, other) {
+    return dot(this.features[one], this.features[other]) / (this.lengths[one] * this.lengths[other]);
+  }
+
+  // One over the length of the sum of some examples, each of unit length.
+  perLength(rows) {
+    let square = 0;
+    for (const one of rows) for (const other of rows) square += this.cosine(one, other);
+    return 1 / Math.max(Math.sqrt(Math.max(square, 0)), this.rules.nothing);
+  }
+
+  // Cholesky's triangle of the examples' cosines to each other, with the ridge on the diagonal.
+  factorized() {
+    const rows = [];
+    for (const one of this.features.keys()) {
+      const own = new Float64Array(one + 1);
+      let rest = this.cosine(one, one) + this.rules.ridge;
+      for (let place = 0; place < one; place++) {
+        let sum = this.cosine(one, place);
+        for (let before = 0; before < place; before++) sum -= own[before] * rows[place][before];
+        own[place] = sum / rows[place][place];
+        rest -= own[place] * own[place];
+      }
+      own[one] = Math.sqrt(rest);
+      rows.push(own);
+    }
+    return rows;
+  }
+
+  // What each example adds to its activity's score, of its cosine to the window.
+  parts(cosines) {
+    if (!this.triangle) return cosines;
+    const found = cosines.slice();
+    for (let place = 0; place < found.length; place++) {
+      const row = this.triangle[place];
+      for (let other = 0; other < place; other++) found[place] -= row[other] * found[other];
+      found[place] /= row[place];
+    }
+    for (let place = found.length - 1; place >= 0; place--) {
+      const row = this.triangle[place];
+      found[place] /= row[place];
+      for (let other = 0; other < place; other++) found[other] -= row[other] * found[place];
+    }
+    return found;
   }
 
   // The z of each label of one window, and its cosine to the nearest of all examples; null: not finite.
@@ -84,29 +132,17 @@ export class ExampleRule {
     const scaled = Array.from(logits, (value) => value / this.rules.temperature);
     const top = Math.max(...scaled);
     const mixed = this.labels.map((_, i) => (i < scaled.length ? scaled[i] : top));
-    let nearest = -Infinity;
-    for (const { place, own, weight, neutral, features, lengths, meanLength } of this.activities) {
-      const cosines = features.map((one, i) => (values ? dot(values, one) / (length * lengths[i]) : 0));
-      nearest = Math.max(nearest, ...cosines);
-      const score =
-        this.rules.uses_means
-          ? cosines.reduce((sum, cosine) => sum + cosine / meanLength, 0)
-          : Math.max(...cosines);
+    const cosines = this.features.map((one, i) => (values ? dot(values, one) / (length * this.lengths[i]) : 0));
+    const parts = this.parts(cosines);
+    const addsUp = this.rules.uses_means || this.rules.uses_ridge;
+    for (const { place, rows, own, weight, neutral, coefficient } of this.activities) {
+      const score = addsUp
+        ? rows.reduce((sum, row) => sum + parts[row] * coefficient, 0)
+        : Math.max(...rows.map((row) => parts[row]));
       mixed[place] = top + own * (mixed[place] - top) + weight * (score - neutral);
     }
-    return { values: mixed, cosine: nearest };
+    return { values: mixed, cosine: Math.max(...cosines) };
   }
-}
-
-// Length of the sum of some examples, each of unit length.
-function meanLength(features, lengths, rules) {
-  let sum = 0;
-  features.forEach((one, i) => {
-    features.forEach((other, j) => {
-      sum += dot(one, other) / (lengths[i] * lengths[j]);
-    });
-  });
-  return Math.max(Math.sqrt(sum), rules.nothing);
 }
 
 // One example of a recording, [[time in the stream's unit, x, y, z], ...]: its rounded feature.

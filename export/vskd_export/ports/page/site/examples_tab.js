@@ -111,10 +111,7 @@ export class ExamplesTab {
 }
 
 // Why this model can take no examples; empty where it can.
-function why({ contract, rules }, hasFeatures) {
+function why({ contract }, hasFeatures) {
   if (!contract.examples) return "This model takes no examples: its contract does not say how much they count.";
-  if (!hasFeatures) return "This model takes no examples: it gives no embedding.";
-  return rules.examples
-    ? ""
-    : `This page takes no examples for this model, which counts them by ${contract.examples.score}. Use vskd enroll.`;
+  return hasFeatures ? "" : "This model takes no examples: it gives no embedding.";
 }

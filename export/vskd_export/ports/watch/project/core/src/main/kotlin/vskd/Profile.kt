@@ -8,7 +8,7 @@ import kotlin.math.sqrt
 class Example(val label: String, val feature: ByteArray)
 
 /** The wearer's examples, and how they decide with the network; see `vskd/wearer`. A changed profile is another one. */
-class Profile(private val rules: Rules, examples: List<Example>) {
+class Profile(private val rules: Rules, private val examples: List<Example>) {
     init {
         require(examples.size <= rules.examples) { "the profile has ${examples.size} examples, and this code holds ${rules.examples}" }
         require(examples.map { it.feature.size }.toSet().size <= 1) { "the examples are of different models" }
@@ -20,22 +20,59 @@ class Profile(private val rules: Rules, examples: List<Example>) {
     /** The contract's, then those that only the examples know. */
     val labels: List<String> = (rules.labels + examples.map { it.label }).distinct()
 
-    /** Label by label. */
-    private val examples = examples.sortedBy { labels.indexOf(it.label) }
-    private val lengths = DoubleArray(size) { sqrt(dot(this.examples[it].feature, this.examples[it].feature)) }
-    private val activities = this.examples.indices.groupBy { labels.indexOf(this.examples[it].label) }
+    private val lengths = DoubleArray(size) { sqrt(dot(examples[it].feature, examples[it].feature)) }
+    private val activities = examples.indices.groupBy { labels.indexOf(examples[it].label) }
         .map { (label, rows) -> Activity(label, rows) }
+    private val triangle = if (rules.usesRidge) factorized() else null
 
     private inner class Activity(val label: Int, val rows: List<Int>) {
         private val fitted = minOf(rows.size, rules.exampleLogits.size) - 1
-        private val perLength = 1 / max(sqrt(rows.sumOf { a -> rows.sumOf { b -> cosine(examples[a].feature, b) } }), rules.nothing)
+        private val coefficient = if (rules.usesMeans) 1 / max(sqrt(max(square(), 0.0)), rules.nothing) else 1.0
 
-        fun score(cosines: DoubleArray): Double =
-            if (rules.usesMeans) rows.sumOf { cosines[it] * perLength } else rows.maxOf { cosines[it] }
+        /** Of the sum of its examples, each of unit length. */
+        private fun square(): Double {
+            var sum = 0.0
+            for (one in rows) for (other in rows) sum += cosine(one, other)
+            return sum
+        }
 
-        fun mixed(value: Double, top: Double, cosines: DoubleArray): Double = top +
+        fun score(parts: DoubleArray): Double =
+            if (rules.usesMeans || rules.usesRidge) rows.sumOf { parts[it] * coefficient } else rows.maxOf { parts[it] }
+
+        fun mixed(value: Double, top: Double, parts: DoubleArray): Double = top +
             rules.exampleLogits[fitted] * (value - top) +
-            rules.exampleWeights[fitted] * (score(cosines) - rules.exampleNeutral[fitted])
+            rules.exampleWeights[fitted] * (score(parts) - rules.exampleNeutral[fitted])
+    }
+
+    /** Cholesky's triangle of the examples' cosines to each other, with the ridge on the diagonal. */
+    private fun factorized(): Array<DoubleArray> {
+        val rows = Array(size) { DoubleArray(it + 1) }
+        for ((one, own) in rows.withIndex()) {
+            var rest = cosine(one, one) + rules.ridge
+            for (place in 0 until one) {
+                var sum = cosine(one, place)
+                for (before in 0 until place) sum -= own[before] * rows[place][before]
+                own[place] = sum / rows[place][place]
+                rest -= own[place] * own[place]
+            }
+            own[one] = sqrt(rest)
+        }
+        return rows
+    }
+
+    /** What each example adds to its activity's score, of its cosine to the window. */
+    private fun parts(cosines: DoubleArray): DoubleArray {
+        val rows = triangle ?: return cosines
+        val found = cosines.copyOf()
+        for ((place, row) in rows.withIndex()) {
+            for (other in 0 until place) found[place] -= row[other] * found[other]
+            found[place] /= row[place]
+        }
+        for ((place, row) in rows.withIndex().reversed()) {
+            found[place] /= row[place]
+            for (other in 0 until place) found[other] -= row[other] * found[place]
+        }
+        return found
     }
 
     fun hasExamplesOf(label: Int): Boolean = activities.any { it.label == label }
@@ -50,9 +87,13 @@ class Profile(private val rules: Rules, examples: List<Example>) {
         for (label in logits.indices) into[label] = logits[label] / rules.temperature
         val top = logits.indices.maxOf { into[it] }
         for (label in logits.size until into.size) into[label] = top
-        for (activity in activities) into[activity.label] = activity.mixed(into[activity.label], top, cosines)
+        val parts = parts(cosines)
+        for (activity in activities) into[activity.label] = activity.mixed(into[activity.label], top, parts)
         return cosines.max()
     }
+
+    private fun cosine(one: Int, other: Int): Double =
+        dot(examples[one].feature, examples[other].feature) / (lengths[one] * lengths[other])
 
     private fun cosine(values: ByteArray, row: Int): Double {
         require(values.size == examples[row].feature.size) { "the window's feature has ${values.size} values, and an example ${examples[row].feature.size}" }
@@ -73,33 +114,33 @@ class Features(private val rules: Rules) {
     private val sines = waves(StrictMath::sin)
 
     /** Of a window, and of the model's answer to it. */
-    fun of(answer: Answer, samples: Array<FloatArray>): FloatArray {
+    fun of(answer: Answer, samples: Array<FloatArray>): DoubleArray {
         val embedding = requireNotNull(answer.embedding) { "the model gives no embedding, by which examples are compared" }
-        if (rules.spectrum == 0.0) return embedding
-        val own = embedding.toDoubles()
+        val own = DoubleArray(embedding.size) { embedding[it].toDouble() }
+        if (rules.spectrum == 0.0) return own
         val beside = spectrum(samples)
         val ofOwn = sqrt(1 - rules.spectrum) / max(norm(own), rules.shortest)
         val ofBeside = sqrt(rules.spectrum) / max(norm(beside), rules.shortest)
-        return FloatArray(own.size + beside.size) {
-            if (it < own.size) (own[it] * ofOwn).toFloat() else (beside[it - own.size] * ofBeside).toFloat()
+        return DoubleArray(own.size + beside.size) {
+            if (it < own.size) own[it] * ofOwn else beside[it - own.size] * ofBeside
         }
     }
 
-    /** As integers within the full range; null where it says nothing. */
-    fun rounded(feature: FloatArray): ByteArray? {
-        val largest = feature.maxOf { abs(it) }
+    /** As integers within the full range, by single precision; null where it says nothing. */
+    fun rounded(feature: DoubleArray): ByteArray? {
+        val largest = feature.maxOf { abs(it) }.toFloat()
         if (!(rules.nothing < largest && largest < Float.POSITIVE_INFINITY)) return null
         val factor = rules.full.toFloat() / largest
-        return ByteArray(feature.size) { Math.rint((feature[it] * factor).toDouble()).toInt().toByte() }
+        return ByteArray(feature.size) { Math.rint((feature[it].toFloat() * factor).toDouble()).toInt().toByte() }
     }
 
     /** One example of the features of its windows: their mean at unit length, rounded; null where they say nothing. */
-    fun exampleOf(features: List<FloatArray>): ByteArray? {
-        val lengths = features.map { norm(it.toDoubles()) }
+    fun exampleOf(features: List<DoubleArray>): ByteArray? {
+        val lengths = features.map(::norm)
         if (features.isEmpty() || !lengths.all { it > rules.nothing && it.isFinite() }) return null
         return rounded(
-            FloatArray(features[0].size) { at ->
-                (features.indices.sumOf { features[it][at] / lengths[it] } / features.size).toFloat()
+            DoubleArray(features[0].size) { at ->
+                features.indices.sumOf { features[it][at] / lengths[it] } / features.size
             },
         )
     }
