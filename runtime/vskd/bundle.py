@@ -66,11 +66,17 @@ class Bundle:
     def open(cls, path: str | Path) -> Bundle:
         """Open a bundle; checks the manifest, the contract, and that every file is there with its size.
 
+        Parameters
+        ----------
+        path : of the folder, or of the manifest in it
+
         Raises
         ------
         BundleError : no bundle there, or not the one that was written
         """
         folder = Path(path)
+        if folder.name == MANIFEST:  # as a file manager or a shell's completion gives it
+            folder = folder.parent
         try:
             return cls._open(folder)
         except OSError as error:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from vskd import __version__
+from vskd.commands.terminal import STOPPED, say
 from vskd.engines import ENGINES
 from vskd.errors import MissingExtraError, VskdError, did_you_mean
 from vskd.untrusted.text import shown
@@ -81,6 +82,9 @@ class Commands(click.Group):
             # flushes at exit, so the rest is written to nowhere.
             _to_nowhere()
             ctx.exit(0)
+        except KeyboardInterrupt as stop:
+            say("; ".join(["stopped", *getattr(stop, "__notes__", [])]), err=True)
+            ctx.exit(STOPPED)
 
 
 @click.group(
@@ -94,7 +98,7 @@ def vskd() -> None:
 
 
 def main() -> None:
-    """Entry point: exit code 0 done, 1 an error that the user can fix, 2 misuse."""
+    """Entry point: exit code 0 done, 1 an error that the user can fix, 2 misuse, 130 Ctrl-C."""
     try:
         vskd(prog_name="vskd")
     except VskdError as error:

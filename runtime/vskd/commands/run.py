@@ -14,7 +14,7 @@ import click
 
 from vskd.commands.input_option import LAYOUT, InputOption, toml_values
 from vskd.commands.session import Session
-from vskd.commands.terminal import say
+from vskd.commands.terminal import JSON, STOPPED, for_people, say
 from vskd.engines import ENGINE_NAMES
 from vskd.sources.i2c_sensors import PREFIX, SENSORS
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     "--output",
     type=click.Path(path_type=Path),
     default=None,
-    help="Write the events to a .jsonl or .csv.  [default: JSON lines on standard output]",
+    help="Write the events to a .jsonl or .csv.  [default: to standard output]",
 )
 @click.option("--append", is_flag=True, help="Append to an --output that exists.")
 @click.option(
@@ -77,6 +77,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
 )
 @click.option("--watchdog", is_flag=True, help="Report to systemd, see runtime/examples/vskd.service.")
 @click.option("--set", "rules", multiple=True, metavar="RULE=VALUE", help="Override a decision rule: smoothing=0.5.")
+@JSON
 def run(
     bundle: Path,
     source: str,
@@ -94,23 +95,20 @@ def run(
     profile: Path | None,
     watchdog: bool,
     rules: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Print one JSON line per decision on a recording or a live source.
+    """Print each decision on a recording or a live source.
 
-    A bundle that is replaced meanwhile changes nothing: the opened one stays in use.
+    On a terminal a line is time, activity and probability; in a pipe or with --json it is one JSON object. A bundle
+    that is replaced meanwhile changes nothing: the opened one stays in use.
     """
     from vskd.bundle import Bundle
-    from vskd.commands.notes import refuse_nothing_decided
-    from vskd.sinks.event_files import check_output
     from vskd.sources.feed import feed
     from vskd.wearer.profile import Profile
 
     option = InputOption(source, follow, replay_speed, unit, in_view=view, axes=axes, layouts=layouts)
     option.check_options()
-    if output is not None:
-        check_output(output, append=append)
-    elif append:
-        raise click.UsageError("--append adds to a file; name it with --output")
+    _check_output(output, append=append)
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**decision_rules(rules))
     option.check_contract(contract)
@@ -125,16 +123,27 @@ def run(
             contract, loaded, samples, option.sample_unit, option.sample_axes,
             title=title if view else None, profile=examples,
         )  # fmt: skip
-        session.sink = _sink(output, session.classifier.labels, append=append, in_view=view, resources=resources)
+        session.sink = _sink(
+            output, session.classifier.labels, append=append, in_view=view, as_json=as_json, resources=resources
+        )
         with _until_stopped(option.is_live) as stopped, session.on_screen():
             chunks = option.chunks(samples, sleep=session.sleep)
             feed(session.classifier, session.observed(chunks), session.on_event)
-    _say_notes(session, option, contract)
-    refuse_nothing_decided(session.classifier.health, contract, was_stopped=stopped.is_set())
+    _end(session, option, contract, was_stopped=stopped.is_set())
 
 
-def _say_notes(session: Session, option: InputOption, contract: Contract) -> None:
-    from vskd.commands.notes import recording_notes, stream_notes
+def _check_output(output: Path | None, *, append: bool) -> None:
+    from vskd.sinks.event_files import check_output
+
+    if output is not None:
+        check_output(output, append=append)
+    elif append:
+        raise click.UsageError("--append adds to a file; name it with --output")
+
+
+def _end(session: Session, option: InputOption, contract: Contract, *, was_stopped: bool) -> None:
+    """Say what came in, and fail where nothing was decided, or where a recording was not read to its end."""
+    from vskd.commands.notes import recording_notes, refuse_nothing_decided, stream_notes
 
     if contract.window.mode == "sliding":
         notes = stream_notes(session.classifier.health, contract, session.events)
@@ -142,17 +151,20 @@ def _say_notes(session: Session, option: InputOption, contract: Contract) -> Non
         notes = recording_notes(session.recording, option.sample_unit, option.sample_axes, contract)
     for text in notes:
         say(text, err=True)
+    refuse_nothing_decided(session.classifier.health, contract, was_stopped=was_stopped)
+    if was_stopped and not option.is_live:
+        raise click.exceptions.Exit(STOPPED)
 
 
 def _sink(
-    output: Path | None, labels: tuple[str, ...], *, append: bool, in_view: bool, resources: ExitStack
+    output: Path | None, labels: tuple[str, ...], *, append: bool, in_view: bool, as_json: bool, resources: ExitStack
 ) -> OnEvent | None:
-    from vskd.sinks.event_files import JsonLinesSink, file_sink, open_output
+    from vskd.sinks.event_files import JsonLinesSink, TextSink, file_sink, open_output
 
     if output is None and in_view and sys.stdout.isatty():
         return None  # the view shows them where they would be printed
     if output is None:
-        return JsonLinesSink(sys.stdout, labels)
+        return (TextSink if for_people(as_json) else JsonLinesSink)(sys.stdout, labels)
     stream = resources.enter_context(open_output(output, append=append))
     return file_sink(output, stream, labels)
 
@@ -168,19 +180,17 @@ def _watchdog(resources: ExitStack, status: str) -> Watchdog:
 
 @contextmanager
 def _until_stopped(is_live: bool) -> Iterator[Event]:
-    """Ctrl-C and SIGTERM end a live run well, and set what is given; a recording that is interrupted is an error."""
+    """Ctrl-C ends a run with what was decided so far, and sets what is given; in a live one SIGTERM does the same."""
     stopped = Event()
-    if not is_live:
-        yield stopped
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if is_live else None
     try:
         yield stopped
     except KeyboardInterrupt:
         stopped.set()
         say("stopped", err=True)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if is_live:
+            signal.signal(signal.SIGTERM, before)
 
 
 def decision_rules(settings: Iterable[str]) -> dict[str, Any]:

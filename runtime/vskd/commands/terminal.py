@@ -1,14 +1,51 @@
 """What commands print. Everything on the way to a terminal comes through here or through ``rich_console``.
 
-Labels, names of files and arrays, and sentences of a bundle come from others: what a terminal would obey in them is
+A command talks to whoever reads its output: text on a terminal, JSON in a pipe or file, or where ``--json`` asks for
+it. Labels, names of files and arrays, and sentences of a bundle come from others: what a terminal would obey in them is
 shown as an escape, and a line break in a name does not begin a line.
 """
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
 import click
 
 from vskd.untrusted.text import shown
+
+#: Exit code of a command that Ctrl-C ended before its work was done.
+STOPPED = 130
+
+#: Of every command that speaks JSON to programs.
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON also on a terminal; a pipe or file always gets it."
+)
+
+
+def for_people(as_json: bool) -> bool:
+    """Whether standard output is read by a person, and ``--json`` was not given."""
+    return not as_json and sys.stdout is not None and sys.stdout.isatty()
+
+
+@contextmanager
+def left_at_stop(*sentences: str) -> Iterator[None]:
+    """What a Ctrl-C leaves of the work within, and how it goes on; the command ``vskd`` says it last."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        for sentence in sentences:
+            stop.add_note(sentence)
+        raise
+
+
+def say_json(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a document as one line, unless a person reads: the command has told them the same in words."""
+    if not for_people(as_json):
+        say(json.dumps(document, sort_keys=True))
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True, lines: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Where events go: JSON lines, or a CSV that a spreadsheet opens. Each event is there as soon as it is decided."""
+"""Where events go: JSON lines, a CSV that a spreadsheet opens, or lines to read. Each is there as soon as decided."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from vskd.decide import Event
+from vskd.decide import NO_SIGNAL, STILL, UNKNOWN, Event
 from vskd.errors import DataError
-from vskd.untrusted.text import spreadsheet_cell
+from vskd.untrusted.text import shown, spreadsheet_cell
 from vskd.writing import cut_half_line, disk_errors, refuse_unwritable
 
 #: Suffix of an output file -> what is written into it.
@@ -38,6 +38,25 @@ class JsonLinesSink:
 
     def __call__(self, event: Event) -> None:
         self._stream.write(json.dumps(event.to_mapping(self._labels)) + "\n")
+        self._stream.flush()
+
+
+class TextSink:
+    """A line to read per event: the end of its window, the label, its probability, and why it is no activity.
+
+    Parameters
+    ----------
+    stream : open for writing
+    labels : the contract's
+    """
+
+    def __init__(self, stream: TextIO, labels: tuple[str, ...]) -> None:
+        self._stream = stream
+        self._width = max(map(len, (*labels, NO_SIGNAL, STILL, UNKNOWN)))
+
+    def __call__(self, event: Event) -> None:
+        line = f"{event.end_s:8.1f} s  {event.label:{self._width}}  {event.probability:.2f}  {event.reason}"
+        self._stream.write(shown(line.rstrip()) + "\n")
         self._stream.flush()
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from runtime.mean_engine import MeanEngine
 from vskd import Classifier, Event
 from vskd.commands.input_option import InputOption
 from vskd.errors import DataError
-from vskd.sinks.event_files import CsvSink, JsonLinesSink, csv_columns, file_sink, open_output
+from vskd.sinks.event_files import CsvSink, JsonLinesSink, TextSink, csv_columns, file_sink, open_output
 from vskd.sources.csv import Chunk
 from vskd.sources.feed import feed, paced
 from vskd.stream.window import Defect
@@ -152,6 +153,22 @@ def test_json_lines_and_csv_hold_the_same_values():
         assert {name: row.pop(f"p({name})") for name in LABELS} == {k: str(v) for k, v in probabilities.items()}
         event["defects"] = "; ".join(event["defects"])
         assert row == {name: str(value) for name, value in event.items()}
+
+
+def test_lines_to_read_are_aligned_and_say_why_there_is_no_activity():
+    told = io.StringIO()
+    sink = TextSink(told, ("a", "a much longer label"))
+    for event in EVENTS:
+        sink(event)
+    sink(replace(EVENTS[0], label="\x1b[31m"))
+    lines = told.getvalue().splitlines()
+    assert len(lines) == 3
+    for event, line in zip(EVENTS, lines, strict=False):
+        assert f"{event.end_s:.1f} s  {event.label}" in line
+        assert f"{event.probability:.2f}" in line
+        assert line.endswith(event.reason or f"{event.probability:.2f}")
+    assert lines[0].index(f"{EVENTS[0].probability:.2f}") == lines[1].index(f"{EVENTS[1].probability:.2f}")
+    assert "\x1b" not in lines[2]
 
 
 def written(path: Path, *, append: bool) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import click
 
-from vskd.commands.terminal import say
+from vskd.commands.terminal import JSON, say, say_json
 from vskd.engines import ENGINE_NAMES
 from vskd_training.commands import python
 from vskd_training.commands.evaluate_stream import (
@@ -57,6 +56,7 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
 )
 @ROOT
 @CACHE
+@JSON
 @click.option("--stream", is_flag=True, help="Test on continuous streams, by events.")
 @stream_options
 @click.pass_context
@@ -71,19 +71,21 @@ def evaluate(
     out: Path | None,
     root: Path | None,
     cache: Path,
+    as_json: bool,
     stream: bool,
     **of_stream: Any,
 ) -> None:
     """Test a run's network on its test subjects, or with --bundle the exported model through the engine that ships.
 
-    Prints tables, and one JSON document on stdout: each class, confusion, calibration before and after the temperature,
-    how well activities of data.unknown_labels are told from the others, and a threshold for decision.unknown_below.
+    Prints tables, and in a pipe or with --json one JSON document: each class, confusion, calibration before and after
+    the temperature, how well activities of data.unknown_labels are told from the others, and a threshold for
+    decision.unknown_below.
 
     With --stream the test subjects' recordings (or those of --input) are one continuous stream, with pauses and unknown
     activities, and the runtime decides on it as on a watch: right windows by the network alone and as reported,
     activities found, delay from onset to event, false events per hour, confusion of events.
     """
-    tested = Tested(run, bundle, engine, recipe, root, cache)
+    tested = Tested(run, bundle, engine, recipe, root, cache, as_json)
     if bundle is None and (engine or recipe):
         raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")
     if stream and context.get_parameter_source("coverage") is click.core.ParameterSource.COMMANDLINE:
@@ -131,4 +133,4 @@ def _evaluate_recordings(run: Path, tested: Tested, coverage: float, out: Path |
         say(sentence, err=True)
     for path in write_evaluation(result, out, title=title) if out else ():
         say(f"written: {path}", err=True)
-    say(json.dumps(to_mapping(result), sort_keys=True))
+    say_json(to_mapping(result), as_json=tested.as_json)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vskd.commands.input_option import InputOption
-from vskd.commands.terminal import say
+from vskd.commands.terminal import say, say_json
 from vskd_training.commands.options import PAUSE, SEED
 from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
 
@@ -126,6 +126,7 @@ class Tested:
     recipe: str | None
     root: Path | None
     cache: Path
+    as_json: bool
 
 
 def evaluate_stream(tested: Tested, options: StreamOptions, out: Path | None) -> None:
@@ -150,7 +151,7 @@ def evaluate_stream(tested: Tested, options: StreamOptions, out: Path | None) ->
             out.mkdir(parents=True, exist_ok=True)
             write_file(out / DOCUMENT, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
         say(f"written: {out / DOCUMENT}", err=True)
-    say(json.dumps(document, sort_keys=True))
+    say_json(document, as_json=tested.as_json)
 
 
 def _of_run(tested: Tested, options: StreamOptions) -> StreamEvaluation:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vskd.commands.terminal import say
+from vskd.commands.terminal import JSON, say, say_json
 from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import open_experiment, show_table
 
@@ -71,6 +71,7 @@ def _group(context: click.Context, parameter: click.Parameter, given: str | None
 @click.option("--against", metavar="ARM", default=None, help="Compare the other arms with this one, not with controls.")
 @ROOT
 @CACHE
+@JSON
 def examples(
     runs: tuple[Path, ...],
     out: Path | None,
@@ -81,16 +82,17 @@ def examples(
     against: str | None,
     root: Path | None,
     cache: Path,
+    as_json: bool,
 ) -> None:
     """Test students with 0, 1, 2 and 3 of each test subject's own examples of each activity, and without a network.
 
     The last repetition is tested, the others enrol in turn. How examples count is chosen on validation subjects. Runs
-    are evaluated one after the other; the summary's unit is the subject. Prints it as JSON on stdout.
+    are evaluated one after the other; the summary's unit is the subject.
     """
     if choose and (out or rule or enrols or against):
         raise click.UsageError("--choose only chooses; leave out --out, --rule, --enroll and --against")
     if choose:
-        _choose(runs, choose, root, cache)
+        _choose(runs, choose, root, cache, as_json=as_json)
         return
     from vskd.closed import to_mapping
     from vskd.errors import DataError
@@ -119,7 +121,7 @@ def examples(
                 append_line(out, json.dumps(to_mapping(result), sort_keys=True))
     summary = summarise(found, level=level, against=against)  # type: ignore[arg-type]  # of a click.Choice
     _show(summary)
-    say(json.dumps(to_mapping(summary), sort_keys=True))
+    say_json(to_mapping(summary), as_json=as_json)
 
 
 def _names(path: Path) -> tuple[str, str]:
@@ -169,7 +171,7 @@ def _read_results(path: Path, enrols: tuple[str, str] | None) -> list[OfRun]:
     return found
 
 
-def _choose(runs: Sequence[Path], place: Path, root: Path | None, cache: Path) -> None:
+def _choose(runs: Sequence[Path], place: Path, root: Path | None, cache: Path, *, as_json: bool) -> None:
     from vskd.closed import to_mapping
     from vskd.errors import ConfigError, DataError
     from vskd.writing import disk_errors, write_file
@@ -189,7 +191,8 @@ def _choose(runs: Sequence[Path], place: Path, root: Path | None, cache: Path) -
         raise ConfigError("no test subject of these runs repeats an activity", hint="Give runs on other recordings")
     with disk_errors(place, DataError, hint="Give another --choose"):
         write_file(place, (json.dumps(to_mapping(choice), indent=1) + "\n").encode())
-    say(json.dumps(to_mapping(choice), sort_keys=True))
+    say(f"written: {place}", err=True)
+    say_json(to_mapping(choice), as_json=as_json)
 
 
 def _show(summary: Summary) -> None:
