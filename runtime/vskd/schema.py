@@ -61,7 +61,7 @@ def files() -> dict[Path, str]:
 
 def _record(kind: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """An object with the fields of a dataclass."""
-    hints, words = typing.get_type_hints(kind), _attributes(kind)
+    hints, words = typing.get_type_hints(kind), attributes(kind)
     properties = {}
     for field in dataclasses.fields(kind):
         described = {"description": words[field.name]} if field.name in words else {}
@@ -71,7 +71,7 @@ def _record(kind: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     for key, value in getattr(kind, "DROPPED", {}).items():
         properties[key] = {"const": value, "deprecated": True}
     return {
-        "description": _summary(kind),
+        "description": summary(kind),
         "type": "object",
         "additionalProperties": False,
         "required": [key_of(field) for field in dataclasses.fields(kind) if is_required(field)],
@@ -106,11 +106,12 @@ def _union(options: list[dict[str, Any]]) -> dict[str, Any]:
     return {"anyOf": options}
 
 
-def _summary(kind: type[Any]) -> str:
+def summary(kind: type[Any]) -> str:
+    """The first paragraph of a docstring, as one line."""
     return " ".join(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _attributes(kind: type[Any]) -> dict[str, str]:
+def attributes(kind: type[Any]) -> dict[str, str]:
     """Field -> its description in the docstrings of a dataclass and of those that it extends."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__):

@@ -16,6 +16,7 @@ from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError
 from vskd_training.datasets.synthetic import SyntheticSettings
 from vskd_training.settings import Config, DataConfig, StudentConfig, load_config
+from vskd_training.settings.described import sections, toml_text
 from vskd_training.settings.presets import preset_names
 from vskd_training.settings.students import STUDENTS
 
@@ -204,3 +205,21 @@ def test_a_student_that_nobody_named_is_refused(tiny_config_file: Path) -> None:
     with pytest.raises(ConfigError, match="student=watsch: there is no student 'watsch'") as caught:
         load_config(tiny_config_file, changes=("student=watsch",))
     assert "watch" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("every", [True, False])
+def test_a_config_that_is_shown_is_read_back(preset: str, every: bool, tmp_path: Path) -> None:
+    config = load_config(preset, changes=("student=watch", "data.subjects=['1', 'é\"\\\\x']", "seed=7"))
+    (tmp_path / "shown.toml").write_text(toml_text(config, every=every, comment=["a comment", ""]), encoding="utf-8")
+    assert load_config(tmp_path / "shown.toml") == config
+
+
+def test_every_key_of_the_config_says_what_it_is() -> None:
+    keys = [key for _, what, keys in sections() for key in keys if what]
+    assert {key.name for key in keys if not key.section} == {"seed", "threads"}
+    assert len(keys) == len(re.findall("^[a-z_0-9]+ = ", toml_text(load_config("demo"), every=True), re.MULTILINE))
+    assert not [f"{key.section}.{key.name}" for key in keys if len(key.meaning) < 10]
+    (family,) = [key for key in keys if key.name == "family"]
+    assert (family.section, family.default) == ("student", '"gaf-resnet"')
+    assert family.kind == '"gaf-resnet" or "raw-resnet" or "raw-separable"'

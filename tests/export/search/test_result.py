@@ -19,7 +19,6 @@ from vskd_export.search.preset import write_preset
 from vskd_export.search.result import Candidate, pareto
 from vskd_training.runs.run import Run
 from vskd_training.settings import Config, load_config
-from vskd_training.settings.presets import preset_names
 
 from .tiny_search import CONFIG, SEARCH, Call, WriteSearch
 
@@ -59,9 +58,8 @@ def test_a_student_that_micro_refuses_does_not_beat_one_that_runs() -> None:
     assert [one.key for one in pareto([refused, runs]) if one.pareto] == ["b"]
 
 
-@pytest.mark.parametrize("preset", preset_names())
-def test_every_preset_can_be_written_and_read(preset: str, tmp_path: Path) -> None:
-    config = load_config(preset, changes=("seed=7", "augment.mixup=0.123", "data.subjects=['1', 'é\"\\\\x']"))
+def test_a_candidate_is_written_as_a_config(tmp_path: Path) -> None:
+    config = load_config("utd-mhad-whole", changes=("seed=7", "augment.mixup=0.123"))
     write_preset(tmp_path / "made.toml", config, ["a comment", ""])
     assert to_mapping(load_config(tmp_path / "made.toml")) == to_mapping(config)
     assert (tmp_path / "made.toml").read_text().startswith("# a comment\n#\n")

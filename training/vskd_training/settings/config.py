@@ -27,6 +27,11 @@ class Config:
 
     What a device must know (``window``, ``sensor``, ``decision``, and ``gaf`` or ``raw``) becomes the contract, which
     is built here once and travels with the run and the bundle.
+
+    Attributes
+    ----------
+    seed : of the first weights, the order of the windows and their augmentation
+    threads : of torch; fewer leave cores to other trainings
     """
 
     data: DataConfig

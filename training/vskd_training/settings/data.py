@@ -19,25 +19,27 @@ class DataConfig:
 
     Attributes
     ----------
-    dataset : one of ``datasets.registry.NAMES``: ``synthetic`` is the embedded default, ``folder`` your own recordings
+    dataset : ``synthetic`` is the embedded one, ``folder`` your own recordings; ``vskd data check --help`` lists all
     view : the teacher's input: images (``rendered``, ``depth``, ``rgb``, ``video``), ``joints``,
         ``sensors`` (accelerometer and gyroscope), or ``none``; one of the data set's ``views``
-    protocol : one of ``protocols.PROTOCOLS``, or of the data set's own ``splits``; ``vskd train --everybody`` sets
-        ``everybody``
+    protocol : who is tested: ``leave-one-subject-out``, ``subject-folds``, ``column``, ``fixed``, or one of the data
+        set's own, such as ``cross-subject``; ``vskd train --everybody`` sets ``everybody``
     fold : what is left out: the subject of ``leave-one-subject-out``, the number of one of ``subject-folds``, the value
         of a ``column``
-    fold_count : of ``subject-folds``
-    split_column : of ``column``
-    train_subjects, test_subjects : of ``fixed``; without training subjects, all others train
+    fold_count : how many folds ``subject-folds`` has
+    split_column : the column of ``clips.csv`` that the protocol ``column`` splits by
+    train_subjects : who trains under ``fixed``; empty: all who are not tested
+    test_subjects : who is tested under ``fixed``
     subjects : only these take part, on any side; recordings of others are not used. Empty: all. Settings are chosen
         among subjects who are not test subjects of the reported run
     allow_leak : take a split with the same subjects in training and test; every report is stamped LEAKY
     allow_missing_classes : train although an activity has no training window; it is named wherever accuracy is
-    validation_subjects : out of the training subjects; empty takes the protocol's default
+    validation_subjects : training subjects who only validate; empty takes the protocol's default
     train_on_validation : the reported run, after every choice was made on the validation subjects: train on them too
     unknown_labels : activities that the network does not know: no class, not trained on, not used for any choice. The
         test subjects' recordings of them show whether it can be seen that they are unknown
-    frame_height, frame_width : of the teacher's frames, pixels
+    frame_height : height of the teacher's frames, pixels
+    frame_width : width of the teacher's frames, pixels
     synthetic : settings of the generator
     berkeley, mmact : which sensor and camera of these data sets
     """

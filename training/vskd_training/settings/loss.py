@@ -31,8 +31,11 @@ class LossWeights:
     ----------
     ce : cross entropy with the labels
     kd : soft targets
-    distance, angle, semantic : the three terms of DASK
-    decoupled, dist : see ``distillation.logit_losses``
+    distance : DASK: distances between the features of a batch
+    angle : DASK: angles between the features of a batch
+    semantic : DASK: the features themselves
+    decoupled : decoupled distillation, see ``distillation.logit_losses``
+    dist : correlation of the logits within and between windows, see ``distillation.logit_losses``
     supervised : contrast of the features by the labels, without a teacher
     standardised : bring each row of logits to mean 0 and deviation 1 ahead of ``kd`` and ``decoupled``
     temperature : divides both sides' logits in ``kd``, ``decoupled`` and ``dist``

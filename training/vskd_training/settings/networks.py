@@ -23,12 +23,16 @@ class StudentConfig:
     family : ``gaf-resnet`` (the paper's: a ResNet on the images of ``[gaf]``), ``raw-resnet`` (residual convolutions
         over time, on the channels of ``[raw]``), or ``raw-separable`` (depthwise-separable ones)
     features : width of the feature behind every family's trunk, which distillation compares; 300 as in the paper
-    width, depth : of ``gaf-resnet`` alone: the factor on the channels of ResNet, and its layers with weights
-    channels, growth, blocks : of the raw families: channels of the first of three stages, the factor from stage to
-        stage, and blocks in each
-    kernel, stride : of the raw families: samples that a convolution sees, and the step of the first one, samples
+    width : of ``gaf-resnet`` alone: the factor on the channels of ResNet
+    depth : of ``gaf-resnet`` alone: its layers with weights
+    channels : of the raw families: channels of the first of three stages
+    growth : of the raw families: the factor on the channels from stage to stage
+    blocks : of the raw families: blocks in each stage
+    kernel : of the raw families: samples that a convolution sees
+    stride : of the raw families: the step of the first convolution, samples
     segments : of the raw families: parts of the window whose means are handed on side by side; one mean over all of it
         forgets in which order things happened
+    branches : of the raw families: networks side by side, each with its share of ``features``; the loss falls on each
     module : ``package:factory``, a network of one's own in place of a family, see ``vskd_training.models.own``
     """
 
@@ -112,7 +116,7 @@ class TeacherConfig:
     segments : frames per clip, for images
     steps : instants per clip, for joints and sensors
     motion : give the small backbone the differences to the frames before and after as well
-    dropout : ahead of the relation module; for joints, ahead of the feature
+    dropout : share of the values that are left out in training, ahead of the relation module or of the joints' feature
     imagenet_weights : a file with BN-Inception's weights; empty trains from scratch
     """
 
@@ -131,13 +135,14 @@ class TrainingConfig:
 
     Attributes
     ----------
-    epochs, batch : passes over the clips, clips per step
-    steps : steps in all, whatever the number of clips, in place of ``epochs``; 0 goes by epochs. Arms that know more
+    epochs : passes over the training windows
+    batch : windows in a step
+    steps : steps in all, whatever the number of windows, in place of ``epochs``; 0 goes by epochs. Arms that know more
         recordings than others are compared at equal steps
-    learning_rate : the peak
+    learning_rate : the peak of the schedule
     optimiser : ``adamw``, or ``adam``, whose decay is a part of the gradient
     schedule : ``one-cycle`` (up to the rate and down to nearly 0), ``constant``, or ``step`` (a tenth from half on)
-    weight_decay : none on biases and norms
+    weight_decay : on all weights but biases and norms
     clip_norm : largest norm of the gradient; 0 turns it off
     bf16 : bfloat16 autocast; refused on a device without it
     """
@@ -169,7 +174,7 @@ class QuantizationConfig:
     Attributes
     ----------
     epochs : passes over the windows with weights and activations rounded as in the int8 model; 0 leaves it out
-    learning_rate : the peak; it falls to nearly 0
+    learning_rate : the peak of the schedule, which falls to nearly 0
     """
 
     epochs: int = 0

@@ -6,6 +6,7 @@ folder of the same name, which is reached as ``./NAME``.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 
 from vskd.errors import ConfigError, did_you_mean
@@ -46,3 +47,9 @@ def config_file(config: str | Path, *, beside: Path = Path()) -> Path:
             f"there is no preset, file or run {str(config)!r}", hint=did_you_mean(path.stem, preset_names())
         )
     return path
+
+
+def about(preset: str) -> str:
+    """What a preset's file says of itself above its first key; the first sentence says what it is for."""
+    lines = (FOLDER / f"{preset}.toml").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in takewhile(lambda one: one[:1] == "#", lines))

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BerkeleySettings:
-    """Which accelerometer is read: ``shimmer`` 1 (left wrist), 2 (right wrist), or 3 to 6."""
+    """Which accelerometer is read.
+
+    Attributes
+    ----------
+    shimmer : 1 (left wrist), 2 (right wrist), or 3 to 6
+    """
 
     shimmer: int = 2
 

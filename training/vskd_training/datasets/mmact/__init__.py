@@ -19,7 +19,7 @@ class MmactSettings:
 
     Attributes
     ----------
-    camera : 1 to 4
+    camera : its number, 1 to 4
     """
 
     camera: int = 1
