@@ -14,7 +14,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from vskd.bundle_files import CONTRACT, MANIFEST
+from vskd.bundle_files import CONTRACT, MANIFEST, SIGNATURE
 from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.engines import ENGINES, Engine, engine_kind, installed_engines, is_installed, missing_engine, open_engine
@@ -98,6 +98,11 @@ class Bundle:
             )
         contract = _contract_of(folder / CONTRACT, _read_checked(folder / CONTRACT, files[CONTRACT]))
         return cls(folder, contract, manifest)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a signature lies there; ``vskd.transport.signature`` says whose, and whether it holds."""
+        return (self.path / SIGNATURE).is_file()
 
     def check(self) -> None:
         """Check the hash of every file, and that nothing else is there.
@@ -257,7 +262,7 @@ def write_bundle(
     folder = Path(out)
     refuse_existing(folder, overwrite=overwrite)
     content = _content(files, models, contract)
-    entries = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in content.items()}
+    entries = {name: FileEntry.of(data) for name, data in content.items()}
     manifest = Manifest(SCHEMA_VERSION, tuple(models), entries, dict(graphs or {}), tuple(degraded))
     content[MANIFEST] = (json.dumps(to_mapping(manifest), indent=2, sort_keys=True) + "\n").encode()
     with disk_errors(folder, BundleError, hint="Nothing was left behind"):
@@ -268,7 +273,7 @@ def write_bundle(
 def _content(files: Mapping[str, bytes], models: Sequence[ModelEntry], contract: Contract) -> dict[str, bytes]:
     """Every file but the manifest, after checking the names."""
     for name in map(check_name, files):
-        if name in (MANIFEST, CONTRACT):
+        if name in (MANIFEST, CONTRACT, SIGNATURE):
             raise BundleError(f"{name} is written by vskd itself", hint="Give the file another name")
     for entry in models:
         if entry.file not in files:
@@ -314,7 +319,7 @@ def _contract_of(path: Path, content: bytes) -> Contract:
 
 
 def _check_folder(folder: Path, files: Mapping[str, FileEntry]) -> None:
-    """Refuse anything in a folder but these files, each with its size, and the manifest.
+    """Refuse anything in a folder but these files, each with its size, the manifest and a signature.
 
     An engine opens what a model names, so nothing may lie there that no hash covers; a link leads out of the folder,
     and a named pipe never ends.
@@ -325,7 +330,7 @@ def _check_folder(folder: Path, files: Mapping[str, FileEntry]) -> None:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
             raise BundleError(f"{path} is {kind}; a bundle holds files", hint="Copy or export the bundle again")
-        if name not in (files if stat.S_ISREG(mode) else folders) and name != MANIFEST:
+        if name not in (files if stat.S_ISREG(mode) else folders) and name not in (MANIFEST, SIGNATURE):
             raise BundleError(f"{path} is not part of the bundle", hint="Remove it, or export again")
     for name, entry in files.items():
         _check_size(folder / name, entry)

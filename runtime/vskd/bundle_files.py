@@ -10,6 +10,9 @@
       variants/       on request: the model without its encoder, the encoder alone, window -> probabilities
       golden/         windows with the answers of every stage, a stream with the events that it must give
       report.json     how well the exported models agree with the trained one; report.html shows it
+      README.md       the model card, with the front matter of the Hugging Face hub
+      bom.cdx.json    what the models were made of and with: a CycloneDX bill of materials
+      model.sig       on request: the maker's signature of all files above, the only one that no manifest lists
 """
 
 from __future__ import annotations
@@ -17,6 +20,12 @@ from __future__ import annotations
 from collections.abc import Container
 
 MANIFEST, CONTRACT = "manifest.json", "contract.json"
+
+#: The signature, under the name that ``model-signing`` gives it.
+SIGNATURE = "model.sig"
+
+#: The model card, and the bill of materials.
+CARD, BOM = "README.md", "bom.cdx.json"
 
 #: The report, and the same as a page to read.
 REPORT, REPORT_PAGE = "report.json", "report.html"

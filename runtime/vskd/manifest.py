@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,6 +71,11 @@ class FileEntry:
             raise ConfigError(f"a SHA-256 is 64 hexadecimal digits in lower case, got {self.sha256[:80]!r}")
         if not 0 <= self.size_bytes <= LARGEST_FILE_BYTES:
             raise ConfigError(f"a size lies between 0 and {LARGEST_FILE_BYTES} bytes, got {self.size_bytes}")
+
+    @classmethod
+    def of(cls, content: bytes) -> FileEntry:
+        """The entry of a file with this content."""
+        return cls(hashlib.sha256(content).hexdigest(), len(content))
 
 
 @dataclass(frozen=True)

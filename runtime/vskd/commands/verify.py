@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from vskd.engines import ENGINE_NAMES
 from vskd.errors import BundleError
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
+    from vskd.bundle import Bundle
     from vskd.checks.selftest import Check
 
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
 @click.option(
     "--engine", type=click.Choice(ENGINE_NAMES), default=None, help="Only this one.  [default: every one installed]"
 )
-def verify(bundle: Path, engine: str | None) -> None:
+@click.option(
+    "--key", type=click.Path(path_type=Path), default=None, help="Public key (PEM) of whoever must have signed it."
+)
+def verify(bundle: Path, engine: str | None, key: Path | None) -> None:
     """Check every file of a bundle, and replay its golden windows and stream in the engines of this machine."""
     from vskd.bundle import Bundle
     from vskd.checks.selftest import selftest
@@ -29,7 +33,18 @@ def verify(bundle: Path, engine: str | None) -> None:
     opened = Bundle.open(bundle)
     for sentence in opened.degraded:
         say(f"{'note':6} DEGRADED, accepted at export: {sentence}")
+    if key is not None:
+        print_checks(_signature(opened, key))
+    elif opened.is_signed:
+        say(f"{'note':6} signed; --key PUBLIC.pem checks by whom")
     print_checks(selftest(opened, engine=engine))
+
+
+def _signature(opened: Bundle, key: Path) -> Iterator[Check]:
+    from vskd.checks.selftest import Check
+    from vskd.transport.signature import signature_problem
+
+    yield Check("signature", f"by the owner of {key}", signature_problem(opened, key))
 
 
 def print_checks(checks: Iterable[Check]) -> None:

@@ -1,0 +1,1 @@
+"""How a bundle travels: as one file (``archive``), and with its maker's signature (``signature``)."""
