@@ -19,6 +19,9 @@ from vskd.untrusted.documents import read_json
 #: Key of the model files' descriptions in the report.
 GRAPHS = "graphs"
 
+#: How good a network is on held-out windows, as the report tells it.
+SCORES = ("accuracy", "macro_f1")
+
 
 @dataclass(frozen=True)
 class _Port:
@@ -59,11 +62,13 @@ class Report:
     graphs : model file -> ports, quantization, multiply-accumulates and parameters
     variants : the same of the files of the variants
     torch : scores of the trained network on held-out windows
+    models : model file -> engine -> its own scores on them
     """
 
     graphs: Mapping[str, Mapping[str, Any]]
     variants: Mapping[str, Mapping[str, Any]]
-    torch: Mapping[str, Any]
+    torch: Mapping[str, float]
+    models: Mapping[str, Mapping[str, Mapping[str, float]]]
 
     def macs(self, file: str) -> int | None:
         """Multiply-accumulates of one window in a model file; None where the report does not tell."""
@@ -83,13 +88,14 @@ def read_report(bundle: Bundle) -> Report:
     BundleError : it was changed, or is no report
     """
     if REPORT not in bundle.files:
-        return Report({}, {}, {})
+        return Report({}, {}, {}, {})
     try:
         content = read_json(bundle.read_text(REPORT))
         graphs = {file: _graph(told) for file, told in content.get(GRAPHS, {}).items()}
         variants = content.get(VARIANTS, content.get(FORMER_VARIANTS, {}))
-        return Report(graphs, {file: _variant(told) for file, told in variants.items()}, _scores(content))
-    except (ValueError, AttributeError, TypeError, ConfigError) as error:
+        told = {file: _variant(one) for file, one in variants.items()}
+        return Report(graphs, told, _scores(content.get("torch", {})), _models(content))
+    except (ValueError, AttributeError, TypeError, KeyError, ConfigError) as error:
         raise BundleError(f"{bundle.path / REPORT} is no report: {error}", hint="Export the run again") from error
 
 
@@ -109,6 +115,15 @@ def _variant(told: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _scores(content: Mapping[str, Any]) -> dict[str, float]:
-    scores = content.get("torch", {})
-    return {name: score for name, score in scores.items() if isinstance(score, int | float)}
+def _models(content: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Of what the gate ran, each file's scores in each engine."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in (*content.get("parity", ()), *content.get("quantized", ())):
+        scores = _scores({name: row.get(name) for name in SCORES})
+        if scores:
+            found.setdefault(str(row["file"]), {})[str(row["engine"])] = scores
+    return found
+
+
+def _scores(told: Mapping[str, Any]) -> dict[str, float]:
+    return {name: score for name, score in told.items() if isinstance(score, int | float)}

@@ -24,7 +24,7 @@ def bundle_with(folder: Path, content: Any) -> Bundle:
 
 def test_a_bundle_without_a_report_has_an_empty_one(tmp_path):
     report = read_report(bundle_with(tmp_path, None))
-    assert report == Report({}, {}, {})
+    assert report == Report({}, {}, {}, {})
     assert report.macs("model.fp32.onnx") is None
 
 
@@ -36,13 +36,27 @@ def test_what_the_report_tells_is_read(tmp_path):
     assert report.torch == {"accuracy": 0.5}
 
 
+def test_each_file_has_its_own_scores_and_none_where_the_windows_were_seen_in_training(tmp_path):
+    rows = {
+        "parity": [{"file": "a", "engine": "litert", "accuracy": 0.75}],
+        "quantized": [
+            {"file": "b", "engine": "litert", "accuracy": 0.5, "macro_f1": 0.25},
+            {"file": "b", "engine": "onnxruntime", "accuracy": None, "macro_f1": None},
+        ],
+    }
+    assert read_report(bundle_with(tmp_path, rows)).models == {
+        "a": {"litert": {"accuracy": 0.75}},
+        "b": {"litert": {"accuracy": 0.5, "macro_f1": 0.25}},
+    }
+
+
 @pytest.mark.parametrize("key", [VARIANTS, FORMER_VARIANTS])
 def test_the_variants_of_older_bundles_are_read_under_their_former_key(tmp_path, key):
     told = {f"{key}/image.fp32.onnx": PORTS}
     assert read_report(bundle_with(tmp_path, {key: told})).variants == told
 
 
-@pytest.mark.parametrize("content", [[1], 3, {"graphs": 3}, {"variants": [1]}])
+@pytest.mark.parametrize("content", [[1], 3, {"graphs": 3}, {"variants": [1]}, {"quantized": [{"accuracy": 1}]}])
 def test_what_is_no_report_is_refused(tmp_path, content):
     with pytest.raises(BundleError, match=r"report\.json is no report: .*Export the run again"):
         read_report(bundle_with(tmp_path, content))

@@ -28,6 +28,7 @@ from vskd_benchmarks.report.plotting import (
     plain_log_ticks,
     render,
 )  # fmt: skip
+from vskd_benchmarks.report.tables import in_order
 from vskd_benchmarks.result.folder import Raw
 from vskd_benchmarks.result.records.conditions import Reading
 from vskd_benchmarks.result.records.result import Result
@@ -47,11 +48,11 @@ def charts(result: Result, raws: Mapping[str, Raw]) -> dict[str, list[Chart]]:
     result : ``result.json``
     raws : case id -> its arrays
     """
-    cases = [Numbered(number, case) for number, case in enumerate(result.cases, start=1)]
+    cases = [Numbered(number, case) for number, case in enumerate(in_order(result), start=1)]
     on_path = [each for each in cases if each.case.sensor_to_label is not None]
     with mpl.rc_context(STYLE):
         return {
-            "pareto": list(accuracy_plots(cases, result.bundles)),
+            "pareto": list(accuracy_plots(cases, result)),
             "distribution": list(_distributions(on_path, raws)),
             "time": [*_over_time(on_path, raws, result.environment.readings), *_memory(on_path)],
         }
@@ -76,11 +77,8 @@ def _distributions(cases: Sequence[Numbered], raws: Mapping[str, Raw]) -> Iterat
         for each, colour, line in zip(chosen, cycle(COLOURS), cycle(LINES), strict=False):
             latency_ms, share = _ecdf(raws[each.case.id]["sensor_to_label"])
             axes.plot(latency_ms, share, color=colour, linestyle=line, drawstyle="steps-post", label=each.label)
-        for percent in (50, 90, 99):
-            axes.axhline(percent, color="#bbbbbb", linewidth=0.8, linestyle=":")
-            axes.annotate(f"p{percent}", (1, percent), xycoords=("axes fraction", "data"), fontsize=9, va="bottom",
-                          ha="right", color="#555555")  # fmt: skip
         axes.set(xscale="log", xlabel="sensor to label, ms", ylabel="windows at or below, %", ylim=(0, 104))
+        axes.set_yticks([0, 25, 50, 75, 90, 99])
         plain_log_ticks(axes, "x")
         figure.legend(loc="outside lower left")
         caption = "Share of the windows with this latency or less. Every measurement counts; no outlier is removed."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vskd_benchmarks.report.tables import Table, numbered
+from vskd.pages import Table
+from vskd_benchmarks.report.tables import in_order, numbered
 from vskd_benchmarks.result.records.result import Result
 from vskd_benchmarks.result.records.validity import Reason, Validity
 from vskd_benchmarks.result.validity import (
@@ -21,7 +22,7 @@ def reasons(result: Result) -> Table:
     """Every reason of the verdict, notes included; cases with the same words share a row."""
     found: dict[tuple[str, ...], list[str]] = {}
     owners: list[tuple[str, Validity]] = [("machine", result.validity)]
-    owners += [(f"#{number}", case.validity) for number, case in enumerate(result.cases, start=1)]
+    owners += [(f"#{number}", case.validity) for number, case in enumerate(in_order(result), start=1)]
     for owner, validity in owners:
         for reason in validity.reasons:
             key = (reason.severity, reason.code, reason.message, *_values(reason))
@@ -38,11 +39,11 @@ def _values(reason: Reason) -> tuple[str, str]:
     return value, limit
 
 
-def headline(result: Result) -> Iterator[tuple[str, str, str]]:
+def lowering(result: Result) -> Iterator[tuple[str, str, str]]:
     """What lowers the verdict, once for each kind: severity and code, where, and the first sentence of it."""
-    lowering = [row for row in reasons(result).rows if row[0] != "note"]
-    for kind in dict.fromkeys(row[:2] for row in lowering):
-        alike = [row for row in lowering if row[:2] == kind]
+    rows = [row for row in reasons(result).rows if row[0] != "note"]
+    for kind in dict.fromkeys(row[:2] for row in rows):
+        alike = [row for row in rows if row[:2] == kind]
         where = [owner for row in alike for owner in row[5].split(", ")]
         more = "" if len(alike) == 1 else f", and {len(alike) - 1} more like it"
         yield ": ".join(kind), ", ".join(sorted(where, key=_place)), alike[0][2] + more

@@ -18,10 +18,13 @@ from typing import Any, get_args
 
 from vskd.closed import key_of, to_mapping
 from vskd.errors import ConfigError, MissingExtraError
+from vskd.pages import parts
+from vskd.report import SCORES
 from vskd.writing import disk_errors, write_folder
 from vskd_benchmarks.goals import VERSION
 from vskd_benchmarks.measure.latency import Statistics
 from vskd_benchmarks.report import evidence, tables
+from vskd_benchmarks.report.headline import headline
 from vskd_benchmarks.result.folder import MANIFEST, REPORT, ResultFolder
 from vskd_benchmarks.result.judgement import judge
 from vskd_benchmarks.result.records.case import Scope, Stage
@@ -98,7 +101,11 @@ def page(result: Result, drawn: Mapping[str, Any], identity: str, today: Result 
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.DictLoader(parts()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["data_uri"] = _data_uri
     text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
@@ -108,7 +115,8 @@ def page(result: Result, drawn: Mapping[str, Any], identity: str, today: Result 
         evidence=evidence,
         charts=drawn,
         identity=identity,
-        headline=list(evidence.headline(result)),
+        headline=headline(result),
+        lowering=list(evidence.lowering(result)),
         machine=result.environment.machine.name,
     )
     return text.encode()
@@ -120,9 +128,12 @@ def _data_uri(svg: bytes) -> str:
 
 def _case_rows(result: Result) -> Iterator[dict[str, Any]]:
     """A row for each case, as the result has it: ns and bytes; empty where there is no figure."""
+    bundles = {bundle.id: bundle for bundle in result.bundles}
     for case in result.cases:
+        scores = bundles[case.bundle].accuracy_of(case.model.file, case.engine) if case.model else {}
         row: dict[str, Any] = {name: getattr(case, name) for name in _PLAIN} | {"status": case.validity.status}
         row |= {f"model_{name}": getattr(case.model, name, None) for name in ("sha256", "size_bytes", "macs")}
+        row |= {f"model_{name}": scores.get(name) for name in SCORES}
         row["peak_bytes"] = case.memory.peak_bytes
         row |= {name: getattr(case.energy, name, None) for name in _ENERGY}
         row["energy_source"] = case.energy and case.energy.source

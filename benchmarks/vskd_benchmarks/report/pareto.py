@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vskd_benchmarks.report.plotting import COLOURS, MARKERS, WIDTH_IN, Chart, Numbered, plain_log_ticks, render
-from vskd_benchmarks.result.records.conditions import MeasuredBundle
+from vskd_benchmarks.report.tables import held_out
+from vskd_benchmarks.result.records.result import Result
 
 #: Of each plot: name, title, axis, and what a case costs, an attribute of ``Numbered``.
 COSTS = (
@@ -24,35 +26,26 @@ COSTS = (
 MARK_AREA = 50
 
 
-def held_out(bundle: MeasuredBundle) -> tuple[str, float] | None:
-    """Name and value of the accuracy in a bundle's report; macro-F1 where it is there."""
-    accuracy = bundle.accuracy or {}
-    for key, name in (("macro_f1", "macro-F1"), ("accuracy", "accuracy")):
-        if key in accuracy:
-            return name, float(accuracy[key])
-    return None
-
-
-def accuracy_plots(cases: Sequence[Numbered], bundles: Sequence[MeasuredBundle]) -> Iterator[Chart]:
+def accuracy_plots(cases: Sequence[Numbered], result: Result) -> Iterator[Chart]:
     """A plot for each cost that the result holds, of the bundles' own models.
 
     Parameters
     ----------
     cases : of the result
-    bundles : of which some report their accuracy
+    result : its bundles tell the accuracy of their models
     """
-    reported = {bundle.id: accuracy for bundle in bundles if (accuracy := held_out(bundle)) is not None}
-    own = [each for each in cases if each.case.kind == "bundle" and each.case.bundle in reported]
-    name = next((name for name, _ in reported.values()), "accuracy")
-    caption = (
-        f"{name} of the trained network on held-out subjects; all recipes of a bundle share it. A bundle's name is at "
-        "its cheapest point; the line is the Pareto front."
-    )
+    known = {each.number: found for each in cases if (found := held_out(result, each.case)) is not None}
+    name = next((name for name, *_ in known.values()), "accuracy")
+    shared = {cases[number - 1].case.bundle for number, (*_, is_own) in known.items() if not is_own}
+    caption = f"{name} of each model itself, on its bundle's held-out windows. "
+    if shared:
+        caption += f"Of {', '.join(sorted(shared))} only the trained network's is known, which all recipes share. "
+    caption += "A bundle's name is at its cheapest point; the line is the Pareto front."
     for key, title, axis, cost in COSTS:
         points = [
-            _Point(each, value, 100 * reported[each.case.bundle][1])
-            for each in own
-            if (value := getattr(each, cost)) is not None
+            _Point(each, value, 100 * known[each.number][1])
+            for each in cases
+            if each.number in known and (value := getattr(each, cost)) is not None
         ]
         if points:
             figure = _scatter(points, axis, f"held-out {name}, %")
@@ -95,7 +88,7 @@ def _scatter(points: Sequence[_Point], axis: str, ordinate: str) -> Figure:
     ]
     handles += [axes.scatter([], [], color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(recipes)]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    _name_bundles(figure, axes, points)
+    _name_bundles(figure, axes, points, front)
     return figure
 
 
@@ -113,12 +106,17 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
     return front
 
 
-def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
-    """Write each bundle's name beside its cheapest mark, where neither a mark nor another name stands."""
+def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point], front: Sequence[tuple[float, float]]) -> None:
+    """Write each bundle's name beside its cheapest mark, where no mark, no other name and no part of the line is."""
     figure.draw_without_rendering()  # the scales are known only now
     scale = figure.dpi / 72
     at = {p.place: np.asarray(axes.transData.transform(p.place), np.float64) / scale for p in points}
     taken = [(at[point.place], np.full(2, math.sqrt(MARK_AREA) / 2)) for point in points]
+    taken += [
+        (at[start] + share * (at[end] - at[start]), np.ones(2))
+        for start, end in itertools.pairwise(front)
+        for share in np.linspace(0, 1, 60)
+    ]
     for name in dict.fromkeys(point.each.case.bundle for point in points):
         cheapest = min(point.place for point in points if point.each.case.bundle == name)
         half = np.array([2.4 * len(name) + 2, 5.0])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from vskd_benchmarks.result.records.case import Case
 
@@ -23,10 +23,16 @@ LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 WIDTH_IN = 4.3
+
+#: What a tick of a logarithmic axis may begin with, the coarsest first; so many ticks are enough.
+_DIGITS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+_FEWEST_TICKS = 3
+
 STYLE: Any = {
     "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True, "legend.frameon": False,
-    "legend.fontsize": 9, "svg.fonttype": "none", "svg.hashsalt": "vskd", "figure.constrained_layout.use": True,
+    "legend.fontsize": 9, "savefig.transparent": True,
+    "svg.fonttype": "none", "svg.hashsalt": "vskd", "figure.constrained_layout.use": True,
 }  # fmt: skip
 
 
@@ -86,8 +92,12 @@ def plain_log_ticks(axes: Axes, which: str) -> None:
     """Ticks such as 0.5, 1, 2, 5 instead of powers of ten, on a logarithmic axis."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = sorted(axis.get_view_interval())
-    decades = np.log10(high / max(low, 1e-12))
-    digits = (1.0, 2.0, 5.0) if decades < 2 else (1.0, 3.0) if decades < 3.5 else (1.0,)
-    axis.set_major_locator(LogLocator(subs=digits))
+    decades = 10.0 ** np.arange(np.floor(np.log10(max(low, 1e-12))), np.ceil(np.log10(high)) + 1)
+    finer = (np.outer(decades, digits).ravel() for digits in _DIGITS)
+    for ticks in (*finer, MaxNLocator(5).tick_values(low, high)):
+        within = ticks[(low <= ticks) & (ticks <= high)]
+        if len(within) >= _FEWEST_TICKS:
+            break
+    axis.set_major_locator(FixedLocator(within.tolist()))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())

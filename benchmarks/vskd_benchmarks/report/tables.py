@@ -6,37 +6,39 @@ plots. What was not measured stays empty or is marked; nothing is filled in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import get_args
 
+from vskd.pages import Table
 from vskd_benchmarks import goals as today
 from vskd_benchmarks.measure.latency import Statistics
 from vskd_benchmarks.result.records.case import Case, MedianInterval, Stage
 from vskd_benchmarks.result.records.result import JudgedGoal, Ratio, Result
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table for people.
-
-    Attributes
-    ----------
-    title, caption : what it is, how to read it
-    headings : of the columns, with units
-    rows : of texts; as many as headings
-    names : so many first columns are names, the others numbers
-    """
-
-    title: str
-    caption: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    names: int = 1
+def in_order(result: Result) -> list[Case]:
+    """The cases in the order of their numbers: first those that go from the sensor to the label."""
+    return sorted(result.cases, key=lambda case: case.sensor_to_label is None)
 
 
 def numbered(result: Result) -> list[tuple[str, Case]]:
     """Every case with its label: number and name."""
-    return [(f"#{number} {case.name}", case) for number, case in enumerate(result.cases, start=1)]
+    return [(f"#{number} {case.name}", case) for number, case in enumerate(in_order(result), start=1)]
+
+
+def held_out(result: Result, case: Case) -> tuple[str, float, bool] | None:
+    """Name and value of a model's accuracy on held-out windows, macro-F1 where it is known, and whether it is its own.
+
+    It is the trained network's where the bundle's report does not tell the model's; None of what is no bundle's model.
+    """
+    bundle = next(bundle for bundle in result.bundles if bundle.id == case.bundle)
+    if case.kind != "bundle" or case.model is None:
+        return None
+    own = bundle.accuracy_of(case.model.file, case.engine)
+    for key, name in (("macro_f1", "macro-F1"), ("accuracy", "accuracy")):
+        for scores, is_own in ((own, True), (bundle.accuracy or {}, False)):
+            if key in scores:
+                return name, scores[key], is_own
+    return None
 
 
 def _on_path(result: Result) -> list[tuple[str, Case, Statistics]]:
@@ -52,9 +54,12 @@ def latency(result: Result) -> Table:
         times = [_ms(ns) for ns in (path.p50_ns, path.p90_ns, path.p99_ns, path.p99_9_ns, path.max_ns)]
         overhead = _interval_us(case.overhead) if case.kind == "bundle" else ""
         yardsticks = "" if units is None else f"{units:.4g}"
-        rows.append((label, str(path.windows), *times, yardsticks, overhead, case.validity.status))
+        known = held_out(result, case)
+        accuracy = f"{100 * known[1]:.1f}" if known else ""
+        rows.append((label, accuracy, str(path.windows), *times, yardsticks, overhead, case.validity.status))
     headings = (
         "case",
+        "held out, %",
         "windows",
         "p50, ms",
         "p90, ms",
@@ -66,9 +71,11 @@ def latency(result: Result) -> Table:
         "status",
     )
     caption = (
-        "n/a: too few windows for this percentile. Overhead: of the runtime, beyond the bare call of the engine's "
-        "library, median and 95 % interval. Yardstick: a fixed kernel timed beside each round; p50 in units of it tells"
-        " models apart where the machine's speed changes, see Yardstick."
+        "Held out: macro-F1 on the bundle's held-out windows, the model's own where the report tells it, else the "
+        "trained network's. n/a: too few windows for this percentile. "
+        "Overhead: of the runtime, beyond the bare call of the engine's library, median and 95 % interval. Yardstick: "
+        "a fixed kernel timed beside each round; p50 in units of it tells models apart where the machine's speed "
+        "changes, see Yardstick."
     )
     return Table(
         f"Latency of one window, sensor to label ({result.configuration.mode})", caption, headings, tuple(rows)

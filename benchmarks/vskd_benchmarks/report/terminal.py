@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.text import Text
 
+from vskd.pages import Table
 from vskd_benchmarks.report import evidence, tables
 from vskd_benchmarks.result.records.result import Result
 
@@ -40,11 +41,11 @@ def print_tables(result: Result, console: Console) -> None:
     for line in lines:
         console.print(line, markup=False)
     console.print(f"result: {result.validity.status}", style="bold")
-    for kind, where, sentence in evidence.headline(result):
+    for kind, where, sentence in evidence.lowering(result):
         console.print(f"  {kind} ({where}): {sentence}", markup=False)
 
 
-def _numbers(table: tables.Table) -> tables.Table:
+def _numbers(table: Table) -> Table:
     """A table with the number of each case in place of its name, which stands in the first two tables."""
     rows = tuple(tuple(map(_number, row)) for row in table.rows)
     return dataclasses.replace(table, headings=tuple(map(_number, table.headings)), rows=rows)
@@ -61,13 +62,13 @@ _MEDIANS = (
 )
 
 
-def _cut(table: tables.Table, caption: str) -> tables.Table:
+def _cut(table: Table, caption: str) -> Table:
     """A table with the medians alone, without what stands behind them in brackets: a terminal is too narrow."""
     rows = tuple((row[0], *(text.partition(" (")[0] for text in row[1:])) for row in table.rows)
     return dataclasses.replace(table, rows=rows, caption=caption)
 
 
-def _filled(table: tables.Table) -> tables.Table:
+def _filled(table: Table) -> Table:
     """A table without the columns that tell nothing (no value, or a valid case, in each row) and the page's own."""
     telling = [
         column
@@ -78,7 +79,7 @@ def _filled(table: tables.Table) -> tables.Table:
     return dataclasses.replace(table, headings=tuple(table.headings[column] for column in telling), rows=rows)
 
 
-def _rich(table: tables.Table) -> rich.table.Table:
+def _rich(table: Table) -> rich.table.Table:
     shown = rich.table.Table(
         title=Text(table.title), caption=table.caption, box=box.SIMPLE, title_justify="left", caption_justify="left",
         collapse_padding=True, pad_edge=False,

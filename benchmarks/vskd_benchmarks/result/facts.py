@@ -7,7 +7,7 @@ from typing import Any
 from vskd.bundle import Bundle
 from vskd.bundle_files import CONTRACT
 from vskd.closed import from_mapping
-from vskd.report import read_report
+from vskd.report import SCORES, read_report
 from vskd_benchmarks import goals
 from vskd_benchmarks.measure import yardstick
 from vskd_benchmarks.measure.bench import Run
@@ -116,10 +116,11 @@ def _bundle(bundle_id: str, bundle: Bundle) -> MeasuredBundle:
                 sha256=bundle.files[model.file].sha256,
                 size_bytes=bundle.files[model.file].size_bytes,
                 macs=report.macs(model.file),
+                accuracy={engine: dict(scores) for engine, scores in report.models.get(model.file, {}).items()},
             )
             for model in bundle.models
         ),
-        accuracy={name: report.torch[name] for name in ("accuracy", "macro_f1") if name in report.torch} or None,
+        accuracy={name: report.torch[name] for name in SCORES if name in report.torch} or None,
     )
 
 

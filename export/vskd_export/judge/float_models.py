@@ -28,7 +28,7 @@ class FloatParity:
     embedding_difference : of a feature from torch's, as a share of the window's largest feature where that exceeds 1
     limit : what was allowed of either
     flips : held-out windows whose label is not the trained network's
-    accuracy : on the held-out windows
+    accuracy, macro_f1 : on the held-out windows
     """
 
     engine: str
@@ -40,6 +40,7 @@ class FloatParity:
     limit: float
     flips: int
     accuracy: float
+    macro_f1: float
 
 
 def check_float(run: EngineRun, contract: Contract, evidence: Evidence) -> tuple[FloatParity, tuple[Violation, ...]]:
@@ -69,6 +70,7 @@ def check_float(run: EngineRun, contract: Contract, evidence: Evidence) -> tuple
         limit=limit,
         flips=int((predicted != evidence.logits[recorded].argmax(axis=1)).sum()),
         accuracy=float((predicted == evidence.labels[recorded]).mean()),
+        macro_f1=macro_f1(evidence.labels[recorded], predicted),
     )
     told: tuple[tuple[ViolationCode, str, NDArray[np.floating[Any]]], ...] = (
         ("float-logits", "logit", of_logits),

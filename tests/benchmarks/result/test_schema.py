@@ -38,11 +38,19 @@ def test_every_committed_result_is_of_a_known_version():
     assert all(OF_VERSION.values())
 
 
+def with_later_fields(mapping):
+    """An older result with what was added since, at its default."""
+    for bundle in mapping["bundles"]:
+        for model in bundle["models"]:
+            model.setdefault("accuracy", {})
+    return mapping
+
+
 @pytest.mark.parametrize("path", OF_VERSION[3], ids=lambda path: path.parent.name)
 def test_committed_results_of_today_follow_it_and_are_read_whole(path):
     mapping = json.loads(path.read_text())
     VALIDATOR.validate(mapping)
-    assert to_mapping(result_from(mapping, where="result.json")) == mapping
+    assert to_mapping(result_from(mapping, where="result.json")) == with_later_fields(mapping)
 
 
 @pytest.mark.parametrize("path", OF_VERSION[2], ids=lambda path: path.parent.name)
@@ -51,6 +59,7 @@ def test_committed_results_of_version_2_follow_theirs_and_are_read_whole(path):
     BEFORE.validate(mapping)
     written = to_mapping(result_from(mapping, where="result.json"))
     VALIDATOR.validate(written)
+    mapping = with_later_fields(mapping)
     added = {"profile": None, "energy": None, "goals_version": 1, "yardstick": None}
     assert {key: value for key, value in written.items() if key not in mapping} == added
     assert {key: written[key] for key in ("environment", "validity")} == {

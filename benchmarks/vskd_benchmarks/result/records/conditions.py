@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from vskd_benchmarks.device.confinement import AppliedSetting, UnappliedSetting
@@ -171,6 +171,7 @@ class ModelFile:
     format, recipe : e.g. onnx and w8a8-static-pc
     sha256, size_bytes : of the file
     macs : multiply-accumulates of one window; null where the bundle's report does not hold it
+    accuracy : engine of the export -> the model's own held-out accuracy and macro_f1; empty where the report lacks it
     """
 
     file: str
@@ -179,6 +180,7 @@ class ModelFile:
     sha256: str
     size_bytes: int
     macs: int | None
+    accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ class MeasuredBundle:
     logit_tolerance : of the contract
     temperature : of the decision, by which margins are computed
     models : all of them, measured or not
-    accuracy : held-out accuracy and macro_f1 of the bundle's report; null without a report
+    accuracy : held-out accuracy and macro_f1 of the trained network, by the bundle's report; null without one
     """
 
     id: str
@@ -225,6 +227,11 @@ class MeasuredBundle:
     def is_raw(self) -> bool:
         """Whether the network takes the window, and no image of it."""
         return bool(self.transforms)
+
+    def accuracy_of(self, file: str, engine: str) -> dict[str, float]:
+        """A model's own scores: in that engine, else in another that runs the file; empty where none is known."""
+        known = next((model.accuracy for model in self.models if model.file == file), {})
+        return known.get(engine) or next(iter(known.values()), {})
 
     @property
     def task(self) -> tuple[object, ...]:

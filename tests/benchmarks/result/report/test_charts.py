@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from PIL import Image
 
 from vskd_benchmarks.report.charts import _course, _ecdf, charts
-from vskd_benchmarks.report.pareto import held_out, pareto_front
+from vskd_benchmarks.report.pareto import accuracy_plots, pareto_front
+from vskd_benchmarks.report.plotting import Numbered, plain_log_ticks
+from vskd_benchmarks.report.tables import held_out
 from vskd_benchmarks.result.folder import read_raw, read_result
 from vskd_benchmarks.result.records.case import Soak
 
@@ -51,8 +54,27 @@ def test_every_section_has_its_plots_and_axes_have_units(reported):
 
 
 def test_without_an_accuracy_there_is_no_plot_of_it(single):
-    bundles = [replace(bundle, accuracy=None) for bundle in read_result(single).bundles]
-    assert drawn(single, bundles=bundles)["pareto"] == []
+    assert drawn(single, bundles=[untold(read_result(single).bundles[0], None)])["pareto"] == []
+
+
+def untold(bundle, accuracy):
+    """A bundle whose report tells nothing of its models, and this of its network."""
+    return replace(bundle, accuracy=accuracy, models=tuple(replace(model, accuracy={}) for model in bundle.models))
+
+
+def test_each_model_is_drawn_with_its_own_accuracy_or_the_caption_says_whose_it_is(reported):
+    result = read_result(reported)
+    cases = [Numbered(number, case) for number, case in enumerate(result.cases, start=1)]
+    lost = {
+        case.recipe: held_out(result, case) for case in result.cases if case.kind == "bundle" and case.bundle == "wide"
+    }
+    assert lost["fp32"] == ("macro-F1", pytest.approx(0.83), True)
+    assert lost["w8a8-static-pc"] == ("macro-F1", pytest.approx(0.81), True)
+    own, *_ = accuracy_plots(cases, result)
+    assert "the trained network's is known" not in own.caption
+    older = replace(result, bundles=tuple(untold(one, {"macro_f1": 0.7}) for one in result.bundles))
+    shared, *_ = accuracy_plots(cases, older)
+    assert "Of narrow, wide only the trained network's is known, which all recipes share." in shared.caption
 
 
 def test_without_readings_the_caption_says_so_and_nothing_is_drawn(single):
@@ -109,7 +131,28 @@ def test_the_course_keeps_the_extremes_of_all_readings():
 
 
 def test_macro_f1_comes_before_accuracy(single):
+    result = read_result(single)
+
+    def found(accuracy):
+        return held_out(replace(result, bundles=(untold(result.bundles[0], accuracy),)), result.cases[0])
+
+    assert found({"accuracy": 0.8, "macro_f1": 0.7}) == ("macro-F1", 0.7, False)
+    assert found({"accuracy": 0.8}) == ("accuracy", 0.8, False)
+    assert found(None) is None
+
+
+def test_an_engine_that_the_export_did_not_run_shows_what_another_found_of_the_same_file(single):
     (bundle,) = read_result(single).bundles
-    assert held_out(replace(bundle, accuracy={"accuracy": 0.8, "macro_f1": 0.7})) == ("macro-F1", 0.7)
-    assert held_out(replace(bundle, accuracy={"accuracy": 0.8})) == ("accuracy", 0.8)
-    assert held_out(replace(bundle, accuracy=None)) is None
+    file = "model.w8a8-static-pc.tflite"
+    assert bundle.accuracy_of(file, "tflite-runtime") == bundle.accuracy_of(file, "litert") != {}
+    assert bundle.accuracy_of("resnet18.fp32.onnx", "onnxruntime") == {}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.15, 0.45), (0.05, 0.3), (0.001, 2000), (9, 11), (1, 1000)])
+def test_ticks_of_a_logarithmic_axis_are_few_and_lie_within_it(low, high):
+    axes = Figure().subplots()
+    axes.set(xscale="log", xlim=(low, high))
+    plain_log_ticks(axes, "x")
+    ticks = axes.get_xticks()
+    assert 2 <= len(ticks) <= 9
+    assert low <= min(ticks) <= max(ticks) <= high

@@ -86,6 +86,7 @@ def test_images_and_figures_lie_beside_it_and_the_result_is_untouched(reported):
     assert [row["id"] for row in rows] == [case.id for case in result.cases]
     assert rows[0]["sensor_to_label_p50_ns"] == str(result.cases[0].sensor_to_label.p50_ns)
     assert rows[0]["numpy_encoder_p50_ns"] == ""
+    assert float(rows[1]["model_macro_f1"]) == pytest.approx(0.81)
     assert differences(reported) == []
 
 
@@ -126,8 +127,8 @@ def test_an_invalid_result_says_so_first_and_marks_its_cases(make_result, tmp_pa
     text = read(content).text
     assert text.index("invalid: throttled") < text.index("Latency of one window")
     assert "vcgencmd get_throttled gave 0x4 after the run" in text
-    assert content.count(b'class="n bad">invalid<') >= 6
-    assert b'class="verdict invalid"' in content
+    assert content.count(b'class="n lost">invalid<') >= 6
+    assert b'class="box bad"' in content
 
 
 def test_nothing_can_break_out(make_result, tmp_path):
@@ -150,6 +151,8 @@ def test_nothing_can_break_out(make_result, tmp_path):
 def test_what_lacks_is_left_empty(make_result, tmp_path):
     def bare(facts):
         facts["bundles"][0]["accuracy"] = None
+        for model in facts["bundles"][0]["models"]:
+            model["accuracy"] = {}
         facts["cases"] = facts["cases"][:1]
         facts["environment"]["readings"] = []
         for state in ("before", "after"):

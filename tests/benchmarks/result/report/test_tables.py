@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from vskd_benchmarks.report import evidence, tables
+from vskd_benchmarks.report.headline import headline
 from vskd_benchmarks.report.html import report_files
 from vskd_benchmarks.report.terminal import print_tables
 from vskd_benchmarks.result.folder import read_raw, read_result
@@ -52,6 +53,32 @@ def test_latency(result, made):
     # The ranks of 95 %: 800 / 2 -+ 0.98 sqrt(800), outwards.
     expected = f"{overhead_us[399]:.0f} ({overhead_us[372]:.0f} to {overhead_us[428]:.0f})"
     assert cells(table)["overhead, us"] == expected
+
+
+def test_numbers_have_no_gap_where_a_case_is_on_no_path(result):
+    first = replace(result, cases=(result.cases[-1], *result.cases[:-1]))
+    numbers = [row[0].partition(" ")[0] for row in tables.latency(first).rows]
+    assert numbers == [f"#{number}" for number in range(1, len(result.cases))]
+    assert tables.encoders(first).rows[0][0].startswith(f"#{len(result.cases)} ")
+
+
+def test_five_lines_open_a_report(result):
+    lines = dict(headline(result))
+    fastest = min((c for c in result.cases if c.kind == "bundle"), key=lambda c: c.sensor_to_label.p50_ns)
+    assert lines["verdict"] == "valid. No check failed: these figures can be cited."
+    assert lines["fastest model"] == f"#4 {fastest.name}, macro-F1 81.0 % on held-out windows"
+    assert lines["sensor to label"].startswith(f"{fastest.sensor_to_label.p50_ns / 1e6:.3f} ms in the median, ")
+    assert lines["size"] == "file 11.49 MB, peak memory 78 MB"
+    usual = next(c for c in result.cases if c.kind == "usual-pipeline")
+    ratio = next(r.ratio for r in result.ratios if (r.case, r.against) == (fastest.id, usual.id))
+    assert lines["speed-up"] == f"{ratio:.1f} times faster than {usual.name}"
+
+
+def test_the_five_lines_of_less_tell_less(result):
+    networks = tuple(case for case in result.cases if case.kind != "bundle")
+    assert [topic for topic, _ in headline(replace(result, cases=networks))] == ["verdict"]
+    alone = dict(headline(replace(result, cases=result.cases[:1], ratios=())))
+    assert alone["speed-up"] == "the usual pipeline was not measured beside it"
 
 
 def test_split_and_encoders(result, made):
@@ -137,7 +164,7 @@ def test_reasons_name_their_case_their_value_and_their_limit(make_result, tmp_pa
     assert list(rows) == ["load", "governor", "swap-in-use"]
     assert (rows["load"][0], *rows["load"][3:]) == ("invalid", "3.5 cores", "3 cores", "#2")
     assert rows["governor"][3:] == ("ondemand", "performance", "machine")
-    assert [line[:2] for line in evidence.headline(result)] == [
+    assert [line[:2] for line in evidence.lowering(result)] == [
         ("invalid: load", "#2"), ("degraded: governor", "machine"),
     ]  # fmt: skip
 
