@@ -93,8 +93,8 @@ def plain_log_ticks(axes: Axes, which: str) -> None:
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = sorted(axis.get_view_interval())
     decades = 10.0 ** np.arange(np.floor(np.log10(max(low, 1e-12))), np.ceil(np.log10(high)) + 1)
-    finer = (np.outer(decades, digits).ravel() for digits in _DIGITS)
-    for ticks in (*finer, MaxNLocator(5).tick_values(low, high)):
+    choices = [np.outer(decades, digits).ravel() for digits in _DIGITS]
+    for ticks in (*choices, np.asarray(MaxNLocator(5).tick_values(low, high))):
         within = ticks[(low <= ticks) & (ticks <= high)]
         if len(within) >= _FEWEST_TICKS:
             break
