@@ -8,7 +8,7 @@ DEMO := build/demo
 CONFIG := demo
 CACHE := --cache $(DEMO)/cache
 
-.PHONY: demo test test-all test-wheel lint lock clean
+.PHONY: demo test test-all test-wheel docs pictures lint lock clean
 
 .venv/.installed: pyproject.toml constraints.txt lock.txt
 	$(PYTHON) -m venv .venv
@@ -35,6 +35,15 @@ test-all: lint
 # The wheel in fresh environments: one engine and nothing else, and the lowest numpy of the runtime.
 test-wheel: .venv/.installed
 	.ci/wheel
+
+# The pages as a site, every link checked.
+docs: .venv/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open build/docs/index.html"
+
+# After `make demo`, or a new result: the pictures of README and docs.
+pictures: .venv/.installed
+	cd benchmarks && ../$(BIN)/python -m research.pictures ../$(DEMO) --out ../docs/pictures
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
