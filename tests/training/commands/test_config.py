@@ -31,9 +31,9 @@ def test_a_preset_is_shown_whole_and_can_be_given_back(vskd: Command, tmp_path: 
 
 
 def test_the_short_form_holds_what_was_changed(vskd: Command, tmp_path: Path) -> None:
-    (tmp_path / "own.toml").write_text('seed = 3\n[data]\ndataset = "synthetic"\nview = "none"\nfold = ""\n')
+    (tmp_path / "own.toml").write_text('seed = 3\n[data]\ndataset = "synthetic"\nview = "rendered"\nfold = ""\n')
     done = vskd("config", "show", tmp_path / "own.toml", "--short")
-    assert done.out == 'seed = 3\n\n[data]\ndataset = "synthetic"\nview = "none"\n'
+    assert done.out == 'seed = 3\n\n[data]\ndataset = "synthetic"\nview = "rendered"\n'
     wrong = vskd("config", "show", "fodler")
     assert wrong.code == 1
     assert "there is no preset, file or run 'fodler'. Did you mean 'folder'?" in " ".join(wrong.err.split())
