@@ -78,7 +78,7 @@ def export(
     from vskd_training.runs.trained import trained_student
 
     opened = Run.open(run, role="student")
-    experiment = Experiment.open(opened.config, root=root, cache=cache, progress=None)
+    experiment = Experiment.open(opened.config, root=root or opened.root(), cache=cache, progress=None)
     # The gate judges on subjects whom the student was not trained on, in the order of its own classes.
     refuse_trained_on(opened, experiment)
     student = trained_student(opened)

@@ -36,4 +36,4 @@ def test_the_short_form_holds_what_was_changed(vskd: Command, tmp_path: Path) ->
     assert done.out == 'seed = 3\n\n[data]\ndataset = "synthetic"\nview = "rendered"\n'
     wrong = vskd("config", "show", "fodler")
     assert wrong.code == 1
-    assert "there is no preset, file or run 'fodler'. Did you mean 'folder'?" in " ".join(wrong.err.split())
+    assert "there is no preset, file or run 'fodler' Did you mean 'folder'?" in " ".join(wrong.err.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,8 @@ def test_a_teacher_on_its_videos_and_a_student_that_learns_from_it(
     assert done.code == 0, done.err
     assert "kitchen, leave-one-subject-out: subjects train p1, p4; validation p3; test p2" in done.err
     assert "1 recordings left out, 0 in part" in done.err
-    done = vskd("train", "student", *settings, "--teacher", teacher, "--out", student)
-    assert done.code == 0, done.err
+    done = vskd("train", "student", *settings[:2], *settings[4:], "--teacher", teacher, "--out", student)
+    assert done.code == 0, done.err  # the teacher knows the folder
     card = json.loads((student / "run.json").read_text())
     assert card["data"]["dataset"] == card["contract"]["trained_on"] == "kitchen"
     assert card["data"]["split"]["test"] == ["p2"]
@@ -81,6 +82,30 @@ def test_a_teacher_on_its_videos_and_a_student_that_learns_from_it(
     assert card["contract"]["sensor"]["placement"] == "left wrist"
     assert card["contract"]["labels"] == ["jog", "squat", "wave"]
     assert [teacher["run"] for teacher in card["teacher"]] == ["teacher"]
+
+
+def test_a_run_remembers_the_folder_of_its_recordings(vskd: Command, folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "moved"
+    shutil.copytree(folder, root)
+    cache = ("--cache", folder / "cache")
+    first = ("--config", root / "config.toml", "--root", root, "--set", "data.view=none", "--out", tmp_path / "first")
+    assert vskd("train", "forest", *first, *cache).code == 0
+    done = vskd("train", "forest", "--config", tmp_path / "first", "--out", tmp_path / "again", *cache)
+    assert done.code == 0, done.err
+    cards = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("first", "again")]
+    assert cards[0]["config"] == cards[1]["config"]
+    assert cards[0]["root"] == cards[1]["root"] == str(root)
+    assert "root" not in cards[0]["data"]  # a bundle's report takes that over
+    done = vskd("evaluate", tmp_path / "again", *cache)
+    assert done.code == 0, done.err
+    root.rename(tmp_path / "elsewhere")
+    for words in (("evaluate", tmp_path / "again"), ("train", "forest", "--config", tmp_path / "again")):
+        done = vskd(*words, *cache, *(("--out", tmp_path / "third") if words[0] == "train" else ()))
+        assert done.code == 1
+        said = " ".join(done.err.split())
+        assert f"{root}, where the recordings of {tmp_path / 'again'} were, is gone Give --root DIR" in said
+    assert not (tmp_path / "third").exists()
+    assert vskd("evaluate", tmp_path / "again", "--root", tmp_path / "elsewhere", *cache).code == 0
 
 
 def test_a_student_needs_no_video(vskd: Command, settings: tuple[object, ...], tmp_path: Path) -> None:

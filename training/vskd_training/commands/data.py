@@ -171,9 +171,11 @@ def _show_defects(report: DatasetReport, *, every: bool) -> None:
 def recording(config_file: str, changes: tuple[str, ...], root: Path | None, cache: Path, name: str, out: Path) -> None:
     """Write one recording's accelerometer as a CSV that `vskd run` reads."""
     from vskd_training.data.stream_files import write_samples
+    from vskd_training.runs.run import root_of
     from vskd_training.settings import load_config
 
-    prepared = open_experiment(load_config(config_file, changes=changes), root, cache).prepared
+    place = root or root_of(config_file)
+    prepared = open_experiment(load_config(config_file, changes=changes), place, cache).prepared
     index = prepared.index(name)
     write_samples(out, *prepared.sensor(index))
     say(f"{out}: {name}, {prepared.infos[index].label or '(no label)'}", err=True)
@@ -252,7 +254,7 @@ def _write_joined(
 
     settings = StreamSettings(*joining)
     opened = Run.open(run, role=None)
-    experiment = open_experiment(opened.config, root, cache)
+    experiment = open_experiment(opened.config, root or opened.root(), cache)
     refuse_trained_on(opened, experiment)
     for joined in subject_streams(experiment, settings, subjects=() if subject is None else (subject,)):
         path = out / f"{joined.subject}.csv"

@@ -166,7 +166,7 @@ def _of_run(tested: Tested, options: StreamOptions) -> StreamEvaluation:
     run = Run.open(tested.run or Path(), role="student")
     refuse_whole(run.contract, run.path)
     model = _model(tested, options, run)
-    experiment = open_experiment(run.config, tested.root, tested.cache)
+    experiment = open_experiment(run.config, tested.root or run.root(), tested.cache)
     refuse_trained_on(run, experiment)
     streams = [
         TrueStream(f"subject {one.subject}", one.time_s, one.acceleration_g, one.spans)

@@ -111,7 +111,7 @@ def examples(
             if given and given.spec != spec:
                 raise DataError(f"{out} holds {arm} {name} by another --rule", hint="Give another --out")
             continue
-        experiment = open_experiment(run.config, root, cache)
+        experiment = open_experiment(run.config, root or run.root(), cache)
         refuse_trained_on(run, experiment)
         result = evaluate_examples(run, experiment, arm=arm, name=name, given=given, enrols=enrols)
         found.append(result)
@@ -183,7 +183,7 @@ def _choose(runs: Sequence[Path], place: Path, root: Path | None, cache: Path, *
     parts = []
     for path in runs:
         run = Run.open(path, role="student")
-        experiment = open_experiment(run.config, root, cache)
+        experiment = open_experiment(run.config, root or run.root(), cache)
         refuse_trained_on(run, experiment)
         parts.append((run.contract, outputs_of(run, experiment, "test")))
     choice = choose(parts)

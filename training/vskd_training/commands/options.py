@@ -10,7 +10,9 @@ CONFIG = click.option(
     "--config", "config_file", required=True, help="A preset (see `vskd presets`), a TOML file, or a run's folder."
 )
 SET = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Override a key: gaf.size=96.")
-ROOT = click.option("--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set.")
+ROOT = click.option(
+    "--root", type=click.Path(path_type=Path), default=None, help="Folder of the data set; a run remembers its own."
+)
 CACHE = click.option(
     "--cache",
     type=click.Path(path_type=Path),

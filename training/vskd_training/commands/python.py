@@ -56,7 +56,7 @@ def train(
     changes : keys of the config with other values, ``{"student_training.epochs": 20}``, or as of ``--set``
     everybody : train on all subjects, for a network that ships after a study; nobody is tested
     study : with ``everybody``: the finished study that tested this config
-    root : folder of the data set; None of one that needs none, or whose place the config knows
+    root : folder of the data set; None of one that needs none, or where the run in ``config`` or a teacher knows it
     cache : folder for prepared recordings
     device : ``cpu`` or ``cuda``
     tensorboard : write TensorBoard's event files into the run, too
@@ -76,17 +76,18 @@ def train(
     from vskd_training.distillation.targets import check_configs
     from vskd_training.loop.distributed import open_processes
     from vskd_training.loop.viewers import viewers
-    from vskd_training.runs.run import Run, check_place
+    from vskd_training.runs.run import Run, check_place, root_of
     from vskd_training.settings import load_config
 
     _refuse_for(kind, teachers=teachers, study=study, everybody=everybody)
-    place, found_in = Path(out), Path(root) if root is not None else None
+    place = Path(out)
     shown_in = viewers(tensorboard=tensorboard, mlflow=mlflow)
-    settings = load_config(Path(config), changes=_as_set(changes))
+    settings = load_config(config, changes=_as_set(changes))
     if everybody:
         settings = dataclasses.replace(settings, data=settings.data.everybody())
     runs = [Run.open(Path(path), role=None) for path in teachers]
     check_configs(runs, settings)
+    found_in = Path(root) if root is not None else root_of(config, runs)
     with open_processes(device) as processes:
         shown, again = progress and processes.first, {"overwrite": overwrite, "resume": resume}
         processes.by_first(lambda: check_place(place, **again))
@@ -185,7 +186,8 @@ def evaluate(
     if not 0 < coverage <= 1:
         raise ConfigError(f"coverage must be above 0 and at most 1, got {coverage}")
     opened = Run.open(Path(run), role="student" if bundle is not None else None)
-    experiment = open_experiment(opened.config, Path(root) if root is not None else None, Path(cache), shown=progress)
+    found_in = Path(root) if root is not None else opened.root()
+    experiment = open_experiment(opened.config, found_in, Path(cache), shown=progress)
     evaluation.refuse_trained_on(opened, experiment)
     with progress_bar("test windows", shown=progress) as bar:
         total = evaluation.windows_to_test(opened, experiment)

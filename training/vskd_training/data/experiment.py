@@ -34,6 +34,7 @@ class Experiment:
     config, prepared : what was put together
     sides : who is on which side, and whose labels are known
     contract : what the student's window is
+    root : folder that the recordings were read from; None where none was given
     all_sides : of an experiment that is restricted to what a teacher sees: the sides of all recordings
     """
 
@@ -41,6 +42,7 @@ class Experiment:
     prepared: Prepared
     sides: Sides
     contract: Contract
+    root: Path | None = None
     all_sides: Sides | None = None
 
     @classmethod
@@ -55,7 +57,8 @@ class Experiment:
         cache : folder for prepared recordings
         progress : called with (recordings done, in all) while they are prepared
         """
-        return cls.of(config, prepare(open_source(config.data, root), cache, progress=progress))
+        made = cls.of(config, prepare(open_source(config.data, root), cache, progress=progress))
+        return replace(made, root=root and root.resolve())
 
     @classmethod
     def of(cls, config: Config, prepared: Prepared) -> Experiment:

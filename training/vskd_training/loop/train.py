@@ -318,6 +318,7 @@ def tested(role: str, experiment: Experiment, predict: Predict, outputs: Outputs
         "config": to_mapping(experiment.config),
         "contract": to_mapping(contract),
         "data": experiment.data_card(),
+        **({"root": str(experiment.root)} if experiment.root else {}),
         "windows": {
             "train": len(experiment.windows("train")),
             "test": len(experiment.windows("test")) if experiment.split.test else 0,

@@ -3,7 +3,8 @@
 ::
 
     RUN/
-      run.json            the run card: config, versions, data hash, split, contract, metrics; written last
+      run.json            the run card: config, versions, data hash, split, contract, metrics, and the folder of the
+                          recordings (`root`), which no bundle gets; written last
       model.safetensors   weights; of a forest its trees
       log.jsonl           one line per epoch
       confusion.png       of the test recordings; drawn by `vskd train`
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from vskd.writing import disk_errors, refuse_unwritable, remove_folder, write_fi
 from vskd_training.runs.versions import versions
 from vskd_training.settings import Config
 from vskd_training.settings.presets import RUN_CONFIG as CONFIG
+from vskd_training.settings.presets import config_file
 
 CARD = "run.json"
 WEIGHTS = "model.safetensors"
@@ -84,6 +86,18 @@ class Run:
             raise DataError(f"{path} holds a {found}, and a {role} is needed", hint=_HINTS.get(found, ""))
         return cls(path, card, from_mapping(Config, config, where=CARD), Contract.from_mapping(contract))
 
+    def root(self) -> Path | None:
+        """The folder of the recordings that it was trained on; None where it needed none, or does not remember it.
+
+        Raises
+        ------
+        DataError : that folder is gone
+        """
+        root = Path(self.card["root"]) if "root" in self.card else None
+        if root and not root.is_dir():
+            raise DataError(f"{root}, where the recordings of {self.path} were, is gone", hint="Give --root DIR")
+        return root
+
     def load_weights(self, model: nn.Module) -> None:
         """Load the run's weights into a model built from its config; leaves it in evaluation mode.
 
@@ -116,6 +130,20 @@ class Run:
             return load_file(path)
         except SafetensorError as error:
             raise DataError(f"{path} holds no weights: {error}", hint="Train again") from error
+
+
+def root_of(config: str | Path, teachers: Sequence[Run] = ()) -> Path | None:
+    """The folder of recordings that a config remembers which is a run's own, or else the first teacher that does.
+
+    Raises
+    ------
+    ConfigError : there is no such config
+    DataError : the folder is gone
+    """
+    path = config_file(config)
+    is_run = path.name == CONFIG and path.with_name(CARD).is_file()
+    runs = [Run.open(path.parent, role=None)] if is_run else []
+    return next((root for run in (*runs, *teachers) if (root := run.root())), None)
 
 
 def finish_run(path: Path, *, weights: Mapping[str, Tensor], card: dict[str, Any]) -> None:
