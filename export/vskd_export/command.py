@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vskd.commands.terminal import say
+from vskd_export import python
 
 if TYPE_CHECKING:
     from vskd_export.package.report import ExportReport
-    from vskd_export.quantize.calibrate import WindowSet
-    from vskd_training.data.experiment import Experiment
-
-#: What the bundle's report says of the run; ``module`` is there for a user's own network.
-_PROVENANCE = ("config", "data", "teacher", "module", "study", "quantization", "weights_sha256", "versions")
 
 
 def _renamed(context: click.Context, parameter: click.Parameter, given: bool) -> None:
@@ -50,88 +46,13 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: bool) ->
     is_flag=True,
     help="Write the bundle even if the gate refuses it; its report lists every violation.",
 )
-def export(
-    run: Path,
-    out: Path,
-    overwrite: bool,
-    root: Path | None,
-    cache: Path,
-    variants: bool,
-    recipes: tuple[str, ...],
-    allow_degraded: bool,
-) -> None:
+def export(**options: Any) -> None:
     """Write a run's student as a bundle, or say what is wrong with it.
 
     What the gate refuses is not written; its report is, to OUT.refused. An int8 model that changes too many labels is
     prepared in training: vskd train student --set quantization.epochs=4.
     """
-    from vskd.bundle import refuse_existing
-    from vskd_export.quantize.recipes import parse_recipes
-
-    # Refusals come before the minute of work, not after it.
-    models = parse_recipes(recipes)
-    refuse_existing(out, overwrite=overwrite)
-
-    from vskd_training.data.experiment import Experiment
-    from vskd_training.evaluation.evaluate import refuse_trained_on
-    from vskd_training.runs.run import Run
-    from vskd_training.runs.trained import trained_student
-
-    opened = Run.open(run, role="student")
-    experiment = Experiment.open(opened.config, root=root or opened.root(), cache=cache, progress=None)
-    # The gate judges on subjects whom the student was not trained on, in the order of its own classes.
-    refuse_trained_on(opened, experiment)
-    student = trained_student(opened)
-
-    from vskd_export.build import export_bundle
-    from vskd_export.request import ExportRequest
-
-    calibration, held_out = _windows_of(experiment)
-    request = ExportRequest(
-        student=student,
-        contract=opened.contract,
-        calibration=calibration,
-        held_out=held_out,
-        provenance={key: opened.card[key] for key in _PROVENANCE if key in opened.card},
-        seen_in_training=not experiment.split.test_subjects,
-        training=_training(experiment),
-        out=out,
-        overwrite=overwrite,
-        leaky=experiment.split.leaky,
-        allow_degraded=allow_degraded,
-        models=models,
-        variants=variants,
-    )
-    _show(export_bundle(request, progress=lambda sentence: say(sentence, err=True)))
-
-
-def _training(experiment: Experiment) -> dict[str, int]:
-    """Class -> labelled windows that taught it."""
-    from vskd_training.evaluation.classes import class_windows
-
-    return {label: sides["train"] for label, sides in class_windows(experiment).items()}
-
-
-def _windows_of(experiment: Experiment) -> tuple[WindowSet, WindowSet]:
-    """Windows to calibrate with, and to judge on: of test subjects, or where nobody was held out of other recordings.
-
-    Raises
-    ------
-    DataError : nobody was held out, and no class has two recordings
-    """
-    from vskd.errors import DataError
-    from vskd_export.quantize.calibrate import WindowSet, judged_apart
-
-    table = experiment.windows("train")
-    if experiment.split.test_subjects:
-        return WindowSet.of(table), WindowSet.of(experiment.windows("test"))
-    calibration, judged = judged_apart(WindowSet.of(table), table.recordings)
-    if not len(judged):
-        raise DataError(
-            "the run was trained on everybody, and no class has two recordings, one to calibrate with and one to judge",
-            hint="Record more, or export a run that has test subjects",
-        )
-    return calibration, judged
+    _show(python.export(**options))
 
 
 def _show(report: ExportReport) -> None:

@@ -104,20 +104,21 @@ def main() -> None:
     except VskdError as error:
         _fail(error)
     except ModuleNotFoundError as error:
-        _fail(_missing_extra(error))
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        _fail(missing_extra(error, purpose=f"vskd {command}".rstrip()))
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
         _fail(_full_disk(error))
 
 
-def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
+def missing_extra(error: ModuleNotFoundError, *, purpose: str) -> MissingExtraError:
+    """The error that names the extra; of a module that none installs ``error`` is raised again."""
     package = (error.name or "").partition(".")[0]
     extras = _EXTRA_OF_PACKAGE | {kind.package: kind.extra for kind in ENGINES.values()}
     if package not in extras:
         raise error
-    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    return MissingExtraError(package, extra=extras[package], purpose=f"vskd {command}".rstrip())
+    return MissingExtraError(package, extra=extras[package], purpose=purpose)
 
 
 def _full_disk(error: OSError) -> VskdError:

@@ -80,7 +80,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export did.
+    """What an export did. It stands for the bundle's folder wherever a path is taken.
 
     Attributes
     ----------
@@ -90,6 +90,15 @@ class ExportReport:
 
     path: Path
     content: Mapping[str, Any]
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        models = ", ".join(
+            f"{file} {described['size_bytes'] / 1e6:.2f} MB" for file, described in self.content["models"].items()
+        )
+        return f"<ExportReport {self.path}: {models}{'; DEGRADED' if self.content['degraded'] else ''}>"
 
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """For a table: model, MB, engine, largest logit difference, flips, accuracy; a row per engine and model."""

@@ -9,8 +9,9 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from vskd.errors import ConfigError, did_you_mean
 from vskd_training.commands.terminal import open_experiment, progress_bar, show_split
@@ -20,20 +21,23 @@ if TYPE_CHECKING:
     from vskd_training.evaluation.evaluate import Evaluation
     from vskd_training.runs.run import Run
 
+T = TypeVar("T", bound=str | PathLike[str])
+#: A file or folder. A run and a report of an export stand for their folders.
+Place = str | PathLike[str]
 Kind = Literal["student", "teacher", "forest"]
 
 
 def train(
-    config: str | Path,
-    out: str | Path,
+    config: Place,
+    out: Place,
     *,
     kind: Kind = "student",
-    teachers: Sequence[str | Path] = (),
-    changes: Mapping[str, Any] | Sequence[str] = (),
+    teachers: Place | Sequence[Place] = (),
+    changes: Mapping[str, Any] | str | Sequence[str] = (),
     everybody: bool = False,
-    study: str | Path | None = None,
-    root: str | Path | None = None,
-    cache: str | Path = "build/cache",
+    study: Place | None = None,
+    root: Place | None = None,
+    cache: Place = "build/cache",
     device: str = "cpu",
     tensorboard: bool = False,
     mlflow: str | None = None,
@@ -80,12 +84,12 @@ def train(
     from vskd_training.settings import load_config
 
     _refuse_for(kind, teachers=teachers, study=study, everybody=everybody)
-    place = Path(out)
+    config, place = fspath(config), Path(out)
     shown_in = viewers(tensorboard=tensorboard, mlflow=mlflow)
     settings = load_config(config, changes=_as_set(changes))
     if everybody:
         settings = dataclasses.replace(settings, data=settings.data.everybody())
-    runs = [Run.open(Path(path), role=None) for path in teachers]
+    runs = [Run.open(Path(path), role=None) for path in several(teachers)]
     check_configs(runs, settings)
     found_in = Path(root) if root is not None else root_of(config, runs)
     with open_processes(device) as processes:
@@ -112,16 +116,19 @@ def _refuse_for(kind: str, *, everybody: bool, **given: object) -> None:
         raise ConfigError("a study vouches for a network that is trained on everybody", hint="Give everybody=True, too")
 
 
-def _as_set(changes: Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:
+def several(given: T | Sequence[T]) -> tuple[T, ...]:
+    """What may be given alone or in a list; a string and a path are one."""
+    return (given,) if isinstance(given, str | PathLike) else tuple(given)
+
+
+def _as_set(changes: Mapping[str, Any] | str | Sequence[str]) -> tuple[str, ...]:
     """Changes of a config as words of ``--set``; JSON's values are TOML's."""
     if isinstance(changes, Mapping):
         return tuple(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in changes.items())
-    return tuple(changes)
+    return several(changes)
 
 
-def _trainer(
-    kind: Kind, experiment: Experiment, teachers: Sequence[Run], study: str | Path | None
-) -> Callable[..., Run]:
+def _trainer(kind: Kind, experiment: Experiment, teachers: Sequence[Run], study: Place | None) -> Callable[..., Run]:
     from vskd_training.loop import forest, train
 
     if kind == "forest":
@@ -146,21 +153,21 @@ def _with_loss(bar: Callable[..., None]) -> Callable[[int, int, dict[str, float]
 
 
 def evaluate(
-    run: str | Path,
+    run: Place,
     *,
-    bundle: str | Path | None = None,
+    bundle: Place | None = None,
     engine: str | None = None,
     recipe: str | None = None,
     coverage: float = 0.95,
-    root: str | Path | None = None,
-    cache: str | Path = "build/cache",
+    root: Place | None = None,
+    cache: Place = "build/cache",
     progress: bool = True,
 ) -> Evaluation:
     """Test a run's network on its test subjects, or the model of a bundle that was exported from it: ``vskd evaluate``.
 
     Parameters
     ----------
-    run : folder of a finished run
+    run : a finished run, or its folder
     bundle : exported from this run; its model is tested in the engine that ships
     engine, recipe : which model of the bundle, as of ``Classifier.open``
     coverage : share of the validation windows that the offered threshold for unknown activities keeps, in (0, 1]

@@ -62,6 +62,14 @@ class Evaluation:
     metrics: dict[str, Any]
     unknown_below: Threshold | None
 
+    def __repr__(self) -> str:
+        rows = [(per, self.metrics[per]["all"]) for per in ("window", "recording")]
+        scores = "; ".join(
+            f"{row['count']} {per}s: accuracy {row['accuracy']:.3f}, macro-F1 {row['macro_f1']:.3f}"
+            for per, row in rows
+        )
+        return f"<Evaluation of {self.model} on {self.engine}{' LEAKY' if self.leaky else ''}: {scores}>"
+
 
 def refuse_trained_on(run: Run, experiment: Experiment) -> None:
     """Refuse recordings of other activities, or whose test or validation subjects the run was trained on.

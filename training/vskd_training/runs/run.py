@@ -46,7 +46,7 @@ _HINTS = {"forest": "A forest shows whether a network is needed; it is neither e
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run. It stands for its folder wherever a path is taken.
 
     Attributes
     ----------
@@ -85,6 +85,18 @@ class Run:
         if role is not None and found != role:
             raise DataError(f"{path} holds a {found}, and a {role} is needed", hint=_HINTS.get(found, ""))
         return cls(path, card, from_mapping(Config, config, where=CARD), Contract.from_mapping(contract))
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        test = self.card.get("metrics", {}).get("test")
+        scores = "not tested"
+        if test is not None:
+            of_all = test["recording"]["all"]
+            leaky = " LEAKY" if self.card["data"]["split"]["leaky"] else ""
+            scores = f"test accuracy {of_all['accuracy']:.3f} of {of_all['count']} recordings{leaky}"
+        return f"<Run {self.path}: {self.card['role']}, {scores}>"
 
     def root(self) -> Path | None:
         """The folder of the recordings that it was trained on; None where it needed none, or does not remember it.
