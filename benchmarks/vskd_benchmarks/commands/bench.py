@@ -1,31 +1,60 @@
-"""The command ``vskd bench``. Progress and tables on stderr, one JSON document on stdout."""
+"""The command ``vskd bench``: measures bundles, unless its first word is ``check`` or ``add-power``.
+
+Progress and tables on stderr; one JSON document on stdout where a program reads it.
+"""
 
 from __future__ import annotations
 
-import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vskd.commands.terminal import say
+from vskd.commands.progress import progress_bar
+from vskd.commands.terminal import JSON, say, say_json
 from vskd_benchmarks.commands.bench_options import Options
 
 if TYPE_CHECKING:  # what measures is imported when something is measured, so that `vskd --help` stays quick
-    from rich.console import Console
-
     from vskd_benchmarks.measure.bench import Run
     from vskd_benchmarks.measure.settings import Settings
 
 
-@click.command(
+class Bench(click.Group):
+    """A group that measures what is named where no verb is; its help is that of measuring, then the verbs."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["measure", *args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        measure.format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.group(
+    cls=Bench,
+    options_metavar="[OPTIONS]",
+    subcommand_metavar="BUNDLE... | check RESULT | add-power RESULT FILE",
     epilog="Examples: vskd bench wrist.bundle --out wrist-bench; "
+    "vskd bench check wrist-bench; "
     "vskd bench wrist.bundle --mode paced --rate-hz 1 --out paced; "
     "vskd bench wrist.bundle --profile generic-watch --out watch; "
     "vskd bench wrist.bundle --mode soak --meter-later --battery-wh 1.3 --out soak; "
-    "vskd bench --add-power soak --power-meter meter.csv; "
-    "vskd bench --check wrist-bench"
+    "vskd bench add-power soak meter.csv",
 )
+def bench() -> None:
+    """Measure bundles on this machine: latency, start and memory, against other pipelines.
+
+    Five lines say what was found, and tables say the rest. Ctrl-C ends the measurement after the round that is under
+    way, with what was measured so far; a second one ends the command.
+    """
+
+
+@bench.command("measure", hidden=True)
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--mode",
@@ -61,7 +90,7 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
     help="Of each case in modes paced and soak; every nanosecond is held in memory till the end.  "
     "[default: 64 and 600; quick: 12 and 20]",
 )
-@click.option("--meter-later", is_flag=True, help="A power meter logs meanwhile; --add-power adds its file.")
+@click.option("--meter-later", is_flag=True, help="A power meter logs meanwhile; `vskd bench add-power` adds its file.")
 @click.option(
     "--battery-wh",
     type=click.FloatRange(0, min_open=True),
@@ -80,36 +109,10 @@ if TYPE_CHECKING:  # what measures is imported when something is measured, so th
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result folder here.")
 @click.option("--overwrite", is_flag=True, help="Replace a result folder that is there.")
-@click.option(
-    "--add-power",
-    type=click.Path(path_type=Path),
-    help="Measure nothing; add the file of --power-meter to this result folder of --meter-later.",
-)
-@click.option(
-    "--power-meter",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file for --add-power: time_s (Unix time) and power_w, or time_s, voltage_v and current_a.",
-)
-@click.option("--check", type=click.Path(path_type=Path), help="Measure nothing; verify this result folder.")
-def bench(**given: Any) -> None:
-    """Measure bundles on this machine: latency with its split, cold start and memory, compared with other pipelines.
-
-    Tables go to stderr; the last line of stdout is the result as one JSON document, also without --out.
-    """
+@JSON
+def measure(as_json: bool, **given: Any) -> None:
+    """Measure bundles."""
     options = Options(**given)
-    if options.check is None and options.add_power is None:
-        _bench(options)
-        return
-    from vskd_benchmarks.commands.bench_folder import add_power, check_folder
-
-    if options.check is not None:
-        options.refuse_bundles("--check")
-        check_folder(options.check)
-    elif options.add_power is not None:
-        add_power(options.add_power, options)
-
-
-def _bench(options: Options) -> None:
     settings, out = options.settings(), options.out
 
     from vskd.closed import to_mapping
@@ -126,16 +129,16 @@ def _bench(options: Options) -> None:
     console = SafeConsole(stderr=True)
     if not console.is_terminal:
         console = SafeConsole(stderr=True, width=110)
-    run = _measure(settings, console)
+    run = _measure(settings)
     raws = raws_of(run)
     result = derive(facts(run), raws)
     if out is not None:
         write_result(out, result, raws, overwrite=options.overwrite)
     print_tables(result, console)
     if out is not None:
-        console.print(f"written: {out}; verify it with: vskd bench --check {out}", markup=False)
+        console.print(f"written: {out}; verify it with: vskd bench check {out}", markup=False)
         console.print(_report(out), markup=False)
-    say(json.dumps(to_mapping(result)))
+    say_json(to_mapping(result), as_json=as_json)
     report_missing_energy(result)
 
 
@@ -150,15 +153,51 @@ def _report(out: Path) -> str:
         return f"no report.html: {error}. Or copy the folder to a machine that has it: vskd report {out}"
 
 
-def _measure(settings: Settings, console: Console) -> Run:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+def _measure(settings: Settings) -> Run:
     from vskd_benchmarks.measure.bench import run_bench
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("starting", total=None)
-        return run_bench(
-            settings,
-            lambda what, done, total: progress.update(task, description=what, completed=done, total=total),
-        )
+    with progress_bar("bench") as bar, _ended_by_ctrl_c() as is_stopped:
+        return run_bench(settings, lambda what, done, total: bar(done, total, what), is_stopped=is_stopped)
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed; a second one interrupts as ever."""
+    pressed = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+        say("stopping after this round; Ctrl-C again ends without a result", err=True)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+_RESULT = click.argument("result", type=click.Path(path_type=Path))
+
+
+@bench.command(epilog="Example: vskd bench check wrist-bench")
+@_RESULT
+def check(result: Path) -> None:
+    """Verify that a result folder is as it was measured."""
+    from vskd_benchmarks.commands.bench_folder import check_folder
+
+    check_folder(result)
+
+
+@bench.command("add-power", epilog="Example: vskd bench add-power soak meter.csv")
+@_RESULT
+@click.argument("meter", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def power(result: Path, meter: Path) -> None:
+    """Add a power meter's file to a result of --meter-later.
+
+    FILE is a CSV with time_s (Unix time) and power_w, or time_s, voltage_v and current_a.
+    """
+    from vskd_benchmarks.commands.bench_folder import add_power
+
+    add_power(result, meter)

@@ -1,15 +1,12 @@
-"""What ``vskd bench`` does with a result folder that is there: verify it, or add a power meter's file to it."""
+"""What ``vskd bench check`` and ``add-power`` do with a result folder that is there."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from vskd.commands.terminal import say
 from vskd.errors import DataError
-from vskd_benchmarks.commands.bench_options import Options
 from vskd_benchmarks.device.energy import POWER, STILL_TO_COME, power_arrays
 from vskd_benchmarks.result.check import differences, goals_since
 from vskd_benchmarks.result.derive import derive
@@ -37,21 +34,16 @@ def check_folder(folder: Path) -> None:
         say(line)
 
 
-def add_power(folder: Path, options: Options) -> None:
+def add_power(folder: Path, meter: Path) -> None:
     """Add the file of a power meter to a result that was measured beside it.
 
     Raises
     ------
-    click.UsageError : options that belong to the measurement
     DataError : the file does not fit, or the folder was changed; the folder stays as it is, so that the right file can
         follow
     """
-    options.refuse_bundles("--add-power")
-    options.refuse("battery_wh", "duty_cycle", because="belongs to the measurement; leave it out with --add-power")
-    if options.power_meter is None:
-        raise click.UsageError("--add-power takes the meter's file too; add --power-meter FILE")
     opened = ResultFolder.open(folder)
-    energy, trace = add_meter(opened.result.energy, options.power_meter)
+    energy, trace = add_meter(opened.result.energy, meter)
     raws = opened.raws() | {POWER: power_arrays(trace)}
     result = derive(replace(opened.result, energy=energy), raws)
     report_missing_energy(result)

@@ -34,7 +34,6 @@ class Options:
     profile: str | None
     rate_hz: float | None
     duration_s: float | None
-    power_meter: Path | None
     meter_later: bool
     battery_wh: float | None
     duty_cycle: float | None
@@ -42,13 +41,6 @@ class Options:
     comparison: bool | None
     out: Path | None
     overwrite: bool
-    add_power: Path | None
-    check: Path | None
-
-    def refuse_bundles(self, option: str) -> None:
-        """Refuse bundles beside an option that measures nothing."""
-        if self.bundles:
-            raise click.UsageError(f"{option} takes a result folder and no BUNDLE: nothing is measured")
 
     def refuse(self, *names: str, because: str) -> None:
         """Refuse options that were given and mean nothing here."""
@@ -103,7 +95,6 @@ class Options:
         """How energy is measured and used; None for a run without it."""
         from vskd_benchmarks.device.energy import EnergySettings
 
-        self.refuse("power_meter", because="comes with --add-power; measure with --meter-later while the meter runs")
         if self._mode == "single-stream":
             self.refuse(
                 *_ENERGY,

@@ -28,7 +28,7 @@ IDLE_S, QUICK_IDLE_S = 20.0, 5.0
 #: The raw file of the power readings, beside those of the cases.
 POWER = "power"
 
-STILL_TO_COME = "the power meter's file is still to come: vskd bench --add-power RESULT --power-meter FILE"
+STILL_TO_COME = "the power meter's file is still to come: vskd bench add-power RESULT FILE"
 
 
 @dataclass(frozen=True)

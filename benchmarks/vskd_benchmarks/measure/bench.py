@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,13 +74,14 @@ class Run:
     energy: EnergyRecord | None = None
 
 
-def run_bench(settings: Settings, progress: Progress) -> Run:
+def run_bench(settings: Settings, progress: Progress, *, is_stopped: Callable[[], bool] = lambda: False) -> Run:
     """Measure bundles on this machine.
 
     Parameters
     ----------
     settings : what to measure
     progress : called at every step
+    is_stopped : asked after every round: whether to end with what was measured so far
 
     Raises
     ------
@@ -112,6 +113,7 @@ def run_bench(settings: Settings, progress: Progress) -> Run:
             progress,
             variables={"NUMBA_CACHE_DIR": f"{folder}/numba"},
             on_start=None if confinement is None else confinement.on_process,
+            is_stopped=is_stopped,
         )
         imports = measurement.imports()
         _idle(energy, settings, progress, epoch_ns)

@@ -28,7 +28,7 @@ class MeasuredCase:
     reply : what its process replied when it had loaded
     warm_up, memory, repeat, outputs : replies to these commands
     blocks : the replies of every round
-    cold_start : readings of fresh processes; None where the case is no model of a bundle
+    cold_start : readings of fresh processes; None where the case is no model of a bundle, or the run was stopped
     load : how busy others kept the machine, see ``note_load``
     machine_busy_ns : time that all cores computed during the rounds; None where the machine does not report it
     own_ns : time that the case and its parent computed during the rounds

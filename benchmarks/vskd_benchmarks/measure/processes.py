@@ -103,6 +103,7 @@ class WorkerProcess:
             stderr=self._stderr,
             text=True,
             env=self._environment,
+            process_group=0,  # a terminal's Ctrl-C is the parent's to answer
         )
         try:
             if self._on_start is not None:

@@ -29,6 +29,8 @@ Progress = Callable[[str, int, int], None]
 #: Calls of a block of the audit of a repeated input: this many, or as many as fit into the time, at least three.
 REPEAT_CALLS, REPEAT_BLOCK_S = 20, 0.05
 
+STOPPED = "the measurement was stopped before its turn"
+
 
 @dataclass
 class Measurement:
@@ -40,7 +42,8 @@ class Measurement:
     progress : called at every step
     variables : environment variables of every case's process
     on_start : called with the id of each process that starts; None where no profile holds it to limits
-    skipped : cases that turned out not to load
+    is_stopped : whether to end after the round that is under way
+    skipped : cases that turned out not to load, or whose turn never came
     """
 
     settings: Settings
@@ -48,6 +51,7 @@ class Measurement:
     progress: Progress
     variables: Mapping[str, str] = field(default_factory=dict)
     on_start: OnStart | None = None
+    is_stopped: Callable[[], bool] = lambda: False
     skipped: list[SkippedCase] = field(default_factory=list)
     _library_bytes: dict[str, int] = field(default_factory=dict)
     _steps_done: int = 0
@@ -68,6 +72,9 @@ class Measurement:
         measured: list[MeasuredCase] = []
         draw = random.Random(ORDER_SEED)
         for number, plans in enumerate(groups(self.cases, self.settings, memory_bytes("MemAvailable"))):
+            if measured and self.is_stopped():
+                self.skipped += [SkippedCase(plan.name, plan.bundle_id, STOPPED) for plan in plans]
+                continue
             with contextlib.ExitStack() as stack:
                 opened = [pair for plan in plans if (pair := self._open(plan, number, stack)) is not None]
                 self._measure_group(opened, draw)
@@ -120,7 +127,8 @@ class Measurement:
             for (case, process), (rounds, calls) in turns:
                 self._step(f"round {number + 1} of {rounds}: {case.plan.name}")
                 self._round(case, process, calls)
-            if settings.mode == "soak" and time.perf_counter() - started >= (settings.lasting_s or 0):
+            lasted = settings.mode == "soak" and time.perf_counter() - started >= (settings.lasting_s or 0)
+            if lasted or self.is_stopped():
                 break
         note_load([case for case, _ in opened])
         for case, process in opened:
@@ -166,7 +174,7 @@ class Measurement:
     def _start_cold(self, case: MeasuredCase) -> None:
         plan = case.plan
         self._step(f"cold start of {plan.name}")
-        if plan.entry is not None:
+        if plan.entry is not None and not self.is_stopped():
             case.cold_start = cold_start(
                 plan.bundle.path,
                 engine=plan.engine,

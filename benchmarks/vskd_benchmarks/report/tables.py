@@ -200,7 +200,7 @@ def goals(result: Result) -> Table:
     )
     caption = f"The worst case of this run against goals version {result.goals_version}."
     if result.goals_version != today.VERSION:
-        caption += f" Today's goals are version {today.VERSION}: see vskd bench --check, or the page."
+        caption += f" Today's goals are version {today.VERSION}: see vskd bench check, or the page."
     return Table("Goals of vskd", caption, ("goal", "limit", "here", "result"), rows)
 
 

@@ -9,7 +9,7 @@ repeated input
 accuracy
     the bundle's golden windows, through the same code and session options, give the answers that the bundle promises
 
-Computed from the raw arrays and the recorded facts alone, so that ``vskd bench --check`` comes to the same verdict.
+Computed from the raw arrays and the recorded facts alone, so that ``vskd bench check`` comes to the same verdict.
 """
 
 from __future__ import annotations

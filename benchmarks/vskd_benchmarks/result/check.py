@@ -1,4 +1,4 @@
-"""``vskd bench --check``: is a result folder as it was written, and is everything derived in it right.
+"""``vskd bench check``: is a result folder as it was written, and is everything derived in it right.
 
 Looked at: the files against the manifest; ``result.json`` against its records; statistics, audits, ratios and goals
 against the raw nanoseconds; validity against the recorded facts. The facts themselves (what the machine was, how long

@@ -1,6 +1,6 @@
 """What follows from the facts of a run and its raw numbers, and from nothing else.
 
-So ``vskd bench --check`` can compute it again and compare.
+So ``vskd bench check`` can compute it again and compare.
 """
 
 from __future__ import annotations

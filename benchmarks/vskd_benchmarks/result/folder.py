@@ -11,7 +11,7 @@
 ``result.json`` holds facts (``configuration``, ``environment``, ``bundles``, ``profile``, most of ``energy``, and of
 every case its engine, warm-up, processor time, memory, cold start) and what follows from facts and raw files
 (``scopes``, ``stages``, ``overhead``, ``audits``, ``validity``, ``ratios``, ``goals``, each case's ``energy`` and
-``battery``); ``vskd bench --check`` computes the latter again.
+``battery``); ``vskd bench check`` computes the latter again.
 
 Arrays of ``raw/ID.npz``
     every key of the case's ``scopes`` and ``stages`` that is not null : (rounds, calls), int64, ns

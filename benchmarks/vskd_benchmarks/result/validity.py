@@ -2,7 +2,7 @@
 
 ``invalid`` : the numbers are not those of this model on this machine. ``degraded`` : they are, on a machine that was
 not at rest; good for a look, not for a claim. A ``note`` informs and changes nothing. Everything is computed from what
-the result records, so that ``vskd bench --check`` comes to the same verdict.
+the result records, so that ``vskd bench check`` comes to the same verdict.
 
 Why the limits are what they are
     load : other processes may keep 0.25 cores busy, about what an idle desktop or a logged-in Pi does; from there on

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vskd.commands.progress import progress_bar
 from vskd.commands.terminal import say
 from vskd.errors import ConfigError
 from vskd_training.commands.options import CACHE, ROOT
-from vskd_training.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
     from vskd_export.search.plan import Search

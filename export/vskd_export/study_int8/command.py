@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from vskd.commands.progress import progress_bar
 from vskd.commands.terminal import say
 from vskd_training.commands.options import CACHE, ROOT
-from vskd_training.commands.terminal import progress_bar
 
 _EXAMPLE = "Example: vskd study-int8 training/studies/utd-mhad-image-or-raw.toml --root DIR --out build/study --jobs 2"
 

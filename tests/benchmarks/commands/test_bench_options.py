@@ -21,7 +21,7 @@ class Stopped(Exception):  # noqa: N818  # nothing went wrong
 
 @pytest.fixture
 def settings_of(monkeypatch):
-    def stop(settings, console):
+    def stop(settings):
         raise Stopped(settings)
 
     monkeypatch.setattr(bench_module, "_measure", stop)

@@ -113,10 +113,10 @@ def test_a_power_meter_beside_a_run(short, tmp_path):
     assert result.cases[0].sensor_to_label.windows > 0
     assert differences(folder) == []
     (tmp_path / "wrong.csv").write_text("time_s,power_w\n" + "".join(f"{1.5e9 + n},1\n" for n in range(20)))
-    refused = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "wrong.csv")])
+    refused = CliRunner().invoke(command, ["add-power", str(folder), str(tmp_path / "wrong.csv")])
     assert isinstance(refused.exception, DataError)
     assert "do not overlap the run" in str(refused.exception)
-    done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "meter.csv")])
+    done = CliRunner().invoke(command, ["add-power", str(folder), str(tmp_path / "meter.csv")])
     assert done.exit_code == 0, done.output
     assert re.search(r"onnxruntime fp32: \S+ mJ an inference, \+- \S+", done.stdout)
     assert "its report is to be made again: vskd report" in done.stderr
@@ -147,7 +147,7 @@ def test_a_result_without_a_meter_takes_no_file(short, tmp_path):
     raws = raws_of(run)
     folder = write_result(tmp_path / "result", derive(facts(run), raws), raws)
     (tmp_path / "m.csv").write_text("time_s,power_w\n")
-    done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "m.csv")])
+    done = CliRunner().invoke(command, ["add-power", str(folder), str(tmp_path / "m.csv")])
     assert isinstance(done.exception, ConfigError)
     assert "was not measured beside a power meter" in str(done.exception)
 
@@ -161,7 +161,7 @@ def test_a_folder_that_was_changed_takes_no_file(short, tmp_path):
     raws[result.cases[0].id]["infer"][0, 0] += 1
     with raw.open("wb") as file:
         np.savez_compressed(file, **raws[result.cases[0].id])
-    done = CliRunner().invoke(command, ["--add-power", str(folder), "--power-meter", str(tmp_path / "meter.csv")])
+    done = CliRunner().invoke(command, ["add-power", str(folder), str(tmp_path / "meter.csv")])
     assert isinstance(done.exception, DataError)
     assert "was changed: its SHA-256 is not the manifest's" in str(done.exception)
 
@@ -195,13 +195,10 @@ def test_a_chip_that_fails_leaves_a_result_without_energy(short, monkeypatch):
         (["--meter-later"], "--meter-later means nothing in mode single-stream"),
         (["--battery-wh", "1.3"], "--battery-wh means nothing in mode single-stream"),
         (["--profile", "pi-4", "--mode", "single-stream", "--duty-cycle", "0.5"], "--duty-cycle means nothing in"),
-        (["--mode", "soak", "--power-meter", __file__], "--power-meter comes with --add-power; measure with"),
         (
             ["--profile", "generic-watch", "--threads", "2"],
             "--threads 2 contradicts --profile generic-watch, which has 1",
         ),
-        (["--add-power", "x"], "--add-power takes a result folder and no BUNDLE"),
-        (["--mode", "soak", "--power-meter", "gone.csv"], "gone.csv' does not exist"),
         (["--mode", "soak", "--battery-wh", "0"], "0.0 is not in the range x>0"),
         (["--mode", "soak", "--duty-cycle", "1.5"], "1.5 is not in the range 0<x<=1"),
     ],
@@ -212,14 +209,17 @@ def test_options_that_contradict_are_misuse(words, message):
     assert message in re.sub(r"\s+", " ", done.output)
 
 
-@pytest.mark.parametrize("option", ["--battery-wh", "--duty-cycle"])
-def test_a_day_cannot_be_changed_when_the_meters_file_is_added(option):
-    done = CliRunner().invoke(command, ["--add-power", "x", option, "1"], terminal_width=200)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["add-power", "x"], "Missing argument 'FILE'"),
+        (["add-power", "x", "gone.csv"], "'gone.csv' does not exist"),
+        (["add-power", "x", __file__, "--battery-wh", "1"], "No such option"),
+        (["check"], "Missing argument 'RESULT'"),
+        ([], "which bundle to measure"),
+    ],
+)
+def test_verbs_take_a_result_and_its_file_alone(words, message):
+    done = CliRunner().invoke(command, words, terminal_width=200)
     assert done.exit_code == 2
-    assert f"{option} belongs to the measurement" in done.output
-
-
-def test_a_meters_file_is_added_by_name():
-    done = CliRunner().invoke(command, ["--add-power", "x"], terminal_width=200)
-    assert done.exit_code == 2
-    assert "--add-power takes the meter's file too; add --power-meter FILE" in done.output
+    assert message in done.output

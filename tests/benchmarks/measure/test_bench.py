@@ -114,7 +114,7 @@ def test_tables_go_to_stderr_and_the_last_line_says_where_the_files_are(measured
     assert "#1 onnxruntime fp32" in stderr
     assert "Latency of one window, sensor to label (single-stream)" in stderr
     assert "litert" not in stderr
-    assert f"verify it with: vskd bench --check {measured[1] / 'result'}" in stderr.replace("\n", "")
+    assert f"verify it with: vskd bench check {measured[1] / 'result'}" in stderr.replace("\n", "")
 
 
 def test_paced_windows_come_at_their_rate_and_the_process_sleeps_between(make_bundle, vskd_bench, tmp_path):

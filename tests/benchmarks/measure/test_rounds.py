@@ -161,3 +161,23 @@ def test_a_soak_ends_when_its_time_is_over(notes, monkeypatch):
     monkeypatch.setattr(rounds, "time", clock)
     measured(Settings((), mode="soak", duration_s=10.0))
     assert len(notes.of("a", "block")) == 3  # ten rounds of a second each, of which each took four
+
+
+def test_a_run_that_is_stopped_ends_after_the_round_with_what_it_has(notes):
+    cases = [bundle_case("two", BUNDLE, ENGINES[name], MODELS[name], 1) for name in MODELS]
+    rounds_done = iter([False, False, *[True] * 20])
+    measurement = Measurement(Settings(()), cases, no_progress, is_stopped=lambda: next(rounds_done))
+    found = measurement.measure()
+    assert [len(case.blocks) for case in found] == [3, 3]
+    assert [case.outputs is not None for case in found] == [True, True]
+    assert [case.cold_start for case in found] == [None, None]
+    assert measurement.skipped == []
+
+
+def test_groups_whose_turn_never_came_are_named(notes, monkeypatch):
+    cases = [bundle_case("two", BUNDLE, ENGINES[name], MODELS[name], 1) for name in MODELS]
+    monkeypatch.setattr(rounds, "groups", lambda plans, *_: [[plan] for plan in plans])
+    measurement = Measurement(Settings(()), cases, no_progress, is_stopped=lambda: True)
+    (case,) = measurement.measure()
+    assert len(case.blocks) == 1
+    assert [skipped.reason for skipped in measurement.skipped] == [rounds.STOPPED]

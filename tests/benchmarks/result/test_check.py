@@ -1,4 +1,4 @@
-"""``vskd bench --check``: whatever is changed in a result folder is named."""
+"""``vskd bench check``: whatever is changed in a result folder is named."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vskd.commands.progress import progress_bar
 from vskd.commands.terminal import say
 from vskd_training.commands.options import CACHE, CONFIG, PAUSE, ROOT, SEED, SET
-from vskd_training.commands.terminal import open_experiment, progress_bar
+from vskd_training.commands.terminal import open_experiment
 from vskd_training.data.sources import open_source
 from vskd_training.datasets.registry import DATA_SETS, NAMES, VIEWS, data_set
 

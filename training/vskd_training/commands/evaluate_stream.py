@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vskd.commands.input_option import InputOption
+from vskd.commands.progress import progress_bar
 from vskd.commands.terminal import say, say_json
 from vskd_training.commands.options import PAUSE, SEED
-from vskd_training.commands.terminal import open_experiment, progress_bar, show_table
+from vskd_training.commands.terminal import open_experiment, show_table
 
 if TYPE_CHECKING:
     from vskd.contract import Unit

@@ -13,8 +13,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from vskd.commands.progress import progress_bar
 from vskd.errors import ConfigError, did_you_mean
-from vskd_training.commands.terminal import open_experiment, progress_bar, show_split
+from vskd_training.commands.terminal import open_experiment, show_split
 
 if TYPE_CHECKING:
     from vskd_training.data.experiment import Experiment

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vskd.commands.progress import progress_bar
 from vskd.commands.terminal import say
 from vskd_training.commands.options import CACHE, ROOT
-from vskd_training.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
     from vskd_training.study.cells import Outcome

@@ -223,7 +223,7 @@ def test_goals_say_by_which_version_they_were_judged(reported):
     result = read_result(reported)
     assert "against goals version 3." in tables.goals(result).caption
     older = tables.goals(replace(result, goals_version=1)).caption
-    assert "against goals version 1. Today's goals are version 3: see vskd bench --check, or the page." in older
+    assert "against goals version 1. Today's goals are version 3: see vskd bench check, or the page." in older
 
 
 def test_a_result_of_older_goals_is_judged_again_on_its_page(make_result, tmp_path):
