@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vskd.commands.terminal import say
 from vskd_training.commands.python import Place, several
 
 if TYPE_CHECKING:
@@ -70,19 +68,20 @@ def export(
     models, place = parse_recipes(several(recipes)), Path(out)
     refuse_existing(place, overwrite=overwrite)
 
-    from vskd_training.data.experiment import Experiment
+    from vskd_training.commands.terminal import open_experiment
     from vskd_training.evaluation.evaluate import refuse_trained_on
     from vskd_training.runs.run import Run
     from vskd_training.runs.trained import trained_student
 
     opened = Run.open(Path(run), role="student")
     found_in = Path(root) if root is not None else opened.root()
-    experiment = Experiment.open(opened.config, root=found_in, cache=Path(cache), progress=None)
+    experiment = open_experiment(opened.config, found_in, Path(cache), shown=progress)
     # The gate judges on subjects whom the student was not trained on, in the order of its own classes.
     refuse_trained_on(opened, experiment)
     student = trained_student(opened)
 
     from vskd_export.build import export_bundle
+    from vskd_export.steps import export_steps
 
     request = replace(
         _request(opened, student, experiment, place),
@@ -91,7 +90,8 @@ def export(
         models=models,
         variants=variants,
     )
-    return export_bundle(request, progress=partial(say, err=True) if progress else lambda sentence: None)
+    with export_steps(variants=variants, shown=progress) as begin:
+        return export_bundle(request, progress=begin)
 
 
 def _request(run: Run, student: Student, experiment: Experiment, out: Path) -> ExportRequest:

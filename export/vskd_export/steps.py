@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vskd.commands.progress import progress_bar
-from vskd.commands.terminal import say
+from vskd.commands.terminal import left_at_stop, say
 
 #: Of an export's time, percent: each step's share, measured on the demo's image student. Evidence, conversion, engines,
 #: reference kernels, TensorFlow Lite Micro, layers, golden answers and writing.
@@ -28,7 +28,7 @@ def export_steps(*, variants: bool = False, shown: bool = True) -> Iterator[Call
     if variants:
         shares.insert(_VARIANTS_AT, _VARIANTS_SHARE)
     begun = 0
-    with progress_bar("export, %", shown=shown) as bar:
+    with left_at_stop("nothing was written"), progress_bar("export, %", shown=shown) as bar:
 
         def begin(sentence: str) -> None:
             nonlocal begun

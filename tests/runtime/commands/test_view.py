@@ -24,7 +24,7 @@ from runtime.mean_engine import MeanEngine
 from vskd import Event
 from vskd.commands.session import Session
 from vskd.commands.view import RecordingEngine, View
-from vskd.commands.view_parts import ASCII_SHADES, SHADES, SPAN_S, Image, trace
+from vskd.commands.view.parts import ASCII_SHADES, SHADES, SPAN_S, Image, trace
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract
 from vskd.sources.csv import Chunk
 from vskd.stream import Health

@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vskd.commands.rich_console import SafeConsole
-from vskd.commands.view_parts import SPAN_S, Activity, Image, Signal, line
+from vskd.commands.view.parts import SPAN_S, Activity, Image, Signal, line
 from vskd.contract import Contract, Unit
 from vskd.decide import NO_SIGNAL, Event
 from vskd.encoders import encoder_for
