@@ -62,6 +62,12 @@ class Bundle:
         self.graphs: Mapping[str, GraphEntry] = manifest.graphs
         self.degraded = manifest.degraded
 
+    def __repr__(self) -> str:
+        models = ", ".join(model.file for model in self.models)
+        return (
+            f"<Bundle {self.path}: {len(self.contract.labels)} activities, {models}{' DEGRADED' * bool(self.degraded)}>"
+        )
+
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
         """Open a bundle; checks the manifest, the contract, and that every file is there with its size.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from pathlib import Path
+from threading import Lock
 from time import time as wall_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from vskd.bundle import Bundle
 from vskd.contract import Contract, Unit
 from vskd.decide import Decider, Event
 from vskd.engines import Engine
-from vskd.errors import ContractError, ProfileError
+from vskd.errors import ContractError, ProfileError, UseError
 from vskd.stream import Delivery, Health, Pause, Stream, TimeUnit, Window, whole_window
 from vskd.stream.window import movement
 from vskd.wearer.features import joined
@@ -29,9 +31,35 @@ if TYPE_CHECKING:  # slow to import
 #: Times since 1970 in float64 are no finer than this, s.
 SAME_TIME_S = 1e-6
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _alone(method: Callable[Concatenate[Classifier, P], R]) -> Callable[Concatenate[Classifier, P], R]:
+    """A method that one caller at a time may be in, and none after ``close``."""
+
+    @wraps(method)
+    def call(self: Classifier, /, *words: P.args, **options: P.kwargs) -> R:
+        if not self._turn.acquire(blocking=False):
+            raise UseError(
+                f"two callers are in one classifier at the same time, the second in {method.__name__}",
+                hint="Open one for each thread, or take turns with a threading.Lock",
+            )
+        try:
+            self.engine  # noqa: B018 - refuses where it is closed
+            return method(self, *words, **options)
+        finally:
+            self._turn.release()
+
+    return call
+
 
 class Classifier:
     """Activities from a wrist accelerometer.
+
+    It serves one caller at a time and may be handed from thread to thread: a second one that calls it meanwhile gets a
+    ``UseError``, and the first one's answer stays right. Threads that decide at the same time, and streams of several
+    sensors, take a classifier each. ``with`` closes it; then the model's memory is free.
 
     Parameters
     ----------
@@ -60,17 +88,24 @@ class Classifier:
         profile: Profile | None = None,
     ) -> None:
         self.contract = contract
-        self.engine = engine
+        self._engine: Engine | None = engine
         self._unit: Unit = unit
         self._axes = axes
         self._time_unit: TimeUnit = time_unit
+        self._clock = clock
         self._profile = profile
+        self._turn = Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        contract = self.contract
         self._decider = self._new_decider()
-        sliding = contract.window.mode == "sliding"
-        self._stream = Stream(contract, unit=unit, axes=axes, time_unit=time_unit) if sliding else None
+        self._stream: Stream | None = None
+        if contract.window.mode == "sliding":
+            self._stream = Stream(contract, unit=self._unit, axes=self._axes, time_unit=self._time_unit)
         self._health = self._stream.health if self._stream else Health()
         batch_s = contract.resampling.batch_s if contract.decision.no_signal_after_s > 0 else 0.0
-        self._delivery = Delivery(batch_s, clock=clock) if batch_s else None
+        self._delivery = Delivery(batch_s, clock=self._clock) if batch_s else None
         self._silent_since_s: float | None = None  # last sample before the latest silence that was reported
 
     @classmethod
@@ -115,6 +150,49 @@ class Classifier:
         loaded = bundle.load(name, entry, threads=threads)
         return cls(contract, loaded, unit=unit, axes=axes, time_unit=time_unit, profile=examples)
 
+    def __repr__(self) -> str:
+        window = self.contract.window
+        cut = "whole recordings"
+        if window.mode == "sliding":
+            cut = f"{window.duration_s:g} s of samples every {window.hop_samples / window.rate_hz:g} s"
+        model = f"{self._engine.name} {self._engine.version}" if self._engine else "closed"
+        count = len(self._profile.examples) if self._profile else 0
+        examples = f", {count} of the wearer's examples" if count else ""
+        return (
+            f"<Classifier: {len(self.labels)} activities by {cut}, {model}{examples}; "
+            f"{self._unit}, axes {self._axes}, time in {self._time_unit}; {self._health.samples} samples so far>"
+        )
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(self, *of_an_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the model. Labels, profile and health stay; whoever asks for a decision gets a ``UseError``."""
+        self._engine = None
+
+    @_alone
+    def reset(self) -> None:
+        """Forget all samples and decisions, as if it were just opened, for another recording or a sensor put on anew.
+
+        The wearer's examples stay; ``health`` counts afresh.
+        """
+        self._begin()
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the model.
+
+        Raises
+        ------
+        UseError : the classifier is closed
+        """
+        if self._engine is None:
+            raise UseError("this classifier is closed", hint="Open it again: Classifier.open(bundle)")
+        return self._engine
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Of an event's probabilities: the contract's, then the activities that only the wearer's examples know."""
@@ -134,6 +212,7 @@ class Classifier:
             )
         return self._profile
 
+    @_alone
     def enroll(self, label: str, time: ArrayLike, xyz: ArrayLike, *, sure: bool = False) -> Example:
         """Take a recording as one of the wearer's examples, and decide with it from now on, afresh.
 
@@ -183,13 +262,14 @@ class Classifier:
         """What became of the samples and of the windows."""
         return self._health
 
+    @_alone
     def push(self, time: ArrayLike, xyz: ArrayLike) -> list[Event]:
         """Take samples, give the decisions that they complete.
 
         Parameters
         ----------
-        time : (samples,), the sensor's timestamps
-        xyz : (samples, 3), acceleration with gravity
+        time : (samples,), the sensor's timestamps; a number for a single sample
+        xyz : (samples, 3), acceleration with gravity; (3,) for a single sample
 
         Raises
         ------
@@ -206,6 +286,7 @@ class Classifier:
             self._delivery.arrived(self._stream.first_sample_s, last_s)
         return self._events(items)
 
+    @_alone
     def finish(self) -> list[Event]:
         """The recording is over: decisions on samples that were held, since others might still have come before them.
 
@@ -216,6 +297,7 @@ class Classifier:
     def _events(self, items: Iterable[Window | Pause]) -> list[Event]:
         return [event for item in items if (event := self._event(item)) is not None]
 
+    @_alone
     def silence(self, for_s: float) -> list[Event]:
         """Report that no sample has come for some time: a live source calls this while it waits.
 
@@ -241,11 +323,12 @@ class Classifier:
 
     def _event(self, item: Window | Pause) -> Event | None:
         if isinstance(item, Window):
-            return self.decide(item)
+            return self._decide(item)
         since_s = self._silent_since_s
         was_reported = since_s is not None and abs(item.start_s - since_s) < SAME_TIME_S
         return None if was_reported else self._decider.no_signal(item)
 
+    @_alone
     def classify(self, time: ArrayLike, xyz: ArrayLike) -> Event:
         """Decide on one whole recording (contracts with ``window.mode`` = ``whole``).
 
@@ -261,12 +344,16 @@ class Classifier:
         """
         if self._stream is not None:
             raise ContractError("this model decides on sliding windows", hint="Call push(time, xyz)")
-        return self.decide(
+        return self._decide(
             whole_window(self.contract, time, xyz, unit=self._unit, axes=self._axes, time_unit=self._time_unit)
         )
 
+    @_alone
     def decide(self, window: Window) -> Event:
         """Run the model on one window and decide; still ones and those that cannot be known never reach the model."""
+        return self._decide(window)
+
+    def _decide(self, window: Window) -> Event:
         obstacle = window.obstacle
         if obstacle is not None:
             self._health.without_activity += 1

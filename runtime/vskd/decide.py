@@ -17,7 +17,7 @@ ten classes or so that costs more than the arithmetic.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class Event:
     start_s: float
     end_s: float
     delay_s: float
-    probabilities: NDArray[np.float64]
+    probabilities: NDArray[np.float64] = field(repr=False)
     defects: tuple[Defect, ...] = ()
 
     def to_mapping(self, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -8,6 +8,7 @@
     ├── SignalError           a window cannot be encoded: shape, NaN, infinity
     ├── StreamError           samples contradict the contract: unit, order, shape
     ├── ContractError         the contract does not fit this use
+    ├── UseError              two callers in one object at the same time, or a call after it was closed
     ├── BundleError           a bundle is missing, incomplete or was changed
     ├── ProfileError          a wearer's profile is damaged, full or of another bundle; a recording is no example
     ├── EngineError           an engine cannot load or run a model
@@ -58,6 +59,10 @@ class StreamError(VskdError):
 
 class ContractError(VskdError):
     """A contract that does not fit this use."""
+
+
+class UseError(VskdError):
+    """An object that two callers use at the same time, or that was closed."""
 
 
 class BundleError(VskdError):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.util
 import math
 import statistics
+import threading
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 
 from runtime.mean_engine import MeanEngine
-from vskd import Classifier, Contract, Event
+from vskd import Bundle, Classifier, Contract, Event
 from vskd.contract import STANDARD_GRAVITY_M_S2
-from vskd.errors import ConfigError, ContractError, EngineError, MissingExtraError, StreamError
+from vskd.errors import ConfigError, ContractError, EngineError, MissingExtraError, StreamError, UseError
 from vskd.stream import Window, cut_windows
 from vskd.stream.window import movement
 
@@ -279,3 +281,146 @@ def test_memory_does_not_grow_with_the_samples(contract):
     assert classifier.health.gaps > 20
     assert classifier.health.still > 100
     assert after - before < 20_000  # 150,000 samples are 4.8 MB
+
+
+def test_single_samples_are_pushed_as_numbers(contract):
+    time_s, xyz = turning()
+    whole = Classifier(contract, MeanEngine()).push(time_s, xyz)
+    classifier = Classifier(contract, MeanEngine())
+    singly = [event for when, reading in zip(time_s, xyz, strict=True) for event in classifier.push(when, reading)]
+    assert [event.to_mapping(classifier.labels) for event in singly] == [
+        event.to_mapping(classifier.labels) for event in whole
+    ]
+    assert classifier.push(1_000_000, [0, 0, 1]) == []
+    for time, reading in [(1.0, [0.0, 1.0]), ([1.0, 2.0], [0.0, 0.0, 1.0]), (1.0, [[0.0, 0.0, 1.0]])]:
+        with pytest.raises(StreamError, match=r"samples must be time \(n,\) and xyz \(n, 3\), got "):
+            classifier.push(time, reading)
+
+
+def test_after_a_reset_it_is_as_new(contract):
+    """With smoothing, dwell and a half-filled window behind it, and a clock that begins anew."""
+    rules = contract.with_decision(smoothing=0.3, min_dwell_windows=2, no_signal_after_s=1.0)
+    time_s, xyz = turning()
+    used = Classifier(rules, MeanEngine())
+    used.push(time_s[:90] + 500, xyz[:90])
+    used.silence(5.0)
+    used.reset()
+    assert used.health.samples == 0
+    assert used.silence(5.0) == []
+    fresh = Classifier(rules, MeanEngine())
+    found, expected = used.push(time_s, xyz), fresh.push(time_s, xyz)
+    assert [event.to_mapping(fresh.labels) for event in found] == [event.to_mapping(fresh.labels) for event in expected]
+    assert used.health == fresh.health
+
+
+def test_with_closes_and_what_is_closed_says_so(tmp_path, make_bundle, contract):
+    time_s, xyz = turning()
+    with Classifier.open(make_bundle(tmp_path / "x.bundle", contract), engine="litert") as classifier:
+        assert classifier.push(time_s, xyz)
+        engine = weakref.ref(classifier.engine)
+    assert engine() is None, "the model's memory is free"
+    classifier.close()
+    assert (classifier.labels, classifier.health.samples) == (contract.labels, 200)
+    assert ", closed; " in repr(classifier)
+    window = cut_windows(contract, time_s, xyz)[0]
+    for call in (
+        lambda: classifier.push(0.0, xyz[0]),
+        lambda: classifier.decide(window),
+        lambda: classifier.silence(9.0),
+        lambda: classifier.enroll("wave", time_s, xyz),
+        classifier.finish,
+        classifier.reset,
+    ):
+        with pytest.raises(UseError, match=r"this classifier is closed\. Open it again"):
+            call()
+
+
+class WaitingEngine(MeanEngine):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def infer(self, window: np.ndarray) -> np.ndarray:
+        self.entered.set()
+        assert self.go.wait(30)
+        return super().infer(window)
+
+
+def test_a_second_caller_is_refused_and_the_first_one_is_right(contract):
+    time_s, xyz = turning()
+    window = cut_windows(contract, time_s, xyz)[0]
+    engine, found = WaitingEngine(), []
+    classifier = Classifier(contract, engine)
+    first = threading.Thread(target=lambda: found.extend(classifier.push(time_s, xyz)))
+    first.start()
+    assert engine.entered.wait(30)
+    for name, words in {
+        "push": (time_s, xyz), "decide": (window,), "silence": (9.0,), "finish": (), "reset": (),
+        "classify": (time_s, xyz), "enroll": ("wave", time_s, xyz),
+    }.items():  # fmt: skip
+        message = f"two callers are in one classifier at the same time, the second in {name}. Open one for each thread"
+        with pytest.raises(UseError, match=message):
+            getattr(classifier, name)(*words)
+    assert classifier.labels == contract.labels
+    assert "so far" in repr(classifier)
+    engine.go.set()
+    first.join()
+    expected = Classifier(contract, MeanEngine()).push(time_s, xyz)
+    assert [event.probability for event in found] == [event.probability for event in expected]
+    assert classifier.finish() == []
+
+
+def test_threads_may_take_turns_and_an_error_ends_a_turn(contract):
+    time_s, xyz = turning()
+    classifier, found = Classifier(contract, MeanEngine()), []
+    with pytest.raises(StreamError, match="samples must be time"):
+        classifier.push(time_s, xyz[:3])
+    for start in range(0, 200, 40):
+        part = slice(start, start + 40)
+        thread = threading.Thread(target=lambda part=part: found.extend(classifier.push(time_s[part], xyz[part])))
+        thread.start()
+        thread.join()
+    expected = Classifier(contract, MeanEngine()).push(time_s, xyz)
+    assert [event.label for event in found] == [event.label for event in expected]
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
+def test_threads_that_hurry_get_right_answers_or_the_sentence(tmp_path, make_bundle, contract, engine):
+    """Before, LiteRT answered with an internal error, or with another window's logits."""
+    alone = {"smoothing": 1.0, "min_dwell_windows": 1}
+    classifier = Classifier.open(make_bundle(tmp_path / "x.bundle", contract), engine=engine, decision=alone)
+    windows = cut_windows(contract, *turning())[:4]
+    right = [Classifier(contract, MeanEngine()).decide(window).label for window in windows]
+    wrong: list[object] = []
+
+    def decide(row: int) -> None:
+        for _ in range(200):
+            try:
+                label = classifier.decide(windows[row]).label
+            except UseError:
+                continue
+            if label != right[row]:
+                wrong.append((row, label))
+
+    threads = [threading.Thread(target=decide, args=(row,)) for row in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_it_says_what_it_is(tmp_path, make_bundle, contract, whole_contract):
+    bundle = make_bundle(tmp_path / "x.bundle", contract)
+    classifier = Classifier.open(bundle, engine="litert", unit="m/s^2", axes="-y,x,z", time_unit="ms")
+    assert repr(classifier) == (
+        f"<Classifier: 3 activities by 0.64 s of samples every 0.32 s, litert {classifier.engine.version}; "
+        "m/s^2, axes -y,x,z, time in ms; 0 samples so far>"
+    )
+    whole = Classifier(whole_contract, MeanEngine())
+    assert repr(whole).startswith("<Classifier: 3 activities by whole recordings, mean 1; g, ")
+    assert repr(whole.classify(*turning())).startswith("Event(label='")
+    assert "probabilities" not in repr(whole.classify(*turning()))
+    assert repr(Bundle.open(bundle)).startswith(f"<Bundle {bundle}: 3 activities, model.fp32.")

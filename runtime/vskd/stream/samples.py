@@ -62,7 +62,7 @@ class AxisMap:
 
 
 def as_samples(time: ArrayLike, xyz: ArrayLike) -> tuple[NDArray[Any], Float64]:
-    """Samples as arrays: time (n,), int64 or float64, and xyz (n, 3), float64.
+    """Samples as arrays: time (n,), int64 or float64, and xyz (n, 3), float64; of a number and (3,) one sample.
 
     Raises
     ------
@@ -72,6 +72,8 @@ def as_samples(time: ArrayLike, xyz: ArrayLike) -> tuple[NDArray[Any], Float64]:
         times, values = np.asarray(time), np.asarray(xyz)
     except ValueError as error:
         raise StreamError(f"samples must be time (n,) and xyz (n, 3): {error}") from error
+    if values.shape == (3,) and times.ndim == 0:
+        times, values = times[np.newaxis], values[np.newaxis]
     if values.ndim != 2 or values.shape[1] != 3 or times.shape != values.shape[:1]:
         raise StreamError(f"samples must be time (n,) and xyz (n, 3), got {times.shape} and {values.shape}")
     if times.dtype.kind not in "fiu" or values.dtype.kind not in "fiu":
