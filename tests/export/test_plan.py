@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from export.ports.page.node import NODE, Node, network_parts
+from export.ports.watch.kotlin_jvm import Jvm, windows_case
 from vskd.contract import Contract, GafSpec, RawSpec, WindowSpec
 from vskd.encoders.gaf import GafEncoder
 from vskd.encoders.raw import RawEncoder
@@ -29,7 +33,9 @@ from vskd_export.convert.tflite import to_tflite
 from vskd_export.judge import micro
 from vskd_export.ports.arena import arena_of
 from vskd_export.ports.c.port import core_files
+from vskd_export.ports.page.wasm import compiled, missing_tools
 from vskd_export.ports.planned import Planned
+from vskd_export.ports.watch.asset import network_file
 from vskd_export.quantize.calibrate import draw_calibration
 from vskd_export.quantize.recipes import INTEGER_RECIPE
 from vskd_export.quantize.tflite import quantize_tflite
@@ -200,11 +206,75 @@ def c_logits(library: ctypes.CDLL, windows: Windows) -> Windows:
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
-@pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_the_port_in_c_is_the_plan_bit_by_bit(model: Made, count: int, tmp_path: Path) -> None:
-    windows = adversarial_windows(model.contract, count)
+def test_the_port_in_c_is_the_plan_bit_by_bit(model: Made, tmp_path: Path) -> None:
+    windows = adversarial_windows(model.contract)
     expected = np.stack([model.engine.infer(window) for window in windows])
-    np.testing.assert_array_equal(c_logits(c_library(model, tmp_path), windows), expected)
+    np.testing.assert_array_equal(in_c(model, windows, tmp_path), expected)
+
+
+def in_c(model: Made, windows: Windows, folder: Path) -> Windows:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler (cc)")
+    return c_logits(c_library(model, folder), windows)
+
+
+def in_javascript(model: Made, windows: Windows, folder: Path, *, compiles: bool = False) -> Windows:
+    """By Node, whose floats are those of a browser."""
+    if not NODE:
+        pytest.skip("node is not installed")
+    contract, plan = read_plan(model.content, name="model")
+    (folder / "windows").write_bytes(windows.astype("<f4").tobytes())
+    wasm = compiled(Planned("model", contract, plan)) if compiles else None
+    node, files = Node(), {"file": str(folder / "windows"), "out": str(folder / "logits")}
+    node("many", **files, **network_parts(contract, plan, wasm))
+    node.close()
+    return np.fromfile(folder / "logits", "<f4").reshape(len(windows), -1)
+
+
+def in_wasm(model: Made, windows: Windows, folder: Path) -> Windows:
+    if missing_tools():
+        pytest.skip(f"{' and '.join(missing_tools())} not found")
+    return in_javascript(model, windows, folder, compiles=True)
+
+
+@pytest.fixture(scope="module")
+def jvm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Jvm]:
+    """The Kotlin core for all kinds, compiled when it is first asked for."""
+    contracts = {in_kotlin_named(kind.contract): kind.contract for kind in KINDS.values()}
+    contracts["Wrist"] = KINDS["resnet-g"].contract  # the core wants a bundle's rules; none is used
+    return functools.cache(lambda: Jvm.of(contracts, tmp_path_factory.mktemp("kotlin")))
+
+
+def in_kotlin_named(contract: Contract) -> str:
+    """A name for the object of a contract's rules: equal ones share it."""
+    return f"Rules{hashlib.sha256(contract.to_json().encode()).hexdigest()[:8]}"
+
+
+def in_kotlin(model: Made, windows: Windows, folder: Path, jvm: Callable[[], Jvm]) -> Windows:
+    contract, plan = read_plan(model.content, name="model")
+    (folder / "network.bin").write_bytes(network_file(contract, plan))
+    case = windows_case(in_kotlin_named(model.contract), folder / "network.bin", windows)
+    (lines,) = jvm().play([case], folder)
+    return np.array([line.split() for line in lines[: 3 * len(windows) : 3]], np.int32).view(np.float32)
+
+
+@pytest.fixture(scope="module")
+def many(model: Made) -> tuple[Windows, Windows]:
+    """10,000 random and adversarial windows, and the plan's logits."""
+    windows = adversarial_windows(model.contract, 10_000)
+    return windows, np.stack([model.engine.infer(window) for window in windows])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("port", ["C", "JavaScript", "WebAssembly", "Kotlin"])
+def test_ten_thousand_windows_have_the_plans_bits_in_every_language(
+    model: Made, many: tuple[Windows, Windows], port: str, jvm: Callable[[], Jvm], tmp_path: Path
+) -> None:
+    runs: dict[str, Callable[[Made, Windows, Path], Windows]] = {
+        "C": in_c, "JavaScript": in_javascript, "WebAssembly": in_wasm, "Kotlin": functools.partial(in_kotlin, jvm=jvm),
+    }  # fmt: skip
+    windows, expected = many
+    np.testing.assert_array_equal(runs[port](model, windows, tmp_path), expected)
 
 
 def test_every_tensor_has_the_shape_that_the_plan_says(model: Made) -> None:

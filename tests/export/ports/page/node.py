@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import shutil
@@ -12,6 +13,10 @@ from typing import Any
 import pytest
 
 import vskd_export.ports.page
+from vskd.contract import Contract
+from vskd.plan.steps import Plan
+from vskd_export.ports.page.model import encoding, plan_file
+from vskd_export.ports.page.wasm import Wasm
 
 NODE = shutil.which("node") or ""
 NEEDS_NODE = pytest.mark.skipif(not NODE, reason="node is not installed")
@@ -39,6 +44,13 @@ class Node:
 
     def close(self) -> None:
         self._process.communicate(timeout=20)
+
+
+def network_parts(contract: Contract, plan: Plan, wasm: Wasm | None = None) -> dict[str, Any]:
+    """A network as ``replay.mjs`` takes it: in JavaScript, or compiled."""
+    header, arrays = plan_file(plan)
+    module = {"wasm": base64.b64encode(wasm.content).decode(), "layout": dict(wasm.layout)} if wasm else {}
+    return {"encoding": encoding(contract), "plan": header, "arrays": base64.b64encode(arrays).decode(), **module}
 
 
 def sendable(value: float | int) -> float | str:

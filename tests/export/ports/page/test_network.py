@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import sys
 
 import numpy as np
 import pytest
 
-from export.ports.page.node import EARLIER, NEEDS_NODE, Node
+from export.ports.page.node import EARLIER, NEEDS_NODE, Node, network_parts
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd.contract import Contract, GafSpec, RawSpec, WindowSpec
@@ -29,7 +28,6 @@ from vskd.plan.steps import (
     Tensor,
 )
 from vskd_export.ports.page import wasm as of_wasm
-from vskd_export.ports.page.model import encoding, plan_file
 from vskd_export.ports.page.wasm import Wasm, compiled, missing_tools
 from vskd_export.ports.planned import Planned, integer_model, planned
 
@@ -37,16 +35,7 @@ pytestmark = NEEDS_NODE
 
 
 def same(node: Node, contract: Contract, plan: Plan, windows: np.ndarray, wasm: Wasm | None = None) -> None:
-    header, arrays = plan_file(plan)
-    module = {"wasm": base64.b64encode(wasm.content).decode(), "layout": dict(wasm.layout)} if wasm else {}
-    answer = node(
-        "network",
-        encoding=encoding(contract),
-        plan=header,
-        arrays=base64.b64encode(arrays).decode(),
-        windows=windows.tolist(),
-        **module,
-    )
+    answer = node("network", windows=windows.tolist(), **network_parts(contract, plan, wasm))
     for window, (first, logits, embedding) in zip(windows, answer["answers"], strict=True):
         begin = encoded(contract, plan, window)
         tensors = run(plan, begin)

@@ -202,7 +202,7 @@ export async function profileToBytes({ bundleSha256, contractSha256, examples })
     labels,
     label_of: examples.map((one) => labels.indexOf(one.label)),
     when_s: examples.map((one) => one.whenS),
-    recordings: examples.map(() => ""),
+    recordings: examples.map((one) => one.recording ?? ""),
   };
   const content = new Blob([JSON.stringify(header), "\n", ...examples.map((one) => one.feature)]);
   const bytes = new Uint8Array(await content.arrayBuffer());
@@ -218,20 +218,40 @@ export async function profileFromBytes(bytes, { bundleSha256, labelProblem }) {
   const start = encode(MAGIC);
   if (!start.every((byte, i) => bytes[i] === byte)) fail("it does not begin as one");
   const content = bytes.subarray(start.length + 65);
-  const claimed = new TextDecoder().decode(bytes.subarray(start.length, start.length + 64));
-  if (hex(await crypto.subtle.digest("SHA-256", content)) !== claimed) fail("it is damaged, its hash is another");
+  const claimed = new TextDecoder().decode(bytes.subarray(start.length, start.length + 65));
+  if (`${hex(await crypto.subtle.digest("SHA-256", content))}\n` !== claimed) fail("it is damaged, its hash is another");
   const end = content.indexOf(10);
-  const header = JSON.parse(new TextDecoder().decode(content.subarray(0, end)));
+  const header = headerOf(content.subarray(0, Math.max(end, 0))) ?? fail("its header cannot be read");
   if (header.bundle_sha256 !== bundleSha256) fail("it was made with another model");
   const [count, width] = [header.label_of.length, header.features];
-  const features = content.subarray(end + 1);
-  if (features.length !== count * width || count > 256 || header.when_s.length !== count)
+  const features = content.slice(end + 1);
+  const columns = [header.when_s, header.recordings];
+  if (features.length !== count * width || count > 256 || columns.some((column) => column.length !== count))
     fail("its header does not fit its features");
   return header.label_of.map((index, row) => {
-    const label = header.labels[index];
+    const label = header.labels[index] ?? fail("an example has a label that is not there");
     const why = labelProblem(label);
     if (why) fail(`a label ${why}`);
-    return { label, whenS: header.when_s[row], feature: Int8Array.from(new Int8Array(features.slice(row * width, (row + 1) * width).buffer)) };
+    const feature = new Int8Array(features.buffer, row * width, width).slice();
+    if (feature.reduce((most, value) => Math.max(most, Math.abs(value)), 0) !== 127)
+      fail("the largest entry of an example is not 127");
+    return { label, whenS: header.when_s[row], recording: header.recordings[row], feature };
   });
 }
 
+// The header's fields, if they are what they must be; else null.
+function headerOf(bytes) {
+  const isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
+  const isText = (value) => typeof value === "string";
+  const all = (is) => (values) => Array.isArray(values) && values.every(is);
+  const fields = {
+    bundle_sha256: isText, contract_sha256: isText, features: isWhole,
+    labels: all(isText), label_of: all(isWhole), when_s: all(isWhole), recordings: all(isText),
+  };
+  try {
+    const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return Object.entries(fields).every(([name, is]) => is(header[name])) ? header : null;
+  } catch {
+    return null;
+  }
+}

@@ -108,7 +108,14 @@ async function main() {
   const axes = () => part("axes").value.trim();
   const startSensor = () => started("sensor", () => source.startSensor(axes()));
   const playFile = (file) =>
-    started(file.name, () => source.playFile(file, { unit: part("unit").value, axes: axes(), speed: Number(part("speed").value) }));
+    started(file.name, () =>
+      source.playFile(file, {
+        unit: part("unit").value,
+        axes: axes(),
+        speed: Number(part("speed").value),
+        layout: part("layout").value,
+      }),
+    );
   const told = (promise) => promise.catch(() => {}); // trouble() has said it
 
   part("axes").value = usualAxes();

@@ -45,8 +45,8 @@ export class Source {
   }
 
   // speed: 1 as recorded, 0 at once.
-  async playFile(file, { unit, axes, speed }) {
-    const recording = readCsv(await file.text());
+  async playFile(file, { unit, axes, speed, layout }) {
+    const recording = readCsv(await file.text(), layout);
     const { time, xyz, timeUnit, bad } = recording;
     await this.begin({ unit, axes, timeUnit });
     const run = this.run;
