@@ -8,6 +8,7 @@ import typing
 from typing import Any
 
 from vskd.bundle import Bundle
+from vskd.bundle_files import CONTRACT
 from vskd.encoders.gaf import FLAT_G
 from vskd.plan import float32
 from vskd.plan.kernels import ADDITION_SHIFT
@@ -57,6 +58,7 @@ def about_kt(bundle: Bundle, model: str) -> str:
     """What the app says of its bundle; ``model`` is the file whose network it runs."""
     values = {
         "BUNDLE": bundle.path.name, "SHA256": bundle.sha256(), "MODEL": model,
+        "CONTRACT_SHA256": bundle.files[CONTRACT].sha256,
         "TRAINED_ON": bundle.contract.trained_on, "PLACEMENT": bundle.contract.sensor.placement,
     }  # fmt: skip
     members = (f"    const val {name} = {string(value)}" for name, value in values.items())

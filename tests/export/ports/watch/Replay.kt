@@ -9,10 +9,12 @@ import vskd.Answer
 import vskd.AxisMap
 import vskd.Classifier
 import vskd.Engine
+import vskd.Enrolment
 import vskd.Event
 import vskd.Example
 import vskd.Features
 import vskd.Network
+import vskd.NoExample
 import vskd.Profile
 import vskd.Rules
 import vskd.TimeUnit
@@ -33,6 +35,7 @@ fun main(arguments: Array<String>) {
             -1 -> return
             0 -> stream(input)
             1 -> windows(input)
+            2 -> enrolment(input)
         }
         println()
     }
@@ -58,10 +61,40 @@ private fun windows(input: DataInputStream) {
     val thread = ManagementFactory.getThreadMXBean()
     val best = (1..5).minOf {
         val begin = thread.currentThreadCpuTime // others may use the processor
-        windows.forEach { window -> network.infer(window) }
+        windows.take(100).forEach { window -> network.infer(window) }
         thread.currentThreadCpuTime - begin
     }
-    println("%.3f".format(best / 1e6 / windows.size))
+    println("%.3f".format(best / 1e6 / windows.take(100).size))
+}
+
+/** The samples of a stream as one example; a sentence where they are none. */
+private fun enrolment(input: DataInputStream) {
+    val rules = input.rules()
+    val unit = AccelerationUnit.entries[input.readInt()]
+    val axes = AxisMap.parse(input.readUTF())
+    val timeUnit = TimeUnit.entries[input.readInt()]
+    input.readInt() // no examples
+    input.readUTF() // no network's file
+    val enrolment = Enrolment(rules, Readings(rules.labels.size), unit, axes, timeUnit)
+    var found: String? = null
+    repeat(input.readInt()) {
+        val kind = input.read()
+        val ticks = if (kind == 0) input.readLong() else 0L
+        val seconds = if (kind == 1) input.readDouble() else 0.0
+        try {
+            when (kind) {
+                0 -> enrolment.push(ticks, input.readFloat(), input.readFloat(), input.readFloat())
+                1 -> enrolment.push(seconds, input.readFloat(), input.readFloat(), input.readFloat())
+                else -> found = found ?: enrolment.end().joinToString(" ")
+            }
+        } catch (_: WrongUnit) {
+            found = "wrong unit"
+        } catch (problem: NoExample) {
+            found = problem.message
+        }
+        if (kind < 2) input.readDouble()
+    }
+    println(found)
 }
 
 private fun stream(input: DataInputStream) {

@@ -114,9 +114,14 @@ class StreamCase:
     examples: Sequence[tuple[str, Any]] = ()
     network: str = ""
 
-    def to_bytes(self) -> bytes:
-        """The case for ``Replay.kt``."""
-        head = [b"\0", _text(self.contract), struct.pack(">i", UNITS.index(self.unit)), _text(self.axes)]
+    def to_bytes(self, *, enrols: bool = False) -> bytes:
+        """The case for ``Replay.kt``: its events, or the samples as one example."""
+        head = [
+            b"\2" if enrols else b"\0",
+            _text(self.contract),
+            struct.pack(">i", UNITS.index(self.unit)),
+            _text(self.axes),
+        ]
         head += [struct.pack(">ii", TIME_UNITS.index(self.time_unit), len(self.examples))]
         for label, feature in self.examples:
             head += [_text(label), struct.pack(">i", len(feature)), np.asarray(feature, np.int8).tobytes()]

@@ -19,11 +19,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from export.conftest import LABELS
+from export.ports.profiles import broken, profile_of
 from export.ports.watch.android_newer import MEMBERS, compile_app
 from export.ports.watch.kotlin_jvm import HERE, compiled, standard_library
 from vskd.bundle import Bundle
 from vskd.contract import Contract
 from vskd.errors import ContractError, VskdError
+from vskd.wearer.profile import Profile
 from vskd_export.ports.watch.asset import text
 from vskd_export.ports.watch.command import watch
 from vskd_export.ports.watch.kotlin import string
@@ -42,12 +45,9 @@ def core(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_self_test_passes_and_a_recording_is_a_data_set(project: Path, core: Path, tmp_path: Path) -> None:
-    places = [core, project / "core/src/main/resources", standard_library()]
-    command = ["java", "-cp", os.pathsep.join(map(str, places)), "ProjectCheckKt", str(tmp_path / "recordings")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    passed, windows, streams, labels = done.stdout.splitlines()[0].split()
-    assert (passed, labels) == ("true", windows), done.stdout
+    told = on_jvm(core, project, "ProjectCheckKt", tmp_path / "recordings")
+    passed, windows, streams, labels = told[0].split()
+    assert (passed, labels) == ("true", windows), told
     assert int(windows) > 20
     assert int(streams) == 2
     source = FolderSource.open(tmp_path / "recordings", view="none")
@@ -55,6 +55,37 @@ def test_the_self_test_passes_and_a_recording_is_a_data_set(project: Path, core:
     assert [one.info.label for one in found] == ['a, "quoted" label', "größer"]
     np.testing.assert_allclose(found[0].acceleration_g[:, 2], 9.81 / 9.80665, rtol=1e-6)
     assert not [one for one in source.defects() if one.left_out]
+
+
+def test_a_profile_of_vskd_enroll_is_read_kept_and_written(
+    project: Path, core: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    width = next(entry.embedding_size for entry in bundle.models if entry.recipe == "w8a8-static-pc")
+    profile = profile_of(bundle, LABELS[0], width)
+    profile.save(tmp_path / "wearer.profile")
+    refused = broken(profile)
+    for number, content in enumerate(refused.values()):
+        (tmp_path / f"{number}.profile").write_bytes(content)
+    told = on_jvm(core, project, "ProjectCheckKt", "profile", tmp_path / "wearer.profile", len(refused))
+    assert told[0] == "equal bytes"
+    for line, reason in zip(told[1:], refused, strict=False):
+        assert line.startswith(f"this file holds no profile of this model: {reason}"), line
+    assert told[len(refused) + 1 :] == [
+        "4 examples", "the activity is what vskd calls an event without an activity",
+        "this recording is an example already", f"it is nearer to an example of {LABELS[0]} than to those of größer",
+    ]  # fmt: skip
+    grown = Profile.open(tmp_path / "wearer.profile").check_for(bundle)
+    assert grown.examples[:3] == profile.examples
+    assert grown.examples[3].label == "größer"
+
+
+def on_jvm(core: Path, project: Path, main: str, *arguments: object) -> list[str]:
+    """Lines that a program with the core's classes prints."""
+    places = [core, project / "core/src/main/resources", standard_library()]
+    command = ["java", "-cp", os.pathsep.join(map(str, places)), main, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def test_the_app_compiles_against_android_6(project: Path, core: Path, tmp_path: Path) -> None:
@@ -91,7 +122,9 @@ def test_the_manifest_names_what_is_there() -> None:
     name = "{http://schemas.android.com/apk/res/android}name"
     tree = ElementTree.parse(TEMPLATE / "app/src/main/AndroidManifest.xml").getroot()
     classes = {one.get(name) for kind in ("activity", "service") for one in tree.iter(kind)}
-    assert classes == {f"vskd.app.{one}" for one in ("MainActivity", "SelfTestActivity", "WristService")}
+    assert classes == {
+        f"vskd.app.{one}" for one in ("MainActivity", "ExamplesActivity", "SelfTestActivity", "WristService")
+    }
     assert all((APP / f"{str(one).rpartition('.')[2]}.kt").is_file() for one in classes)
     permissions = {str(one.get(name)).rpartition(".")[2] for one in tree.iter("uses-permission")}
     assert permissions >= {"FOREGROUND_SERVICE", "FOREGROUND_SERVICE_HEALTH", "HIGH_SAMPLING_RATE_SENSORS", "WAKE_LOCK"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,14 @@ from export.ports.watch.streams import CONTRACTS, TROUBLES, cases
 from vskd import Classifier
 from vskd.decide import NOT_FINITE, Decider, Event
 from vskd.engines import Engine
-from vskd.errors import StreamError
-from vskd.wearer.rule import ExampleRule
+from vskd.errors import ProfileError, StreamError
+from vskd.wearer.features import joined
+from vskd.wearer.recording import LONGEST_S, Samples, example_windows
+from vskd.wearer.rule import ExampleRule, example_of
 
 SEEDS = (1, 2, 3)
+
+PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 #: Sums have another order, and exp is another one.
 PROBABILITY = 1e-11
@@ -120,6 +126,36 @@ def played(request: pytest.FixtureRequest, jvm: Jvm, tmp_path_factory: pytest.Te
     for name, case, each in zip(len(CONTRACTS) * TROUBLES, given, lines, strict=True):
         found[name].append((case, each))
     return found
+
+
+def example_in_python(case: StreamCase) -> str:
+    """The rounded feature of a case's samples, or the beginning of why they are no example."""
+    contract = CONTRACTS[case.contract]
+    assert contract.examples is not None
+    engine, share = Readings(len(contract.labels)), contract.examples.spectrum
+    samples = Samples(case.times, case.readings, case.unit, case.axes, case.time_unit)
+    try:
+        windows = example_windows(contract, samples)
+    except StreamError:
+        return "wrong unit"
+    except ProfileError as error:
+        reasons = {"holds no window": "the recording holds", "is still": "the wrist does not move"}
+        return next((due for text, due in reasons.items() if text in error.message), "no window of the recording")
+    features = [joined(engine.infer_both(one.samples)[1], one.samples, share) for one in windows]
+    return " ".join(map(str, example_of(np.stack(features)).tolist()))
+
+
+def lasts_s(case: StreamCase) -> float:
+    return abs(float(case.times[-1]) - float(case.times[0])) / PER_SECOND[case.time_unit]
+
+
+def test_a_recording_is_the_example_of_python_to_the_bit(jvm: Jvm, tmp_path: Path) -> None:
+    short = (dataclasses.replace(case, clock={}, examples=()) for case in cases(4) if CONTRACTS[case.contract].examples)
+    given = [case for case in short if lasts_s(case) < LONGEST_S]
+    lines = jvm.play([case.to_bytes(enrols=True) for case in given], tmp_path)
+    assert sum(line[0].startswith(("-", *"0123456789")) for line in lines) > 20
+    for case, (line,) in zip(given, lines, strict=True):
+        assert line.startswith(example_in_python(case)), case
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)

@@ -25,7 +25,7 @@ class Classifier(
     profile: Profile? = null,
 ) {
     private val stream = Stream(rules, unit, axes, timeUnit)
-    private val decider = Decider(rules, profile?.takeIf { it.size > 0 })
+    private var decider = Decider(rules, profile?.takeIf { it.size > 0 })
     private val delivery = if (rules.batchS > 0) Delivery(rules) else null
     private var silentSinceS: Double? = null // last sample before the latest silence that was reported
 
@@ -39,6 +39,11 @@ class Classifier(
         NO_SIGNAL -> "no signal"
         STILL -> "still"
         else -> labels[label]
+    }
+
+    /** Decide with these examples from now on, afresh. */
+    fun decideWith(profile: Profile?) {
+        decider = Decider(rules, profile?.takeIf { it.size > 0 })
     }
 
     /** Take a sample, give the events that it completes; throws [WrongUnit], then and from then on. */

@@ -4,8 +4,11 @@ import kotlin.math.abs
 import kotlin.math.max
 import kotlin.math.sqrt
 
-/** One recording of an activity by the wearer, as a rounded [feature]. */
-class Example(val label: String, val feature: ByteArray)
+/**
+ * One recording of an activity by the wearer, as a rounded [feature]; [whenS] it was enrolled, s since 1970, and
+ * [recording] the hash of the file in which it is kept elsewhere, empty where it is not.
+ */
+class Example(val label: String, val feature: ByteArray, val whenS: Long = 0, val recording: String = "")
 
 /** The wearer's examples, and how they decide with the network; see `vskd/wearer`. A changed profile is another one. */
 class Profile(private val rules: Rules, private val examples: List<Example>) {
@@ -73,6 +76,13 @@ class Profile(private val rules: Rules, private val examples: List<Example>) {
             for (other in 0 until place) found[other] -= row[other] * found[place]
         }
         return found
+    }
+
+    /** The label of an example that is nearer to a further one of [label] than each of its own; null where none is. */
+    fun contradiction(label: String, feature: ByteArray): String? {
+        val cosines = examples.indices.map { cosine(feature, it) }
+        val own = cosines.filterIndexed { at, _ -> examples[at].label == label }.maxOrNull() ?: return null
+        return examples[cosines.indices.maxByOrNull { cosines[it] }!!].label.takeIf { cosines.max() > own }
     }
 
     fun hasExamplesOf(label: Int): Boolean = activities.any { it.label == label }

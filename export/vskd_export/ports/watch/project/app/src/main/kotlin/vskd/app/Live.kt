@@ -10,6 +10,9 @@ data class State(
     val detail: String = "",
     val history: List<String> = listOf(),
     val recording: String? = null,
+    val examples: List<String> = listOf(),
+    val enrolment: String = "",
+    val isEnrolling: Boolean = false,
 )
 
 /** The state of this process, and who looks at it; screens are told on the main thread. */

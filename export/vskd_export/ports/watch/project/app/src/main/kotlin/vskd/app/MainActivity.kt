@@ -10,7 +10,7 @@ import android.widget.Toast
 import java.io.File
 import vskd.Wrist
 
-/** What is decided, and the buttons: start, record, export, self-test. */
+/** What is decided, and the buttons: start, record, export, examples, self-test. */
 class MainActivity : Activity() {
     private lateinit var title: TextView
     private lateinit var detail: TextView
@@ -24,9 +24,10 @@ class MainActivity : Activity() {
         val screen = Screen(this)
         title = screen.text(TITLE_SP)
         detail = screen.text(DETAIL_SP)
-        running = screen.button("Start") { send(if (Live.state.isRunning) WristService.STOP else null) }
+        running = screen.button("Start") { WristService.send(this, if (Live.state.isRunning) WristService.STOP else null) }
         recording = screen.button("Record") { record() }
         screen.button("Export recordings") { export() }
+        if (Wrist.examples > 0) screen.button("Your examples") { startActivity(Intent(this, ExamplesActivity::class.java)) }
         screen.button("Self-test") { startActivity(Intent(this, SelfTestActivity::class.java)) }
         history = screen.text(DETAIL_SP)
         screen.show()
@@ -54,15 +55,14 @@ class MainActivity : Activity() {
 
     private fun record() {
         if (Live.state.recording != null) {
-            send(WristService.END)
+            WristService.send(this, WristService.END)
             return
         }
         val labels = Wrist.labels.toTypedArray()
-        AlertDialog.Builder(this).setItems(labels) { _, index -> send(WristService.RECORD, labels[index]) }.show()
+        AlertDialog.Builder(this).setItems(labels) { _, index ->
+            WristService.send(this, WristService.RECORD) { putExtra(WristService.LABEL, labels[index]) }
+        }.show()
     }
-
-    private fun send(action: String?, label: String? = null) =
-        Newer.startService(this, Intent(this, WristService::class.java).setAction(action).putExtra(WristService.LABEL, label))
 
     /** Beside the recordings, where `adb pull` finds it. */
     private fun export() {

@@ -20,8 +20,15 @@ import vskd.AccelerationUnit
 import vskd.About
 import vskd.Classifier
 import vskd.Clips
+import vskd.Engine
+import vskd.Enrolment
 import vskd.Event
+import vskd.Example
+import vskd.NoExample
+import vskd.NoProfile
+import vskd.ProfileFile
 import vskd.TimeUnit
+import vskd.Wearer
 import vskd.Wrist
 import vskd.WrongUnit
 
@@ -36,6 +43,9 @@ class WristService : Service(), SensorEventListener {
     private lateinit var thread: HandlerThread
     private lateinit var handler: Handler
     private var classifier: Classifier? = null // of the thread, as all below
+    private var engine: Engine? = null
+    private var wearer: Wearer? = null
+    private var performance: Performance? = null
     private var clip: Clips.Clip? = null
     private var arrivedMs = 0L
     private var wakeLock: PowerManager.WakeLock? = null
@@ -55,6 +65,8 @@ class WristService : Service(), SensorEventListener {
             STOP -> stopSelf()
             RECORD -> handler.post { record(intent.getStringExtra(LABEL)!!) }
             END -> handler.post { endClip() }
+            ENROL -> handler.post { enrol(intent.getStringExtra(LABEL)!!) }
+            REMOVE -> handler.post { change { it.remove(intent.getIntExtra(NUMBER, -1)) } }
         }
         return START_STICKY
     }
@@ -72,6 +84,7 @@ class WristService : Service(), SensorEventListener {
         val (x, y, z) = event.values
         clip?.add(event.timestamp, x, y, z)
         try {
+            performance?.let { perform(it, event.timestamp, x, y, z) }
             val events = classifier.push(event.timestamp, x, y, z)
             classifier.delivered(arrivedMs / 1e3)
             show(classifier, events)
@@ -93,7 +106,15 @@ class WristService : Service(), SensorEventListener {
             val power = getSystemService(Context.POWER_SERVICE) as PowerManager
             wakeLock = power.newWakeLock(PowerManager.PARTIAL_WAKE_LOCK, "vskd:wrist").apply { acquire() }
         }
-        classifier = Classifier(Wrist, openEngine(this), AccelerationUnit.M_S2, timeUnit = TimeUnit.NS)
+        val engine = openEngine(this).also { this.engine = it }
+        try {
+            wearer = if (Wrist.examples > 0) Wearer.open(profileFile(), Wrist, ProfileFile(About.SHA256, About.CONTRACT_SHA256)) else null
+        } catch (refused: NoProfile) {
+            stop("${profileFile().name}: ${refused.message}")
+            return
+        }
+        classifier = Classifier(Wrist, engine, AccelerationUnit.M_S2, timeUnit = TimeUnit.NS, profile = wearer?.profile)
+        tellExamples("")
         arrivedMs = SystemClock.elapsedRealtime()
         manager.registerListener(this, sensor, (1e6 / Wrist.rateHz).toInt(), (1e6 * batchS()).toInt(), handler)
         handler.postDelayed(wait, WAIT_MS)
@@ -135,6 +156,47 @@ class WristService : Service(), SensorEventListener {
         Live.change { it.copy(recording = null) }
     }
 
+    /** Where `adb push` puts a profile of `vskd enroll`, and `adb pull` finds this watch's. */
+    private fun profileFile() = File(getExternalFilesDir(null), "wearer.profile")
+
+    /** What is performed from a sensor's time on, until so long after. */
+    private class Performance(val label: String, val enrolment: Enrolment, val beginNs: Long)
+
+    private fun enrol(label: String) {
+        val engine = engine ?: return
+        val beginNs = SystemClock.elapsedRealtimeNanos() + COUNTDOWN_NS
+        performance = Performance(label, Enrolment(Wrist, engine, AccelerationUnit.M_S2, timeUnit = TimeUnit.NS), beginNs)
+        val text = "Get ready: in ${COUNTDOWN_NS / SECOND_NS} s perform $label, for ${PERFORMANCE_NS / SECOND_NS} s"
+        Live.change { it.copy(enrolment = text, isEnrolling = true) }
+    }
+
+    private fun perform(one: Performance, timeNs: Long, x: Float, y: Float, z: Float) {
+        if (timeNs < one.beginNs) return
+        one.enrolment.push(timeNs, x, y, z)
+        if (timeNs < one.beginNs + PERFORMANCE_NS) return
+        performance = null
+        change("kept as an example of ${one.label}") {
+            it.add(Example(one.label, one.enrolment.end(), System.currentTimeMillis() / 1000))
+        }
+    }
+
+    /** Change the examples, and decide with them. */
+    private fun change(done: String = "", change: (Wearer) -> Unit) {
+        val wearer = wearer ?: return
+        try {
+            change(wearer)
+            classifier?.decideWith(wearer.profile)
+            tellExamples(done)
+        } catch (refused: NoExample) {
+            tellExamples("not kept: ${refused.message}")
+        }
+    }
+
+    private fun tellExamples(text: String) {
+        val labels = wearer?.examples.orEmpty().map { it.label }
+        Live.change { it.copy(examples = labels, enrolment = text, isEnrolling = false) }
+    }
+
     private fun close() {
         classifier?.let { show(it, it.finish()) }
         endClip()
@@ -152,10 +214,20 @@ class WristService : Service(), SensorEventListener {
         const val STOP = "vskd.STOP"
         const val RECORD = "vskd.RECORD"
         const val END = "vskd.END"
+        const val ENROL = "vskd.ENROL"
+        const val REMOVE = "vskd.REMOVE"
         const val LABEL = "label"
+        const val NUMBER = "number"
         private const val NOTIFICATION = 1
         private const val BATCH_S = 2.0
         private const val WAIT_MS = 500L
+        private const val SECOND_NS = 1_000_000_000L
+        private const val COUNTDOWN_NS = 3 * SECOND_NS
+        private const val PERFORMANCE_NS = 6 * SECOND_NS
+
+        /** Ask the service, which is started where it does not run. */
+        fun send(context: Context, action: String?, extras: Intent.() -> Unit = {}) =
+            Newer.startService(context, Intent(context, WristService::class.java).setAction(action).apply(extras))
 
         /** The recordings, where `adb pull` finds them. */
         fun clips(context: Context) =
