@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vskd.bundle import refuse_existing, write_bundle
-from vskd.bundle_files import GOLDEN_VECTORS, REPORT, REPORT_PAGE, VARIANTS
+from vskd.bundle_files import BOM, CARD, DATA_LICENCE, GOLDEN_VECTORS, REPORT, REPORT_PAGE, VARIANTS
 from vskd.checks.golden import Golden, golden_to_bytes
 from vskd.errors import BundleError
 from vskd.report import GRAPHS
@@ -23,7 +23,9 @@ from vskd_export.judge.evidence import gather_evidence
 from vskd_export.judge.gate import judge_models
 from vskd_export.judge.variants import VariantParity, check_variants
 from vskd_export.judge.violations import Violation, refusal
+from vskd_export.package.bom import bill_of_materials
 from vskd_export.package.c_array import c_files
+from vskd_export.package.card import card
 from vskd_export.package.describe import graph_entry
 from vskd_export.package.golden import make_golden
 from vskd_export.package.golden_stream import make_golden_stream
@@ -133,9 +135,10 @@ def _make_and_judge(request: ExportRequest, drawn: WindowSet, progress: Progress
 
 def _write(findings: Findings) -> ExportReport:
     """Write the bundle with everything that goes into it beside the models."""
+    findings = _kept(findings) if findings.request.small else findings
     request, evidence, files = findings.request, findings.evidence, findings.files
     contract = request.contract
-    golden = make_golden(evidence, contract, findings.runs)
+    golden = make_golden(evidence, contract, findings.runs, every=2 if request.small else 1)
     stream = make_golden_stream(findings.student, contract, evidence, files, request.models)
     content = compose(_with_port(findings, golden, stream))
     path = write_bundle(
@@ -145,17 +148,36 @@ def _write(findings: Findings) -> ExportReport:
         files={
             **files,
             **findings.variants,
-            **_in_c(findings),
+            **({} if request.small else _in_c(findings) | {REPORT_PAGE: page(content, contract)}),
+            **({DATA_LICENCE: request.notice.encode()} if request.notice else {}),
             **stream,
             GOLDEN_VECTORS: golden_to_bytes(golden),
             REPORT: to_bytes(content),
-            REPORT_PAGE: page(content, contract),
+            CARD: card(content, contract),
+            BOM: bill_of_materials(content, contract),
         },
         graphs={file: graph_entry(described) for file, described in (content[GRAPHS] | content[VARIANTS]).items()},
         degraded=[violation.message for violation in findings.violations],
         overwrite=request.overwrite,
     )
     return ExportReport(path, content)
+
+
+def _kept(findings: Findings) -> Findings:
+    """What a small bundle holds of the models that were made and judged."""
+    model = entry("tflite", INTEGER_RECIPE)
+    tables = dict(findings.tables)
+    for name in ("parity", "quantized"):
+        tables[name] = [row for row in tables[name] if row["file"] == model.file]
+    for name in ("layers", "sizes"):
+        tables[name] = {model.file: tables[name][model.file]}
+    return replace(
+        findings,
+        tables=tables,
+        request=replace(findings.request, models=(model,)),
+        files={model.file: findings.files[model.file]},
+        runs={model.file: findings.runs[model.file]},
+    )
 
 
 def _with_port(findings: Findings, golden: Golden, stream: Mapping[str, bytes]) -> Findings:

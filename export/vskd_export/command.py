@@ -46,6 +46,14 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: bool) ->
     is_flag=True,
     help="Write the bundle even if the gate refuses it; its report lists every violation.",
 )
+@click.option("--small", is_flag=True, help="Keep the int8 .tflite alone, without C source and page: a third the size.")
+@click.option("--licence", "--license", default="", help="Of the model, for its card: an SPDX identifier, Apache-2.0.")
+@click.option(
+    "--sign",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Private key (PEM) to sign the bundle with, see vskd bundle sign.",
+)
 def export(**options: Any) -> None:
     """Write a run's student as a bundle, or say what is wrong with it.
 

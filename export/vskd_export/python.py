@@ -29,6 +29,9 @@ def export(
     variants: bool = False,
     overwrite: bool = False,
     allow_degraded: bool = False,
+    small: bool = False,
+    licence: str = "",
+    sign: Place | None = None,
     root: Place | None = None,
     cache: Place = "build/cache",
     progress: bool = True,
@@ -46,6 +49,9 @@ def export(
     variants : write also image -> logits, the encoder alone, and window -> probabilities
     overwrite : replace a bundle that is there
     allow_degraded : write the bundle even if the gate refuses it; its report lists every violation
+    small : keep the int8 ``.tflite`` alone, without C source and page
+    licence : of the model, for its card: an SPDX identifier
+    sign : private key (PEM) to sign the bundle with, see ``vskd.transport.signature``
     root : folder of the data set; None: where the run found it
     cache : folder for prepared recordings
     progress : say each step on standard error
@@ -67,6 +73,7 @@ def export(
     # Refusals come before the minute of work, not after it.
     models, place = parse_recipes(several(recipes)), Path(out)
     refuse_existing(place, overwrite=overwrite)
+    _refuse(small and bool(variants or recipes), licence, sign)
 
     from vskd_training.commands.terminal import open_experiment
     from vskd_training.evaluation.evaluate import refuse_trained_on
@@ -78,27 +85,53 @@ def export(
     experiment = open_experiment(opened.config, found_in, Path(cache), shown=progress)
     # The gate judges on subjects whom the student was not trained on, in the order of its own classes.
     refuse_trained_on(opened, experiment)
-    student = trained_student(opened)
 
     from vskd_export.build import export_bundle
     from vskd_export.steps import export_steps
 
     request = replace(
-        _request(opened, student, experiment, place),
+        _request(opened, trained_student(opened), experiment, place, found_in),
         overwrite=overwrite,
         allow_degraded=allow_degraded,
         models=models,
         variants=variants,
+        small=small,
+        licence=licence,
     )
     with export_steps(variants=variants, shown=progress) as begin:
-        return export_bundle(request, progress=begin)
+        report = export_bundle(request, progress=begin)
+    _sign(report, sign)
+    return report
 
 
-def _request(run: Run, student: Student, experiment: Experiment, out: Path) -> ExportRequest:
+def _sign(report: ExportReport, key: Place | None) -> None:
+    from vskd.bundle import Bundle
+    from vskd.transport.signature import sign
+
+    if key is not None:
+        sign(Bundle.open(report.path), Path(key))
+
+
+def _refuse(small_and_more: bool, licence: str, sign: Place | None) -> None:
+    """Refuse what cannot be written in the end."""
+    from vskd.errors import ConfigError
+    from vskd.transport.signature import check_signer
+    from vskd_training.datasets.data_set import About
+
+    About(licence=licence)  # an SPDX identifier
+    if small_and_more:
+        raise ConfigError("a small bundle holds the int8 .tflite alone", hint="Leave out variants and recipes")
+    if sign is not None:
+        check_signer(Path(sign))
+
+
+def _request(run: Run, student: Student, experiment: Experiment, out: Path, root: Path | None) -> ExportRequest:
     """What to export, by what the run and its recordings say."""
     from vskd_export.request import ExportRequest
+    from vskd_training.data.sources import about
 
     calibration, held_out = _windows_of(experiment)
+    recorded, notice = about(run.config.data, root)
     return ExportRequest(
         student=student,
         contract=run.contract,
@@ -109,6 +142,8 @@ def _request(run: Run, student: Student, experiment: Experiment, out: Path) -> E
         seen_in_training=not experiment.split.test_subjects,
         training=_training(experiment),
         leaky=experiment.split.leaky,
+        about=recorded,
+        notice=notice,
     )
 
 

@@ -11,6 +11,7 @@ from vskd.bundle import ModelEntry
 from vskd.contract import Contract
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.recipes import MODELS
+from vskd_training.datasets.data_set import About
 from vskd_training.models.student import Student
 
 
@@ -34,6 +35,10 @@ class ExportRequest:
     allow_degraded : write the bundle even if a limit is exceeded, with every violation in its report
     models : what to make, see ``parse_recipes``
     variants : write the variants too, see ``vskd_export.quantize.variants``
+    small : keep the int8 ``.tflite`` alone of the models, and neither its C source nor the page
+    licence : of the model, an SPDX identifier; empty: not stated
+    about : where the recordings come from, and on which terms
+    notice : the text of the recordings' licence, which goes along with the windows of them that the bundle holds
     """
 
     student: Student
@@ -49,3 +54,7 @@ class ExportRequest:
     allow_degraded: bool = False
     models: tuple[ModelEntry, ...] = MODELS
     variants: bool = False
+    small: bool = False
+    licence: str = ""
+    about: About = field(default_factory=About)
+    notice: str = ""

@@ -11,6 +11,7 @@
       golden/         windows with the answers of every stage, a stream with the events that it must give
       report.json     how well the exported models agree with the trained one; report.html shows it
       README.md       the model card, with the front matter of the Hugging Face hub
+      LICENCE.data.txt    the recordings' licence, where it asks to go along with parts of them
       bom.cdx.json    what the models were made of and with: a CycloneDX bill of materials
       model.sig       on request: the maker's signature of all files above, the only one that no manifest lists
 """
@@ -26,6 +27,9 @@ SIGNATURE = "model.sig"
 
 #: The model card, and the bill of materials.
 CARD, BOM = "README.md", "bom.cdx.json"
+
+#: The licence of the recordings, where it asks to go along with parts of them.
+DATA_LICENCE = "LICENCE.data.txt"
 
 #: The report, and the same as a page to read.
 REPORT, REPORT_PAGE = "report.json", "report.html"

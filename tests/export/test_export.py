@@ -53,6 +53,7 @@ def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, 
     assert bundle.models == tuple(dataclasses.replace(model, embedding_size=300) for model in MODELS)
     assert set(bundle.files) == {
         "contract.json", "golden/vectors.npz", "report.json", "report.html", "model_data.h", "model_data.c",
+        "README.md", "bom.cdx.json",
         "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv",
         FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE,
     }  # fmt: skip

@@ -14,7 +14,7 @@ from vskd_export.judge.evidence import Evidence
 from vskd_export.judge.float64_encoders import reference_encoded
 
 
-def make_golden(evidence: Evidence, contract: Contract, runs: Mapping[str, EngineRun]) -> Golden:
+def make_golden(evidence: Evidence, contract: Contract, runs: Mapping[str, EngineRun], *, every: int = 1) -> Golden:
     """The golden vectors.
 
     Parameters
@@ -22,8 +22,9 @@ def make_golden(evidence: Evidence, contract: Contract, runs: Mapping[str, Engin
     evidence : windows and the trained network's logits and embeddings
     contract : fixes the image and the temperature
     runs : model file -> its answers in the most preferred engine, for every window of the evidence
+    every : 2 takes every second golden window
     """
-    rows = evidence.golden_rows()
+    rows = evidence.golden_rows()[::every]
     logits = evidence.logits[rows]
     probabilities = softmax(logits, temperature=contract.decision.temperature)
     return Golden(

@@ -151,6 +151,8 @@ def _content(findings: Findings) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "trained_on": contract.trained_on,
+        "licence": request.licence,
+        "data_set": to_mapping(request.about),
         "leaky": request.leaky,
         "degraded": with_remedies(findings.violations),
         "refused": bool(findings.violations) and not request.allow_degraded,

@@ -100,7 +100,7 @@ def margins(probabilities: NDArray[np.floating[Any]]) -> Float32:
 
 
 def golden_to_bytes(golden: Golden) -> bytes:
-    """The content of ``golden/vectors.npz``; equal vectors give equal bytes (numpy stamps every member 1980)."""
+    """The content of ``golden/vectors.npz``, compressed; numpy stamps every member 1980."""
     arrays = {name: getattr(golden, name) for name in _ARRAYS if name != "names"}
     arrays["names"] = np.array(golden.names, dtype=np.str_)
     arrays |= {_MODEL_PREFIX + file: logits for file, logits in sorted(golden.model_logits.items())}
@@ -108,7 +108,7 @@ def golden_to_bytes(golden: Golden) -> bytes:
         arrays[_EMBEDDINGS] = golden.embeddings
     arrays |= {_EMBEDDING_PREFIX + file: given for file, given in sorted(golden.model_embeddings.items())}
     stream = io.BytesIO()
-    np.savez(stream, **arrays)
+    np.savez_compressed(stream, **arrays)
     return stream.getvalue()
 
 

@@ -100,6 +100,24 @@ def init(folder: Path) -> None:
     say(f"wrote {folder / DESCRIPTION} and {folder / TABLE}: look them over, all of it is guessed", err=True)
 
 
+@data.command("croissant", epilog="Example: vskd data croissant ~/my-recordings")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=_FILE, default=None, help="File to write.  [default: croissant.json in the folder]")
+def croissant(folder: Path, out: Path | None) -> None:
+    """Describe a folder of recordings for machines, in Croissant 1.1: every file with its hash, every clip.
+
+    Title, description, licence, url, citation, version and published come from [about] of dataset.toml.
+    """
+    from vskd.errors import DataError
+    from vskd.writing import disk_errors, write_file
+    from vskd_training.datasets.folder.croissant import croissant
+
+    content, place = croissant(folder), out or folder / "croissant.json"
+    with disk_errors(place, DataError, hint="Give another --out"):
+        write_file(place, content)
+    say(f"{place}: {len(content)} bytes", err=True)
+
+
 def _show_counts(report: DatasetReport) -> None:
     say(f"{report.name}, view {report.view}: {report.recordings} recordings")
     say("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError, MissingExtraError
-from vskd_training.datasets.data_set import DataSet, SourceOptions
+from vskd_training.datasets.data_set import About, DataSet, SourceOptions
 from vskd_training.datasets.registry import NAMES, data_set
 
 if TYPE_CHECKING:  # numpy, which the help of a command does without
@@ -42,6 +43,20 @@ def open_source(data: DataConfig, root: Path | None) -> Examined:
     if source.name != declared.name and source.name in NAMES:
         raise ConfigError(f"{root} is called {source.name!r}, which is another data set's name", hint="Rename it")
     return Examined(source)
+
+
+def about(data: DataConfig, root: Path | None) -> tuple[About, str]:
+    """Where a config's recordings come from, and the licence's text where an installed package brings it.
+
+    Parameters
+    ----------
+    data, root : as of ``open_source``
+    """
+    declared = data_set(data.dataset)
+    if root is not None and declared.own_about:
+        return declared.own_about(root), ""
+    package = declared.inside.partition("/")[0]
+    return declared.about, (distribution(package).read_text("LICENSE") or "") if package else ""
 
 
 def _inside_package(declared: DataSet) -> Path:

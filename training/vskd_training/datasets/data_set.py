@@ -6,8 +6,9 @@ standard library only, so that configs and ``--help`` can name data sets without
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
 
 Limb = Literal["arm", "thigh"]
+
+#: Characters of each thing that is said about a data set.
+LONGEST_ABOUT = 1000
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,46 @@ class Skeleton:
 
 
 @dataclass(frozen=True)
+class About:
+    """Where recordings come from and on which terms: for model cards, bills of materials and Croissant files.
+
+    Attributes
+    ----------
+    title : for readers
+    description : what was recorded, a sentence or two
+    licence : its SPDX identifier, e.g. ``CC-BY-4.0``; empty where their owner states none
+    url : where they can be had
+    citation : how their owner wants to be cited
+    version, published : of the data set, e.g. ``1.0.0`` and ``2026-11-27``
+    """
+
+    title: str = ""
+    description: str = ""
+    licence: str = ""
+    url: str = ""
+    citation: str = ""
+    version: str = ""
+    published: str = ""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            text = getattr(self, item.name)
+            if len(text) > LONGEST_ABOUT or not text.isprintable():
+                raise ConfigError(
+                    f"about.{item.name} must be one line of at most {LONGEST_ABOUT} characters, got {text[:100]!r}"
+                )
+        if self.url and not re.fullmatch(r"https?://[^\s<>\"]+", self.url):
+            raise ConfigError(f"about.url is no address: {self.url[:100]!r}", hint="It begins with https://")
+        if self.published and not re.fullmatch(r"\d{4}-\d\d-\d\d", self.published):
+            raise ConfigError(f"about.published is no date: {self.published[:100]!r}", hint="Write it as 2026-11-27")
+        if not re.fullmatch(r"[A-Za-z0-9.+-]*", self.licence):
+            raise ConfigError(
+                f"about.licence is no SPDX identifier: {self.licence[:100]!r}",
+                hint="For example CC-BY-4.0, or LicenseRef-mine for terms of your own",
+            )
+
+
+@dataclass(frozen=True)
 class DataSet:
     """One data set.
 
@@ -91,6 +135,8 @@ class DataSet:
     section : the key in ``[data]`` that holds settings of the data set's own
     inside : folder of the recordings in an installed package, e.g. ``seglearn/data``
     extra : of vskd, which installs that package
+    about : where it comes from, and on which terms
+    own_about : reads that from the folder instead, for recordings of one's own
     """
 
     name: str
@@ -104,6 +150,8 @@ class DataSet:
     section: str = ""
     inside: str = ""
     extra: str = ""
+    about: About = field(default_factory=About)
+    own_about: Callable[[Path], About] | None = None
 
     def check_view(self, view: str, *, height: int, width: int) -> None:
         """Refuse what the reader cannot show.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.data_set import BySubjectNumber, DataSet, SourceOptions
+from vskd_training.datasets.data_set import About, BySubjectNumber, DataSet, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
@@ -48,4 +48,10 @@ DATA_SET = DataSet(
     open=_open,
     splits={"cross-subject": BySubjectNumber(last_training=7)},
     section="berkeley",
+    about=About(
+        title="Berkeley MHAD",
+        description="11 actions of 12 subjects, with cameras, Kinects and six accelerometers.",
+        citation="Ofli, Chaudhry, Kurillo, Vidal, Bajcsy: Berkeley MHAD: A Comprehensive Multimodal Human Action "
+        "Database. WACV 2013",
+    ),
 )

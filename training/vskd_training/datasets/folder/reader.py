@@ -112,7 +112,8 @@ class FolderSource:
         settings = {
             "reader": ["folder", READER_VERSION],
             "frames": [self.view, self.height, self.width],
-            "description": to_mapping(self.description),
+            # What is said about the recordings changes none of them.
+            "description": {key: value for key, value in to_mapping(self.description).items() if key != "about"},
             "clips": [list(row) for row in self.table],
         }
         shown = [getattr(row, self.view) for row in self._used if self.view in _SHOWN]

@@ -2,7 +2,7 @@
 
 ::
 
-    dataset.toml   name, unit, gravity, placement; optional rate_hz, labels, [axes], [layout], [skeleton]
+    dataset.toml   name, unit, gravity, placement; optional rate_hz, labels, [axes], [layout], [skeleton], [about]
     clips.csv      clip,subject,label,sensor,video and any further columns, paths relative to the folder
 
 A clip whose label is empty is a recording without annotation. ``start_s,end_s`` are the part of the sensor's file that
@@ -30,6 +30,7 @@ from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.sources.layout import AxisNames, Layout, with_rate
 from vskd.untrusted.documents import read_toml
 from vskd.untrusted.text import in_normal_form, label_problem, name_problem
+from vskd_training.datasets.data_set import About
 from vskd_training.datasets.folder.skeleton import OwnSkeleton
 
 DESCRIPTION = "dataset.toml"
@@ -63,6 +64,7 @@ class Description:
     labels : the activities in the order of the classes; empty takes those of the table in alphabetical order
     layout : of the sensors' text
     skeleton : of the files of joints
+    about : title, description, licence, url and citation, for model cards and for ``vskd data croissant``
     """
 
     name: str
@@ -75,6 +77,7 @@ class Description:
     labels: tuple[str, ...] = ()
     layout: Layout = field(default_factory=Layout)
     skeleton: OwnSkeleton = field(default_factory=OwnSkeleton)
+    about: About = field(default_factory=About)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.data_set import ByColumn, BySubjectNumber, DataSet, SourceOptions
+from vskd_training.datasets.data_set import About, ByColumn, BySubjectNumber, DataSet, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
@@ -50,4 +50,10 @@ DATA_SET = DataSet(
         "all of them: a student that sees the sensor alone would be tested on what it was trained on"
     },
     section="mmact",
+    about=About(
+        title="MMAct",
+        description="37 activities of 20 subjects, with a watch, a phone and four cameras.",
+        citation="Kong, Wu, Deng, Klinkigt, Tong, Murakami: MMAct: A Large-Scale Dataset for Cross Modal Human Action "
+        "Understanding. ICCV 2019",
+    ),
 )

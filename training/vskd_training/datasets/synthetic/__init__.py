@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vskd.errors import ConfigError
-from vskd_training.datasets.data_set import DataSet, SourceOptions
+from vskd_training.datasets.data_set import About, DataSet, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
@@ -53,4 +53,15 @@ def _open(options: SourceOptions, root: Path) -> Source:
     return SyntheticSource(options.own)
 
 
-DATA_SET = DataSet(name="synthetic", views=("rendered",), open=_open, needs_root=False, section="synthetic")
+DATA_SET = DataSet(
+    name="synthetic",
+    views=("rendered",),
+    open=_open,
+    needs_root=False,
+    section="synthetic",
+    about=About(
+        title="Synthetic wrists of vskd",
+        description="A body, a camera and a wrist sensor, generated; no person was recorded.",
+        licence="Apache-2.0",
+    ),
+)

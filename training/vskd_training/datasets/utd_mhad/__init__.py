@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vskd_training.datasets.data_set import DataSet, Skeleton, SourceOptions
+from vskd_training.datasets.data_set import About, DataSet, Skeleton, SourceOptions
 
 if TYPE_CHECKING:
     from vskd_training.datasets.recording import Source
@@ -44,4 +44,11 @@ DATA_SET = DataSet(
     open=_open,
     label_groups={"wrist": WRIST_LABELS},
     skeleton=SKELETON,
+    about=About(
+        title="UTD-MHAD",
+        description="27 actions of 8 subjects, with a Kinect and an inertial sensor on wrist or thigh.",
+        url="https://personal.utdallas.edu/~kehtar/UTD-MHAD.html",
+        citation="Chen, Jafari, Kehtarnavaz: UTD-MHAD: A Multimodal Dataset for Human Action Recognition Utilizing a "
+        "Depth Camera and a Wearable Inertial Sensor. ICIP 2015",
+    ),
 )
