@@ -12,6 +12,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path, PurePosixPath
 
 from vskd.bundle_files import CONTRACT, MANIFEST, SIGNATURE
@@ -69,7 +70,7 @@ class Bundle:
         )
 
     @classmethod
-    def open(cls, path: str | Path) -> Bundle:
+    def open(cls, path: str | PathLike[str]) -> Bundle:
         """Open a bundle; checks the manifest, the contract, and that every file is there with its size.
 
         Parameters

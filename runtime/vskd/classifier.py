@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from os import PathLike
 from pathlib import Path
 from threading import Lock
 from time import time as wall_time
@@ -111,7 +112,7 @@ class Classifier:
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        path: str | PathLike[str],
         *,
         engine: str | None = None,
         recipe: str | None = None,
