@@ -1,5 +1,4 @@
-# make demo: the whole path on the embedded synthetic data. make test: lint, types, tests. make test-all: the slow tests
-# too. Each makes .venv if needed; nothing else has to be installed or downloaded by hand.
+# `make help` lists the targets. Each makes .venv if needed; nothing else has to be installed or downloaded by hand.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,15 +7,18 @@ DEMO := build/demo
 CONFIG := demo
 CACHE := --cache $(DEMO)/cache
 
-.PHONY: demo test test-all test-wheel docs pictures lint lock clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-wheel docs pictures lint lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 17
 
 .venv/.installed: pyproject.toml constraints.txt lock.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --constraint lock.txt --editable '.[dev]'
 	touch $@
 
-# After a change of constraints.txt or of the dependencies in pyproject.toml.
-lock:
+lock:  ## write lock.txt, after a change of constraints.txt or of dependencies
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
@@ -26,31 +28,29 @@ lock:
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test: lint
+test: lint  ## lint, types, and the tests that take seconds
 	$(PYTEST) -m "not slow"
 
-test-all: lint
+test-all: lint  ## the slow tests, too
 	$(PYTEST)
 
 # The wheel in fresh environments: one engine and nothing else, and the lowest numpy of the runtime.
-test-wheel: .venv/.installed
+test-wheel: .venv/.installed  ## the wheel in fresh environments
 	.ci/wheel
 
-# The pages as a site, every link checked.
-docs: .venv/.installed
+docs: .venv/.installed  ## the pages as a site, every link checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "open build/docs/index.html"
 
-# After `make demo`, or a new result: the pictures of README and docs.
-pictures: .venv/.installed
+pictures: .venv/.installed  ## the pictures of README and docs, after make demo or a new result
 	cd benchmarks && ../$(BIN)/python -m research.pictures ../$(DEMO) --out ../docs/pictures
 
-lint: .venv/.installed
+lint: .venv/.installed  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-demo: .venv/.installed
+demo: .venv/.installed  ## train, export, verify, run and measure on the embedded synthetic data, into build/demo
 	rm -rf $(DEMO)
 	$(VSKD) train teacher --config $(CONFIG) $(CACHE) --out $(DEMO)/teacher
 	$(VSKD) train student --config $(CONFIG) $(CACHE) --out $(DEMO)/alone
@@ -69,5 +69,5 @@ demo: .venv/.installed
 	$(VSKD) bench $(DEMO)/wrist.bundle $(DEMO)/watch.bundle --quick --recipe int8 --out $(DEMO)/bench > /dev/null
 	$(VSKD) summary $(DEMO)
 
-clean:
+clean:  ## remove .venv, build and dist
 	rm -rf .venv build dist

@@ -55,7 +55,7 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: bool) ->
     help="Private key (PEM) to sign the bundle with, see vskd bundle sign.",
 )
 def export(**options: Any) -> None:
-    """Write a run's student as a bundle, or say what is wrong with it.
+    """Write a run's student as a bundle, if it passes every check.
 
     What the gate refuses is not written; its report is, to OUT.refused. An int8 model that changes too many labels is
     prepared in training: vskd train student --set quantization.epochs=4.
@@ -71,10 +71,11 @@ def _show(report: ExportReport) -> None:
     from vskd_export.judge.classes import not_judged
 
     seen = report.content.get("seen_in_training")
-    title = f"{report.path}: {'windows seen in training, parity only' if seen else 'held-out windows'}, against torch"
+    windows = "windows seen in training, parity only" if seen else "held-out windows"
+    title = f"{report.path} against the trained network, {windows}"
     table = Table(title=title, box=box.SIMPLE, title_justify="left", collapse_padding=True, pad_edge=False)
     table.add_column("model", overflow="fold")
-    for column in ("MB", "engine", "largest difference", "flips", "accuracy"):
+    for column in ("MB", "engine", "logits differ by", "labels changed", "accuracy"):
         table.add_column(column)
     for row in report.rows():
         table.add_row(*row)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vskd.commands.progress import progress_bar
-from vskd.commands.terminal import JSON, say, say_json
+from vskd.commands.terminal import JSON, example_lines, say, say_json
 from vskd_benchmarks.commands.bench_options import Options
 
 if TYPE_CHECKING:  # what measures is imported when something is measured, so that `vskd --help` stays quick
@@ -39,18 +39,20 @@ class Bench(click.Group):
     cls=Bench,
     options_metavar="[OPTIONS]",
     subcommand_metavar="BUNDLE... | check RESULT | add-power RESULT FILE",
-    epilog="Examples: vskd bench wrist.bundle --out wrist-bench; "
-    "vskd bench check wrist-bench; "
-    "vskd bench wrist.bundle --mode paced --rate-hz 1 --out paced; "
-    "vskd bench wrist.bundle --profile generic-watch --out watch; "
-    "vskd bench wrist.bundle --mode soak --meter-later --battery-wh 1.3 --out soak; "
-    "vskd bench add-power soak meter.csv",
+    epilog=example_lines(
+        "vskd bench wrist.bundle --out wrist-bench",
+        "vskd bench check wrist-bench",
+        "vskd bench wrist.bundle --mode paced --rate-hz 1 --out paced",
+        "vskd bench wrist.bundle --profile generic-watch --out watch",
+        "vskd bench wrist.bundle --mode soak --meter-later --out soak",
+        "vskd bench add-power soak meter.csv",
+    ),
 )
 def bench() -> None:
-    """Measure bundles on this machine: latency, start and memory, against other pipelines.
+    """Measure bundles on this machine: latency, start, memory.
 
-    Five lines say what was found, and tables say the rest. Ctrl-C ends the measurement after the round that is under
-    way, with what was measured so far; a second one ends the command.
+    They are compared with other pipelines. Five lines say what was found, and tables say the rest. Ctrl-C ends the
+    measurement after the round that is under way, with what was measured so far; a second one ends the command.
     """
 
 
@@ -88,7 +90,7 @@ def bench() -> None:
     type=click.FloatRange(1, 86400),
     default=None,
     help="Of each case in modes paced and soak; every nanosecond is held in memory till the end.  "
-    "[default: 64 and 600; quick: 12 and 20]",
+    "[default: 64 paced, 600 in a soak; with --quick 12 and 20]",
 )
 @click.option("--meter-later", is_flag=True, help="A power meter logs meanwhile; `vskd bench add-power` adds its file.")
 @click.option(

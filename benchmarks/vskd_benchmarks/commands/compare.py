@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vskd.commands.terminal import say
+from vskd.commands.terminal import example_lines, say
 from vskd.errors import VskdError
 
 if TYPE_CHECKING:
@@ -35,13 +35,16 @@ class NotComparableError(click.ClickException):
 
 
 @click.command(
-    epilog="Examples: vskd compare wrist-bench-old wrist-bench-new; "
-    "vskd compare baseline new --policy limits.toml --json; vskd compare wide narrow --across-models; "
-    "vskd compare quiet busy --unit yardstick"
+    epilog=example_lines(
+        "vskd compare wrist-bench-old wrist-bench-new",
+        "vskd compare baseline new --policy limits.toml --json",
+        "vskd compare wide narrow --across-models",
+        "vskd compare quiet busy --unit yardstick",
+    )
 )
 @click.argument("baseline", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("candidate", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--policy", type=click.Path(path_type=Path), help="Limits, a TOML file.  [default: the committed one]")
+@click.option("--policy", type=click.Path(path_type=Path), help="Limits, a TOML file.  [default: vskd's own]")
 @click.option("--across-models", is_flag=True, help="Allow different models of one task.")
 @click.option("--across-machines", is_flag=True, help="Allow different machines.")
 @click.option(
@@ -60,7 +63,7 @@ def compare(
     unit: Unit,
     **allowed: bool,
 ) -> None:
-    """Compare the result folder CANDIDATE with BASELINE, case by case.
+    """Compare two results of vskd bench, case by case.
 
     Each ratio is candidate over baseline, with an interval of 95 % from resampling whole rounds. BASELINE may be a
     folder without its raw files. The table holds the ratio of the medians also in yardsticks, which a machine's change
@@ -113,6 +116,7 @@ def _table(found: Comparison) -> Table:
     table = Table(title=Text(title), box=box.SIMPLE, title_justify="left", caption_justify="left")
     table.caption = (
         "Below 1: the candidate is faster or smaller. n/a: too few windows for this percentile, or no file. "
+        "The policy judges the models of bundles alone. "
         "Yardstick: the kernel itself; above 1 the machine was slower beside the candidate."
     )
     for heading in ("case", "p50, ms", "p50", "p90", "p99", "p50, yardsticks", "yardstick", "peak memory", "file"):

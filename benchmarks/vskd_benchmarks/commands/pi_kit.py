@@ -25,7 +25,10 @@ from vskd_benchmarks.pi_kit.boards import BOARDS, PYTHONS, board_for
 )
 @click.option("--overwrite", is_flag=True, help="Replace a kit that is there.")
 def pi_kit(bundle: Path, out: Path, machine: str, python: str, overwrite: bool) -> None:
-    """Pack a bundle with all that a Raspberry Pi without a network needs to test and measure it."""
+    """Pack a bundle for a Raspberry Pi without a network.
+
+    The kit holds all that the board needs to test and measure it.
+    """
     from vskd_benchmarks.pi_kit.kit import make_kit
     from vskd_benchmarks.pi_kit.wheels import check_tools, clone_of
 

@@ -12,7 +12,9 @@ from vskd.commands.terminal import say
 @click.command(epilog="Example: vskd report wrist-bench; then open wrist-bench/report/report.html in any browser")
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
-    """Write FOLDER/report/report.html from a result folder, with its plots as PNG and its figures as CSV beside it.
+    """Write the page of a result of vskd bench.
+
+    It is FOLDER/report/report.html, with its plots as PNG and its figures as CSV beside it.
 
     Needs the extra bench.
     """

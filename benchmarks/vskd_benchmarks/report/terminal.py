@@ -1,4 +1,4 @@
-"""A result for people on a terminal: the page's tables, what was skipped, the verdict and its reasons."""
+"""A result for people on a terminal: five lines, the page's tables, what was skipped, the verdict's reasons."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from vskd.pages import Table
 from vskd_benchmarks.report import evidence, tables
+from vskd_benchmarks.report.headline import headline
 from vskd_benchmarks.result.records.result import Result
 
 
@@ -24,6 +25,8 @@ def print_tables(result: Result, console: Console) -> None:
     result : of a run
     console : where to
     """
+    for topic, sentence in headline(result):
+        console.print(f"{topic:15} {sentence}", style="bold", markup=False, highlight=False)
     named = (_filled(_cut(tables.latency(result), _LATENCY)), tables.encoders(result))
     makers = (tables.split, tables.start, tables.processor, tables.energy)
     measured = [make(result) for make in makers]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vskd.commands.progress import progress_bar
-from vskd.commands.terminal import say
+from vskd.commands.terminal import left_at_stop, say
 from vskd.errors import ConfigError
 from vskd_training.commands.options import CACHE, ROOT
 
@@ -86,7 +86,9 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("search_file", metavar="SEARCH.toml", type=click.Path(path_type=Path))
 @_options
 def search(search_file: Path, plan: bool, backend: str, outer_fold: str, **options: Any) -> None:
-    """Find the most accurate student within a budget, on training subjects only.
+    """Find the most accurate student within a budget.
+
+    It is chosen on training subjects only.
 
     Draws students from the file's [space], converts each one untrained to measure what it costs, and trains those
     within the budget, leaving out one training subject after the other. Killed at any moment, the same command resumes
@@ -115,17 +117,13 @@ def search(search_file: Path, plan: bool, backend: str, outer_fold: str, **optio
 
 
 def _run(opened: Search, budget: Any, effort: Effort, place: Place) -> None:
+    from vskd.commands.rich_console import say_tables
     from vskd_export.search.report import PLOT, RESULT, preset_file, report_search, table
     from vskd_export.search.running import run_search
 
-    with progress_bar(f"search {opened.spec.name}") as bar:
-
-        def progress(done: int, total: int, note: str) -> None:
-            bar(done, total, note)
-            if note and done & (done - 1) == 0:  # 1, 2, 4, 8, ...
-                say(f"{done} of {total} trials: {note}", err=True)
-
-        run_search(opened, budget, effort, place, progress=progress)
+    kept = left_at_stop(f"finished trials are kept in {place.out}", "the same command goes on")
+    with kept, progress_bar(f"search {opened.spec.name}") as bar:
+        run_search(opened, budget, effort, place, progress=bar)
     result = report_search(opened, place)
     trained = sum(count for state, count in result.budgets[budget.name].trials.items() if state != "over")
     if trained < effort.trials:
@@ -134,7 +132,7 @@ def _run(opened: Search, budget: Any, effort: Effort, place: Place) -> None:
             "(raise it, or widen [space])",
             err=True,
         )
-    say(table(result), nl=False, lines=True)
+    say_tables(table(result))
     made = [place.out / RESULT, place.out / PLOT]
     made += [place.out / preset_file(budget.name)] if result.budgets[budget.name].winner else []
     say(f"written: {', '.join(map(str, made))}", err=True)

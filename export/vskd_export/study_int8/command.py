@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vskd.commands.progress import progress_bar
-from vskd.commands.terminal import say
+from vskd.commands.terminal import left_at_stop, say
 from vskd_training.commands.options import CACHE, ROOT
 
 _EXAMPLE = "Example: vskd study-int8 training/studies/utd-mhad-image-or-raw.toml --root DIR --out build/study --jobs 2"
@@ -30,19 +30,23 @@ def study_int8(
     root: Path | None,
     cache: Path,
 ) -> None:
-    """Export the students of a finished study as int8, and say what they keep and cost.
+    """Export the students of a finished study as int8.
+
+    It says what they keep and cost.
 
     Each model is calibrated on its training subjects and run on its test recordings, beside the network in torch.
     Every arm's flash, arena and latency are of its first model. Leaves int8.json and int8.md in the study's folder, and
     the models in OUT/int8; killed at any moment, the same command goes on.
     """
+    from vskd.commands.rich_console import say_tables
     from vskd_export.study_int8.cell import Place
     from vskd_export.study_int8.study import RESULT, TABLE, score_study, write_result
     from vskd_training.study.plan import open_study
 
     opened = open_study(study_file, root=root)
     place = Place(out.resolve(), root and root.resolve(), cache.resolve(), opened.spec.decisions)
-    with progress_bar(f"int8 models of {opened.spec.name}") as bar:
+    kept = left_at_stop(f"finished models are kept in {out}", "the same command goes on")
+    with kept, progress_bar(f"int8 models of {opened.spec.name}") as bar:
         found = score_study(opened, place, seeds=seeds, arms=arms, jobs=jobs, progress=bar)
-    say(write_result(found, out), nl=False, lines=True)
+    say_tables(write_result(found, out))
     say(f"written: {out / RESULT}, {out / TABLE}", err=True)

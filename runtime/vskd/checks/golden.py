@@ -214,8 +214,9 @@ def compare_logits(golden: Golden, contract: Contract, entry: ModelEntry, logits
     else:
         problem = _integer_problem(golden.names, logits, softmax(expected, temperature=contract.decision.temperature))
     flips = int((logits.argmax(axis=1) != golden.labels).sum())
-    found = f"{len(golden)} windows, largest difference {largest:.1e} ({window})"
-    return f"{found}, {flips} labels not the trained network's", problem
+    stored = "the trained network's" if is_float else "those that it gave at export"
+    found = f"{len(golden)} windows, logits at most {largest:.1e} from {stored} ({window})"
+    return f"{found}; {flips} labels are not the trained network's", problem
 
 
 def compare_embeddings(golden: Golden, contract: Contract, entry: ModelEntry, embeddings: Float32) -> tuple[str, str]:

@@ -13,7 +13,10 @@ from vskd.errors import EngineError
 @click.command(epilog="Example: vskd doctor wrist.bundle")
 @click.argument("bundle", type=click.Path(path_type=Path), required=False)
 def doctor(bundle: Path | None) -> None:
-    """Show what is installed and what runs here; with BUNDLE, run each of its models. Exit code 1 if nothing runs."""
+    """Show what is installed and what runs here.
+
+    With BUNDLE each of its models is run. Exit code 1 if nothing runs.
+    """
     from vskd.checks.doctor import examine
 
     findings = examine(bundle)

@@ -72,7 +72,9 @@ def enroll(
     axes: str | None,
     layouts: tuple[str, ...],
 ) -> None:
-    """Take recordings of one wearer as examples, which then decide along with the model. Nothing is trained.
+    """Take a wearer's own recordings as examples.
+
+    They decide along with the model from then on. Nothing is trained.
 
     A profile belongs to one bundle. Nothing is written unless all that was asked for is possible.
     """

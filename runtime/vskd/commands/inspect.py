@@ -16,7 +16,7 @@ from vskd.commands.terminal import say
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for machines.")
 def inspect(bundle: Path, as_json: bool) -> None:
-    """Print a bundle's contract in words, and what every model file is made of."""
+    """Print a bundle's contract, models and files in words."""
     from vskd.bundle import Bundle
     from vskd.description import contract_in_words, describe
 

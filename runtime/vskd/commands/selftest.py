@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 @click.option("--axes", default=None, help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @LAYOUT
 def selftest(bundle: Path, source: str | None, unit: str | None, axes: str | None, layouts: tuple[str, ...]) -> None:
-    """Verify a bundle on this machine, and a source of samples; exit code 1 if a check fails."""
+    """Verify a bundle on this machine, and a source of samples.
+
+    Exit code 1 if a check fails.
+    """
     from vskd.bundle import Bundle
     from vskd.checks.selftest import selftest as try_all
 

@@ -17,6 +17,12 @@ import click
 
 from vskd.untrusted.text import shown
 
+
+def example_lines(*commands: str) -> str:
+    """The end of a command's help: each example on a line of its own, which is not wrapped."""
+    return "\b\n" + "\n".join(["Examples:", *(f"  {command}" for command in commands)])
+
+
 #: Exit code of a command that Ctrl-C ended before its work was done.
 STOPPED = 130
 

@@ -26,7 +26,10 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     "--key", type=click.Path(path_type=Path), default=None, help="Public key (PEM) of whoever must have signed it."
 )
 def verify(bundle: Path, engine: str | None, key: Path | None) -> None:
-    """Check every file of a bundle, and replay its golden windows and stream in the engines of this machine."""
+    """Check that a bundle is whole and answers here as it should.
+
+    Every file's hash is checked, and the golden windows and streams are replayed in the engines of this machine.
+    """
     from vskd.bundle import Bundle
     from vskd.checks.selftest import selftest
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from vskd import cli
+from vskd.commands.rich_console import say_tables
 from vskd.commands.terminal import JSON, for_people, left_at_stop, say_json
 
 
@@ -43,6 +44,19 @@ def test_a_terminal_gets_json_on_request(monkeypatch, words, shown):
     monkeypatch.setattr(sys, "stdout", terminal := Terminal())
     shows(words, standalone_mode=False)
     assert terminal.getvalue() == shown
+
+
+def test_tables_of_a_document_are_drawn_for_people_and_stay_markdown_for_programs(monkeypatch, capsys):
+    document = "tiny: 2 cells.\n\n| | accuracy |\n|---|---|\n| a \x1b[31m | 0.5 |\n\nEnd.\n"
+    say_tables(document)
+    assert capsys.readouterr().out == document.replace("\x1b", "\\x1b")
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    say_tables(document)
+    shown = terminal.getvalue()
+    assert "|" not in shown
+    assert "\x1b[31m" not in shown
+    assert [word for word in ("tiny: 2 cells.", "accuracy", "0.5", "End.") if word not in shown] == []
 
 
 def test_a_closed_standard_output_is_nobody(monkeypatch):

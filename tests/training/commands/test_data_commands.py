@@ -44,7 +44,7 @@ def test_check_reads_the_view_that_was_asked_for(vskd: Command, tree: Path) -> N
     assert "utd-mhad, view depth: 2 recordings\n" in done.out
     assert "subjects    1: 2\n" in done.out
     assert "frames      3 / 3 / 3  (min/median/max)\n" in done.out
-    assert "defects     0, of which 0 cost a recording\n" in done.out
+    assert "defects     0: 0 recordings left out, 0 used in part, 0 doubtful\n" in done.out
 
 
 def test_check_reads_the_first_view_by_default_and_fails_where_nothing_is_left(vskd: Command, tree: Path) -> None:
@@ -113,10 +113,14 @@ def test_a_timeline_is_drawn_and_counted(vskd: Command, tmp_path: Path) -> None:
 def demo(tmp_path: Path) -> Path:
     """What a demo leaves, as far as the summary reads it."""
     figures = {"accuracy": 0.91, "macro_f1": 0.905}
-    metrics = {"window": {"all": figures}, "recording": {"all": {**figures, "accuracy": 0.95}}}
+
+    def metrics(recordings: float) -> dict[str, object]:
+        return {"window": {"all": figures}, "recording": {"all": {**figures, "accuracy": recordings}}}
+
     for name in ("teacher", "alone", "distilled", "watch"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "run.json").write_text(json.dumps({"metrics": {"test": metrics}}))
+        found = metrics(0.925 if name == "alone" else 0.95)
+        (tmp_path / name / "run.json").write_text(json.dumps({"metrics": {"test": found}}))
     contract = runtime.Contract(labels=("a", "b"))
     models = [ModelEntry("m.onnx", "onnx", "w8a8-static-pc")]
     cases = [{"name": "encoder", "kind": "encoder", "bundle": "wrist", "recipe": None, "scopes": {}}]
@@ -125,12 +129,19 @@ def demo(tmp_path: Path) -> Path:
         ("watch", "watch-int8.json", 20_000, 45_000),
     ):
         write_bundle(tmp_path / f"{stem}.bundle", contract=contract, models=models, files={"m.onnx": bytes(size)})
-        (tmp_path / evaluation).write_text(json.dumps({"model": "m.onnx", "engine": "onnx", "metrics": metrics}))
+        (tmp_path / evaluation).write_text(json.dumps({"model": "m.onnx", "engine": "onnx", "metrics": metrics(0.94)}))
         case = {"kind": "bundle", "bundle": stem, "scopes": {"sensor_to_label": {"p50_ns": latency_ns}}}
         cases += [
             {**case, "name": "litert int8", "engine": "litert", "recipe": "w8a8-static-pc"},
             {**case, "name": "litert fp32", "engine": "litert", "recipe": "fp32"},
-            {**case, "name": f"{stem}: pyts+torch", "engine": "torch", "kind": "usual-pipeline", "recipe": "fp32"},
+            {
+                **case,
+                "name": f"{stem}: pyts+torch",
+                "engine": "torch",
+                "kind": "usual-pipeline",
+                "recipe": "fp32",
+                "scopes": {"sensor_to_label": {"p50_ns": 12_300_000}},
+            },
         ]
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "result.json").write_text(json.dumps({"cases": cases[:-1]}))
@@ -143,12 +154,14 @@ def test_the_summary_of_a_demo_is_ten_lines(vskd: Command, demo: Path) -> None:
     lines = done.out.splitlines()
     assert len(lines) == 10
     assert "synthetic data" in lines[0]
-    assert lines[1] == "teacher    91.0 % of windows, 95.0 % of recordings (macro-F1 0.905)"
+    assert lines[1] == "teacher    95.0 % of recordings, 91.0 % of windows"
+    assert lines[3] == lines[1].replace("teacher  ", "distilled") + ", +2.5 points to alone"
     assert lines[6:9] == [
-        "distilled  95.0 %, 0.84 MB, litert 1.230 ms",
-        "watch      95.0 %, 0.02 MB, litert 0.045 ms",
-        "pyts+torch 1.230 ms: the image student without vskd",
+        "distilled  94.0 % (-1.0 points), 0.84 MB, litert 1.230 ms",
+        "watch      94.0 % (-1.0 points), 0.02 MB, litert 0.045 ms",
+        "pyts+torch 12.300 ms: the image student without vskd, 10 times int8's time",
     ]
+    assert lines[9].startswith(f"next: vskd run {demo}/wrist.bundle --input {demo}/recording.csv --view")
 
 
 def test_a_demo_that_lacks_a_file_is_told_what_makes_it(vskd: Command, demo: Path) -> None:

@@ -209,7 +209,7 @@ def test_the_command_counts_and_refuses(vskd: Command, tree: Path) -> None:
     done = vskd("data", "check", "--dataset", "mmact", "--root", tree, "--view", "none")
     assert done.code == 0, done.err
     assert "mmact, view none: 3 recordings" in done.out
-    assert "defects     1, of which 1 cost a recording\n  1 x empty file\n" in done.out
+    assert "defects     1: 1 recording left out, 0 used in part, 0 doubtful\n  1 x empty file\n" in done.out
     done = vskd("data", "check", "--dataset", "mmact", "--root", tree / "acc_watch_clip")
     assert done.code == 1
     assert "has no folder acc_watch_clip/" in done.err

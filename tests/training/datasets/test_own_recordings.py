@@ -47,7 +47,7 @@ def test_the_check_counts_subjects_columns_and_what_was_left_out(vskd: Command, 
     assert done.out.startswith("kitchen, view video: 11 recordings\n")
     assert "subjects    p1: 3, p2: 3, p3: 3, p4: 2\n" in done.out
     assert "session     1: 6, 2: 5\n" in done.out
-    assert "defects     1, of which 1 cost a recording\n  1 x empty file\n" in done.out
+    assert "defects     1: 1 recording left out, 0 used in part, 0 doubtful\n  1 x empty file\n" in done.out
     assert "clips.csv, line 13" in done.out
     strict = vskd("data", "check", "--dataset", "folder", "--root", folder, "--view", "none", "--strict")
     assert strict.code == 1
@@ -72,7 +72,7 @@ def test_a_teacher_on_its_videos_and_a_student_that_learns_from_it(
     done = vskd("train", "teacher", *settings, "--out", teacher)
     assert done.code == 0, done.err
     assert "kitchen, leave-one-subject-out: subjects train p1, p4; validation p3; test p2" in done.err
-    assert "1 recordings left out, 0 in part" in done.err
+    assert "1 recording left out, 0 used in part, 0 doubtful; `vskd data check --dataset folder --view " in done.err
     done = vskd("train", "student", *settings[:2], *settings[4:], "--teacher", teacher, "--out", student)
     assert done.code == 0, done.err  # the teacher knows the folder
     card = json.loads((student / "run.json").read_text())

@@ -41,7 +41,7 @@ def data() -> None:
 @click.option("--list", "list_defects", is_flag=True, help="Name every defect instead of the first of each kind.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a recording is left out or doubtful.")
 def check(dataset: str, root: Path | None, view: str | None, list_defects: bool, strict: bool) -> None:
-    """Read a whole data set and print counts, missing trials and defects."""
+    """Read a whole data set, and print counts and defects."""
     from vskd.errors import DataError
     from vskd_training.datasets.check import check
     from vskd_training.settings import DataConfig
@@ -81,7 +81,9 @@ def _cut(value: str) -> str:
 @data.command("init", epilog="Example: vskd data init ~/my-recordings && vskd data check --dataset folder --root ...")
 @click.argument("folder", type=click.Path(path_type=Path))
 def init(folder: Path) -> None:
-    """Look at the files of a folder, and write dataset.toml and clips.csv with guesses, to be looked over.
+    """Write dataset.toml and clips.csv of a folder.
+
+    They hold guesses from the files that are there, to be looked over.
 
     The layout of the text, unit and gravity are guessed from the samples; subjects and labels from the names of files,
     or from columns that hold them.
@@ -167,8 +169,9 @@ def _show_gravity(report: DatasetReport) -> None:
 
 
 def _show_defects(report: DatasetReport, *, every: bool) -> None:
-    doubt = f", and {report.doubtful} make doubtful what is used" if report.doubtful else ""
-    say(f"defects     {len(report.defects)}, of which {report.left_out} cost a recording{doubt}")
+    from vskd_training.datasets.recording import defects_in_words
+
+    say(f"defects     {len(report.defects)}: {defects_in_words(report.defects)}")
     for kind, count in report.defects_by_kind.items():
         say(f"  {count} x {kind}")
         of_kind = [defect for defect in report.defects if defect.kind == kind]
@@ -188,7 +191,7 @@ def _show_defects(report: DatasetReport, *, every: bool) -> None:
 @click.option("--id", "name", required=True, help="Of the recording, e.g. a1_s2_t1.")
 @click.option("--out", type=_FILE, required=True, help="CSV to write.")
 def recording(config_file: str, changes: tuple[str, ...], root: Path | None, cache: Path, name: str, out: Path) -> None:
-    """Write one recording's accelerometer as a CSV that `vskd run` reads."""
+    """Write one recording as a CSV that `vskd run` reads."""
     from vskd_training.data.stream_files import write_samples
     from vskd_training.runs.run import root_of
     from vskd_training.settings import load_config
@@ -204,7 +207,10 @@ def recording(config_file: str, changes: tuple[str, ...], root: Path | None, cac
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of UTD-MHAD.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, for --dataset folder.")
 def virtual(root: Path, out: Path) -> None:
-    """Turn UTD-MHAD's skeletons into recordings of a virtual watch, as a folder of recordings of one's own."""
+    """Make recordings of a virtual watch from skeletons.
+
+    The skeletons are UTD-MHAD's; what is written is a folder as of one's own recordings.
+    """
     from vskd_training.data.virtual_recordings import write_virtual
     from vskd_training.datasets.utd_mhad.reader import UtdMhadSource
 
@@ -243,7 +249,9 @@ def stream(
     out: Path,
     truth: Path | None,
 ) -> None:
-    """Write continuous streams with their truth, for `vskd run`, `timeline` and `evaluate --stream`.
+    """Write continuous streams with their truth.
+
+    They are for `vskd run`, `timeline` and `evaluate --stream`.
 
     With --run: one of each test subject of a run, whose recordings are joined by still pauses, in any data set; the
     activities of data.unknown_labels are among them. With --config: a synthetic subject who goes through all activities

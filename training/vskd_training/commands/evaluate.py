@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vskd.commands.terminal import JSON, say, say_json
+from vskd.commands.terminal import JSON, example_lines, say, say_json
 from vskd.engines import ENGINE_NAMES
 from vskd_training.commands import python
 from vskd_training.commands.evaluate_stream import (
@@ -28,8 +28,11 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
 
 
 @click.command(
-    epilog="Examples: vskd evaluate runs/student --bundle wrist.bundle --recipe fp32 --out evaluation; "
-    "vskd evaluate --stream --bundle wrist.bundle --input day.csv --truth day.truth.csv"
+    epilog=example_lines(
+        "vskd evaluate runs/student --out evaluation",
+        "vskd evaluate runs/student --bundle wrist.bundle --recipe fp32",
+        "vskd evaluate --stream --bundle wrist.bundle --input day.csv --truth truth.csv",
+    )
 )
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option("--bundle", type=click.Path(path_type=Path), default=None, help="Exported from this run.")
@@ -75,7 +78,9 @@ def evaluate(
     stream: bool,
     **of_stream: Any,
 ) -> None:
-    """Test a run's network on its test subjects, or with --bundle the exported model through the engine that ships.
+    """Test a run, or its bundle, on its test subjects.
+
+    With --bundle the exported model is tested, in the engine that ships.
 
     Prints tables, and in a pipe or with --json one JSON document: each class, confusion, calibration before and after
     the temperature, how well activities of data.unknown_labels are told from the others, and a threshold for

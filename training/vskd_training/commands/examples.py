@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vskd.commands.terminal import JSON, say, say_json
+from vskd.commands.terminal import JSON, example_lines, say, say_json
 from vskd_training.commands.options import CACHE, ROOT
 from vskd_training.commands.terminal import open_experiment, show_table
 
@@ -29,9 +29,11 @@ def _group(context: click.Context, parameter: click.Parameter, given: str | None
 
 
 @click.command(
-    epilog="Examples: vskd examples OUT/cells/raw/*/* --out raw.jsonl; "
-    "vskd examples OUT/cells/raw/fold-[1357]/* --choose odd.json; "
-    "vskd examples OUT/cells/raw/fold-[2468]/* --rule odd.json"
+    epilog=example_lines(
+        "vskd examples OUT/cells/raw/*/* --out raw.jsonl",
+        "vskd examples OUT/cells/raw/fold-[1357]/* --choose odd.json",
+        "vskd examples OUT/cells/raw/fold-[2468]/* --rule odd.json",
+    )
 )
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
@@ -84,7 +86,9 @@ def examples(
     cache: Path,
     as_json: bool,
 ) -> None:
-    """Test students with 0, 1, 2 and 3 of each test subject's own examples of each activity, and without a network.
+    """Test students with the test subjects' own examples.
+
+    They get 0, 1, 2 and 3 examples of each activity, with the network and without.
 
     The last repetition is tested, the others enrol in turn. How examples count is chosen on validation subjects. Runs
     are evaluated one after the other; the summary's unit is the subject.

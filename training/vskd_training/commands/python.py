@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from vskd.commands.progress import progress_bar
+from vskd.commands.terminal import left_at_stop
 from vskd.errors import ConfigError, did_you_mean
 from vskd_training.commands.terminal import open_experiment, show_split
 
@@ -101,7 +102,8 @@ def train(
             show_split(experiment)
         trainer = _trainer(kind, experiment, runs, study)
         names = ", ".join(run.path.name for run in runs)
-        with progress_bar(f"train {kind}" + (f", taught by {names}" if names else ""), shown=shown) as bar:
+        kept = left_at_stop(f"finished epochs are kept in {place}", "the same command with --resume goes on")
+        with kept, progress_bar(f"train {kind}" + (f", taught by {names}" if names else ""), shown=shown) as bar:
             how = {"viewers": shown_in} if shown_in else {}
             return trainer(experiment, place, progress=_with_loss(bar), processes=processes, **how, **again)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vskd.commands.progress import progress_bar
-from vskd.commands.terminal import say
+from vskd.commands.terminal import left_at_stop, say
 from vskd_training.commands.options import CACHE, ROOT
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: vskd study training/studies/utd-mhad-scarce.toml --root DIR --out build/scarce")
 @click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the study; one that is there is resumed."
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Folder of the study; one that is there is resumed. Only --plan needs none.",
 )
 @click.option(
     "--jobs",
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
 @CACHE
 def study(
     study_file: Path,
-    out: Path,
+    out: Path | None,
     jobs: int | None,
     backend: str,
     ray_address: str,
@@ -55,7 +58,7 @@ def study(
     root: Path | None,
     cache: Path,
 ) -> None:
-    """Train every arm on every fold and seed, and compare them over subjects.
+    """Train every arm on every fold and seed, and compare them.
 
     Killed at any moment, the same command resumes it; finished cells are not trained again. Leaves result.json,
     table.md, differences.png and report.html in the folder, and prints the table. A cell that fails stops only those
@@ -67,19 +70,22 @@ def study(
     """
     if (backend == "ray") != bool(ray_address):
         raise click.UsageError("--backend ray and --ray-address HOST:PORT go together; `ray start` prints the address")
+    if out is None and not only_plan:
+        raise click.UsageError("Missing option '--out', the folder of the study. Only --plan needs none")
     from vskd.errors import VskdError
     from vskd_training.study.plan import open_study
     from vskd_training.study.running import failure, run_study
 
     opened = open_study(study_file, root=root)
-    if only_plan:
+    if only_plan or out is None:
         _print_plan(opened, out, root, cache, jobs or 1)
         return
-    with progress_bar(f"study {opened.spec.name}") as bar:
+    kept = left_at_stop(f"finished cells are kept in {out}", "the same command goes on")
+    with kept, progress_bar(f"study {opened.spec.name}") as bar:
         noted: Callable[..., None] = bar
         try:
             failed = run_study(opened, out, root=root, cache=cache, jobs=jobs, progress=noted, ray_address=ray_address)
-        except VskdError:
+        except (VskdError, KeyboardInterrupt):
             _report_what_is_finished(opened, out)
             raise
     if not failed:
@@ -92,19 +98,21 @@ def study(
 
 
 def _report(study: Study, out: Path, failed: Sequence[Outcome] = ()) -> None:
+    from vskd.commands.rich_console import say_tables
     from vskd_training.study.report import PAGE, RESULT, report_study
     from vskd_training.study.tables import table
 
-    say(table(report_study(study, out, failed)), nl=False, lines=True)
+    say_tables(table(report_study(study, out, failed)))
     say(f"result: {out / RESULT}; page: {out / PAGE}", err=True)
 
 
-def _print_plan(study: Study, out: Path, root: Path | None, cache: Path, jobs: int) -> None:
+def _print_plan(study: Study, out: Path | None, root: Path | None, cache: Path, jobs: int) -> None:
+    from vskd.commands.rich_console import say_tables
     from vskd_training.study.dry_run import plan_in_words, plan_study
 
     with progress_bar(f"time {study.spec.name}") as bar:
         folds, items = plan_study(study, out, root=root, cache=cache, progress=bar)
-    say(plan_in_words(study, folds, items, jobs=jobs), nl=False, lines=True)
+    say_tables(plan_in_words(study, folds, items, jobs=jobs))
 
 
 def _report_what_is_finished(study: Study, out: Path, failed: Sequence[Outcome] = ()) -> None:

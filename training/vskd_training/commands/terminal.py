@@ -32,6 +32,7 @@ def show_table(table: Table) -> None:
 
 def show_split(experiment: Experiment) -> None:
     """Say who is on which side of the split, and what of the recordings takes no part."""
+    from vskd_training.datasets.recording import defects_in_words
     from vskd_training.datasets.signal_limits import slow_recordings
     from vskd_training.evaluation.classes import class_windows, in_words, without_window
 
@@ -43,10 +44,9 @@ def show_split(experiment: Experiment) -> None:
     say(f"{experiment.prepared.name}, {split.protocol}: subjects {subjects}", err=True)
     defects = experiment.prepared.defects
     if defects:
-        left_out, doubtful = (sum(getattr(one, name) for one in defects) for name in ("left_out", "doubtful"))
-        doubt = f", {doubtful} doubtful" if doubtful else ""
-        in_part = len(defects) - left_out - doubtful
-        say(f"{left_out} recordings left out, {in_part} in part{doubt}; see `vskd data check`", err=True)
+        data = experiment.config.data
+        which = f"`vskd data check --dataset {data.dataset} --view {data.view}` names each"
+        say(f"{defects_in_words(defects)}; {which}", err=True)
     without = experiment.without_label()
     if any(without.values()):
         say(

@@ -5,7 +5,7 @@ A reader is a ``Source``. It knows its tree on disk and nothing of windows, spli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -91,6 +91,15 @@ class Defect:
     doubtful: bool = False
     way_out: str = ""
     if_most: str = ""
+
+
+def defects_in_words(defects: Sequence[Defect]) -> str:
+    """``3 recordings left out, 2 used in part, 1 doubtful``: recordings, each counted once, by its worst defect."""
+    left_out = {one.where for one in defects if one.left_out}
+    doubtful = {one.where for one in defects if one.doubtful} - left_out
+    in_part = {one.where for one in defects} - left_out - doubtful
+    some = "1 recording" if len(left_out) == 1 else f"{len(left_out)} recordings"
+    return f"{some} left out, {len(in_part)} used in part, {len(doubtful)} doubtful"
 
 
 class BrokenFileError(DataError):

@@ -74,9 +74,11 @@ class Run:
         DataError : no run there, not finished, or of the other role
         """
         if not (path / CARD).is_file():
-            state = "never finished" if (path / RESUME).is_file() else "holds no run"
-            made_by = f"`vskd train {role or 'teacher'} ... --out {path}`"
-            raise DataError(f"{path} {state}: it has no {CARD}", hint=f"{made_by} makes it")
+            if (path / CONFIG).is_file():
+                finishes = "The command that began it finishes it, with --resume"
+                raise DataError(f"{path} never finished: it has no {CARD}", hint=finishes)
+            made_by = f"`vskd train {role or 'student'} ... --out {path}`"
+            raise DataError(f"{path} holds no run: it has no {CARD}", hint=f"{made_by} makes one")
         try:
             card = read_json((path / CARD).read_text(encoding="utf-8"))
             found, config, contract = card["role"], card["config"], card["contract"]

@@ -13,7 +13,7 @@ import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,14 +84,14 @@ class Item:
 
 
 def plan_study(
-    study: Study, out: Path, *, root: Path | None, cache: Path, progress: Callable[[int, int], None]
+    study: Study, out: Path | None, *, root: Path | None, cache: Path, progress: Callable[[int, int], None]
 ) -> tuple[tuple[Fold, ...], tuple[Item, ...]]:
     """Split, count and time.
 
     Parameters
     ----------
     study : to be planned
-    out : its folder, where finished cells may be; nothing is written there
+    out : its folder, where finished cells may be; nothing is written there. None where none is finished
     root, cache : of the data set and of prepared recordings
     progress : called with (items timed, in all)
 
@@ -138,31 +138,30 @@ def _labels(experiment: Experiment) -> dict[str, int]:
     return {label: counts[label] for label in experiment.contract.labels}
 
 
-def _item(cells: Sequence[Cell], out: Path, data: StudyData) -> Item:
+def _item(cells: Sequence[Cell], out: Path | None, data: StudyData) -> Item:
     """Time one cell; count the steps of all."""
     first = cells[0]
+    logs = {} if out is None else {cell: folder_of(out, cell.name) / LOG for cell in cells if is_finished(out, cell)}
     if first.role == "forest":
-        finished = sum(is_finished(out, cell) for cell in cells)
-        return Item(first.item, first.role, len(cells), finished, steps=0, seconds_per_step=0, threads=first.threads)
+        return Item(first.item, first.role, len(cells), len(logs), steps=0, seconds_per_step=0, threads=first.threads)
     training = training_of(first)
     steps = [_steps(cell, training, data) for cell in {cell.fold: cell for cell in cells}.values()]
     return Item(
         name=first.item,
         role=first.role,
         cells=len(cells),
-        finished=sum(is_finished(out, cell) for cell in cells),
+        finished=len(logs),
         steps=sum(steps) / len(steps),
-        seconds_per_step=_logged(cells, out, training, data) or seconds_per_step(first, data.experiment(first)),
+        seconds_per_step=_logged(logs, training, data) or seconds_per_step(first, data.experiment(first)),
         threads=first.threads,
     )
 
 
-def _logged(cells: Sequence[Cell], out: Path, training: TrainingConfig, data: StudyData) -> float | None:
+def _logged(logs: Mapping[Cell, Path], training: TrainingConfig, data: StudyData) -> float | None:
     """Seconds per step of the finished cells, by their logs; None without any."""
     times_s = []
-    for cell in cells:
-        path = folder_of(out, cell.name) / LOG
-        if is_finished(out, cell) and path.is_file():
+    for cell, path in logs.items():
+        if path.is_file():
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             times_s.append(sum(row["seconds"] for row in rows) / _steps(cell, training, data))
     return statistics.median(times_s) if times_s else None

@@ -164,7 +164,11 @@ def fingerprints(data: Sequence[DataConfig], root: Path | None) -> tuple[str, ..
 
 @contextmanager
 def locked(out: Path, what: str) -> Iterator[None]:
-    """One study, or one of what ``what`` says, at a time in a folder; the lock falls with the process."""
+    """One study, or one of what ``what`` says, at a time in a folder; the lock falls with the process.
+
+    A folder that was made for it, and into which nothing was written (the work was refused), goes again.
+    """
+    is_new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         with (out / ".lock").open("w", encoding="utf-8") as lock:
@@ -172,6 +176,10 @@ def locked(out: Path, what: str) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise DataError(f"another process runs a {what} in {out}", hint="Wait for it, or stop it") from error
-            yield
+            try:
+                yield
+            finally:
+                if is_new and [path.name for path in out.iterdir()] == [".lock"]:
+                    remove_folder(out)
     except OSError as error:
         raise DataError(f"the {what} cannot be written in {out}: {error.strerror or error}") from error

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 )
 @click.option("--measure", is_flag=True, help="Also compile it for Cortex-M, and run it in an emulator; some minutes.")
 def port(bundle: Path, out: Path, overwrite: bool, examples: int, measure: bool) -> None:
-    """Write a bundle as C99: sensor samples in, events out, with the same bits as TensorFlow Lite Micro.
+    """Write a bundle as C99: samples in, events out.
+
+    The bits are those of TensorFlow Lite Micro.
 
     The folder holds the core, the model, an example, a self-test with the bundle's golden windows and streams, and a
     README for firmware engineers.

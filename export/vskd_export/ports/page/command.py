@@ -36,7 +36,9 @@ _EVERYWHERE = ("0.0.0.0", "::")
 @click.option("--overwrite", is_flag=True, help="Replace a page that is there.")
 @_WASM
 def page(bundle: Path, out: Path, overwrite: bool, wasm: bool | None) -> None:
-    """Write a bundle as a page for a phone's browser: files for any web server, installable, offline.
+    """Write a bundle as a page for a phone's browser.
+
+    They are files for any web server; the page can be installed, and works offline.
 
     Browsers give motion to secure pages only: https, or the machine itself.
     """
@@ -82,7 +84,9 @@ def serve(
     layouts: tuple[str, ...],
     wasm: bool | None,
 ) -> None:
-    """Serve a bundle's page until Ctrl-C: to this machine alone, unless --host says otherwise.
+    """Serve a bundle's page until Ctrl-C.
+
+    To this machine alone, unless --host says otherwise.
 
     The page records clips into --clips, and shows the source --input, for whoever opens it by the address that is
     printed: its token is asked for both.

@@ -20,7 +20,9 @@ from vskd.commands.terminal import say
     help="Wearer's examples that the code holds; 0: none.  [default: 256 if the contract says how they count]",
 )
 def watch(bundle: Path, out: Path, overwrite: bool, examples: int | None) -> None:
-    """Write a bundle as a Wear OS project in plain Kotlin: app, service, self-test, and the core on its own.
+    """Write a bundle as a Wear OS project in Kotlin.
+
+    App, service, self-test, and the core on its own.
 
     The golden windows are executed for the self-test, which takes some seconds.
     """
