@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vskd.commands.input_option import LAYOUT, InputOption
-from vskd.commands.terminal import say
+from vskd.commands.terminal import JSON, say, tell
 from vskd.engines import ENGINE_NAMES
 from vskd.errors import ProfileError
 from vskd.sources.i2c_sensors import PREFIX
@@ -46,7 +45,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     default=None,
     help="Enrol the kept recordings of this profile, of another bundle, again.",
 )
-@click.option("--list", "lists", is_flag=True, help="One JSON line per example.")
+@click.option("--list", "lists", is_flag=True, help="A line per example.")
 @click.option("--remove", "numbers", type=click.IntRange(1), multiple=True, help="Take out an example by its number.")
 @click.option("--check", "checks", is_flag=True, help="How many examples the others would have recognised.")
 @click.option("--engine", type=click.Choice(ENGINE_NAMES), default=None, help="What runs the model.")
@@ -54,6 +53,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
 @click.option("--unit", type=click.Choice(["g", "m/s^2"]), default=None, help="Unit of the readings.")
 @click.option("--axes", default=None, help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @LAYOUT
+@JSON
 def enroll(
     bundle: Path,
     place: Path,
@@ -71,6 +71,7 @@ def enroll(
     unit: str | None,
     axes: str | None,
     layouts: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Take a wearer's own recordings as examples.
 
@@ -98,15 +99,15 @@ def enroll(
             work.enrol_again(again)
         for option in options:
             work.enrol(str(label), _recorded(option, opened.contract, seconds), sure=sure)
-        work.finish(keeps=keeps or again is not None)
+        work.finish(keeps=keeps or again is not None, as_json=as_json)
         return
     profile = Profile.open(place).check_for(opened)
     if numbers:
-        _remove(place, profile, numbers)
+        _remove(place, profile, numbers, as_json=as_json)
     elif lists:
-        _list(profile)
+        _list(profile, as_json=as_json)
     else:
-        _check(opened.contract, profile)
+        _check(opened.contract, profile, as_json=as_json)
 
 
 def _recorded(option: InputOption, contract: Contract, seconds: float | None) -> Samples:
@@ -187,7 +188,7 @@ class _Enrolment:
             if example.recording:
                 self.enrol(example.label, kept(earlier, example.recording), sure=True, when_s=example.when_s)
 
-    def finish(self, *, keeps: bool) -> None:
+    def finish(self, *, keeps: bool, as_json: bool) -> None:
         """Write the profile, after the recordings that it names; and say what was added."""
         from vskd.wearer.recording import keep
 
@@ -202,7 +203,14 @@ class _Enrolment:
         first = len(self._profile.examples) - len(self._added) + 1
         rows = [_row(number, example) for number, (example, _) in enumerate(self._added, start=first)]
         size = len(self._profile.to_bytes())
-        say(json.dumps({"added": rows, "examples": len(self._profile.examples), "bytes": size}))
+        count = len(self._profile.examples)
+        added = ", ".join(f"{row['label']} as number {row['number']}" for row in rows)
+        words = f"added {added}; {self._place} holds {_counted(count)} in {size} bytes"
+        tell({"added": rows, "examples": count, "bytes": size}, words, as_json=as_json)
+
+
+def _counted(examples: int) -> str:
+    return "1 example" if examples == 1 else f"{examples} examples"
 
 
 def _row(number: int, example: Example) -> dict[str, Any]:
@@ -212,12 +220,13 @@ def _row(number: int, example: Example) -> dict[str, Any]:
     return {"number": number, "label": example.label, "when": when, "recording": example.recording}
 
 
-def _list(profile: Profile) -> None:
+def _list(profile: Profile, *, as_json: bool) -> None:
     for number, example in enumerate(profile.examples, start=1):
-        say(json.dumps(_row(number, example)))
+        row = _row(number, example)
+        tell(row, f"{number:3}  {row['when']}  {row['label']}  {row['recording']}".rstrip(), as_json=as_json)
 
 
-def _remove(place: Path, profile: Profile, numbers: tuple[int, ...]) -> None:
+def _remove(place: Path, profile: Profile, numbers: tuple[int, ...], *, as_json: bool) -> None:
     from vskd.wearer.recording import forget
 
     left = profile.without(numbers)
@@ -227,10 +236,12 @@ def _remove(place: Path, profile: Profile, numbers: tuple[int, ...]) -> None:
         recording = profile.examples[number - 1].recording
         if recording and recording not in still_named:
             forget(place, recording)
-    say(json.dumps({"removed": sorted(set(numbers)), "examples": len(left.examples)}))
+    removed = sorted(set(numbers))
+    words = f"removed {', '.join(map(str, removed))}; {_counted(len(left.examples))} left"
+    tell({"removed": removed, "examples": len(left.examples)}, words, as_json=as_json)
 
 
-def _check(contract: Contract, profile: Profile) -> None:
+def _check(contract: Contract, profile: Profile, *, as_json: bool) -> None:
     from vskd.wearer.rule import left_out
 
     if not profile.examples:
@@ -248,4 +259,6 @@ def _check(contract: Contract, profile: Profile) -> None:
     if alone:
         say(f"{len(alone)} activities have one example, which nothing can check: {', '.join(alone)}", err=True)
     share = right / len(judged) if judged else None
-    say(json.dumps({"checked": len(judged), "right": right, "accuracy": share, "wrong": wrong, "single": alone}))
+    document = {"checked": len(judged), "right": right, "accuracy": share, "wrong": wrong, "single": alone}
+    taken = (f"number {one['number']}, {one['label']}, is taken for {one['taken_for']}" for one in wrong)
+    tell(document, "; ".join(taken) or "none is taken for another activity", as_json=as_json)

@@ -48,6 +48,14 @@ def left_at_stop(*sentences: str) -> Iterator[None]:
         raise
 
 
+def tell(document: Mapping[str, Any], in_words: str, *, as_json: bool) -> None:
+    """Print what a command did: in words for a person, else as one line of JSON."""
+    if for_people(as_json):
+        say(in_words)
+    else:
+        say_json(document, as_json=as_json)
+
+
 def say_json(document: Mapping[str, Any], *, as_json: bool) -> None:
     """Print a document as one line, unless a person reads: the command has told them the same in words."""
     if not for_people(as_json):
