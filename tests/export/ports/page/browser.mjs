@@ -26,8 +26,9 @@ const events = (page) =>
     rows.map(({ dataset: { label, start, end } }) => ({ label, start: Number(start), end: Number(end) })).reverse(),
   );
 
-async function playFile(page, { file, unit = "g" }) {
+async function playFile(page, { file, unit = "g", layout = "" }) {
   await page.evaluate(() => (document.getElementById("sensor-settings").open = true));
+  await page.fill("#layout", layout);
   await page.selectOption("#unit", unit);
   await page.setInputFiles("#file", file);
   await page.waitForFunction(() => document.getElementById("source-state").textContent.includes("at its end") || !document.getElementById("trouble").hidden, null, { timeout: 120_000 });
@@ -66,9 +67,9 @@ async function sensors(page, context, readings, everyMs) {
 }
 
 const jobs = {
-  async file({ context, url, file, unit }) {
+  async file({ context, url, file, unit, layout }) {
     const page = await opened(context, url);
-    await playFile(page, { file, unit });
+    await playFile(page, { file, unit, layout });
     const trouble = await page.$eval("#trouble", (part) => (part.hidden ? "" : part.textContent));
     return { events: await events(page), trouble, said: page.said, facts: await page.$eval("#facts", (part) => part.innerText) };
   },
@@ -111,7 +112,7 @@ const jobs = {
   },
 
   // A clip and an example, recorded from the sensor; the clip goes to the server, and both into files.
-  async record({ context, url, readings, everyMs, out }) {
+  async record({ context, url, readings, everyMs, out, profile }) {
     const page = await opened(context, url);
     const feed = await sensors(page, context, readings, everyMs);
     const fed = feed();
@@ -143,8 +144,11 @@ const jobs = {
     await page.click("#example-list button");
     await page.setInputFiles("#profile-file", `${out}/wearer.profile`);
     await page.waitForFunction(() => document.getElementById("example-state").textContent.includes("added"));
+    await page.setInputFiles("#profile-file", profile);
+    await page.waitForFunction(() => document.getElementById("example-state").textContent.startsWith("3 examples"));
+    const added = await page.$$eval("#example-list li", (rows) => rows.map((row) => row.textContent));
     await fed;
-    return { state, example, kept, said: page.said };
+    return { state, example, kept, added, said: page.said };
   },
 
   async screens({ url, file, out }) {

@@ -15,6 +15,7 @@ import pytest
 from export.ports.page.node import EARLIER
 from export.ports.page.playwright import MISSING, Chromium
 from export.ports.page.serving import TOKEN, serving
+from export.ports.profiles import profile_of
 from vskd import Classifier, Contract
 from vskd.bundle import Bundle
 from vskd.closed import to_mapping
@@ -101,6 +102,11 @@ def test_a_file_gives_the_events_of_python_and_a_wrong_unit_is_said(chromium, tm
         assert answer["trouble"] == ""
         assert answer["said"] == []
         assert "Sensor's rate" in answer["facts"]
+        commas = tmp_path / "commas.csv"
+        commas.write_text(Path(file).read_text().replace(",", ";").replace(".", ",").replace("time_s", "Zeit"))
+        described = 'separator = ";"\ndecimal = ","\ntime = "Zeit"\ntime_unit = "s"\n'
+        assert chromium("file", url=url, file=str(commas), layout=described)["events"] == answer["events"]
+        assert 'write separator = ";"' in chromium("file", url=url, file=str(commas))["trouble"]
         wrong = chromium("file", url=url, file=file, unit="m/s^2")
         assert wrong["events"] == []
         assert "It looks like g" in wrong["trouble"]
@@ -128,13 +134,15 @@ def test_after_the_first_visit_it_works_without_a_network(chromium, tmp_path):
 
 def test_a_clip_and_an_example_are_recorded_kept_and_given_away(chromium, tmp_path):
     _, xyz = recording()
+    readings = (xyz * STANDARD_GRAVITY_M_S2).tolist() * 2
+    enrolled, place = profile_of(Bundle.open(EARLIER), "wave", 85), tmp_path / "enrolled.profile"
+    enrolled.save(place)
     with page(clips=tmp_path / "clips") as (url, _, _):
-        answer = chromium(
-            "record", url=url, readings=(xyz * STANDARD_GRAVITY_M_S2).tolist() * 2, everyMs=12, out=str(tmp_path)
-        )
+        answer = chromium("record", url=url, readings=readings, everyMs=12, out=str(tmp_path), profile=str(place))
     assert answer["state"] == "1 clips were saved"
     assert answer["said"] == []
     assert [row for row in answer["kept"] if "hop" in row]
+    assert [label for label in enrolled.labels if any(label in row for row in answer["added"])] == list(enrolled.labels)
     (clip,) = FolderSource.open(tmp_path / "clips", view="none").recordings()
     assert (clip.info.label, clip.info.subject) == ("swing, slow", "ann")
     assert np.linalg.norm(clip.acceleration_g.mean(axis=0)) == pytest.approx(1.0, abs=0.3)

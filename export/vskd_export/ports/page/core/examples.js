@@ -126,6 +126,9 @@ export class ExampleRule {
   // The z of each label of one window, and its cosine to the nearest of all examples; null: not finite.
   mixed(logits, embedding, samples) {
     const feature = joined(embedding, samples, this.rules);
+    const width = this.features[0].length;
+    if (feature.length !== width)
+      throw new NoExample(`an example has ${width} values, and this model's features have ${feature.length}: remove it`);
     const values = rounded(feature, this.rules);
     if (!values && !feature.every(Number.isFinite)) return null;
     const length = values && Math.sqrt(dot(values, values));
