@@ -38,7 +38,7 @@ What `import vskd` gives, and what comes out of it. `Place` is a file or folder:
 CLI = """
 # Commands
 
-`vskd COMMAND --help` prints the same. Exit codes: 0 success, 1 an error that the user can fix, 2 misuse.
+`vskd COMMAND --help` prints the same. Exit codes: 0 success, 1 an error that the user can fix, 2 misuse, 130 Ctrl-C.
 """
 
 CONFIG = """
@@ -198,9 +198,10 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
     listed = options.getvalue().strip()
     if not listed.endswith("**Options**"):
         yield from (listed, "")
-    word, _, examples = inspect.cleandoc(command.epilog or "").partition(": ")
+    word, _, examples = inspect.cleandoc(command.epilog or "").replace("\b\n", "").partition(":")
     if examples:
-        yield from (f"{word}:", "", "```text", *examples.split("; "), "```", "")
+        lines = (line.strip() for line in re.split(r"; |\n", examples.strip()))
+        yield from (f"{word}:", "", "```text", *lines, "```", "")
 
 
 def config_page() -> str:

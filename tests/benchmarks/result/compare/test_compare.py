@@ -62,16 +62,17 @@ def test_two_runs_of_the_same_thing_are_no_regression(baseline, candidate):
     )  # fmt: skip
     assert [case["id"] for case in found["cases"]] == [case["baseline_id"] for case in found["cases"]]
     assert len(found["cases"]) == 6  # not the encoders alone, which give no label
+    judged = {case_id("wide", row) for row in CASES if row[0] == "bundle"}
     for case in found["cases"]:
         assert case["latency"]["p50"]["low"] < 1 < case["latency"]["p50"]["high"]
-        assert {check["verdict"] for check in case["checks"]} == ({"ok"} if "pyts" not in case["id"] else set())
+        assert {check["verdict"] for check in case["checks"]} == ({"ok"} if case["id"] in judged else set())
 
 
 def test_a_pipeline_that_is_only_compared_with_is_no_regression(baseline, candidate):
     new = candidate(slower={case_id("wide", row): 2.0 for row in CASES if row[0] != "bundle"})
     found = compared(baseline, new)
-    (usual,) = [case for case in found["cases"] if case["latency"]["p50"]["low"] > 1.5 and "torch" in case["id"]]
-    assert (found["verdict"], usual["checks"]) == ("ok", [])
+    slower = [case for case in found["cases"] if case["latency"]["p50"]["low"] > 1.5]
+    assert (found["verdict"], [case["checks"] for case in slower]) == ("ok", [[], []])
 
 
 def test_a_known_ratio_lies_within_its_interval_and_breaks_the_policy(baseline, candidate):
