@@ -8,7 +8,7 @@ CONFIG := demo
 CACHE := --cache $(DEMO)/cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-wheel docs pictures lint lock clean
+.PHONY: help demo models test test-all test-wheel docs pictures lint lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 17
@@ -68,6 +68,26 @@ demo: .venv/.installed  ## train, export, verify, run and measure on the embedde
 	$(VSKD) timeline $(DEMO)/events.jsonl --truth $(DEMO)/truth.csv --out $(DEMO)/timeline.png
 	$(VSKD) bench $(DEMO)/wrist.bundle $(DEMO)/watch.bundle --quick --recipe int8 --out $(DEMO)/bench > /dev/null
 	$(VSKD) summary $(DEMO)
+
+# What `vskd demo` runs: two small bundles, each with a recording of a subject whom its network never saw. The synthetic
+# one has the teacher of `make demo`.
+MODELS := runtime/vskd/models
+TRY := build/models
+SHOULDER := --config shoulder-watch --set data.fold=1 --set threads=1
+WATCH := --set student=watch --set quantization.epochs=4
+
+models: .venv/.installed  ## train and export the bundles of vskd demo, after make demo
+	rm -rf $(TRY)
+	$(VSKD) train student --config demo --set threads=1 $(WATCH) $(CACHE) --teacher $(DEMO)/teacher --out $(TRY)/synthetic
+	$(VSKD) train teacher $(SHOULDER) $(CACHE) --out $(TRY)/teacher
+	$(VSKD) train student $(SHOULDER) $(WATCH) $(CACHE) --teacher $(TRY)/teacher --out $(TRY)/shoulder
+	$(VSKD) export $(TRY)/synthetic $(CACHE) --small --licence Apache-2.0 --overwrite --out $(MODELS)/synthetic.bundle
+	$(VSKD) export $(TRY)/shoulder $(CACHE) --small --licence Apache-2.0 --overwrite --out $(MODELS)/shoulder.bundle
+	$(VSKD) data stream --config demo --subject 2 --out $(TRY)/synthetic.csv --truth $(MODELS)/synthetic.truth.csv
+	$(VSKD) data stream --run $(TRY)/shoulder $(CACHE) --subject 1 --longest 8 --pause 2 3 --out $(TRY)
+	gzip -n -9 -c $(TRY)/synthetic.csv > $(MODELS)/synthetic.csv.gz
+	gzip -n -9 -c $(TRY)/1.csv > $(MODELS)/shoulder.csv.gz
+	cp $(TRY)/1.truth.csv $(MODELS)/shoulder.truth.csv
 
 clean:  ## remove .venv, build and dist
 	rm -rf .venv build dist

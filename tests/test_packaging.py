@@ -61,6 +61,8 @@ def test_the_wheel_holds_the_licence_and_types_and_no_tests(wheel):
     names = wheel.namelist()
     (licence,) = [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
     assert b"Apache License" in wheel.read(licence)
+    (of_data,) = [name for name in names if ".dist-info/licenses/" in name and name.endswith("/LICENCE.data.txt")]
+    assert b"Redistribution and use" in wheel.read(of_data)
     assert all(f"{package}/py.typed" in names for package in FOLDERS)
     assert not [name for name in names if name.startswith("tests/") or "/test_" in name or "conftest" in name]
 
@@ -79,7 +81,7 @@ def test_the_wheel_says_what_the_device_needs_and_no_more(wheel):
     requirements = [Requirement(text) for text in message.get_all("Requires-Dist", [])]
     always = {requirement.name for requirement in requirements if requirement.marker is None}
     assert always == {"numpy", "click", "rich"}
-    assert message["License-Expression"] == "Apache-2.0"
+    assert message["License-Expression"] == "Apache-2.0 AND BSD-3-Clause"
     assert message["Requires-Python"] == ">=3.11"
 
 

@@ -302,7 +302,10 @@ def _manifest_of(folder: Path) -> Manifest:
     path = folder / MANIFEST
     recover(folder)
     if folder.is_file():
-        raise BundleError(f"{folder} is a file; a bundle is a folder", hint=f"Give the folder that holds {MANIFEST}")
+        raise BundleError(
+            f"{folder} is a file; a bundle is a folder",
+            hint=f"Give the folder that holds {MANIFEST}; `vskd bundle unpack` makes one of a packed bundle",
+        )
     if not folder.is_dir():
         raise BundleError(f"there is no bundle at {folder}", hint="`vskd export RUN --out NAME.bundle` writes one")
     if not path.is_file():

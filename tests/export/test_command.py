@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from vskd.bundle import write_bundle
 from vskd.closed import to_mapping
 from vskd.contract import Contract
-from vskd.errors import BundleError, ConfigError, DataError, VskdError
+from vskd.errors import BundleError, ConfigError, DataError, MissingExtraError, VskdError
 from vskd_export import build
 from vskd_export.command import export
 from vskd_export.package.report import ExportReport
@@ -352,6 +352,21 @@ def test_a_place_where_no_bundle_can_be_written_is_refused_before_the_run_is_rea
     assert re.search(sentence, refused(run_command(tmp_path / "no run", tmp_path / place, "--overwrite"), BundleError))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "sentence"),
+    [
+        (("--small", "--recipe", "fp16"), ConfigError, "a small bundle holds the int8 .tflite alone"),
+        (("--licence", "my own"), ConfigError, "about.licence is no SPDX identifier: 'my own'"),
+        (("--sign", "key.pem"), MissingExtraError, "pip install 'vskd[sign]'"),
+    ],
+)
+def test_what_cannot_be_written_in_the_end_is_refused_before_the_run_is_read(
+    words: tuple[str, ...], kind: type[VskdError], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # model-signing is not there
+    assert sentence in refused(run_command(tmp_path / "no run", tmp_path / "x.bundle", *words), kind)
 
 
 @pytest.mark.parametrize("room", [0, 1, 3])

@@ -366,6 +366,20 @@ def test_a_refused_export_leaves_its_report_and_no_bundle_and_a_success_removes_
     assert [path.name for path in tmp_path.iterdir()] == ["x.bundle"]
 
 
+def test_a_small_bundle_holds_the_int8_tflite_alone_and_is_sound(
+    trained: Trained, known_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    report = export(trained, tmp_path / "x.bundle", small=True, licence="MIT", notice="as is\n")
+    small = Bundle.open(report.path)
+    assert [model.file for model in small.models] == [INTEGER_TFLITE]
+    assert set(small.files) == {
+        "contract.json", "golden/vectors.npz", "report.json", "README.md", "bom.cdx.json", "LICENCE.data.txt",
+        "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv", INTEGER_TFLITE,
+    }  # fmt: skip
+    assert [row[0] for row in report.rows()] == [INTEGER_TFLITE]
+    assert [check.problem for check in selftest(small, engine="litert") if check.problem] == []
+
+
 def test_a_folder_of_the_users_is_never_taken_for_a_refused_report(trained: Trained, tmp_path: Path) -> None:
     notes = tmp_path / "x.bundle.refused" / "notes.txt"
     notes.parent.mkdir()

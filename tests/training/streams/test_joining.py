@@ -192,6 +192,19 @@ def test_validation_subjects_have_no_unknown_activities(experiment: Experiment) 
         assert {span.label for span in stream.spans} == set(experiment.contract.labels)
 
 
+def test_recordings_are_cut_to_their_first_seconds(experiment: Experiment) -> None:
+    (whole,) = subject_streams(experiment, StreamSettings(), subjects=("4",))
+    (cut,) = subject_streams(experiment, StreamSettings(), subjects=("4",), longest_s=1.5)
+    assert [span.label for span in cut.spans] == [span.label for span in whole.spans]
+    for ours, theirs in zip(cut.spans, whole.spans, strict=True):
+        assert ours.end_s - ours.start_s == pytest.approx(1.5, abs=0.05)
+        inside = [
+            (one.time_s >= span.start_s) & (one.time_s <= span.start_s + 1.4)
+            for one, span in ((cut, ours), (whole, theirs))
+        ]
+        np.testing.assert_array_equal(cut.acceleration_g[inside[0]], whole.acceleration_g[inside[1]])
+
+
 def test_other_subjects_are_refused(experiment: Experiment) -> None:
     with pytest.raises(ConfigError, match=r"'1' is not a test subject\. These are: 2, 4"):
         subject_streams(experiment, StreamSettings(), subjects=("1",))

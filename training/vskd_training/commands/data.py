@@ -5,6 +5,7 @@ Only click and the list of data sets are imported here; everything else loads in
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -231,6 +232,13 @@ def virtual(root: Path, out: Path) -> None:
 @SEED
 @PAUSE
 @click.option(
+    "--longest",
+    "longest_s",
+    type=click.FloatRange(1),
+    default=None,
+    help="With --run: of each recording its first so many seconds.  [default: all]",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
@@ -246,6 +254,7 @@ def stream(
     subject: str | None,
     seed: int,
     pause: tuple[float, float],
+    longest_s: float | None,
     out: Path,
     truth: Path | None,
 ) -> None:
@@ -264,15 +273,24 @@ def stream(
             raise click.UsageError(
                 "--set and --truth go with --config; with --run the run says all, and --out is a folder"
             )
-        _write_joined(run, root, cache, subject, (seed, *pause), out)
+        _write_joined(run, root, cache, subject, (seed, *pause), out, longest_s=longest_s)
     elif config_file is not None:
+        if longest_s is not None:
+            raise click.UsageError("--longest goes with --run; a synthetic stream is as long as its config says")
         if subject is None or truth is None:
             raise click.UsageError("--config needs --subject and --truth, and writes --out as a CSV")
         _write_synthetic(config_file, changes, subject, out, truth)
 
 
 def _write_joined(
-    run: Path, root: Path | None, cache: Path, subject: str | None, joining: tuple[int, float, float], out: Path
+    run: Path,
+    root: Path | None,
+    cache: Path,
+    subject: str | None,
+    joining: tuple[int, float, float],
+    out: Path,
+    *,
+    longest_s: float | None,
 ) -> None:
     from vskd_training.data.stream_files import write_samples, write_truth
     from vskd_training.evaluation.evaluate import refuse_trained_on
@@ -283,7 +301,8 @@ def _write_joined(
     opened = Run.open(run, role=None)
     experiment = open_experiment(opened.config, root or opened.root(), cache)
     refuse_trained_on(opened, experiment)
-    for joined in subject_streams(experiment, settings, subjects=() if subject is None else (subject,)):
+    subjects = () if subject is None else (subject,)
+    for joined in subject_streams(experiment, settings, subjects=subjects, longest_s=longest_s or math.inf):
         path = out / f"{joined.subject}.csv"
         write_samples(path, joined.time_s, joined.acceleration_g)
         write_truth(out / f"{joined.subject}.truth.csv", joined.spans)

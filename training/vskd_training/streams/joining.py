@@ -101,7 +101,12 @@ class JoinedStream:
 
 
 def subject_streams(
-    experiment: Experiment, settings: StreamSettings, *, side: Side = "test", subjects: Sequence[str] = ()
+    experiment: Experiment,
+    settings: StreamSettings,
+    *,
+    side: Side = "test",
+    subjects: Sequence[str] = (),
+    longest_s: float = np.inf,
 ) -> tuple[JoinedStream, ...]:
     """One stream of each test subject, of all test recordings and of the activities in ``data.unknown_labels``.
 
@@ -111,6 +116,7 @@ def subject_streams(
     settings : how recordings are joined
     side : ``validation`` takes those subjects, on whom decision rules may be chosen, without unknown activities
     subjects : these of them only; empty: all
+    longest_s : of each recording its first so many seconds
 
     Raises
     ------
@@ -129,13 +135,18 @@ def subject_streams(
     streams = []
     for subject in subjects or there:
         pieces = [
-            Piece(infos[row].id, infos[row].label, *prepared.sensor(row))
+            Piece(infos[row].id, infos[row].label, *_begun(*prepared.sensor(row), longest_s))
             for row in rows
             if infos[row].subject == subject
         ]
         rng = np.random.default_rng([settings.seed, zlib.crc32(subject.encode())])
         streams.append(join(subject, pieces, gravity=prepared.gravity, settings=settings, rng=rng))
     return tuple(streams)
+
+
+def _begun(time_s: Float64, acceleration_g: Float64, longest_s: float) -> tuple[Float64, Float64]:
+    kept = time_s - time_s[0] < longest_s
+    return time_s[kept], acceleration_g[kept]
 
 
 def join(
