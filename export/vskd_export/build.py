@@ -6,13 +6,15 @@ Everything is made and judged in memory first; the bundle is written last, whole
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from vskd.bundle import refuse_existing, write_bundle
+from vskd.bundle import Bundle, refuse_existing, write_bundle
 from vskd.bundle_files import BOM, CARD, DATA_LICENCE, GOLDEN_VECTORS, REPORT, REPORT_PAGE, VARIANTS
-from vskd.checks.golden import Golden, golden_to_bytes
+from vskd.checks.golden import golden_to_bytes
 from vskd.errors import BundleError
 from vskd.report import GRAPHS
 from vskd.writing import disk_errors, remove_folder, write_folder
@@ -32,7 +34,7 @@ from vskd_export.package.golden_stream import make_golden_stream
 from vskd_export.package.layers import compare_layers
 from vskd_export.package.page import page
 from vskd_export.package.report import ExportReport, Findings, compose, to_bytes
-from vskd_export.ports.report import port_table
+from vskd_export.ports.report import port_tables
 from vskd_export.quantize.calibrate import WindowSet, draw_calibration
 from vskd_export.quantize.models import make_models
 from vskd_export.quantize.recipes import INTEGER_RECIPE, entry
@@ -139,28 +141,30 @@ def _write(findings: Findings) -> ExportReport:
     request, evidence, files = findings.request, findings.evidence, findings.files
     contract = request.contract
     golden = make_golden(evidence, contract, findings.runs, every=2 if request.small else 1)
-    stream = make_golden_stream(findings.student, contract, evidence, files, request.models)
-    content = compose(_with_port(findings, golden, stream))
-    path = write_bundle(
-        request.out,
+    content = compose(findings)
+    held = {
+        **files,
+        **findings.variants,
+        **({} if request.small else _in_c(findings)),
+        **({DATA_LICENCE: request.notice.encode()} if request.notice else {}),
+        **make_golden_stream(findings.student, contract, evidence, files, request.models),
+        GOLDEN_VECTORS: golden_to_bytes(golden),
+    }
+    write = partial(
+        write_bundle,
         contract=contract,
         models=[replace(model, embedding_size=evidence.embeddings.shape[1]) for model in request.models],
-        files={
-            **files,
-            **findings.variants,
-            **({} if request.small else _in_c(findings) | {REPORT_PAGE: page(content, contract)}),
-            **({DATA_LICENCE: request.notice.encode()} if request.notice else {}),
-            **stream,
-            GOLDEN_VECTORS: golden_to_bytes(golden),
-            REPORT: to_bytes(content),
-            CARD: card(content, contract),
-            BOM: bill_of_materials(content, contract),
-        },
         graphs={file: graph_entry(described) for file, described in (content[GRAPHS] | content[VARIANTS]).items()},
         degraded=[violation.message for violation in findings.violations],
-        overwrite=request.overwrite,
     )
-    return ExportReport(path, content)
+    if entry("tflite", INTEGER_RECIPE).file in files:
+        # Ports are made of a bundle: of this one, before its report can tell of them.
+        with TemporaryDirectory() as folder:
+            content |= port_tables(Bundle.open(write(Path(folder, request.out.name), files=held)))
+    told = {REPORT: to_bytes(content), CARD: card(content, contract), BOM: bill_of_materials(content, contract)}
+    if not request.small:
+        told[REPORT_PAGE] = page(content, contract, golden)
+    return ExportReport(write(request.out, files=held | told, overwrite=request.overwrite), content)
 
 
 def _kept(findings: Findings) -> Findings:
@@ -178,15 +182,6 @@ def _kept(findings: Findings) -> Findings:
         files={model.file: findings.files[model.file]},
         runs={model.file: findings.runs[model.file]},
     )
-
-
-def _with_port(findings: Findings, golden: Golden, stream: Mapping[str, bytes]) -> Findings:
-    """The findings with what a port of the integer model takes, where the bundle has that model."""
-    file = entry("tflite", INTEGER_RECIPE).file
-    if file not in findings.files:
-        return findings
-    table = port_table(findings.files[file], findings.request.contract, golden, stream, file=file)
-    return replace(findings, tables={**findings.tables, "port": table})
 
 
 def _in_c(findings: Findings) -> dict[str, bytes]:

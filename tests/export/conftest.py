@@ -121,6 +121,18 @@ def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Expo
     return export_bundle(request_for(trained, tmp_path_factory.mktemp("export") / "wrist.bundle"), progress=silent)
 
 
+@pytest.fixture(autouse=True)
+def no_port_is_replayed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compilers and emulators take seconds: only the session's own export, and who asks for it, replays its ports."""
+    if "ports_are_replayed" not in request.fixturenames:
+        monkeypatch.setattr(build, "port_tables", lambda bundle: {"port": {"skipped": "of a test"}, "ports": []})
+
+
+@pytest.fixture
+def ports_are_replayed() -> None:
+    """Exports of this test replay their ports."""
+
+
 @pytest.fixture(scope="session")
 def bundle(exported: ExportReport) -> Bundle:
     return Bundle.open(exported.path)

@@ -119,6 +119,7 @@ def test_the_report_holds_parity_flips_sizes_calibration_and_versions(
     assert len(exported.rows()) == len(report["parity"]) + len(report["quantized"])
 
 
+@pytest.mark.usefixtures("ports_are_replayed")
 def test_exporting_twice_gives_the_same_bundle_byte_for_byte(
     trained: Trained, exported: ExportReport, bundle: Bundle, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ the same bits, and events with the same labels and times.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,21 +68,6 @@ def bundle_golden(bundle: Bundle, plan: Plan) -> tuple[Windows, list[Replay]]:
     """
     windows = golden_windows(bundle.contract, plan, read_golden(bundle))
     return windows, golden_replays(bundle.contract, plan, read_golden_stream(bundle).cases, bundle.read_text)
-
-
-def verdict(port: str, counts: Mapping[str, float]) -> tuple[str, str]:
-    """What a self-test counted, in words, and one sentence if something is not as it must be.
-
-    Parameters
-    ----------
-    port : names it
-    counts : ``windows``, ``windows_equal``, ``events``, ``events_equal``
-    """
-    windows = f"{counts['windows_equal']} of {counts['windows']} windows bit-equal"
-    events = f"{counts['events_equal']} of {counts['events']} events equal"
-    is_equal = (counts["windows_equal"], counts["events_equal"]) == (counts["windows"], counts["events"])
-    problem = "" if is_equal else f"the port ({port}) does not compute what the bundle's model does; report it"
-    return f"{port}: {windows}, {events}", problem
 
 
 def golden_windows(contract: Contract, plan: Plan, golden: Golden, *, most: int | None = None) -> Windows:

@@ -1,67 +1,76 @@
-"""What the report of an export says about ports: sizes, and what an emulated microcontroller takes of one window."""
+"""What the report of an export says about ports: are they equal, what do they take, on which machine."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from vskd.bundle_files import GOLDEN_EVENTS
-from vskd.checks.golden import Golden
-from vskd.checks.golden_stream import GoldenStream
-from vskd.closed import from_mapping
-from vskd.contract import Contract
-from vskd.engines.plan import read_plan
+from vskd.bundle import Bundle
+from vskd.checks.golden import read_golden
+from vskd.checks.golden_stream import read_golden_stream
 from vskd.errors import EngineError, VskdError
-from vskd.untrusted.documents import read_json
-from vskd_export.ports.c.measure import BOARDS, TOOLS, measure
+from vskd_export.ports.c import replay as c
+from vskd_export.ports.c.measure import BOARDS, TOOLS, OnBoard, measure
 from vskd_export.ports.c.port import Port, macs, make_port, table_bytes
-from vskd_export.ports.golden import golden_replays, golden_windows, verdict
-from vskd_export.ports.planned import Planned
+from vskd_export.ports.golden import golden_replays, golden_windows
+from vskd_export.ports.page import replay as page
+from vskd_export.ports.planned import planned
+from vskd_export.ports.ported import Ported, counted
 from vskd_export.ports.programs import missing
+from vskd_export.ports.watch import replay as watch
+
+_PORTS = (c.ported, page.ported, watch.ported)
 
 #: Boards that are measured, with the first so many golden windows, and samples of the golden streams.
 _BOARDS = ("cortex-m4", "cortex-m55")
 _WINDOWS, _SAMPLES = 4, 400
 
 
-def port_table(
-    model: bytes, contract: Contract, golden: Golden, stream: Mapping[str, bytes], *, file: str
-) -> dict[str, Any]:
-    """Sizes of the port, and rows of ``OnBoard``; or why there is none.
+def port_tables(bundle: Bundle) -> dict[str, Any]:
+    """``port``: sizes of the port in C, and rows of ``OnBoard``; or why there is none. ``ports``: rows of ``Ported``.
 
     Parameters
     ----------
-    model : content of the int8 ``.tflite``
-    contract : of the bundle
-    golden : vectors of the bundle
-    stream : files of its golden stream
-    file : name of the model
+    bundle : as it will be, but for its report; it has an int8 ``.tflite``
 
     Raises
     ------
-    EngineError : an emulated microcontroller finds other bits or events
+    EngineError : a port finds other bits or events than the bundle's model
     """
+    sizes, boards = _on_boards(bundle)
+    rows = [row for port in _PORTS for row in port(bundle)] + [_row(board) for board in boards]
+    for row in rows:
+        if row.problem and row.windows:
+            raise EngineError(row.problem, hint="Export from another machine, and report this one")
+    # A compiler or an emulator that fails is not the bundle's fault.
+    told = [dataclasses.replace(row, not_replayed=row.problem, problem="") if row.problem else row for row in rows]
+    return {"port": sizes, "ports": [dataclasses.asdict(row) for row in told]}
+
+
+def _row(board: OnBoard) -> Ported:
+    name, ram_bytes = f"C on {board.processor}, emulated", board.state_bytes + board.stack_bytes
+    return counted(name, dataclasses.asdict(board), size=board.flash_bytes, ram_bytes=ram_bytes)
+
+
+def _on_boards(bundle: Bundle) -> tuple[dict[str, Any], list[OnBoard]]:
+    """Sizes of the port in C, and what emulated microcontrollers take."""
     try:
-        port = _port(model, contract, golden, stream, file)
-        sizes = {"macs": macs(port.plan), "table_bytes": table_bytes(port.plan), "arena_bytes": port.arena.size}
+        port = _port(bundle)
     except VskdError as error:
-        return {"skipped": error.message}
+        return {"skipped": error.message}, []
+    sizes = {"macs": macs(port.plan), "table_bytes": table_bytes(port.plan), "arena_bytes": port.arena.size}
     if reason := missing(TOOLS):
-        return sizes | {"boards": [], "not_measured": reason}
+        return sizes | {"boards": [], "not_measured": reason}, []
     try:
         boards = [measure(port, BOARDS[name]) for name in _BOARDS]
     except VskdError as error:  # of the compiler or the emulator, which are not the bundle's
-        return sizes | {"boards": [], "not_measured": error.message}
-    for board in boards:
-        if problem := verdict(board.processor, dataclasses.asdict(board))[1]:
-            raise EngineError(problem, hint="Export from another machine, and report this one")
-    return sizes | {"boards": [dataclasses.asdict(board) for board in boards]}
+        return sizes | {"boards": [], "not_measured": error.message}, []
+    return sizes | {"boards": [dataclasses.asdict(board) for board in boards]}, boards
 
 
-def _port(model: bytes, contract: Contract, golden: Golden, stream: Mapping[str, bytes], file: str) -> Port:
-    made = Planned(file, *read_plan(model, name=file))
-    cases = from_mapping(GoldenStream, read_json(stream[GOLDEN_EVENTS].decode()), where=GOLDEN_EVENTS).cases
-    windows = golden_windows(contract, made.plan, golden, most=_WINDOWS)
-    replays = golden_replays(contract, made.plan, cases, lambda name: stream[name].decode(), most_samples=_SAMPLES)
+def _port(bundle: Bundle) -> Port:
+    made = planned(bundle)
+    windows = golden_windows(made.contract, made.plan, read_golden(bundle), most=_WINDOWS)
+    cases = read_golden_stream(bundle).cases
+    replays = golden_replays(made.contract, made.plan, cases, bundle.read_text, most_samples=_SAMPLES)
     return make_port(made, windows, replays, name="bundle")

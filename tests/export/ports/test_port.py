@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
 from vskd.checks.selftest import selftest
-from vskd.contract import Contract, RawSpec, WindowSpec
 from vskd.errors import BundleError, ContractError, EngineError
 from vskd_export.package.report import ExportReport
 from vskd_export.ports import programs, report
@@ -22,9 +21,10 @@ from vskd_export.ports.c import replay
 from vskd_export.ports.c.command import port
 from vskd_export.ports.c.measure import BOARDS, TOOLS, OnBoard, measure
 from vskd_export.ports.c.port import Port, macs, port_of
-from vskd_export.ports.planned import integer_model
+from vskd_export.ports.planned import Planned, integer_model
+from vskd_export.ports.ported import Ported, counted
 from vskd_export.ports.programs import missing
-from vskd_export.ports.report import port_table
+from vskd_export.ports.report import port_tables
 
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
 NEEDS_CMAKE = pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("cc")), reason="there is no cmake or cc")
@@ -164,33 +164,71 @@ def test_the_report_has_the_sizes_and_what_a_board_takes(exported: ExportReport,
     else:
         assert [board["processor"] for board in table["boards"]] == ["Cortex-M4", "Cortex-M55"]
         assert all(board["windows_equal"] == board["windows"] == 4 for board in table["boards"])
-        assert "4 of 4 equal" in page
 
 
-def test_a_model_without_a_plan_has_no_port_and_the_report_says_why() -> None:
-    contract = Contract(labels=("a", "b"), window=WindowSpec(samples=64), gaf=None, raw=RawSpec(), trained_on="x")
-    table = port_table(b"no model", contract, None, {}, file="model.tflite")  # type: ignore[arg-type]
-    assert list(table) == ["skipped"]
-    assert "model.tflite" in table["skipped"]
+def test_one_table_holds_every_port(exported: ExportReport) -> None:
+    rows = {row["port"].partition(",")[0]: row for row in exported.content["ports"]}
+    text = (exported.path / "report.html").read_text()
+    for row in exported.content["ports"]:
+        assert row["problem"] == ""
+        if not row["not_replayed"]:
+            assert row["windows_equal"] == row["labels_equal"] == row["windows"] > 3
+            assert row["events_equal"] == row["events"] > 10
+        assert f'<th scope="row">{row["port"]}' in text
+    replayed = {name for name, row in rows.items() if not row["not_replayed"]}
+    assert ("C by cc" in replayed) == (shutil.which("cc") is not None)
+    assert ("page" in replayed) == (shutil.which("node") is not None)
+    boards = {f"C on {board['processor']}": board for board in exported.content["port"]["boards"]}
+    for name, board in boards.items():
+        assert rows[name]["bytes"] == board["flash_bytes"]
+        assert rows[name]["ram_bytes"] == board["state_bytes"] + board["stack_bytes"]
 
 
-def test_a_board_with_other_bits_ends_the_export(exported: ExportReport, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle = Bundle.open(exported.path)
-    file = integer_model(bundle).file
-    stream = {name: bundle.read(name) for name in bundle.files if name.startswith("golden/")}
-    of_report = (bundle.read(file), bundle.contract, read_golden(bundle), stream)
-    found = OnBoard("Cortex-M4", 1, 1, 1, 1, 1, 1, 1, 1, windows=4, windows_equal=3, events=2, events_equal=2)
+@pytest.fixture
+def no_other_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only boards are replayed."""
+    monkeypatch.setattr(report, "_PORTS", ())
+
+
+@pytest.mark.usefixtures("no_other_port")
+def test_a_model_without_a_plan_has_no_port_and_the_report_says_why(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(bundle: Bundle) -> Planned:
+        raise EngineError("model.tflite holds the operator TILE")
+
+    monkeypatch.setattr(report, "planned", unknown)
+    assert port_tables(bundle) == {"port": {"skipped": "model.tflite holds the operator TILE"}, "ports": []}
+
+
+@pytest.mark.usefixtures("no_other_port")
+def test_a_board_with_other_bits_ends_the_export(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = {"windows": 4, "windows_equal": 3, "labels_equal": 4, "events": 2, "events_equal": 2}
+    found = OnBoard("Cortex-M4", 1, 1, 1, 1, 1, 1, 1, 1, **counts)
     monkeypatch.setattr(report, "missing", lambda names: "")
     monkeypatch.setattr(report, "measure", lambda port, board: found)
     with pytest.raises(EngineError, match=r"Cortex-M4.*does not compute .* model does.*Export from another"):
-        port_table(*of_report, file=file)
+        port_tables(bundle)
 
     def broken(port: Port, board: object) -> OnBoard:
         raise EngineError("emulating Cortex-M4 failed")
 
     monkeypatch.setattr(report, "measure", broken)
-    table = port_table(*of_report, file=file)
+    table = port_tables(bundle)["port"]
     assert (table["boards"], table["not_measured"]) == ([], "emulating Cortex-M4 failed")
+
+
+def test_a_port_with_other_events_ends_the_export_and_a_compiler_that_fails_does_not(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = {"windows": 4, "windows_equal": 4, "labels_equal": 4, "events": 9, "events_equal": 8}
+    monkeypatch.setattr(report, "missing", lambda names: "no board")
+    monkeypatch.setattr(report, "_PORTS", (lambda bundle: [counted("Kotlin on a JVM", counts, told="event 3")],))
+    with pytest.raises(EngineError, match=r"Kotlin on a JVM\) does not compute .*report it: event 3\. Export from"):
+        port_tables(bundle)
+    monkeypatch.setattr(report, "_PORTS", (lambda bundle: [Ported(port="C by cc", problem="compiling failed")],))
+    (row,) = port_tables(bundle)["ports"]
+    assert (row["not_replayed"], row["problem"], row["windows"]) == ("compiling failed", "", 0)
 
 
 def test_a_program_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from vskd.closed import to_mapping
 from vskd.decide import UNKNOWN, Decider
 from vskd.errors import ConfigError, ContractError, DataError
 from vskd.stream import Window
+from vskd_training.commands.terminal import rich_table
 from vskd_training.data.experiment import Experiment
 from vskd_training.data.labels import sides
 from vskd_training.datasets.synthetic import SyntheticSettings
@@ -270,7 +271,7 @@ def test_classes_add_up_to_the_whole(result: Evaluation) -> None:
 def test_the_tables_show_the_figures_of_the_document(result: Evaluation) -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     for shown in evaluation_tables("student", result):
-        console.print(shown)
+        console.print(rich_table(shown))
     # Columns are two spaces apart, or one where a cell fills its column.
     lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
     for per in ("window", "recording"):
@@ -402,7 +403,7 @@ def test_the_document_and_the_plots_are_written(result: Evaluation, tmp_path: Pa
     (out / "evaluation.json").write_text("of an earlier run")
     (out / "notes.txt").write_text("mine")
     written = write_evaluation(result, out, title="student")
-    names = ["confusion-windows.png", "confusion.png", "evaluation.json", "reliability.png"]
+    names = ["confusion-windows.png", "confusion.png", "evaluation.json", "reliability.png", "report.html"]
     assert sorted(path.name for path in written) == names
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "notes.txt"])
     assert json.loads((out / "evaluation.json").read_text()) == json.loads(json.dumps(to_mapping(result)))

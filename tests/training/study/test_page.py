@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vskd_training.study.page import Confusion, _confusion, page
+from vskd_training.evaluation.confusion import Confusion
+from vskd_training.study.page import _confusion, page
 from vskd_training.study.plan import Study
 from vskd_training.study.report import report_study
 from vskd_training.study.result import summarise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vskd import pages
 from vskd.commands.progress import progress_bar
 from vskd.commands.terminal import say
 
@@ -23,11 +24,25 @@ def open_experiment(config: Config, root: Path | None, cache: Path, *, shown: bo
         return Experiment.open(config, root=root, cache=cache, progress=progress)
 
 
-def show_table(table: Table) -> None:
+def show_table(table: Table | pages.Table) -> None:
     """Print a table on stderr."""
     from vskd.commands.rich_console import SafeConsole
 
-    SafeConsole(stderr=True).print(table)
+    SafeConsole(stderr=True).print(rich_table(table) if isinstance(table, pages.Table) else table)
+
+
+def rich_table(table: pages.Table) -> Table:
+    """A page's table for a terminal."""
+    from rich import box
+    from rich.table import Table
+
+    # Narrow: a name that is cut off on a terminal of eighty columns says nothing.
+    shown = Table(title=table.title, box=box.SIMPLE, title_justify="left", collapse_padding=True, pad_edge=False)
+    for heading in table.headings:
+        shown.add_column(heading)
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
 
 
 def show_split(experiment: Experiment) -> None:

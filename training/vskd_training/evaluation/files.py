@@ -1,4 +1,4 @@
-"""The files of an evaluation: its document, confusion matrices and reliability diagrams."""
+"""The files of an evaluation: its document, its page, confusion matrices and reliability diagrams."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from vskd import writing
 from vskd.closed import to_mapping
 from vskd.errors import DataError
 from vskd_training.evaluation.evaluate import Evaluation
+from vskd_training.evaluation.page import page
 from vskd_training.evaluation.plots import draw_confusion, draw_reliability
 
-DOCUMENT, CONFUSION = "evaluation.json", "confusion.png"
+DOCUMENT, PAGE, CONFUSION = "evaluation.json", "report.html", "confusion.png"
 
 
 def write_evaluation(result: Evaluation, out: Path, *, title: str) -> list[Path]:
@@ -39,6 +40,7 @@ def write_evaluation(result: Evaluation, out: Path, *, title: str) -> list[Path]
     levels = ("window", "recording") if several else ("recording",)
     content = {
         DOCUMENT: (json.dumps(to_mapping(result), indent=1, sort_keys=True) + "\n").encode(),
+        PAGE: page(result, title=title),
         CONFUSION: draw_confusion(metrics["confusion"], labels, title=f"{title}: recordings"),
         "reliability.png": draw_reliability(metrics["calibration"], levels, title=title),
     }

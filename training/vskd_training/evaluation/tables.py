@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
+from vskd.pages import Table
 from vskd_training.evaluation.evaluate import Evaluation
 from vskd_training.evaluation.metrics import TEMPERATURES
 
@@ -20,14 +18,15 @@ _SOURCES = {
 
 def metrics_table(title: str, metrics: Mapping[str, Any]) -> Table:
     """Accuracy, macro-F1 and the worst subject, of each side in ``metrics``."""
-    table = _table(title, ("side", "per", "activities", "count", "accuracy", "macro-F1", "worst subject"))
+    rows = []
     for part, values in metrics.items():
         for per in ("window", "recording"):
             for which, numbers in values[per].items():
                 worst = f"{numbers['worst_accuracy']:.3f} ({numbers['worst_subject']})"
                 scores = (f"{numbers[score]:.3f}" for score in ("accuracy", "macro_f1"))
-                table.add_row(part, per, _which(which, numbers), str(numbers["count"]), *scores, worst)
-    return table
+                rows.append((part, per, _which(which, numbers), str(numbers["count"]), *scores, worst))
+    headings = ("side", "per", "activities", "count", "accuracy", "macro-F1", "worst subject")
+    return Table(title, "", headings, tuple(rows), names=3)
 
 
 def _which(name: str, numbers: Mapping[str, Any]) -> str:
@@ -45,9 +44,9 @@ def evaluation_tables(title: str, result: Evaluation) -> Iterator[Table]:
     several = metrics["window"]["all"]["count"] != metrics["recording"]["all"]["count"]
     for per in ("recording", "window") if several else ("recording",):
         yield _class_table(f"each activity, per {per}", metrics["by_class"][per])
-    yield _calibration_table(metrics["calibration"])
+    yield calibration_table(metrics["calibration"])
     if "unknown" in metrics:
-        yield _unknown_table(metrics["unknown"])
+        yield unknown_table(metrics["unknown"])
 
 
 def evaluation_sentences(result: Evaluation) -> Iterator[str]:
@@ -84,41 +83,35 @@ def temperature_warning(metrics: Mapping[str, Any]) -> str:
 
 
 def _class_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table(title, ("activity", "count", "predicted", "precision", "recall", "F1"))
+    found = []
     for row in rows:
         scores = ("n/a" if row[key] is None else f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
-        table.add_row(row["label"], str(row["count"]), str(row["predicted"]), *scores)
-    return table
+        found.append((row["label"], str(row["count"]), str(row["predicted"]), *scores))
+    return Table(title, "", ("activity", "count", "predicted", "precision", "recall", "F1"), tuple(found))
 
 
-def _calibration_table(calibration: Mapping[str, Any]) -> Table:
+def calibration_table(calibration: Mapping[str, Any]) -> Table:
     temperature = calibration["temperature"]
     title = f"calibration; temperature {temperature['value']:.3f}, {_SOURCES[temperature['source']]}"
-    table = _table(title, ("per", "temperature", "accuracy", "mean confidence", "ECE", "NLL", "Brier"))
+    rows = []
     for per in ("window", "recording"):
         for name, value in (("before", 1.0), ("after", temperature["value"])):
             if calibration[name] is not None:
                 found = calibration[name][per]
                 scores = (found[key] for key in ("accuracy", "confidence", "ece", "nll", "brier"))
-                table.add_row(per, f"{name}: {value:.3f}", *(f"{score:.3f}" for score in scores))
-    return table
+                rows.append((per, f"{name}: {value:.3f}", *(f"{score:.3f}" for score in scores)))
+    headings = ("per", "temperature", "accuracy", "mean confidence", "ECE", "NLL", "Brier")
+    return Table(title, "", headings, tuple(rows), names=2)
 
 
-def _unknown_table(unknown: Mapping[str, Any]) -> Table:
+def unknown_table(unknown: Mapping[str, Any]) -> Table:
     title = f"left-out activities: {', '.join(unknown['labels'])}"
-    table = _table(title, ("per", "known", "unknown", "score", "AUROC", "FPR at 95 % coverage"))
+    rows = []
     names = {"max_probability": f"probability, temperature {unknown['temperature']['value']:.3f}", "energy": "energy"}
     for per in ("window", "recording"):
         found = unknown[per]
         for score, name in names.items():
             values = (f"{found[score][key]:.3f}" for key in ("auroc", "fpr95"))
-            table.add_row(per, str(found["known"]), str(found["unknown"]), name, *values)
-    return table
-
-
-def _table(title: str, columns: tuple[str, ...]) -> Table:
-    # Narrow: a name that is cut off on a terminal of eighty columns says nothing.
-    table = Table(title=title, box=box.SIMPLE, title_justify="left", collapse_padding=True, pad_edge=False)
-    for column in columns:
-        table.add_column(column)
-    return table
+            rows.append((per, str(found["known"]), str(found["unknown"]), name, *values))
+    headings = ("per", "known", "unknown", "score", "AUROC", "FPR at 95 % coverage")
+    return Table(title, "", headings, tuple(rows), names=4)

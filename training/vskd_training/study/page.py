@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vskd.pages import parts
+from vskd_training.evaluation.confusion import Confusion
 from vskd_training.study.cells import open_cell
 from vskd_training.study.plan import Study
 from vskd_training.study.result import ItemScores, StudyResult
@@ -22,38 +22,6 @@ from vskd_training.study.statistics import Comparison
 from vskd_training.study.tables import comparison_cells, failed_lines, how_compared, item_cells, unfinished_lines
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
-#: Classes to name of each arm.
-_WORST = 5
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Decisions of an arm, summed over its cells.
-
-    Attributes
-    ----------
-    labels : of the classes
-    matrix : (classes, classes), counts, row = truth
-    """
-
-    labels: tuple[str, ...]
-    matrix: NDArray[np.int64]
-
-    def shares(self) -> list[list[tuple[int, int]]]:
-        """Of each row the counts, and what percent of the row each is."""
-        totals = np.maximum(self.matrix.sum(axis=1, keepdims=True), 1)
-        percent = np.rint(100 * self.matrix / totals).astype(int)
-        return [list(zip(*pair, strict=True)) for pair in zip(self.matrix.tolist(), percent.tolist(), strict=True)]
-
-    def worst(self) -> Iterator[tuple[str, float, int, str]]:
-        """The classes of which the smallest share is found: name, share, decisions, what they are taken for most."""
-        totals = self.matrix.sum(axis=1)
-        found = np.diag(self.matrix) / np.maximum(totals, 1)
-        for row in sorted(np.flatnonzero(totals), key=lambda one: float(found[one]))[:_WORST]:
-            others = self.matrix[row].copy()
-            others[row] = 0
-            taken = f"{self.labels[int(others.argmax())]} ({others.max()})" if others.any() else "nothing else"
-            yield self.labels[row], float(found[row]), int(totals[row]), taken
 
 
 def page(study: Study, result: StudyResult, out: Path) -> bytes:
@@ -64,9 +32,11 @@ def page(study: Study, result: StudyResult, out: Path) -> bytes:
     study, result : as they are
     out : the study's folder, with the cells
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import DictLoader, Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=DictLoader(parts()), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         result=result,
         rows=_rows(result),

@@ -61,7 +61,7 @@ class OnBoard:
     encoder, network : instructions of one window
     per_window : instructions of the whole path, from the first sample to the last event, over the events
     longest_push : instructions of the sample that took most
-    windows, windows_equal, events, events_equal : of the self-test
+    windows, windows_equal, labels_equal, events, events_equal : of the self-test
     """
 
     processor: str
@@ -75,6 +75,7 @@ class OnBoard:
     longest_push: int
     windows: int
     windows_equal: int
+    labels_equal: int
     events: int
     events_equal: int
 
@@ -111,7 +112,7 @@ def measure(port: Port, board: Board) -> OnBoard:
         network=found["network"],
         per_window=found["per_event"],
         longest_push=found["longest_push"],
-        **{key: found[key] for key in ("windows", "windows_equal", "events", "events_equal")},
+        **{key: found[key] for key in ("windows", "windows_equal", "labels_equal", "events", "events_equal")},
     )
 
 

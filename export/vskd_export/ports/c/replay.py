@@ -13,7 +13,7 @@ from vskd.checks.selftest import Check
 from vskd.errors import VskdError
 from vskd_export.ports.c.measure import write_sources
 from vskd_export.ports.c.port import CORE_SOURCES, SELFTEST_SOURCES, Port, port_of
-from vskd_export.ports.golden import verdict
+from vskd_export.ports.ported import Ported, checks, counted
 from vskd_export.ports.programs import run
 
 #: C compilers, the first one found is taken.
@@ -22,23 +22,28 @@ FLAGS = ("-std=c99", "-O2", "-ffp-contract=off")
 
 
 def replay(bundle: Bundle) -> Iterator[Check]:
-    """One line for ``vskd verify``: a bundle without a port, or a machine without a compiler, is no fault."""
+    """For ``vskd verify``, see ``ported``."""
+    return checks(ported(bundle))
+
+
+def ported(bundle: Bundle) -> Iterator[Ported]:
+    """The port in C, by the first compiler of this machine."""
     compiler = next(filter(shutil.which, COMPILERS), None)
     if compiler is None:
-        yield Check("port", f"C: not replayed, there is no compiler ({', '.join(COMPILERS)})")
+        yield Ported(port="C", not_replayed=f"not replayed, there is no compiler ({', '.join(COMPILERS)})")
         return
     try:
         port = port_of(bundle)
     except VskdError as error:
-        yield Check("port", f"C: none, {error.message}")
+        yield Ported(port="C", not_replayed=f"none, {error.message}")
         return
+    name = f"C by {compiler}"
     try:
         found = replayed(port, compiler)
     except VskdError as error:
-        yield Check("port", f"C by {compiler}", str(error))
+        yield Ported(port=name, problem=str(error))
         return
-    text, problem = verdict(f"C by {compiler}", found)
-    yield Check("port", f"{text}, state {found['state_bytes']} bytes", problem)
+    yield counted(name, found, ram_bytes=int(found["state_bytes"]))
 
 
 def replayed(port: Port, compiler: str, *flags: str, emulator: Sequence[str] = ()) -> dict[str, float]:

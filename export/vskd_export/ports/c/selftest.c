@@ -61,6 +61,17 @@ static void vskd_replay(vskd_state *state, const vskd_golden_stream *stream, vsk
     result->events += (uint32_t)(expected.end - expected.next); /* those that did not come */
 }
 
+static int16_t vskd_largest(const float *logits)
+{
+    int16_t found = 0;
+    int16_t label;
+
+    for (label = 1; label < VSKD_CLASSES; label++) {
+        found = (logits[label] > logits[found]) ? label : found;
+    }
+    return found;
+}
+
 void vskd_selftest(vskd_state *state, vskd_selftest_result *result)
 {
     float logits[VSKD_CLASSES];
@@ -70,6 +81,7 @@ void vskd_selftest(vskd_state *state, vskd_selftest_result *result)
     for (i = 0; i < VSKD_GOLDEN_WINDOWS; i++) {
         vskd_window_logits(state, vskd_golden_windows[i], logits);
         result->windows++;
+        result->labels_equal += (vskd_largest(logits) == vskd_largest(vskd_golden_logits[i])) ? 1u : 0u;
         result->windows_equal += (memcmp(logits, vskd_golden_logits[i], sizeof logits) == 0) ? 1u : 0u;
     }
     for (i = 0; i < VSKD_GOLDEN_STREAMS; i++) {

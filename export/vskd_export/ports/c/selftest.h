@@ -7,6 +7,7 @@
 typedef struct {
     uint32_t windows;
     uint32_t windows_equal; /* every logit has the same bits */
+    uint32_t labels_equal; /* the largest logit is the same one */
     uint32_t events;
     uint32_t events_equal; /* label and times are the same, and each probability within 1e-9 */
     double largest_difference; /* of a probability */

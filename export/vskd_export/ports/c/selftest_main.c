@@ -11,9 +11,10 @@ int main(void)
 
     vskd_selftest(&state, &result);
     (void)printf(
-        "{\"windows\": %lu, \"windows_equal\": %lu, \"events\": %lu, \"events_equal\": %lu, "
+        "{\"windows\": %lu, \"windows_equal\": %lu, \"labels_equal\": %lu, \"events\": %lu, \"events_equal\": %lu, "
         "\"largest_difference\": %.3g, \"state_bytes\": %lu}\n",
-        (unsigned long)result.windows, (unsigned long)result.windows_equal, (unsigned long)result.events,
+        (unsigned long)result.windows, (unsigned long)result.windows_equal, (unsigned long)result.labels_equal,
+        (unsigned long)result.events,
         (unsigned long)result.events_equal, result.largest_difference, (unsigned long)sizeof state);
     return ((result.windows_equal == result.windows) && (result.events_equal == result.events)) ? 0 : 1;
 }

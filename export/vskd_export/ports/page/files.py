@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from vskd_export.package.pictures import png
 from vskd_export.ports.page.model import Model
 
 _HERE = Path(__file__).parent
@@ -63,11 +62,4 @@ def icon(side: int) -> bytes:
         away = np.minimum(away, np.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0)))
     white = np.clip((2.5 - away) * side / 64 + 0.5, 0, 1)[..., None]
     pixels = np.rint(np.array(_BLUE) * (1 - white) + 255 * white).astype(np.uint8)
-    rows = np.insert(pixels.reshape(side, -1), 0, 0, axis=1)  # each begins with its filter: none
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_part(kind, content) for kind, content in parts)
-
-
-def _part(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return png(pixels)

@@ -32,10 +32,13 @@ const isDue = (event, [label, startS, endS, probabilities]) =>
   event.endS === endS &&
   probabilities.every((value, i) => Math.abs(value - event.probabilities[i]) <= CLOSE);
 
+const largest = (logits) => logits.indexOf(Math.max(...logits));
+
 function counted(infer) {
-  const counts = { windows: job.windows.length, windows_equal: 0, events: 0, events_equal: 0 };
+  const counts = { windows: job.windows.length, windows_equal: 0, labels_equal: 0, events: 0, events_equal: 0 };
   job.windows.forEach((window, i) => {
     const { logits } = infer(window.map((row) => Float32Array.from(row)));
+    counts.labels_equal += largest(logits) === largest(job.logits[i]);
     counts.windows_equal += String(Array.from(logits)) === String(job.logits[i]);
   });
   for (const stream of job.streams) {
@@ -46,4 +49,9 @@ function counted(infer) {
   return counts;
 }
 
-process.stdout.write(JSON.stringify(Object.fromEntries(Object.entries(engines).map(([name, infer]) => [name, counted(infer)]))));
+const found = Object.fromEntries(Object.entries(engines).map(([name, infer]) => [name, counted(infer)]));
+if (job.module) {
+  const { instance } = await WebAssembly.instantiate(bytes(job.module), {});
+  found.wasm.memory = instance.exports.memory.buffer.byteLength;
+}
+process.stdout.write(JSON.stringify(found));

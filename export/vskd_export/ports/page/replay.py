@@ -12,33 +12,45 @@ from typing import Any
 from vskd.bundle import Bundle
 from vskd.checks.selftest import Check
 from vskd.errors import VskdError
-from vskd_export.ports.golden import Replay, bundle_golden, verdict
+from vskd_export.ports.golden import Replay, bundle_golden
+from vskd_export.ports.page.files import page_files
 from vskd_export.ports.page.model import Model, model_of
 from vskd_export.ports.page.wasm import missing_tools
 from vskd_export.ports.planned import planned
+from vskd_export.ports.ported import Ported, checks, counted
 from vskd_export.ports.programs import run
 
 _NAMES = {"js": "JavaScript", "wasm": "WebAssembly"}
 
 
 def replay(bundle: Bundle) -> Iterator[Check]:
-    """A line for each engine of the page; a bundle without a page, or a machine without Node, is no fault."""
+    """For ``vskd verify``, see ``ported``."""
+    return checks(ported(bundle))
+
+
+def ported(bundle: Bundle) -> Iterator[Ported]:
+    """The page's core, a row for each of its engines."""
     node = shutil.which("node")
     if node is None:
-        yield Check("port", "page: not replayed, there is no node")
+        yield Ported(port="page", not_replayed="not replayed, there is no node")
         return
     try:
         model_of(bundle)
     except VskdError as error:
-        yield Check("port", f"page: none, {error.message}")
+        yield Ported(port="page", not_replayed=f"none, {error.message}")
         return
     try:
-        found = replayed(bundle, model_of(bundle, compiles=not missing_tools()), node)
+        model = model_of(bundle, compiles=not missing_tools())
+        found = replayed(bundle, model, node)
     except VskdError as error:
-        yield Check("port", "page by node", str(error))
+        yield Ported(port="page by node", problem=str(error))
         return
+    files = {name: len(content) for name, content in page_files(model).items()}
+    module = files.pop("model/network.wasm", 0)
+    core = sum(size for name, size in files.items() if name.startswith(("core/", "model/")))
     for engine, counts in found.items():
-        yield Check("port", *verdict(f"page, {_NAMES[engine]} by node", counts))
+        size, memory = core + module * (engine == "wasm"), int(counts.get("memory", 0)) or None
+        yield counted(f"page, {_NAMES[engine]} by node", counts, size=size, ram_bytes=memory)
 
 
 def replayed(bundle: Bundle, model: Model, node: str) -> dict[str, dict[str, float]]:

@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from vskd.bundle import Bundle
 from vskd.checks.selftest import Check
-from vskd.errors import VskdError
+from vskd.errors import EngineError, VskdError
+from vskd_export.ports.ported import Ported, checks, counted
 from vskd_export.ports.programs import missing, run
 from vskd_export.ports.watch.project import KOTLIN, RESOURCES, Project, project_of
 
 TOOLS = ("kotlinc", "java")
+
+_NETWORK = f"{RESOURCES}/vskd/network.bin"
+_LINE = re.compile(
+    r"(?P<windows_equal>\d+) of (?P<windows>\d+) windows bit-equal, (?P<labels_equal>\d+) labels equal, "
+    r"(?P<events_equal>\d+) of (?P<events>\d+) events equal"
+)
 
 #: The compiler runs once: to compile it itself to fast code takes longer than it saves.
 QUICK = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC")
 
 
 def replay(bundle: Bundle) -> Iterator[Check]:
-    """One line for ``vskd verify``: a bundle without a project, or a machine without Kotlin, is no fault."""
+    """For ``vskd verify``, see ``ported``."""
+    return checks(ported(bundle))
+
+
+def ported(bundle: Bundle) -> Iterator[Ported]:
+    """The port in Kotlin."""
     if reason := missing(TOOLS):
-        yield Check("port", f"Kotlin: not replayed, {reason}")
+        yield Ported(port="Kotlin", not_replayed=f"not replayed, {reason}")
         return
     try:
         project = project_of(bundle)
     except VskdError as error:
-        yield Check("port", f"Kotlin: none, {error.message}")
+        yield Ported(port="Kotlin", not_replayed=f"none, {error.message}")
         return
+    name = "Kotlin on a JVM"
     try:
         first, *problems = replayed(project)
+        yield counted(name, _counts(first), size=len(project.files[_NETWORK]), told="".join(problems[:1]))
     except VskdError as error:
-        yield Check("port", "Kotlin on a JVM", str(error))
-        return
-    problem = f"the port in Kotlin is not the bundle's model; report it: {problems[0]}" if problems else ""
-    yield Check("port", f"Kotlin on a JVM: {first}", problem)
+        yield Ported(port=name, problem=str(error))
+
+
+def _counts(told: str) -> dict[str, int]:
+    """What the self-test's first line counts; see ``SelfTest.kt``."""
+    found = _LINE.match(told)
+    if found is None:
+        raise EngineError(f"the self-test in Kotlin printed {told!r}, and no counts", hint="Write the project anew")
+    return {name: int(text) for name, text in found.groupdict().items()}
 
 
 def replayed(project: Project) -> list[str]:

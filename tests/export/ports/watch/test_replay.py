@@ -15,6 +15,8 @@ from vskd_export.ports import programs
 from vskd_export.ports.watch import replay
 from vskd_export.ports.watch.project import Project
 
+TOLD = "2 of 3 windows bit-equal, 3 labels equal, 7 of 7 events equal, 0.1 ms a window"
+
 
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,10 +49,13 @@ def test_a_bundle_without_a_project_is_no_fault(bundle: Bundle) -> None:
 
 @pytest.mark.usefixtures("tools")
 def test_a_difference_is_a_problem(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "replayed", lambda _: ["2 of 3 windows bit-equal", "window still: other bits"])
+    monkeypatch.setattr(replay, "replayed", lambda _: [TOLD, "window still: other bits"])
     (found,) = replay.replay(bundle)
-    assert found.detail == "Kotlin on a JVM: 2 of 3 windows bit-equal"
-    assert found.problem == "the port in Kotlin is not the bundle's model; report it: window still: other bits"
+    assert found.detail == "Kotlin on a JVM: 2 of 3 windows bit-equal, 7 of 7 events equal"
+    assert found.problem.endswith("does not compute what the bundle's model does; report it: window still: other bits")
+    monkeypatch.setattr(replay, "replayed", lambda _: ["Killed"])
+    (found,) = replay.replay(bundle)
+    assert "the self-test in Kotlin printed 'Killed', and no counts" in found.problem
 
 
 @pytest.mark.usefixtures("tools")

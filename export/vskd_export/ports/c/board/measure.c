@@ -111,10 +111,11 @@ int main(void)
     stack = painted_over();
     vskd_selftest(&state, &result);
     (void)printf(
-        "{\"windows\": %lu, \"windows_equal\": %lu, \"events\": %lu, \"events_equal\": %lu, "
+        "{\"windows\": %lu, \"windows_equal\": %lu, \"labels_equal\": %lu, \"events\": %lu, \"events_equal\": %lu, "
         "\"largest_difference\": %.3g, \"encoder\": %.0f, \"network\": %.0f, \"per_event\": %.0f, "
         "\"longest_push\": %.0f, \"stack_bytes\": %lu, \"state_bytes\": %lu}\n",
-        (unsigned long)result.windows, (unsigned long)result.windows_equal, (unsigned long)result.events,
+        (unsigned long)result.windows, (unsigned long)result.windows_equal, (unsigned long)result.labels_equal,
+        (unsigned long)result.events,
         (unsigned long)result.events_equal, result.largest_difference, encoder * per_tick, network * per_tick,
         total * per_tick / events, longest * per_tick, (unsigned long)stack, (unsigned long)sizeof state);
     (void)fflush(stdout);
