@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from vskd_export.convert.graph import frozen_copy
 from vskd_export.judge import engines
 from vskd_export.judge.evidence import Evidence, gather_evidence
 from vskd_export.package.report import ExportReport
+from vskd_export.ports.report import port_tables
 from vskd_export.quantize.calibrate import WindowSet, draw_calibration
 from vskd_export.request import ExportRequest
 from vskd_training.models.student import Student, gaf_resnet
@@ -118,19 +120,23 @@ def evidence(student: Student, trained: Trained, drawn: WindowSet) -> Evidence:
 
 @pytest.fixture(scope="session")
 def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
-    return export_bundle(request_for(trained, tmp_path_factory.mktemp("export") / "wrist.bundle"), progress=silent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "port_tables", port_tables)
+        return export_bundle(request_for(trained, tmp_path_factory.mktemp("export") / "wrist.bundle"), progress=silent)
 
 
-@pytest.fixture(autouse=True)
-def no_port_is_replayed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compilers and emulators take seconds: only the session's own export, and who asks for it, replays its ports."""
-    if "ports_are_replayed" not in request.fixturenames:
-        monkeypatch.setattr(build, "port_tables", lambda bundle: {"port": {"skipped": "of a test"}, "ports": []})
+@pytest.fixture(scope="session", autouse=True)
+def no_port_is_replayed() -> Iterator[None]:
+    """Compilers and emulators take seconds: only ``exported``, and who asks for it, replays its ports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "port_tables", lambda bundle: {"port": {"skipped": "of a test"}, "ports": []})
+        yield
 
 
 @pytest.fixture
-def ports_are_replayed() -> None:
+def ports_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports of this test replay their ports."""
+    monkeypatch.setattr(build, "port_tables", port_tables)
 
 
 @pytest.fixture(scope="session")
