@@ -14,9 +14,8 @@ import pytest
 from browser import CHROMIUM, seen
 from vskd.closed import to_mapping
 from vskd_training.evaluation.calibration import calibrate
-from vskd_training.evaluation.confusion import Confusion
 from vskd_training.evaluation.evaluate import Evaluation
-from vskd_training.evaluation.metrics import by_class, confusion_matrix, measure
+from vskd_training.evaluation.metrics import Confusion, by_class, confusion_matrix, measure
 from vskd_training.evaluation.page import page
 
 LABELS = ("walk", "<jog>", "a_very_long_name_of_an_activity", "wave")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vskd_training.evaluation.confusion import Confusion
+from vskd_training.evaluation.metrics import Confusion
 from vskd_training.study.page import _confusion, page
 from vskd_training.study.plan import Study
 from vskd_training.study.report import report_study

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from vskd.pages import Table, parts
-from vskd_training.evaluation.confusion import Confusion
 from vskd_training.evaluation.evaluate import Evaluation
+from vskd_training.evaluation.metrics import Confusion
 from vskd_training.evaluation.tables import calibration_table, evaluation_sentences, metrics_table, unknown_table
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")

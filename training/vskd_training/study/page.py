@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vskd.pages import parts
-from vskd_training.evaluation.confusion import Confusion
+from vskd_training.evaluation.metrics import Confusion
 from vskd_training.study.cells import open_cell
 from vskd_training.study.plan import Study
 from vskd_training.study.result import ItemScores, StudyResult
