@@ -37,12 +37,19 @@ static void demand(bool is_true)
     }
 }
 
+#if VSKD_EXAMPLES > 0
+static vskd_example own; /* of all windows of a try */
+#endif
+
 static void look_at(void *user, const vskd_event *event)
 {
     double sum = 0.0;
     int16_t label;
 
-    (void)user;
+    (void)user; /* the state */
+#if VSKD_EXAMPLES > 0
+    vskd_example_take(&own, (const vskd_state *)user, event);
+#endif
     demand((event->label >= VSKD_LABEL_STILL) && (event->label < event->labels));
     demand((event->labels >= VSKD_CLASSES) && (event->labels <= VSKD_MOST_LABELS));
     demand((event->label >= 0) == (event->reason == VSKD_REASON_NONE));
@@ -106,10 +113,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t time_us = 0;
 #if VSKD_EXAMPLES > 0
     static int8_t examples[VSKD_EXAMPLES][VSKD_FEATURES];
+    int8_t feature[VSKD_FEATURES] = {0};
     uint32_t given = 0;
+
+    vskd_example_begin(&own);
 #endif
 
-    (void)vskd_init(&state, (vskd_unit)(first & 1u), unit, axes[(first >> 3) % 4u], look_at, NULL);
+    (void)vskd_init(&state, (vskd_unit)(first & 1u), unit, axes[(first >> 3) % 4u], look_at, &state);
     while (from.left > 0u) {
         const uint8_t what = next(&from) % 16u;
         float xyz[3];
@@ -140,5 +150,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     demand(state.health.samples >= state.health.not_finite);
     demand(vskd_rate_hz(&state) >= 0.0);
+#if VSKD_EXAMPLES > 0
+    demand((vskd_example_end(&own, feature) == VSKD_OK) == ((own.windows > 0u) && !own.says_nothing));
+    vskd_profile_clear(&state);
+    demand((own.windows == 0u) || own.says_nothing || (vskd_profile_add(&state, 0, feature) == VSKD_OK));
+#endif
     return 0;
 }
