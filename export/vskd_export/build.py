@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vskd.bundle import Bundle, refuse_existing, write_bundle
-from vskd.bundle_files import BOM, CARD, DATA_LICENCE, GOLDEN_VECTORS, REPORT, REPORT_PAGE, VARIANTS
+from vskd.bundle_files import BOM, CARD, DATA_LICENCE, GOLDEN_VECTORS, LAYOUT, REPORT, REPORT_PAGE, VARIANTS
 from vskd.checks.golden import golden_to_bytes
 from vskd.errors import BundleError
 from vskd.report import GRAPHS
@@ -147,6 +147,7 @@ def _write(findings: Findings) -> ExportReport:
         **findings.variants,
         **({} if request.small else _in_c(findings)),
         **({DATA_LICENCE: request.notice.encode()} if request.notice else {}),
+        **({LAYOUT: request.files.as_toml().encode()} if request.files else {}),
         **make_golden_stream(findings.student, contract, evidence, files, request.models),
         GOLDEN_VECTORS: golden_to_bytes(golden),
     }

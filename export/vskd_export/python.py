@@ -141,6 +141,7 @@ def _request(run: Run, student: Student, experiment: Experiment, out: Path, root
         out=out,
         seen_in_training=not experiment.split.test_subjects,
         training=_training(experiment),
+        files=experiment.files,
         leaky=experiment.split.leaky,
         about=recorded,
         notice=notice,

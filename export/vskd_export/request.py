@@ -9,6 +9,7 @@ from typing import Any
 
 from vskd.bundle import ModelEntry
 from vskd.contract import Contract
+from vskd.sources.layout import Described
 from vskd_export.quantize.calibrate import WindowSet
 from vskd_export.quantize.recipes import MODELS
 from vskd_training.datasets.data_set import About
@@ -34,6 +35,7 @@ class ExportRequest:
     leaky : the run's protocol has the same subjects in training and test, and is marked so
     allow_degraded : write the bundle even if a limit is exceeded, with every violation in its report
     models : what to make, see ``parse_recipes``
+    files : what the sensor's files of the recordings are, for those who run the bundle on such files
     variants : write the variants too, see ``vskd_export.quantize.variants``
     small : keep the int8 ``.tflite`` alone of the models, and neither its C source nor the page
     licence : of the model, an SPDX identifier; empty: not stated
@@ -54,6 +56,7 @@ class ExportRequest:
     allow_degraded: bool = False
     models: tuple[ModelEntry, ...] = MODELS
     variants: bool = False
+    files: Described | None = None
     small: bool = False
     licence: str = ""
     about: About = field(default_factory=About)

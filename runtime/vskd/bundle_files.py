@@ -5,6 +5,7 @@
     NAME.bundle/
       manifest.json   schema version, models, SHA-256 and size of every other file
       contract.json   what a window is and how a decision is made
+      layout.toml     of files like those that it was trained on: unit, axes and layout, where they are not the default
       model.<recipe>.onnx, model.<recipe>.tflite
       model_data.h, model_data.c      the int8 model as a C array, for TensorFlow Lite Micro
       variants/       on request: the model without its encoder, the encoder alone, window -> probabilities
@@ -21,6 +22,9 @@ from __future__ import annotations
 from collections.abc import Container
 
 MANIFEST, CONTRACT = "manifest.json", "contract.json"
+
+#: How the files of the recordings look that it was trained on, as a ``dataset.toml`` says it.
+LAYOUT = "layout.toml"
 
 #: The signature, under the name that ``model-signing`` gives it.
 SIGNATURE = "model.sig"

@@ -89,7 +89,7 @@ def experiment_of(tables: dict[str, SimpleNamespace], split: SimpleNamespace, co
         setattr(split, side, [])
     return SimpleNamespace(
         windows=tables.__getitem__, split=split, contract=contract, prepared=SimpleNamespace(infos=infos),
-        sides=SimpleNamespace(unlabelled=()),
+        sides=SimpleNamespace(unlabelled=()), files=None,
     )  # fmt: skip
 
 

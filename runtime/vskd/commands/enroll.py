@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vskd.commands.input_option import LAYOUT, InputOption
+from vskd.commands.input_option import LAYOUT, InputOption, trained_layout
 from vskd.commands.terminal import JSON, say, tell
 from vskd.engines import ENGINE_NAMES
 from vskd.errors import ProfileError
@@ -98,7 +98,7 @@ def enroll(
         if again:
             work.enrol_again(again)
         for option in options:
-            work.enrol(str(label), _recorded(option, opened.contract, seconds), sure=sure)
+            work.enrol(str(label), _recorded(option, opened, seconds), sure=sure)
         work.finish(keeps=keeps or again is not None, as_json=as_json)
         return
     profile = Profile.open(place).check_for(opened)
@@ -110,7 +110,7 @@ def enroll(
         _check(opened.contract, profile, as_json=as_json)
 
 
-def _recorded(option: InputOption, contract: Contract, seconds: float | None) -> Samples:
+def _recorded(option: InputOption, bundle: Bundle, seconds: float | None) -> Samples:
     """The samples of a source, until its end or for so long."""
     import numpy as np
 
@@ -119,14 +119,17 @@ def _recorded(option: InputOption, contract: Contract, seconds: float | None) ->
 
     chunks, lasts_s = [], 0.0
     with ExitStack() as resources:
-        source = option.open(contract, waiting=lambda _: None, note=_note, resources=resources)
+        found = option.open(
+            bundle.contract, waiting=lambda _: None, note=_note, resources=resources, trained_on=trained_layout(bundle)
+        )
+        source = found.samples
         for chunk in option.chunks(source):
             chunks.append(chunk)
             lasts_s = float(chunk.time[-1] - chunks[0].time[0]) / per_second(source.time_unit)
             if lasts_s > LONGEST_S or (seconds is not None and lasts_s >= seconds):
                 break
     times, xyz = np.concatenate([one.time for one in chunks]), np.concatenate([one.xyz for one in chunks])
-    return Samples(times, xyz, option.sample_unit, option.sample_axes, source.time_unit)
+    return Samples(times, xyz, found.unit, found.axes, source.time_unit)
 
 
 def _note(text: str) -> None:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vskd.bundle_files import LAYOUT as TRAINED_LAYOUT
 from vskd.errors import ConfigError, DataError
 from vskd.sources.i2c_sensors import PREFIX, Place
 from vskd.untrusted.documents import read_toml
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
+    from vskd.bundle import Bundle
     from vskd.contract import Contract, Unit
     from vskd.sources.csv import Chunk
     from vskd.sources.feed import Source
@@ -35,6 +38,22 @@ LAYOUT = click.option(
 
 #: Takes a sentence for the user.
 Note = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An open source, and what its samples are.
+
+    Attributes
+    ----------
+    samples : the source
+    unit : of the samples
+    axes : map of their axes, as ``AxisMap.parse`` takes it
+    """
+
+    samples: Source
+    unit: Unit
+    axes: str
 
 
 @dataclass(frozen=True)
@@ -68,12 +87,6 @@ class InputOption:
         return described([Path(one) for one in self.layouts if "=" not in one], toml_values(keys))
 
     @property
-    def sample_axes(self) -> str:
-        """The map of the samples' axes."""
-        written = self.described.axes
-        return self.axes or (written.map if written else "x,y,z")
-
-    @property
     def is_sensor(self) -> bool:
         """Whether samples come out of a sensor of this machine."""
         return self.source.startswith(PREFIX)
@@ -87,12 +100,6 @@ class InputOption:
     def is_live(self) -> bool:
         """Whether samples come while the sensor makes them."""
         return self.is_endless or self.source == "-"
-
-    @property
-    def sample_unit(self) -> Unit:
-        """Unit of the samples; the drivers' where there is no choice."""
-        known = self.unit or self.described.unit
-        return known or ("m/s^2" if self.is_sensor else "g")  # type: ignore[return-value]  # of a click.Choice
 
     def check_options(self) -> None:
         """Raise ``click.UsageError`` for options that contradict each other."""
@@ -125,21 +132,55 @@ class InputOption:
         except ConfigError as error:
             raise click.BadParameter(str(error), param_hint="'--input'") from error
 
-    def open(self, contract: Contract, *, waiting: Waiting, note: Note, resources: ExitStack) -> Source:
-        """Open the source and read its header, or set up its sensor for the contract."""
+    def open(
+        self,
+        contract: Contract,
+        *,
+        waiting: Waiting,
+        note: Note,
+        resources: ExitStack,
+        trained_on: Described | None = None,
+    ) -> Input:
+        """Open the source and read its header, or set up its sensor for the contract.
+
+        Parameters
+        ----------
+        contract : of the model
+        waiting : see ``Waiting``
+        note : takes sentences for the user
+        resources : gets what is to be closed
+        trained_on : the files that the model was trained on, see ``trained_layout``; text is read like them where no
+            option and no header says otherwise
+        """
+        from vskd.sources.layout import Described, of_first_line
+
         if self.is_sensor:
             from vskd.sources.i2c import I2cSource
 
             rate_hz, range_g = contract.window.rate_hz, contract.sensor.range_g
-            return I2cSource.open(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
+            sensor = I2cSource.open(self._place(), rate_hz=rate_hz, range_g=range_g, waiting=waiting, note=note)
+            return self._input(sensor, Described(unit="m/s^2"))
         from vskd.sources.csv import SampleReader
         from vskd.sources.npz import NpzReader
 
         if self.source.endswith(".npz"):
-            return NpzReader.open(Path(self.source))
+            return self._input(NpzReader.open(Path(self.source)), Described())
         name = "standard input" if self.source == "-" else self.source
-        lines, layout = self._lines(waiting), self.described.text
-        return SampleReader.open(lines, name=name, layout=layout, is_live=self.is_live, note=note)
+        lines, found = self._lines(waiting), self.described
+        if not self.layouts:
+            first = next(lines, "")
+            found, said = of_first_line(first, trained_on)
+            lines = chain([first], lines) if first else lines
+            if said and not self.unit:
+                note(f"{name}: {said}")
+        return self._input(
+            SampleReader.open(lines, name=name, layout=found.text, is_live=self.is_live, note=note), found
+        )
+
+    def _input(self, samples: Source, found: Described) -> Input:
+        unit = self.unit or found.unit or "g"
+        axes = self.axes or (found.axes.map if found.axes else "x,y,z")
+        return Input(samples, unit, axes)  # type: ignore[arg-type]  # the unit is of a click.Choice
 
     def _lines(self, waiting: Waiting) -> Iterator[str]:
         from vskd.sources.live_text import followed_lines, pipe_lines
@@ -159,6 +200,13 @@ class InputOption:
         if speed is None:
             return chunks
         return paced(chunks, speed=speed, time_unit=samples.time_unit, sleep=sleep)
+
+
+def trained_layout(bundle: Bundle) -> Described | None:
+    """What the files were that a bundle's model was trained on; None where they were as vskd's own."""
+    from vskd.sources.layout import described
+
+    return described([bundle.checked_path(TRAINED_LAYOUT)], {}) if TRAINED_LAYOUT in bundle.files else None
 
 
 def _standard_input() -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vskd.commands.input_option import LAYOUT, InputOption, toml_values
+from vskd.commands.input_option import LAYOUT, Input, InputOption, toml_values, trained_layout
 from vskd.commands.session import Session
 from vskd.commands.terminal import JSON, STOPPED, for_people, say
 from vskd.engines import ENGINE_NAMES
@@ -58,7 +58,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     "--unit",
     type=click.Choice(["g", "m/s^2"]),
     default=None,
-    help=f"Unit of the readings.  [default: --layout's; g; m/s^2 for {PREFIX}...]",
+    help=f"Unit of the readings.  [default: what --layout, the header or the bundle says; g; m/s^2 for {PREFIX}...]",
 )
 @click.option("--axes", default=None, help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @LAYOUT
@@ -118,18 +118,17 @@ def run(
     say(title := f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)", err=True)
     with ExitStack() as resources:
         session = Session(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
-        samples = option.open(contract, waiting=session.waiting, note=session.note, resources=resources)
-        session.begin(
-            contract, loaded, samples, option.sample_unit, option.sample_axes,
-            title=title if view else None, profile=examples,
-        )  # fmt: skip
+        found = option.open(
+            contract, waiting=session.waiting, note=session.note, resources=resources, trained_on=trained_layout(opened)
+        )
+        session.begin(contract, loaded, found, title=title if view else None, profile=examples)
         session.sink = _sink(
             output, session.classifier.labels, append=append, in_view=view, as_json=as_json, resources=resources
         )
         with _until_stopped(option.is_live) as stopped, session.on_screen():
-            chunks = option.chunks(samples, sleep=session.sleep)
+            chunks = option.chunks(found.samples, sleep=session.sleep)
             feed(session.classifier, session.observed(chunks), session.on_event)
-    _end(session, option, contract, was_stopped=stopped.is_set())
+    _end(session, option, found, contract, was_stopped=stopped.is_set())
 
 
 def _check_output(output: Path | None, *, append: bool) -> None:
@@ -141,14 +140,14 @@ def _check_output(output: Path | None, *, append: bool) -> None:
         raise click.UsageError("--append adds to a file; name it with --output")
 
 
-def _end(session: Session, option: InputOption, contract: Contract, *, was_stopped: bool) -> None:
+def _end(session: Session, option: InputOption, found: Input, contract: Contract, *, was_stopped: bool) -> None:
     """Say what came in, and fail where nothing was decided, or where a recording was not read to its end."""
     from vskd.commands.notes import recording_notes, refuse_nothing_decided, stream_notes
 
     if contract.window.mode == "sliding":
         notes = stream_notes(session.classifier.health, contract, session.events)
     else:
-        notes = recording_notes(session.recording, option.sample_unit, option.sample_axes, contract)
+        notes = recording_notes(session.recording, found.unit, found.axes, contract)
     for text in notes:
         say(text, err=True)
     refuse_nothing_decided(session.classifier.health, contract, was_stopped=was_stopped)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from vskd.commands.input_option import LAYOUT, InputOption
+from vskd.commands.input_option import LAYOUT, Input, InputOption, trained_layout
 from vskd.commands.terminal import say
 from vskd.commands.verify import print_checks
-
-if TYPE_CHECKING:
-    from vskd.sources.feed import Source
 
 
 @click.command(epilog="Example: vskd selftest wrist.bundle --input recording.csv")
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     default=None,
     help="Also check the rate and unit of a CSV, an NPZ, standard input (-) or a sensor (i2c:lsm6dsox, see vskd run).",
 )
-@click.option("--unit", type=click.Choice(["g", "m/s^2"]), default=None, help="Unit of ax, ay, az.  [default: g]")
+@click.option("--unit", type=click.Choice(["g", "m/s^2"]), default=None, help="Unit of the readings, see vskd run.")
 @click.option("--axes", default=None, help="The sensor's axis for each of the contract's, with signs: '-y,x,z'.")
 @LAYOUT
 def selftest(bundle: Path, source: str | None, unit: str | None, axes: str | None, layouts: tuple[str, ...]) -> None:
@@ -40,10 +37,12 @@ def selftest(bundle: Path, source: str | None, unit: str | None, axes: str | Non
     option.check_options()
     opened = Bundle.open(bundle)
     with ExitStack() as resources:
-        samples: Source | None = None
+        found: Input | None = None
         if source:
             option.check_contract(opened.contract)
-            samples = option.open(
-                opened.contract, waiting=lambda _: None, note=partial(say, err=True), resources=resources
-            )
-        print_checks(try_all(opened, source=samples, unit=option.sample_unit, axes=option.sample_axes))
+            found = option.open(
+                opened.contract, waiting=lambda _: None, note=partial(say, err=True), resources=resources,
+                trained_on=trained_layout(opened),
+            )  # fmt: skip
+        given: dict[str, Any] = {"source": found.samples, "unit": found.unit, "axes": found.axes} if found else {}
+        print_checks(try_all(opened, **given))

@@ -15,13 +15,14 @@ if TYPE_CHECKING:  # numpy and rich are slow to import, and `--help` needs neith
     from numpy.typing import NDArray
 
     from vskd.classifier import Classifier
+    from vskd.commands.input_option import Input
     from vskd.commands.view import View
-    from vskd.contract import Contract, Unit
+    from vskd.contract import Contract
     from vskd.decide import Event
     from vskd.engines import Engine
     from vskd.sinks.watchdog import Watchdog
     from vskd.sources.csv import Chunk
-    from vskd.sources.feed import OnEvent, Source
+    from vskd.sources.feed import OnEvent
     from vskd.wearer.profile import Profile
 
 
@@ -41,9 +42,7 @@ class Session:
         self,
         contract: Contract,
         engine: Engine,
-        samples: Source,
-        unit: Unit,
-        axes: str,
+        found: Input,
         *,
         title: str | None,
         profile: Profile | None = None,
@@ -51,7 +50,7 @@ class Session:
         """Classify from now on; with a title also draw the view."""
         from vskd.classifier import Classifier
 
-        time_unit = samples.time_unit
+        unit, axes, time_unit = found.unit, found.axes, found.samples.time_unit
         if title is None:
             self._classifier = Classifier(contract, engine, unit=unit, axes=axes, time_unit=time_unit, profile=profile)
             return

@@ -13,12 +13,14 @@
     x = ["-gravityX", "-userX"]  # columns that are added up, each with a sign; or one column: "x", 2, -2
     scale = 0.015625  # what every reading is multiplied with
 
-A file that says nothing of itself has the layout of the defaults: ``time_s,ax,ay,az`` under a header.
+A file that says nothing of itself has the layout of the defaults: ``time_s,ax,ay,az`` under a header. Columns
+``ax_g,ay_g,az_g`` or ``ax_ms2,ay_ms2,az_ms2`` state their unit, too.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vskd.closed import from_mapping
+from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Unit
 from vskd.errors import ConfigError, DataError, did_you_mean
 from vskd.stream import AxisMap, TimeUnit
@@ -40,6 +42,9 @@ Separator = Literal[",", ";", "tab", "blanks"]
 
 TIME_COLUMNS: Mapping[str, TimeUnit] = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
 AXES = ("ax", "ay", "az")
+
+#: Ends of the axes' names that state a unit.
+_STATED: Mapping[str, Unit | None] = {"_g": "g", "_ms2": "m/s^2", "": None}
 
 #: Where a layout is written, in messages.
 PLACE = "[layout] of dataset.toml (--layout of vskd run)"
@@ -167,6 +172,72 @@ class Described:
     def text(self) -> Layout:
         """The layout with the stated rate."""
         return with_rate(self.layout, self.rate_hz)
+
+    def as_toml(self) -> str:
+        """The part of a ``dataset.toml`` that says it, without keys that have their default."""
+        changed = {key: value for key, value in to_mapping(self).items() if value != _NOTHING_SAID[key]}
+        tables = {key: changed.pop(key) for key in ("axes", "layout") if key in changed}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in changed.items()]
+        for name, table in tables.items():
+            default = to_mapping(AxisNames() if name == "axes" else Layout())
+            keys = [f"{key} = {json.dumps(value)}" for key, value in table.items() if value != default[key]]
+            lines += ["", f"[{name}]", *keys] if keys else []
+        return "\n".join(lines).strip() + "\n"
+
+
+_NOTHING_SAID = to_mapping(Described())
+
+
+def of_first_line(line: str, trained_on: Described | None) -> tuple[Described, str]:
+    """What a file is by its first line, where nobody says it, and a sentence about that for the user.
+
+    Columns that state their unit are believed. Otherwise a file is as those that the model was trained on, unless it
+    has other columns: vskd's own.
+
+    Parameters
+    ----------
+    line : of the file
+    trained_on : the files of the model's recordings; None where they are not known
+
+    Returns
+    -------
+    what it is, and the sentence, which is empty where a file is read as ever
+    """
+    own = _own_columns(line)
+    if trained_on is None:
+        return own or Described(), ""
+    trained = trained_on.unit or "g"
+    if own is None or (own.unit is None and _has_columns(line, trained_on.text)):
+        axes = f", axes {trained_on.axes.map}" if trained_on.axes not in (None, AxisNames()) else ""
+        return trained_on, f"read as what the model was trained on: {trained}{axes}; --unit and --layout say otherwise"
+    if own.unit is None:
+        return (
+            own,
+            "read in g: its columns are not those that the model was trained on; --unit, --layout say otherwise",
+        )
+    if own.unit == trained:
+        return own, ""
+    return own, f"read in {own.unit}, as its columns say; the model was trained on files in {trained}"
+
+
+def _own_columns(line: str) -> Described | None:
+    """What a header says that has vskd's own columns."""
+    for end, unit in _STATED.items():
+        layout = Layout(**{name[1:]: f"{name}{end}" for name in AXES})  # type: ignore[arg-type]  # x, y and z
+        if _has_columns(line, layout):
+            return Described(layout, unit)
+    return None
+
+
+def _has_columns(line: str, layout: Layout) -> bool:
+    """Whether a first line is a header of a layout."""
+    if not layout.header or layout.skip_lines:
+        return False
+    try:
+        columns_of(layout, [cell.strip() for cell in layout.cells(line.removeprefix("\ufeff"))])
+    except (ConfigError, ValueError):
+        return False
+    return True
 
 
 def with_rate(layout: Layout, rate_hz: float) -> Layout:

@@ -17,10 +17,12 @@ import pytest
 
 import vskd
 from runtime.command_line import Result
-from vskd.bundle import write_bundle
+from vskd.bundle import Bundle, write_bundle
+from vskd.bundle_files import CONTRACT, LAYOUT
 from vskd.contract import STANDARD_GRAVITY_M_S2, Contract, DecisionSpec
 from vskd.description import contract_in_words
 from vskd.engines import ENGINES, open_engine
+from vskd.sources.layout import AxisNames, Described, Layout
 from vskd.stream import cut_windows
 
 HEADER = "time_s,ax,ay,az"
@@ -95,6 +97,30 @@ def test_unit_axes_and_time_column_are_taken_as_named(command, bundle, tmp_path)
     assert result.code == 0
     assert {event["label"] for event in result.events} == {"y up"}  # x now reads -1 g
     assert result.events[0]["end_s"] == 0.62
+
+
+def test_a_bundle_reads_files_like_those_that_it_was_trained_on(command, bundle, tmp_path, contract):
+    opened = Bundle.open(bundle)
+    held = {name: opened.read(name) for name in opened.files if name != CONTRACT}
+    files = Described(Layout(separator=";"), unit="m/s^2", axes=AxisNames("y", "z", "x"))
+    known = tmp_path / "known.bundle"
+    write_bundle(known, contract=contract, models=opened.models, files={**held, LAYOUT: files.as_toml().encode()})
+    (tmp_path / "own").mkdir()
+    own = recording(tmp_path / "own", rows(factor=STANDARD_GRAVITY_M_S2), HEADER)
+    own.write_text(own.read_text().replace(",", ";"))
+    done = command("run", known, "--input", own)
+    assert {event["label"] for event in done.events} == {"y up"}  # its z is the contract's y
+    assert "read as what the model was trained on: m/s^2, axes y,z,x" in done.err
+    assert not [line for line in done.err.splitlines() if "warning" in line and "dead" not in line]
+    assert command("run", known, "--input", "-", stdin=own.read_text()).events == done.events
+    said = ("--unit", "m/s^2", "--axes", "y,z,x", "--layout", "separator=;")
+    assert command("run", bundle, "--input", own, *said).events == done.events
+    assert command("run", known, "--input", own, *said).events == done.events
+    in_g = command("run", known, "--input", recording(tmp_path, rows(), "time_s,ax_g,ay_g,az_g"))
+    assert {event["label"] for event in in_g.events} == {"z up"}
+    assert "read in g, as its columns say; the model was trained on files in m/s^2" in in_g.err
+    wrong = command("run", known, "--input", own, "--unit", "g")
+    assert (wrong.code, "It looks like m/s^2" in wrong.err, "read as" in wrong.err) == (1, True, False)
 
 
 def test_a_whole_recording_gives_one_line_on_the_sensors_clock(command, whole_bundle, tmp_path):

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from runtime.mean_engine import MeanEngine
 from vskd import Event
+from vskd.commands.input_option import Input
 from vskd.commands.session import Session
 from vskd.commands.view import RecordingEngine, View
 from vskd.commands.view.parts import ASCII_SHADES, SHADES, SPAN_S, Image, trace
@@ -76,7 +77,7 @@ def test_a_session_decides_the_same_with_a_view_and_without(contract):
     chunk = Chunk(time_s * 1000, turned * STANDARD_GRAVITY_M_S2)
     for title in (None, "x.bundle on mean"):
         engine, session = MeanEngine(), Session(None)
-        session.begin(contract, engine, SimpleNamespace(time_unit="ms"), "m/s^2", "-z,x,y", title=title)
+        session.begin(contract, engine, Input(SimpleNamespace(time_unit="ms"), "m/s^2", "-z,x,y"), title=title)
         for seen in session.observed([chunk]):
             assert session.classifier.push(seen.time, seen.xyz)
         np.testing.assert_allclose(engine.windows[0], xyz[:32].T, atol=1e-6)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from vskd.errors import ConfigError, DataError
 from vskd.sources.causes import likely_unit, refuse_impossible_times
 from vskd.sources.csv import SampleReader
-from vskd.sources.layout import Layout, columns_of, described
+from vskd.sources.layout import AxisNames, Described, Layout, columns_of, described, of_first_line
 from vskd.sources.live_text import LONGEST_LINE_BYTES
 from vskd.sources.text_file import file_lines
 
@@ -256,3 +256,41 @@ def test_a_missing_file_is_said(tmp_path: Path):
 
 def test_an_empty_cell_is_nan():
     assert math.isnan(Layout().number(" "))
+
+
+PHONE = Described(
+    Layout(separator=";", decimal=",", time="Zeit \"s\"", time_unit="s", x=("-ä", "b"), y=2, z="c", scale=-0.5),
+    unit="m/s^2", axes=AxisNames("-y", "x"), rate_hz=50.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("files", [PHONE, Described(), Described(unit="g"), Described(axes=AxisNames(z="-z"))])
+def test_what_files_are_survives_a_bundle(files: Described, tmp_path: Path):
+    (tmp_path / "layout.toml").write_text(files.as_toml(), encoding="utf-8")
+    assert described([tmp_path / "layout.toml"], {}) == files
+
+
+METRES = Described(unit="m/s^2", axes=AxisNames("-y", "x"))
+
+
+@pytest.mark.parametrize(
+    ("line", "trained_on", "unit", "x", "said"),
+    [
+        ("time_s,ax,ay,az", None, None, "ax", ""),
+        ("time_ms,az_g,ay_g,ax_g,note", None, "g", "ax_g", ""),
+        ("t,x,y,z", None, None, "ax", ""),  # which the reader refuses
+        ("time_s,ax,ay,az", METRES, "m/s^2", "ax", "trained on: m/s^2, axes -y,x,z; --unit"),
+        ("time_s,ax,ay,az", Described(unit="g"), "g", "ax", "trained on: g; --unit"),
+        ("\ufefftime_s,ax_g,ay_g,az_g", METRES, "g", "ax_g", "read in g, as its columns say; the model was trained on"),
+        ("time_s,ax_ms2,ay_ms2,az_ms2", METRES, "m/s^2", "ax_ms2", ""),
+        ('"Zeit ""s"" ";b;c', PHONE, "m/s^2", ("-ä", "b"), "trained on: m/s^2, axes -y,x,z"),
+        ("time_s,ax,ay,az", PHONE, None, "ax", "read in g: its columns are not those"),
+        ("time_s,ax,ay,az", Described(Layout(header=False), "m/s^2"), None, "ax", "read in g: its columns are not"),
+        ("0.02,1,2,3", Described(Layout(header=False, time=1), "m/s^2"), "m/s^2", "ax", "trained on: m/s^2"),
+    ],
+)
+def test_a_file_is_as_the_models_own_unless_its_first_line_says_otherwise(line, trained_on, unit, x, said):
+    found, sentence = of_first_line(line, trained_on)
+    assert (found.unit, found.layout.x) == (unit, x)
+    assert said in sentence
+    assert bool(said) == bool(sentence)

@@ -52,7 +52,7 @@ def test_a_recording_is_written_as_csv(vskd: Command, settings: tuple[object, ..
     assert (done.code, done.out) == (1, "")
     known = done.err.partition("Known: ")[2].split(",")[0].strip()
     assert vskd("data", "recording", *settings, "--id", known, "--out", tmp_path / "x.csv").code == 0
-    assert (tmp_path / "x.csv").read_text().startswith("time_s,ax,ay,az\n")
+    assert (tmp_path / "x.csv").read_text().startswith("time_s,ax_g,ay_g,az_g\n")
 
 
 def test_check_prints_counts(vskd: Command) -> None:

@@ -17,6 +17,10 @@ from vskd_training.evaluation import predictors, tables
 from vskd_training.runs.run import Run
 
 
+def opened_run(path: Path, role: str) -> SimpleNamespace:
+    return SimpleNamespace(config=None, card={"role": role}, root=lambda: None)
+
+
 def test_bundle_engine_recipe_and_folders_reach_the_library(
     vskd: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -26,7 +30,7 @@ def test_bundle_engine_recipe_and_folders_reach_the_library(
         asked.update(bundle=bundle, engine=engine, recipe=recipe)
         raise DataError("far enough")
 
-    monkeypatch.setattr(Run, "open", lambda path, role: SimpleNamespace(config=None, card={"role": role}))
+    monkeypatch.setattr(Run, "open", opened_run)
 
     def opened(config: object, root: Path, cache: Path, *, shown: bool) -> str:
         asked.update(root=root, cache=cache)
@@ -55,7 +59,7 @@ def test_tables_and_plots_of_a_leaky_split_are_titled_so(
         raise DataError("far enough")
 
     found = SimpleNamespace(model="model.safetensors", engine="torch", leaky=leaky)
-    monkeypatch.setattr(Run, "open", lambda path, role: SimpleNamespace(config=None, card={"role": "student"}))
+    monkeypatch.setattr(Run, "open", lambda path, role: opened_run(path, "student"))
     monkeypatch.setattr(python, "open_experiment", lambda *words, shown: None)
     monkeypatch.setattr(evaluation, "refuse_trained_on", lambda *words: None)
     monkeypatch.setattr(evaluation, "windows_to_test", lambda *words: 1)

@@ -51,12 +51,12 @@ def refuse_difference(root: Path, source: FolderSource) -> None:
         option = InputOption(str(root / row.sensor), layouts=(str(root / "dataset.toml"),))
         with ExitStack() as resources:
             contract = Contract.from_mapping({"labels": ["a", "b"]})
-            samples = option.open(contract, waiting=lambda _: None, note=print, resources=resources)
-            chunks = list(samples.chunks(rows=7))
-        times = np.concatenate([chunk.time for chunk in chunks]) / per_second(samples.time_unit)
+            found = option.open(contract, waiting=lambda _: None, note=print, resources=resources)
+            chunks = list(found.samples.chunks(rows=7))
+        times = np.concatenate([chunk.time for chunk in chunks]) / per_second(found.samples.time_unit)
         xyz = np.concatenate([chunk.xyz for chunk in chunks])
         np.testing.assert_array_equal(times, recording.time_s)
-        expected = to_g(xyz, unit=option.sample_unit, axes=option.sample_axes)
+        expected = to_g(xyz, unit=found.unit, axes=found.axes)
         np.testing.assert_array_equal(expected, recording.acceleration_g)
 
 

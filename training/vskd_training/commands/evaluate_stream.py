@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vskd.commands.input_option import InputOption
+from vskd.commands.input_option import InputOption, trained_layout
 from vskd.commands.progress import progress_bar
 from vskd.commands.terminal import say, say_json
 from vskd_training.commands.options import PAUSE, SEED
 from vskd_training.commands.terminal import open_experiment, show_table
 
 if TYPE_CHECKING:
-    from vskd.contract import Unit
+    from vskd.sources.layout import Described
     from vskd_training.runs.run import Run
     from vskd_training.streams.evaluate import Model, StreamEvaluation, TrueStream
     from vskd_training.streams.joining import Side
@@ -41,8 +41,8 @@ _OPTIONS = (
         type=click.Path(path_type=Path, dir_okay=False),
         help="CSV start_s,end_s,label of the --input in the same place.",
     ),
-    click.option("--unit", type=click.Choice(["g", "m/s^2"]), default="g", show_default=True, help="Of each --input."),
-    click.option("--axes", default="x,y,z", help="Of each --input: its axis for each of the contract's, '-y,x,z'."),
+    click.option("--unit", type=click.Choice(["g", "m/s^2"]), default=None, help="Of each --input, as in `vskd run`."),
+    click.option("--axes", default=None, help="Of each --input: its axis for each of the contract's, '-y,x,z'."),
     click.option(
         "--allowance",
         type=float,
@@ -75,8 +75,8 @@ class StreamOptions:
 
     inputs: tuple[Path, ...]
     truths: tuple[Path, ...]
-    unit: Unit
-    axes: str
+    unit: str | None
+    axes: str | None
     allowance: float
     rules: tuple[str, ...]
     side: Side
@@ -182,11 +182,13 @@ def _of_run(tested: Tested, options: StreamOptions) -> StreamEvaluation:
 
 def _of_files(tested: Tested, options: StreamOptions) -> StreamEvaluation:
     """The recordings that ``--input`` and ``--truth`` name."""
+    from vskd.bundle import Bundle
     from vskd_training.streams.evaluate import evaluate_streams, refuse_whole
 
     model = _model(tested, options, None)
     refuse_whole(model.contract, tested.bundle)
-    streams = [_read(*paths, model, options) for paths in zip(options.inputs, options.truths, strict=True)]
+    known = trained_layout(Bundle.open(tested.bundle or Path()))
+    streams = [_read(*paths, model, options, known) for paths in zip(options.inputs, options.truths, strict=True)]
     with progress_bar("samples") as progress:
         return evaluate_streams(model, streams, allowance_s=options.allowance, progress=progress)
 
@@ -206,7 +208,7 @@ def _model(tested: Tested, options: StreamOptions, run: Run | None) -> Model:
     return Model.of_bundle(bundle, rules, engine=tested.engine, recipe=tested.recipe)
 
 
-def _read(samples: Path, truth: Path, model: Model, options: StreamOptions) -> TrueStream:
+def _read(samples: Path, truth: Path, model: Model, options: StreamOptions, known: Described | None) -> TrueStream:
     """One recording with its truth."""
     import numpy as np
 
@@ -214,12 +216,12 @@ def _read(samples: Path, truth: Path, model: Model, options: StreamOptions) -> T
     from vskd_training.streams.evaluate import TrueStream
 
     with ExitStack() as resources:
-        source = InputOption(str(samples)).open(
-            model.contract, waiting=lambda silent_s: None, note=lambda text: None, resources=resources
+        found = InputOption(str(samples), unit=options.unit, axes=options.axes).open(
+            model.contract, waiting=lambda silent_s: None, note=lambda text: None, resources=resources, trained_on=known
         )
-        chunks = list(source.chunks(rows=1024))
+        chunks = list(found.samples.chunks(rows=1024))
     time, xyz = np.concatenate([one.time for one in chunks]), np.concatenate([one.xyz for one in chunks])
     return TrueStream(
         samples.name, time, xyz, tuple(read_truth(truth)),
-        unit=options.unit, axes=options.axes, time_unit=source.time_unit,
+        unit=found.unit, axes=found.axes, time_unit=found.samples.time_unit,
     )  # fmt: skip

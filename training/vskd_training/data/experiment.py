@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from vskd.contract import Contract
 from vskd.errors import ConfigError, DataError
+from vskd.sources.layout import Described
 from vskd_training.data.labels import Sides, sides
 from vskd_training.data.protocols import SIDES, Split
 from vskd_training.data.sources import open_source
@@ -35,6 +36,7 @@ class Experiment:
     sides : who is on which side, and whose labels are known
     contract : what the student's window is
     root : folder that the recordings were read from; None where none was given
+    files : what the sensor's files are; None of a data set whose files `vskd run` does not read
     all_sides : of an experiment that is restricted to what a teacher sees: the sides of all recordings
     """
 
@@ -43,6 +45,7 @@ class Experiment:
     sides: Sides
     contract: Contract
     root: Path | None = None
+    files: Described | None = None
     all_sides: Sides | None = None
 
     @classmethod
@@ -57,8 +60,9 @@ class Experiment:
         cache : folder for prepared recordings
         progress : called with (recordings done, in all) while they are prepared
         """
-        made = cls.of(config, prepare(open_source(config.data, root), cache, progress=progress))
-        return replace(made, root=root and root.resolve())
+        source = open_source(config.data, root)
+        made = cls.of(config, prepare(source, cache, progress=progress))
+        return replace(made, root=root and root.resolve(), files=source.files)
 
     @classmethod
     def of(cls, config: Config, prepared: Prepared) -> Experiment:

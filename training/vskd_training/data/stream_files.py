@@ -24,7 +24,7 @@ def write_samples(path: Path, time_s: NDArray[np.float64], acceleration_g: NDArr
     DataError : the file cannot be written
     """
     rows = ((f"{t:.6f}", *(f"{value:.6f}" for value in xyz)) for t, xyz in zip(time_s, acceleration_g, strict=True))
-    _write_csv(path, ("time_s", "ax", "ay", "az"), rows)
+    _write_csv(path, ("time_s", "ax_g", "ay_g", "az_g"), rows)
 
 
 def write_truth(path: Path, spans: Sequence[Span]) -> None:

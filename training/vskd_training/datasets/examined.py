@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vskd.sources.layout import Described
 from vskd_training.datasets.copies import SPACING, CopyFinder, Shared
 from vskd_training.datasets.fingerprint import fingerprint
 from vskd_training.datasets.plausible import defects_of
@@ -36,6 +37,8 @@ class Examined:
         self.inner = inner
         self.name, self.view, self.labels = inner.name, inner.view, inner.labels
         self.placement, self.gravity = inner.placement, inner.gravity
+        #: Only one's own recordings are text that `vskd run` reads, too.
+        self.files: Described | None = getattr(inner, "files", None)
         self._found: dict[str, tuple[Defect, ...]] = {}
 
     def fingerprint(self) -> str:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vskd.commands.input_option import LAYOUT, InputOption
+from vskd.commands.input_option import LAYOUT, InputOption, trained_layout
 from vskd.commands.terminal import say
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from vskd.bundle import Bundle
-    from vskd.contract import Contract
     from vskd.sources.csv import Chunk
     from vskd_export.ports.page.broadcast import Broadcast
     from vskd_export.ports.page.server import PageServer
@@ -101,7 +100,7 @@ def serve(
         option.check_options()
     opened = Bundle.open(bundle)
     with ExitStack() as resources:
-        live, chunks = _live(option, opened.contract, resources) if source else (None, ())
+        live, chunks = _live(option, opened, resources) if source else (None, ())
         server = resources.enter_context(_server(opened, host, port, https, names, clips, live, _compiles(wasm)))
         if live:
             threading.Thread(target=live.run, args=[chunks], daemon=True).start()
@@ -122,7 +121,7 @@ def _compiles(wanted: bool | None) -> bool:
     return not missing and wanted is not False
 
 
-def _live(option: InputOption, contract: Contract, resources: ExitStack) -> tuple[Broadcast, Iterable[Chunk]]:
+def _live(option: InputOption, bundle: Bundle, resources: ExitStack) -> tuple[Broadcast, Iterable[Chunk]]:
     """The source, and its samples as they come; a recording at its own speed, once somebody listens."""
     from dataclasses import replace
 
@@ -130,11 +129,11 @@ def _live(option: InputOption, contract: Contract, resources: ExitStack) -> tupl
 
     option = option if option.is_live else replace(option, replay_speed=1.0)
     note = partial(say, err=True)
-    samples = option.open(contract, waiting=lambda _: None, note=note, resources=resources)
-    live = Broadcast(
-        unit=option.sample_unit, axes=option.sample_axes, time_unit=samples.time_unit, waits=not option.is_live
+    found = option.open(
+        bundle.contract, waiting=lambda _: None, note=note, resources=resources, trained_on=trained_layout(bundle)
     )
-    return live, option.chunks(samples)
+    live = Broadcast(unit=found.unit, axes=found.axes, time_unit=found.samples.time_unit, waits=not option.is_live)
+    return live, option.chunks(found.samples)
 
 
 def _server(

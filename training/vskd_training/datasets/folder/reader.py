@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vskd.closed import to_mapping
+from vskd.sources.layout import Described
 from vskd.stream import AxisMap, to_g
 from vskd_training.datasets.collector import Collector, refuse_implausible
 from vskd_training.datasets.files.sensor_csv import FEWEST_SAMPLES, SensorTable, read_sensor
@@ -82,6 +83,7 @@ class FolderSource:
         self.name, self.placement = description.name, description.placement
         self.labels = description.labels or tuple(sorted({row.label for row in table if row.label}))
         self.gravity: Gravity = "included" if description.gravity else "removed"
+        self.files = Described(description.layout, description.unit, description.axes, description.rate_hz)
         self._infos = _infos(table)
         self._collector = Collector()
         self._last: dict[tuple[Path, str], SensorTable] = {}
