@@ -187,6 +187,12 @@ def test_every_command_has_its_name_a_sentence_and_an_example(words):
     assert f"vskd {' '.join(words)}" in (command.epilog or "")
 
 
+def test_a_preset_is_found_without_a_clone_and_without_torch(vskd_command):
+    done = vskd_command("config", "show", "folder", "--short", absent=["torch", "scipy", "matplotlib"])
+    assert done.returncode == 0, done.stderr
+    assert '[data]\ndataset = "folder"\n' in done.stdout
+
+
 def test_help_works_on_a_watch(vskd_command):
     done = vskd_command("--help", absent=[*TRAINING_ENVIRONMENT, *ENGINES])
     assert done.returncode == 0, done.stderr

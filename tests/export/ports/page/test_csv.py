@@ -10,7 +10,7 @@ import pytest
 from export.ports.page.node import NEEDS_NODE, Node
 from vskd.commands.input_option import toml_values
 from vskd.sources.csv import SampleReader
-from vskd.sources.layout import described
+from vskd.sources.layout import described, of_first_line
 
 pytestmark = NEEDS_NODE
 
@@ -37,6 +37,8 @@ def shared(head: str, times: list[int]) -> str:
 #: Layout of ``--layout``, and a file.
 FILES = {
     "plain": ("", table("time_s,ax,ay,az")),
+    "states g": ("", table("note,time_s,ax_g,ay_g,az_g", "x,{0:.3f},{1:.3f},{2:.3f},{3:.3f}")),
+    "states m/s^2": ("", table("time_s,ax_ms2,ay_ms2,az_ms2", "{0:.3f},{1:.3f},{2:.3f},{3:.3f}")),
     "more columns": ("", "\ufeff" + table('hr,"az",ax,time_s,ay', '61,"{3:.3f}", {1:.3f},{0:.3f},{2:.3f}')),
     "whole ns": ("", shared("time_ns,ax,ay,az", [WHOLE_NS + 20_000_001 * row for row in range(30)])),
     "holes and damage": ("", table("time_s,ax,ay,az") + HOLES),
@@ -55,11 +57,12 @@ FILES = {
 def test_a_file_is_read_as_by_vskd_run(node: Node, name: str) -> None:
     layout, text = FILES[name]
     keys = dict(line.split("=", 1) for line in layout.splitlines())
-    reader = SampleReader.open(io.StringIO(text), name=name, layout=described([], toml_values(keys)).text)
+    said = described([], toml_values(keys)) if keys else of_first_line(text.partition("\n")[0], None)[0]
+    reader = SampleReader.open(io.StringIO(text), name=name, layout=said.text)
     chunks = list(reader.chunks(rows=1024))
     found = node("csv", text=text, layout=layout)
     assert isinstance(found, dict), found
-    assert (found["timeUnit"], found["bad"]) == (reader.time_unit, reader.bad.count)
+    assert (found.get("unit"), found["timeUnit"], found["bad"]) == (said.unit, reader.time_unit, reader.bad.count)
     time, xyz = np.concatenate([one.time for one in chunks]), np.concatenate([one.xyz for one in chunks])
     if time.dtype.kind == "i":
         assert [int(one) for one in found["time"]] == time.tolist()

@@ -1,16 +1,19 @@
-// A CSV of samples, by its layout: time_s (or time_ms, time_us, time_ns), ax, ay, az under a header where nothing else is said.
+// A CSV of samples, by its layout: time_s (or time_ms, time_us, time_ns), ax, ay, az under a header where nothing else is said;
+// ax_g, ay_g, az_g or ax_ms2, ay_ms2, az_ms2 state their unit.
 
 import { cellsOf, columnsOf, readLayout } from "./layout.js";
 
 const MOST_CHARACTERS = 200e6;
 const WAY_OUT = "Name the columns time_s,ax,ay,az, or describe the file in the sensor settings, under layout.";
 
-// {timeUnit, time, xyz, bad}; an Error whose message is a sentence where the text is none.
+// {unit, timeUnit, time, xyz, bad}, unit where the columns state it; an Error whose message is a sentence where the text is none.
 export function readCsv(text, described = "") {
   if (text.length > MOST_CHARACTERS) throw new Error("The file has more than 200 MB. Cut a part out of it.");
   const layout = readLayout(described);
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/).slice(layout.skip_lines);
   const rows = layout.comment ? lines.filter((line) => !line.trimStart().startsWith(layout.comment)) : lines;
+  const [end, unit] = described.trim() ? [] : stated(rows[0] ?? "");
+  if (unit) Object.assign(layout, { x: `ax${end}`, y: `ay${end}`, z: `az${end}` });
   const columns = found(layout, rows[0] ?? "");
   const [time, xyz] = [[], []];
   const spread = spreading(layout, columns);
@@ -29,7 +32,14 @@ export function readCsv(text, described = "") {
   if (time.length < bad || !time.length) throw new Error(`Of ${time.length + bad} lines ${bad} are no samples. ${WAY_OUT}`);
   const isBig = time.some((when) => typeof when === "bigint");
   const wholes = isBig ? time.map((when) => BigInt(typeof when === "bigint" ? when : Math.round(when))) : time;
-  return { timeUnit: columns.timeUnit, time: wholes, xyz, bad };
+  return { unit, timeUnit: columns.timeUnit, time: wholes, xyz, bad };
+}
+
+// The end of the axes' names that states their unit, and the unit.
+function stated(line) {
+  const cells = line.split(",").map((cell) => cell.trim());
+  const units = [["_g", "g"], ["_ms2", "m/s^2"]];
+  return units.find(([end]) => ["ax", "ay", "az"].every((axis) => cells.includes(axis + end))) ?? [];
 }
 
 function found(layout, line) {

@@ -46,9 +46,8 @@ export class Source {
 
   // speed: 1 as recorded, 0 at once.
   async playFile(file, { unit, axes, speed, layout }) {
-    const recording = readCsv(await file.text(), layout);
-    const { time, xyz, timeUnit, bad } = recording;
-    await this.begin({ unit, axes, timeUnit });
+    const { unit: stated, time, xyz, timeUnit, bad } = readCsv(await file.text(), layout);
+    await this.begin({ unit: stated ?? unit, axes, timeUnit });
     const run = this.run;
     this.state(`${file.name}: ${time.length} samples${bad ? `, ${bad} lines were none` : ""}`, true);
     const perMs = PER_SECOND[timeUnit] / 1000;
