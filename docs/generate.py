@@ -30,7 +30,7 @@ FOLDER = Path(__file__).resolve().parent
 MADE = "<!-- Made by `python docs/generate.py`; do not edit. -->\n"
 
 API = """
-# Python
+# Python interface
 
 What `import vskd` gives, and what comes out of it. `Place` is a file or folder: `str | os.PathLike[str]`.
 [Python](python.md) shows how the parts are used together.

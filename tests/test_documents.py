@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import importlib.util
 import inspect
 import re
@@ -17,12 +18,21 @@ import vskd
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+def loaded(script: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(script, DOCS / f"{script}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    return loaded("generate")
+
+
+@pytest.fixture(scope="module")
+def execute() -> ModuleType:
+    return loaded("execute")
 
 
 def test_the_made_pages_are_up_to_date(generate):
@@ -68,18 +78,67 @@ def test_a_docstring_becomes_a_list(generate):
 
 
 def calls(page: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Every call of a public name in a page's Python: the name, and the call."""
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
+    """Every call of a public name in a page's or program's Python: the name, and the call."""
+    text = page.read_text(encoding="utf-8")
+    blocks = [text] if page.suffix == ".py" else re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    for block in blocks:
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("vskd."):
                 yield ast.unparse(node.func), node
 
 
-def test_calls_on_the_page_of_python_fit():
-    found = list(calls(DOCS / "python.md"))
-    assert {name for name, _ in found} == {"vskd.train", "vskd.evaluate", "vskd.export", "vskd.Classifier.open"}
+def fitting(page: Path) -> set[str]:
+    """The public names that it calls, each with arguments that they take."""
+    found = list(calls(page))
     for name, call in found:
         function = vskd
         for part in name.split(".")[1:]:
             function = getattr(function, part)
         inspect.signature(function).bind(*call.args, **{word.arg: word.value for word in call.keywords})
+    return {name for name, _ in found}
+
+
+def test_calls_on_the_page_of_python_fit():
+    expected = {"vskd.train", "vskd.evaluate", "vskd.export", "vskd.Classifier.open"}
+    assert fitting(DOCS / "python.md") == expected
+
+
+def test_a_program_becomes_an_executed_notebook(execute):
+    text = """# %% [markdown]
+# # Title
+#
+# Words.
+
+# %%
+from matplotlib import pyplot as plt
+
+two = 2
+print("one")
+two * 21
+
+# %%
+plt.plot([0, 1])
+None
+"""
+    notebook = execute.executed(text)
+    words, first, second = notebook["cells"]
+    assert "".join(words["source"]) == "# Title\n\nWords."
+    assert first["source"][0] == "from matplotlib import pyplot as plt\n"
+    printed, value = first["outputs"]
+    assert (printed["text"], value["data"]["text/plain"]) == (["one\n"], ["42"])
+    (figure,) = second["outputs"]
+    assert base64.b64decode(figure["data"]["image/png"][0]).startswith(b"\x89PNG")
+    assert [cell.get("execution_count") for cell in notebook["cells"]] == [None, 1, 2]
+    with pytest.raises(ZeroDivisionError):
+        execute.executed("# %%\n1 / 0\n")
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(execute):
+    cells = execute.executed(execute.SOURCE.read_text(encoding="utf-8"))["cells"]
+    kinds = {output["output_type"] for cell in cells for output in cell.get("outputs", ())}
+    assert kinds == {"stream", "execute_result", "display_data"}
+
+
+def test_calls_of_the_notebook_fit(execute):
+    assert fitting(execute.SOURCE) == {"vskd.train", "vskd.evaluate", "vskd.export", "vskd.Classifier.open"}
