@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -9,12 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vskd_training.evaluation.metrics import Confusion
-from vskd_training.study.page import _confusion, page
+from vskd_training.study.page import _apart, _confusion, page
 from vskd_training.study.plan import Study
 from vskd_training.study.report import report_study
 from vskd_training.study.result import summarise
+
+
+@given(st.lists(st.tuples(st.sampled_from([6.0, 30.0, 50.0, 94.0]), st.floats(6, 94)), max_size=12))
+def test_no_mark_hides_another_and_none_leaves_the_plot(places: list[tuple[float, float]]) -> None:
+    shown = _apart(places)
+    assert [height for _, height in shown] == [height for _, height in places]
+    assert all(0 <= x <= 100 for x, _ in shown)
+    pairs = list(itertools.combinations(shown, 2))
+    assert all(abs(one[0] - other[0]) >= 7 - 1e-9 or abs(one[1] - other[1]) >= 9 for one, other in pairs)
 
 
 def test_the_page_shows_every_arm_difference_and_class(study: Study, finished: Path) -> None:

@@ -55,7 +55,7 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Folder for the JSON and the plots; other files in it stay.",
+    help="Folder for the page, the JSON and the plots; other files in it stay.",
 )
 @ROOT
 @CACHE

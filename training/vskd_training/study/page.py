@@ -6,6 +6,7 @@ no date in it, so equal studies give equal pages.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from vskd_training.study.statistics import Comparison
 from vskd_training.study.tables import comparison_cells, failed_lines, how_compared, item_cells, unfinished_lines
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
+#: Size of a mark in the plot of costs on a phone, percent of its width and height.
+_MARK = (7.0, 9.0)
 
 
 def page(study: Study, result: StudyResult, out: Path) -> bytes:
@@ -90,16 +93,32 @@ def _costs(result: StudyResult) -> Iterator[dict[str, Any]]:
         return
     logs = [math.log10(max(1, cost["macs"])) for *_, cost in known]
     accuracies = [scores.accuracy for _, _, scores, _ in known]
-    for (number, name, scores, cost), log in zip(known, logs, strict=True):
+    places = _apart(
+        [(_spread(log, logs), _spread(gain, accuracies)) for log, gain in zip(logs, accuracies, strict=True)]
+    )
+    for (number, name, scores, cost), (x, y) in zip(known, places, strict=True):
         yield {
             "number": number,
             "name": name,
             "mmac": f"{cost['macs'] / 1e6:.2f}",
             "parameters": f"{cost['parameters']:,}",
             "accuracy": f"{scores.accuracy:.3f}",
-            "x": _spread(log, logs),
-            "y": _spread(scores.accuracy, accuracies),
+            "x": x,
+            "y": y,
         }
+
+
+def _apart(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Marks that would hide another one, percent of width and height, beside it; towards the middle of the plot."""
+    found: list[tuple[float, float]] = []
+    for x, y in places:
+        beside = (round(x + number * (_MARK[0] if x <= 50 else -_MARK[0]), 2) for number in itertools.count())
+        found.append((next(place for place in beside if _is_free(place, y, found)), y))
+    return found
+
+
+def _is_free(x: float, y: float, taken: Sequence[tuple[float, float]]) -> bool:
+    return all(abs(x - other) >= _MARK[0] or abs(y - height) >= _MARK[1] for other, height in taken)
 
 
 def _spread(value: float, values: Sequence[float]) -> float:
