@@ -6,6 +6,7 @@ import ast
 import base64
 import importlib.util
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,16 @@ None
     assert [cell.get("execution_count") for cell in notebook["cells"]] == [None, 1, 2]
     with pytest.raises(ZeroDivisionError):
         execute.executed("# %%\n1 / 0\n")
+
+
+def test_the_notebook_is_of_this_program_and_executed(execute):
+    notebook = json.loads(execute.NOTEBOOK.read_text(encoding="utf-8"))
+    sources = [cell["source"] for cell in execute.cells(execute.SOURCE.read_text(encoding="utf-8"))]
+    assert [cell["source"] for cell in notebook["cells"]] == sources, "python docs/execute.py executes it anew"
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    kinds = {output["output_type"] for cell in code for output in cell["outputs"]}
+    assert kinds == {"stream", "execute_result", "display_data"}
 
 
 @pytest.mark.slow
