@@ -60,7 +60,7 @@ def draw_timeline(events: Sequence[Span], spans: Sequence[Span], out: Path) -> S
     found = score(events, spans)
     axes.set_title(str(found))
     axes.set_xlabel("time at which the window ends, s")
-    axes.legend(loc="upper right")
+    figure.legend(loc="outside lower right", ncols=2)
     figure.savefig(out, dpi=110)
     plt.close(figure)
     return found
