@@ -20,7 +20,10 @@ def bundle() -> None:
 @_BUNDLE
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="File to write.  [default: BUNDLE.zip]")
 def pack(bundle: Path, out: Path | None) -> None:
-    """Write a bundle as one file, after checking every hash; the same bundle gives the same bytes."""
+    """Write a bundle as one file, after checking every hash.
+
+    The same bundle gives the same bytes.
+    """
     from vskd.bundle import Bundle
     from vskd.transport.archive import pack
 
@@ -33,7 +36,10 @@ def pack(bundle: Path, out: Path | None) -> None:
 @click.argument("packed", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder to make.  [default: as packed]")
 def unpack(packed: Path, out: Path | None) -> None:
-    """Write the bundle that a packed file holds, after checking every hash."""
+    """Write the bundle that a packed file holds.
+
+    Every hash is checked first.
+    """
     from vskd.transport.archive import unpack
 
     say(f"bundle: {unpack(packed, out)}", err=True)
@@ -43,7 +49,10 @@ def unpack(packed: Path, out: Path | None) -> None:
 @_BUNDLE
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="Private elliptic key in PEM, no password.")
 def sign(bundle: Path, key: Path) -> None:
-    """Sign every file of a bundle by the package model-signing; `vskd verify --key` checks it."""
+    """Sign every file of a bundle.
+
+    The package model-signing does it; `vskd verify --key` checks it.
+    """
     from vskd.bundle import Bundle
     from vskd.transport.signature import sign
 

@@ -34,7 +34,9 @@ Truth = Sequence[tuple[float, float, str]]
     "installed, else vskd's own]")  # fmt: skip
 @JSON
 def demo(name: str, engine: str | None, as_json: bool) -> None:
-    """Replay a recording through a model that comes with vskd: no training, no torch, ten seconds.
+    """Try a model that comes with vskd, in ten seconds.
+
+    A recording is replayed through it: no training, no torch.
 
     `shoulder` is a real smartwatch (seven exercises), `synthetic` a generated wrist (twelve activities).
     """

@@ -62,7 +62,7 @@ def test_check_prints_counts(vskd: Command) -> None:
 
 
 MISTAKES = [
-    (("train", "student", "--config", "missing.toml", "--out", "x"), 1, "cannot read the config missing.toml"),
+    (("train", "student", "--config", "missing.toml", "--out", "x"), 1, "no preset, file or run 'missing.toml'"),
     (("train", "student", "--set", "gaf.sise=1", "--out", "x"), 1, "Did you mean 'size'?"),
     (("train", "student", "--set", "data.protocol=cross-subjekt", "--out", "x"), 1, "Did you mean 'cross-subject'?"),
     (("train", "student", "--set", "data.dataset=utd-mhda", "--out", "x"), 1, "Did you mean 'utd-mhad'?"),

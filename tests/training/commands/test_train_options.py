@@ -94,11 +94,6 @@ def test_what_cannot_be_trained_leaves_no_folder(vskd: Command, words: Words, tm
     assert "'joints' does not take the view 'rendered'" in done.err
 
 
-def test_a_cache_that_is_there_shows_no_bar(vskd: Command, words: Words, tmp_path: Path) -> None:
-    assert vskd(*words, "--out", tmp_path / "one").err.count("prepare recordings") == 1
-    assert "prepare recordings" not in vskd(*words, "--out", tmp_path / "two").err
-
-
 def test_the_processes_that_meet_are_those_that_train(
     vskd: Command, words: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

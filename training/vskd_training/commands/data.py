@@ -107,7 +107,9 @@ def init(folder: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--out", type=_FILE, default=None, help="File to write.  [default: croissant.json in the folder]")
 def croissant(folder: Path, out: Path | None) -> None:
-    """Describe a folder of recordings for machines, in Croissant 1.1: every file with its hash, every clip.
+    """Describe a folder of recordings in Croissant 1.1.
+
+    Programs read it: every file with its hash, every clip.
 
     Title, description, licence, url, citation, version and published come from [about] of dataset.toml.
     """
