@@ -7,6 +7,7 @@
 
 # %%
 import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -59,7 +60,7 @@ bundle
 
 # %%
 words = ["--config", "notebook/run", "--subject", "2", "--out", "notebook/day.csv", "--truth", "notebook/truth.csv"]
-subprocess.run(["vskd", "data", "stream", *words], check=True)
+subprocess.run([sys.executable, "-m", "vskd", "data", "stream", *words], check=True)
 day = np.loadtxt("notebook/day.csv", delimiter=",", skiprows=1)
 time_s, xyz = day[:, 0], day[:, 1:]
 
