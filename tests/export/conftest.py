@@ -13,6 +13,7 @@ import torch
 
 from vskd.bundle import Bundle
 from vskd.contract import Contract, DecisionSpec, GafSpec, WindowSpec
+from vskd.sources.layout import Described
 from vskd_export import build
 from vskd_export.build import export_bundle
 from vskd_export.convert.graph import frozen_copy
@@ -66,6 +67,10 @@ class Trained:
     held_out: WindowSet
 
 
+#: What the files were that the recordings came from.
+FILES = Described(unit="g")
+
+
 def request_for(trained: Trained, out: Path, **changes: object) -> ExportRequest:
     """A request to export it; ``changes`` are fields of ``ExportRequest``."""
     request = ExportRequest(
@@ -75,6 +80,7 @@ def request_for(trained: Trained, out: Path, **changes: object) -> ExportRequest
         held_out=trained.held_out,
         provenance={"run": "test"},
         out=out,
+        files=FILES,
     )
     return dataclasses.replace(request, **changes)
 

@@ -32,7 +32,7 @@ from vskd_training.models.student import gaf_resnet
 from vskd_training.runs.run import Run, finish_run
 from vskd_training.settings import Config, DataConfig, StudentConfig
 
-from .conftest import LABELS, Trained, synthetic_windows
+from .conftest import FILES, LABELS, Trained, synthetic_windows
 
 
 def make_run(folder: Path, contract: Contract, *, width: float = 0.125, trained_on: tuple[str, ...] = ()) -> Path:
@@ -89,7 +89,7 @@ def experiment_of(tables: dict[str, SimpleNamespace], split: SimpleNamespace, co
         setattr(split, side, [])
     return SimpleNamespace(
         windows=tables.__getitem__, split=split, contract=contract, prepared=SimpleNamespace(infos=infos),
-        sides=SimpleNamespace(unlabelled=()), files=None,
+        sides=SimpleNamespace(unlabelled=()), files=FILES,
     )  # fmt: skip
 
 
@@ -159,6 +159,7 @@ def test_a_run_on_everybody_is_judged_on_recordings_that_were_not_calibrated_on(
     (request,) = requests
     assert request.seen_in_training
     assert not request.leaky
+    assert request.files == FILES
     calibration, judged = ({recordings[one] for one in part.ids} for part in (request.calibration, request.held_out))
     assert not calibration & judged
     assert calibration | judged == set(recordings.values())

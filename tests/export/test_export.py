@@ -25,6 +25,7 @@ import vskd
 from vskd.bundle import Bundle, write_bundle
 from vskd.checks.golden import cosines, golden_to_bytes, read_golden
 from vskd.checks.selftest import selftest
+from vskd.commands.input_option import trained_layout
 from vskd.commands.inspect import inspect
 from vskd.commands.verify import verify
 from vskd.errors import BundleError, DataError, GateError, MissingExtraError, VskdError
@@ -42,7 +43,7 @@ from vskd_export.quantize.onnx import encoder_nodes
 from vskd_export.quantize.recipes import MODELS
 from vskd_export.subprocesses import call_in_subprocess
 
-from .conftest import Trained, request_for, silent, synthetic_windows
+from .conftest import FILES, Trained, request_for, silent, synthetic_windows
 
 FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE = (model.file for model in MODELS)
 
@@ -52,11 +53,13 @@ def test_the_bundle_holds_what_it_says_and_passes_its_own_check(bundle: Bundle, 
     assert bundle.contract == trained.contract
     assert bundle.models == tuple(dataclasses.replace(model, embedding_size=300) for model in MODELS)
     assert set(bundle.files) == {
+        "layout.toml",
         "contract.json", "golden/vectors.npz", "report.json", "report.html", "model_data.h", "model_data.c",
         "README.md", "bom.cdx.json",
         "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv",
         FLOAT_ONNX, INTEGER_ONNX, FLOAT_TFLITE, INTEGER_TFLITE,
     }  # fmt: skip
+    assert trained_layout(bundle) == FILES
 
 
 def test_a_contract_from_before_raw_students_opens_and_verifies(bundle: Bundle, tmp_path: Path) -> None:
@@ -374,6 +377,7 @@ def test_a_small_bundle_holds_the_int8_tflite_alone_and_is_sound(
     small = Bundle.open(report.path)
     assert [model.file for model in small.models] == [INTEGER_TFLITE]
     assert set(small.files) == {
+        "layout.toml",
         "contract.json", "golden/vectors.npz", "report.json", "README.md", "bom.cdx.json", "LICENCE.data.txt",
         "golden/events.json", "golden/stream.csv", "golden/stream_turned.csv", INTEGER_TFLITE,
     }  # fmt: skip

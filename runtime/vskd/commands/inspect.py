@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from vskd.commands.input_option import trained_layout
 from vskd.commands.terminal import say
 
 
@@ -31,6 +32,8 @@ def inspect(bundle: Path, as_json: bool) -> None:
         say(f"{'DEGRADED':12} {sentence}")
     for subject, sentence in contract_in_words(opened.contract):
         say(f"{subject:12} {sentence}")
+    if known := trained_layout(opened):
+        say(f"{'files':12} {known.words}, where neither an option nor their header says otherwise (layout.toml)")
     for model in content["models"]:
         say("")
         _show_model(model)

@@ -43,6 +43,7 @@ Separator = Literal[",", ";", "tab", "blanks"]
 TIME_COLUMNS: Mapping[str, TimeUnit] = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
 AXES = ("ax", "ay", "az")
 
+_WAY_OUT = "--unit and --layout say otherwise"
 #: Ends of the axes' names that state a unit.
 _STATED: Mapping[str, Unit | None] = {"_g": "g", "_ms2": "m/s^2", "": None}
 
@@ -173,6 +174,12 @@ class Described:
         """The layout with the stated rate."""
         return with_rate(self.layout, self.rate_hz)
 
+    @property
+    def words(self) -> str:
+        """Unit and axes, as ``m/s^2, axes -y,x,z``."""
+        axes = f", axes {self.axes.map}" if self.axes not in (None, AxisNames()) else ""
+        return f"{self.unit or 'g'}{axes}"
+
     def as_toml(self) -> str:
         """The part of a ``dataset.toml`` that says it, without keys that have their default."""
         changed = {key: value for key, value in to_mapping(self).items() if value != _NOTHING_SAID[key]}
@@ -206,18 +213,13 @@ def of_first_line(line: str, trained_on: Described | None) -> tuple[Described, s
     own = _own_columns(line)
     if trained_on is None:
         return own or Described(), ""
-    trained = trained_on.unit or "g"
     if own is None or (own.unit is None and _has_columns(line, trained_on.text)):
-        axes = f", axes {trained_on.axes.map}" if trained_on.axes not in (None, AxisNames()) else ""
-        return trained_on, f"read as what the model was trained on: {trained}{axes}; --unit and --layout say otherwise"
+        return trained_on, f"read as what the model was trained on: {trained_on.words}; {_WAY_OUT}"
     if own.unit is None:
-        return (
-            own,
-            "read in g: its columns are not those that the model was trained on; --unit, --layout say otherwise",
-        )
-    if own.unit == trained:
+        return own, f"read in g: its columns are not those that the model was trained on; {_WAY_OUT}"
+    if own.unit == (trained_on.unit or "g"):
         return own, ""
-    return own, f"read in {own.unit}, as its columns say; the model was trained on files in {trained}"
+    return own, f"read in {own.unit}, as its columns say; the model was trained on files in {trained_on.words}"
 
 
 def _own_columns(line: str) -> Described | None:

@@ -119,6 +119,7 @@ def test_a_bundle_reads_files_like_those_that_it_was_trained_on(command, bundle,
     in_g = command("run", known, "--input", recording(tmp_path, rows(), "time_s,ax_g,ay_g,az_g"))
     assert {event["label"] for event in in_g.events} == {"z up"}
     assert "read in g, as its columns say; the model was trained on files in m/s^2" in in_g.err
+    assert "\nfiles        m/s^2, axes y,z,x, where neither" in command("inspect", known).out
     wrong = command("run", known, "--input", own, "--unit", "g")
     assert (wrong.code, "It looks like m/s^2" in wrong.err, "read as" in wrong.err) == (1, True, False)
 
