@@ -186,7 +186,7 @@ def compare_images(golden: Golden, contract: Contract) -> tuple[str, str]:
     worst = int(difference.argmax())
     largest, window = float(difference[worst]), golden.names[worst]
     limit = encoder_tolerance(contract)
-    found = f"{len(golden)} windows encoded in numpy, largest difference {largest:.1e} ({window})"
+    found = f"{len(golden)} windows encoded in numpy, at most {largest:.1e} from export's ({window})"
     if limit is None or largest <= limit:
         return found, ""
     return found, f"the encoder's output for window {window!r} differs by {largest:.1e}, above {limit:.0e}"

@@ -242,7 +242,7 @@ def compare_events(
         difference, problem = compare(contract, entry, each.case, golden_events(events), health)
         count, largest = count + len(events), max(largest, difference)
         problems += [f"{each.case.name}: {problem}"] if problem else []
-    return f"{count} events, largest difference {largest:.1e} of a probability", "".join(problems[:1])
+    return f"{count} events, probabilities at most {largest:.1e} from those at export", "".join(problems[:1])
 
 
 def compare(
