@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -31,6 +32,7 @@ from vskd.manifest import (
     read_manifest,
 )
 from vskd.model_contract import contract_problem
+from vskd.untrusted.text import shown
 from vskd.writing import disk_errors, recover, refuse_replacing, write_folder
 
 __all__ = ["Bundle", "FileEntry", "GraphEntry", "ModelEntry", "refuse_existing", "write_bundle"]
@@ -107,9 +109,24 @@ class Bundle:
         return cls(folder, contract, manifest)
 
     @property
+    def name(self) -> str:
+        """Of the folder, as it may be shown and written anywhere."""
+        return shown(self.path.resolve().name)
+
+    @property
     def is_signed(self) -> bool:
         """Whether a signature lies there; ``vskd.transport.signature`` says whose, and whether it holds."""
         return (self.path / SIGNATURE).is_file()
+
+    def refuse_within(self, place: Path) -> None:
+        """Refuse a place to write to that lies in the bundle: with one more file it could not be opened any more.
+
+        Raises
+        ------
+        BundleError
+        """
+        if Path(os.path.realpath(place)).is_relative_to(os.path.realpath(self.path)):
+            raise BundleError(f"{place} lies in the bundle {self.path}", hint="Give a place outside of it")
 
     def check(self) -> None:
         """Check the hash of every file, and that nothing else is there.

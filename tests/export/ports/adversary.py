@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 AXES = ("x,y,z", "-y,x,z", "z,-x,-y", "-x,-y,-z")
 MOTIONS = ("rest", "moves", "noise", "circles", "zeros", "frozen", "saturated", "clipped", "copied", "dead", "coarse")
 MOTIONS += ("huge", "weak", "doubled", "light")
-TROUBLES = ("gap", "reset", "swap", "late", "wild", "repeat", "loss", "packets", "not finite", "small step back")
+TROUBLES = ("gap", "reset", "swap", "late", "wild", "repeat", "loss", "packets", "not finite", "stuck")
+TROUBLES += ("small step back",)
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -104,8 +105,9 @@ def _troubled(kind: str, times: Floats, xyz: Floats, generator: np.random.Genera
     elif kind == "wild":
         times = times.copy()
         times[at : at + int(generator.integers(1, 7))] += generator.choice([-1, 1]) * far_s * generator.uniform(1, 50)
-    elif kind == "repeat":
-        order = np.sort(np.concatenate([order, order[at : at + some]]))
+    elif kind in ("repeat", "stuck"):  # stuck: the clock, for more samples than are held
+        again = order[at : at + some] if kind == "repeat" else np.full(300, at)
+        order = np.sort(np.concatenate([order, again]))
     elif kind == "loss":
         order = np.delete(order, slice(at, at + some // 4 + 1))
     elif kind == "swap":

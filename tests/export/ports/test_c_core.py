@@ -71,7 +71,7 @@ CONTRACTS = {
         resampling=ResamplingSpec(max_gap_s=0.5),
         decision=DecisionSpec(no_signal_after_s=0.5, still_below_g=0.3),
     ),
-    "not judged": _with(resampling=ResamplingSpec(), signal=None, decision=DecisionSpec()),
+    "not judged": _with(resampling=ResamplingSpec(max_gap_s=10.0), signal=None, decision=DecisionSpec()),
     "not judged, in order": _with(WindowSpec(samples=16, hop_samples=3, rate_hz=20.0), signal=None),
     "without gravity": _with(sensor=SensorSpec(gravity="removed", range_g=4.0)),
     "nearest": _with(examples=ExamplesSpec("nearest", WEIGHTS)),

@@ -7,7 +7,6 @@ import math
 import shutil
 import subprocess
 from collections.abc import Callable
-from fractions import Fraction
 
 import pytest
 from hypothesis import example, given
@@ -77,6 +76,4 @@ def test_a_time_is_the_quotient_of_the_integers_rounded_once(
     numbers: ctypes.CDLL, difference: int, per_second: int
 ) -> None:
     found = numbers.quotient_of(ctypes.c_uint64(difference), ctypes.c_uint32(per_second))
-    if per_second > 1000 or difference < 2**62:
-        assert found == difference / per_second
-    assert abs(Fraction(found) - Fraction(difference, per_second)) <= 2 * Fraction(math.ulp(found))
+    assert found == difference / per_second

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -21,10 +23,12 @@ from vskd_export.ports.c import replay
 from vskd_export.ports.c.command import port
 from vskd_export.ports.c.measure import BOARDS, TOOLS, OnBoard, measure
 from vskd_export.ports.c.port import Port, macs, port_of
+from vskd_export.ports.page.command import page, serve
 from vskd_export.ports.planned import Planned, integer_model
 from vskd_export.ports.ported import Ported, counted
 from vskd_export.ports.programs import missing
 from vskd_export.ports.report import port_tables
+from vskd_export.ports.watch.command import watch
 
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
 NEEDS_CMAKE = pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("cc")), reason="there is no cmake or cc")
@@ -130,6 +134,25 @@ def test_a_folder_that_is_there_is_kept(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(BundleError, match=r"exists and is no port; it is not replaced"):
         port.main([str(bundle.path), "--out", str(tmp_path), "--overwrite"], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("refusing", "option"), [(port, "--out"), (page, "--out"), (watch, "--out"), (serve, "--clips")]
+)
+def test_nothing_is_written_into_the_bundle(bundle: Bundle, refusing: click.Command, option: str) -> None:
+    for place in (bundle.path / "made", bundle.path):
+        with pytest.raises(BundleError, match=r"lies in the bundle .*Give a place outside of it"):
+            refusing.main([str(bundle.path), option, str(place)], standalone_mode=False)
+    Bundle.open(bundle.path)
+
+
+def test_a_bundle_may_have_any_name(bundle: Bundle, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b'not \xff UTF-8, two\nlines, "${x}`\\*')
+    shutil.copytree(bundle.path, odd)
+    for making, options in ((port, []), (page, ["--no-wasm"]), (watch, ["--examples", "0"])):
+        out = tmp_path / str(making.name)
+        making.main([str(odd), "--out", str(out), *options], standalone_mode=False)
+        assert (out / "README.md").is_file() != (making is page)
 
 
 def test_more_examples_than_a_core_holds_are_refused(bundle: Bundle) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,15 +39,18 @@ def port(bundle: Path, out: Path, overwrite: bool, examples: int, measure: bool)
     from vskd.writing import disk_errors, refuse_replacing, write_folder
     from vskd_export.ports.c.port import port_of, table_bytes
 
+    opened = Bundle.open(bundle)
+    opened.refuse_within(out)
     refuse_replacing(out, mark="vskd_core.h", what="port", kind=BundleError, overwrite=overwrite)
-    made = port_of(Bundle.open(bundle), examples=examples)
+    made = port_of(opened, examples=examples)
     with disk_errors(out, BundleError, hint="Make room, or give another --out"):
         write_folder(out, {name: text.encode() for name, text in made.files.items()}, replace=overwrite)
     say(f"{out}: {made.model} in C; {table_bytes(made.plan) / 1000:.1f} kB of tables, arena {made.arena.size} bytes")
     if measure:
         _measure(made)
-    say(f"Next: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build; then ")
-    say(f"{out}/README.md")
+    folder, build = shlex.quote(str(out)), shlex.quote(str(out / "build"))
+    say(f"Next: cmake -S {folder} -B {build} && cmake --build {build} && ctest --test-dir {build}")
+    say(f"Then: {out / 'README.md'}")
 
 
 def _measure(made: Port) -> None:

@@ -100,13 +100,20 @@ static bool count_sample(vskd_state *state, bool has_time, const float reading[3
 /* A difference of two times in the stream's unit, s: the quotient of the integers, rounded once. */
 static double quotient(uint64_t difference, uint32_t per_second)
 {
-    const uint64_t whole = difference / per_second;
-    const uint64_t rest = difference % per_second;
+    uint64_t digits = difference / per_second;
+    uint64_t rest = difference % per_second;
+    double digit = 1.0; /* what the last of them stands for */
 
     if (difference <= 0x20000000000000u) { /* 2^53: it is exact */
         return (double)difference / (double)per_second;
     }
-    return (double)whole + ((double)rest / (double)per_second);
+    while (digits < 0x2000000000000000u) { /* 2^61: more binary digits than a double holds */
+        rest *= 2u;
+        digits = (digits * 2u) + ((rest >= per_second) ? 1u : 0u);
+        rest -= (rest >= per_second) ? per_second : 0u;
+        digit *= 0.5;
+    }
+    return (double)(digits | ((rest > 0u) ? 1u : 0u)) * digit;
 }
 
 vskd_status vskd_push(vskd_state *state, int64_t time, float x, float y, float z)

@@ -1,5 +1,5 @@
 /* An example: samples from standard input, a line of "seconds x y z" each (g), events on standard output. On a device the
- * loop is the sensor's interrupt or its FIFO, with vskd_push and the sensor's own integer clock.
+ * loop is a task that empties the sensor's FIFO, with vskd_push and the sensor's own integer clock.
  */
 #include <stdio.h>
 

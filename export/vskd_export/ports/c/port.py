@@ -61,7 +61,7 @@ def port_of(bundle: Bundle, *, examples: int = 0) -> Port:
     model = planned(bundle)
     rules_of(model.contract, examples=examples)  # what no core can hold is refused before anything is replayed
     windows, replays = bundle_golden(bundle, model.plan)
-    return make_port(model, windows, replays, name=bundle.path.name, examples=examples)
+    return make_port(model, windows, replays, name=bundle.name, examples=examples)
 
 
 def core_files(model: Planned, arena: Arena, *, examples: int = 0) -> dict[str, str]:

@@ -230,8 +230,10 @@ static void process(vskd_state *state, double now_s, const double xyz[3], bool s
     if (starts) {
         count_gap(state, now_s);
         start_segment(state, now_s, xyz, filters);
-    } else {
+    } else if (now_s > state->stream.last_s) {
         follow(state, now_s, xyz);
+    } else {
+        /* nothing: the clock stood still for longer than samples are held */
     }
 }
 

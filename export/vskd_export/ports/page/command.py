@@ -47,8 +47,10 @@ def page(bundle: Path, out: Path, overwrite: bool, wasm: bool | None) -> None:
     from vskd_export.ports.page.files import WORKER, page_files
     from vskd_export.ports.page.model import model_of
 
+    opened = Bundle.open(bundle)
+    opened.refuse_within(out)
     refuse_replacing(out, mark=WORKER, what="page", kind=BundleError, overwrite=overwrite)
-    files = page_files(model_of(Bundle.open(bundle), compiles=_compiles(wasm)))
+    files = page_files(model_of(opened, compiles=_compiles(wasm)))
     with disk_errors(out, BundleError, hint="Nothing was left behind"):
         write_folder(out, files, replace=overwrite)
     say(f"page: {out}, {len(files)} files, {sum(map(len, files.values())) / 1e6:.2f} MB")
@@ -99,6 +101,8 @@ def serve(
     if source:
         option.check_options()
     opened = Bundle.open(bundle)
+    if clips:
+        opened.refuse_within(clips)
     with ExitStack() as resources:
         live, chunks = _live(option, opened, resources) if source else (None, ())
         server = resources.enter_context(_server(opened, host, port, https, names, clips, live, _compiles(wasm)))

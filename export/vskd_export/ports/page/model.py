@@ -68,7 +68,7 @@ def model_of(bundle: Bundle, *, served: Mapping[str, Any] | None = None, compile
     header, arrays = plan_file(model.plan)
     wasm = compiled(model) if compiles else None
     page = {
-        "name": bundle.path.resolve().name.removesuffix(".bundle"),
+        "name": bundle.name.removesuffix(".bundle"),
         "model": model.file,
         "bundle_sha256": bundle.sha256(),
         "contract_sha256": bundle.files[CONTRACT].sha256,

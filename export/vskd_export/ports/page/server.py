@@ -160,7 +160,7 @@ class PageHandler(BaseHTTPRequestHandler):
         name, _, query = self.path.partition("?")
         if self._is_foreign():
             return
-        if name == "/live" and self.server.offer.live is not None:
+        if name == "/live" and self.command == "GET" and self.server.offer.live is not None:
             if self._has_token(query.removeprefix("token=")):
                 self._listen(self.server.offer.live)
             return

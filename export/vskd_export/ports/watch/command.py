@@ -29,8 +29,10 @@ def watch(bundle: Path, out: Path, overwrite: bool, examples: int | None) -> Non
     from vskd.bundle import Bundle
     from vskd_export.ports.watch.project import project_of, refuse_existing, write_project
 
+    opened = Bundle.open(bundle)
+    opened.refuse_within(out)
     refuse_existing(out, overwrite=overwrite)
-    project = project_of(Bundle.open(bundle), examples=examples)
+    project = project_of(opened, examples=examples)
     write_project(project, out, overwrite=overwrite)
     size = sum(map(len, project.files.values()))
     say(f"{out}: {len(project.files)} files, {size / 1e6:.1f} MB, with the network of {project.model}")

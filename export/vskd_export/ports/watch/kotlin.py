@@ -57,7 +57,7 @@ def wrist_kt(rules: Rules, *, name: str) -> str:
 def about_kt(bundle: Bundle, model: str) -> str:
     """What the app says of its bundle; ``model`` is the file whose network it runs."""
     values = {
-        "BUNDLE": bundle.path.name, "SHA256": bundle.sha256(), "MODEL": model,
+        "BUNDLE": bundle.name, "SHA256": bundle.sha256(), "MODEL": model,
         "CONTRACT_SHA256": bundle.files[CONTRACT].sha256,
         "TRAINED_ON": bundle.contract.trained_on, "PLACEMENT": bundle.contract.sensor.placement,
     }  # fmt: skip

@@ -79,7 +79,7 @@ def project_of(bundle: Bundle, *, examples: int | None = None) -> Project:
 def _template(bundle: Bundle) -> dict[str, bytes]:
     paths = [path for path in sorted(TEMPLATE.rglob("*")) if path.is_file()]
     files = {path.relative_to(TEMPLATE).as_posix(): path.read_bytes() for path in paths}
-    readme = files.pop("README.md").replace(b"@BUNDLE@", bundle.path.name.encode())
+    readme = files.pop("README.md").replace(b"@BUNDLE@", bundle.name.encode())
     return {"README.md": readme, **{_RENAMED.get(name, name): content for name, content in files.items()}}
 
 

@@ -252,6 +252,23 @@ def test_a_silence_is_an_event_once_and_a_batch_is_not_silent(node):
     assert [event.label for event in events].count("no signal") == 1
 
 
+@pytest.mark.parametrize("time_unit", ["ms", "us", "ns"])
+def test_a_clock_may_jump_by_all_that_an_integer_holds(node, time_unit):
+    time, xyz = wrist(4.0)
+    per_second = PER_SECOND[time_unit]
+    for far in (2**62 + 12345, 2**63 - 1 - 300 * per_second, -(2**63) + 300 * per_second):
+        times = [round(when * per_second) + (far if row >= 20 else 0) for row, when in enumerate(time)]
+        same(node, contracts()["as they come"], times, xyz, options={"time_unit": time_unit})
+
+
+@pytest.mark.parametrize("name", ["ordered", "filtered"])
+@pytest.mark.parametrize("far_s", [0.0, 1e20])
+def test_a_clock_that_stands_still_for_longer_than_samples_are_held_gives_nothing(node, name, far_s):
+    time, xyz = wrist(18.0, rate_hz=100.0)
+    stuck_s = [when if row < 700 or row > 1200 else time[700] + far_s for row, when in enumerate(time)]
+    assert same(node, contracts()[name], stuck_s, xyz)
+
+
 EXAMPLES = ExamplesSpec(
     score="means",
     weights=(ExampleWeights(0.5, 8.0, 0.9), ExampleWeights(0.25, 16.0, 0.95)),

@@ -213,6 +213,7 @@ def test_the_live_source_is_heard_with_the_token_alone():
     with serving(live=live) as server:
         assert sent(server, asked(server, "/live"))[0] == 403
         assert sent(server, asked(server, "/live?token=x"))[0] == 403
+        assert sent(server, asked(server, f"/live?token={TOKEN}", method="HEAD"))[::2] == (404, b"")
         source = threading.Thread(target=live.run, args=[[chunk(0, whole=True), chunk(3)]])
         source.start()
         status, headers, content = sent(server, asked(server, f"/live?token={TOKEN}"))

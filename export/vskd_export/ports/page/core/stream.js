@@ -19,7 +19,7 @@ export class WrongUnit extends Error {
 
 export class Stream {
   constructor(rules, { unit = "g", axes = "x,y,z", timeUnit = "s" } = {}) {
-        if (!(timeUnit in PER_SECOND)) throw new RangeError(`there is no time unit ${timeUnit}`);
+    if (!(timeUnit in PER_SECOND)) throw new RangeError(`there is no time unit ${timeUnit}`);
     if (!["g", "m/s^2"].includes(unit)) throw new RangeError(`there is no unit ${unit} for acceleration`);
     Object.assign(this, { rules, unit });
     this.health = new Health(rules.rate_check_s);
@@ -93,7 +93,7 @@ export class Stream {
       this.origin = when;
       this.originS = Number(when) / this.perSecond;
     }
-    const nowS = Number(when - this.origin) / this.perSecond;
+    const nowS = this.seconds(when - this.origin);
     const sample = [nowS, ...values];
     if (order) {
       order.lastS = this.last[0];
@@ -104,6 +104,12 @@ export class Stream {
     const maxGapS = rules.max_gap_s;
     if (-maxGapS <= stepS && stepS <= 0) health.counts.out_of_order++;
     else this.accept(sample, !(0 < stepS && stepS <= maxGapS));
+  }
+
+  // A difference of two times, s. Of whole numbers it is rounded once, as in Python, also where float64 does not hold it.
+  seconds(ticks) {
+    if (typeof ticks !== "bigint" || Number.isSafeInteger(Number(ticks))) return Number(ticks) / this.perSecond;
+    return Number(`${ticks}e-${String(this.perSecond).length - 1}`);
   }
 
   // Take a sample that is in order; starts: it begins a segment.
@@ -118,6 +124,7 @@ export class Stream {
     }
     this.checkUnit(values);
     if (!starts) {
+      if (!(nowS > this.last[0])) return; // its clock stood still for longer than is held
       if (this.filter) this.followFiltered(sample);
       else this.follow(sample);
       return;
