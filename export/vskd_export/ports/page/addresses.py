@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
+
+from vskd.errors import ConfigError
 
 #: A browser on this machine.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -29,7 +32,14 @@ def own_addresses() -> list[str]:
 
 
 def written(host: str) -> str:
-    """A host as an address of a page has it: ``"::1"`` -> ``"[::1]"``, in small letters."""
+    """A host as an address of a page has it: ``"::1"`` -> ``"[::1]"``, in small letters.
+
+    Raises
+    ------
+    ConfigError : no host's name; an empty one would listen everywhere
+    """
+    if not re.fullmatch(r"[0-9A-Za-z._:%\[\]-]+", host):
+        raise ConfigError(f"{host!r} is no name or address of a host", hint="Give one such as 192.168.1.5, wrist.local")
     try:
         return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
     except ValueError:

@@ -13,6 +13,7 @@ import pytest
 
 from export.ports.page.node import EARLIER
 from export.ports.page.serving import FILES, TOKEN, answered, asked, connected, sent, serving
+from vskd.errors import ConfigError
 from vskd.sources.csv import Chunk
 from vskd_export.ports.page import server as of_server
 from vskd_export.ports.page.addresses import own_addresses, written
@@ -244,6 +245,12 @@ def test_listeners_are_bounded_and_those_who_have_gone_are_forgotten(monkeypatch
         with connected(server) as client:
             client.sendall(request)
             assert client.recv(20).startswith(b"HTTP/1.0 200")
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a,DNS:b", "a/b", "wrist.local\n"])
+def test_what_is_no_host_is_refused(host):
+    with pytest.raises(ConfigError, match="is no name or address of a host"):
+        written(host)
 
 
 def test_own_addresses_are_written_as_a_browser_writes_them():
