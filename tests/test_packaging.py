@@ -165,7 +165,7 @@ def every_command() -> Iterator[tuple[tuple[str, ...], click.Command]]:
         command = EntryPoint(name=name, value=value, group="vskd.commands").load()
         yield (name,), command
         if isinstance(command, click.Group):
-            yield from (((name, below), sub) for below, sub in command.commands.items())
+            yield from (((name, below), sub) for below, sub in command.commands.items() if not sub.hidden)
 
 
 EVERY_COMMAND = dict(every_command())

@@ -53,10 +53,11 @@ def test_a_run_and_its_folder_are_evaluated_alike(folder, run, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_progress_goes_to_standard_error(folder, run, capsys):
+def test_progress_goes_to_standard_error(folder, run, capsys, monkeypatch):
+    monkeypatch.setattr("vskd.commands.progress.EVERY_S", 0.01)
     vskd.evaluate(run, cache=folder / "other")
     printed = capsys.readouterr()
-    assert (printed.out, "prepare recordings" in printed.err) == ("", True)
+    assert (printed.out, "recordings: " in printed.err) == ("", True), printed.err
 
 
 @pytest.mark.parametrize(

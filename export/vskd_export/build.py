@@ -159,9 +159,10 @@ def _write(findings: Findings) -> ExportReport:
         degraded=[violation.message for violation in findings.violations],
     )
     if entry("tflite", INTEGER_RECIPE).file in files:
-        # Ports are made of a bundle: of this one, before its report can tell of them.
+        # Ports are made of a bundle: of this one, before its report can tell of them. Their bytes hold the bundle's
+        # name; a fixed one, so that the same run gives the same report under any name.
         with TemporaryDirectory() as folder:
-            content |= port_tables(Bundle.open(write(Path(folder, request.out.name), files=held)))
+            content |= port_tables(Bundle.open(write(Path(folder, "wrist.bundle"), files=held)))
     told = {REPORT: to_bytes(content), CARD: card(content, contract), BOM: bill_of_materials(content, contract)}
     if not request.small:
         told[REPORT_PAGE] = page(content, contract, golden)

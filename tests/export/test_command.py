@@ -268,7 +268,7 @@ def test_the_help_names_the_recipes_that_users_say() -> None:
 def test_a_run_that_never_finished(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / "resume.pt").write_bytes(b"")
+    (run / "config.json").write_bytes(b"{}")
 
     sentence = refused(run_command(run, tmp_path / "x.bundle"), DataError)
 

@@ -182,8 +182,7 @@ def test_every_other_pipeline_is_measured_beside_the_bundle(make_bundle, make_mo
         (["BUNDLE", "--out", "BUNDLE"], 1, "tiny.bundle exists"),
         (["BUNDLE", "--out", "FOLDER", "--overwrite"], 1, "exists and is no result folder; it is not replaced"),
         (["BUNDLE", "--out", "BUNDLE", "--overwrite"], 1, "tiny.bundle exists and is no result folder"),
-        (["BUNDLE", "--check", "nowhere"], 2, "--check takes a result folder and no BUNDLE"),
-        (["--check", "nowhere"], 1, "nowhere is no result folder"),
+        (["check", "nowhere"], 1, "nowhere is no result folder"),
         ([], 2, "Missing argument 'BUNDLE...'"),
     ],
 )

@@ -192,10 +192,10 @@ def test_goals_of_a_later_version_are_named(folder):
 
 
 def test_the_command_names_each_difference_and_ends_with_1(folder, vskd_bench):
-    good = vskd_bench("--check", folder)
+    good = vskd_bench("check", folder)
     assert (good.returncode, good.stdout.startswith("ok: ")) == (0, True)
     (folder / RAW).unlink()
-    done = vskd_bench("--check", folder)
+    done = vskd_bench("check", folder)
     assert done.returncode == 1
     assert f"{RAW} is missing" in done.stdout.splitlines()
     assert "is not what was measured: 2 differences" in done.stderr
@@ -214,7 +214,7 @@ COMMITTED = sorted(path.parent for path in (ROOT / "benchmarks" / "results").rgl
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
 def test_a_committed_result_is_as_it_was_written_and_says_which_goals_it_knew(folder):
     assert differences(folder) == []
-    done = CliRunner().invoke(bench, ["--check", str(folder)])
+    done = CliRunner().invoke(bench, ["check", str(folder)])
     assert done.exit_code == 0, done.output
     knew = json.loads((folder / "result.json").read_text()).get("goals_version", 1)
     older = f"its goals are those of version {knew}; by today's, version {VERSION}:"
@@ -224,4 +224,4 @@ def test_a_committed_result_is_as_it_was_written_and_says_which_goals_it_knew(fo
 
 
 def test_a_result_of_today_says_nothing_of_older_goals(folder, vskd_bench):
-    assert "its goals are" not in vskd_bench("--check", folder).stdout
+    assert "its goals are" not in vskd_bench("check", folder).stdout

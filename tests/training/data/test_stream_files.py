@@ -10,6 +10,7 @@ import pytest
 
 from vskd.errors import DataError
 from vskd.sources.csv import SampleReader
+from vskd.sources.layout import of_first_line
 from vskd_training.data.stream_files import read_events, read_truth, write_samples, write_truth
 from vskd_training.datasets.recording import Span
 from vskd_training.evaluation.timeline import draw_timeline, score
@@ -19,9 +20,11 @@ def test_samples_are_read_back_by_the_runtime(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "samples.csv"
     xyz = np.random.default_rng(0).normal(size=(7, 3))
     write_samples(path, np.arange(7) / 50, xyz)
-    reader = SampleReader.open(path.read_text().splitlines(keepends=True), name="samples.csv")
+    lines = path.read_text().splitlines(keepends=True)
+    described, _ = of_first_line(lines[0], None)
+    reader = SampleReader.open(lines, name="samples.csv", layout=described.text)
     (chunk,) = reader.chunks(rows=100)
-    assert reader.time_unit == "s"
+    assert (reader.time_unit, described.unit) == ("s", "g")
     np.testing.assert_allclose(chunk.time, np.arange(7) / 50)
     np.testing.assert_allclose(chunk.xyz, xyz, atol=1e-6)
 

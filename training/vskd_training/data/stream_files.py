@@ -16,15 +16,17 @@ from vskd.untrusted.documents import read_json
 from vskd_training.datasets.recording import Span
 
 
-def write_samples(path: Path, time_s: NDArray[np.float64], acceleration_g: NDArray[np.float64]) -> None:
-    """Write samples (n,) and (n, 3) as the CSV that ``vskd run`` reads.
+def write_samples(
+    path: Path, time_s: NDArray[np.float64], acceleration_g: NDArray[np.float64], *, columns: str = "ax_g ay_g az_g"
+) -> None:
+    """Write samples (n,) and (n, 3) as the CSV that ``vskd run`` reads: its columns state the unit.
 
     Raises
     ------
     DataError : the file cannot be written
     """
     rows = ((f"{t:.6f}", *(f"{value:.6f}" for value in xyz)) for t, xyz in zip(time_s, acceleration_g, strict=True))
-    _write_csv(path, ("time_s", "ax_g", "ay_g", "az_g"), rows)
+    _write_csv(path, ("time_s", *columns.split()), rows)
 
 
 def write_truth(path: Path, spans: Sequence[Span]) -> None:

@@ -62,7 +62,7 @@ def write_virtual(
         except DataError as error:
             unusable.append(Defect(info.id, str(error), "unusable skeleton"))
             continue
-        write_samples(out / "sensors" / f"{info.id}.csv", at_s, motion_g + gravity_g)
+        write_samples(out / "sensors" / f"{info.id}.csv", at_s, motion_g + gravity_g, columns="ax ay az")
         rows.append((info.id, info.subject, info.label, f"sensors/{info.id}.csv", ""))
     if len(rows) == 1:
         raise DataError(f"{source.root} holds no skeleton that can be read", hint="`vskd data check` says why")
