@@ -101,7 +101,10 @@ def signature_problem(bundle: Bundle, key: Path) -> str:
 def _call(verb: str, bundle: Bundle, signature: Path, *words: str | Path) -> str:
     """What the program says against it; empty if all is well."""
     command = [_program(), verb, "key", bundle.path, "--signature", signature, *words]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+    try:
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return f"{PROGRAM} did not end within {_TIMEOUT_S:g} s"
     if done.returncode == 0:
         return ""
     lines = done.stderr.strip().splitlines() or [f"{PROGRAM} ended with {done.returncode}"]

@@ -116,3 +116,9 @@ def test_a_bundle_without_signature_and_a_key_that_is_none_are_refused(copy, key
     with pytest.raises(BundleError, match="cannot sign"):
         sign(Bundle.open(copy), tmp_path / "text.pem")
     assert not (copy / SIGNATURE).exists()
+
+
+def test_a_program_that_does_not_end_is_named(signed, keys, monkeypatch):
+    monkeypatch.setattr("vskd.transport.signature._TIMEOUT_S", 0.01)
+    problem = signature_problem(Bundle.open(signed), keys / "public.pem")
+    assert problem.endswith("that the owner of public.pem signed: model_signing did not end within 0.01 s")

@@ -34,7 +34,7 @@ private fun changed(feature: ByteArray, at: Int) =
 fun main(arguments: Array<String>) {
     if (arguments[0] == "profile") return profile(File(arguments[1]), arguments[2].toInt())
     val found = selfTest(openNetwork())
-    println("${found.isPassed} ${found.windows} ${found.streams} ${found.equalLabels}")
+    println("${found.isPassed} ${found.windows} ${found.events} ${found.equalLabels}")
     found.problems.forEach(::println)
     val clips = Clips(File(arguments[0]), About.PLACEMENT, Wrist.hasGravity)
     for (label in listOf("a, \"quoted\" label", "größer")) {

@@ -46,10 +46,10 @@ def core(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_self_test_passes_and_a_recording_is_a_data_set(project: Path, core: Path, tmp_path: Path) -> None:
     told = on_jvm(core, project, "ProjectCheckKt", tmp_path / "recordings")
-    passed, windows, streams, labels = told[0].split()
+    passed, windows, events, labels = told[0].split()
     assert (passed, labels) == ("true", windows), told
     assert int(windows) > 20
-    assert int(streams) == 2
+    assert int(events) > 10
     source = FolderSource.open(tmp_path / "recordings", view="none")
     found = list(source.recordings())
     assert [one.info.label for one in found] == ['a, "quoted" label', "größer"]

@@ -1,6 +1,5 @@
 package vskd.app
 
-import android.app.Activity
 import android.app.AlertDialog
 import android.os.Bundle
 import android.widget.Button
@@ -10,12 +9,11 @@ import java.text.Normalizer
 import vskd.Wrist
 
 /** The wearer's examples: what there is, one more, one less. */
-class ExamplesActivity : Activity() {
+class ExamplesActivity : LiveActivity() {
     private lateinit var said: TextView
     private lateinit var more: Button
     private lateinit var less: Button
     private lateinit var all: TextView
-    private val listener: (State) -> Unit = ::render
 
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
@@ -27,17 +25,7 @@ class ExamplesActivity : Activity() {
         screen.show()
     }
 
-    override fun onStart() {
-        super.onStart()
-        Live.listen(listener)
-    }
-
-    override fun onStop() {
-        Live.forget(listener)
-        super.onStop()
-    }
-
-    private fun render(state: State) {
+    override fun render(state: State) {
         said.text = if (state.isRunning) state.enrolment else "Start first: an example needs the sensor"
         more.isEnabled = state.isRunning && !state.isEnrolling
         less.isEnabled = state.isRunning && state.examples.isNotEmpty()

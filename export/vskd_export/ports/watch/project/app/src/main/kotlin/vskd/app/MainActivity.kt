@@ -1,6 +1,5 @@
 package vskd.app
 
-import android.app.Activity
 import android.app.AlertDialog
 import android.content.Intent
 import android.os.Bundle
@@ -11,13 +10,12 @@ import java.io.File
 import vskd.Wrist
 
 /** What is decided, and the buttons: start, record, export, examples, self-test. */
-class MainActivity : Activity() {
+class MainActivity : LiveActivity() {
     private lateinit var title: TextView
     private lateinit var detail: TextView
     private lateinit var history: TextView
     private lateinit var running: Button
     private lateinit var recording: Button
-    private val listener: (State) -> Unit = ::render
 
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
@@ -34,17 +32,7 @@ class MainActivity : Activity() {
         Newer.askForNotifications(this)
     }
 
-    override fun onStart() {
-        super.onStart()
-        Live.listen(listener)
-    }
-
-    override fun onStop() {
-        Live.forget(listener)
-        super.onStop()
-    }
-
-    private fun render(state: State) {
+    override fun render(state: State) {
         title.text = state.title.ifEmpty { getString(R.string.app_name) }
         detail.text = state.detail
         running.text = if (state.isRunning) "Stop" else "Start"

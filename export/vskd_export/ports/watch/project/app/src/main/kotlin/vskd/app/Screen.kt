@@ -8,6 +8,23 @@ import android.widget.LinearLayout
 import android.widget.ScrollView
 import android.widget.TextView
 
+/** A screen that shows the service's state while it is seen. */
+abstract class LiveActivity : Activity() {
+    private val listener: (State) -> Unit = { render(it) }
+
+    protected abstract fun render(state: State)
+
+    override fun onStart() {
+        super.onStart()
+        Live.listen(listener)
+    }
+
+    override fun onStop() {
+        Live.forget(listener)
+        super.onStop()
+    }
+}
+
 /** One column of views that scrolls, and keeps clear of a round screen's edge. */
 internal class Screen(private val activity: Activity) {
     private val column = LinearLayout(activity).apply {
