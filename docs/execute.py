@@ -41,9 +41,10 @@ def _lines(text: str) -> list[str]:
 
 def executed(text: str) -> dict[str, Any]:
     """The notebook (nbformat 4.5) of a program, after running it in a folder that is removed afterwards."""
-    import matplotlib as mpl
+    from matplotlib import pyplot as plt
 
-    mpl.use("agg")
+    plt.switch_backend("agg")
+    plt.close("all")  # what is open already is of no cell
     names: dict[str, Any] = {"__name__": "__main__"}
     found, count = list(cells(text)), 0
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

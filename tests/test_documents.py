@@ -105,6 +105,9 @@ def test_calls_on_the_page_of_python_fit():
 
 
 def test_a_program_becomes_an_executed_notebook(execute):
+    from matplotlib import pyplot as plt
+
+    plt.figure()  # somebody else's, left open
     text = """# %% [markdown]
 # # Title
 #

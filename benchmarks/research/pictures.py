@@ -43,7 +43,6 @@ def main(demo: Path, out: Path, until_s: float) -> None:
     """Draw the pictures of the documents from DEMO, the folder of `make demo`."""
     import matplotlib as mpl
 
-    mpl.use("Agg")
     mpl.rcParams.update({
         "figure.dpi": 130, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
         "savefig.transparent": False, "axes.edgecolor": INK, "text.color": "#222222", "svg.hashsalt": "vskd",
@@ -81,7 +80,7 @@ def draw_view(demo: Path, path: Path, *, until_s: float) -> None:
 
 def draw_windows(demo: Path, path: Path) -> None:
     """Four activities of the demo's recording: the signal of a window, and the fields that the network sees."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     bundle = Bundle.open(demo / "wrist.bundle")
     time_s, xyz = _recording(demo)
@@ -89,7 +88,8 @@ def draw_windows(demo: Path, path: Path) -> None:
         truth = list(csv.DictReader(file))
     activities = list({row["label"]: row for row in truth}.values())[:4]
     encoder = encoder_for(bundle.contract)
-    figure, axes = plt.subplots(4, 4, figsize=(8.4, 7.6), height_ratios=(0.8, 1, 1, 1), layout="constrained")
+    figure = Figure(figsize=(8.4, 7.6), layout="constrained")
+    axes = figure.subplots(4, 4, height_ratios=(0.8, 1, 1, 1))
     for number, (column, row) in enumerate(zip(axes.T, activities, strict=True)):
         middle_s = (float(row["start_s"]) + float(row["end_s"])) / 2
         window = _window(time_s, xyz, middle_s, bundle)
@@ -103,7 +103,6 @@ def draw_windows(demo: Path, path: Path) -> None:
     axes[0, 0].set_ylabel("g")
     axes[0, 0].legend(("x", "y", "z"), loc="lower left", ncols=3, fontsize=7, frameon=False)
     figure.savefig(path)
-    plt.close(figure)
 
 
 def _recording(demo: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -123,9 +122,10 @@ def _window(
 
 def draw_students(path: Path) -> None:
     """Left what teachers add with few labels, right what multiply-accumulates buy: UTD-MHAD, eight left out in turn."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9), layout="constrained")
+    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
     labels = {"one": "1", "two": "2", "four": "4", "all": "7"}
     studies = [_arms(f"utd-mhad-watch-{name}-labelled") for name in labels]
     names = {
@@ -151,7 +151,6 @@ def draw_students(path: Path) -> None:
     right.minorticks_off()
     right.legend(frameon=False, loc="center right")
     figure.savefig(path)
-    plt.close(figure)
 
 
 def _arms(study: str) -> dict[str, Any]:

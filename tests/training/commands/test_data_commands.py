@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from numpy.typing import NDArray
 
 import vskd as runtime
@@ -188,3 +189,4 @@ def test_timeline_refuses_what_it_cannot_read_or_write(vskd: Command, tmp_path: 
         assert done.code == code, done.err
         assert message in " ".join(done.err.split())
     assert not list(tmp_path.glob("*.png"))
+    assert not pyplot.get_fignums(), "a figure that could not be written stays open"

@@ -40,13 +40,11 @@ def score(events: Sequence[Span], spans: Sequence[Span]) -> Score:
 
 def draw_timeline(events: Sequence[Span], spans: Sequence[Span], out: Path) -> Score:
     """Draw the decisions over the truth as a PNG; returns ``score``."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     names = list(dict.fromkeys([span.label for span in spans] + [event.label for event in events]))
-    figure, axes = plt.subplots(figsize=(12, 0.4 * len(names) + 1.6), layout="constrained")
+    figure = Figure(figsize=(12, 0.4 * len(names) + 1.6), layout="constrained")
+    axes = figure.subplots()
     for index, span in enumerate(spans):
         row = names.index(span.label)
         axes.barh(
@@ -62,5 +60,4 @@ def draw_timeline(events: Sequence[Span], spans: Sequence[Span], out: Path) -> S
     axes.set_xlabel("time at which the window ends, s")
     figure.legend(loc="outside lower right", ncols=2)
     figure.savefig(out, dpi=110)
-    plt.close(figure)
     return found
