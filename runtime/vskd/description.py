@@ -30,6 +30,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     return {
         "bundle": bundle.path.name,
         "sha256": bundle.sha256(),
+        "signed": bundle.is_signed,
         "degraded": list(bundle.degraded),
         "contract": to_mapping(bundle.contract),
         "models": [_model(bundle, entry, report.graphs.get(entry.file, {})) for entry in bundle.models],

@@ -57,6 +57,6 @@ def integer_model(bundle: Bundle) -> ModelEntry:
         if (entry.format, entry.recipe) == ("tflite", RECIPE_ALIASES["int8"]):
             return entry
     raise BundleError(
-        f"{bundle.path.name} has no int8 model for TensorFlow Lite, which a port is made of",
+        f"{bundle.path} has no int8 model for TensorFlow Lite, which a port is made of",
         hint="Export the run again with the recipe int8",
     )

@@ -238,11 +238,11 @@ def compare_embeddings(golden: Golden, contract: Contract, entry: ModelEntry, em
     if is_float:
         share = np.abs(embeddings - expected).max(axis=1) / np.maximum(1.0, np.abs(expected).max(axis=1))
         worst = int(share.argmax())
-        told, limit = f"largest difference {share[worst]:.1e}", f"above {contract.logit_tolerance:.0e}"
+        told, limit = f"largest difference from the trained network {share[worst]:.1e}", f"above {contract.logit_tolerance:.0e}"
         is_wrong = bool(share[worst] > contract.logit_tolerance)
     else:
         least, worst = least_cosine(embeddings, expected)
-        told, limit = f"least cosine {least:.4f}", f"below {LEAST_COSINE}"
+        told, limit = f"least cosine to export's {least:.4f}", f"below {LEAST_COSINE}"
         is_wrong = least < LEAST_COSINE
     problem = f"the embedding of window {golden.names[worst]!r} is another one: {told}, {limit}" if is_wrong else ""
     return f"embeddings, {told} ({golden.names[worst]})", problem

@@ -30,6 +30,8 @@ def inspect(bundle: Path, as_json: bool) -> None:
     say()
     for sentence in content["degraded"]:
         say(f"{'DEGRADED':12} {sentence}")
+    if content["signed"]:
+        say(f"{'signed':12} vskd verify --key PUBLIC.pem checks by whom")
     for subject, sentence in contract_in_words(opened.contract):
         say(f"{subject:12} {sentence}")
     if known := trained_layout(opened):

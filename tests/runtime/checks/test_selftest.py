@@ -127,9 +127,9 @@ def test_only_an_integer_model_may_answer_otherwise_than_the_network(tmp_path, c
     ("recipe", "turn", "problem"),
     [
         ("fp32", 1.0, ""),
-        ("fp32", 1.01, "the embedding of window 'real 1' is another one: largest difference"),
+        ("fp32", 1.01, "the embedding of window 'real 1' is another one: largest difference from the trained network"),
         ("w8a8-static-pc", 1.01, ""),
-        ("w8a8-static-pc", -1.0, "the embedding of window 'real 1' is another one: least cosine"),
+        ("w8a8-static-pc", -1.0, "the embedding of window 'real 1' is another one: least cosine to export's"),
     ],
 )
 def test_an_embedding_is_the_networks_or_points_where_it_pointed_at_export(tmp_path, contract, recipe, turn, problem):

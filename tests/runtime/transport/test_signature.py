@@ -62,6 +62,7 @@ def test_the_command_signs_checks_and_refuses(command, copy, keys):
     done = command("verify", copy, "--key", keys / "public.pem")
     assert done.out.startswith(f"ok     signature by the owner of {keys / 'public.pem'}\n")
     assert "signed; --key PUBLIC.pem" in command("verify", copy).out
+    assert "vskd verify --key PUBLIC.pem checks by whom" in command("inspect", copy).out
     refused = command("verify", copy, "--key", keys / "other.pem")
     assert refused.code == 1
     assert refused.out.startswith("FAILED signature")

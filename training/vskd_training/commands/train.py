@@ -20,7 +20,8 @@ from vskd_training.commands.terminal import show_table
 
 
 @click.group(
-    epilog="Several processes or machines share out each batch: torchrun --nproc-per-node 2 -m vskd train student ..."
+    epilog="Example: vskd train student --config demo --out runs/student; torchrun --nproc-per-node 2 -m vskd train "
+    "student ... shares out each batch among two processes"
 )
 def train() -> None:
     """Train a teacher, a student, or a baseline that is no network."""

@@ -185,8 +185,10 @@ class PageHandler(BaseHTTPRequestHandler):
         elif self._has_token(self.headers.get(TOKEN_HEADER, "")) and (body := self._body()) is not None:
             try:
                 name = clips.take(from_mapping(Clip, read_json(body.decode(), longest=LARGEST_BODY), where="the clip"))
-            except (VskdError, ValueError) as error:
+            except VskdError as error:
                 self._answer(HTTPStatus.BAD_REQUEST, f"{error}\n".encode())
+            except ValueError as error:  # of the text, before it is a clip
+                self._answer(HTTPStatus.BAD_REQUEST, f"the clip is no JSON document: {error}\n".encode())
             else:
                 say(f"clip {name}")
                 self._answer(HTTPStatus.CREATED, f"{name}\n".encode())

@@ -155,6 +155,7 @@ def test_what_is_no_clip_is_refused_and_nothing_is_written(change, says, tmp_pat
         assert not (tmp_path / "clips").exists()
         for body in (b"no json", b"\xff\xfe", b"[" * 5000, b"[]", b'{"label": 1' + b"0" * 5000 + b"}"):
             assert posted(server, body)[0] == 400
+        assert posted(server, b"no json")[2].startswith(b"the clip is no JSON document: ")
         assert not (tmp_path / "clips").exists()
 
 
