@@ -42,7 +42,7 @@ docs: .venv/.installed  ## the pages as a site, every link checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "open build/docs/index.html"
 
-pictures: .venv/.installed  ## the pictures of README and docs, after make demo or a new result
+pictures: .venv/.installed  ## the pictures of README and docs, after make demo or a new result; with Chromium
 	cd benchmarks && ../$(BIN)/python -m research.pictures ../$(DEMO) --out ../docs/pictures
 
 lint: .venv/.installed  ## ruff and mypy

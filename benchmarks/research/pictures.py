@@ -3,7 +3,9 @@
 ``python -m research.pictures build/demo --out docs/pictures``
 
 Leaves ``view.svg`` (the screen of ``vskd run --view``), ``windows.png`` (four activities with their Gramian
-fields) and ``students.png`` (few labels, and accuracy against multiply-accumulates).
+fields), ``timeline.png`` (the demo's decisions over the truth), ``students.png`` (few labels, and accuracy against
+multiply-accumulates), ``pareto.png`` (accuracy against latency) and ``bench.png`` (the head of the demo's
+benchmark page, drawn by Chromium).
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +30,11 @@ from vskd.commands.rich_console import SafeConsole
 from vskd.commands.view import RecordingEngine, View
 from vskd.encoders import encoder_for
 from vskd.sources.csv import Chunk
+from vskd_benchmarks.report.html import PAGE, report_files, write_report
+from vskd_benchmarks.result.folder import REPORT
 
 RESULTS = Path(__file__).parents[2] / "training" / "results"
+SWEEP = Path(__file__).parents[1] / "results" / "2026-11-22-amd-epyc-2-cores" / "sweep"
 
 #: The screen, columns and rows.
 SCREEN = (100, 32)
@@ -51,7 +59,10 @@ def main(demo: Path, out: Path, until_s: float) -> None:
     draw_view(demo, out / "view.svg", until_s=until_s)
     draw_windows(demo, out / "windows.png")
     draw_students(out / "students.png")
-    click.echo(f"{out}: view.svg, windows.png, students.png", err=True)
+    shutil.copyfile(demo / "timeline.png", out / "timeline.png")
+    draw_pareto(out / "pareto.png")
+    draw_page(demo / "bench", out / "bench.png")
+    click.echo(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}", err=True)
 
 
 def draw_view(demo: Path, path: Path, *, until_s: float) -> None:
@@ -151,6 +162,27 @@ def draw_students(path: Path) -> None:
     right.minorticks_off()
     right.legend(frameon=False, loc="center right")
     figure.savefig(path)
+
+
+def draw_pareto(path: Path) -> None:
+    """Accuracy against latency of image students, as the page of a benchmark draws it, on white."""
+    from PIL import Image
+
+    chart = Image.open(io.BytesIO(report_files(SWEEP)["accuracy-latency.png"])).convert("RGBA")
+    Image.alpha_composite(Image.new("RGBA", chart.size, "white"), chart).convert("RGB").save(path)
+
+
+def draw_page(result: Path, path: Path) -> None:
+    """The head of the page of a benchmark."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        raise click.ClickException("no chromium in PATH, which draws bench.png; the other pictures are drawn")
+    write_report(result)
+    page = (result / REPORT / PAGE).resolve().as_uri()
+    words = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=900,680")
+    with tempfile.TemporaryDirectory() as profile:
+        own = (f"--user-data-dir={profile}", f"--screenshot={path.resolve()}")
+        subprocess.run([chromium, *words, *own, page], check=True, capture_output=True, timeout=60)
 
 
 def _arms(study: str) -> dict[str, Any]:

@@ -22,6 +22,9 @@ COSTS = (
     ("size", "Accuracy and size", "model file, MB", "size_mb"),
 )
 
+#: (x, y), points.
+Place = NDArray[np.float64]
+
 #: Of a mark, points squared.
 MARK_AREA = 50
 
@@ -107,9 +110,13 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point], front: Sequence[tuple[float, float]]) -> None:
-    """Write each bundle's name beside its cheapest mark, where no mark, no other name and no part of the line is."""
+    """Write each bundle's name near its cheapest mark, within the axes and on no mark, name or line.
+
+    A thin line leads to the mark where another bundle's is nearer.
+    """
     figure.draw_without_rendering()  # the scales are known only now
     scale = figure.dpi / 72
+    inside = axes.bbox.get_points() / scale
     at = {p.place: np.asarray(axes.transData.transform(p.place), np.float64) / scale for p in points}
     taken = [(at[point.place], np.full(2, math.sqrt(MARK_AREA) / 2)) for point in points]
     taken += [
@@ -118,23 +125,44 @@ def _name_bundles(figure: Figure, axes: Axes, points: Sequence[_Point], front: S
         for share in np.linspace(0, 1, 60)
     ]
     for name in dict.fromkeys(point.each.case.bundle for point in points):
-        cheapest = min(point.place for point in points if point.each.case.bundle == name)
-        half = np.array([2.4 * len(name) + 2, 5.0])
-        offset = next((o for o in _offsets(half[0]) if _is_free(at[cheapest] + o, half, taken)), (0.0, 12.0))
-        taken.append((at[cheapest] + offset, half))
-        axes.annotate(name, cheapest, xytext=offset, textcoords="offset points", ha="center", va="center", fontsize=8)
+        own = [point.place for point in points if point.each.case.bundle == name]
+        others = [at[point.place] for point in points if point.place not in own]
+        mark, half = at[min(own)], np.array([2.4 * len(name) + 2, 5.0])
+        is_nearest, place = _place(mark, half, inside, taken, others)
+        taken.append((place, half))
+        lead = None if is_nearest else {"arrowstyle": "-", "color": "#888888", "linewidth": 0.6, "shrinkA": 0}
+        axes.annotate(
+            name, min(own), xytext=tuple(place - mark), textcoords="offset points", arrowprops=lead, ha="center",
+            va="center", fontsize=8,
+        )  # fmt: skip
+
+
+def _place(
+    mark: Place, half: Place, inside: NDArray[np.float64], taken: Sequence[tuple[Place, Place]], others: Sequence[Place]
+) -> tuple[bool, Place]:
+    """Where a name of half its size stands, and whether its own mark is the nearest there; what is taken it avoids."""
+    for must_be_nearest in (True, False):
+        for offset in _offsets(half[0]):
+            place = mark + offset
+            is_within = (np.abs(place - inside.mean(axis=0)) + half <= np.ptp(inside, axis=0) / 2).all()
+            is_nearest = all(_gap(place, half, mark) < _gap(place, half, other) for other in others)
+            if is_within and _is_free(place, half, taken) and is_nearest >= must_be_nearest:
+                return is_nearest, place
+    return False, mark + np.array([0.0, 12.0])
 
 
 def _offsets(half: float) -> Iterator[tuple[float, float]]:
     """Where a name may stand around its mark, points, the best place first."""
     for away in (10.0, 20.0, 32.0):
         yield from ((0.0, away), (0.0, -away), (-half - away, 0.0), (half + away, 0.0))
-        yield from ((sign * (half + away / 2), rise) for sign in (-1, 1) for rise in (away, -away))
+        for aside in (half / 2, half + away / 2):
+            yield from ((sign * aside, rise) for sign in (-1, 1) for rise in (away, -away))
 
 
-def _is_free(
-    centre: NDArray[np.float64],
-    half: NDArray[np.float64],
-    taken: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
-) -> bool:
+def _gap(centre: Place, half: Place, mark: Place) -> float:
+    """From the box of a name to a mark, points."""
+    return float(np.linalg.norm(np.maximum(np.abs(centre - mark) - half, 0)))
+
+
+def _is_free(centre: Place, half: Place, taken: Sequence[tuple[Place, Place]]) -> bool:
     return all((np.abs(centre - other) >= half + other_half).any() for other, other_half in taken)

@@ -238,7 +238,8 @@ def compare_embeddings(golden: Golden, contract: Contract, entry: ModelEntry, em
     if is_float:
         share = np.abs(embeddings - expected).max(axis=1) / np.maximum(1.0, np.abs(expected).max(axis=1))
         worst = int(share.argmax())
-        told, limit = f"largest difference from the trained network {share[worst]:.1e}", f"above {contract.logit_tolerance:.0e}"
+        told = f"largest difference from the trained network {share[worst]:.1e}"
+        limit = f"above {contract.logit_tolerance:.0e}"
         is_wrong = bool(share[worst] > contract.logit_tolerance)
     else:
         least, worst = least_cosine(embeddings, expected)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +15,15 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vskd_benchmarks.report import pareto
 from vskd_benchmarks.report.charts import _course, _ecdf, charts
 from vskd_benchmarks.report.pareto import accuracy_plots, pareto_front
 from vskd_benchmarks.report.plotting import Numbered, plain_log_ticks
 from vskd_benchmarks.report.tables import held_out
 from vskd_benchmarks.result.folder import read_raw, read_result
 from vskd_benchmarks.result.records.case import Soak
+
+RESULTS = Path(__file__).parents[4] / "benchmarks" / "results"
 
 
 def drawn(folder, **changes):
@@ -156,3 +161,20 @@ def test_ticks_of_a_logarithmic_axis_are_few_and_lie_within_it(low, high):
     ticks = axes.get_xticks()
     assert 2 <= len(ticks) <= 9
     assert low <= min(ticks) <= max(ticks) <= high
+
+
+def test_names_of_bundles_overlap_neither_each_other_nor_the_axes(monkeypatch):
+    drawn_figures = []
+    monkeypatch.setattr(pareto, "render", lambda *words: drawn_figures.append(words[-1]))
+    for folder in sorted(RESULTS.glob("*/*/result.json")):
+        result = read_result(folder.parent)
+        list(accuracy_plots([Numbered(number, case) for number, case in enumerate(result.cases, 1)], result))
+    assert len(drawn_figures) >= 8
+    for figure in drawn_figures:
+        (axes,) = figure.axes
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        for box in boxes:
+            assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
+            assert axes.bbox.y0 <= box.y0 < box.y1 <= axes.bbox.y1
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
