@@ -122,6 +122,7 @@ def test_the_report_holds_parity_flips_sizes_calibration_and_versions(
     assert len(exported.rows()) == len(report["parity"]) + len(report["quantized"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ports_are_replayed")
 def test_exporting_twice_gives_the_same_bundle_byte_for_byte(
     trained: Trained, exported: ExportReport, bundle: Bundle, tmp_path: Path
@@ -416,7 +417,9 @@ def test_a_degraded_bundle_is_written_only_on_request_and_says_what_is_wrong(
     assert "DEGRADED: 1 limits broken at export" in next(selftest(opened)).detail
 
 
-@pytest.mark.parametrize("stage", ["encoder", "sizes", "reference", "micro"])
+@pytest.mark.parametrize(
+    "stage", ["micro", *(pytest.param(name, marks=pytest.mark.slow) for name in ("encoder", "sizes", "reference"))]
+)
 def test_a_violation_at_any_stage_stops_the_export_unless_it_is_allowed(
     stage: str, trained: Trained, known_models: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

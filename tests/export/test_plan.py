@@ -102,7 +102,7 @@ def made(student: Student, contract: Contract) -> Made:
 
 
 #: Of these the long tests alone tell.
-SLOW = {"gasf-range", "resnet-even-kernel-odd-window"}
+SLOW = {"gasf-range", "both-minmax", "resnet-g", "resnet-even-kernel-odd-window"}
 
 
 @pytest.fixture(
@@ -341,7 +341,7 @@ def strided() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(8, 24), nn.ReLU())
 
 
-@pytest.mark.parametrize("body", [dense, strided])
+@pytest.mark.parametrize("body", [dense, pytest.param(strided, marks=pytest.mark.slow)])
 def test_a_users_network_of_known_operators_has_a_plan(body: Callable[[], nn.Module]) -> None:
     model = own_model(body(), 24)
     windows = adversarial_windows(model.contract)

@@ -75,7 +75,13 @@ def train(family: str, branches: int, contract: Contract) -> Trained:
     return Trained(contract, student.eval(), training, held_out)
 
 
-@pytest.fixture(scope="session", params=KINDS)
+#: Of these the long tests alone tell; the shipped students have branches.
+SLOW = {"separable", "resnet"}
+
+
+@pytest.fixture(
+    scope="session", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in KINDS]
+)
 def raw(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RawExport:
     family, branches, transforms = KINDS[request.param]
     spec = RawSpec(transforms=transforms)  # type: ignore[arg-type]

@@ -267,6 +267,7 @@ def test_a_bundle_without_an_integer_model_has_no_integer_variants(
     assert {Path(file).name.split(".")[1] for file in made} == {FLOAT_RECIPE}
 
 
+@pytest.mark.slow
 def test_an_export_writes_them_on_request_and_inspect_shows_them(
     variants: dict[str, bytes],
     known_models: dict[str, bytes],

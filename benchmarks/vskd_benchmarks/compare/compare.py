@@ -4,8 +4,8 @@ A latency is a regression only if the whole interval of its ratio lies above the
 interval, the two runs do not decide. A baseline may be a summary, a folder without its raw files; then its readings are
 taken to scatter as the candidate's do, and the comparison notes it. Where both results have a yardstick, the same is
 computed of each latency in units of its own round's; ``unit`` says which of the two the policy judges. Memory is a
-single reading of each run and size is exact: they have no interval. The accuracy is the trained network's of the
-bundle's report, one figure for all recipes of a bundle.
+single reading of each run and size is exact: they have no interval. The accuracy is each model's
+own on its bundle's held-out windows; where one of the two bundles does not tell it, the trained network's.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ComparedCase:
         a result has none
     yardstick_ratio : the yardstick itself, candidate over baseline; None where a result has none
     peak_bytes, size_bytes : peak memory, size of the model's file
-    accuracy : held-out figures of the bundle, where the weights are trained
+    accuracy : held-out figures of both models, or of both trained networks; empty where the weights are not trained
     checks : of the policy, which judges the models of bundles; other pipelines are shown beside them
     """
 
@@ -178,7 +178,7 @@ def _case(
     yardsticks = {} if yardstick_lack(*sides) else _yardsticks(sides, cases, seed)
     peak_bytes = tuple(case.memory.peak_bytes for case in cases)
     size_bytes = tuple(case.model.size_bytes if case.model else None for case in cases)
-    accuracy = tuple(_accuracy(side, case) for side, case in zip(sides, cases, strict=True))
+    accuracy = _accuracies(sides, cases)
     checks: tuple[Check, ...] = ()
     if cases[1].kind == "bundle":  # what others' code or machine did is no regression of a bundle
         checks = (
@@ -272,8 +272,19 @@ def _baseline_spread(
     return borrowed_spread(recorded_ns or 0, above, seed=seed)
 
 
-def _accuracy(side: ResultFolder, case: Case) -> dict[str, float]:
-    return (side.result.bundle(case.bundle).accuracy if case.weights == "trained" else None) or {}
+def _accuracies(sides: tuple[ResultFolder, ResultFolder], cases: tuple[Case, Case]) -> tuple[dict[str, float], ...]:
+    """Of both models, or of both trained networks; empty where neither is known, or the weights are not trained."""
+    bundles = [side.result.bundle(case.bundle) for side, case in zip(sides, cases, strict=True)]
+    own = tuple(
+        bundle.accuracy_of(case.model.file, case.engine) if case.kind == "bundle" and case.model else {}
+        for bundle, case in zip(bundles, cases, strict=True)
+    )
+    if all(own):
+        return own
+    return tuple(
+        (bundle.accuracy if case.weights == "trained" else None) or {}
+        for bundle, case in zip(bundles, cases, strict=True)
+    )
 
 
 def _latency_checks(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from export.ports.native import STAND_IN, write_core
+from export.ports.native import STAND_IN, sanitizer_runtime, write_core
 from export.ports.test_c_core import USUAL
 from research.fuzz_core import fuzzed
 
 
-@pytest.mark.skipif(shutil.which("clang") is None, reason="apt-get install clang, which holds libFuzzer")
 @pytest.mark.parametrize(
     ("before", "after", "found"),
     [
@@ -27,6 +25,7 @@ from research.fuzz_core import fuzzed
     ids=["as it is", "a write beyond the window", "a label that is none"],
 )
 def test_the_fuzzer_finds_what_is_planted(tmp_path: Path, before: str, after: str, found: str) -> None:
+    sanitizer_runtime()
     write_core(tmp_path, USUAL)
     files = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     assert before in files["vskd_core.c"]

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ctypes
+import platform
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from vskd.classifier import Classifier
@@ -294,3 +297,15 @@ def _reason(event: Event) -> str:
         return _kind(obstacle.kind)
     starts = {"probability": "improbable", "cosine": "unlike", "|a|": "still", "no samples": "pause"}
     return next((reason for start, reason in starts.items() if event.reason.startswith(start)), event.reason)
+
+
+def sanitizer_runtime() -> Path:
+    """The shared library of clang's address sanitizer; the test skips where there is none."""
+    if shutil.which("clang") is None:
+        pytest.skip("apt-get install clang")
+    name = f"libclang_rt.asan-{platform.machine()}.so"
+    found = subprocess.run(["clang", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+    runtime = Path(found.stdout.strip())
+    if not runtime.exists():
+        pytest.skip(f"this clang has no {name}: apt-get install libclang-rt-14-dev")
+    return runtime

@@ -36,7 +36,7 @@ from vskd_export.ports.c.core import rule_macros
 from vskd_export.ports.rules import rules_of
 
 from .adversary import PER_SECOND, Recipe, Stream, made, recipes
-from .native import EMBEDDING, WARNINGS, Core, Plain, Runtime, StandIn, compiled, write_core
+from .native import EMBEDDING, WARNINGS, Core, Plain, Runtime, StandIn, compiled, sanitizer_runtime, write_core
 
 LOW_PASS = LowPassSpec(taps=(0.6, 0.5, 0.3, 0.1, -0.05, -0.06, -0.02, 0.0, 0.0), taps_per_period=4)
 SORTED = ResamplingSpec(reorder_s=0.2, low_pass=LOW_PASS, batch_s=2.0)
@@ -281,13 +281,8 @@ check()
 
 @pytest.mark.parametrize("name", ["ridge", "each sample", "means"])
 def test_sanitizers_find_nothing(tmp_path: Path, name: str) -> None:
-    """Python cannot load a library with clang's address sanitizer unless its runtime comes first."""
-    if shutil.which("clang") is None:
-        pytest.skip("apt-get install clang")
-    found = subprocess.run(["clang", "-print-file-name=libclang_rt.asan-x86_64.so"], capture_output=True, check=True)
-    runtime = Path(found.stdout.decode().strip())
-    if not runtime.is_absolute():
-        pytest.skip("this clang has no shared runtime of the address sanitizer for x86-64")
+    """Python cannot load a library with clang's address sanitizer unless the sanitizer's own comes first."""
+    runtime = sanitizer_runtime()
     contract = CONTRACTS[name]
     write_core(tmp_path, contract, examples=EXAMPLES if contract.examples else 0)
     flags = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all", "-shared-libasan"]

@@ -30,6 +30,8 @@ from vskd_export.ports.programs import missing
 from vskd_export.ports.report import port_tables
 from vskd_export.ports.watch.command import watch
 
+from .native import sanitizer_runtime
+
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
 NEEDS_CMAKE = pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("cc")), reason="there is no cmake or cc")
 NEEDS_BOARD = pytest.mark.skipif(bool(missing(TOOLS)), reason=missing(TOOLS))
@@ -121,6 +123,8 @@ def test_every_machine_and_compiler_finds_the_same_bits(made: Port, name: str) -
     missing = [program for program in (compiler, *emulator) if shutil.which(program) is None]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not found")
+    if name == "sanitized":
+        sanitizer_runtime()
     found = replay.replayed(made, compiler, *flags, emulator=emulator)
     assert (found["windows_equal"], found["events_equal"]) == (found["windows"], found["events"])
 

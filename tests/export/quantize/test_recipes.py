@@ -119,6 +119,7 @@ def extra(trained: Trained, drawn: WindowSet, files: dict[str, bytes]) -> dict[s
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", EXTRA, ids=lambda model: model.file)
 def test_every_other_recipe_is_smaller_runs_and_agrees(
     model: ModelEntry, extra: dict[str, bytes], files: dict[str, bytes], trained: Trained, tmp_path: Path
@@ -167,6 +168,7 @@ def stored_in_tflite(content: bytes) -> list[Layer]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", [model for model in EXTRA if RECIPES[model.recipe].weight_bits == 8], ids=lambda model: model.file
 )
@@ -180,6 +182,7 @@ def test_int8_weights_have_a_scale_of_each_channel_s_own(model: ModelEntry, extr
         assert set(np.abs(integers.reshape(len(integers), -1).astype(int)).max(axis=1)) == {127}
 
 
+@pytest.mark.slow
 def test_activations_have_the_type_that_the_recipe_says(extra: dict[str, bytes]) -> None:
     """``a8s``: signed, of 8 bits; ``a16``: of 16 bits."""
     graph = onnx.load_from_string(extra["model.w8a8s-static-pc.onnx"]).graph
@@ -193,6 +196,7 @@ def test_activations_have_the_type_that_the_recipe_says(extra: dict[str, bytes])
     assert {tensors[operator.outputs[0]].type for operator in operators} == {schema.TensorType.INT16}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", EXTRA, ids=lambda model: model.file)
 def test_the_report_can_describe_every_other_recipe(
     model: ModelEntry, extra: dict[str, bytes], files: dict[str, bytes]
@@ -201,6 +205,7 @@ def test_the_report_can_describe_every_other_recipe(
     assert described["macs"] == describe_model(files[f"model.fp32.{model.format}"], model.format)["macs"] > 0
 
 
+@pytest.mark.slow
 def test_the_contract_travels_where_weights_alone_changed(
     extra: dict[str, bytes], trained: Trained, tmp_path: Path
 ) -> None:

@@ -116,15 +116,46 @@ def test_memory_size_and_accuracy_have_limits_too(baseline, make_result, tmp_pat
         case = next(case for case in facts["cases"] if case["id"] == INT8)
         case["memory"]["peak_bytes"] *= 2
         case["model"]["size_bytes"] = int(case["model"]["size_bytes"] * 1.03)
-        facts["bundles"][0]["accuracy"]["accuracy"] -= 0.02
+        for model in facts["bundles"][0]["models"]:
+            for scores in model["accuracy"].values():
+                scores["accuracy"] -= 0.02
 
     found = compared(baseline, make_result(tmp_path / "new", seed=2, edit=edit))
     broken = {check["what"] for check in case_of(found, INT8)["checks"] if check["verdict"] == "regression"}
     assert broken == {"peak memory", "file size", "loss of accuracy"}
 
 
-def test_a_bundle_without_figures_of_accuracy_is_not_judged_by_them(baseline, candidate):
-    found = compared(baseline, candidate("bundles", 0, "accuracy", value=None))
+def test_a_model_is_judged_by_its_own_accuracy_where_both_bundles_tell_it(make_result, tmp_path):
+    def told(accuracy):
+        def edit(facts):
+            case = next(case for case in facts["cases"] if case["id"] == INT8)
+            models = facts["bundles"][0]["models"]
+            model = next(model for model in models if model["file"] == case["model"]["file"])
+            model["accuracy"] = {case["engine"]: {"accuracy": accuracy}} if accuracy else {}
+
+        return edit
+
+    def losses(before, after):
+        folders = [
+            make_result(tmp_path / f"{before}-{after}-{seed}", seed=seed, edit=told(accuracy))
+            for seed, accuracy in enumerate((before, after), 1)
+        ]
+        checks = case_of(compared(*folders), INT8)["checks"]
+        return {check["what"]: check["verdict"] for check in checks if check["what"].startswith("loss of")}
+
+    assert losses(0.9, 0.8) == {"loss of accuracy": "regression"}
+    assert losses(0.9, 0.9) == {"loss of accuracy": "ok"}
+    # An older bundle tells the trained network's alone, which has not changed.
+    assert losses(0, 0.5) == {"loss of accuracy": "ok", "loss of macro_f1": "ok"}
+
+
+def test_a_bundle_without_figures_of_accuracy_is_not_judged_by_them(baseline, make_result, tmp_path):
+    def untold(facts):
+        facts["bundles"][0]["accuracy"] = None
+        for model in facts["bundles"][0]["models"]:
+            model["accuracy"] = {}
+
+    found = compared(baseline, make_result(tmp_path / "new", seed=2, edit=untold))
     assert all("loss" not in check["what"] for case in found["cases"] for check in case["checks"])
 
 

@@ -173,6 +173,7 @@ def test_a_page_over_plain_http_from_elsewhere_says_what_to_do(chromium):
     assert "vskd serve BUNDLE --host 0.0.0.0 --https" in answer["trouble"]
 
 
+@pytest.mark.slow
 def test_nothing_is_wider_than_the_screen(chromium, tmp_path):
     _, _, file = written(tmp_path / "recording.csv")
     with page() as (url, _, _):
