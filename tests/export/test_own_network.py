@@ -137,7 +137,9 @@ def test_a_network_whose_source_was_changed_is_not_exported(folder: Path) -> Non
     assert not (folder / "changed.bundle").exists()
 
 
-@pytest.mark.parametrize(("target", "convert"), [("ONNX", to_onnx), ("TFLite", to_tflite)])
+@pytest.mark.parametrize(
+    ("target", "convert"), [("ONNX", to_onnx), pytest.param("TFLite", to_tflite, marks=pytest.mark.slow)]
+)
 def test_an_operator_that_no_format_has_is_told_with_its_layer(
     target: str, convert: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

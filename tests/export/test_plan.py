@@ -102,7 +102,7 @@ def made(student: Student, contract: Contract) -> Made:
 
 
 #: Of these the long tests alone tell.
-SLOW = {"gasf-range", "both-minmax", "resnet-g", "resnet-even-kernel-odd-window"}
+SLOW = {"gasf-range", "both-minmax", "resnet-g", "resnet-even-kernel-odd-window", "separable-tanh-centred"}
 
 
 @pytest.fixture(

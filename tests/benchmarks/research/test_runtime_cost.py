@@ -218,6 +218,7 @@ def test_a_help_that_fails_is_no_time(monkeypatch):
         runtime_cost.help_time(1)
 
 
+@pytest.mark.slow
 def test_the_command_ends_in_one_json_document(bundle, monkeypatch):
     monkeypatch.setattr(runtime_cost, "find_spec", lambda package: None)  # pyts takes seconds to compile
     words = [str(bundle.path), "--engine", "onnxruntime", "--rounds", "20", "--seconds", "5"]

@@ -22,9 +22,10 @@ KB = 1000
 pytestmark = pytest.mark.skipif(not micro.is_installed(), reason="tflite-micro has no wheel for this system")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "arena_limit", "size_limit"),
-    [(0.25, 100 * KB, 850 * KB), pytest.param(1.0, 260 * KB, 12_000 * KB, marks=pytest.mark.slow)],
+    [(0.25, 100 * KB, 850 * KB), (1.0, 260 * KB, 12_000 * KB)],
 )
 def test_from_the_raw_window(width: float, arena_limit: int, size_limit: int) -> None:
     torch.manual_seed(0)

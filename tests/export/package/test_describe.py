@@ -106,6 +106,7 @@ def test_inspect_in_json(bundle: Bundle) -> None:
     assert told["files"].keys() == bundle.files.keys()
 
 
+@pytest.mark.slow
 def test_two_fields_and_a_wider_image_cost_what_torch_says() -> None:
     contract = Contract(labels=("a", "b"), gaf=GafSpec(fields=("gasf", "gadf"), size=16, scaling="minmax"))
     untrained = gaf_resnet(contract, width=0.125).train()
