@@ -19,7 +19,16 @@ from pathlib import Path, PurePosixPath
 from vskd.bundle_files import CONTRACT, MANIFEST, SIGNATURE
 from vskd.closed import to_mapping
 from vskd.contract import Contract
-from vskd.engines import ENGINES, Engine, engine_kind, installed_engines, is_installed, missing_engine, open_engine
+from vskd.engines import (
+    ENGINES,
+    OWN_ENGINE,
+    Engine,
+    engine_kind,
+    installed_engines,
+    is_installed,
+    missing_engine,
+    open_engine,
+)
 from vskd.errors import BundleError, ConfigError, ContractError, did_you_mean
 from vskd.manifest import (
     RECIPE_ALIASES,
@@ -210,7 +219,8 @@ class Bundle:
 
         Parameters
         ----------
-        engine : as in ``vskd.engines.ENGINE_NAMES``; None takes the first installed one that has a model here
+        engine : as in ``vskd.engines.ENGINE_NAMES``; None takes the first installed one that has a model here, and else
+            vskd's own, which is slow, for the int8 model
         recipe : of the model, or ``int8`` for ``w8a8-static-pc``; None takes the most compact that the engine has here
 
         Returns
@@ -224,18 +234,24 @@ class Bundle:
         """
         recipe = recipe and RECIPE_ALIASES.get(recipe, recipe)
         engines = [engine] if engine else list(installed_engines())
-        if not engines:
-            raise missing_engine(None, purpose="running a bundle")
         for name in engines:
             model_format = engine_kind(name).format
             offered = {entry.recipe: entry for entry in self.models if entry.format == model_format}
             for choice in [recipe] if recipe else [*RECIPE_PREFERENCE, *offered]:
                 if choice in offered:
                     return name, offered[choice]
+        if engine is None and recipe in (None, RECIPE_ALIASES["int8"]) and (own := self.integer_models()):
+            return OWN_ENGINE, own[0]
+        if not engines:
+            raise missing_engine(None, purpose="running this bundle")
         raise ConfigError(
             f"{self.path.name} has no model of recipe {recipe or 'any'} for {' or '.join(engines)}",
             hint="It holds: " + ", ".join(f"{entry.file}" for entry in self.models),
         )
+
+    def integer_models(self) -> list[ModelEntry]:
+        """The models that vskd's own engine and the ports are made for: int8, for TensorFlow Lite."""
+        return [one for one in self.models if (one.format, one.recipe) == ("tflite", RECIPE_ALIASES["int8"])]
 
     def runnable(self) -> tuple[tuple[str, ModelEntry], ...]:
         """Every pair of installed engine and model that it runs."""

@@ -31,6 +31,7 @@ _EXTRA_OF_PACKAGE = {
     "scipy": "training",
     "av": "training",
     "safetensors": "training",
+    "jinja2": "training",
     "matplotlib": "training",
     "litert_torch": "export",
     "ai_edge_quantizer": "export",

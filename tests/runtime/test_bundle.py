@@ -399,6 +399,19 @@ def test_without_any_engine_the_extra_is_named(two_recipes, monkeypatch):
         two_recipes.select()
 
 
+@pytest.mark.parametrize("installed", [(), ("onnxruntime",)])
+def test_where_no_installed_engine_fits_vskds_own_runs_the_int8_model(tmp_path, contract, monkeypatch, installed):
+    with_engines(monkeypatch, *installed)
+    models = [ModelEntry("a.tflite", "tflite", "fp32"), ModelEntry("b.tflite", "tflite", "w8a8-static-pc")]
+    files = {model.file: model.file.encode() for model in models}
+    bundle = Bundle.open(write_bundle(tmp_path / "y.bundle", contract=contract, models=models, files=files))
+    for recipe in (None, "int8"):
+        name, entry = bundle.select(recipe=recipe)
+        assert (name, entry.file) == ("vskd", "b.tflite")
+    with pytest.raises(ConfigError if installed else MissingExtraError):
+        bundle.select(recipe="fp32")
+
+
 def test_runnable_lists_installed_engines_with_the_models_they_run(two_recipes, monkeypatch):
     with_engines(monkeypatch, "litert", "onnxruntime")
     pairs = [(name, entry.file) for name, entry in two_recipes.runnable()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vskd.bundle import Bundle
 from vskd.contract import Contract
 from vskd.errors import BundleError
-from vskd.manifest import RECIPE_ALIASES, ModelEntry
+from vskd.manifest import ModelEntry
 from vskd.plan.encode import encoded_shape
 from vskd.plan.lower import plan_of
 from vskd.plan.steps import Plan
@@ -53,9 +53,8 @@ def integer_model(bundle: Bundle) -> ModelEntry:
     ------
     BundleError : the bundle has no int8 model for TensorFlow Lite
     """
-    for entry in bundle.models:
-        if (entry.format, entry.recipe) == ("tflite", RECIPE_ALIASES["int8"]):
-            return entry
+    if found := bundle.integer_models():
+        return found[0]
     raise BundleError(
         f"{bundle.path} has no int8 model for TensorFlow Lite, which a port is made of",
         hint="Export the run again with the recipe int8",

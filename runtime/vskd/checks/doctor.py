@@ -18,7 +18,7 @@ import numpy as np
 
 from vskd.bundle import Bundle
 from vskd.checks.golden import read_golden
-from vskd.engines import ENGINES, installed_engines
+from vskd.engines import ENGINES, OWN_ENGINE, installed_engines
 from vskd.engines.process import infer_in_subprocess
 from vskd.errors import BundleError, EngineError, VskdError
 
@@ -80,8 +80,8 @@ def _engines() -> Iterator[Finding]:
         if name in installed:
             yield Finding(f"engine {name}", "ok", f"installed, runs .{kind.format}")
         else:
-            state: State = "note" if installed else "lack"
-            yield Finding(f"engine {name}", state, "not installed", f"pip install 'vskd[{kind.extra}]'")
+            yield Finding(f"engine {name}", "note", "not installed", f"pip install 'vskd[{kind.extra}]'")
+    yield Finding(f"engine {OWN_ENGINE}", "ok", "always there, with numpy alone: int8 models for .tflite, slowly")
 
 
 def _models(path: Path) -> Iterator[Finding]:
@@ -90,7 +90,7 @@ def _models(path: Path) -> Iterator[Finding]:
         bundle = Bundle.open(path)
         windows = read_golden(bundle).windows[:1]
         told = False
-        for name, entry in bundle.runnable():
+        for name, entry in (*bundle.runnable(), *((OWN_ENGINE, own) for own in bundle.integer_models())):
             try:
                 answer = infer_in_subprocess(name, [bundle.model_path(entry)], windows)
             except EngineError as error:

@@ -21,7 +21,6 @@ from vskd.engines import OWN_ENGINE, is_installed, missing_engine
 from vskd.engines.plan import read_plan
 from vskd.engines.process import infer_in_subprocess
 from vskd.errors import BundleError, ContractError, EngineError, VskdError
-from vskd.manifest import RECIPE_ALIASES
 from vskd.model_contract import contract_inside
 from vskd.sources.feed import Source
 from vskd.stream import Health, Stream, to_g, whole_window
@@ -71,7 +70,7 @@ def selftest(
     for entry in bundle.models:
         yield Check("contract", f"inside {entry.file}", bundle.model_problem(entry))
     yield from _golden(bundle, engine)
-    if engine is None and _integer_models(bundle):
+    if engine is None and bundle.integer_models():
         for port in entry_points(group=PORTS):
             yield from port.load()(bundle)
     if source is not None:
@@ -90,7 +89,7 @@ def _golden(bundle: Bundle, engine: str | None) -> Iterator[Check]:
         return
     yield Check("encoder", *compare_images(golden, bundle.contract))
     pairs = [(name, entry) for name, entry in bundle.runnable() if engine in (None, name)]
-    for entry in _integer_models(bundle) if engine in (None, OWN_ENGINE) else ():
+    for entry in bundle.integer_models() if engine in (None, OWN_ENGINE) else ():
         reason = "" if engine else _unplanned(bundle, entry)
         if reason:
             yield Check("engine", f"{entry.file} not on {OWN_ENGINE}'s own: {reason}")
@@ -100,11 +99,6 @@ def _golden(bundle: Bundle, engine: str | None) -> Iterator[Check]:
         yield from _replay(bundle, golden, samples, [pair for pair in pairs if _is_complete(bundle, pair[1])])
     else:
         yield Check("engine", "nothing to replay", _no_engine(bundle, engine))
-
-
-def _integer_models(bundle: Bundle) -> list[ModelEntry]:
-    """The models that vskd's own engine is made for."""
-    return [one for one in bundle.models if (one.format, one.recipe) == ("tflite", RECIPE_ALIASES["int8"])]
 
 
 def _unplanned(bundle: Bundle, entry: ModelEntry) -> str:

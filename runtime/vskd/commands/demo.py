@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vskd.commands.terminal import JSON, for_people, say
-from vskd.engines import ENGINE_NAMES, OWN_ENGINE
+from vskd.engines import ENGINE_NAMES
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
     from vskd.bundle import Bundle
@@ -48,11 +48,10 @@ def demo(name: str, engine: str | None, as_json: bool) -> None:
     from vskd.sources.text_file import file_lines
 
     opened, recording = Bundle.open(MODELS / f"{name}.bundle"), MODELS / f"{name}.csv.gz"
-    chosen = engine or next((found for found, _ in opened.runnable()), OWN_ENGINE)
     truth = _truth(MODELS / f"{name}.truth.csv")
     samples = SampleReader.open(file_lines(recording, name=recording.name), name=recording.name)
-    with Classifier.open(opened.path, engine=chosen) as classifier:
-        say(f"{_about(opened)}; {chosen} runs it", err=True)
+    with Classifier.open(opened.path, engine=engine) as classifier:
+        say(f"{_about(opened)}; {classifier.engine.name} runs it", err=True)
         told = _Told(truth)
         sink = told if for_people(as_json) else JsonLinesSink(sys.stdout, classifier.labels)
         feed(classifier, samples.chunks(rows=1024), sink)

@@ -15,7 +15,7 @@ import click
 from vskd.commands.input_option import LAYOUT, Input, InputOption, toml_values, trained_layout
 from vskd.commands.session import Session
 from vskd.commands.terminal import JSON, STOPPED, for_people, say
-from vskd.engines import ENGINE_NAMES
+from vskd.engines import ENGINE_NAMES, OWN_ENGINE
 from vskd.sources.i2c_sensors import PREFIX, SENSORS
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
@@ -116,6 +116,8 @@ def run(
     examples = Profile.open(profile).check_for(opened, entry) if profile else None
     loaded = opened.load(name, entry, threads=threads)
     say(title := f"{opened.path.name}: {entry.file} on {name} {loaded.version}, {threads} thread(s)", err=True)
+    if name == OWN_ENGINE and engine is None:
+        say("no engine is installed that runs this bundle; vskd's own is slow: pip install 'vskd[litert]'", err=True)
     with ExitStack() as resources:
         session = Session(_watchdog(resources, f"{entry.file} on {name}") if watchdog else None)
         found = option.open(

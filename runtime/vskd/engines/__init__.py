@@ -2,9 +2,9 @@
 libraries, ``OWN_ENGINE`` needs none.
 
 Every engine is configured for a wearable: one thread by default, and no spinning between windows (ONNX
-Runtime's idle threads would otherwise burn a core). An engine is named by the user or by the bundle's stated
-preference, never swapped for another. Each library is imported where it is used; a missing one is an error that names
-its extra. This module loads neither a library nor numpy, so that options and help can name the engines. It does
+Runtime's idle threads would otherwise burn a core). An engine is named by the user or chosen by what is installed,
+and whoever runs a model says which it was. Each library is imported where it is used; a missing one is an error that
+names its extra. This module loads neither a library nor numpy, so that options and help can name the engines. It does
 not depend on bundles, streams or decisions.
 """
 
@@ -119,7 +119,7 @@ ENGINES: Mapping[str, EngineKind] = {
 }
 
 #: vskd's own, which needs numpy alone: int8 models of TensorFlow Lite, bit by bit as on a microcontroller, and slow. It
-#: runs where it is asked for by name.
+#: runs where it is asked for by name, or nothing else can.
 OWN_ENGINE = "vskd"
 _OWN = EngineKind("tflite", "vskd.engines.plan", "vskd", "", _load_plan)
 

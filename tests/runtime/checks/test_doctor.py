@@ -78,12 +78,13 @@ def test_buses_and_drivers_of_sensors_are_told(tmp_path, monkeypatch, bus, drive
     assert bool(remedy) == bool(finding.remedy)
 
 
-def test_an_engine_that_is_missing_is_a_lack_only_where_there_is_no_other(monkeypatch):
+def test_an_engine_that_is_missing_is_a_note_since_vskds_own_is_always_there(monkeypatch):
     assert found("engine litert").state == "ok"
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
     for name, kind in ENGINES.items():
         finding = found(f"engine {name}")
-        assert (finding.state, finding.remedy) == ("lack", f"pip install 'vskd[{kind.extra}]'")
+        assert (finding.state, finding.remedy) == ("note", f"pip install 'vskd[{kind.extra}]'")
+    assert found("engine vskd").state == "ok"
 
 
 def test_each_model_is_tried_for_real(tmp_path, make_golden_bundle, contract):

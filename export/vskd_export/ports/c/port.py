@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from string import Template
 
 import numpy as np
 
@@ -104,29 +105,23 @@ def make_port(model: Planned, windows: Windows, replays: Sequence[Replay], *, na
 
 
 def _readme(port: Port, *, name: str, examples: int, windows: int, events: int) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True)
     contract, window = port.contract, port.contract.window
-    return (
-        environment.from_string(source("README.md.j2")).render(
-            name=name,
-            model=port.model,
-            examples=examples,
-            slowest_hz=f"{contract.signal.min_rate_hz:.0f}" if contract.signal else "0",
-            rate_hz=f"{window.rate_hz:g}",
-            samples=window.samples,
-            window_s=f"{window.duration_s:g}",
-            hop_s=f"{window.hop_samples / window.rate_hz:g}",
-            labels=", ".join(contract.labels),
-            macs=f"{macs(port.plan):,}",
-            table_bytes=f"{table_bytes(port.plan):,}",
-            code_bytes="about 20,000 with single precision in hardware",
-            arena_bytes=f"{port.arena.size:,}",
-            windows=windows,
-            events=events,
-        )
-        + "\n"
+    return Template(source("README.md.template")).substitute(
+        name=name,
+        model=port.model,
+        examples=f", and up to {examples} examples of the wearer" if examples else "",
+        slowest_hz=f"{contract.signal.min_rate_hz:.0f}" if contract.signal else "0",
+        rate_hz=f"{window.rate_hz:g}",
+        samples=window.samples,
+        window_s=f"{window.duration_s:g}",
+        hop_s=f"{window.hop_samples / window.rate_hz:g}",
+        labels=", ".join(contract.labels),
+        macs=f"{macs(port.plan):,}",
+        table_bytes=f"{table_bytes(port.plan):,}",
+        code_bytes="about 20,000 with single precision in hardware",
+        arena_bytes=f"{port.arena.size:,}",
+        windows=windows,
+        events=events,
     )
 
 
