@@ -56,3 +56,12 @@ def test_people_read_what_was_right(command, monkeypatch):
     assert total.startswith(f"{right} of {judged} windows right")
     assert right > 0.8 * judged
     assert "shoulder.csv.gz --view" in run
+
+
+def test_without_an_engine_vskds_own_runs_a_bundle_and_says_that_it_is_slow(command, monkeypatch):
+    by_name = command("demo", "--engine", "vskd")
+    monkeypatch.setattr("vskd.bundle.installed_engines", lambda: ())
+    assert command("demo") == by_name
+    done = command("run", MODELS / "shoulder.bundle", "--input", MODELS / "shoulder.csv.gz", "--json")
+    assert "vskd's own is slow: pip install 'vskd[litert]'" in done.err
+    assert [json.loads(line) for line in done.out.splitlines()] == [json.loads(one) for one in by_name.out.splitlines()]
