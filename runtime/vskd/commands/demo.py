@@ -52,11 +52,19 @@ def demo(name: str, engine: str | None, as_json: bool) -> None:
     samples = SampleReader.open(file_lines(recording, name=recording.name), name=recording.name)
     with Classifier.open(opened.path, engine=engine) as classifier:
         say(f"{_about(opened)}; {classifier.engine.name} runs it", err=True)
-        told = _Told(truth)
-        sink = told if for_people(as_json) else JsonLinesSink(sys.stdout, classifier.labels)
-        feed(classifier, samples.chunks(rows=1024), sink)
-    if for_people(as_json):
-        for line in told.lines():
+        told, written = _Told(truth), JsonLinesSink(sys.stdout, classifier.labels)
+
+        def take(event: Event) -> None:
+            told(event)
+            if not for_people(as_json):
+                written(event)
+
+        feed(classifier, samples.chunks(rows=1024), take)
+    *lines, total = told.lines()
+    if not for_people(as_json):
+        say(total, err=True)
+    else:
+        for line in (*lines, total):
             say(line)
         say(f"Next: vskd inspect {opened.path}")
         say(f"      vskd run {opened.path} --input {recording} --view")

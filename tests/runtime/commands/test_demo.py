@@ -34,6 +34,7 @@ def test_a_recording_is_told_in_json_to_programs(command, name):
     assert done.code == 0
     assert f"{name}.bundle" in done.err
     assert "vskd runs it" in done.err
+    assert "windows right; those between two activities are left out" in done.err
     events = [json.loads(line) for line in done.out.splitlines()]
     assert len(events) > 30
     assert {event["label"] for event in events} <= set(Bundle.open(MODELS / f"{name}.bundle").contract.labels) | {
