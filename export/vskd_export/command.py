@@ -74,8 +74,8 @@ def _show(report: ExportReport) -> None:
     windows = "windows seen in training, parity only" if seen else "held-out windows"
     title = f"{report.path} against the trained network, {windows}"
     table = Table(title=title, box=box.SIMPLE, title_justify="left", collapse_padding=True, pad_edge=False)
-    table.add_column("model", overflow="fold")
-    for column in ("MB", "engine", "logits differ by", "labels changed", "accuracy"):
+    table.add_column("model", no_wrap=True)
+    for column in ("MB", "engine", "logits\ndiffer by", "labels\nchanged", "accuracy"):
         table.add_column(column)
     for row in report.rows():
         table.add_row(*row)

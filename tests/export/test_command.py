@@ -246,6 +246,22 @@ def test_the_recordings_are_those_of_the_folders_named(
     assert asked == {"config": config, "root": tmp_path / "data", "cache": tmp_path / "cache"}
 
 
+def test_at_80_columns_no_name_and_no_figure_of_the_table_is_cut(
+    exported: ExportReport,
+    tmp_path: Path,
+    contract: Contract,
+    trained: Trained,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_windows(monkeypatch, trained, test_subject="cara")
+    monkeypatch.setattr(build, "export_bundle", lambda *_, **__: ExportReport(Path("x.bundle"), exported.content))
+    monkeypatch.setenv("COLUMNS", "80")
+    result = run_command(make_run(tmp_path / "run", contract), tmp_path / "x.bundle")
+    words = result.output.split()
+    for cell in (cell for row in exported.rows() for cell in row):
+        assert set(cell.split()) <= set(words)
+
+
 def test_the_old_name_of_variants_is_refused_with_the_new_one(tmp_path: Path) -> None:
     result = run_command(tmp_path / "run", tmp_path / "x.bundle", "--forms")
     assert result.exit_code == 2

@@ -414,7 +414,7 @@ def test_a_degraded_bundle_is_written_only_on_request_and_says_what_is_wrong(
     assert html.escape(sentence).replace("&#x27;", "&#39;") in (report.path / "report.html").read_text()
     for command in (inspect, verify):
         assert f"{sentence}" in CliRunner().invoke(command, [str(report.path)]).output
-    assert "DEGRADED: 1 limits broken at export" in next(selftest(opened)).detail
+    assert "DEGRADED: 1 limit broken at export" in next(selftest(opened)).detail
 
 
 @pytest.mark.parametrize(

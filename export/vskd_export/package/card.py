@@ -12,6 +12,7 @@ from typing import Any
 
 from vskd.contract import Contract
 from vskd.description import contract_in_words
+from vskd.pages import number_of
 from vskd_training.study.shipping import in_words
 
 _TEMPLATE = Path(__file__).with_name("card.md.j2")
@@ -34,6 +35,7 @@ def card(content: Mapping[str, Any], contract: Contract) -> bytes:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number_of"] = number_of
     text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         name=model_name(content),
         report=content,

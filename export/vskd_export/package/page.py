@@ -14,7 +14,7 @@ from typing import Any
 from vskd.checks.golden import Golden
 from vskd.contract import Contract
 from vskd.description import contract_in_words
-from vskd.pages import Table, parts
+from vskd.pages import Table, number_of, parts
 from vskd_export.package.pictures import pictures
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -34,7 +34,7 @@ def page(content: Mapping[str, Any], contract: Contract, golden: Golden | None =
     environment = Environment(
         loader=DictLoader(parts()), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"percent": _percent, "small": _small}
+    environment.filters |= {"percent": _percent, "small": _small, "number_of": number_of}
     text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         contract=Table("", "", ("", ""), tuple(contract_in_words(contract)), names=2),
         report=content,

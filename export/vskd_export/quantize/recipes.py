@@ -44,8 +44,8 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     FLOAT_RECIPE: Recipe(32, False, "the trained network; always part of a bundle, the others are judged by it"),
-    "fp16": Recipe(16, False, "half the size, computed in float32"),
-    INTEGER_RECIPE: Recipe(8, True, "int8: a quarter of the size, integer arithmetic"),
+    "fp16": Recipe(16, False, "weights of half the size, computed in float32"),
+    INTEGER_RECIPE: Recipe(8, True, "int8: weights of a quarter of the size, integer arithmetic"),
     "w8a8s-static-pc": Recipe(
         8,
         True,
@@ -61,7 +61,7 @@ RECIPES: Mapping[str, Recipe] = {
             "slower than fp32 and no nearer to it than w8-pc"
         },
     ),
-    "w8-pc": Recipe(8, False, "int8 weights, a quarter of the size, computed in float32"),
+    "w8-pc": Recipe(8, False, "int8 weights, a quarter of their size, computed in float32"),
 }
 
 

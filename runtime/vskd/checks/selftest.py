@@ -22,6 +22,7 @@ from vskd.engines.plan import read_plan
 from vskd.engines.process import infer_in_subprocess
 from vskd.errors import BundleError, ContractError, EngineError, VskdError
 from vskd.model_contract import contract_inside
+from vskd.pages import number_of
 from vskd.sources.feed import Source
 from vskd.stream import Health, Stream, to_g, whole_window
 from vskd.stream.window import Defect
@@ -65,7 +66,7 @@ def selftest(
     BundleError : a file of the bundle is missing or was changed
     """
     bundle.check()
-    degraded = f"; DEGRADED: {len(bundle.degraded)} limits broken at export" if bundle.degraded else ""
+    degraded = f"; DEGRADED: {number_of(len(bundle.degraded), 'limit')} broken at export" if bundle.degraded else ""
     yield Check("integrity", f"{len(bundle.files)} files, sha256 {bundle.sha256()[:16]}{degraded}")
     for entry in bundle.models:
         yield Check("contract", f"inside {entry.file}", bundle.model_problem(entry))

@@ -28,6 +28,11 @@ class Table:
     names: int = 1
 
 
+def number_of(count: int, noun: str) -> str:
+    """``1 subject``, ``2 subjects``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def parts() -> dict[str, str]:
     """Name -> text of what a template includes: ``style.css``, and the macros of ``tables.html.j2``."""
     return {

@@ -119,3 +119,8 @@ def test_what_is_wrong_stands_at_the_top_and_nothing_can_break_out(exported: Exp
     assert "Remedies: mend &lt;it&gt;; or leave it." in text
     assert text.index("Degraded.") < text.index("LEAKY.") < text.index("What the models expect")
     assert "Every limit of the gate is kept" not in text
+    # What was refused is no bundle, and nobody can use or repeat it.
+    refused = page({**content, "refused": True}, contract).decode()
+    for only_of_a_bundle in ("How to use this", "vskd verify .", "To repeat"):
+        assert only_of_a_bundle in text
+        assert only_of_a_bundle not in refused

@@ -479,7 +479,7 @@ def test_a_mistake_in_the_description_is_one_sentence(own: Path, text: str, mess
 def test_a_pipe_in_place_of_a_describing_file_is_not_waited_for(own: Path, name: str) -> None:
     (own / name).unlink()
     os.mkfifo(own / name)
-    with pytest.raises(DataError, match=rf"{name} is no file"):
+    with pytest.raises(DataError, match=rf"{name} is no file.*`vskd data init FOLDER` writes both"):
         FolderSource.open(own, view="none")
 
 

@@ -64,6 +64,15 @@ def test_the_worst_come_first_and_the_figures_are_the_documents(result: Evaluati
     assert "LEAKY" in page(replace(result, leaky=True), title="x").decode()
 
 
+def test_one_subject_is_not_the_worst_of_several(result: Evaluation) -> None:
+    scores = result.metrics["recording"]["all"]
+    one = {"all": scores | {"count": 1, "by_subject": {"ann": 1.0}, "worst_subject": "ann"}}
+    text = page(replace(result, metrics={**result.metrics, "recording": one, "window": one}), title="x").decode()
+    assert "accuracy of 1 recording<" in text
+    assert "accuracy of subject" not in text
+    assert "accuracy of subject" in page(result, title="x").decode()
+
+
 def test_mistakes_are_counted_once_each_the_most_frequent_first() -> None:
     confusion = Confusion(("a", "b", "c"), np.array([[5, 3, 0], [1, 7, 2], [0, 0, 4]]))
     assert confusion.pairs(9) == [("a", "b", 3, 3 / 8), ("b", "c", 2, 0.2), ("b", "a", 1, 0.1)]

@@ -13,6 +13,7 @@ import click
 
 from vskd.commands.progress import progress_bar
 from vskd.commands.terminal import say
+from vskd.pages import number_of
 from vskd_training.commands.options import CACHE, CONFIG, PAUSE, ROOT, SEED, SET
 from vskd_training.commands.terminal import open_experiment
 from vskd_training.data.sources import open_source
@@ -97,7 +98,8 @@ def init(folder: Path) -> None:
     say(description_text(folder, found), nl=False, lines=True)
     subjects = sorted({clip.subject for clip in found.clips})
     labels = sorted({clip.label or "(no label)" for clip in found.clips})
-    say(f"{len(found.clips)} clips; subjects: {', '.join(subjects)}; labels: {', '.join(labels)}", err=True)
+    clips = number_of(len(found.clips), "clip")
+    say(f"{clips}; subjects: {', '.join(subjects)}; labels: {', '.join(labels)}", err=True)
     for name, why in found.others:
         say(f"passed over: {name}: {why}", err=True)
     say(f"wrote {folder / DESCRIPTION} and {folder / TABLE}: look them over, all of it is guessed", err=True)
@@ -124,7 +126,7 @@ def croissant(folder: Path, out: Path | None) -> None:
 
 
 def _show_counts(report: DatasetReport) -> None:
-    say(f"{report.name}, view {report.view}: {report.recordings} recordings")
+    say(f"{report.name}, view {report.view}: {number_of(report.recordings, 'recording')}")
     say("files       " + ", ".join(f"{name} {count}" for name, count in report.by_stream.items()))
     labels = {name or "(no label)": count for name, count in report.by_label.items()}
     for title, counts in {"subjects": report.by_subject, "activities": labels}.items():

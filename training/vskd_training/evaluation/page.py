@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vskd.pages import Table, parts
+from vskd.pages import Table, number_of, parts
 from vskd_training.evaluation.evaluate import Evaluation
 from vskd_training.evaluation.metrics import Confusion
 from vskd_training.evaluation.tables import calibration_table, evaluation_sentences, metrics_table, unknown_table
@@ -59,11 +59,12 @@ def page(result: Evaluation, *, title: str) -> bytes:
 def _figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The figures to see first: what they are, and they."""
     scores = metrics["recording"]["all"]
-    yield f"accuracy of {scores['count']} recordings", f"{100 * scores['accuracy']:.1f} %"
+    yield f"accuracy of {number_of(scores['count'], 'recording')}", f"{100 * scores['accuracy']:.1f} %"
     yield "macro-F1", f"{100 * scores['macro_f1']:.1f} %"
-    yield f"accuracy of subject {scores['worst_subject']}, the worst", f"{100 * scores['worst_accuracy']:.1f} %"
+    if len(scores["by_subject"]) > 1:
+        yield f"accuracy of subject {scores['worst_subject']}, the worst", f"{100 * scores['worst_accuracy']:.1f} %"
     windows = metrics["window"]["all"]
-    yield f"accuracy of {windows['count']} windows", f"{100 * windows['accuracy']:.1f} %"
+    yield f"accuracy of {number_of(windows['count'], 'window')}", f"{100 * windows['accuracy']:.1f} %"
 
 
 def _subjects(metrics: Mapping[str, Any]) -> list[tuple[str, float, float]]:
@@ -108,7 +109,8 @@ def _diagrams(calibration: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "width": round(_SIDE * (one["high"] - one["low"]) - 1, 1),
                 "height": round(_SIDE * one["accuracy"], 1),
                 "confidence": round(_SIDE * one["confidence"], 1),
-                "told": f"{one['count']} recordings, right {one['accuracy']:.2f}, confidence {one['confidence']:.2f}",
+                "told": f"{number_of(one['count'], 'recording')}, right {one['accuracy']:.2f}, "
+                f"confidence {one['confidence']:.2f}",
             }
             for one in filled
         ]

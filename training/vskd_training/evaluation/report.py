@@ -41,7 +41,7 @@ class Temperature:
     ----------
     value : without unit
     source : ``validation subjects``: fitted on them. ``config``: set there, without any. ``none``: it is 1
-    at_bound : it was fitted, and is where the search ended: the probabilities are not calibrated
+    at_bound : it was fitted, and is where the search ended, see ``tables.temperature_warning``
     """
 
     value: float

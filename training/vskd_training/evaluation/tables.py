@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vskd.pages import Table
+from vskd.pages import Table, number_of
 from vskd_training.evaluation.evaluate import Evaluation
 from vskd_training.evaluation.metrics import TEMPERATURES
 
@@ -56,7 +56,7 @@ def evaluation_sentences(result: Evaluation) -> Iterator[str]:
     if warning := temperature_warning(result.metrics):
         yield warning
     if without := result.metrics["recordings_too_short"]:
-        yield f"{without} test recordings hold no window, and are not tested"
+        yield f"without a window, and not tested: {number_of(without, 'test recording')}"
     offer = result.unknown_below
     if offer is None:
         yield "unknown: no threshold is offered; it takes a student's run with validation subjects"
@@ -76,9 +76,15 @@ def temperature_warning(metrics: Mapping[str, Any]) -> str:
     if not temperature.get("at_bound", False):
         return ""
     low, high = TEMPERATURES
+    why = (
+        "hardly a validation window is wrong, so nearly every probability is 1, and how far that can be trusted is not "
+        "known"
+        if temperature["value"] < 1
+        else "validation windows are recognised no better than by chance, so all probabilities are nearly equal"
+    )
     return (
-        f"warning: the temperature {temperature['value']:.3g} is at a bound of its fit, {low:g} to {high:g}: the "
-        "probabilities are not calibrated. Validate on more subjects, or set data.validation_subjects to others"
+        f"warning: the temperature {temperature['value']:.3g} is at a bound of its fit, {low:g} to {high:g}: {why}. "
+        "Validate on more subjects, or set data.validation_subjects to others"
     )
 
 

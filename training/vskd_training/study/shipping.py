@@ -15,6 +15,7 @@ from typing import Any
 
 from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
+from vskd.pages import number_of
 from vskd.untrusted.documents import read_json
 from vskd_training.loop.viewers import flat
 from vskd_training.runs.run import Run
@@ -149,6 +150,6 @@ def in_words(card: Mapping[str, Any] | None) -> str:
         return "trained on everybody: its accuracy is unknown, since no study was named (--study)"
     return (
         f"trained on everybody: its accuracy is that of the arm {card['arm']} of the study {card['name']}, "
-        f"{card['accuracy']:.3f} per {card['decisions']} over {card['subjects']} subjects "
+        f"{card['accuracy']:.3f} per {card['decisions']} over {number_of(card['subjects'], 'subject')} "
         f"(result.json {card['result_sha256'][:12]})"
     )

@@ -1,4 +1,4 @@
-"""Clips that a phone's page recorded, into a folder that ``vskd train`` reads (README, "Your own recordings").
+"""Clips that a phone's page recorded, into a folder that ``vskd train`` reads (docs/datasets.md).
 
 What arrives was made by a browser that may not be ours: every field is checked, the file's name is made here, and the
 samples are numbers and nothing else. Nothing outside of the folder is touched.

@@ -40,7 +40,10 @@ _NEVER_EMPTY = ("clip", "subject", "sensor")
 _OWN = (*_NEEDED, "video", "joints", "rows", "start_s", "end_s")
 #: Columns that would change what a clip is, and are no columns of this table -> what to write instead.
 _MEANT = re.compile(r"(start|begin|from|onset|end|stop|to|until|offset)(_?(s|ms|time|sec|seconds|sample|row|frame))?")
-_WAY_OUT = f"A folder of recordings holds {DESCRIPTION} and {TABLE}; README, 'Your own recordings', shows both"
+_WAY_OUT = (
+    f"A folder of recordings holds {DESCRIPTION} and {TABLE}: `vskd data init FOLDER` writes both, and "
+    "docs/datasets.md describes them"
+)
 
 
 #: Columns of ``clips.csv`` that name what is compared, counted and printed.
