@@ -343,6 +343,14 @@ def test_the_offered_threshold_keeps_its_share_on_a_device(
     assert ruled.contract.decision.unknown_below == 0.0
 
 
+def test_no_threshold_is_offered_by_which_all_that_is_not_certain_would_be_unknown(
+    run: Run, experiment: Experiment
+) -> None:
+    predictor = network_predictor(run, experiment)
+    certain = dataclasses.replace(predictor, predict=lambda table: 1e6 * predictor.predict(table))
+    assert evaluate(run, experiment, certain, coverage=0.95).unknown_below is None
+
+
 def test_a_teacher_is_tested_and_gets_no_threshold(tiny: Experiment, teacher: Run) -> None:
     found = evaluate(teacher, tiny, network_predictor(teacher, tiny), coverage=0.95)
     assert found.unknown_below is None

@@ -86,7 +86,7 @@ def calibrate(log_probabilities: NDArray[np.float64], truth: NDArray[np.int64]) 
         accuracy=float(right.mean()),
         confidence=float(confidence.mean()),
         ece=float(sum(gaps) / len(truth)),
-        nll=-float(log_probabilities[rows, truth].mean()),
+        nll=float((-log_probabilities[rows, truth] + 0.0).mean()),  # 0 of certain ones, and not -0
         brier=float(((probabilities - hit) ** 2).sum(axis=1).mean()),
         bins=bins,
     )

@@ -160,10 +160,12 @@ def device_probabilities(contract: Contract, table: WindowTable, logits: NDArray
 
 
 def _threshold(probabilities: dict[str, NDArray[np.float64]], coverage: float) -> Threshold | None:
-    """Chosen on the validation windows, None without any."""
+    """Chosen on the validation windows; None without any, or where the network is certain of all of them."""
     if "validation" not in probabilities:
         return None
     threshold = rounded_down(threshold_that_keeps(probabilities["validation"], coverage))
+    if threshold >= 1:  # by which all others would be unknown
+        return None
     stay = {part: float((values >= threshold).mean()) for part, values in probabilities.items()}
     return Threshold(
         coverage=coverage,

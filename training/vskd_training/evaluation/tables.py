@@ -59,7 +59,10 @@ def evaluation_sentences(result: Evaluation) -> Iterator[str]:
         yield f"without a window, and not tested: {number_of(without, 'test recording')}"
     offer = result.unknown_below
     if offer is None:
-        yield "unknown: no threshold is offered; it takes a student's run with validation subjects"
+        yield (
+            "unknown: no threshold is offered; it takes a student's run with validation subjects, of whose windows the "
+            "network is not certain throughout"
+        )
         return
     unknown = offer.unknown_coverage
     rejected = "" if unknown is None else f", {1 - unknown:.1%} of the left-out activities' windows are rejected"
