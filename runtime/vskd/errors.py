@@ -105,9 +105,21 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     wrong : the name as given
     known : the names that exist
     """
+    names = sorted(known)
+    near = nearest(wrong, names)
+    guess = f"Did you mean {near!r}? " if near else ""
+    return f"{guess}Known: {', '.join(names)}"
+
+
+def nearest(wrong: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """The known name that a wrong one is most like; empty where none is so much like it.
+
+    Parameters
+    ----------
+    wrong : the name as given
+    known : the names that exist
+    likeness : the least, from 0 to 1, as of ``difflib``
+    """
     import difflib  # slow to import, and needed only to complain
 
-    names = sorted(known)
-    near = difflib.get_close_matches(wrong, names, n=1)
-    guess = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{guess}Known: {', '.join(names)}"
+    return next(iter(difflib.get_close_matches(wrong, known, n=1, cutoff=likeness)), "")

@@ -12,7 +12,7 @@ import click
 from vskd.commands.input_option import LAYOUT, InputOption, trained_layout
 from vskd.commands.terminal import JSON, say, tell
 from vskd.engines import ENGINE_NAMES
-from vskd.errors import ProfileError
+from vskd.errors import ProfileError, nearest
 from vskd.sources.i2c_sensors import PREFIX
 
 if TYPE_CHECKING:  # numpy is slow to import, and `--help` needs none
@@ -91,6 +91,7 @@ def enroll(
         option.check_options()
         if option.is_endless and seconds is None:
             raise click.UsageError(f"{option.source} has no end; give --seconds")
+        option.check_file()
     opened = Bundle.open(bundle)
     if sources or again:
         profile = Profile.open(place).check_for(opened) if place.exists() else Profile.of(opened)
@@ -166,8 +167,11 @@ class _Enrolment:
             profile=self._profile,
         )  # fmt: skip
         example = classifier.enroll(label, samples.time, samples.xyz, sure=sure)
-        if label not in (*self._contract.labels, *self._profile.labels):
-            say(f"{label!r} is new: the model does not know it, and its examples alone decide on it", err=True)
+        known = (*self._contract.labels, *self._profile.labels)
+        if label not in known:
+            near = nearest(label, known)
+            guess = f"; did you mean {near!r}?" if near else ""
+            say(f"{label!r} is new: the model does not know it, and its examples alone decide on it{guess}", err=True)
         if when_s is not None:
             example = dataclasses.replace(example, when_s=when_s)
         self._profile = self._profile.with_example(example)

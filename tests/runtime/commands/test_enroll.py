@@ -51,6 +51,8 @@ def test_from_a_clip_to_a_decision(enroll, command, bundle, tmp_path):
     done = enroll("--label", "wave", *(word for clip in clips[:2] for word in ("--input", clip)))
     assert done.code == 0, done.err
     assert "'wave' is new: the model does not know it" in done.err
+    assert "did you mean" not in done.err
+    assert "decide on it; did you mean 'x up'?" in enroll("--label", "xup", "--input", clips[0], into="slip").err
     assert [row["number"] for row in done.events[0]["added"]] == [1, 2]
     assert done.events[0]["bytes"] == (tmp_path / "ann.profile").stat().st_size
 
