@@ -125,6 +125,27 @@ def test_classes_are_counted_and_what_could_vanish_is_remarked() -> None:
     assert "wave: no recording is longer than 1.18 s" in remarks
 
 
+@pytest.mark.parametrize("slip", ["wlak", "walkk", "Walk", "walk "])
+def test_a_rare_label_that_is_nearly_another_is_doubtful(slip: str) -> None:
+    made = [("ann", label, signal(n)) for n, label in enumerate([slip, *["walk"] * 5])]
+    (defect,) = (one for one in check(Examined(Made(*made))).defects if one.kind == "nearly another label")
+    assert (defect.where, defect.left_out, defect.doubtful) == (f"label {slip}", False, True)
+    assert defect.what == "1 of this label, and 5 of 'walk', which it is nearly"
+    assert "write 'walk' into clips.csv" in defect.way_out
+    often = [*made, ("ann", slip, signal(9))]
+    assert not any(one.kind == "nearly another label" for one in check(Examined(Made(*often))).defects)
+
+
+@pytest.mark.parametrize(
+    ("rare", "usual"),
+    [("walk", "walk_up"), ("sit_down", "sit"), ("set1", "set2"), ("exercise_12", "exercise_21"), ("lie", "sit"),
+     ("exercise a", "exercise b"), ("swipe_left", "swipe_right"), ("sit_up", "stand_up"), ("wave2", "wave")],
+)  # fmt: skip
+def test_a_rare_label_of_its_own_is_no_slip(rare: str, usual: str) -> None:
+    made = [("ann", label, signal(n)) for n, label in enumerate([rare, *[usual] * 5])]
+    assert not any(one.kind == "nearly another label" for one in check(Examined(Made(*made))).defects)
+
+
 def test_a_subject_of_whom_nothing_is_left_is_counted_and_a_slow_rate_remarked() -> None:
     made = [("ann", "walk", signal(1)), ("bob", "walk", np.tile([0.0, 0.0, 1.0], (400, 1))), ("cat", "walk", signal(2))]
     report = check(Examined(Made(*made)))

@@ -15,11 +15,15 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from vskd.contract import ResamplingSpec, WindowSpec
+from vskd.errors import nearest
 from vskd.stream.signal_checks import SLOW_S, SlowPart, flat_axes, gravity_problem
 from vskd_training.datasets.examined import Examined
 from vskd_training.datasets.gravity import SubjectGravity, compare_subjects
 from vskd_training.datasets.plausible import rate_hz, stretches, videos_that_differ
 from vskd_training.datasets.recording import MISSING_TRIAL, Defect, Recording, RecordingInfo, Source
+
+#: A label is rare beside one that is so many times as frequent; and words are nearly equal that are so much alike.
+_RARE, _LIKENESS = 5, 0.85
 
 
 @runtime_checkable
@@ -244,12 +248,37 @@ def _of_all(seen: Sequence[_Measured], source: Source, gravity: dict[str, Subjec
                          way_out=_turn(subject, source))  # fmt: skip
     rates = {one.info.id: (one.frames - 1) / one.frames_s for one in seen if one.frames_s}
     yield from videos_that_differ(rates)
+    yield from _slips(one.info.label for one in seen)
     parts = [each for one in seen if not one.flat_axes for each in one.slow]
     against = [problem for each in parts if (problem := gravity_problem(each, included=source.gravity == "included"))]
     if 2 * len(against) > len(parts):
         what = f"in {len(against)} of {len(parts)} stretches of {SLOW_S:g} s gravity says no: {against[0]}"
         way_out = "give the true unit, and say truly whether gravity is included"
         yield Defect(source.name, what, "contradicts gravity", left_out=False, doubtful=True, way_out=way_out)
+
+
+def _slips(labels: Iterable[str]) -> Iterator[Defect]:
+    """Rare labels that hardly differ from a frequent one."""
+    counts = Counter(label for label in labels if label)
+    for label, count in counts.items():
+        usual = next((one for one in counts if _RARE * count <= counts[one] and _is_slip(label, one)), "")
+        if usual:
+            what = f"{count} of this label, and {counts[usual]} of {usual!r}, which it is nearly"
+            yield Defect(f"label {label}", what, "nearly another label", left_out=False, doubtful=True,
+                         way_out=f"if it is a slip of the pen, write {usual!r} into clips.csv")  # fmt: skip
+
+
+def _is_slip(label: str, usual: str) -> bool:
+    """Whether two labels have the same words but for a letter or two in one of them; numbers are never slips."""
+    ours, theirs = (re.split(r"[\W_]+", name.casefold().strip()) for name in (label, usual))
+    pairs = [(one, other) for one, other in zip(ours, theirs, strict=False) if one != other]
+    if len(ours) != len(theirs) or len(pairs) > 1:
+        return False
+    return all(
+        re.findall(r"\d", one) == re.findall(r"\d", other)
+        and (sorted(one) == sorted(other) or bool(nearest(one, [other], likeness=_LIKENESS)))
+        for one, other in pairs
+    )
 
 
 def _turn(subject: str, source: Source) -> str:
