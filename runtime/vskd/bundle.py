@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path, PurePosixPath
 
-from vskd.bundle_files import CONTRACT, MANIFEST, SIGNATURE
+from vskd.bundle_files import CONTRACT, MANIFEST, RUN_CARD, SIGNATURE
 from vskd.closed import to_mapping
 from vskd.contract import Contract
 from vskd.engines import (
@@ -321,6 +321,11 @@ def _content(files: Mapping[str, bytes], models: Sequence[ModelEntry], contract:
     return {**files, CONTRACT: contract.to_json().encode()}
 
 
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder looks like a bundle, whole or not."""
+    return all((folder / name).is_file() for name in (MANIFEST, CONTRACT))
+
+
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:
     """Refuse a place where a bundle cannot be written: what is there without ``overwrite``, and no bundle even with it.
 
@@ -342,7 +347,9 @@ def _manifest_of(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise BundleError(f"there is no bundle at {folder}", hint="`vskd export RUN --out NAME.bundle` writes one")
     if not path.is_file():
-        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}", hint="Export the run again")
+        is_run = (folder / RUN_CARD).is_file()
+        what, run = ("is a run, and no bundle", folder) if is_run else (f"is no bundle: it has no {MANIFEST}", "RUN")
+        raise BundleError(f"{folder} {what}", hint=f"`vskd export {run} --out NAME.bundle` makes one")
     if (size := path.stat().st_size) > LARGEST_MANIFEST_BYTES:
         raise BundleError(f"{path} has {size} bytes, more than any manifest", hint="Copy or export it again")
     try:

@@ -23,6 +23,9 @@ from collections.abc import Container
 
 MANIFEST, CONTRACT = "manifest.json", "contract.json"
 
+#: Of a run, which becomes a bundle and is often mistaken for one.
+RUN_CARD = "run.json"
+
 #: How the files of the recordings look that it was trained on, as a ``dataset.toml`` says it.
 LAYOUT = "layout.toml"
 

@@ -292,6 +292,14 @@ def test_a_run_that_never_finished(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_bundle_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "x.bundle").mkdir()
+    for name in ("manifest.json", "contract.json"):
+        (tmp_path / "x.bundle" / name).write_bytes(b"{}")
+    sentence = refused(run_command(tmp_path / "x.bundle", tmp_path / "y.bundle"), DataError)
+    assert "x.bundle is a bundle already, and a run is needed. Give the folder of the run" in sentence
+
+
 def test_a_checkpoint_whose_tensors_have_another_shape(
     tmp_path: Path, contract: Contract, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:

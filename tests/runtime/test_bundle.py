@@ -229,9 +229,16 @@ def test_a_file_that_the_bundle_never_had_is_answered_with_the_nearest(bundle_pa
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("nowhere", "there is no bundle at .*vskd export"), (".", r"it has no manifest\.json")]
+    ("path", "message"),
+    [
+        ("nowhere", "there is no bundle at .*vskd export"),
+        (".", r"it has no manifest\.json. `vskd export RUN --out NAME\.bundle` makes one"),
+        ("run", r"run is a run, and no bundle. `vskd export \S+/run --out NAME\.bundle` makes one"),
+    ],
 )
 def test_a_path_without_a_bundle_is_refused(tmp_path, path, message):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
     with pytest.raises(BundleError, match=message):
         Bundle.open(tmp_path / path)
 

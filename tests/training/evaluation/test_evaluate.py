@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -518,18 +519,20 @@ def test_unlabelled_subjects_of_the_training_are_not_tested_either(run: Run, exp
         refuse_trained_on(dataclasses.replace(run, card=card), experiment)
 
 
+BUNDLE = Path(str(files("vskd"))) / "models" / "synthetic.bundle"
 MISUSES = [
     (("nowhere",), 1, "nowhere holds no run"),
     (("nowhere", "--engine", "litert"), 2, "give --bundle too"),
     (("nowhere", "--coverage", "0"), 2, "0.0 is not in the range 0<x<=1"),
     (("nowhere", "--out", __file__), 2, "is a file"),
+    (("nowhere", "--out", BUNDLE), 2, "synthetic.bundle is a bundle, to which nothing may be added"),
     (("nowhere", "--coverage", "nan"), 2, "--coverage must be above 0 and at most 1, got nan"),
     (("nowhere", "--coverage", "95"), 2, "95.0 is not in the range 0<x<=1"),
 ]
 
 
 @pytest.mark.parametrize(("words", "code", "message"), MISUSES, ids=lambda value: str(value)[:30])
-def test_misuse_is_one_sentence(vskd: Command, words: tuple[str, ...], code: int, message: str) -> None:
+def test_misuse_is_one_sentence(vskd: Command, words: tuple[str | Path, ...], code: int, message: str) -> None:
     done = vskd("evaluate", *words)
     assert (done.code, done.out) == (code, "")
     assert message in " ".join(done.err.replace("│", " ").split())

@@ -55,7 +55,7 @@ def _renamed(context: click.Context, parameter: click.Parameter, given: str | No
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Folder for the page, the JSON and the plots; other files in it stay.",
+    help="Folder for the page, the JSON and the plots; earlier ones are replaced, other files in it stay.",
 )
 @ROOT
 @CACHE
@@ -90,6 +90,10 @@ def evaluate(
     activities, and the runtime decides on it as on a watch: right windows by the network alone and as reported,
     activities found, delay from onset to event, false events per hour, confusion of events.
     """
+    from vskd.bundle import is_bundle
+
+    if out and is_bundle(out):  # with another file in it, it could not be opened any more
+        raise click.UsageError(f"--out {out} is a bundle, to which nothing may be added; give another folder")
     tested = Tested(run, bundle, engine, recipe, root, cache, as_json)
     if bundle is None and (engine or recipe):
         raise click.UsageError("--engine and --recipe choose a model of a bundle: give --bundle too")

@@ -26,6 +26,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from vskd.bundle import is_bundle
+from vskd.bundle_files import RUN_CARD
 from vskd.closed import from_mapping, to_mapping
 from vskd.contract import Contract
 from vskd.errors import DataError
@@ -36,7 +38,7 @@ from vskd_training.settings import Config
 from vskd_training.settings.presets import RUN_CONFIG as CONFIG
 from vskd_training.settings.presets import config_file
 
-CARD = "run.json"
+CARD = RUN_CARD
 WEIGHTS = "model.safetensors"
 LOG = "log.jsonl"
 RESUME = "resume.pt"
@@ -77,6 +79,11 @@ class Run:
             if (path / CONFIG).is_file():
                 finishes = "The command that began it finishes it, with --resume"
                 raise DataError(f"{path} never finished: it has no {CARD}", hint=finishes)
+            if is_bundle(path):
+                raise DataError(
+                    f"{path} is a bundle already, and a run is needed",
+                    hint="Give the folder of the run that it was exported from",
+                )
             made_by = f"`vskd train {role or 'student'} ... --out {path}`"
             raise DataError(f"{path} holds no run: it has no {CARD}", hint=f"{made_by} makes one")
         try:
