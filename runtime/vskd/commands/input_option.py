@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -119,6 +120,24 @@ class InputOption:
             from vskd.commands.view import refuse_without_terminal  # rich is slow to import
 
             refuse_without_terminal()
+
+    def check_file(self) -> None:
+        """Refuse, before a model is loaded, a file that is not there. It is not opened: a named pipe opens only once.
+
+        Raises
+        ------
+        DataError
+        """
+        from vskd.sources.live_text import OTHER_FILE
+
+        if self.is_sensor or self.source == "-":
+            return
+        try:
+            mode = Path(self.source).stat().st_mode
+        except OSError as error:
+            raise DataError(f"cannot read {self.source}: {error.strerror}", hint=OTHER_FILE) from error
+        if stat.S_ISDIR(mode):
+            raise DataError(f"{self.source} is a folder, and --input is one recording", hint="Give a file in it")
 
     def check_contract(self, contract: Contract) -> None:
         """Raise ``click.UsageError`` for an endless source where the contract needs a whole recording."""

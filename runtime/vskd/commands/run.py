@@ -109,6 +109,7 @@ def run(
     option = InputOption(source, follow, replay_speed, unit, in_view=view, axes=axes, layouts=layouts)
     option.check_options()
     _check_output(output, append=append)
+    option.check_file()
     opened = Bundle.open(bundle)
     contract = opened.contract.with_decision(**decision_rules(rules))
     option.check_contract(contract)

@@ -25,6 +25,9 @@ POLL_S = 0.1
 #: A line of a sensor log has some tens of bytes; what has so many without an end is no text.
 LONGEST_LINE_BYTES = 2**16
 
+#: The way out where there is no such file, or it cannot be opened.
+OTHER_FILE = "Give the path of a file that you can read"
+
 
 def pipe_lines(
     descriptor: int, *, waiting: Waiting, poll_s: float = POLL_S, clock: Clock = time.monotonic
@@ -171,7 +174,7 @@ class _Following:
             )
 
     def _unreadable(self, error: OSError) -> DataError:
-        return DataError(f"cannot read {self._path}: {error.strerror}", hint="Give a CSV file, or - for a pipe")
+        return DataError(f"cannot read {self._path}: {error.strerror}", hint=f"{OTHER_FILE}, or - for a pipe")
 
 
 def _is_same(there: os.stat_result, file: BinaryIO) -> bool:

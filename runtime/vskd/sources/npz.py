@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vskd.errors import DataError, StreamError
 from vskd.sources.causes import JUDGED_TIMES, TextError, refuse_impossible_times
 from vskd.sources.csv import AXES, TIME_COLUMNS, Chunk
+from vskd.sources.live_text import OTHER_FILE
 from vskd.stream import TimeUnit, as_samples
 from vskd.untrusted.arrays import read_npz
 
@@ -45,7 +46,7 @@ class NpzReader:
             with path.open("rb") as file:
                 arrays = read_npz(file)
         except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror or error}", hint="Give an NPZ file") from error
+            raise DataError(f"cannot read {path}: {error.strerror or error}", hint=OTHER_FILE) from error
         except ValueError as error:
             hint = "Write arrays of numbers with numpy.savez"
             raise DataError(f"{path} is no NPZ file of numbers: {error}", hint=hint) from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from vskd.sources.causes import TextError
-from vskd.sources.live_text import LONGEST_LINE_BYTES
+from vskd.sources.live_text import LONGEST_LINE_BYTES, OTHER_FILE
 
 #: A gzip file may unpack to so many times its size, or to so many characters: numbers give 3 to 20 times.
 MOST_UNPACKED, LEAST_UNPACKED = 100, 2**25
@@ -69,7 +69,7 @@ def file_lines(path: Path, *, name: str) -> Iterator[str]:
         raise TextError(f"{name}, after line {line}", what, kind="unreadable", hint="Copy it again") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise TextError(name, f"cannot be read ({reason})", kind="unreadable", hint="Give CSV text in UTF-8") from error
+        raise TextError(name, f"cannot be read ({reason})", kind="unreadable", hint=OTHER_FILE) from error
 
 
 def _refuse_no_text(line: str, where: str) -> None:

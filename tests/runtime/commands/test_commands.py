@@ -270,10 +270,15 @@ def test_a_bad_recording_is_refused(command, bundle, whole_bundle, tmp_path, lin
     assert_refused(command("run", which, "--input", path, "--engine", "onnxruntime"), *parts)
 
 
-def test_a_file_that_is_not_there_or_no_file_is_refused(command, bundle, tmp_path):
-    result = command("run", bundle, "--input", tmp_path / "no.csv", "--engine", "onnxruntime")
-    assert_refused(result, "no.csv: cannot be read (No such file or directory)")
-    assert_refused(command("run", bundle, "--input", tmp_path, "--engine", "onnxruntime"), "Is a directory")
+@pytest.mark.parametrize("words", [("no.csv",), ("no.csv", "--follow"), ("no.npz",)])
+def test_a_file_that_is_not_there_is_refused_before_the_model_is_loaded(command, bundle, tmp_path, words):
+    result = command("run", bundle, "--input", tmp_path / words[0], *words[1:], "--engine", "onnxruntime")
+    assert_refused(result, f"{words[0]}: No such file or directory", "Give the path of a file that you can read")
+    assert "thread(s)" not in result.err
+
+
+def test_a_folder_is_no_recording(command, bundle, tmp_path):
+    assert_refused(command("run", bundle, "--input", tmp_path), "is a folder, and --input is one recording")
 
 
 def test_a_picture_is_no_recording(command, bundle, tmp_path):
