@@ -72,7 +72,7 @@ def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) 
     ----------
     kind : the dataclass
     mapping : its fields; missing ones take their defaults
-    where : how a message names the place, e.g. ``"student.gaf"``
+    where : how a message names the place, e.g. ``"student.gaf"``; empty: it names the keys alone
 
     Raises
     ------
@@ -88,12 +88,13 @@ def from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) 
         if key not in fields:
             retired: Mapping[str, str] = getattr(kind, "RETIRED", {})
             hint = retired.get(str(key)) or did_you_mean(str(key), fields)
-            raise ConfigError(f"unknown key {_quoted(key)} in {where}", hint=hint)
+            raise ConfigError(f"unknown key {_quoted(key)}" + (f" in {where}" if where else ""), hint=hint)
     for key, field in fields.items():
         if is_required(field) and key not in mapping:
             raise ConfigError(f"{where} lacks the key {key!r}", hint=f"Add it; {where} knows: {', '.join(fields)}")
     names = {key: field.name for key, field in fields.items()}
-    return kind(**{names[key]: _convert(value, hints[names[key]], f"{where}.{key}") for key, value in mapping.items()})
+    within = f"{where}." if where else ""
+    return kind(**{names[key]: _convert(value, hints[names[key]], f"{within}{key}") for key, value in mapping.items()})
 
 
 def to_mapping(record: Any) -> dict[str, Any]:

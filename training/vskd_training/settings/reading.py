@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from vskd.closed import from_mapping
+from vskd.closed import from_mapping, to_mapping
 from vskd.errors import ConfigError, DataError
 from vskd.untrusted.documents import read_json, read_toml
 from vskd_training.settings.config import Config
@@ -14,6 +17,9 @@ from vskd_training.settings.presets import config_file
 from vskd_training.settings.students import with_student
 
 _HINT = "`vskd presets` lists those that come with vskd"
+
+#: Sections that a message names at most.
+_NAMED = 3
 
 #: Keys that hold names of subjects and groups. These often are numbers, and a shell takes quotes away.
 _NAMES = (
@@ -72,12 +78,29 @@ def _blamed(mapping: dict[str, Any], changes: tuple[str, ...]) -> ConfigError:
     found: dict[str, ConfigError] = {}
     for change in (*changes, ""):
         try:
-            _changed(mapping, (change,) if change else changes, where="config")
+            _changed(mapping, (change,) if change else changes, where="")
         except ConfigError as error:
             found[change] = error
     whole = found.pop("")
     culprit = next((change for change, error in found.items() if str(error) == str(whole)), "")
-    return ConfigError(f"{culprit}: {whole.message}" if culprit else whole.message, hint=whole.hint)
+    message = f"{culprit}: {whole.message}" if culprit else whole.message
+    return ConfigError(message, hint=_way_out(to_mapping(_changed(mapping, (), where="")), culprit, whole))
+
+
+def _way_out(values: dict[str, Any], change: str, error: ConfigError) -> str:
+    """Which sections have the key, if it was given without one; the error's hint; or the value without the change."""
+    key = change.partition("=")[0].strip()
+    sections = [name for name, keys in values.items() if isinstance(keys, dict) and key in keys]
+    if sections and key not in values:
+        return f"Did you mean {' or '.join(f'{name}.{key}' for name in sections[:_NAMED])}?"
+    if error.hint or not re.match(rf"{re.escape(key)}[ \[]", error.message):
+        return error.hint
+    value: Any = values
+    for name in key.split("."):
+        value = value[name]
+    value = [change.partition("=")[2].strip()] if value == [] else value
+    setting = shlex.quote(f"{key}={json.dumps(value, ensure_ascii=False)}")
+    return "" if isinstance(value, dict) else f"For example --set {setting}"
 
 
 def _apply(mapping: dict[str, Any], change: str) -> None:
