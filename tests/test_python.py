@@ -67,6 +67,7 @@ def test_progress_goes_to_standard_error(folder, run, capsys, monkeypatch):
         ({"kind": "teacher", "teachers": "runs/other"}, "a teacher takes no teachers"),
         ({"kind": "forest", "study": "runs/study"}, "a forest takes no study"),
         ({"study": "runs/study"}, "Give everybody=True, too"),
+        ({"everybody": True, "changes": {"data.fold": "2"}}, 'data.fold="2" says who is on which side. Leave out one'),
         ({"changes": {"student_training.epoch": 3}}, "Did you mean 'epochs'"),
         ({"changes": "seed=x"}, "seed"),
         ({"changes": {"student": "a\nb\u2028"}}, "student"),

@@ -90,6 +90,7 @@ def train(
     shown_in = viewers(tensorboard=tensorboard, mlflow=mlflow)
     settings = load_config(config, changes=_as_set(changes))
     if everybody:
+        _refuse_split(_as_set(changes))
         settings = dataclasses.replace(settings, data=settings.data.everybody())
     runs = [Run.open(Path(path), role=None) for path in several(teachers)]
     check_configs(runs, settings)
@@ -117,6 +118,17 @@ def _refuse_for(kind: str, *, everybody: bool, **given: object) -> None:
             raise ConfigError(f"a {kind} takes no {name}", hint=f"Leave {name} out, or train a student")
     if given["study"] and not everybody:
         raise ConfigError("a study vouches for a network that is trained on everybody", hint="Give everybody=True, too")
+
+
+def _refuse_split(changes: Sequence[str]) -> None:
+    """Refuse a change of who is tested, where nobody is; that of a file is passed over."""
+    from vskd_training.settings.data import SPLIT_KEYS
+
+    for change in changes:
+        section, _, key = change.partition("=")[0].strip().partition(".")
+        if section == "data" and key in SPLIT_KEYS:
+            what = f"--everybody trains on all subjects and tests nobody, and {change} says who is on which side"
+            raise ConfigError(what, hint="Leave out one of them")
 
 
 def several(given: T | Sequence[T]) -> tuple[T, ...]:

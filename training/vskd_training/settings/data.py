@@ -12,6 +12,9 @@ from vskd_training.datasets.mmact import MmactSettings
 from vskd_training.datasets.registry import data_set
 from vskd_training.datasets.synthetic import SyntheticSettings
 
+#: Keys of ``[data]`` that say who is on which side of the split.
+SPLIT_KEYS = ("protocol", "fold", "split_column", "train_subjects", "test_subjects", "validation_subjects")
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -71,9 +74,8 @@ class DataConfig:
 
     def everybody(self) -> DataConfig:
         """The same recordings, with all who take part in training, and nobody for validation or test."""
-        split = ("fold", "split_column", "train_subjects", "test_subjects", "validation_subjects")
-        cleared: dict[str, Any] = {item.name: item.default for item in fields(self) if item.name in split}
-        return replace(self, protocol="everybody", allow_leak=False, train_on_validation=False, **cleared)
+        cleared: dict[str, Any] = {item.name: item.default for item in fields(self) if item.name in SPLIT_KEYS}
+        return replace(self, **{**cleared, "protocol": "everybody"}, allow_leak=False, train_on_validation=False)
 
     def reading(self) -> DataConfig:
         """The keys that name recordings; those that split them take their defaults."""
