@@ -37,23 +37,26 @@ ViolationCode = Literal[
 
 
 _FINE_TUNE = "train the student with --set quantization.epochs=4, which fine-tunes it for int8"
-_FINER = "export a finer recipe: --recipe w8-pc or fp16, or w8a16-static-pc.tflite"
+_FINER = (
+    "export a finer recipe: --recipe w8-pc (8-bit weights, float arithmetic), fp16, or w8a16-static-pc.tflite "
+    "(8-bit weights, 16-bit activations)"
+)
 _LABELS = (_FINE_TUNE, _FINER)
 _VERSIONS = "install the versions of constraints.txt and export again"
 _REPORT = "leave that engine out (pip uninstall) and report the difference with the engine's version"
 _LAYERS = "build the network of Conv2d and Linear layers, whose weights are quantized"
 
-#: Two ways out of every violation.
-REMEDIES: Mapping[ViolationCode, tuple[str, str]] = {
+#: Two ways out of every violation, or more; each says all in its own words, as it is told among others.
+REMEDIES: Mapping[ViolationCode, tuple[str, ...]] = {
     "class-training": (
-        "record more of it, or shorten window.samples, and train again",
-        "leave its clips out (data.unknown_labels) and train again",
+        "record more of that activity, or shorten window.samples, and train again",
+        "leave that activity's clips out (data.unknown_labels) and train again",
     ),
     "encoder-output": (_VERSIONS, "check that sensor.range_g and the encoder's scale_g are in g, as the windows are"),
     "float-logits": (_VERSIONS, _REPORT),
     "float-embedding": (_VERSIONS, _REPORT),
     "macro-f1": _LABELS,
-    "class-f1": (_FINE_TUNE, "record more of that class: " + _FINER.removeprefix("export ") + " does without"),
+    "class-f1": (*_LABELS, "record more of that class"),
     "flip-rate": _LABELS,
     "flip-margin": (_FINE_TUNE, "export --recipe fp16, whose labels hardly ever change"),
     "nearest-example": _LABELS,
@@ -93,8 +96,13 @@ def with_remedies(found: Sequence[Violation]) -> list[dict[str, Any]]:
     return [to_mapping(violation) | {"remedies": list(REMEDIES[violation.code])} for violation in found]
 
 
+def remedies(degraded: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The remedies of what ``with_remedies`` gave, each once."""
+    return list(dict.fromkeys(remedy for violation in degraded for remedy in violation["remedies"]))
+
+
 def refusal(found: Sequence[Violation], *, report: str) -> GateError:
-    """The error of an export that has violations: names every one, and two remedies for each kind.
+    """The error of an export that has violations: names every one, and then each remedy once.
 
     Parameters
     ----------
@@ -102,9 +110,8 @@ def refusal(found: Sequence[Violation], *, report: str) -> GateError:
     report : where the report of the refused export was written
     """
     lines = [f"the gate refuses this export: {len(found)} limit{'s are' if len(found) > 1 else ' is'} exceeded"]
-    for code in dict.fromkeys(violation.code for violation in found):
-        lines += [f"  - {violation.message}" for violation in found if violation.code == code]
-        lines.append("    remedies: " + "; or ".join(REMEDIES[code]))
+    lines += [f"  - {violation.message}" for violation in found]
+    lines += ["Remedies:", *(f"  - {remedy}" for remedy in remedies(with_remedies(found)))]
     lines.append(f"No bundle was written; {report} holds the report of the refused one (no engine opens that folder)")
     return GateError("\n".join(lines), hint="--allow-degraded writes the bundle and marks it")
 

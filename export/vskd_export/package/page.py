@@ -15,6 +15,7 @@ from vskd.checks.golden import Golden
 from vskd.contract import Contract
 from vskd.description import contract_in_words
 from vskd.pages import Table, number_of, parts
+from vskd_export.judge.violations import remedies
 from vskd_export.package.pictures import pictures
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -38,6 +39,7 @@ def page(content: Mapping[str, Any], contract: Contract, golden: Golden | None =
     text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         contract=Table("", "", ("", ""), tuple(contract_in_words(contract)), names=2),
         report=content,
+        remedies=remedies(content["degraded"]),
         figures=list(_figures(content)),
         pictures=[] if golden is None else pictures(golden, contract),
         models=_models(content),

@@ -112,26 +112,25 @@ def test_a_bundle_keeps_the_answers_of_the_most_preferred_engine() -> None:
     assert recorded_runs(runs)[MODEL.file] is runs[0]
 
 
-def test_a_refusal_names_every_violation_and_two_remedies_for_each_kind() -> None:
+def test_a_refusal_names_every_violation_and_each_remedy_once() -> None:
     codes: tuple[ViolationCode, ...] = ("macro-f1", "micro-label", "macro-f1")
     found = [Violation(code, "a model", "", 2.0, 1.0, f"number {index} is wrong") for index, code in enumerate(codes)]
 
     lines = str(refusal(found, report="x.bundle.refused/report.html")).splitlines()
 
     assert lines[0] == "the gate refuses this export: 3 limits are exceeded"
-    assert lines[1:3] == ["  - number 0 is wrong", "  - number 2 is wrong"]
-    assert lines[4] == "  - number 1 is wrong"
-    for line, code in ((lines[3], "macro-f1"), (lines[5], "micro-label")):
-        assert line == "    remedies: " + "; or ".join(REMEDIES[code])
-    assert lines[6].startswith("No bundle was written; x.bundle.refused/report.html holds the report")
-    assert lines[6].endswith("--allow-degraded writes the bundle and marks it")
+    assert lines[1:5] == [*(f"  - number {index} is wrong" for index in range(3)), "Remedies:"]
+    assert len(lines) == 9
+    assert {line.removeprefix("  - ") for line in lines[5:8]} == {*REMEDIES["macro-f1"], *REMEDIES["micro-label"]}
+    assert lines[8].startswith("No bundle was written; x.bundle.refused/report.html holds the report")
+    assert lines[8].endswith("--allow-degraded writes the bundle and marks it")
     assert "1 limit is exceeded" in str(refusal(found[:1], report="r"))
 
 
-def test_every_kind_of_violation_has_two_remedies_and_they_name_what_exists() -> None:
+def test_every_kind_of_violation_has_at_least_two_remedies_and_they_name_what_exists() -> None:
     assert set(REMEDIES) == set(get_args(ViolationCode))
     for remedies in REMEDIES.values():
-        assert len(set(remedies)) == 2
+        assert len(set(remedies)) == len(remedies) >= 2
     text = " ".join(remedy for pair in REMEDIES.values() for remedy in pair)
     options = {option for parameter in export.params for option in parameter.opts}
     assert set(re.findall(r"--[a-z-]+", text)) - {"--set"} <= options

@@ -109,14 +109,14 @@ def test_what_is_wrong_stands_at_the_top_and_nothing_can_break_out(exported: Exp
     content = {
         **exported.content,
         "leaky": True,
-        "degraded": [{"message": message, "remedies": ["mend <it>", "leave it"]}],
+        "degraded": [{"message": message, "remedies": ["mend <it>", "leave it"]}] * 2,
     }
     text = page(content, contract).decode()
 
     read(text.encode())
     assert html.escape(message) in text
     assert "<b>x</b>" not in text
-    assert "Remedies: mend &lt;it&gt;; or leave it." in text
+    assert text.count("<li>mend &lt;it&gt;</li>\n<li>leave it</li>") == 1
     assert text.index("Degraded.") < text.index("LEAKY.") < text.index("What the models expect")
     assert "Every limit of the gate is kept" not in text
     # What was refused is no bundle, and nobody can use or repeat it.
