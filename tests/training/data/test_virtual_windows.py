@@ -338,7 +338,7 @@ def test_a_data_set_without_joints_is_refused(tiny: Experiment, tmp_path: Path) 
         ("per_real", -0.1, "virtual.per_real must not be negative, got -0.1"),
         ("per_real", 9, "virtual.per_real must be 8 at most, got 9"),
         ("sensor_count", -1, "virtual.sensor_count must not be negative, got -1"),
-        ("strap_rad", 1, r"'strap_rad' in config.virtual. It was removed: no study changed it"),
+        ("strap_rad", 1, r"'strap_rad' in virtual. It was removed: no study changed it"),
         ("without_sensor", '["1"]', "without a sensor need virtual windows.*per_real above 0"),
         ("per_real", "nan", "virtual.per_real must be a finite number, got nan"),
         ("sensor_count", 1, "without a sensor need virtual windows.*per_real above 0"),
