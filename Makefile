@@ -26,9 +26,7 @@ lock:  ## write lock.txt, after a change of constraints.txt or of dependencies
 	build/lock/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort --ignore-case >> lock.txt
 	rm -rf build/lock
 
-# In the order of their files: by number of tests, as is usual, the few that export for a minute each would come last, and
-# one of the two processes would wait for the other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test: lint  ## lint, types, and the tests that take seconds
 	$(PYTEST) -m "not slow"

@@ -4,8 +4,8 @@ A latency is a regression only if the whole interval of its ratio lies above the
 interval, the two runs do not decide. A baseline may be a summary, a folder without its raw files; then its readings are
 taken to scatter as the candidate's do, and the comparison notes it. Where both results have a yardstick, the same is
 computed of each latency in units of its own round's; ``unit`` says which of the two the policy judges. Memory is a
-single reading of each run and size is exact: they have no interval. The accuracy is each model's
-own on its bundle's held-out windows; where one of the two bundles does not tell it, the trained network's.
+single reading of each run and size is exact: they have no interval. The accuracy is each model's own on its bundle's
+held-out windows; where one of the two bundles does not tell it, both trained networks'.
 """
 
 from __future__ import annotations
